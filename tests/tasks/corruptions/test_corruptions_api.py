@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vitobench.errors import DataError, UnknownNameError
+from vitobench.tasks.corruptions import CORRUPTIONS, FAMILIES, SEVERITIES, VERSION, corrupt, frost_textures
+from vitobench.tasks.corruptions.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters
+from vitobench.tasks.corruptions.randomness import generator
+
+RANDOM = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "glass_blur",
+    "motion_blur",
+    "snow",
+    "frost",
+    "fog",
+    "elastic_transform",
+)
+
+
+@pytest.fixture
+def batch(make_scene):
+    return np.stack([make_scene(48, 56, seed) for seed in range(4)])
+
+
+def test_names_are_imagenet_cs_in_its_order():
+    assert len(CORRUPTIONS) == 15 == len(set(CORRUPTIONS))
+    assert CORRUPTIONS[0] == "gaussian_noise"
+    assert CORRUPTIONS[-1] == "jpeg_compression"
+    assert list(FAMILIES) == ["noise", "blur", "weather", "digital"]
+    assert SEVERITIES == (1, 2, 3, 4, 5)
+    assert VERSION >= 1
+
+
+def test_listing_loads_no_kernel():
+    heavy = "{'numba', 'scipy', 'torch', 'PIL', 'cv2', 'skimage', 'numpy'}"
+    code = f"import sys, vitobench.tasks.corruptions as c; c.CORRUPTIONS; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_corrupting_never_loads_opencv():
+    code = (
+        "import sys, numpy as np; from vitobench.tasks.corruptions import CORRUPTIONS, corrupt\n"
+        "x = np.full((1, 16, 16, 3), 90, np.uint8)\n"
+        "for name in CORRUPTIONS: corrupt(x, name, 2, image_ids=['a'])\n"
+        "print(sorted({'cv2', 'skimage', 'imagecorruptions', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_result_is_new_deterministic_and_independent_of_the_batch(batch, corruption):
+    before = batch.copy()
+    ids = ["a", "b", "c", "d"]
+    whole = corrupt(batch, corruption, 3, image_ids=ids)
+    assert whole.shape == batch.shape
+    assert whole.dtype == np.uint8
+    assert whole.flags.c_contiguous
+    np.testing.assert_array_equal(batch, before)
+    assert not np.array_equal(whole, batch)
+
+    np.random.seed(1)  # the global generator must play no part
+    order = [2, 0, 3, 1]
+    shuffled = corrupt(batch[order], corruption, 3, image_ids=[ids[i] for i in order])
+    np.testing.assert_array_equal(shuffled, whole[order])
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(corrupt, batch[i : i + 1], corruption, 3, image_ids=[ids[i]]) for i in range(4)]
+    np.testing.assert_array_equal(np.concatenate([job.result() for job in jobs]), whole)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_id_and_seed_change_random_corruptions_only(batch, corruption):
+    same = np.repeat(batch[:1], 6, axis=0)
+    one = corrupt(same, corruption, 4, image_ids=list("abcdef"))
+    other = corrupt(same, corruption, 4, image_ids=list("abcdef"), seed=1)
+    assert (len({image.tobytes() for image in one}) > 1) == (corruption in RANDOM)
+    assert np.array_equal(one, other) == (corruption not in RANDOM)
+
+
+def test_streams_depend_on_each_part():
+    def first(*key):
+        return generator(*key).random()
+
+    keys = [(0, "a", "fog", 1), (1, "a", "fog", 1), (0, "b", "fog", 1), (0, "a", "snow", 1), (0, "a", "fog", 2)]
+    assert len({first(*key) for key in keys}) == len(keys)
+    assert first(*keys[0]) == first(*keys[0])
+    assert first(0, "\udcff odd \0 id", "fog", 1) != first(0, "\udcff odd \0id", "fog", 1)
+
+
+@pytest.mark.parametrize("size", [64, 144])
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_effect_grows_with_severity(make_scene, corruption, size):
+    count = 4 if corruption in RANDOM else 1
+    images = np.stack([make_scene(size, size, seed) for seed in range(count)])
+    ids = [str(i) for i in range(count)]
+    effect = []
+    for severity in SEVERITIES:
+        changed = corrupt(images, corruption, severity, image_ids=ids)
+        effect.append(np.abs(changed.astype(float) - images).mean())
+    assert min(effect) > 0.3
+    if corruption in {"elastic_transform", "glass_blur", "snow", "frost", "fog", "motion_blur", "pixelate"}:
+        # The published constants are not ordered by this measure, or the draw outweighs a step.
+        assert corruption == "elastic_transform" or effect[4] > effect[0]
+    else:
+        assert effect == sorted(effect)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    corruption=st.sampled_from(CORRUPTIONS),
+    severity=st.sampled_from(SEVERITIES),
+    height=st.integers(16, 80),
+    width=st.integers(16, 80),
+    fill=st.sampled_from(["noise", 0, 1, 128, 255]),
+    seed=st.integers(-(2**70), 2**70),
+    image_id=st.text(max_size=8),
+)
+def test_any_small_image_survives(corruption, severity, height, width, fill, seed, image_id):
+    if fill == "noise":
+        images = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    else:
+        images = np.full((1, height, width, 3), fill, np.uint8)
+    with np.errstate(invalid="raise", divide="raise"):
+        result = corrupt(images, corruption, severity, image_ids=[image_id], seed=seed)
+    assert result.shape == images.shape
+    assert result.dtype == np.uint8
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("shape", [(16, 16), (16, 80), (80, 17), (130, 400), (300, 140)])
+def test_odd_shapes_survive(make_scene, corruption, shape):
+    image = make_scene(*shape)[None]
+    for severity in (1, 5):
+        assert corrupt(image, corruption, severity, image_ids=["x"]).shape == image.shape
+
+
+@pytest.mark.parametrize("corruption", ["defocus_blur", "glass_blur", "motion_blur", "pixelate"])
+def test_blurs_keep_a_flat_image_flat(corruption):
+    image = np.full((1, 40, 50, 3), 77, np.uint8)
+    result = corrupt(image, corruption, 5, image_ids=["x"])
+    assert np.abs(result.astype(int) - 77).max() <= 1
+
+
+def test_accepts_views_read_only_and_empty_batches(make_scene):
+    images = np.stack([make_scene(32, 32, seed) for seed in range(4)])
+    images.flags.writeable = False
+    expected = corrupt(np.ascontiguousarray(images[::2, :, ::-1]), "glass_blur", 1, image_ids=["a", "b"])
+    np.testing.assert_array_equal(corrupt(images[::2, :, ::-1], "glass_blur", 1, image_ids=["a", "b"]), expected)
+    assert corrupt(images[:0], "fog", 1, image_ids=[]).shape == (0, 32, 32, 3)
+
+
+def test_mistakes_are_named():
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    with pytest.raises(UnknownNameError, match="Did you mean 'gaussian_noise'"):
+        corrupt(images, "gaussian_nose", 1, image_ids=["a", "b"])
+    for severity in (0, 6, 2.5):
+        with pytest.raises(ValueError, match="severity"):
+            corrupt(images, "fog", severity, image_ids=["a", "b"])
+    with pytest.raises(ValueError, match="uint8"):
+        corrupt(images.astype(np.float32), "fog", 1, image_ids=["a", "b"])
+    with pytest.raises(ValueError, match="shape"):
+        corrupt(images.transpose(0, 3, 1, 2), "fog", 1, image_ids=["a", "b"])
+    with pytest.raises(ValueError, match="at least 16"):
+        corrupt(images[:, :15], "fog", 1, image_ids=["a", "b"])
+    with pytest.raises(ValueError, match="image_ids"):
+        corrupt(images, "fog", 1, image_ids=["a"])
+    with pytest.raises(ValueError, match="image_ids"):
+        corrupt(images, "fog", 1, image_ids="ab")
+
+
+def test_missing_frost_pictures_say_what_to_install(monkeypatch):
+    monkeypatch.setattr(frost_textures.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match="pip install imagecorruptions"):
+        frost_textures.folder()
+
+
+def test_constants_are_the_published_ones_at_the_published_sizes():
+    for corruption in CORRUPTIONS:
+        for severity in SEVERITIES:
+            for published, side in ((LARGE_SET, 224), (SMALL_SET, 64)):
+                row = published[corruption][severity - 1]
+                expected = dict(zip(FIELDS[corruption], row, strict=True))
+                assert parameters(corruption, severity, side, side) == expected
+
+
+def test_only_lengths_scale_and_the_shorter_side_decides():
+    half = parameters("glass_blur", 5, 400, 128)
+    assert half["sigma_px"] == pytest.approx(1.5 * 128 / 224)
+    assert half["reach_int_px"] == round(4 * 128 / 224)
+    assert half["sweeps"] == 2
+    assert parameters("glass_blur", 1, 16, 16)["reach_int_px"] == 1
+    assert parameters("snow", 3, 448, 448) == {
+        "mean": 0.55,
+        "deviation": 0.3,
+        "flake_px": 8,
+        "threshold": 0.9,
+        "radius_px": 24,
+        "sigma_px": 16,
+        "image_weight": 0.7,
+    }
+    assert parameters("snow", 1, 32, 32)["flake_px"] == 1
+    assert parameters("jpeg_compression", 2, 127, 127) == {"quality": 58}
+    assert parameters("jpeg_compression", 2, 128, 500) == {"quality": 18}
