@@ -1,0 +1,97 @@
+"""What a report is made from: the scores of one suite together with everything needed to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..results.schema import Comparison, Failure, Score
+
+Record = Mapping[str, Any]
+
+_ScoreKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Scores, comparisons and provenance of one suite, ready to be laid out.
+
+    Attributes:
+        title: Name of the suite.
+        scores: Every score, holes included as NaN.
+        comparisons: Paired differences; those against a model's declared baseline reach the headline.
+        failures: What was asked and is missing, with the reason.
+        models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
+        tasks: One record per task: name, kind, world, clean, families, citation, data_digest, ...
+        shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
+        run: Versions, date, seed, command and store of the run.
+    """
+
+    title: str
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    models: tuple[Record, ...] = ()
+    tasks: tuple[Record, ...] = ()
+    shape_decisions: tuple[Record, ...] = ()
+    run: Record = field(default_factory=dict)
+
+    @cached_property
+    def model_names(self) -> tuple[str, ...]:
+        """Every model: the described ones in their order, then any that only has scores."""
+        described = [str(record["name"]) for record in self.models]
+        return tuple(dict.fromkeys([*described, *(score.model for score in self.scores)]))
+
+    @cached_property
+    def task_records(self) -> tuple[Record, ...]:
+        """Every task: the described ones in their order, then a bare record for any that only has scores."""
+        records = {str(record["name"]): record for record in self.tasks}
+        for score in self.scores:
+            records.setdefault(score.task, {"name": score.task})
+        return tuple(records.values())
+
+    @cached_property
+    def _scores(self) -> dict[_ScoreKey, Score]:
+        return {(s.model, s.task, s.condition, s.metric): s for s in self.scores}
+
+    @cached_property
+    def _comparisons(self) -> dict[tuple[str, _ScoreKey], Comparison]:
+        return {(c.b, (c.a, c.task, c.condition, c.metric)): c for c in self.comparisons}
+
+    def score(self, model: str, task: str, condition: str, metric: str) -> Score | None:
+        """The score of one cell, or None where nothing was recorded."""
+        return self._scores.get((model, task, condition, metric))
+
+    def baseline(self, model: str) -> str | None:
+        """The baseline that a model declares, or None when it declares none or the report lacks it."""
+        for record in self.models:
+            if record["name"] == model:
+                name = record.get("baseline")
+                return str(name) if name in self.model_names and name != model else None
+        return None
+
+    def comparison(self, model: str, task: str, condition: str, metric: str) -> Comparison | None:
+        """The paired difference of a model to its declared baseline, or None where there is none."""
+        baseline = self.baseline(model)
+        return None if baseline is None else self._comparisons.get((baseline, (model, task, condition, metric)))
+
+    def task(self, name: str) -> Record:
+        """The record of a task.
+
+        Raises:
+            KeyError: If no task has this name.
+        """
+        for record in self.task_records:
+            if record["name"] == name:
+                return record
+        raise KeyError(name)
+
+    def tasks_of_kind(self, kind: str) -> tuple[Record, ...]:
+        """The tasks of one kind: ``clean``, ``corruptions``, ``shift`` or ``cue-conflict``."""
+        return tuple(record for record in self.task_records if record.get("kind", "shift") == kind)
+
+    def has(self, task: str, metric: str, condition: str = "overall") -> bool:
+        """Whether any model has a row for this metric, be it a hole."""
+        return any(s.task == task and s.metric == metric and s.condition == condition for s in self.scores)

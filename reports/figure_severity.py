@@ -1,0 +1,138 @@
+"""Accuracy against severity: small multiples, one panel per corruption family or per corruption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .data import ReportData
+from .style import Pen, add_legend, grid_along, pens, styled
+from .wording import condition_label
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+class Point(NamedTuple):
+    """Value and interval of one model at one severity; NaN where it is not measured."""
+
+    value: float
+    low: float
+    high: float
+
+
+_HOLE = Point(math.nan, math.nan, math.nan)
+
+
+def _cell(data: ReportData, model: str, task: str, condition: str) -> Point:
+    score = data.score(model, task, condition, "top1")
+    return _HOLE if score is None else Point(score.value, score.ci_low, score.ci_high)
+
+
+def _mean(points: Sequence[Point]) -> Point:
+    # A plain sum keeps NaN: a family with a missing cell is a hole, never the mean of the rest. Averaging the ends of
+    # the intervals treats the cells as fully correlated (they are the same images), which can only widen the band.
+    return Point(*(sum(column) / len(points) for column in zip(*points, strict=True))) if points else _HOLE
+
+
+def severity_curve(data: ReportData, model: str, task: str, name: str, members: Sequence[str] = ()) -> list[Point]:
+    """A model's points at severities 0 (the clean counterpart) to 5.
+
+    Args:
+        data: The report's input.
+        model: Model name.
+        task: Name of the corruption task.
+        name: Corruption, or family when ``members`` is given.
+        members: The family's corruptions; their mean stands where the family has no score of its own at a severity.
+
+    Returns:
+        Six points.
+    """
+    clean = data.task(task).get("clean")
+    points = [_cell(data, model, str(clean), "overall") if clean else _HOLE]
+    for severity in SEVERITIES:
+        own = _cell(data, model, task, f"{name}/{severity}")
+        if members and not math.isfinite(own.value):
+            own = _mean([_cell(data, model, task, f"{member}/{severity}") for member in members])
+        points.append(own)
+    return points
+
+
+def _draw(axes: Axes, points: Sequence[Point], pen: Pen) -> None:
+    x = range(len(points))
+    low, high = [100 * p.low for p in points], [100 * p.high for p in points]
+    axes.fill_between(x, low, high, color=pen.colour, alpha=0.13, linewidth=0)
+    axes.plot(x, [100 * p.value for p in points], linestyle=pen.dashes, **pen.point)
+
+
+def _dress(axes: Axes, title: str) -> None:
+    axes.set_title(title)
+    axes.set_xlim(-0.25, 5.25)
+    axes.set_ylim(0, 100)
+    axes.set_xticks(range(6), ["clean", *map(str, SEVERITIES)])
+    axes.set_yticks(range(0, 101, 25))
+    grid_along(axes, "y")
+
+
+def _panels(
+    data: ReportData, task: str, panels: Iterable[tuple[int, int, str, Sequence[str]]], size: tuple[float, float]
+) -> Figure:
+    """Draw panels given as (row, column, condition, members) on a grid of which some places may stay empty."""
+    placed = list(panels)
+    rows = 1 + max((row for row, *_ in placed), default=0)
+    columns = 1 + max((column for _, column, *_ in placed), default=0)
+    ink = pens(data.model_names)
+    with styled():
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.add_gridspec(rows, columns)
+        taken = {(row, column) for row, column, *_ in placed}
+        for row, column, name, members in placed:
+            axes = figure.add_subplot(grid[row, column])
+            for model in data.model_names:
+                _draw(axes, severity_curve(data, model, task, name, members), ink[model])
+            _dress(axes, condition_label(name))
+            axes.tick_params(labelleft=column == 0)
+            # A panel with nothing below it carries the axis of its column.
+            axes.tick_params(labelbottom=(row + 1, column) not in taken)
+        figure.supxlabel("Severity", fontsize=8.5)
+        figure.supylabel("Top-1 accuracy (%)", fontsize=8.5)
+        add_legend(figure, data.model_names, line=True)
+    return figure
+
+
+def accuracy_by_family(data: ReportData, task: str) -> Figure:
+    """One panel per corruption family.
+
+    Args:
+        data: The report's input.
+        task: Name of a corruption task.
+
+    Returns:
+        The figure.
+    """
+    families = data.task(task).get("families") or {}
+    panels = [(index // 4, index % 4, name, tuple(members)) for index, (name, members) in enumerate(families.items())]
+    rows = 1 + (len(panels) - 1) // 4 if panels else 1
+    return _panels(data, task, panels, (9.0, 0.7 + 2.0 * rows + 0.1 * len(data.model_names)))
+
+
+def accuracy_by_corruption(data: ReportData, task: str) -> Figure:
+    """One panel per corruption, the families in rows.
+
+    Args:
+        data: The report's input.
+        task: Name of a corruption task.
+
+    Returns:
+        The figure.
+    """
+    families = data.task(task).get("families") or {}
+    panels: list[tuple[int, int, str, Sequence[str]]] = []
+    row = 0
+    for members in families.values():
+        panels += [(row + index // 5, index % 5, name, ()) for index, name in enumerate(members)]
+        row += 1 + (len(members) - 1) // 5
+    return _panels(data, task, panels, (9.0, 0.7 + 1.65 * max(row, 1) + 0.1 * len(data.model_names)))

@@ -1,0 +1,177 @@
+"""The headline: one row per task and condition group, with every model's value and its paired difference."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from ..results.schema import Comparison, Score
+from .data import Record, ReportData
+from .wording import Verdict, condition_label, metric, verdict
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model's entry in a row.
+
+    Attributes:
+        model: Model name.
+        score: The score, or None where nothing was recorded.
+        comparison: The paired difference to the declared baseline, if there is one.
+    """
+
+    model: str
+    score: Score | None
+    comparison: Comparison | None
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a number to show."""
+        return self.score is not None and math.isfinite(self.score.value)
+
+
+@dataclass(frozen=True)
+class HeadlineRow:
+    """One line of the headline table.
+
+    Attributes:
+        task: Task name.
+        title: Task title for a person.
+        world: ``microworld``, ``photographs`` or empty.
+        condition: Condition as in the scores.
+        metric: Metric as in the scores.
+        label: What the line is called within its task.
+        part: Whether the line is a part of another one (a family of a corruption task).
+        cells: One entry per model, in the order of the report.
+    """
+
+    task: str
+    title: str
+    world: str
+    condition: str
+    metric: str
+    label: str
+    part: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often a model is clearly better, worse, or neither than its baseline over the whole-task lines."""
+
+    model: str
+    baseline: str
+    better: int
+    worse: int
+    open: int
+    missing: int
+
+
+def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tuple[Cell, ...]:
+    """Every model's entry for one condition and metric."""
+    return tuple(
+        Cell(
+            model,
+            data.score(model, task, condition, metric_name),
+            data.comparison(model, task, condition, metric_name),
+        )
+        for model in data.model_names
+    )
+
+
+def _lines(data: ReportData, task: Record) -> list[tuple[str, str, str, bool]]:
+    """(condition, metric, label, part) for each line of one task."""
+    name, kind = str(task["name"]), task.get("kind", "shift")
+    if kind == "cue-conflict":
+        return [("overall", "shape_bias", metric("shape_bias").label, False)]
+    main = "top1" if kind == "corruptions" else str(task.get("metric") or "top1")
+    lines = [("overall", main, metric(main).label, False)]
+    if kind == "corruptions":
+        lines += [(family, "top1", condition_label(family), True) for family in task.get("families") or {}]
+        if task.get("reference") or data.has(name, "mce"):
+            lines.append(("overall", "mce", metric("mce").label, False))
+    return lines
+
+
+def headline_rows(data: ReportData) -> list[HeadlineRow]:
+    """Lay out the headline.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One row per (task, condition group), in the order of the tasks. A row without any measurement is kept: a hole
+        that nobody sees would be averaged over in the reader's mind.
+    """
+    rows = []
+    for task in data.task_records:
+        name = str(task["name"])
+        for condition, metric_name, label, part in _lines(data, task):
+            rows.append(
+                HeadlineRow(
+                    task=name,
+                    title=str(task.get("title") or name),
+                    world=str(task.get("world") or ""),
+                    condition=condition,
+                    metric=metric_name,
+                    label=label,
+                    part=part,
+                    cells=cells(data, name, condition, metric_name),
+                )
+            )
+    return rows
+
+
+def tallies(data: ReportData) -> list[Tally]:
+    """Count the verdicts of every model that has a baseline; parts of a task are not counted a second time."""
+    found = []
+    rows = [row for row in headline_rows(data) if not row.part]
+    for position, model in enumerate(data.model_names):
+        baseline = data.baseline(model)
+        if baseline is None:
+            continue
+        pairs = [row.cells[position].comparison for row in rows]
+        seen = Counter(verdict(pair) for pair in pairs if pair is not None and math.isfinite(pair.difference))
+        found.append(
+            Tally(
+                model,
+                baseline,
+                better=seen[Verdict.BETTER],
+                worse=seen[Verdict.WORSE],
+                open=seen[Verdict.OPEN],
+                missing=len(rows) - seen.total(),
+            )
+        )
+    return found
+
+
+def hole_lines(rows: list[HeadlineRow]) -> list[str]:
+    """One sentence per model and task whose headline has holes."""
+    holes: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for cell in row.cells:
+            if not cell.measured:
+                holes.setdefault((cell.model, row.title), []).append(row.label)
+    return [f"{model}, {title}: {', '.join(labels)} not measured" for (model, title), labels in holes.items()]
+
+
+def failure_lines(data: ReportData) -> list[str]:
+    """One sentence per distinct failure; images that failed for the same reason are counted, not listed."""
+    groups: Counter[tuple[str, str, str, str]] = Counter()
+    whole: set[tuple[str, str, str, str]] = set()
+    for failure in data.failures:
+        key = (failure.model, failure.task, failure.condition, failure.reason)
+        groups[key] += 1
+        if failure.image_id == "*":
+            whole.add(key)
+    titles = {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
+    lines = []
+    for key, count in groups.items():
+        model, task, condition, reason = key
+        who = "every model" if model == "*" else model
+        title = "every task" if task == "*" else titles.get(task, task)
+        where = title if condition in ("*", "overall") else f"{title}, {condition_label(condition)}"
+        what = "" if key in whole else f" ({count} image{'s' if count > 1 else ''})"
+        lines.append(f"{who}, {where}{what}: {reason}")
+    return lines

@@ -1,0 +1,182 @@
+"""One look for every figure, and the way from a figure to text inside a page."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .wording import shorten
+
+# Positions in seaborn's colour-blind palette; its pink and yellow vanish on white and its tan is taken for the orange,
+# so black takes their place.
+_PALETTE_ORDER = (0, 3, 2, 4, 1, 9, None, 7)
+# Marker and size: a triangle or a star of the nominal size of a disc looks much smaller.
+MARKERS = (("o", 5.2), ("s", 4.8), ("^", 6.2), ("D", 4.6), ("v", 6.2), ("P", 6.2), ("X", 6.2), ("*", 8.0))
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+INK = "#222222"
+FAINT = "#6b6b6b"
+GRID = "#e3e3e3"
+BAND = "#f4f4f4"
+_TAG = re.compile(r"<[^>]*>")
+_POINTER = re.compile(r'(?:url\(#|href="#)([^")]+)')
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How one model is drawn, the same in every figure: colour, marker and dashes, so that no reader needs colour."""
+
+    colour: str
+    marker: str
+    size: float
+    dashes: Any
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """What `Axes.plot` needs for this model's marker; the white rim keeps overlapping ones apart."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "markersize": self.size,
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+        }
+
+
+@cache
+def _style() -> Any:
+    # Any: the names that matplotlib accepts are a type of their own in some versions and plain text in others.
+    import seaborn as sns
+
+    style: dict[str, Any] = sns.axes_style("ticks")
+    return style | {
+        # Shipped with matplotlib, so a layout does not depend on the machine; the page puts its own font over it.
+        "font.family": ["DejaVu Sans"],
+        "font.size": 8.5,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.labelsize": 8.5,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": "#8a8a8a",
+        "axes.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "lines.linewidth": 1.5,
+        "lines.markersize": 4.5,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        # A dollar sign in somebody's model name is not an equation.
+        "text.parse_math": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "vitobench",
+    }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save in the house style, and leave matplotlib's global settings as they were."""
+    with mpl.rc_context(_style()), warnings.catch_warnings():
+        # Names in other scripts have no glyph in the layout font; the browser, which has one, draws the text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def pens(models: Sequence[str]) -> dict[str, Pen]:
+    """One pen per model, by its position; colours repeat after eight, with other dashes."""
+    import seaborn as sns
+
+    palette = sns.color_palette("colorblind").as_hex()
+    found = {}
+    for index, model in enumerate(models):
+        position = _PALETTE_ORDER[index % len(_PALETTE_ORDER)]
+        colour = INK if position is None else palette[position]
+        dashes = DASHES[(index + index // len(_PALETTE_ORDER)) % len(DASHES)]
+        found[model] = Pen(colour, *MARKERS[index % len(MARKERS)], dashes)
+    return found
+
+
+def add_legend(figure: Figure, models: Sequence[str], *, line: bool) -> None:
+    """Put the models above the panels, in as many columns as their names leave room for."""
+    handles = [
+        Line2D([], [], linestyle=pen.dashes if line else "none", label=shorten(model), **pen.point)
+        for model, pen in pens(models).items()
+    ]
+    # About 0.072 inch a letter at this size, and 0.75 inch for the sample and the gaps.
+    widths = [0.75 + 0.072 * len(shorten(model)) for model in models]
+    columns = len(handles) or 1
+    if sum(widths) > figure.get_figwidth():
+        columns = max(1, int(figure.get_figwidth() / max(widths)))
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6 if line else 1.0, columnspacing=1.6
+    )
+
+
+def grid_along(axes: Axes, axis: str) -> None:
+    """Keep the grid lines of one axis only: the ones along which values are read."""
+    axes.grid(False, axis="y" if axis == "x" else "x")
+
+
+def to_svg(figure: Figure, prefix: str, label: str) -> str:
+    """Turn a figure into an ``<svg>`` element that can stand beside others in one HTML page.
+
+    Args:
+        figure: The figure.
+        prefix: Put before every id, so that ids stay unique in the page.
+        label: What a screen reader says in place of the picture.
+
+    Returns:
+        The element alone: no prolog, no metadata, no namespace addresses, the same bytes for the same figure.
+    """
+    buffer = io.StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    # A rule for "*" would reach the whole page once the picture is inside it; the page's own style sheet holds it.
+    text = re.sub(r"<style[^>]*>.*?</style>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    opening, rest = text.split(">", 1)
+    view = re.search(r'viewBox="([^"]+)"', opening)
+    box = view[1] if view else f"0 0 {figure.get_figwidth() * 72:g} {figure.get_figheight() * 72:g}"
+    # Nearly every id names a group that nothing points at.
+    used = {name for tag in _TAG.findall(rest) for name in _POINTER.findall(tag)}
+    rest = _TAG.sub(lambda tag: _slim(tag[0], prefix, used), rest)
+    rest = re.sub(r">\s+<", "><", rest).strip()
+    width = f"--inches: {figure.get_figwidth():g}"
+    return f'<svg viewBox="{box}" style="{width}" role="img" aria-label="{html.escape(label)}">{rest}'
+
+
+def _slim(tag: str, prefix: str, used: set[str]) -> str:
+    """Shorten one tag to what the eye can tell (hundredths of a point, no turn by nothing) and prefix its ids."""
+    tag = re.sub(r"\s*\n", " ", tag).replace(' "', '"').replace("font-family: 'DejaVu Sans'; ", "")
+    tag = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", tag)
+    tag = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{prefix}-{found[1]}"' if found[1] in used else "", tag)
+    tag = tag.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'href="#{prefix}-')
+    tag = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
+    return tag.replace(" >", ">")

@@ -1,0 +1,239 @@
+"""The page's content as plain values: what the template writes, decided here and not in the template."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..results.schema import Comparison, Score
+from .data import Record, ReportData
+from .rows import Cell, HeadlineRow, cells
+from .table import row_label
+from .wording import (
+    HOLE,
+    change,
+    change_interval,
+    condition_label,
+    interval,
+    metric,
+    percent,
+    verdict,
+    verdict_words,
+)
+
+WORLDS = {
+    "microworld": "Procedural world: rendered scenes made for this benchmark, not photographs",
+    "photographs": "Photographs",
+}
+
+
+@dataclass(frozen=True)
+class ViewCell:
+    """A table cell: the value, its interval, and the paired difference where there is one."""
+
+    value: str
+    span: str = ""
+    n: str = ""
+    change: str = ""
+    change_span: str = ""
+    verdict: str = ""
+    words: str = ""
+
+    @property
+    def hole(self) -> bool:
+        """Whether the cell is empty because nothing was measured."""
+        return self.value == HOLE
+
+
+@dataclass(frozen=True)
+class ViewRow:
+    """A table line: heading, second heading, and cells; ``world`` is set where a new section starts."""
+
+    label: str
+    note: str
+    part: bool
+    n: str
+    cells: tuple[ViewCell, ...]
+    world: str = ""
+
+
+@dataclass(frozen=True)
+class ViewTable:
+    """A table: a title, the column heads and the rows."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[ViewRow, ...]
+    note: str = ""
+
+
+def score_cell(score: Score | None, comparison: Comparison | None = None) -> ViewCell:
+    """Write one score and, if given, its paired difference."""
+    value = percent(score.value if score else None)
+    measured = score is not None and value != HOLE
+    compared = comparison is not None and change(comparison) != HOLE
+    return ViewCell(
+        value=value,
+        span=interval(score.ci_low, score.ci_high) if score and measured else "",
+        n=f"{score.n:,}" if score and measured else "",
+        change=change(comparison) if compared else "",
+        change_span=change_interval(comparison) if compared else "",
+        verdict=verdict(comparison).value if comparison and compared else "",
+        words=verdict_words(comparison) if comparison and compared else "",
+    )
+
+
+def _common_n(row: tuple[Cell, ...]) -> str:
+    counts = sorted({cell.score.n for cell in row if cell.score is not None and cell.measured})
+    if not counts:
+        return ""
+    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,}–{counts[-1]:,}"
+
+
+def _row(label: str, row: tuple[Cell, ...], *, note: str = "", part: bool = False, world: str = "") -> ViewRow:
+    return ViewRow(
+        label, note, part, _common_n(row), tuple(score_cell(c.score, c.comparison) for c in row), world=world
+    )
+
+
+def headline_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
+    """The headline table; the first line of a task bears its title, the following ones only their own label."""
+    lines, last_task, last_world = [], "", ""
+    for row in rows:
+        first = row.task != last_task
+        label, note = (row.title, row_label(row)) if first else (row_label(row), "")
+        world = WORLDS.get(row.world, row.world) if row.world != last_world else ""
+        lines.append(_row(label, row.cells, note=note, part=not first, world=world))
+        last_task, last_world = row.task, row.world
+    return ViewTable("Headline", data.model_names, tuple(lines))
+
+
+def corruption_view(data: ReportData, task: Record) -> ViewTable:
+    """Every corruption with its accuracy and its corruption error, family by family."""
+    name = str(task["name"])
+    lines = []
+    for family, members in (task.get("families") or {}).items():
+        lines.append(_row(condition_label(family), cells(data, name, family, "top1"), note="mean of the family"))
+        for member in members:
+            lines.append(_row(condition_label(member), cells(data, name, member, "top1"), note="top-1", part=True))
+            if data.has(name, "ce", member):
+                lines.append(_row(condition_label(member), cells(data, name, member, "ce"), note="CE ↓", part=True))
+    for key in ("mce", "relative_mce"):
+        if data.has(name, key):
+            lines.append(_row(f"{metric(key).label} ↓", cells(data, name, "overall", key)))
+    return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines))
+
+
+def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
+    """Per model, every corruption at every severity."""
+    name = str(task["name"])
+    members = [member for group in (task.get("families") or {}).values() for member in group]
+    return [
+        ViewTable(
+            f"Every severity: {model}, {_title(task)}",
+            tuple(f"severity {severity}" for severity in range(1, 6)),
+            tuple(
+                ViewRow(
+                    condition_label(member),
+                    "",
+                    False,
+                    "",
+                    tuple(score_cell(data.score(model, name, f"{member}/{s}", "top1")) for s in range(1, 6)),
+                )
+                for member in members
+            ),
+        )
+        for model in data.model_names
+    ]
+
+
+def shift_view(data: ReportData, task: Record) -> ViewTable | None:
+    """The parts of a shift, where it has any beside the whole."""
+    name, key = str(task["name"]), str(task.get("metric") or "top1")
+    parts = dict.fromkeys(
+        s.condition for s in data.scores if s.task == name and s.metric == key and s.condition != "overall"
+    )
+    if not parts:
+        return None
+    lines = tuple(_row(condition_label(part), cells(data, name, part, key)) for part in parts)
+    return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines)
+
+
+def shape_view(data: ReportData, task: Record) -> ViewTable:
+    """Shape bias per category, with the counts of decisions behind it."""
+    name = str(task["name"])
+    counts = {(r["model"], r["category"]): r for r in data.shape_decisions if r["task"] == name}
+    known = dict.fromkeys([*(task.get("shape_classes") or ()), *(category for _, category in counts)])
+    lines = []
+    for category in known:
+        line = []
+        for model in data.model_names:
+            row = counts.get((model, category))
+            score = data.score(model, name, category, "shape_bias")
+            entry = score_cell(score)
+            if row is not None:
+                decided = row["shape"] + row["texture"]
+                if entry.hole and decided:
+                    # Counts alone still give the value; the interval is left out rather than invented.
+                    entry = ViewCell(percent(row["shape"] / decided))
+                entry = replace(entry, change=f"{row['shape']} / {row['texture']} / {row['other']}")
+            line.append(entry)
+        lines.append(ViewRow(condition_label(str(category)), "", False, "", tuple(line)))
+    note = "Second line: decisions for shape / texture / neither."
+    return ViewTable(f"Every category: {_title(task)}", data.model_names, tuple(lines), note)
+
+
+def _p_value(p: float) -> str:
+    if not math.isfinite(p):
+        return HOLE
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def comparison_view(data: ReportData) -> ViewTable:
+    """Every paired difference but those of single cells, with p-values."""
+    titles = {str(task["name"]): _title(task) for task in data.task_records}
+    lines = []
+    for pair in data.comparisons:
+        if "/" in pair.condition:
+            continue
+        state = verdict(pair).value if change(pair) != HOLE else ""
+        lines.append(
+            ViewRow(
+                f"{pair.a} − {pair.b}",
+                f"{titles.get(pair.task, pair.task)}, {condition_label(pair.condition)}, {metric(pair.metric).label}",
+                False,
+                f"{pair.n:,}",
+                (
+                    ViewCell(change(pair), change_interval(pair), verdict=state),
+                    ViewCell(_p_value(pair.p)),
+                ),
+            )
+        )
+    return ViewTable("Every paired difference", ("difference", "p"), tuple(lines))
+
+
+def _title(task: Record) -> str:
+    return str(task.get("title") or task["name"])
+
+
+def plain(value: Any) -> str:
+    """A provenance value as text: nested records as compact JSON."""
+    if value is None or value == "":
+        return HOLE
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(map(str, value)) or HOLE
+    return str(value)
+
+
+def facts(record: Record, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """A provenance record as (name, text) pairs, in its own order."""
+    return [
+        (key.replace("_", " "), plain(value))
+        for key, value in record.items()
+        if key not in skip and value not in ({}, [])
+    ]

@@ -1,0 +1,115 @@
+"""How numbers, conditions and verdicts are written, the same in the terminal, in Markdown and on the page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..results.schema import Comparison
+
+HOLE = "—"
+MINUS = "−"
+
+
+class Verdict(StrEnum):
+    """What a paired interval says: it excludes zero on one side, or it does not."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    OPEN = "open"
+
+
+MARKS = {Verdict.BETTER: "▲", Verdict.WORSE: "▼", Verdict.OPEN: ""}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called and read.
+
+    Attributes:
+        label: Name for a person.
+        better: 1 when higher is better, -1 when lower is.
+        words: What the two verdicts mean for this metric.
+    """
+
+    label: str
+    better: int = 1
+    words: tuple[str, str] = ("better", "worse")
+
+
+METRICS = {
+    "top1": Metric("Top-1 accuracy"),
+    "mce": Metric("mCE", -1),
+    "relative_mce": Metric("Relative mCE", -1),
+    "ce": Metric("CE", -1),
+    # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
+    "shape_bias": Metric("Shape bias", 1, ("more by shape", "more by texture")),
+}
+
+
+def metric(name: str) -> Metric:
+    """The way to write a metric; an unknown one is called by its own name."""
+    return METRICS.get(name) or Metric(name.replace("_", " "))
+
+
+def condition_label(condition: str) -> str:
+    """``gaussian_noise/3`` as ``Gaussian noise, severity 3``."""
+    name, _, severity = condition.partition("/")
+    text = name.replace("_", " ").replace("jpeg", "JPEG")
+    text = text[:1].upper() + text[1:]
+    return f"{text}, severity {severity}" if severity else text
+
+
+def percent(value: float | None, sign: bool = False) -> str:
+    """A fraction in percent with one decimal; a dash where there is no number."""
+    if value is None or not math.isfinite(value):
+        return HOLE
+    # Adding zero turns a rounded -0.0 into 0.0, which would otherwise print a minus sign.
+    rounded = round(100 * value, 1) + 0.0
+    text = f"{rounded:+.1f}" if sign and rounded else f"{rounded:.1f}"
+    return text.replace("-", MINUS)
+
+
+def interval(low: float, high: float, sign: bool = False) -> str:
+    """``[69.1, 73.3]``, or nothing where an end is missing."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{percent(low, sign)}, {percent(high, sign)}]"
+
+
+def verdict(comparison: Comparison) -> Verdict:
+    """Whether the interval of a difference excludes zero, and on which side of the metric that lies."""
+    if comparison.ci_low > 0:
+        side = 1
+    elif comparison.ci_high < 0:
+        side = -1
+    else:
+        return Verdict.OPEN
+    return Verdict.BETTER if side == metric(comparison.metric).better else Verdict.WORSE
+
+
+def verdict_words(comparison: Comparison) -> str:
+    """The verdict as a phrase: ``better``, ``more by texture``, ``no clear difference``."""
+    better, worse = metric(comparison.metric).words
+    return {Verdict.BETTER: better, Verdict.WORSE: worse, Verdict.OPEN: "no clear difference"}[verdict(comparison)]
+
+
+def change(comparison: Comparison | None) -> str:
+    """``▲ +3.1``: the mark stands only where the interval excludes zero."""
+    if comparison is None or not math.isfinite(comparison.difference):
+        return HOLE
+    return f"{MARKS[verdict(comparison)]} {percent(comparison.difference, sign=True)}".strip()
+
+
+def change_interval(comparison: Comparison | None) -> str:
+    """``[+1.2, +5.0]``, or nothing where there is no difference."""
+    return "" if comparison is None else interval(comparison.ci_low, comparison.ci_high, sign=True)
+
+
+def shorten(name: str, width: int = 28) -> str:
+    """A name that fits a legend: the middle goes, since names tend to differ at their ends."""
+    if len(name) <= width:
+        return name
+    head = (width - 1) // 2
+    return f"{name[:head]}…{name[-(width - 1 - head) :]}"

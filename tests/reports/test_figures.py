@@ -1,0 +1,113 @@
+"""Figures: what is drawn, that it is deterministic, and that nothing warns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import matplotlib as mpl
+import pytest
+from vitobench.reports import figures
+from vitobench.reports.figure_severity import severity_curve
+from vitobench.reports.figure_shape_bias import shape_fractions
+from vitobench.reports.style import pens, to_svg
+from vitobench.results.schema import Score
+
+
+@pytest.mark.parametrize("models", [1, 8])
+def test_severity_panels(make_report, models):
+    data = make_report(models)
+    by_family, by_corruption = figures.accuracy_by_severity(data, "micro-c")
+    assert len(by_family.axes) == 4
+    assert len(by_corruption.axes) == 15
+    for axes in (*by_family.axes, *by_corruption.axes):
+        assert len(axes.lines) == len(axes.collections) == models
+    assert len(by_family.legends[0].get_texts()) == models
+
+
+def test_clean_counterpart_is_severity_zero(report):
+    curve = severity_curve(report, "vito-micro", "micro-c", "gaussian_noise")
+    assert len(curve) == 6
+    assert curve[0].value == pytest.approx(0.9)
+    assert curve[3].value == report.score("vito-micro", "micro-c", "gaussian_noise/3", "top1").value
+
+
+def test_family_point_is_the_mean_of_its_cells_and_a_hole_when_one_is_missing(make_report):
+    data = make_report(2, holes=True)
+    members = data.task("micro-c")["families"]["weather"]
+    curve = severity_curve(data, "vito-micro", "micro-c", "weather", members)
+    cells = [data.score("vito-micro", "micro-c", f"{member}/2", "top1").value for member in members]
+    assert curve[2].value == pytest.approx(sum(cells) / 4)
+    assert math.isnan(curve[4].value)
+
+
+def test_a_family_score_of_its_own_wins(report):
+    own = Score("vito-micro", "micro-c", "noise/2", "top1", 0.123, 0.1, 0.15, 800)
+    data = dataclasses.replace(report, scores=(*report.scores, own))
+    assert severity_curve(data, "vito-micro", "micro-c", "noise", ("shot_noise",))[2].value == 0.123
+
+
+@pytest.mark.parametrize("models", [1, 8])
+def test_shape_bias_has_a_marker_per_category_and_a_line_per_model(make_report, models):
+    data = make_report(models)
+    axes = figures.shape_bias(data, "micro-cue-conflict").axes[0]
+    assert len([line for line in axes.lines if len(line.get_xdata()) == 16]) == models
+    pooled = 1 - data.score("vito-micro", "micro-cue-conflict", "overall", "shape_bias").value
+    assert any(list(line.get_xdata()) == [pooled, pooled] for line in axes.lines)
+    assert axes.get_xlabel() == "Fraction of 'texture' decisions"
+    assert len(axes.get_yticklabels()) == 17
+
+
+def test_no_decision_for_either_cue_is_a_hole(report):
+    row = {**report.shape_decisions[0], "shape": 0, "texture": 0, "other": 30}
+    data = dataclasses.replace(report, shape_decisions=(row, *report.shape_decisions[1:]))
+    assert math.isnan(shape_fractions(data, "micro-cue-conflict")[row["model"]][row["category"]])
+    figures.shape_bias(data, "micro-cue-conflict")
+
+
+@pytest.mark.parametrize("models", [1, 8])
+def test_overview_has_a_panel_per_metric(make_report, models):
+    figure = figures.overview(make_report(models, holes=True))
+    assert [axes.get_title("left").split(" (")[0] for axes in figure.axes] == ["Top-1 accuracy", "mCE", "Shape bias"]
+
+
+def test_overview_of_nothing_is_drawn(report):
+    empty = dataclasses.replace(report, scores=())
+    to_svg(figures.overview(empty), "x", "empty")
+
+
+def test_pens_differ():
+    found = pens([str(index) for index in range(8)])
+    assert len({pen.colour for pen in found.values()}) == len({pen.marker for pen in found.values()}) == 8
+    assert len({(pen.colour, str(pen.dashes)) for pen in pens([str(i) for i in range(16)]).values()}) == 16
+
+
+def test_svg_is_deterministic_and_leaves_no_trace(report):
+    before = dict(mpl.rcParams)
+    first = to_svg(figures.accuracy_by_family(report, "micro-c"), "one", "label <&>")
+    second = to_svg(figures.accuracy_by_family(report, "micro-c"), "one", "label <&>")
+    assert first == second
+    assert dict(mpl.rcParams) == before
+    assert first.startswith("<svg ")
+    assert 'aria-label="label &lt;&amp;&gt;"' in first
+    assert "http" not in first
+    assert "<metadata" not in first
+    assert ">Noise</text>" in first
+
+
+def test_svg_ids_are_prefixed_and_every_pointer_has_its_target(report):
+    text = to_svg(figures.overview(report), "one", "x")
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    pointers = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+    assert pointers
+    assert all(name.startswith("one-") for name in ids)
+    assert len(ids) == len(set(ids))
+    assert pointers <= set(ids)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "日本語モデル", "<b>&\"' --><script>", "x" * 300, "_hidden"])
+def test_any_name_can_be_drawn(make_report, name):
+    text = to_svg(figures.accuracy_by_family(make_report(1, names=(name,)), "micro-c"), "f", "x")
+    assert "<script>" not in text
+    assert "<b>" not in text

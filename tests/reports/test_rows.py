@@ -1,0 +1,120 @@
+"""The headline's rows, and how numbers are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+
+import pytest
+from vitobench.reports.data import ReportData
+from vitobench.reports.rows import failure_lines, headline_rows, hole_lines, tallies
+from vitobench.reports.wording import Verdict, change, change_interval, condition_label, percent, shorten, verdict
+from vitobench.results.schema import Comparison, Score
+
+
+def pair(difference, low, high, metric="top1"):
+    return Comparison("a", "b", "t", "overall", metric, difference, low, high, 0.01, 100)
+
+
+def test_rows_follow_the_tasks_and_their_families(report):
+    rows = [(row.task, row.condition, row.metric) for row in headline_rows(report)]
+    assert rows == [
+        ("micro-val", "overall", "top1"),
+        ("micro-c", "overall", "top1"),
+        *[("micro-c", family, "top1") for family in ("noise", "blur", "weather", "digital")],
+        ("micro-c", "overall", "mce"),
+        *[(f"micro-{s}", "overall", "top1") for s in ("viewpoints", "backgrounds", "light", "occlusion")],
+        ("micro-cue-conflict", "overall", "shape_bias"),
+    ]
+
+
+def test_mce_row_needs_a_reference_or_a_score(make_report):
+    rows = headline_rows(make_report(2, photographs=True))
+    assert not [row for row in rows if row.task == "imagenet-c" and row.metric == "mce"]
+
+
+def test_only_the_declared_baseline_is_compared(report):
+    cells = headline_rows(report)[0].cells
+    assert cells[0].comparison is not None
+    assert cells[0].comparison.b == "supervised-micro"
+    # The reference model has a comparison in the data but declares no baseline.
+    assert cells[2].comparison is None
+
+
+def test_a_baseline_that_is_absent_is_no_baseline(report):
+    models = ({**report.models[0], "baseline": "elsewhere"}, *report.models[1:])
+    assert dataclasses.replace(report, models=models).baseline("vito-micro") is None
+
+
+def test_scores_without_a_description_still_appear():
+    data = ReportData("bare", (Score("m", "t", "overall", "top1", 0.5, 0.4, 0.6, 10),))
+    (row,) = headline_rows(data)
+    assert (row.title, row.cells[0].model, row.cells[0].measured) == ("t", "m", True)
+
+
+def test_holes_are_said(make_report):
+    data = make_report(3, holes=True)
+    lines = hole_lines(headline_rows(data))
+    assert lines == [
+        "vito-micro, Micro-world, corrupted: Top-1 accuracy, Weather, mCE not measured",
+        "vito-micro, Micro-world, light: Top-1 accuracy not measured",
+    ]
+
+
+def test_failures_of_one_kind_are_counted(make_report):
+    assert failure_lines(make_report(3, holes=True)) == [
+        "vito-micro, Micro-world, corrupted, Snow, severity 4 (3 images): the model returned NaN logits",
+        "vito-micro, Micro-world, light: the data folder is missing",
+    ]
+
+
+def test_tallies_count_whole_tasks_once(report):
+    (tally,) = tallies(report)
+    assert (tally.model, tally.baseline) == ("vito-micro", "supervised-micro")
+    whole = [row for row in headline_rows(report) if not row.part]
+    assert tally.better + tally.worse + tally.open + tally.missing == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        (pair(0.031, 0.012, 0.05), Verdict.BETTER),
+        (pair(-0.031, -0.05, -0.012), Verdict.WORSE),
+        (pair(0.004, -0.008, 0.016), Verdict.OPEN),
+        (pair(0.03, 0.0, 0.06), Verdict.OPEN),
+        (pair(-0.12, -0.15, -0.09, "mce"), Verdict.BETTER),
+        (pair(0.12, 0.09, 0.15, "ce"), Verdict.WORSE),
+        (pair(0.06, 0.03, 0.09, "shape_bias"), Verdict.BETTER),
+        (pair(math.nan, math.nan, math.nan), Verdict.OPEN),
+    ],
+)
+def test_verdict_knows_which_side_is_better(difference, expected):
+    assert verdict(difference) is expected
+
+
+def test_numbers_are_written_once_and_for_all():
+    assert percent(0.767) == "76.7"
+    assert percent(math.nan) == percent(None) == "—"
+    assert percent(-0.00001, sign=True) == "0.0"
+    assert change(pair(0.031, 0.012, 0.05)) == "▲ +3.1"
+    assert change_interval(pair(0.031, 0.012, 0.05)) == "[+1.2, +5.0]"
+    assert change(pair(-0.12, -0.15, -0.09, "mce")) == "▲ −12.0"
+    assert change(pair(0.004, -0.008, 0.016)) == "+0.4"
+    assert change(None) == "—"
+
+
+def test_names_for_people():
+    assert condition_label("gaussian_noise/3") == "Gaussian noise, severity 3"
+    assert condition_label("jpeg_compression") == "JPEG compression"
+    assert shorten("x" * 100, 21) == "x" * 10 + "…" + "x" * 10
+
+
+def test_light_modules_import_nothing_heavy():
+    code = (
+        "import sys, vitobench.reports.table, vitobench.reports.html\n"
+        "print([m for m in ('matplotlib', 'seaborn', 'pandas', 'jinja2', 'rich', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
