@@ -1,0 +1,114 @@
+"""A model that is ready to be asked."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from .cpu_tuning import keep_freed_memory
+from .spec import ModelSpec
+
+
+class Network(Protocol):
+    """What every source hands over: a ``torch.nn.Module`` with these two methods, on normalised float32 images."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (N, K)."""
+        ...
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Penultimate features of shape (N, D)."""
+        ...
+
+
+class Model:
+    """A loaded `ModelSpec`: a network in evaluation mode, with the normalisation that belongs to it.
+
+    Images are uint8 pixels. Normalisation happens in here, so nobody outside can corrupt normalised values or
+    normalise twice.
+
+    Attributes:
+        spec: What was loaded.
+        device: Where it computes.
+    """
+
+    def __init__(self, spec: ModelSpec, network: nn.Module) -> None:
+        """Take a network over: it is switched to evaluation mode and to float32.
+
+        Args:
+            spec: What the network is.
+            network: A module with the methods of `Network`.
+        """
+        self.spec = spec
+        self._network = network.float().eval().requires_grad_(False)
+        self._mean = torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1)
+        self.to("cpu")
+
+    def to(self, device: torch.device | str) -> Model:
+        """Move the model.
+
+        Args:
+            device: For instance ``"cpu"`` or ``"cuda:0"``.
+
+        Returns:
+            The model itself.
+        """
+        self.device = torch.device(device)
+        on_cpu = self.device.type == "cpu"
+        if on_cpu:
+            keep_freed_memory()
+        # Measured on a CPU: convolutions on channels-last tensors handle 1.3 to 1.4 times the images per second. A
+        # batch made from (N, H, W, 3) arrays has this layout already.
+        self._layout = torch.channels_last if on_cpu else torch.contiguous_format
+        self._network = self._network.to(self.device).to(memory_format=self._layout)
+        self._mean, self._std = self._mean.to(self.device), self._std.to(self.device)
+        return self
+
+    @torch.inference_mode()
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Classify a batch.
+
+        Args:
+            images: uint8 tensor of shape (N, 3, size, size), N >= 1, in RGB pixel space, of any memory layout and on
+                any device; ``size`` is ``spec.preprocessing.size``.
+
+        Returns:
+            float32 tensor of shape (N, K) on `device`; K is the number of classes of ``spec.label_space``.
+
+        Raises:
+            ValueError: Another type or shape of images; the message says what was expected.
+        """
+        return self._network(self._normalised(images)).float()
+
+    @torch.inference_mode()
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute penultimate features: what the classifier sees.
+
+        Args:
+            images: As for `logits`.
+
+        Returns:
+            float32 tensor of shape (N, D) on `device`.
+
+        Raises:
+            ValueError: As for `logits`.
+        """
+        network: Network = self._network  # type: ignore[assignment]
+        return network.features(self._normalised(images)).float()
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        size = self.spec.preprocessing.size
+        if not isinstance(images, torch.Tensor):
+            raise ValueError(self._expectation(f"a {type(images).__name__}"))
+        if images.dtype != torch.uint8 or images.shape[1:] != (3, size, size) or len(images) == 0:
+            raise ValueError(self._expectation(f"{images.dtype} of shape {tuple(images.shape)}"))
+        # Three in-place steps on one new tensor, in the order and rounding of torchvision's ToTensor and Normalize.
+        x = images.to(self.device).to(torch.float32, memory_format=self._layout)
+        return x.div_(255.0).sub_(self._mean).div_(self._std)
+
+    def _expectation(self, got: str) -> str:
+        size = self.spec.preprocessing.size
+        return f"{self.spec.name} expects a torch.uint8 tensor of shape (N, 3, {size}, {size}) with N >= 1; got {got}"

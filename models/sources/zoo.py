@@ -1,0 +1,97 @@
+"""The models that come with the package: a card and a safetensors file of the same stem in ``models/zoo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import CheckpointError, VitobenchError
+from ...identity import file_digest
+from ..spec import ModelSpec
+from ..zoo_card import ZooCard
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ZOO_FOLDER = Path(__file__).parent.parent / "zoo"
+
+
+def names() -> list[str]:
+    """Names of the models in the zoo, sorted."""
+    return sorted(card.stem for card in ZOO_FOLDER.glob("*.json") if _weights(card.stem).is_file())
+
+
+def card(name: str) -> ZooCard:
+    """Read a model's card; the weights are not looked at.
+
+    Raises:
+        CheckpointError: A card that cannot be read.
+    """
+    path = ZOO_FOLDER / f"{name}.json"
+    found = ZooCard.parse(path.read_text(encoding="utf-8"), str(path))
+    if found.name != name:
+        raise CheckpointError(f"The card {path} is that of {found.name!r}; it should be called {found.name}.json.")
+    return found
+
+
+def resolve(name: str) -> ModelSpec:
+    """Describe a model of the zoo, without importing torch.
+
+    Args:
+        name: One of `names`.
+
+    Returns:
+        The description, with the hash of the file as it is on disk.
+
+    Raises:
+        CheckpointError: The file is not the one that the card describes.
+    """
+    found, path = card(name), _weights(name)
+    actual = file_digest(path)
+    if actual != found.sha256:
+        raise CheckpointError(
+            f"{path} is not the file that its card describes (SHA-256 {actual[:12]}..., the card says "
+            f"{found.sha256[:12] or 'nothing'}...). It was damaged or changed: reinstall vitobench, or load the "
+            f"changed file under its own name with file:{path}."
+        )
+    return found.spec(name, "zoo", actual)
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """Build the network of a model of the zoo, with its weights.
+
+    Raises:
+        CheckpointError: The file changed, is damaged, or does not fit the architecture.
+    """
+    resolve(spec.name)
+    return build_from_card(card(spec.name), _weights(spec.name))
+
+
+def build_from_card(card: ZooCard, path: Path) -> nn.Module:
+    """Build the network that a card describes and fill it from a safetensors file.
+
+    Args:
+        card: The card.
+        path: The file; half-precision weights are widened to float32.
+
+    Returns:
+        A module with ``forward`` and ``features``.
+
+    Raises:
+        CheckpointError: An architecture that this version does not know, or weights that do not fit it.
+    """
+    from ..networks import build as build_network
+    from .state_dicts import fit, read_state_dict
+
+    try:
+        network = build_network(card.architecture, card.num_classes)
+    except (KeyError, ValueError, VitobenchError) as error:
+        raise CheckpointError(
+            f"{path} needs an architecture that this version of vitobench cannot build. {error}"
+        ) from error
+    fit(network, read_state_dict(path), str(path))
+    return network
+
+
+def _weights(name: str) -> Path:
+    return ZOO_FOLDER / f"{name}.safetensors"

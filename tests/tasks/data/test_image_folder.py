@@ -1,0 +1,225 @@
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm.data
+from PIL import Image
+from torchvision.transforms import v2
+from vitobench.errors import DataError
+from vitobench.tasks.data import image_folder
+from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.data.image_folder import ImageFolder, imagenet_wnids
+from vitobench.tasks.data.images import UndecodableImageError, decode
+
+WNIDS = ("n01440764", "n01443537", "n15075141")
+
+
+def picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BILINEAR).convert(mode)
+
+
+def oracle(path: Path, geometry: Geometry) -> np.ndarray:
+    interpolation = v2.InterpolationMode(geometry.interpolation)
+    steps = v2.Compose([v2.Resize(geometry.resize, interpolation), v2.CenterCrop(geometry.size)])
+    return np.asarray(steps(Image.open(path).convert("RGB")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "val"
+    for number, wnid in enumerate(WNIDS):
+        (root / wnid).mkdir(parents=True)
+        for k in range(4):
+            picture(40 + k, 50, seed=4 * number + k).save(root / wnid / f"{k}.JPEG", format="JPEG")
+    return root
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    where = os.environ.get("VITOBENCH_TEST_DATA")
+    if not where or not (Path(where) / "photos").is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
+    return Path(where) / "photos"
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    ("width", "height"), [(61, 61), (97, 61), (61, 97), (64, 64), (33, 150), (20, 21), (500, 375), (64, 91), (67, 64)]
+)
+def test_decode_equals_torchvision(tmp_path: Path, width: int, height: int, interpolation: str) -> None:
+    picture(width, height).save(tmp_path / "a.png")
+    for size, resize in ((56, 64), (55, 64), (64, 64)):
+        geometry = Geometry(size, resize, interpolation)
+        np.testing.assert_array_equal(decode(tmp_path / "a.png", geometry), oracle(tmp_path / "a.png", geometry))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_every_colour_mode_becomes_rgb_without_warnings(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    extra = {"transparency": bytes(range(256))} if mode == "P" else {}
+    if mode == "I;16":
+        Image.fromarray(np.arange(90 * 70, dtype=np.uint16).reshape(70, 90)).save(path)
+    else:
+        picture(90, 70, mode).save(path, **extra)
+    geometry = Geometry(56, 64, "bilinear")
+    decoded = decode(path, geometry)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = oracle(path, geometry)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, expected)
+
+
+def test_orientation_in_exif_is_left_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(90, 70).save(tmp_path / "turned.jpg", exif=exif)
+    picture(90, 70).save(tmp_path / "plain.jpg")
+    geometry = Geometry(56, 64, "bilinear")
+    np.testing.assert_array_equal(decode(tmp_path / "turned.jpg", geometry), decode(tmp_path / "plain.jpg", geometry))
+
+
+def test_an_image_above_pillows_limit_is_undecodable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for side, name in ((5, "warned.png"), (50, "refused.png")):
+        picture(side, side).save(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
+    for name in ("warned.png", "refused.png"):
+        with pytest.raises(UndecodableImageError, match="16 pixels") as caught:
+            decode(tmp_path / name, Geometry(8, 8, "bilinear"))
+        assert str(tmp_path) not in caught.value.reason
+
+
+def test_an_endless_strip_is_undecodable(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 60_000)).save(tmp_path / "strip.png")
+    with pytest.raises(UndecodableImageError, match="elongated"):
+        decode(tmp_path / "strip.png", Geometry(224, 256, "bilinear"))
+
+
+@pytest.mark.parametrize("values", [(0, 8, "bilinear"), (9, 8, "bilinear"), (8, 8, "nearest")])
+def test_impossible_geometries_are_refused(values: tuple[int, int, str]) -> None:
+    with pytest.raises(ValueError, match=r"geometry|interpolation"):
+        Geometry(*values)
+
+
+def test_class_order_is_that_of_ilsvrc() -> None:
+    assert list(imagenet_wnids()) == timm.data.ImageNetInfo().label_names()
+    assert len(imagenet_wnids()) == 1000
+
+
+def test_labels_ids_and_order(folder: Path) -> None:
+    (folder / WNIDS[0] / ".hidden.jpg").write_bytes(b"")
+    (folder / WNIDS[0] / "notes.txt").write_text("not an image")
+    (folder / ".cache").mkdir()
+    (folder / "README.md").write_text("x")
+    (folder / WNIDS[1] / "deep").mkdir()
+    picture(40, 40).save(folder / WNIDS[1] / "deep" / "x.PnG")
+    source = ImageFolder(folder)
+    assert len(source) == 13
+    assert (source.name, source.label_space, source.labels.dtype) == ("imagenet", "imagenet-1k", np.int64)
+    assert f"{WNIDS[1]}/deep/x.PnG" in source.image_ids
+    expected = {WNIDS[0]: 0, WNIDS[1]: 1, WNIDS[2]: 999}
+    assert [expected[i.split("/")[0]] for i in source.image_ids] == source.labels.tolist()
+    assert source.image_ids == ImageFolder(folder).image_ids != tuple(sorted(source.image_ids))
+
+
+def test_a_new_image_does_not_reorder_the_others(folder: Path) -> None:
+    before = ImageFolder(folder).image_ids
+    picture(40, 40).save(folder / WNIDS[0] / "new.png")
+    assert tuple(i for i in ImageFolder(folder).image_ids if not i.endswith("new.png")) == before
+
+
+def test_load_reports_bad_images_and_keeps_the_others(folder: Path) -> None:
+    source = ImageFolder(folder)
+    whole = (folder / source.image_ids[1]).read_bytes()
+    (folder / source.image_ids[1]).write_bytes(whole[: len(whole) // 2])
+    (folder / source.image_ids[2]).write_bytes(b"")
+    (folder / source.image_ids[3]).write_bytes(b"<html>404</html>")
+    (folder / source.image_ids[4]).unlink()
+    geometry = Geometry(28, 32, "bicubic")
+    pixels, failed = source.load([5, 4, 3, 2, 1, 0], geometry)
+    assert pixels.shape == (6, 28, 28, 3)
+    assert pixels.dtype == np.uint8
+    assert sorted(failed) == [1, 2, 3, 4]
+    assert failed[1] == "No such file or directory"
+    assert "not an image" in failed[2]
+    assert failed[3] == "empty file"
+    assert "truncated" in failed[4]
+    assert not any(str(folder) in reason for reason in failed.values())
+    assert not pixels[1:5].any()
+    np.testing.assert_array_equal(pixels[0], oracle(folder / source.image_ids[5], geometry))
+    np.testing.assert_array_equal(pixels[5], oracle(folder / source.image_ids[0], geometry))
+
+
+def test_the_digest_follows_content_and_names_only(folder: Path, tmp_path: Path) -> None:
+    first = ImageFolder(folder).digest
+    moved = folder.rename(tmp_path / "elsewhere")
+    os.utime(moved / WNIDS[0] / "0.JPEG", (1, 1))
+    assert ImageFolder(moved, name="other").digest == first
+    path = moved / WNIDS[0] / "0.JPEG"
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0")
+    assert ImageFolder(moved).digest != first
+    path.unlink()
+    (moved / WNIDS[0] / "renamed.JPEG").write_bytes(content)
+    assert ImageFolder(moved).digest != first
+
+
+def test_the_manifest_cache_spares_the_second_hashing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache" / "manifest.json"
+    plain = ImageFolder(folder).digest
+    assert ImageFolder(folder, manifest_cache=cache).digest == plain
+    assert [p.name for p in cache.parent.iterdir()] == ["manifest.json"]
+    hashed: list[Path] = []
+    real = image_folder.file_digest
+    monkeypatch.setattr(image_folder, "file_digest", lambda path: hashed.append(path) or real(path))
+    assert ImageFolder(folder, manifest_cache=cache).digest == plain
+    assert hashed == []
+    changed = folder / WNIDS[0] / "0.JPEG"
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    assert ImageFolder(folder, manifest_cache=cache).digest != plain
+    assert hashed == [changed]
+    cache.write_text("{ damaged")
+    assert ImageFolder(folder, manifest_cache=cache).digest == ImageFolder(folder).digest
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert ImageFolder(folder, manifest_cache=tmp_path / "file" / "manifest.json").digest == ImageFolder(folder).digest
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda root: None, ["does not exist"]),
+        (lambda root: root.write_text("x"), ["is a file"]),
+        (lambda root: root.mkdir(), ["no class folders"]),
+        (lambda root: [(root / n).mkdir(parents=True) for n in ("cat", "dog")], ["no WordNet ids: cat, dog"]),
+        (lambda root: [(root / n).mkdir(parents=True) for n in ("train", "val")], ["Did you mean", "/train"]),
+        (
+            lambda root: [(root / n).mkdir(parents=True) for n in ("n01440764", "n00000001")],
+            ["not among the 1000", "n00000001"],
+        ),
+        (lambda root: (root / "n01440764").mkdir(parents=True), ["no images", ".jpeg"]),
+    ],
+)
+def test_errors_say_what_was_expected(tmp_path: Path, make, words: list[str]) -> None:
+    root = tmp_path / "root"
+    make(root)
+    with pytest.raises(DataError) as caught:
+        ImageFolder(root)
+    for word in [*words, "n01440764/", str(root)]:
+        assert word in str(caught.value)
+
+
+def test_real_photographs_decode_as_torchvision_decodes_them(photographs: Path) -> None:
+    source = ImageFolder(photographs)
+    geometry = Geometry(224, 256, "bilinear")
+    pixels, failed = source.load(range(40), geometry)
+    assert failed == {}
+    for image, image_id in zip(pixels, source.image_ids, strict=False):
+        np.testing.assert_array_equal(image, oracle(photographs / image_id, geometry))
