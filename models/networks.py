@@ -1,0 +1,97 @@
+"""The networks that this project trains itself, by name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+from ..errors import unknown_name
+from .vito import MultiScalePooling
+
+_WIDTHS = (32, 96, 192)
+
+POOLINGS: dict[str, tuple[tuple[int, ...], bool]] = {
+    "average": ((2,), False),
+    "average-2scale": ((1, 2), False),
+    "attention": ((2,), True),
+    "attention-2scale": ((1, 2), True),
+}
+"""Which stages a pooling reads, and whether it attends: VITO reads the last two with attention."""
+
+
+class MicroResNet(nn.Module):
+    """A small residual network for 64-pixel images, with a pooling and a linear classifier on top.
+
+    The stem (7x7, stride 2, then max-pooling) and the basic blocks are ResNet's; there are three stages of two blocks
+    instead of four, so that a 64-pixel image keeps 8x8 and 4x4 maps in the two stages that VITO pools.
+
+    Args:
+        pooling: One of `POOLINGS`.
+        num_classes: Outputs of the classifier.
+    """
+
+    def __init__(self, pooling: str, num_classes: int) -> None:
+        super().__init__()
+        stages, attention = POOLINGS[pooling]
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, _WIDTHS[0], 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(_WIDTHS[0]),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        self.stages = nn.ModuleList()
+        inputs = _WIDTHS[0]
+        for number, width in enumerate(_WIDTHS):
+            stride = 1 if number == 0 else 2
+            shortcut = None
+            if stride > 1:
+                shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.stages.append(
+                nn.Sequential(BasicBlock(inputs, width, stride, shortcut), BasicBlock(width, width))
+            )
+            inputs = width
+        self.read = stages
+        self.pool = MultiScalePooling([_WIDTHS[s] for s in stages], attention)
+        self.head = nn.Linear(self.pool.width, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""
+        x = self.stem(x)
+        found = []
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number in self.read:
+                found.append(x)
+        return found
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features, float32 (N, D), for normalised (N, 3, H, W)."""
+        return cast(Tensor, self.pool(self.maps(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, float32 (N, num_classes), for normalised (N, 3, H, W)."""
+        return cast(Tensor, self.head(self.features(x)))
+
+
+ARCHITECTURES = tuple(f"micro-resnet/{pooling}" for pooling in POOLINGS)
+
+
+def build(architecture: str, num_classes: int) -> nn.Module:
+    """Build an untrained network.
+
+    Args:
+        architecture: One of `ARCHITECTURES`.
+        num_classes: Outputs of the classifier.
+
+    Raises:
+        UnknownNameError: An architecture that this project does not define.
+    """
+    if architecture not in ARCHITECTURES:
+        raise unknown_name("architecture", architecture, ARCHITECTURES)
+    return MicroResNet(architecture.partition("/")[2], num_classes).to(memory_format=torch.channels_last)

@@ -1,0 +1,175 @@
+"""Random views of a batch of frames: VITO's crop and the BYOL colour set, every image with its own numbers.
+
+Whole batches are transformed at once, because on a CPU sixty calls per image cost more than the pixels they touch.
+The single steps are torchvision's functions (the tests hold them to it), with a parameter per image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_GREY = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Strengths and probabilities of one view.
+
+    Attributes:
+        min_area: Smallest share of the frame that a crop covers; 0.4 because video frames are not object-centred.
+        aspect: Largest aspect ratio, either way.
+        flip: Probability of a horizontal flip.
+        jitter: Probability of colour jitter.
+        brightness: Jitter strength.
+        contrast: Jitter strength.
+        saturation: Jitter strength.
+        hue: Jitter strength, in turns of the colour circle.
+        grey: Probability of greyscale.
+        blur: Probability of Gaussian blur.
+        sigma: Range of the blur's standard deviation, in pixels of a 224-pixel view; scaled to the view's size.
+        solarise: Probability of solarisation at 0.5.
+    """
+
+    min_area: float = 0.4
+    aspect: float = 4.0 / 3.0
+    flip: float = 0.5
+    jitter: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.2
+    hue: float = 0.1
+    grey: float = 0.2
+    blur: float = 0.0
+    sigma: tuple[float, float] = (0.1, 2.0)
+    solarise: float = 0.0
+
+
+def random_crops(images: Tensor, settings: ViewSettings, rng: torch.Generator) -> Tensor:
+    """Random resized crops with flips, at the input's size.
+
+    Args:
+        images: float (N, 3, S, S) in [0, 1].
+        settings: See `ViewSettings`.
+        rng: Source of all randomness.
+    """
+    n = len(images)
+    area = torch.empty(n).uniform_(settings.min_area, 1.0, generator=rng)
+    ratio = torch.empty(n).uniform_(-math.log(settings.aspect), math.log(settings.aspect), generator=rng).exp()
+    width = (area * ratio).sqrt().clamp(max=1.0)
+    height = (area / ratio).sqrt().clamp(max=1.0)
+    x = (torch.rand(n, generator=rng) * 2 - 1) * (1 - width)
+    y = (torch.rand(n, generator=rng) * 2 - 1) * (1 - height)
+    sign = 1.0 - 2.0 * (torch.rand(n, generator=rng) < settings.flip).float()
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = width * sign, x
+    theta[:, 1, 1], theta[:, 1, 2] = height, y
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False).to(images.dtype)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _luma(images: Tensor) -> Tensor:
+    r, g, b = images.unbind(1)
+    return (_GREY[0] * r + _GREY[1] * g + _GREY[2] * b).unsqueeze(1)
+
+
+def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+    return torch.lerp(other.expand_as(images), images, factor.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
+    """Scale (N, 3, H, W) by factor (N,)."""
+    return (images * factor.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
+    """Blend (N, 3, H, W) with its mean grey by factor (N,)."""
+    return _blend(images, _luma(images).mean(dim=(2, 3), keepdim=True), factor)
+
+
+def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
+    """Blend (N, 3, H, W) with its greyscale by factor (N,)."""
+    return _blend(images, _luma(images), factor)
+
+
+def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn the hue of (N, 3, H, W) by turns (N,) of the colour circle, in HSV."""
+    high, low = images.amax(1), images.amin(1)
+    chroma = high - low
+    safe = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
+    r, g, b = images.unbind(1)
+    hue = torch.where(high == r, (g - b) / safe, torch.where(high == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
+    hue = (hue / 6 + turns.view(-1, 1, 1)) % 1.0
+    # Back from HSV: each channel is V - C * clamp(min(k, 4 - k), 0, 1) with k = (n + 6 h) mod 6.
+    channels = []
+    for n in (5.0, 3.0, 1.0):
+        k = (n + 6.0 * hue) % 6.0
+        channels.append(high - chroma * torch.minimum(k, 4.0 - k).clamp(0, 1))
+    return torch.stack(channels, 1)
+
+
+def blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur of (N, 3, H, W) with a standard deviation (N,) in pixels; kernel a tenth of the side, reflected."""
+    side = images.shape[-1]
+    radius = max(1, round(side / 20))
+    offsets = torch.arange(-radius, radius + 1, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    for axis in (2, 3):
+        pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
+        padded = F.pad(images, pad, mode="reflect")
+        images = sum(
+            (padded.narrow(axis, i, side) * kernel[:, i].view(-1, 1, 1, 1) for i in range(2 * radius + 1)),
+            start=torch.zeros_like(images),
+        )
+    return images
+
+
+def _chosen(n: int, probability: float, rng: torch.Generator) -> Tensor:
+    return (torch.rand(n, generator=rng) < probability).nonzero().flatten()
+
+
+def _strength(n: int, strength: float, rng: torch.Generator) -> Tensor:
+    return torch.empty(n).uniform_(1 - strength, 1 + strength, generator=rng)
+
+
+def random_view(images: Tensor, settings: ViewSettings, rng: torch.Generator) -> Tensor:
+    """One random view of every image.
+
+    Args:
+        images: uint8 (N, 3, S, S).
+        settings: See `ViewSettings`.
+        rng: Source of all randomness; the same state gives the same views.
+
+    Returns:
+        float32 (N, 3, S, S) in [0, 1].
+    """
+    views = random_crops(images.float() / 255.0, settings, rng)
+    n, side = len(views), views.shape[-1]
+    chosen = _chosen(n, settings.jitter, rng)
+    if len(chosen):
+        part, m = views[chosen], len(chosen)
+        # The order of the four steps is random for the batch, as it is for each image in BYOL.
+        for step in torch.randperm(4, generator=rng).tolist():
+            if step == 0 and settings.brightness:
+                part = adjust_brightness(part, _strength(m, settings.brightness, rng))
+            elif step == 1 and settings.contrast:
+                part = adjust_contrast(part, _strength(m, settings.contrast, rng))
+            elif step == 2 and settings.saturation:
+                part = adjust_saturation(part, _strength(m, settings.saturation, rng))
+            elif step == 3 and settings.hue:
+                part = adjust_hue(part, _strength(m, settings.hue, rng) - 1.0)
+        views[chosen] = part
+    chosen = _chosen(n, settings.grey, rng)
+    views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
+    chosen = _chosen(n, settings.blur, rng)
+    if len(chosen):
+        sigma = torch.empty(len(chosen)).uniform_(*settings.sigma, generator=rng) * (side / 224.0)
+        views[chosen] = blur(views[chosen], sigma.clamp(min=0.05))
+    chosen = _chosen(n, settings.solarise, rng)
+    views[chosen] = torch.where(views[chosen] >= 0.5, 1.0 - views[chosen], views[chosen])
+    return views

@@ -1,0 +1,91 @@
+"""The named sets of the micro-world, each a pure function of (seed, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....errors import unknown_name
+from ....identity import digest
+from .vocabulary import CLASSES, CLIP_SECONDS
+
+if TYPE_CHECKING:
+    from ..geometry import Geometry
+    from .render import Frames
+    from .scene import Scene
+
+GENERATOR_VERSION = 1
+"""Part of every set's identity; raised whenever a pixel of the micro-world changes."""
+
+SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
+
+
+class MicroSet:
+    """One set of the micro-world. Image ``i`` is the middle frame of clip ``i`` and has class ``i % 16``.
+
+    Args:
+        name: One of `SETS`.
+        length: Number of images.
+        seed: Seed of the world; another seed is another world of the same kind.
+
+    Raises:
+        UnknownNameError: A set that does not exist.
+        ValueError: A length under 1.
+    """
+
+    label_space = "microworld-16"
+
+    def __init__(self, name: str, length: int, seed: int = 0) -> None:
+        if name not in SETS:
+            raise unknown_name("micro-world set", name, SETS)
+        if length < 1:
+            raise ValueError(f"a set of {length} images is empty; give a length of 1 or more")
+        self.name = f"microworld/{name}"
+        self.set_name = name
+        self.length = length
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """``"val-0-000012"``: set, seed and index."""
+        return tuple(f"{self.set_name}-{self.seed}-{i:06d}" for i in range(self.length))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.arange(self.length, dtype=np.int64) % len(CLASSES)
+
+    @property
+    def digest(self) -> str:
+        """Identity of the pixels: generator version, settings and seed. The length does not enter: ids carry it."""
+        from .scene import WORLDS
+
+        return digest((GENERATOR_VERSION, self.set_name, self.seed, asdict(WORLDS[self.set_name])))
+
+    def scene(self, index: int) -> Scene:
+        """The clip behind image ``index``."""
+        from .scene import WORLDS, Draws, draw_scene
+
+        return draw_scene(WORLDS[self.set_name], Draws(self.seed, self.set_name, index), index % len(CLASSES))
+
+    def frames(self, indices: Sequence[int], size: int = 64, times: Sequence[float] | None = None) -> Frames:
+        """Frames with depth, mask, texture and pose; at the middle of the clips unless ``times`` says otherwise."""
+        from .render import render
+
+        scenes = [self.scene(i) for i in indices]
+        return render(scenes, times if times is not None else [0.5 * CLIP_SECONDS] * len(scenes), size)
+
+    def textures(self) -> np.ndarray:
+        """int64 (n,) texture classes, without rendering."""
+        return np.array([self.scene(i).texture for i in range(self.length)], dtype=np.int64)
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, str]]:
+        """Render at the model's own size; see `ImageSource.load`. Nothing is resized and nothing can fail to decode."""
+        return self.frames(indices, geometry.size).images, {}
