@@ -49,9 +49,7 @@ class MicroResNet(nn.Module):
             shortcut = None
             if stride > 1:
                 shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-            self.stages.append(
-                nn.Sequential(BasicBlock(inputs, width, stride, shortcut), BasicBlock(width, width))
-            )
+            self.stages.append(nn.Sequential(BasicBlock(inputs, width, stride, shortcut), BasicBlock(width, width)))
             inputs = width
         self.read = stages
         self.pool = MultiScalePooling([_WIDTHS[s] for s in stages], attention)

@@ -49,7 +49,7 @@ class ZooCard:
         licence: Licence of the weights.
         baseline: Name of the model to compare with, or null.
         description: One line.
-        extra: All other keys (the recipe among them), as text.
+        extra: All other keys (the recipe among them) but the training curve, as text.
     """
 
     name: str
@@ -104,7 +104,7 @@ class ZooCard:
         preprocessing = Preprocessing(
             int(pre["size"]), int(pre["resize"]), str(pre["interpolation"]), triple(pre["mean"]), triple(pre["std"])
         )
-        named = set(cls.__dataclass_fields__) - {"extra"}
+        named = set(cls.__dataclass_fields__) - {"extra"} | {"curve"}
         return cls(
             name=str(data["name"]),
             architecture=str(data["architecture"]),

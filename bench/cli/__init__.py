@@ -1,0 +1,77 @@
+"""The command line. Sub-commands are imported when they are called, so that help and listings stay quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ...errors import VitobenchError
+
+_COMMANDS = {
+    "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
+    "report": ("report", "Score what a store holds and write the page again, without running a model."),
+    "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
+    "models": ("listings", "List the models that have names."),
+    "tasks": ("listings", "List the tasks."),
+    "suites": ("listings", "List the suites."),
+    "recipes": ("listings", "List the pretraining recipes."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports each when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f".{_COMMANDS[name][0]}", __package__)
+        command: click.Command = getattr(module, f"{name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from ...errors import unknown_name
+
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(str(unknown_name("command", args[0], _COMMANDS)))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vitobench")
+def group() -> None:
+    """Is a new vision checkpoint really more robust and more human-like than its baselines?
+
+    \b
+    bench run --model vito --suite robustness
+    bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
+
+    Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage.
+    Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of ``bench``: mistakes of a user end in one message, never in a traceback."""
+    try:
+        group.main(args=args, prog_name="bench", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. Finished units are kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+    except VitobenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)

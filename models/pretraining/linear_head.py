@@ -40,10 +40,10 @@ def _fit(features: Tensor, labels: Tensor, classes: int, penalty: float) -> nn.L
     def closure() -> Tensor:
         solver.zero_grad()
         loss = F.cross_entropy(head(features), labels) + penalty * head.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    solver.step(closure)  # type: ignore[no-untyped-call, arg-type]
+    solver.step(closure)
     return head
 
 

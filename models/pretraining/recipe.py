@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from ...errors import VitobenchError, unknown_name
 
@@ -69,6 +69,9 @@ class Recipe:
             raise VitobenchError(f"recipe {self.name!r}: two_frames needs frames_per_clip of 2 or more")
 
 
+_TYPES: dict[str, Any] = get_type_hints(Recipe)
+
+
 def list_recipes() -> list[str]:
     """Names of the recipes that ship with the package: ``micro/vito``, ..."""
     folder = resources.files("vitobench.models.pretraining.recipes")
@@ -105,10 +108,15 @@ def load_recipe(name: str, **changes: Any) -> Recipe:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise VitobenchError(f"Recipe {name} is not valid TOML: {error}") from None
-    known_keys = {f.name for f in fields(Recipe)}
-    for key in table:
-        if key not in known_keys:
-            raise unknown_name(f"setting in recipe {name}", key, known_keys)
+    for key, value in table.items():
+        if key not in _TYPES:
+            raise unknown_name(f"setting in recipe {name}", key, _TYPES)
+        expected = _TYPES[key]
+        # TOML writes 1 for a whole float, and Python takes true for an integer.
+        fits = isinstance(value, (int, float) if expected is float else expected)
+        if not fits or (isinstance(value, bool) and expected is not bool):
+            wanted = getattr(expected, "__name__", str(expected))
+            raise VitobenchError(f"Recipe {name}: {key} = {value!r} must be of type {wanted}.")
     try:
         recipe = Recipe(**table)
     except TypeError as error:

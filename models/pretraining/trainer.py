@@ -1,4 +1,4 @@
-"""The training loop: AdamW with warm-up and cosine, checkpoints written aside and renamed, one log line every few steps."""
+"""The training loop: AdamW with warm-up and cosine, atomic checkpoints, one log line every few steps."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
 
 
 def batch_at(step: int, recipe: Recipe, clips: int) -> tuple[Tensor, torch.Generator]:
-    """Clip indices of a step and the generator for its views: functions of (seed, step) alone, so a resumed run
-    continues with the very batches that an undisturbed one sees.
+    """Clip indices of a step and the generator for its views.
+
+    Both are functions of (seed, step) alone, so a resumed run continues with the very batches that an undisturbed one
+    sees.
 
     Args:
         step: From 0.
@@ -80,10 +82,10 @@ def _resume(path: Path, recipe: Recipe, learner: nn.Module, optimiser: torch.opt
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: Any = torch.load(path, weights_only=True)
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
-    if state["recipe"] != digest(recipe_facts(recipe)):
+    if not isinstance(state, dict) or state.get("recipe") != digest(recipe_facts(recipe)):
         raise CheckpointError(
             f"{path} belongs to a run with other settings; choose another --output folder, or delete that file."
         )
@@ -146,7 +148,9 @@ def train(
         loss = learner.loss(pool, clips, rng)
         value = loss.item()
         if not math.isfinite(value):
-            kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
+            kept = (
+                f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
+            )
             raise VitobenchError(f"The loss became {value} at step {step + 1}; {kept}. A lower learning rate may help.")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,7 +1,7 @@
 """The compiled renderer: rays marched through one object over a floor, under a sky, behind occluders.
 
-A frame is a row of `FIELDS` numbers (see `scene.frame_parameters`); the kernel knows nothing of clips or sets. One ray a
-pixel, two more where two surfaces meet, which is where a single ray shows its stairs.
+A frame is a row of `layout.FIELDS` numbers (see `scene.frame_parameters`); the kernel knows nothing of clips or sets.
+One ray a pixel, two more where two surfaces meet, which is where a single ray shows its stairs.
 """
 
 from __future__ import annotations
@@ -14,27 +14,45 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from .layout import (
+    AMBIENT,
+    AXES,
+    BACKGROUND,
+    CAMERA,
+    FLOOR,
+    FLOOR_A,
+    FLOOR_B,
+    FLOOR_PATTERN,
+    LIGHT,
+    LIGHT_COLOUR,
+    OCCLUDER,
+    OCCLUDER_FIELDS,
+    OCCLUDERS,
+    PALETTE,
+    PATTERN_OFFSET,
+    PATTERN_SCALE,
+    POSITION,
+    ROTATION,
+    SCALE,
+    SHAPE,
+    SKY_A,
+    SKY_B,
+    SKY_OFFSET,
+    SKY_SCALE,
+    SPECULAR,
+    TANGENT,
+    TEXTURE,
+)
 from .noise import cells3, fractal3, noise3, wrap
 from .shapes import BOUNDS, distance
 from .textures import weights
-
-# Where each parameter starts in a row.
-SHAPE, TEXTURE, PATTERN_OFFSET, PATTERN_SCALE, PALETTE, SPECULAR = 0, 1, 2, 5, 6, 15
-ROTATION, SCALE, POSITION = 16, 25, 26
-CAMERA, AXES, TANGENT = 29, 32, 41
-LIGHT, LIGHT_COLOUR, AMBIENT = 42, 45, 48
-BACKGROUND, SKY_A, SKY_B, SKY_SCALE, SKY_OFFSET = 51, 52, 55, 58, 59
-FLOOR, FLOOR_A, FLOOR_B, FLOOR_PATTERN = 60, 61, 64, 67
-OCCLUDERS, OCCLUDER = 68, 69
-OCCLUDER_FIELDS = 11
-MAX_OCCLUDERS = 2
-FIELDS = OCCLUDER + MAX_OCCLUDERS * OCCLUDER_FIELDS
 
 FAR = 20.0
 """Depth given to the sky, in units of the object's bounding radius."""
 
 _SKY_ID, _FLOOR_ID, _OBJECT_ID, _OCCLUDER_ID = 0, 1, 2, 3
 _STEPS = 40
+_SOURCES = ("noise", "shapes", "textures", "layout", "kernel")  # modules whose code or constants get compiled
 _HIT = 0.008  # a quarter of a pixel's footprint at 64 pixels; the last distance is added, so depth errs by less
 
 
@@ -68,15 +86,23 @@ def _sky(p: np.ndarray, dx: float, dy: float, dz: float) -> float:
     if family == 1:
         return fractal3(1.6 * s * dx + o, 2.4 * s * dy, 1.6 * s * dz)
     if family == 2:
-        return 0.5 + 0.5 * math.copysign(min(1.0, abs(3.0 * math.sin(9.0 * s * dx + 4.0 * dz + o))), math.sin(9.0 * s * dx + 4.0 * dz + o))
+        return 0.5 + 0.5 * math.copysign(
+            min(1.0, abs(3.0 * math.sin(9.0 * s * dx + 4.0 * dz + o))), math.sin(9.0 * s * dx + 4.0 * dz + o)
+        )
     if family == 3:
         a, b = (dx + 0.3 * dz) * 4.0 * s + o, dy * 4.0 * s
-        return 1.0 if (a - math.floor(a) < 0.08 or b - math.floor(b) < 0.08) else 0.25 * noise3(math.floor(a), math.floor(b), o)
+        return (
+            1.0
+            if (a - math.floor(a) < 0.08 or b - math.floor(b) < 0.08)
+            else 0.25 * noise3(math.floor(a), math.floor(b), o)
+        )
     if family == 4:
         a = dy * 5.0 * s + o
         return 0.35 * wrap(math.floor(a), 3.0) + 0.3 * noise3(2.0 * dx, 9.0 * a, 2.0 * dz)
     if family == 5:
-        return noise3(13.0 * s * dx + o, 13.0 * s * dy, 13.0 * s * dz) * 0.7 + 0.3 * noise3(3.0 * dx, 3.0 * dy, 3.0 * dz + o)
+        return noise3(13.0 * s * dx + o, 13.0 * s * dy, 13.0 * s * dz) * 0.7 + 0.3 * noise3(
+            3.0 * dx, 3.0 * dy, 3.0 * dz + o
+        )
     if family == 6:
         first, second, name = cells3(6.0 * s * dx + o, 6.0 * s * dy, 6.0 * s * dz)
         return 0.0 if second - first < 0.12 else 0.3 + 0.7 * name
@@ -132,7 +158,11 @@ def _object_colour(
     up = p[ROTATION + 1] * nx + p[ROTATION + 4] * ny + p[ROTATION + 7] * nz
     facing = nx * ax + ny * ay + nz * az
     diffuse = max(facing, 0.0)
-    if diffuse > 0.0 and open_ < 0.98 and _march(shape, ox + 0.03 * nx, oy + 0.03 * ny, oz + 0.03 * nz, ax, ay, az, 12) > 0:
+    if (
+        diffuse > 0.0
+        and open_ < 0.98
+        and _march(shape, ox + 0.03 * nx, oy + 0.03 * ny, oz + 0.03 * nz, ax, ay, az, 12) > 0
+    ):
         diffuse *= 0.15
     hx, hy, hz = ax - dx, ay - dy, az - dz
     half = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
@@ -255,11 +285,9 @@ def _byte(value: float) -> int:
     return int(min(max(value, 0.0), 1.0) * 255.0 + 0.5)
 
 
-def _sources_stamp() -> int:
+def _sources_stamp(folder: Path) -> int:
     """A number made of the source text of every compiled function the entry point is built from."""
-    here = Path(__file__).parent
-    text = b"".join((here / f"{name}.py").read_bytes() for name in ("noise", "shapes", "textures", "kernel"))
-    return zlib.crc32(text)
+    return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in _SOURCES))
 
 
 def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
@@ -270,7 +298,7 @@ def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, 
         """Render frames in place.
 
         Args:
-            rows: float64 (N, `FIELDS`).
+            rows: float64 (N, `layout.FIELDS`).
             rgb: uint8 (N, S, S, 3), written.
             depth: float32 (N, S, S), distance along the optical axis in object radii, written.
             mask: bool (N, S, S), true where the object is visible, written.
@@ -316,4 +344,4 @@ def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, 
     return compiled
 
 
-render_rows = _entry_point(_sources_stamp())
+render_rows = _entry_point(_sources_stamp(Path(__file__).parent))

@@ -15,7 +15,7 @@ _UNIT = 1.0 / 16777216.0
 
 
 @numba.njit(inline="always", nogil=True, error_model="numpy")
-def _mix(h: int) -> float:
+def _mix(h: np.uint64) -> float:
     """The top 24 bits of a mixed 64-bit word as a number in [0, 1)."""
     h = (h ^ (h >> _HALF)) * _MIX
     return np.float64(np.int64((h ^ (h >> _HALF)) * _MIX >> _TOP)) * _UNIT
@@ -69,7 +69,7 @@ def cells3(x: float, y: float, z: float) -> tuple[float, float, float]:
     Returns:
         Distance to the nearest feature point, to the second nearest, and a number in [0, 1) that names the nearest.
     """
-    i0, j0, k0 = int(math.floor(x - 0.5)), int(math.floor(y - 0.5)), int(math.floor(z - 0.5))
+    i0, j0, k0 = math.floor(x - 0.5), math.floor(y - 0.5), math.floor(z - 0.5)
     first, second, name = 9.0, 9.0, 0.0
     for n in range(8):
         i, j, k = i0 + (n & 1), j0 + ((n >> 1) & 1), k0 + (n >> 2)

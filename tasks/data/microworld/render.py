@@ -24,7 +24,7 @@ class Frames:
         mask: bool (N, S, S), true where the object is visible.
         labels: int64 (N,), shape class.
         textures: int64 (N,), texture class.
-        poses: float64 (N, 3, 3), object-from-camera rotation.
+        poses: float64 (N, 3, 3), object-from-camera rotation; the camera's axes point right, up and backward.
     """
 
     images: np.ndarray
@@ -50,14 +50,16 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     Raises:
         ValueError: Lengths that differ, or a size under 8.
     """
-    from . import kernel
+    # Compiled code loads here, so that drawing scenes and listing sets need no compiler.
+    from . import layout
+    from .kernel import render_rows
 
     if len(scenes) != len(times):
         raise ValueError(f"{len(scenes)} scenes but {len(times)} times; give one time per scene")
     if size < 8:
         raise ValueError(f"size {size} is too small to render; use 8 pixels or more")
     n = len(scenes)
-    rows = np.empty((n, kernel.FIELDS))
+    rows = np.empty((n, layout.FIELDS))
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     depth = np.empty((n, size, size), dtype=np.float32)
     mask = np.empty((n, size, size), dtype=bool)
@@ -66,9 +68,10 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
         part = slice(start, min(start + _CHUNK, n))
         for i in range(part.start, part.stop):
             rows[i] = frame_parameters(scenes[i], times[i])
-        kernel.render_rows(rows[part], images[part], depth[part], mask[part])
+        render_rows(rows[part], images[part], depth[part], mask[part])
 
-    workers = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = threads or cores
     starts = range(0, n, _CHUNK)
     if workers == 1 or n <= _CHUNK:
         for start in starts:
@@ -76,8 +79,9 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, starts))
-    turn = rows[:, kernel.ROTATION : kernel.ROTATION + 9].reshape(n, 3, 3)
-    axes = rows[:, kernel.AXES : kernel.AXES + 9].reshape(n, 3, 3)
+    turn = rows[:, layout.ROTATION : layout.ROTATION + 9].reshape(n, 3, 3)
+    # The kernel's third axis points forward; turned round, the camera is right-handed and the pose a proper rotation.
+    axes = rows[:, layout.AXES : layout.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
     return Frames(
         images=images,
         depth=depth,

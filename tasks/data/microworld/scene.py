@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import kernel as k
-from .textures import PALETTES
+from . import layout as k
+from .palettes import PALETTES
 from .vocabulary import CLIP_SECONDS, TRAINING_BACKGROUNDS, UNSEEN_BACKGROUNDS
 
 
@@ -63,8 +63,8 @@ class Scene:
         label: Shape class, 0..15.
         texture: Texture, 0..15.
         start: float64 (FIELDS,), the frame at the middle of the clip, camera and rotations excepted.
-        spin: Object rotation: axis-angle velocity in radians per second, shape (3,).
-        pose: Object rotation at the middle of the clip, axis-angle, shape (3,) after `tilt` and yaw: (tilt x, yaw, tilt z).
+        spin: Change of the three angles of ``pose``, radians per second, shape (3,).
+        pose: Object rotation at the middle of the clip as angles (tilt x, yaw, tilt z) in radians, shape (3,).
         drift: Object velocity in radii per second, shape (3,).
         camera: (azimuth, elevation, roll, distance) at the middle, in radians and radii.
         camera_velocity: Change of the same per second.
@@ -130,7 +130,9 @@ def _light(rng: Draws, row: np.ndarray, unusual: bool) -> None:
     azimuth = rng.uniform(0, 2 * np.pi)
     if unusual:
         elevation = np.deg2rad(rng.uniform(2.0, 25.0))
-        row[k.LIGHT_COLOUR : k.LIGHT_COLOUR + 3] = np.array(_colour(rng, (0.35, 0.75), (0.9, 1.0))) * rng.uniform(0.8, 1.4)
+        row[k.LIGHT_COLOUR : k.LIGHT_COLOUR + 3] = np.array(_colour(rng, (0.35, 0.75), (0.9, 1.0))) * rng.uniform(
+            0.8, 1.4
+        )
         row[k.AMBIENT : k.AMBIENT + 3] = np.array(_colour(rng, (0.2, 0.5), (0.9, 1.0))) * rng.uniform(0.25, 0.45)
     else:
         elevation = np.deg2rad(rng.uniform(30.0, 80.0))
@@ -181,16 +183,18 @@ def draw_scene(world: World, rng: Draws, label: int) -> Scene:
     camera = np.array(
         [0.0, np.deg2rad(rng.uniform(*world.elevation)), np.deg2rad(rng.uniform(-world.roll, world.roll)), distance]
     )
-    camera_velocity = np.array(
-        [rng.normal(0.25), rng.normal(0.06), rng.normal(0.05), distance * rng.normal(0.06)]
-    )
+    camera_velocity = np.array([rng.normal(0.25), rng.normal(0.06), rng.normal(0.05), distance * rng.normal(0.06)])
     reach = distance * tangent
     aim = np.array([rng.uniform(-0.3, 0.3) * reach, rng.uniform(-0.3, 0.3) * reach, 0.0])
     count = 0
     velocities = np.zeros((k.MAX_OCCLUDERS, 2))
     for _ in range(k.MAX_OCCLUDERS):
         present, kind = rng.uniform() < world.occluders, rng.integer(2)
-        place, angle, half = (rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)), rng.uniform(-0.8, 0.8), rng.uniform(*world.occlusion)
+        place, angle, half = (
+            (rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)),
+            rng.uniform(-0.8, 0.8),
+            rng.uniform(*world.occlusion),
+        )
         near = distance * rng.uniform(0.45, 0.6)
         colour, pattern = _colour(rng, (0.1, 0.7), (0.2, 0.9)), rng.uniform(0, 50)
         velocity = (rng.normal(0.15), rng.normal(0.15))

@@ -5,32 +5,8 @@ from __future__ import annotations
 import math
 
 import numba
-import numpy as np
 
 from .noise import cells3, fractal3, hash3, noise3, wrap
-
-PALETTES = np.array(
-    [  # three colours each, sRGB 0..1; a texture carries its palette, as materials do
-        [[0.80, 0.16, 0.18], [0.93, 0.90, 0.84], [0.80, 0.16, 0.18]],  # stripes
-        [[0.10, 0.14, 0.35], [0.90, 0.80, 0.35], [0.10, 0.14, 0.35]],  # checks
-        [[0.90, 0.89, 0.87], [0.36, 0.38, 0.44], [0.70, 0.70, 0.72]],  # marble
-        [[0.64, 0.42, 0.22], [0.36, 0.20, 0.09], [0.50, 0.31, 0.15]],  # wood
-        [[0.62, 0.25, 0.17], [0.78, 0.74, 0.68], [0.50, 0.20, 0.15]],  # brick
-        [[0.16, 0.38, 0.78], [0.95, 0.95, 0.92], [0.16, 0.38, 0.78]],  # dots
-        [[0.17, 0.42, 0.12], [0.46, 0.66, 0.20], [0.10, 0.26, 0.08]],  # grass
-        [[0.08, 0.45, 0.60], [0.55, 0.86, 0.86], [0.05, 0.25, 0.45]],  # waves
-        [[0.86, 0.62, 0.28], [0.22, 0.13, 0.07], [0.66, 0.40, 0.16]],  # leopard
-        [[0.93, 0.92, 0.88], [0.08, 0.08, 0.09], [0.93, 0.92, 0.88]],  # zebra
-        [[0.13, 0.06, 0.06], [0.98, 0.62, 0.10], [0.80, 0.15, 0.05]],  # lava
-        [[0.32, 0.37, 0.20], [0.55, 0.50, 0.33], [0.18, 0.19, 0.13]],  # camouflage
-        [[0.55, 0.30, 0.65], [0.20, 0.08, 0.28], [0.75, 0.55, 0.82]],  # cells
-        [[0.92, 0.45, 0.65], [0.30, 0.75, 0.55], [0.96, 0.85, 0.30]],  # confetti
-        [[0.80, 0.70, 0.52], [0.52, 0.42, 0.28], [0.30, 0.24, 0.17]],  # weave
-        [[0.62, 0.65, 0.68], [0.42, 0.45, 0.50], [0.85, 0.87, 0.90]],  # metal
-    ],
-    dtype=np.float64,
-)
-"""Base colours, shape (16, 3, 3); a scene jitters them."""
 
 _TAU = 2.0 * math.pi
 
@@ -53,7 +29,7 @@ def _regular(texture: int, x: float, y: float, z: float) -> tuple[float, float]:
         u = (x + z) * 1.7 + 0.5 * wrap(row, 2.0)
         fu, fv = u - math.floor(u), y * 3.6 - row
         mortar = 1.0 if (fu < 0.09 or fv < 0.16) else 0.0
-        return mortar, (1.0 - mortar) * hash3(int(math.floor(u)), int(row), 7)
+        return mortar, (1.0 - mortar) * hash3(math.floor(u), row, 7)
     if texture == 5:  # dots
         u, v, w = x * 2.6, y * 2.6, z * 2.6
         du, dv, dw = u - math.floor(u) - 0.5, v - math.floor(v) - 0.5, w - math.floor(w) - 0.5
@@ -98,7 +74,7 @@ def _grown(texture: int, x: float, y: float, z: float) -> tuple[float, float]:
         first, second, name = cells3(2.5 * x, 2.5 * y, 2.5 * z)
         return 1.0 - _step(0.1, 0.1, second - first), 0.7 * name
     # confetti
-    name = hash3(int(math.floor(3.4 * x)), int(math.floor(3.4 * y)), int(math.floor(3.4 * z)))
+    name = hash3(math.floor(3.4 * x), math.floor(3.4 * y), math.floor(3.4 * z))
     return (1.0 if name < 0.33 else 0.0), (1.0 if name > 0.66 else 0.0)
 
 

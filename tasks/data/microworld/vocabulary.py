@@ -1,4 +1,4 @@
-"""The words of the micro-world: its 16 object classes, 16 textures and the backgrounds. Importing this costs nothing."""
+"""The words of the micro-world: its 16 object classes, 16 textures and backgrounds. Importing this costs nothing."""
 
 from __future__ import annotations
 

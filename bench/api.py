@@ -1,0 +1,158 @@
+"""The Python API: the commands as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..models.registry import ModelRow
+from ..models.registry import list_models as list_models
+from ..reports.data import ReportData
+from ..tasks.registry import SUITES, TASKS, Suite
+from ..tasks.task import Task
+from .run import Outcome, execute
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..models.model import Model
+
+__all__ = ["ModelRow", "Result", "compare", "list_models", "list_suites", "list_tasks", "load_model", "report", "run", "score"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `run` and `score` give back.
+
+    Attributes:
+        outcome: Everything, as the command line has it.
+    """
+
+    outcome: Outcome
+
+    @property
+    def data(self) -> ReportData:
+        """Scores, comparisons, failures and provenance as frozen rows."""
+        return self.outcome.data
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """A row per score: model, task, condition, metric, value, ci_low, ci_high, n."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.data.scores])
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """A row per paired difference to a baseline."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.data.comparisons])
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """A row for everything that was asked and is missing."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.data.failures], columns=list(_FAILURE_FIELDS))
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page; returns its path."""
+        return report(self, path)
+
+    def _repr_html_(self) -> str:
+        html: str = self.scores.to_html(max_rows=40)
+        return html
+
+
+_FAILURE_FIELDS = ("model", "task", "condition", "image_id", "reason")
+
+
+def _settings(models: Sequence[str] | str, data: Mapping[str, str | Path] | None, more: Mapping[str, Any]) -> Settings:
+    values = dict(more)
+    for key in ("tasks", "baselines"):
+        if values.get(key) is not None:
+            values[key] = tuple(values[key])
+    if "store" in values:
+        values["store"] = Path(values["store"])
+    names = (models,) if isinstance(models, str) else tuple(models)
+    return Settings(models=names, data={name: Path(folder) for name, folder in (data or {}).items()}, **values)
+
+
+def run(
+    models: Sequence[str] | str,
+    suite: str | None = None,
+    data: Mapping[str, str | Path] | None = None,
+    progress: bool = False,
+    **more: Any,
+) -> Result:
+    """Run a suite or tasks; what the store holds is not run again.
+
+    Args:
+        models: One name or several, as for ``--model``.
+        suite: Suite name.
+        data: Folders of data sets that you bring, by name.
+        progress: Show notes and a bar.
+        **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``limit``, ``device``, ``workers``,
+            ``seed``, ``batch``.
+
+    Raises:
+        VitobenchError: Wrong usage, or a store that cannot be written.
+    """
+    console = None
+    if progress:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+    return Result(execute(_settings(models, data, {"suite": suite, **more}), console, "vitobench.run"))
+
+
+def score(
+    models: Sequence[str] | str, suite: str | None = None, data: Mapping[str, str | Path] | None = None, **more: Any
+) -> Result:
+    """Score what the store holds, without loading a model; arguments as for `run`."""
+    return Result(execute(_settings(models, data, {"suite": suite, **more}), None, "vitobench.score", compute=False))
+
+
+def compare(result: Result, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:
+    """Paired differences to the baselines.
+
+    Args:
+        result: From `run` or `score`.
+        metric: ``"top1"``, ``"mce"``, ...; None for all.
+        condition: ``"overall"``, a family, a corruption or a cell; empty for all.
+    """
+    table = result.comparisons
+    if len(table) and condition:
+        table = table[table["condition"] == condition]
+    if len(table) and metric is not None:
+        table = table[table["metric"] == metric]
+    return table.reset_index(drop=True)
+
+
+def report(result: Result, path: str | Path) -> Path:
+    """Write the self-contained page; returns its path."""
+    from ..reports.html import write_html
+
+    write_html(result.data, Path(path))
+    return Path(path)
+
+
+def load_model(name: str) -> Model:
+    """Load a model by name, ready for ``logits(images)`` and ``features(images)`` on uint8 pixels."""
+    from ..models.registry import load
+
+    return load(name)
+
+
+def list_tasks() -> list[Task]:
+    """The tasks."""
+    return list(TASKS.values())
+
+
+def list_suites() -> list[Suite]:
+    """The suites."""
+    return list(SUITES.values())

@@ -1,0 +1,97 @@
+"""``bench models``, ``bench tasks``, ``bench suites``, ``bench recipes``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def _print(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, footer: Sequence[str] = ()) -> None:
+    if as_json:
+        click.echo(json.dumps(list(rows), indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        table.add_column(column.replace("_", " "), no_wrap=number + 1 < len(columns), overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row[column]) if row[column] is not None else "" for column in columns))
+    # Where output is piped, rich would assume 80 columns and cut names.
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    for line in footer:
+        console.print(line)
+
+
+@click.command("models")
+@_JSON
+def models_command(as_json: bool) -> None:
+    """List the models that have names, and the forms of name that stand for more."""
+    from ...models.registry import PREFIXES, list_models
+
+    rows = [asdict(row) for row in list_models()]
+    for row in rows:
+        row["about"] = row["problem"] or row["description"]
+    footer = [f"{form}: {what}" for form, what in PREFIXES.items()]
+    columns = ("name", "label_space", "baseline", "about")
+    if as_json:
+        rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
+    _print(rows, columns, as_json, footer)
+
+
+@click.command("tasks")
+@_JSON
+def tasks_command(as_json: bool) -> None:
+    """List the tasks."""
+    from ...tasks.data.datasets import USER_DATA
+    from ...tasks.registry import TASKS
+
+    rows = [
+        {
+            "name": task.name,
+            "title": task.title,
+            "kind": task.kind,
+            "label_space": task.label_space,
+            "data": task.dataset,
+            "images": task.images,
+            "conditions": len(task.conditions),
+            "metric": task.metric,
+            "reference": task.reference,
+            "citation": task.citation,
+            "notes": task.notes,
+        }
+        for task in TASKS.values()
+    ]
+    footer = [f"{name}: {what}" for name, what in USER_DATA.items()]
+    _print(rows, ("name", "kind", "data", "images", "conditions", "metric", "title"), as_json, footer)
+
+
+@click.command("suites")
+@_JSON
+def suites_command(as_json: bool) -> None:
+    """List the suites."""
+    from ...tasks.registry import SUITES
+
+    rows = [asdict(suite) | {"tasks": list(suite.tasks), "headline": list(suite.headline)} for suite in SUITES.values()]
+    shown = rows if as_json else [row | {"tasks": ", ".join(row["tasks"])} for row in rows]
+    _print(shown, ("name", "description", "tasks"), as_json)
+
+
+@click.command("recipes")
+@_JSON
+def recipes_command(as_json: bool) -> None:
+    """List the pretraining recipes."""
+    from ...models.pretraining.recipe import list_recipes, load_recipe, recipe_facts
+
+    rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]
+    _print(rows, ("recipe", "architecture", "steps", "description"), as_json)

@@ -1,0 +1,53 @@
+"""Progress bars with the time left, or silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Advance(Protocol):
+    """Called with the amount of work done since the last call, and what is being worked on."""
+
+    def __call__(self, amount: int, what: str = "") -> None:
+        """Move the bar."""
+
+
+def silent(amount: int, what: str = "") -> None:
+    """An `Advance` that shows nothing."""
+
+
+@contextmanager
+def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
+    """Show a bar while the block runs.
+
+    Args:
+        console: Where to show it; None is silent.
+        title: What is going on.
+        total: Amount of work in all.
+    """
+    if console is None or total <= 0:
+        yield silent
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[what]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=total, what="")
+
+        def advance(amount: int, what: str = "") -> None:
+            progress.update(task, advance=amount, what=what)
+
+        yield advance

@@ -1,0 +1,27 @@
+"""From clean pixels to the pixels of a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .corruptions import corrupt
+from .task import Condition
+
+
+def apply_condition(images: np.ndarray, condition: Condition, image_ids: Sequence[str], seed: int) -> np.ndarray:
+    """Pixels of a batch under a condition.
+
+    Args:
+        images: uint8 (N, H, W, 3), after resize and crop.
+        condition: The cell; without severity the images come back as they are.
+        image_ids: N ids; with the seed they decide all random numbers.
+        seed: Seed of the run.
+
+    Returns:
+        uint8 (N, H, W, 3).
+    """
+    if not condition.corrupts:
+        return images
+    return corrupt(images, condition.name, condition.severity, image_ids=image_ids, seed=seed)

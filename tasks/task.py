@@ -1,0 +1,86 @@
+"""What a task is: a frozen declaration. What it does stands in `conditions` (pixels) and `scoring` (numbers)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..identity import digest
+from .corruptions import VERSION as CORRUPTIONS_VERSION
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One cell of a task.
+
+    Attributes:
+        name: Corruption or shift; ``"clean"`` for untouched pixels.
+        severity: 1 to 5 for corruptions, 0 where there is no grade.
+    """
+
+    name: str
+    severity: int = 0
+
+    @property
+    def key(self) -> str:
+        """``"gaussian_noise/3"``, or the name alone where there is no grade."""
+        return f"{self.name}/{self.severity}" if self.severity else self.name
+
+    @property
+    def corrupts(self) -> bool:
+        """Whether pixels change under this condition."""
+        return self.severity > 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A frozen declaration.
+
+    Attributes:
+        name: What the user types.
+        title: Heading in tables.
+        version: Raised when the task's images or protocol change.
+        kind: ``"clean"``, ``"corruptions"``, ``"shift"`` or ``"cue-conflict"``.
+        world: ``"microworld"`` or ``"photographs"``.
+        label_space: What a model must answer in: ``"microworld-16"`` or ``"imagenet-1k"``.
+        dataset: Where the images come from: ``"microworld/val"``, ``"imagenet"``.
+        images: Number of images without ``--limit``; None takes all there are.
+        conditions: The cells.
+        clean: Name of the clean counterpart, if the task shows a shift.
+        metric: Main metric.
+        reference: Model whose errors normalise the mean corruption error, if any.
+        families: Groups of conditions for tables and figures.
+        citation: Source of the protocol.
+        notes: Known deviations, for people.
+    """
+
+    name: str
+    title: str
+    version: int
+    kind: str
+    world: str
+    label_space: str
+    dataset: str
+    images: int | None
+    conditions: tuple[Condition, ...]
+    clean: str | None = None
+    metric: str = "top1"
+    reference: str | None = None
+    families: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    citation: str = ""
+    notes: str = ""
+
+    @property
+    def corrupts(self) -> bool:
+        """Whether any condition changes pixels."""
+        return any(condition.corrupts for condition in self.conditions)
+
+    def identity(self, data_digest: str, seed: int) -> str:
+        """``name@digest`` over the version, the data, the conditions and, where they matter, corruptions and seed.
+
+        Args:
+            data_digest: Digest of the image source.
+            seed: Seed of the corruptions.
+        """
+        drawn = (CORRUPTIONS_VERSION, seed) if self.corrupts else None
+        cells = [condition.key for condition in self.conditions]
+        return f"{self.name}@{digest((self.name, self.version, data_digest, cells, drawn))[:16]}"
