@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     from ..models.model import Model
 
-__all__ = ["ModelRow", "Result", "compare", "list_models", "list_suites", "list_tasks", "load_model", "report", "run", "score"]
+__all__ = [
+    "ModelRow",
+    "Result",
+    "compare",
+    "list_models",
+    "list_suites",
+    "list_tasks",
+    "load_model",
+    "report",
+    "run",
+    "score",
+]
 
 
 @dataclass(frozen=True)

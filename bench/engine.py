@@ -63,7 +63,9 @@ class _Rows:
     confidence: list[float] = field(default_factory=list)
     error: list[str | None] = field(default_factory=list)
 
-    def add(self, condition: Condition, ids: Sequence[str], labels: np.ndarray, top1: np.ndarray, p: np.ndarray) -> None:
+    def add(
+        self, condition: Condition, ids: Sequence[str], labels: np.ndarray, top1: np.ndarray, p: np.ndarray
+    ) -> None:
         n = len(ids)
         finite = np.isfinite(p)
         self.condition += [condition.name] * n
@@ -92,6 +94,13 @@ class _Batch:
     images: np.ndarray
 
 
+def _one_line(error: Exception) -> str:
+    if isinstance(error, VitobenchError):
+        return str(error)
+    first = str(error).splitlines()[0] if str(error) else "no message"
+    return f"{type(error).__name__}: {first}"
+
+
 class Engine:
     """Runs passes one after the other; threads read and corrupt ahead of the forward passes.
 
@@ -108,6 +117,7 @@ class Engine:
         self.failures: list[Failure] = []
         self.images = 0
         self._models: dict[str, Model | None] = {}
+        self._broken: set[str] = set()
         self._device = ""
         self._workers = settings.workers or os.cpu_count() or 1
 
@@ -170,7 +180,7 @@ class Engine:
                     self.advance(unit.stop - unit.start, f"{unit.planned.task.name} {batch.condition.key}")
         for unit in work.units:
             for spec in unit.models:
-                if self._models.get(spec.identity, "unused") is None:
+                if self._models.get(spec.identity, "unused") is None or unit.planned.identity in self._broken:
                     continue
                 kept = rows[(unit.planned.identity, spec.identity)]
                 for position, reason in failed.items():
@@ -183,9 +193,7 @@ class Engine:
         """The pass under each of its conditions, a few of them computed ahead."""
         conditions = list(dict.fromkeys(c for unit in work.units for c in unit.planned.task.conditions))
         # How many images any task wants of a condition: the clean set may be longer than the corrupted one.
-        most = {
-            c: max(u.stop - u.start for u in work.units if c in u.planned.task.conditions) for c in conditions
-        }
+        most = {c: max(u.stop - u.start for u in work.units if c in u.planned.task.conditions) for c in conditions}
         seed = self.settings.seed
         queue: deque[tuple[Condition, Future[np.ndarray]]] = deque()
 
@@ -200,18 +208,30 @@ class Engine:
                 break
         while queue:
             condition, future = queue.popleft()
-            pixels = future.result()
             following = next(ahead, None)
             if following is not None:
                 submit(following)
+            try:
+                pixels = future.result()
+            except Exception as error:  # one condition that fails must not take the other tasks with it
+                self._break(work, condition, _one_line(error))
+                continue
             yield _Batch(condition, pixels)
+
+    def _break(self, work: Pass, condition: Condition, reason: str) -> None:
+        """Give up the tasks that need a condition which cannot be had; their units stay missing."""
+        for unit in work.units:
+            planned = unit.planned
+            if condition in planned.task.conditions and planned.identity not in self._broken:
+                self._broken.add(planned.identity)
+                self.failures.append(Failure("*", planned.task.name, condition.key, "*", reason))
 
     def _model(self, spec: ModelSpec) -> Model | None:
         if spec.identity not in self._models:
             try:
                 self._models[spec.identity] = registry.load(spec).to(self._device)
-            except VitobenchError as error:
-                self._fail(spec, str(error))
+            except Exception as error:  # a file, a driver or memory: whatever it lacks, the others go on
+                self._fail(spec, _one_line(error))
         return self._models[spec.identity]
 
     def _fail(self, spec: ModelSpec, reason: str) -> None:
@@ -236,7 +256,7 @@ class Engine:
         except StoreError:
             raise
         except Exception as error:  # one model that fails must not take the others with it
-            self._fail(spec, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+            self._fail(spec, _one_line(error))
             return None
         self.images += len(images)
         return np.concatenate(top1), np.concatenate(confidence)

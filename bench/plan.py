@@ -225,7 +225,7 @@ def _companions(
     pairs: list[tuple[str, str]] = []
     for spec in asked:
         names = settings.baselines if settings.baselines is not None else (spec.baseline,) if spec.baseline else ()
-        for name in names:
+        for name in dict.fromkeys(names):
             if name != spec.name:
                 add(name)
                 pairs.append((spec.name, name))
@@ -238,4 +238,11 @@ def _companions(
         for spec in list(models.values()):
             if spec.baseline in models and (spec.name, spec.baseline) not in pairs:
                 pairs.append((spec.name, str(spec.baseline)))
-    return list(models.values()), [p for p in pairs if p[1] in models], failures
+    here = [(a, b) for a, b in pairs if b in models]
+    for a, b in here:
+        if models[a].label_space != models[b].label_space:
+            reason = f"answers in {models[b].label_space} and {a} in {models[a].label_space}: they cannot be compared"
+            failures.append(Failure(b, "*", "*", "*", reason))
+    # A baseline that answers in nobody's classes has nothing to do here.
+    kept = [spec for spec in models.values() if spec.label_space in spaces]
+    return kept, [(a, b) for a, b in here if models[a].label_space == models[b].label_space], failures

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..errors import StoreError
 from ..reports.data import ReportData
 from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
@@ -74,6 +75,8 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     """
     started = time.monotonic()
     store = Store(settings.store)
+    if not compute and not store.root.is_dir():
+        raise StoreError(f"There is no store at {store.root}; run first, or name its folder with --store.")
     plan = make_plan(settings, store)
     if console is not None:
         for note in plan.notes:
@@ -86,9 +89,7 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         # Only now torch loads: a finished run is scored without it.
         from .engine import Engine
 
-        work = sum(
-            (unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions) for unit in missing
-        )
+        work = sum((unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions) for unit in missing)
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models)
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store")
@@ -114,7 +115,9 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
             **facts,
             "platform": platform.platform(),
             "models": {spec.name: asdict(spec) | {"identity": spec.identity} for spec in plan.models},
-            "tasks": {p.task.name: {"identity": p.identity, "images": p.images, "data": p.source.digest} for p in plan.tasks},
+            "tasks": {
+                p.task.name: {"identity": p.identity, "images": p.images, "data": p.source.digest} for p in plan.tasks
+            },
             "units": {"asked": asked, "computed": todo - left, "missing": left},
             "seconds": round(ran, 2),
             "forward_images": images,

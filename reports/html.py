@@ -64,8 +64,7 @@ def _draw(data: ReportData) -> list[ViewFigure]:
         add(
             by_family,
             f"{title}: accuracy by severity, family means",
-            f"The flatter a line, the more robust the model. {band} The band of a family is the mean of its "
-            "corruptions' bands, which can only be too wide.",
+            f"The flatter a line, the more robust the model. {band}",
         )
         add(by_corruption, f"{title}: accuracy by severity, every corruption", f"Families in rows. {band}")
     for task in data.tasks_of_kind("cue-conflict"):

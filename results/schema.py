@@ -22,8 +22,8 @@ class Score:
     Attributes:
         model: Model name, as the user wrote it.
         task: Task name.
-        condition: ``"gaussian_noise/3"`` for a cell, ``"gaussian_noise"`` for its mean over severities, ``"noise"`` for a
-            family, ``"overall"`` for the whole task.
+        condition: ``"gaussian_noise/3"`` for a cell, ``"gaussian_noise"`` for its mean over severities, ``"noise"``
+            for a family, ``"overall"`` for the whole task.
         metric: ``"top1"``, ``"mce"``, ``"shape_bias"``, ...
         value: The point estimate; NaN where the metric is undefined.
         ci_low: Lower end of the 95 % interval.

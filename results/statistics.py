@@ -33,7 +33,8 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bound is the proportion itself, which rounding would miss by 1e-17.
+    return 0.0 if successes == 0 else max(0.0, centre - half), 1.0 if successes == n else min(1.0, centre + half)
 
 
 def resampled_means(columns: np.ndarray, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:

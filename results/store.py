@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _MARK = "vitobench-store.json"
+_LONGEST_NAME = 160
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -24,22 +27,42 @@ def write_aside(path: Path, content: bytes) -> None:
     Raises:
         StoreError: The folder cannot be written or the disk is full; nothing is left behind.
     """
-    aside: str | None = None
+    # Not by `tempfile`, whose files are private: a store is shared as any new file is.
+    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-            aside = handle.name
-            handle.write(content)
-        Path(aside).replace(path)
-    except OSError as error:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}. Free some space, or name another folder.") from None
+        aside.write_bytes(content)
+        aside.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
+        reason = error.strerror or error
+        raise StoreError(f"{path} cannot be written: {reason}. Free some space, or name another folder.") from None
 
 
 def safe_name(identity: str) -> str:
-    """An identity as a folder name: characters that file systems or globs treat specially become underscores."""
-    return "".join(c if c.isalnum() or c in "@.-_" else "_" for c in identity)
+    """An identity as a folder name.
+
+    Characters that file systems or globs treat specially become underscores; of a long name, such as that of a file
+    deep down, the end is kept. The digest tells apart what looks the same then.
+    """
+    return "".join(c if c.isascii() and c.isalnum() or c in "@.-_" else "_" for c in identity)[-_LONGEST_NAME:]
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    types = (text, text, text, pa.int8(), text, pa.int16(), pa.int16(), pa.float32(), pa.string())
+    return pa.schema(dict(zip(PREDICTION_COLUMNS, types, strict=True)))
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 class Store:
@@ -114,21 +137,11 @@ class Store:
         import pyarrow.parquet as pq
 
         n = len(columns["image_id"])
-        text = pa.dictionary(pa.int32(), pa.string())
-        table = pa.table(
-            {
-                "model": pa.array([model] * n, pa.string()).cast(text),
-                "task": pa.array([task] * n, pa.string()).cast(text),
-                "condition": pa.array(columns["condition"], pa.string()).cast(text),
-                "severity": pa.array(columns["severity"], pa.int8()),
-                "image_id": pa.array(columns["image_id"], pa.string()).cast(text),
-                "label": pa.array(columns["label"], pa.int16()),
-                "top1": pa.array(columns["top1"], pa.int16()),
-                "confidence": pa.array(columns["confidence"], pa.float32()),
-                "error": pa.array(columns["error"], pa.string()),
-            },
-            metadata={"vitobench.schema": str(SCHEMA_VERSION)},
-        )
+        whole = {**columns, "model": [model] * n, "task": [task] * n}
+        schema = _schema().with_metadata({"vitobench.schema": str(SCHEMA_VERSION)})
+        # Text becomes a dictionary by a cast: pyarrow makes none from Python strings.
+        arrays = [pa.array(whole[f.name], _value_type(f.type)).cast(f.type) for f in schema]
+        table = pa.table(arrays, schema=schema)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         write_aside(self.unit_path(task, model, start, stop), sink.getvalue().to_pybytes())
@@ -142,7 +155,7 @@ class Store:
             ranges: (start, stop) of each unit.
 
         Returns:
-            Their rows, and a line for each unit that is missing or cannot be read. A truncated or foreign file is
+            Their rows, and a line for whatever is missing or cannot be read. A truncated or foreign file is
             reported with its name and never stops the others.
         """
         import pandas as pd
@@ -150,20 +163,24 @@ class Store:
         import pyarrow.parquet as pq
 
         tables, problems = [], []
+        absent: list[tuple[int, int]] = []  # neighbours are told as one
         for start, stop in ranges:
             path = self.unit_path(task, model, start, stop)
             if not path.exists():
-                problems.append(f"images {start} to {stop - 1} were not run")
+                if absent and absent[-1][1] == start:
+                    start = absent.pop()[0]
+                absent.append((start, stop))
                 continue
             try:
-                table = pq.read_table(path)
-                tables.append(table.select(list(PREDICTION_COLUMNS)))
+                table = pq.read_table(path).select(list(PREDICTION_COLUMNS))
+                tables.append(table.cast(_schema()))
             except (pa.ArrowException, OSError, KeyError) as error:
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 problems.append(f"{path} cannot be read ({first}); delete it and run again")
+        problems += [f"images {start} to {stop - 1} were not run" for start, stop in absent]
         if not tables:
             return pd.DataFrame({name: [] for name in PREDICTION_COLUMNS}), problems
-        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        frame = pa.concat_tables(tables).to_pandas()
         return frame, problems
 
     def write_run(self, name: str, record: Mapping[str, Any]) -> Path:

@@ -60,7 +60,9 @@ def collect(task: Task, model: str, predictions: pd.DataFrame) -> Answers:
     wide = wide.reindex(columns=[c.key for c in task.conditions])
     asked = wide.notna().any(axis=0)
     wide = wide[wide.loc[:, asked].notna().all(axis=1)].sort_index()
-    labels = good.assign(image_id=good["image_id"].astype(str)).drop_duplicates("image_id").set_index("image_id")["label"]
+    labels = (
+        good.assign(image_id=good["image_id"].astype(str)).drop_duplicates("image_id").set_index("image_id")["label"]
+    )
     truth = labels.reindex(wide.index).to_numpy(dtype=np.int64)
     raw = wide.to_numpy(dtype=np.float64)
     correct = np.where(np.isnan(raw), np.nan, (raw == truth[:, None]).astype(np.float64))

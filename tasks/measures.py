@@ -95,7 +95,9 @@ def corruption_measures(task: Task) -> list[Measure]:
 
     measures += [Measure(name, "ce", ce(n), needs_reference=joint) for n, name in enumerate(names)]
     measures.append(
-        Measure("overall", "mce", lambda m: corruption_error(errors(m), reference(m)).mean(axis=1), needs_reference=joint)
+        Measure(
+            "overall", "mce", lambda m: corruption_error(errors(m), reference(m)).mean(axis=1), needs_reference=joint
+        )
     )
     measures.append(Measure("overall", "relative_mce", relative, needs_reference=joint))
     return measures

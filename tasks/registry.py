@@ -51,9 +51,9 @@ _TASKS = (
         reference="supervised",
         families=FAMILIES,
         citation=_IMAGENET_C,
-        notes="ImageNet-C's 15 corruptions with the constants of Tiny ImageNet-C at 64 pixels, drawn on the fly, without "
-        "the JPEG save of the published sets. Corruption errors are normalised by the model 'supervised' on the same "
-        "images, as ImageNet-C's are by AlexNet.",
+        notes="ImageNet-C's 15 corruptions with the constants of Tiny ImageNet-C at 64 pixels, drawn on the fly, "
+        "without the JPEG save of the published sets. Corruption errors are normalised by the model 'supervised' on "
+        "the same images, as ImageNet-C's are by AlexNet.",
     ),
     _shift("viewpoints", "New viewpoints", "Seen from above or far below, rolled and tilted as no training clip is."),
     _shift("backgrounds", "New backgrounds", "Families of background that no training clip shows."),
@@ -98,9 +98,9 @@ _TASKS = (
         reference="alexnet",
         families=FAMILIES,
         citation=_IMAGENET_C,
-        notes="Drawn on the fly on the model's own resize and crop, without the JPEG save of the published folders: not "
-        "comparable with published mCE to better than a few points. Errors are normalised by AlexNet's published ones "
-        "on the 50,000 validation images, whatever photographs are used here.",
+        notes="Drawn on the fly on the model's own resize and crop, without the JPEG save of the published folders: "
+        "not comparable with published mCE to better than a few points. Errors are normalised by AlexNet's published "
+        "ones on the 50,000 validation images, whatever photographs are used here.",
     ),
 )
 

@@ -128,7 +128,9 @@ def score_task(
     scores: list[Score] = []
     for model in answers:
         if model not in columns:
-            scores += [Score(model, task.name, m.condition, m.metric, math.nan, math.nan, math.nan, 0) for m in measures]
+            scores += [
+                Score(model, task.name, m.condition, m.metric, math.nan, math.nan, math.nan, 0) for m in measures
+            ]
             continue
         # Numbers normalised by a reference model need both on the same images; the others use all that the model has.
         for needs in (False, True):
@@ -219,4 +221,3 @@ def _decisions(task: Task, columns: Mapping[str, _Columns], names: Sequence[str]
                 }
             )
     return rows
-

@@ -63,8 +63,6 @@ def pretrain_command(recipe: str, output: Path | None, quiet: bool, **changes: A
         low, high = wilson(round(accuracy * CLEAN_IMAGES), CLEAN_IMAGES)
         seconds = made.facts["training_seconds"]
         console.print(f"Trained {chosen.steps} steps in {seconds / 60:.1f} min.")
-        console.print(
-            f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {CLEAN_IMAGES}."
-        )
+        console.print(f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {CLEAN_IMAGES}.")
         console.print(f"Checkpoint: {made.checkpoint}", soft_wrap=True)
         console.print(f"bench run --model file:{made.checkpoint} --suite robustness", soft_wrap=True)

@@ -12,7 +12,9 @@ from .options import selection
 @click.command("run")
 @selection
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--workers", type=click.IntRange(min=1), help="Threads that read and corrupt images; the cores by default.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Threads that read and corrupt images; the cores by default."
+)
 def run_command(**values: Any) -> None:
     """Run a suite or tasks on models; show the table, write the page.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...errors import VitobenchError
+from ...errors import StoreError, VitobenchError
 from ..export import write_json
 from ..run import Outcome, execute
 from .options import settings_from
@@ -41,7 +41,10 @@ def run_and_show(values: dict[str, Any], compute: bool) -> None:
         render_terminal(outcome.data, console)
     from ...reports.html import write_html
 
-    write_html(outcome.data, report)
+    try:
+        write_html(outcome.data, report)
+    except OSError as error:
+        raise StoreError(f"{report} cannot be written: {error.strerror or error}.") from None
     if values["json_file"] is not None:
         write_json(outcome, values["json_file"])
     _close(outcome, report, values["json_file"], console)

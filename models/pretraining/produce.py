@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ...identity import file_digest
-from ...tasks.data.microworld.sets import GENERATOR_VERSION, MicroSet
+from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ..networks import MicroResNet, build
-from ..spec import IMAGENET_MEAN, IMAGENET_STD
+from .card import card_facts, card_json, card_page
 from .clips import render_pool
 from .learner import normalise
 from .linear_head import fit_linear_head, frozen_features
-from .recipe import Recipe, recipe_facts
+from .recipe import Recipe
 from .trainer import Training, train
 
 CLEAN_IMAGES = 2000
@@ -72,36 +71,6 @@ def clean_accuracy(encoder: MicroResNet, size: int, seed: int, images: int = CLE
     return hits / images
 
 
-def _card(recipe: Recipe, training: Training, head: dict[str, float], accuracy: float) -> dict[str, Any]:
-    return {
-        "name": recipe.name,
-        "architecture": recipe.architecture,
-        "preprocessing": {
-            "size": recipe.size,
-            "resize": recipe.size,
-            "interpolation": "bilinear",
-            "mean": list(IMAGENET_MEAN),
-            "std": list(IMAGENET_STD),
-        },
-        "label_space": "microworld-16",
-        "num_classes": len(CLASSES),
-        "training_data": (
-            f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}), "
-            f"{recipe.frames_per_clip} frames each at {recipe.size} pixels"
-        ),
-        "licence": "Apache-2.0",
-        "baseline": recipe.baseline,
-        "description": recipe.description,
-        "recipe": recipe_facts(recipe),
-        "linear_head": head,
-        "clean_accuracy": round(accuracy, 4),
-        "clean_images": CLEAN_IMAGES,
-        "training_seconds": round(training.seconds, 1),
-        "training_machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
-        "curve": [[int(row["step"]), row["loss"]] for row in training.curve],
-    }
-
-
 def produce(recipe: Recipe, folder: Path, stage: Stage) -> Produced:
     """Pretrain a recipe and write its checkpoint.
 
@@ -123,13 +92,9 @@ def produce(recipe: Recipe, folder: Path, stage: Stage) -> Produced:
         recipe.seed,
         lambda done, total: stage("Rendering clips", done, total, ""),
     )
-    training = train(
-        recipe, pool, folder, lambda done, total, loss: stage("Training", done, total, f"loss {loss:.3f}")
-    )
+    training = train(recipe, pool, folder, lambda done, total, loss: stage("Training", done, total, f"loss {loss:.3f}"))
     encoder = training.learner.encoder
-    features = frozen_features(
-        encoder, pool, progress=lambda done, total: stage("Reading features", done, total, "")
-    )
+    features = frozen_features(encoder, pool, progress=lambda done, total: stage("Reading features", done, total, ""))
     head, facts = fit_linear_head(features, pool.labels, len(CLASSES))
     encoder.head = head
     return write_checkpoint(recipe, training, encoder, facts, folder)
@@ -142,8 +107,11 @@ def write_checkpoint(
     state = compact_state(encoder)
     written = build(recipe.architecture, len(CLASSES))
     assert isinstance(written, MicroResNet)
-    written.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
-    facts = _card(recipe, training, head, clean_accuracy(written, recipe.size, recipe.seed))
+    written.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    )
+    accuracy = clean_accuracy(written, recipe.size, recipe.seed)
+    facts = card_facts(recipe, training, head, accuracy, CLEAN_IMAGES)
     checkpoint, card = folder / f"{recipe.name}.safetensors", folder / f"{recipe.name}.json"
     aside = checkpoint.with_suffix(".writing")
     # Without the curve: the header is read before anything else and should stay small.
@@ -151,6 +119,7 @@ def write_checkpoint(
     aside.write_bytes(save(state, metadata={"vitobench": json.dumps(brief, sort_keys=True)}))
     aside.replace(checkpoint)
     facts["sha256"] = file_digest(checkpoint)
-    aside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    aside.replace(card)
+    for path, text in ((folder / f"{recipe.name}.md", card_page(facts)), (card, card_json(facts))):
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
     return Produced(checkpoint, card, facts)

@@ -10,6 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
+
 from vitobench.errors import CheckpointError, UnknownNameError
 from vitobench.identity import file_digest
 from vitobench.models import registry

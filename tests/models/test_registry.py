@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms import functional
+
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.identity import file_digest
 from vitobench.models import cpu_tuning, registry

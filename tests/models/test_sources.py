@@ -10,6 +10,7 @@ import torch
 import torchvision
 from timm.data import resolve_model_data_config
 from torch import nn
+
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry
 from vitobench.models.sources import packages, timm_models, torchvision_models

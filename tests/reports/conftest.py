@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from vitobench.reports.data import ReportData
 from vitobench.results.schema import Comparison, Failure, Score
 

@@ -8,6 +8,7 @@ import re
 
 import matplotlib as mpl
 import pytest
+
 from vitobench.reports import figures
 from vitobench.reports.figure_severity import severity_curve
 from vitobench.reports.figure_shape_bias import shape_fractions

@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+
 from vitobench.reports.html import render_html, write_html
 from vitobench.reports.wording import interval, percent
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from vitobench.reports.data import ReportData
 from vitobench.reports.rows import failure_lines, headline_rows, hole_lines, tallies
 from vitobench.reports.wording import Verdict, change, change_interval, condition_label, percent, shorten, verdict

@@ -30,7 +30,7 @@ class World:
         zoom: Range of the object's radius over half the image's side.
     """
 
-    correlation: float = 0.9
+    correlation: float = 1.0
     conflict: bool = False
     elevation: tuple[float, float] = (-8.0, 48.0)
     roll: float = 12.0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vitobench.errors import DataError, UnknownNameError
 from vitobench.tasks.corruptions import CORRUPTIONS, FAMILIES, SEVERITIES, VERSION, corrupt, frost_textures
 from vitobench.tasks.corruptions.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters

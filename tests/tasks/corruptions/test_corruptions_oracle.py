@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.stats
+
 from vitobench.tasks.corruptions import SEVERITIES, corrupt
 from vitobench.tasks.corruptions.engine import kernel_of
 from vitobench.tasks.corruptions.frost_textures import FILES, folder

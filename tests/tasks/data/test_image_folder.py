@@ -7,6 +7,7 @@ import pytest
 import timm.data
 from PIL import Image
 from torchvision.transforms import v2
+
 from vitobench.errors import DataError
 from vitobench.tasks.data import image_folder
 from vitobench.tasks.data.geometry import Geometry

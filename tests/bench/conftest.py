@@ -1,0 +1,186 @@
+"""Tiny models and small tasks, so that a whole run takes a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from vitobench.bench import plan as plan_module
+from vitobench.bench.cli import main
+from vitobench.bench.run import Outcome, execute
+from vitobench.bench.settings import Settings
+from vitobench.identity import file_digest
+from vitobench.models.networks import build
+from vitobench.models.sources import zoo as zoo_source
+from vitobench.tasks import registry as task_registry
+from vitobench.tasks.task import Condition
+
+ZOO_SCRIPT = """
+import sys
+from pathlib import Path
+from vitobench.models.sources import zoo
+zoo.ZOO_FOLDER = Path(sys.argv[1])
+from vitobench.bench.cli import main
+try:
+    main(sys.argv[2:])
+finally:
+    print("LOADED", *sorted({"torch", "timm", "pandas", "matplotlib"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def write_model(folder: Path, name: str, seed: int, baseline: str | None = None, size: int = 64) -> Path:
+    """A checkpoint with its card beside it and inside it, as in the zoo; untrained, but its decisions vary."""
+    torch.manual_seed(seed)
+    network = build("micro-resnet/average", 16)
+    with torch.inference_mode():
+        # A pass in training mode gives the batch norms their statistics, without which one class would win always.
+        network.train()(torch.randn(32, 3, size, size))
+        network.eval()
+        features = network.features(torch.randn(64, 3, size, size))
+        network.head.weight.div_(features.std(0).clamp(min=1e-3))
+        network.head.bias.copy_(-network.head(features).mean(0))
+    card = {
+        "name": name,
+        "architecture": "micro-resnet/average",
+        "preprocessing": {
+            "size": size,
+            "resize": size,
+            "interpolation": "bilinear",
+            "mean": [0.5] * 3,
+            "std": [0.25] * 3,
+        },
+        "label_space": "microworld-16",
+        "num_classes": 16,
+        "licence": "Apache-2.0",
+        "baseline": baseline,
+        "description": "An untrained network for tests.",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    tensors = {key: value.contiguous().clone() for key, value in network.state_dict().items()}
+    save_file(tensors, path, metadata={"vitobench": json.dumps(card)})
+    (folder / f"{name}.json").write_text(json.dumps(card | {"sha256": file_digest(path)}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def zoo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models under the names of the zoo, and `other`, which declares no baseline."""
+    folder = tmp_path_factory.mktemp("zoo")
+    write_model(folder, "supervised", 1)
+    write_model(folder, "moclr", 2, "supervised")
+    write_model(folder, "vito", 3, "moclr")
+    write_model(folder, "other", 4)
+    return folder
+
+
+@pytest.fixture
+def zoo(zoo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(zoo_source, "ZOO_FOLDER", zoo_folder)
+    return zoo_folder
+
+
+@pytest.fixture
+def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite with a few images, six corrupted conditions, and units of five images."""
+    names = ("shot_noise", "fog", "contrast")
+    changes = {
+        "micro-val": {"images": 14},
+        "micro-c": {
+            "images": 12,
+            "conditions": tuple(Condition(name, severity) for name in names for severity in (2, 5)),
+            "families": {"noise": names[:1], "weather": names[1:2], "digital": names[2:]},
+        },
+        "micro-light": {"images": 14},
+        "micro-cue-conflict": {"images": 20},
+    }
+    kept = ("micro-val", "micro-c", "micro-light", "micro-cue-conflict", "imagenet-val", "imagenet-c")
+    for name, change in changes.items():
+        monkeypatch.setitem(task_registry.TASKS, name, replace(task_registry.TASKS[name], **change))
+    suite = replace(task_registry.SUITES["robustness"], tasks=kept)
+    monkeypatch.setitem(task_registry.SUITES, "robustness", suite)
+    monkeypatch.setattr(plan_module, "SHARD", 5)
+
+
+@pytest.fixture
+def run_small(zoo: Path, small_tasks: None, tmp_path: Path) -> Callable[..., Outcome]:
+    """Run on the small tasks; keyword arguments go to `Settings`."""
+
+    def run(*models: str, compute: bool = True, **more: object) -> Outcome:
+        values: dict[str, object] = {"suite": "robustness", "store": tmp_path / "store", "device": "cpu", "workers": 2}
+        return execute(Settings(models=models, **(values | more)), compute=compute)  # type: ignore[arg-type]
+
+    return run
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def loaded(self) -> set[str]:
+        line = next(line for line in self.err.splitlines() if line.startswith("LOADED"))
+        return set(line.split()[1:])
+
+
+Bench = Callable[..., Ended]
+
+
+@pytest.fixture
+def bench(zoo_folder: Path, tmp_path: Path) -> Bench:
+    """The command line in a process of its own, with the tiny models as its zoo."""
+
+    def call(*args: object) -> Ended:
+        command = [sys.executable, "-W", "error", "-c", ZOO_SCRIPT, str(zoo_folder), *map(str, args)]
+        variables = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=300, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def make_model() -> Callable[..., Path]:
+    return write_model
+
+
+@pytest.fixture
+def bench_here(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
+    """The command line within this process, which spares the import of torch."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: object) -> Ended:
+        capsys.readouterr()
+        code = 0
+        try:
+            main([str(arg) for arg in args])
+        except SystemExit as done:
+            code = int(done.code or 0)
+        shown = capsys.readouterr()
+        return Ended(code, shown.out, shown.err)
+
+    return call

@@ -1,0 +1,318 @@
+"""The run itself: what is computed, how often, and what survives when something goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from vitobench.bench import engine
+from vitobench.bench.export import as_json
+from vitobench.bench.run import Outcome
+from vitobench.errors import CheckpointError
+from vitobench.models import registry
+from vitobench.models.model import Model
+from vitobench.tasks.data.microworld.sets import MicroSet
+
+Run = Callable[..., Outcome]
+KEYS = ["model", "task", "condition", "severity", "image_id"]
+
+
+def predictions(store: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(store / "predictions")
+    frame = frame.astype({name: str for name in ("model", "task", "condition", "image_id")})
+    return frame.sort_values(KEYS, ignore_index=True)
+
+
+def scores(outcome: Outcome) -> list[dict[str, Any]]:
+    plain = as_json(outcome)
+    return sorted(plain["scores"] + plain["comparisons"], key=lambda row: [str(v) for v in row.values()])
+
+
+@pytest.fixture
+def pixels(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], set[str]]:
+    """Hashes of the pixels of every (condition, image) that reached the models."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    original = engine.apply_condition
+
+    def recorded(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
+        out = original(images, condition, ids, seed)
+        for image_id, image in zip(ids, out, strict=True):
+            seen.setdefault((condition.key, image_id), set()).add(hashlib.sha256(image.tobytes()).hexdigest())
+        return out
+
+    monkeypatch.setattr(engine, "apply_condition", recorded)
+    return seen
+
+
+def with_logits(monkeypatch: pytest.MonkeyPatch, change: Callable[[Model, torch.Tensor, int], torch.Tensor]) -> None:
+    """Pass the logits of every model through ``change(model, logits, number of the call)``."""
+    original = Model.logits
+    calls: Counter[str] = Counter()
+
+    def changed(self: Model, images: torch.Tensor) -> torch.Tensor:
+        calls[self.spec.name] += 1
+        return change(self, original(self, images), calls[self.spec.name])
+
+    monkeypatch.setattr(Model, "logits", changed)
+
+
+def test_images_are_read_once_and_corrupted_once_for_all_models_and_tasks(
+    run_small: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    drawn: Counter[tuple[str, str]] = Counter()
+    load, apply = MicroSet.load, engine.apply_condition
+
+    def counted_load(self: MicroSet, indices: Any, geometry: Any) -> Any:
+        read.update(self.image_ids[i] for i in indices)
+        return load(self, indices, geometry)
+
+    def counted_apply(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
+        drawn.update((condition.key, image_id) for image_id in ids)
+        return apply(images, condition, ids, seed)
+
+    monkeypatch.setattr(MicroSet, "load", counted_load)
+    monkeypatch.setattr(engine, "apply_condition", counted_apply)
+    outcome = run_small("vito", "other")
+    assert outcome.complete
+    assert outcome.computed == outcome.total == 4 * 13
+    assert set(read.values()) == set(drawn.values()) == {1}
+    assert len(read) == 14 + 14 + 20
+    assert len(drawn) == (14 + 14 + 20) + 6 * 12
+    again = run_small("vito", "other")
+    assert again.computed == 0
+    assert set(read.values()) == {1}
+
+
+def test_every_row_that_was_asked_is_there(run_small: Run, tmp_path: Path) -> None:
+    run_small("vito")
+    frame = predictions(tmp_path / "store")
+    assert not frame.duplicated(KEYS).any()
+    assert frame["error"].isna().all()
+    assert frame.groupby("model").size().to_list() == [14 + 14 + 20 + 6 * 12] * 3
+    assert frame["confidence"].between(1 / 16, 1).all()
+    assert frame["label"].between(0, 15).all()
+    index = frame["image_id"].str[-6:].astype(int)
+    assert (frame["label"] == index % 16).all()
+    assert frame["top1"].nunique() > 3
+
+
+def test_batches_workers_and_order_change_no_pixel_and_no_decision(
+    run_small: Run, tmp_path: Path, pixels: dict[tuple[str, str], set[str]]
+) -> None:
+    first = run_small("vito", "other")
+    everything = len(pixels)
+    tasks = ("micro-cue-conflict", "micro-light", "micro-c", "micro-val")
+    variants: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (("other", "vito"), {"batch": 3, "workers": 1, "store": tmp_path / "b"}),
+        (("vito", "other"), {"suite": None, "tasks": tasks, "batch": 1, "workers": 4, "store": tmp_path / "c"}),
+    ]
+    expected = predictions(tmp_path / "store")
+    for models, more in variants:
+        outcome = run_small(*models, **more)
+        frame = predictions(more["store"])
+        exact = ["model", "task", "condition", "severity", "image_id", "label", "top1"]
+        pd.testing.assert_frame_equal(frame[exact], expected[exact])
+        np.testing.assert_allclose(frame["confidence"], expected["confidence"], atol=1e-4)
+        assert scores(outcome) == scores(first)
+    assert len(pixels) == everything
+    assert {len(hashes) for hashes in pixels.values()} == {1}
+
+
+def test_a_unit_of_one_image_and_another_limit_give_the_same_pixels(
+    run_small: Run, tmp_path: Path, pixels: dict[tuple[str, str], set[str]]
+) -> None:
+    run_small("other", limit=7)
+    run_small("other", limit=1, store=tmp_path / "b")
+    run_small("other")
+    assert {len(hashes) for hashes in pixels.values()} == {1}
+
+
+def test_a_limit_that_grows_gives_the_scores_of_a_fresh_run(run_small: Run, tmp_path: Path) -> None:
+    small = run_small("vito", limit=8)
+    assert {s.n for s in small.data.scores if s.task == "micro-val"} == {8}
+    grown = run_small("vito")
+    assert grown.computed < grown.total
+    fresh = run_small("vito", store=tmp_path / "fresh")
+    assert scores(grown) == scores(fresh)
+    assert scores(run_small("vito", limit=8, compute=False)) == scores(small)
+
+
+def test_a_model_added_runs_alone_and_changes_no_number(run_small: Run) -> None:
+    before = run_small("vito")
+    after = run_small("vito", "other")
+    assert after.computed == 13
+    kept = [row for row in scores(after) if "other" not in (row.get("model"), row.get("a"), row.get("b"))]
+    assert kept == scores(before)
+
+
+def test_another_seed_gives_other_images(run_small: Run, tmp_path: Path) -> None:
+    run_small("other")
+    run_small("other", seed=1, store=tmp_path / "b")
+    a, b = predictions(tmp_path / "store"), predictions(tmp_path / "b")
+    assert not set(a["image_id"]) & set(b["image_id"])
+    assert not set(a["task"]) & set(b["task"])
+
+
+def test_a_model_that_fails_midway_fails_alone(run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    undisturbed = run_small("vito", "other", store=tmp_path / "whole")
+
+    def fail(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
+        if model.spec.name == "other" and call > 9:
+            raise RuntimeError("out of memory\nand more")
+        return logits
+
+    with monkeypatch.context() as patch:
+        with_logits(patch, fail)
+        broken = run_small("vito", "other")
+    assert [(f.model, f.reason) for f in broken.data.failures] == [("other", "RuntimeError: out of memory")]
+    assert 0 < broken.computed < broken.total
+    others = [row for row in scores(broken) if "other" not in (row.get("model"), row.get("a"))]
+    assert others == [row for row in scores(undisturbed) if "other" not in (row.get("model"), row.get("a"))]
+    frame = predictions(tmp_path / "store")
+    assert frame["error"].isna().all()
+    assert scores(run_small("vito", "other")) == scores(undisturbed)
+
+
+@pytest.mark.parametrize("error", [CheckpointError("the file is damaged"), RuntimeError("no kernel image")])
+def test_a_model_that_cannot_be_loaded_fails_alone(
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    load = registry.load
+
+    def refuse(spec: Any) -> Model:
+        if spec.name == "other":
+            raise error
+        return load(spec)
+
+    monkeypatch.setattr(registry, "load", refuse)
+    outcome = run_small("vito", "other")
+    assert [failure.model for failure in outcome.data.failures] == ["other"]
+    assert str(error) in outcome.data.failures[0].reason
+    assert outcome.computed == 3 * 13
+    assert all(np.isnan(s.value) and s.n == 0 for s in outcome.data.scores if s.model == "other")
+    assert all(np.isfinite(s.value) for s in outcome.data.scores if (s.model, s.metric) == ("vito", "top1"))
+
+
+def test_logits_that_are_not_finite_are_named_and_never_a_decision(
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def spoil(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
+        if model.spec.name == "other" and call == 1:
+            logits = logits.clone()
+            logits[1, 3] = float("nan")
+            logits[2, 5] = float("inf")
+        return logits
+
+    with_logits(monkeypatch, spoil)
+    outcome = run_small("vito", "other", suite=None, tasks=("micro-val",))
+    assert {(f.model, f.task, f.image_id) for f in outcome.data.failures} == {
+        ("other", "micro-val", "val-0-000001"),
+        ("other", "micro-val", "val-0-000002"),
+    }
+    assert all("not finite" in f.reason for f in outcome.data.failures)
+    frame = predictions(tmp_path / "store")
+    bad = frame[frame["error"].notna()]
+    assert bad["top1"].tolist() == [-1, -1]
+    assert {(s.model, s.n) for s in outcome.data.scores} == {("other", 12), ("vito", 14), ("moclr", 14)}
+
+
+def test_an_interrupted_run_keeps_its_units_and_ends_like_an_undisturbed_one(
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    undisturbed = run_small("vito", store=tmp_path / "whole")
+
+    def interrupt(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
+        if model.spec.name == "moclr" and call == 10:
+            raise KeyboardInterrupt
+        return logits
+
+    with monkeypatch.context() as patch:
+        with_logits(patch, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_small("vito")
+    kept = sorted((tmp_path / "store" / "predictions").rglob("*"))
+    assert {p.suffix for p in kept if p.is_file()} == {".parquet"}
+    kept_units = sum(p.is_file() for p in kept)
+    assert 0 < kept_units < 39
+    partial = run_small("vito", compute=False)
+    assert not partial.complete
+    finished = run_small("vito")
+    assert finished.complete
+    assert finished.computed == 39 - kept_units
+    assert scores(finished) == scores(undisturbed)
+
+
+def test_images_that_cannot_be_read_are_named_and_left_out(
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    load = MicroSet.load
+
+    def broken(self: MicroSet, indices: Any, geometry: Any) -> Any:
+        images, failed = load(self, indices, geometry)
+        return images, failed | {n: "truncated" for n, i in enumerate(indices) if i in (0, 6, 10, 11, 12, 13)}
+
+    monkeypatch.setattr(MicroSet, "load", broken)
+    outcome = run_small("other", suite=None, tasks=("micro-val", "micro-c"))
+    named = {(f.task, f.image_id) for f in outcome.data.failures}
+    assert named == {("micro-val", f"val-0-{n:06d}") for n in (0, 6, 10, 11, 12, 13)} | {
+        ("micro-c", f"val-0-{n:06d}") for n in (0, 6, 10, 11)
+    }
+    assert {f.model for f in outcome.data.failures} == {"*"}
+    assert {(s.task, s.n) for s in outcome.data.scores} == {("micro-val", 8), ("micro-c", 8)}
+    frame = predictions(tmp_path / "store")
+    assert set(frame.loc[frame["error"].notna(), "condition"]) == {"*"}
+    assert run_small("other", suite=None, tasks=("micro-val", "micro-c")).computed == 0
+
+
+def test_a_run_that_stored_everything_is_on_record(run_small: Run, tmp_path: Path) -> None:
+    import json
+
+    run_small("other", suite=None, tasks=("micro-val",), baselines=())
+    run_small("other", suite=None, tasks=("micro-val",), baselines=())
+    (record,) = (tmp_path / "store" / "runs").glob("*.json")
+    found = json.loads(record.read_text())
+    assert found["units"] == {"asked": 3, "computed": 3, "missing": 0}
+    assert found["forward_images"] == 14
+    assert found["models"]["other"]["identity"].startswith("other@")
+    assert {"python", "torch", "numpy", "vitobench"} <= set(found["versions"])
+    assert found["failures"] == []
+
+
+def test_a_truncated_unit_is_named_with_its_model_and_the_rest_is_scored(run_small: Run, tmp_path: Path) -> None:
+    tasks = {"suite": None, "tasks": ("micro-val",), "baselines": ()}
+    run_small("other", **tasks)
+    path = next((tmp_path / "store" / "predictions").rglob("0000005-0000010.parquet"))
+    path.write_bytes(path.read_bytes()[:100])
+    outcome = run_small("other", **tasks)
+    (failure,) = outcome.data.failures
+    assert failure.model == "other"
+    assert str(path) in failure.reason
+    assert [s.n for s in outcome.data.scores] == [9]
+    path.unlink()
+    assert run_small("other", **tasks).computed == 1
+
+
+def test_a_condition_that_cannot_be_drawn_stops_its_task_alone(run_small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = engine.apply_condition
+
+    def refuse(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
+        if condition.key == "fog/5":
+            raise RuntimeError("no fog today")
+        return apply(images, condition, ids, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "apply_condition", refuse)
+        outcome = run_small("other", baselines=())
+    assert {f.task for f in outcome.data.failures} == {"micro-c"}
+    assert any(f.condition == "fog/5" and "no fog today" in f.reason for f in outcome.data.failures)
+    whole = {s.task for s in outcome.data.scores if np.isfinite(s.value)}
+    assert whole == {"micro-val", "micro-light", "micro-cue-conflict"}
+    assert run_small("other", baselines=()).complete

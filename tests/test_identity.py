@@ -1,0 +1,130 @@
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vitobench.identity import IDENTITY_VERSION, digest, file_digest
+from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.tasks import task as task_module
+from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.registry import TASKS
+from vitobench.tasks.task import Condition
+
+SPEC = ModelSpec("m", "file", "micro-resnet/average", Preprocessing(64, 64), "microworld-16", "ab" * 32)
+
+
+@dataclass(frozen=True)
+class Pair:
+    x: int
+    y: tuple[float, ...]
+
+
+def test_a_digest_is_sha256_of_canonical_json() -> None:
+    text = json.dumps([IDENTITY_VERSION, {"a": [1, 2.5, None, True], "b": "ö"}], sort_keys=True, separators=(",", ":"))
+    assert digest({"b": "ö", "a": (1, 2.5, None, True)}) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_order_of_a_mapping_does_not_enter_but_that_of_a_sequence_does() -> None:
+    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
+    assert digest([1, 2]) != digest([2, 1])
+    assert digest(Pair(1, (2.0,))) == digest({"y": [2.0], "x": 1})
+    assert digest("1") != digest(1)
+
+
+def test_a_digest_is_the_same_in_another_process() -> None:
+    script = "from vitobench.identity import digest; print(digest({'a': 1, 'b': {'x', }.pop(), 'c': [0.1, 1e-7]}))"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == digest({"c": [0.1, 1e-7], "b": "x", "a": 1})
+
+
+@pytest.mark.parametrize("value", [np.zeros(2), {1, 2}, b"bytes", object(), Pair])
+def test_values_without_a_canonical_form_are_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="canonical form"):
+        digest({"a": value})
+
+
+def test_nan_has_no_identity() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        digest(float("nan"))
+
+
+def test_a_file_is_hashed_by_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert file_digest(path) == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights_hash": "cd" * 32},
+        {"architecture": "micro-resnet/attention"},
+        {"label_space": "imagenet-1k"},
+        {"preprocessing": Preprocessing(64, 72)},
+        {"preprocessing": Preprocessing(32, 64)},
+        {"preprocessing": Preprocessing(64, 64, "bicubic")},
+        {"preprocessing": Preprocessing(64, 64, mean=(0.5, 0.5, 0.5))},
+        {"preprocessing": Preprocessing(64, 64, std=(0.5, 0.5, 0.5))},
+    ],
+)
+def test_what_changes_an_output_changes_a_models_identity(change: dict) -> None:
+    assert replace(SPEC, **change).identity != SPEC.identity
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training_data": "x"},
+        {"licence": "x"},
+        {"baseline": "x"},
+        {"description": "x"},
+        {"extra": {"a": "b"}},
+        {"source": "zoo"},
+    ],
+)
+def test_what_is_for_people_stays_out_of_a_models_identity(change: dict) -> None:
+    assert replace(SPEC, **change).identity == SPEC.identity
+
+
+def test_a_models_name_stands_before_its_digest_only() -> None:
+    name, _, own = SPEC.identity.partition("@")
+    other = replace(SPEC, name="n").identity
+    assert name == "m"
+    assert other == f"n@{own}"
+
+
+def test_version_data_and_conditions_enter_a_tasks_identity() -> None:
+    task = TASKS["micro-val"]
+    same = task.identity("d", 0)
+    assert replace(task, version=2).identity("d", 0) != same
+    assert task.identity("e", 0) != same
+    assert replace(task, conditions=(Condition("other"),)).identity("d", 0) != same
+    corrupted = TASKS["micro-c"]
+    assert replace(corrupted, conditions=corrupted.conditions[:-1]).identity("d", 0) != corrupted.identity("d", 0)
+
+
+def test_the_seed_and_the_corruptions_enter_only_where_pixels_are_corrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean, corrupted = TASKS["micro-val"], TASKS["micro-c"]
+    assert clean.identity("d", 0) == clean.identity("d", 1)
+    assert corrupted.identity("d", 0) != corrupted.identity("d", 1)
+    before = clean.identity("d", 0), corrupted.identity("d", 0)
+    monkeypatch.setattr(task_module, "CORRUPTIONS_VERSION", 99)
+    assert clean.identity("d", 0) == before[0]
+    assert corrupted.identity("d", 0) != before[1]
+
+
+def test_texts_and_the_normaliser_stay_out_of_a_tasks_identity() -> None:
+    task = TASKS["micro-c"]
+    other = replace(task, title="x", notes="x", citation="x", reference="x", families={}, images=5, clean=None)
+    assert other.identity("d", 0) == task.identity("d", 0)
+
+
+def test_a_micro_sets_seed_enters_its_digest_and_its_length_does_not() -> None:
+    assert MicroSet("val", 5, 0).digest == MicroSet("val", 500, 0).digest
+    assert MicroSet("val", 5, 0).digest != MicroSet("val", 5, 1).digest
+    assert MicroSet("val", 5, 0).digest != MicroSet("light", 5, 0).digest
+    assert MicroSet("val", 500, 0).image_ids[:5] == MicroSet("val", 5, 0).image_ids

@@ -1,0 +1,193 @@
+"""Who may import whom, and what may not be loaded for a listing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "vitobench"
+LAYERS = ("bench", "models", "tasks", "results", "reports")
+LONGEST = 500
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    found = {}
+    for path in [
+        ROOT / "__init__.py",
+        *ROOT.glob("*.py"),
+        *(p for layer in LAYERS for p in (ROOT / layer).rglob("*.py")),
+    ]:
+        parts = [PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+SOURCES = sources()
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports(module: str, when_imported: bool) -> set[str]:
+    """Modules of the package that a module names.
+
+    Args:
+        module: Dotted name.
+        when_imported: Only those that load together with it: none of a function's, none for type checkers.
+    """
+    path = SOURCES[module]
+    here = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if when_imported and (
+            is_type_checking(node) or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        ):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = here.split(".")[: len(here.split(".")) - node.level + 1]
+                base = ".".join([*parent, *([node.module] if node.module else [])])
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in SOURCES else base)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return {name for name in found if name in SOURCES}
+
+
+def layer_of(module: str) -> str:
+    """The folder of a module; empty for those at the root."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LAYERS else ""
+
+
+def users(layer: str) -> list[str]:
+    return [module for module in SOURCES if layer_of(module) == layer]
+
+
+def test_the_parser_sees_the_imports() -> None:
+    assert "vitobench.bench.plan" in imports("vitobench.bench.run", when_imported=True)
+    assert "vitobench.bench.engine" not in imports("vitobench.bench.run", when_imported=True)
+    assert "vitobench.bench.engine" in imports("vitobench.bench.run", when_imported=False)
+    assert "vitobench.models.sources.zoo" in imports("vitobench.models.registry", when_imported=True)
+
+
+@pytest.mark.parametrize(
+    ("layer", "allowed"),
+    [
+        ("results", {"results", ""}),
+        ("reports", {"reports", "results", ""}),
+        ("tasks", {"tasks", "results", ""}),
+        ("models", {"models", "tasks", ""}),
+        ("bench", {*LAYERS, ""}),
+    ],
+)
+def test_layers_import_downwards(layer: str, allowed: set[str]) -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module in users(layer)
+        for other in imports(module, when_imported=False)
+        if layer_of(other) not in allowed
+    ]
+    assert wrong == []
+
+
+def test_models_know_nothing_of_tasks_but_their_data() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module in users("models")
+        for other in imports(module, when_imported=False)
+        if layer_of(other) == "tasks" and not other.startswith("vitobench.tasks.data")
+    ]
+    assert wrong == []
+
+
+def test_nothing_below_the_command_line_imports_the_public_api() -> None:
+    wrong = [m for m in SOURCES if m != PACKAGE and PACKAGE in imports(m, when_imported=False)]
+    assert wrong == []
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    edges = {module: imports(module, when_imported=True) - {module} for module in SOURCES}
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for other in sorted(edges[module]):
+                walk(other, (*path, module))
+            done.add(module)
+
+    for module in sorted(edges):
+        walk(module, ())
+
+
+def test_modules_stay_short() -> None:
+    long = {m: n for m, p in SOURCES.items() if (n := len(p.read_text(encoding="utf-8").splitlines())) > LONGEST}
+    assert long == {}
+
+
+def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, *args], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["--help", "--version", "run --help", "report --help", "pretrain --help", "models", "models --json", "tasks",
+     "tasks --json", "suites", "suites --json", "recipes", "recipes --json"],
+)  # fmt: skip
+def test_help_and_listings_load_nothing_heavy(command: str) -> None:
+    script = """
+import sys
+from vitobench.bench.cli import main
+code = 0
+try:
+    main(sys.argv[1:])
+except SystemExit as done:
+    code = done.code or 0
+heavy = {"torch", "torchvision", "timm", "pandas", "matplotlib", "seaborn", "numba", "scipy", "pyarrow", "PIL"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+sys.exit(code)
+"""
+    done = run(script, *command.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    script = "import sys, vitobench; vitobench.__version__; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+    done = run(script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_works_without_opencv() -> None:
+    script = """
+import importlib, sys
+sys.modules["cv2"] = None
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+import numpy as np
+from vitobench.tasks.corruptions import CORRUPTIONS, corrupt
+images = np.full((1, 64, 64, 3), 128, np.uint8)
+for name in CORRUPTIONS:
+    assert corrupt(images, name, 3, image_ids=["a"]).shape == images.shape
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *SOURCES], capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
