@@ -14,6 +14,7 @@ from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.scoring import Scored, score_task
+from ..tasks.task import Condition
 from .plan import Plan, PlannedTask
 
 _NAMED_IMAGES = 20  # undecodable images that are named one by one; the rest are counted
@@ -54,22 +55,26 @@ def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list
     """Answers by task and model, and everything that is missing from them."""
     answers: dict[str, dict[str, Answers]] = defaultdict(dict)
     failures: list[Failure] = []
-    bad_images: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    # Who failed on an image for a reason, and under which conditions.
+    bad_images: dict[tuple[str, str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for planned, spec in plan.cells():
         task = planned.task
         frame, problems = store.read_units(planned.identity, spec.identity, planned.ranges())
         failures += [Failure(spec.name, task.name, "*", "*", problem) for problem in problems]
         for row in frame[frame["error"].notna()].itertuples():
-            bad_images[(task.name, str(row.image_id), str(row.error))].add(spec.name)
+            models, conditions = bad_images[(task.name, str(row.image_id), str(row.error))]
+            models.add(spec.name)
+            conditions.add(Condition(str(row.condition), int(str(row.severity))).key if row.severity else "*")
         answers[task.name][spec.name] = collect(task, spec.name, frame)
     everyone = {spec.name for spec in plan.models}
-    for number, ((task_name, image_id, reason), models) in enumerate(sorted(bad_images.items())):
+    for number, ((task_name, image_id, reason), (models, conditions)) in enumerate(sorted(bad_images.items())):
         if number == _NAMED_IMAGES:
             rest = len(bad_images) - _NAMED_IMAGES
             failures.append(Failure("*", "*", "*", "*", f"{rest} more images without a prediction"))
             break
         model = "*" if models == everyone else ", ".join(sorted(models))
-        failures.append(Failure(model, task_name, "*", image_id, reason))
+        condition = next(iter(conditions)) if len(conditions) == 1 else "*"
+        failures.append(Failure(model, task_name, condition, image_id, reason))
     return answers, failures
 
 

@@ -220,6 +220,9 @@ def _companions(
             try:
                 models[name] = registry.resolve(name)
             except VitobenchError as error:
+                # A name that the user typed is better refused now than reported after hours.
+                if name in (settings.baselines or ()):
+                    raise
                 failures.append(Failure(name, "*", "*", "*", str(error)))
 
     pairs: list[tuple[str, str]] = []

@@ -80,7 +80,7 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     plan = make_plan(settings, store)
     if console is not None:
         for note in plan.notes:
-            console.print(f"[yellow]{note}[/]")
+            console.print(note, style="yellow", markup=False)
     missing = plan.missing(store) if compute else []
     todo, asked = sum(len(unit.models) for unit in missing), _asked(plan)
     failures: list[Failure] = []
@@ -92,13 +92,13 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         work = sum((unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions) for unit in missing)
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models)
-            console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store")
+            console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
         with bar(console, "Running", work) as advance:
             engine = Engine(settings, store, advance)
             failures = engine.run(missing)
             images = engine.images
     elif console is not None and compute:
-        console.print(f"Nothing to run: all {asked} units are in {store.root}.")
+        console.print(f"Nothing to run: all {asked} units are in {store.root}.", markup=False)
     ran = time.monotonic() - started
     facts: dict[str, Any] = {
         "versions": _versions(),

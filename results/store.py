@@ -48,7 +48,7 @@ def safe_name(identity: str) -> str:
     Characters that file systems or globs treat specially become underscores; of a long name, such as that of a file
     deep down, the end is kept. The digest tells apart what looks the same then.
     """
-    return "".join(c if c.isascii() and c.isalnum() or c in "@.-_" else "_" for c in identity)[-_LONGEST_NAME:]
+    return "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in identity)[-_LONGEST_NAME:]
 
 
 def _schema() -> pa.Schema:

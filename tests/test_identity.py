@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vitobench.identity import IDENTITY_VERSION, digest, file_digest
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.tasks import task as task_module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -62,6 +63,10 @@ def group() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of ``bench``: mistakes of a user end in one message, never in a traceback."""
+    # Threads of the forward pass spin while they wait for one another. Where the cores are shared, with our own threads
+    # that read images or with another process, spinning can make a pass many times slower; sleeping costs little.
+    # The variable is read when torch loads, so it has to be set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         group.main(args=args, prog_name="bench", standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -44,7 +44,9 @@ def run_and_show(values: dict[str, Any], compute: bool) -> None:
     try:
         write_html(outcome.data, report)
     except OSError as error:
-        raise StoreError(f"{report} cannot be written: {error.strerror or error}.") from None
+        raise StoreError(
+            f"{report} cannot be written: {error.strerror or error}. Name another file with --report."
+        ) from None
     if values["json_file"] is not None:
         write_json(outcome, values["json_file"])
     _close(outcome, report, values["json_file"], console)
@@ -52,9 +54,9 @@ def run_and_show(values: dict[str, Any], compute: bool) -> None:
 
 def _close(outcome: Outcome, report: Path, json_file: Path | None, console: Any) -> None:
     if console is not None:
-        console.print(f"\nPage: {report}", soft_wrap=True)
+        console.print(f"\nPage: {report}", soft_wrap=True, markup=False)
         if json_file is not None:
-            console.print(f"Scores: {json_file}", soft_wrap=True)
+            console.print(f"Scores: {json_file}", soft_wrap=True, markup=False)
         done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
         console.print(f"{done}, {outcome.seconds:.1f} s")
     if not outcome.complete:

@@ -59,7 +59,7 @@ def compact_state(encoder: MicroResNet) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def clean_accuracy(encoder: MicroResNet, size: int, seed: int, images: int = CLEAN_IMAGES) -> float:
+def clean_accuracy(encoder: MicroResNet, size: int, seed: int, images: int) -> float:
     """Top-1 accuracy on fresh validation images of the micro-world."""
     encoder.eval()
     source = MicroSet("val", CLEAN_FIRST + images, seed)
@@ -110,7 +110,7 @@ def write_checkpoint(
     written.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     )
-    accuracy = clean_accuracy(written, recipe.size, recipe.seed)
+    accuracy = clean_accuracy(written, recipe.size, recipe.seed, CLEAN_IMAGES)
     facts = card_facts(recipe, training, head, accuracy, CLEAN_IMAGES)
     checkpoint, card = folder / f"{recipe.name}.safetensors", folder / f"{recipe.name}.json"
     aside = checkpoint.with_suffix(".writing")

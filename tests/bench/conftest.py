@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from vitobench.bench import plan as plan_module
 from vitobench.bench.cli import main
 from vitobench.bench.run import Outcome, execute

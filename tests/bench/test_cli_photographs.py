@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+
 from vitobench.tasks.data.image_folder import ImageFolder
 
 Bench = Callable[..., Any]

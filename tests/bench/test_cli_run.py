@@ -9,7 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pytest
 from vitobench.results.schema import Score
 
 Bench = Callable[..., Any]

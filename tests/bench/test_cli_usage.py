@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from vitobench.bench.cli import main
 from vitobench.models.pretraining import produce as produce_module
 
@@ -140,3 +141,11 @@ def test_a_pretrained_checkpoint_runs(
     assert [(row["model"], row["n"]) for row in found["scores"]] == [("file:made/tiny.safetensors", 4)]
     main(["pretrain", "tiny.toml", "--output", "made", "--seed", "3", "--quiet"])
     assert capsys.readouterr().out.count("Trained") == 0
+
+
+def test_brackets_in_a_path_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*VAL, "--store", "[bold]x[red]"])
+    assert Path("[bold]x[red]/report.html").is_file()
+    assert "Page: [bold]x[red]/report.html" in capsys.readouterr().out
+    main([*VAL, "--store", "[bold]x[red]"])
+    assert "are in [bold]x[red]." in capsys.readouterr().out

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from vitobench.bench import engine
 from vitobench.bench.export import as_json
 from vitobench.bench.run import Outcome
@@ -316,3 +317,17 @@ def test_a_condition_that_cannot_be_drawn_stops_its_task_alone(run_small: Run, m
     whole = {s.task for s in outcome.data.scores if np.isfinite(s.value)}
     assert whole == {"micro-val", "micro-light", "micro-cue-conflict"}
     assert run_small("other", baselines=()).complete
+
+
+def test_a_single_condition_without_answer_is_named(run_small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
+        return logits * float("nan") if call == 4 else logits  # the fourth condition, on the first unit
+
+    with_logits(monkeypatch, spoil)
+    outcome = run_small("other", suite=None, tasks=("micro-c",), baselines=(), limit=5)
+    named = {(f.model, f.condition, f.image_id) for f in outcome.data.failures}
+    assert named == {("*", "fog/5", f"val-0-{n:06d}") for n in range(5)}
+    found = {(s.model, s.condition): s for s in outcome.data.scores if s.metric == "top1"}
+    assert np.isnan(found[("other", "fog/5")].value)
+    assert np.isnan(found[("other", "overall")].value)
+    assert found[("other", "contrast")].n == 5

@@ -2,9 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from vitobench.bench import plan as plan_module
 from vitobench.bench.plan import Plan, group, make_plan
 from vitobench.bench.settings import Settings
 from vitobench.errors import UnknownNameError, VitobenchError
+from vitobench.models.spec import ModelSpec
 from vitobench.results.store import Store
 from vitobench.tasks.data.geometry import Geometry
 
@@ -74,10 +77,25 @@ def test_baselines_and_the_reference_come_along(plan: Callable[..., Plan]) -> No
     assert none.pairs == ()
 
 
-def test_a_baseline_that_cannot_be_had_is_a_failure_and_compares_with_nothing(plan: Callable[..., Plan]) -> None:
-    made = plan("vito", baselines=("moclrr",))
+def test_a_baseline_that_was_typed_wrongly_is_refused_before_anything_runs(plan: Callable[..., Plan]) -> None:
+    with pytest.raises(VitobenchError, match="Did you mean 'moclr'"):
+        plan("vito", baselines=("moclrr",))
+
+
+def test_a_declared_baseline_that_cannot_be_had_is_a_failure(
+    plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = plan_module.registry.resolve
+
+    def broken(name: str) -> ModelSpec:
+        if name == "moclr":
+            raise VitobenchError("moclr is damaged")
+        return resolve(name)
+
+    monkeypatch.setattr(plan_module.registry, "resolve", broken)
+    made = plan("vito")
     assert made.pairs == ()
-    assert [failure.model for failure in made.failures] == ["moclrr"]
+    assert [(failure.model, failure.reason) for failure in made.failures] == [("moclr", "moclr is damaged")]
 
 
 def test_tasks_follow_the_label_space(plan: Callable[..., Plan]) -> None:

@@ -1,6 +1,7 @@
 """The numbers that come with the package, against the means that their sources give."""
 
 import pytest
+
 from vitobench.results.published.tables import ALEXNET_CLEAN_ERROR, alexnet_errors
 from vitobench.tasks.corruptions import CORRUPTIONS
 

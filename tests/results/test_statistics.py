@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+
 from vitobench.results.statistics import interval, resampled_means, two_sided_p, wilson
 
 

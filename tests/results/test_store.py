@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from vitobench.errors import StoreError
 from vitobench.results.schema import PREDICTION_COLUMNS, SCHEMA_VERSION
 from vitobench.results.store import Store, safe_name

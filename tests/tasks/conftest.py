@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition, Task
 

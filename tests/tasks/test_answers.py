@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+
 from vitobench.results.schema import PREDICTION_COLUMNS
 from vitobench.tasks.answers import collect
 from vitobench.tasks.task import Task

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
 from vitobench.results.statistics import wilson
 from vitobench.tasks.answers import Answers, collect
 from vitobench.tasks.data.microworld.vocabulary import CLASSES

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vitobench.tasks.alignment.shape_bias import cue_hits, shape_bias
 from vitobench.tasks.measures import shape_measures
 

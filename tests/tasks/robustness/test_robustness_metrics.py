@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from vitobench.results.published.tables import ALEXNET_CLEAN_ERROR, alexnet_errors
 from vitobench.tasks.corruptions import CORRUPTIONS
 from vitobench.tasks.measures import corruption_measures
