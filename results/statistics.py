@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 REPLICATES = 2000
 LEVEL = 0.95
+_CACHED_DRAWS = 5_000_000  # draws kept in memory, 40 MB; larger problems are drawn in pieces of this size
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """From column means, float64 (B, columns), to B values."""
@@ -50,18 +52,33 @@ def resampled_means(columns: np.ndarray, replicates: int = REPLICATES, seed: int
         seed: Seed of the draws.
 
     Returns:
-        float64 (B, k).
+        float64 (B, k); NaN where there is no image.
     """
     n = len(columns)
-    rng = np.random.default_rng([seed, n])
     values = np.asarray(columns, dtype=np.float64)
+    if n == 0:
+        return np.full((replicates, values.shape[1]), np.nan)
+    if n * replicates <= _CACHED_DRAWS:
+        return _counts(n, replicates, seed) @ values / n
+    rng = np.random.default_rng([seed, n])
     out = np.empty((replicates, values.shape[1]))
-    chunk = max(1, min(replicates, 20_000_000 // max(n, 1)))
+    chunk = max(1, _CACHED_DRAWS // n)
     for start in range(0, replicates, chunk):
         stop = min(start + chunk, replicates)
-        weights = rng.multinomial(n, np.full(n, 1.0 / n), size=stop - start)
-        out[start:stop] = weights.astype(np.float64) @ values / n
+        out[start:stop] = rng.multinomial(n, np.full(n, 1.0 / n), size=stop - start).astype(np.float64) @ values / n
     return out
+
+
+@lru_cache(maxsize=3)
+def _counts(n: int, replicates: int, seed: int) -> np.ndarray:
+    """How often each image is drawn in each replicate, float64 (replicates, n).
+
+    Every model and pair of a task asks for the same draws, and making them takes longer than using them.
+    """
+    rng = np.random.default_rng([seed, n])
+    counts = rng.multinomial(n, np.full(n, 1.0 / n), size=replicates).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def interval(replicates: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

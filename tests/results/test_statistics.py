@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vitobench.results import statistics as statistics_module
 from vitobench.results.statistics import interval, resampled_means, two_sided_p, wilson
 
 
@@ -112,3 +113,15 @@ def test_p_values_have_bounds() -> None:
     symmetric = np.concatenate([np.full(50, 0.1), np.full(50, -0.1)])
     assert 0.99 <= two_sided_p(symmetric) <= 1.0
     assert two_sided_p(np.concatenate([np.full(975, 1.0), np.full(25, -1.0)])) == pytest.approx(2 * 26 / 1001)
+
+
+def test_no_image_gives_no_number() -> None:
+    assert np.isnan(resampled_means(np.empty((0, 2)), replicates=3)).all()
+
+
+def test_drawing_in_pieces_keeps_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = np.random.default_rng(0).random((50, 2))
+    monkeypatch.setattr(statistics_module, "_CACHED_DRAWS", 500)
+    drawn = resampled_means(columns, replicates=400, seed=1)
+    assert drawn.shape == (400, 2)
+    assert np.abs(drawn.mean(axis=0) - columns.mean(axis=0)).max() < 0.02
