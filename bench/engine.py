@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import StoreError, VitobenchError
+from ..errors import VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
 from ..results.schema import Failure
@@ -253,8 +253,6 @@ class Engine:
                 p, k = model.logits(pixels).softmax(dim=1).max(dim=1)
                 top1.append(k.cpu().numpy())
                 confidence.append(p.cpu().numpy())
-        except StoreError:
-            raise
         except Exception as error:  # one model that fails must not take the others with it
             self._fail(spec, _one_line(error))
             return None

