@@ -23,7 +23,8 @@ def keep_freed_memory() -> bool:
     and without them twice as many images are classified per second. The price is that the process keeps its peak
     memory. Only the allocator is concerned; results are the same to the last bit.
 
-    The gain is whole in the main thread and smaller in others, whose heaps glibc limits to 64 MB.
+    The gain is whole in the main thread. In others it stops at tensors of 64 MB, to which glibc limits their heaps;
+    that is one reason why `Model` computes a large batch in parts.
 
     The setting holds for the whole process and is made once. ``VITOBENCH_KEEP_MEMORY=0`` in the environment prevents
     it; outside Linux with glibc it does nothing.

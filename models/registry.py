@@ -98,6 +98,14 @@ def resolve(name: str) -> ModelSpec:
     return _module(_source_of(name)).resolve(name)
 
 
+def still_describes(spec: ModelSpec) -> bool:
+    """Whether an earlier description of a model certainly holds now; False where only `resolve` can tell."""
+    if _source_of(spec.name) != "file":
+        return False
+    held: bool = _module("file").still_describes(spec)
+    return held
+
+
 def load(name_or_spec: str | ModelSpec) -> Model:
     """Load a model on the CPU.
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..errors import unknown_name
 from ..identity import digest
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What a network may compute in; float16 on a GPU only."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class ModelSpec:
         baseline: Name of the model it is compared with when the user names none.
         description: One line for listings.
         extra: Further facts for the provenance panel; they do not enter the identity.
+        precision: One of `PRECISIONS`: what the network computes in. Logits and features are float32 in any case.
+
+    Raises:
+        UnknownNameError: Another precision.
     """
 
     name: str
@@ -61,9 +69,17 @@ class ModelSpec:
     baseline: str | None = None
     description: str = ""
     extra: dict[str, str] = field(default_factory=dict, compare=False)
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
 
     @property
     def identity(self) -> str:
-        """``name@digest``; the digest covers the weights, the architecture, the preprocessing and the label space."""
-        covered = (self.architecture, self.preprocessing, self.label_space, self.weights_hash)
+        """``name@digest``; the digest covers weights, architecture, preprocessing, label space and precision."""
+        covered: tuple[object, ...] = (self.architecture, self.preprocessing, self.label_space, self.weights_hash)
+        # Only where it is not the default, so that results of earlier versions are found again.
+        if self.precision != "float32":
+            covered = (*covered, self.precision)
         return f"{self.name}@{digest(covered)[:16]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,8 +84,23 @@ def resolve(name: str) -> ModelSpec:
         label_space=label_space_of(count, str(parts.path)),
         weights_hash=file_digest(parts.path),
         description=f"{parts.path.name} as timm's {parts.architecture}",
-        extra={"preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}"},
+        extra={"preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}", **_library()},
     )
+
+
+def still_describes(spec: ModelSpec) -> bool:
+    """Whether an earlier description of a file holds: the same bytes, read by the same version of timm.
+
+    Spares the reading of the weights and the import of torch and timm; the file is hashed.
+    """
+    parts = FileName.parse(spec.name)
+    if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
+        return False
+    return parts.path.is_file() and file_digest(parts.path) == spec.weights_hash
+
+
+def _library() -> dict[str, str]:
+    return {"timm": importlib.metadata.version("timm")}
 
 
 def build(spec: ModelSpec) -> nn.Module:

@@ -1,0 +1,69 @@
+"""Asking a model about more images than one batch holds."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+_SIGNS = ("out of memory", "can't allocate memory", "defaultcpuallocator", "alloc_failed")
+"""What the messages of torch's allocators, of CUDA and of its libraries have in common."""
+
+
+class Classifier(Protocol):
+    """The part of `Model` that is used here."""
+
+    device: torch.device
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 logits (N, K) of uint8 images (N, 3, H, W)."""
+        ...
+
+
+def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Tensor, int]:
+    """Compute logits in batches; a batch that does not fit into memory is halved and tried again.
+
+    What was answered before is kept, and the smaller batch holds from there on. A GPU says when its memory is
+    exhausted; on a CPU this helps where the process has a limit of its own (``ulimit -v``), whereas a kernel that has
+    promised more memory than there is ends the process without asking.
+
+    Args:
+        model: What is asked.
+        images: uint8 (N, H, W, 3), N >= 1, RGB.
+        batch: Images per call, >= 1.
+
+    Returns:
+        float32 logits (N, K) on the CPU, and the batch to go on with: ``batch`` itself unless it had to be halved.
+
+    Raises:
+        ValueError: No images, or a batch under 1.
+        RuntimeError | MemoryError: Not even one image fits. Other errors of the model pass through.
+    """
+    if batch < 1 or len(images) == 0:
+        raise ValueError(f"a batch of {batch} for {len(images)} images: both have to be 1 or more")
+    parts: list[torch.Tensor] = []
+    start = 0
+    while start < len(images):
+        # (N, H, W, 3) seen as (N, 3, H, W) is the channels-last layout, which CPUs prefer.
+        pixels = torch.from_numpy(images[start : start + batch]).permute(0, 3, 1, 2)
+        try:
+            parts.append(model.logits(pixels).float().cpu())
+        except (RuntimeError, MemoryError) as error:
+            if len(pixels) == 1 or not is_out_of_memory(error):
+                raise
+        else:
+            start += len(pixels)
+            continue
+        # Not in the handler above: until it is left, the error's traceback keeps the activations alive.
+        batch = len(pixels) // 2
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
+    return torch.cat(parts), batch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the machine or of a device, is exhausted."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
