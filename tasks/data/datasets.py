@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,12 @@ def available(dataset: str, folders: Mapping[str, Path]) -> bool:
 
 
 def open_source(
-    dataset: str, folders: Mapping[str, Path], limit: int | None, seed: int, cache: Path | None = None
+    dataset: str,
+    folders: Mapping[str, Path],
+    limit: int | None,
+    seed: int,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ImageSource:
     """Open a data set.
 
@@ -47,6 +52,7 @@ def open_source(
         limit: Number of images to take from the front, or None for all; for the micro-world a number is needed.
         seed: Seed of the micro-world.
         cache: File in which content hashes of a folder are kept.
+        progress: Told ``(done, total)`` of the files of a folder while they are hashed; see `ImageFolder`.
 
     Raises:
         DataError: Absent data; the message says how to name it.
@@ -59,4 +65,4 @@ def open_source(
         raise DataError(f"The data set {dataset!r} is not here: it is made of {USER_DATA[dataset]}.")
     from .image_folder import ImageFolder
 
-    return ImageFolder(folders[dataset], dataset, manifest_cache=cache)
+    return ImageFolder(folders[dataset], dataset, manifest_cache=cache, progress=progress)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
-from ...identity import digest, file_digest
+from ...identity import digest
 from .geometry import Geometry
+from .hashing import Hashed, Progress, hash_files, pack, read_cache, unpack, write_cache
 from .images import UndecodableImageError, decode
+from .source import LoadFailure
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 NUM_CLASSES = 1000
@@ -59,6 +58,8 @@ def imagenet_wnids() -> tuple[str, ...]:
 class ImageFolder:
     """Photographs in class folders, in an order that makes every prefix a random sample of them.
 
+    A pickled copy carries the ids and, once they are computed, the hashes: it neither lists the folder nor reads files.
+
     Attributes:
         root: The folder that holds the class folders.
         name: What the data set is called in tables.
@@ -70,7 +71,13 @@ class ImageFolder:
 
     label_space = "imagenet-1k"
 
-    def __init__(self, root: Path, name: str = "imagenet", manifest_cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str = "imagenet",
+        manifest_cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
@@ -78,6 +85,8 @@ class ImageFolder:
             name: What the data set is called.
             manifest_cache: JSON file in which content hashes are kept, so that a large folder is hashed once. Files
                 are hashed again when their size or modification time changes.
+            progress: Told ``(done, total)`` while files are hashed, in the thread that asks for the digest, ten times a
+                second at most. A pickled copy has none.
 
         Raises:
             DataError: The folder is missing, is a file, or is not of the expected form.
@@ -85,15 +94,38 @@ class ImageFolder:
         self.root = Path(root)
         self.name = name
         self._manifest_cache = manifest_cache
+        self._progress = progress
+        self._hashed: dict[str, Hashed] | None = None
         ids = [f"{wnid}/{rest}" for wnid in self._class_folders() for rest in _images_below(self.root / wnid)]
         if not ids:
             raise self._error(f"{self.root} has class folders but no images ({' '.join(sorted(EXTENSIONS))}) in them.")
-        self.image_ids = tuple(sorted(ids, key=_shuffling_key))
+        self._set_ids(ids)
+
+    def _set_ids(self, ids: Sequence[str]) -> None:
+        self.image_ids = tuple(sorted(ids, key=shuffling_key))
         index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
         self.labels = np.array([index[i.split("/", 1)[0]] for i in self.image_ids], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process may have another working folder. Sorted ids compress to a few bytes each.
+        cache = self._manifest_cache
+        return {
+            "root": self.root.absolute(),
+            "name": self.name,
+            "manifest_cache": cache.absolute() if cache is not None else None,
+            "packed": pack(sorted(self.image_ids), self._hashed),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.root = state["root"]
+        self.name = state["name"]
+        self._manifest_cache = state["manifest_cache"]
+        self._progress = None
+        ids, self._hashed = unpack(state["packed"])
+        self._set_ids(ids)
 
     @cached_property
     def digest(self) -> str:
@@ -102,16 +134,31 @@ class ImageFolder:
         Raises:
             DataError: A file that can no longer be read.
         """
-        known = _read_cache(self._manifest_cache)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # hashing releases the interpreter lock
-            found = pool.map(lambda i: self._entry(i, known.get(i)), self.image_ids)
-            entries = dict(zip(self.image_ids, found, strict=True))
-        if self._manifest_cache is not None and entries != known:
-            _write_cache(self._manifest_cache, entries)
-        return digest([[image_id, entries[image_id][2]] for image_id in sorted(entries)])
+        return digest(list(self.manifest().items()))
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, str]]:
+    def manifest(self) -> dict[str, str]:
+        """Image ids, sorted, each with the SHA-256 of its content.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        entries = self._entries()
+        return {image_id: entries[image_id].sha256 for image_id in sorted(entries)}
+
+    def _entries(self) -> dict[str, Hashed]:
+        if self._hashed is None:
+            known = read_cache(self._manifest_cache)
+            entries = hash_files(self.root, self.image_ids, known, self._progress)
+            if self._manifest_cache is not None and entries != known:
+                write_cache(self._manifest_cache, entries)
+            self._hashed = entries
+        return self._hashed
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Decode some of the images. A bad image is reported and never raises.
+
+        Once the digest is computed, a file that has another size or modification time than it had then is reported as
+        changed: its predictions would be stored under the hash of something else.
 
         Args:
             indices: Positions in `image_ids`, in any order.
@@ -119,15 +166,17 @@ class ImageFolder:
 
         Returns:
             uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be decoded, and
-            ``{position in indices: reason}`` for those images.
+            ``{position in indices: why}`` for those images.
         """
         pixels = np.zeros((len(indices), geometry.size, geometry.size, 3), dtype=np.uint8)
-        failed: dict[int, str] = {}
+        failed: dict[int, LoadFailure] = {}
+        hashed = self._hashed
         for position, index in enumerate(indices):
+            image_id = self.image_ids[index]
             try:
-                pixels[position] = decode(self.root / self.image_ids[index], geometry)
+                pixels[position] = decode(self.root / image_id, geometry, hashed[image_id][:2] if hashed else None)
             except UndecodableImageError as error:
-                failed[position] = error.reason
+                failed[position] = LoadFailure(error.reason, error.transient)
         return pixels, failed
 
     def _error(self, problem: str) -> DataError:
@@ -157,16 +206,6 @@ class ImageFolder:
             )
         return folders
 
-    def _entry(self, image_id: str, known: list | None) -> list:
-        path = self.root / image_id
-        try:
-            status = path.stat()
-            if known is not None and known[:2] == [status.st_size, status.st_mtime_ns]:
-                return known
-            return [status.st_size, status.st_mtime_ns, file_digest(path)]
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-
 
 def _first(names: Sequence[str], limit: int = 5) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
@@ -183,31 +222,6 @@ def _images_below(folder: Path) -> list[str]:
     return found
 
 
-def _shuffling_key(image_id: str) -> tuple[bytes, str]:
+def shuffling_key(image_id: str) -> tuple[bytes, str]:
+    """What image ids are sorted by, so that every prefix is a random sample."""
     return hashlib.blake2b(image_id.encode("utf-8", "surrogateescape"), digest_size=16).digest(), image_id
-
-
-def _read_cache(path: Path | None) -> dict[str, list]:
-    if path is None:
-        return {}
-    try:
-        cached = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # absent or damaged: everything is hashed again
-    entries = cached.items() if isinstance(cached, dict) else ()
-    return {k: v for k, v in entries if isinstance(v, list) and [type(x) for x in v] == [int, int, str]}
-
-
-def _write_cache(path: Path, entries: dict[str, list]) -> None:
-    aside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as handle:
-            aside = handle.name
-            json.dump(entries, handle)
-        Path(aside).replace(path)  # atomic, so that a reader never sees half a file
-    except OSError:
-        # A cache that cannot be kept costs time on the next run, and nothing else.
-        if aside is not None:
-            with suppress(OSError):
-                Path(aside).unlink()

@@ -1,4 +1,4 @@
-"""Reading one photograph: Pillow's decoder and filters, with the rounding of torchvision's transforms.
+"""Reading one photograph: Pillow's pixels and filters, with the rounding of torchvision's transforms.
 
 Nearly every published ImageNet number was made with Pillow and torchvision's ``Resize`` and ``CenterCrop``. Another
 resampler or another rounding moves the crop by a pixel and accuracy by tenths of a point, so both are kept exactly.
@@ -6,6 +6,8 @@ resampler or another rounding moves the crop by a pixel and accuracy by tenths o
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -15,14 +17,21 @@ from PIL import Image, UnidentifiedImageError
 
 from ...errors import DataError
 from .geometry import Geometry
+from .jpeg import decode_plain
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 # A strip of 1 x 60,000 pixels is a small file, but 256 x 15 million once its shorter side is enlarged.
 _MAX_RESIZED_PIXELS = 2**27
 
-# `warnings.catch_warnings` changes state that all threads share; only the reading of the header is serialised by this.
+# More than an uncompressed image of the most pixels that Pillow allows. Files are read whole, and folders hold
+# anything.
+_MAX_FILE_BYTES = 2**30
+
+# `warnings.catch_warnings` changes state that all threads share; only the parsing of the header is serialised by this.
 _OPENING = threading.Lock()
+
+CHANGED = "changed on disk since it was hashed; run again"
 
 
 class UndecodableImageError(DataError):
@@ -30,14 +39,17 @@ class UndecodableImageError(DataError):
 
     Attributes:
         reason: Why, in words that name no path, so that it can be stored beside the predictions.
+        transient: Whether the moment is at fault (a missing or changed file, a failing disk, no memory) and not the
+            content, so that another attempt may succeed.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path, reason: str, transient: bool = False) -> None:
         super().__init__(f"{path}: {reason}")
         self.reason = reason
+        self.transient = transient
 
 
-def decode(path: Path, geometry: Geometry) -> np.ndarray:
+def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = None) -> np.ndarray:
     """Decode a photograph, resize its shorter side and cut out the centre.
 
     Grey, palette, CMYK and transparent images become RGB the way ``Image.convert("RGB")`` does it. The orientation
@@ -46,50 +58,75 @@ def decode(path: Path, geometry: Geometry) -> np.ndarray:
     Args:
         path: An image file of any format that Pillow reads; its extension does not matter.
         geometry: Which pixels to keep.
+        hashed_as: Size in bytes and modification time in nanoseconds that the file had when it was hashed; a file that
+            has others now is refused. None takes the file as it is.
 
     Returns:
         uint8 array of shape (size, size, 3).
 
     Raises:
-        UndecodableImageError: The file is missing, truncated, damaged, too large, or not an image.
+        UndecodableImageError: The file is missing, changed, truncated, damaged, too large, or not an image.
     """
+    content = _read(path, hashed_as)
     try:
-        with _open(path) as image:
+        with _open(content) as image:
+            shape = _resized(image.size, geometry)
+            # A resize needs the pixels in Pillow's own storage, into which Pillow decodes as fast as anyone.
+            pixels = decode_plain(content, image) if shape == image.size else None
             # A palette's transparency plays no part in RGB, and Pillow warns when it has to drop it.
             image.info.pop("transparency", None)
-            rgb = image.convert("RGB")
-        return _centre(rgb, geometry)
+            return _centre(image.convert("RGB") if pixels is None else pixels, shape, geometry)
     except UnidentifiedImageError as error:
-        reason = "empty file" if _is_empty(path) else "not an image that Pillow can read"
+        reason = "not an image that Pillow can read" if content else "empty file"
         raise UndecodableImageError(path, reason) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UndecodableImageError(path, f"more than the {Image.MAX_IMAGE_PIXELS} pixels that are allowed") from error
-    except OSError as error:
+    except OSError as error:  # the bytes are in memory, so this is Pillow's word on them
         raise UndecodableImageError(path, error.strerror or str(error)) from error
     except Exception as error:  # Pillow's plugins meet damaged files with SyntaxError, struct.error, zlib.error, ...
-        raise UndecodableImageError(path, f"{type(error).__name__}: {error}") from error
+        raise UndecodableImageError(
+            path, f"{type(error).__name__}: {error}", transient=isinstance(error, MemoryError)
+        ) from error
 
 
-def _open(path: Path) -> Image.Image:
+def _read(path: Path, hashed_as: tuple[int, int] | None) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as handle:
+            if os.fstat(handle.fileno()).st_size > _MAX_FILE_BYTES:
+                raise UndecodableImageError(path, f"a file of more than {_MAX_FILE_BYTES} bytes")
+            content = handle.readall()
+            status = os.fstat(handle.fileno())  # afterwards, so that a change during the reading shows as well
+    except OSError as error:
+        raise UndecodableImageError(path, error.strerror or str(error), transient=True) from error
+    if hashed_as is not None and hashed_as != (status.st_size, status.st_mtime_ns):
+        raise UndecodableImageError(path, CHANGED, transient=True)
+    return content
+
+
+def _open(content: bytes) -> Image.Image:
     with _OPENING, warnings.catch_warnings():
         # Odd metadata is no news to anyone; an image above Pillow's limit is refused whatever the caller's filters.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(path)
+        return Image.open(io.BytesIO(content))
 
 
-def _is_empty(path: Path) -> bool:
-    return path.stat().st_size == 0
-
-
-def _centre(image: Image.Image, geometry: Geometry) -> np.ndarray:
-    width, height = image.size
+def _resized(size: tuple[int, int], geometry: Geometry) -> tuple[int, int]:
+    """Width and height after resizing; asked for before decoding, so that an endless strip costs no memory."""
+    width, height = size
     short, long = min(width, height), max(width, height)
     longer = int(geometry.resize * long / short)  # truncated, not rounded, as in torchvision
     if geometry.resize * longer > _MAX_RESIZED_PIXELS:
         raise OSError(f"too elongated to be resized ({width} x {height} pixels)")
-    new = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
-    left = round((new[0] - geometry.size) / 2)  # half to even, as in torchvision
-    top = round((new[1] - geometry.size) / 2)
-    resized = image if new == image.size else image.resize(new, _FILTERS[geometry.interpolation])
-    return np.array(resized.crop((left, top, left + geometry.size, top + geometry.size)))
+    return (geometry.resize, longer) if width <= height else (longer, geometry.resize)
+
+
+def _centre(image: Image.Image | np.ndarray, shape: tuple[int, int], geometry: Geometry) -> np.ndarray:
+    """Resize to ``shape``, which an array has already, and cut."""
+    left = round((shape[0] - geometry.size) / 2)  # half to even, as in torchvision
+    top = round((shape[1] - geometry.size) / 2)
+    right, bottom = left + geometry.size, top + geometry.size
+    if isinstance(image, np.ndarray):
+        return np.ascontiguousarray(image[top:bottom, left:right])
+    resized = image if shape == image.size else image.resize(shape, _FILTERS[geometry.interpolation])
+    return np.array(resized.crop((left, top, right, bottom)))

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from .geometry import Geometry
+
+
+@dataclass(frozen=True)
+class LoadFailure:
+    """Why an image could not be had.
+
+    Attributes:
+        reason: In words that name no path, so that they can be stored beside the predictions.
+        transient: Whether the moment is at fault (a missing or changed file, a failing disk) and not the content, so
+            that another attempt may succeed.
+    """
+
+    reason: str
+    transient: bool
 
 
 class ImageSource(Protocol):
@@ -36,7 +51,10 @@ class ImageSource(Protocol):
     def digest(self) -> str:
         """Hash of everything that decides the pixels and labels."""
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, str]]:
+    def manifest(self) -> Mapping[str, Any]:
+        """What the digest was made of, as plain JSON data."""
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Read or render images.
 
         Args:
@@ -44,5 +62,5 @@ class ImageSource(Protocol):
             geometry: Size to resize and crop to.
 
         Returns:
-            uint8 (n, size, size, 3), and for each position in ``indices`` that failed the reason (its pixels are zero).
+            uint8 (n, size, size, 3), and for each position in ``indices`` that failed why (its pixels are zero).
         """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .vocabulary import CLASSES, CLIP_SECONDS
 
 if TYPE_CHECKING:
     from ..geometry import Geometry
+    from ..source import LoadFailure
     from .render import Frames
     from .scene import Scene
 
@@ -52,6 +54,9 @@ class MicroSet:
     def __len__(self) -> int:
         return self.length
 
+    def __reduce__(self) -> tuple[type[MicroSet], tuple[str, int, int]]:
+        return type(self), (self.set_name, self.length, self.seed)  # ids and labels follow from these
+
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
         """``"val-0-000012"``: set, seed and index."""
@@ -65,9 +70,20 @@ class MicroSet:
     @property
     def digest(self) -> str:
         """Identity of the pixels: generator version, settings and seed. The length does not enter: ids carry it."""
+        made_of = self.manifest()
+        return digest([made_of[key] for key in ("generator_version", "set", "seed", "settings")])
+
+    def manifest(self) -> dict[str, Any]:
+        """What decides the pixels: set, seed, generator version, and the settings of the set's world."""
         from .scene import WORLDS
 
-        return digest((GENERATOR_VERSION, self.set_name, self.seed, asdict(WORLDS[self.set_name])))
+        facts = {
+            "set": self.set_name,
+            "seed": self.seed,
+            "generator_version": GENERATOR_VERSION,
+            "settings": asdict(WORLDS[self.set_name]),
+        }
+        return json.loads(json.dumps(facts))  # tuples become lists, as in a manifest that comes back from a file
 
     def scene(self, index: int) -> Scene:
         """The clip behind image ``index``."""
@@ -86,6 +102,6 @@ class MicroSet:
         """int64 (n,) texture classes, without rendering."""
         return np.array([self.scene(i).texture for i in range(self.length)], dtype=np.int64)
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, str]]:
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Render at the model's own size; see `ImageSource.load`. Nothing is resized and nothing can fail to decode."""
         return self.frames(indices, geometry.size).images, {}

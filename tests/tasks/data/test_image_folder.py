@@ -1,4 +1,7 @@
+import hashlib
+import multiprocessing
 import os
+import pickle
 import warnings
 from pathlib import Path
 
@@ -9,10 +12,12 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from vitobench.errors import DataError
-from vitobench.tasks.data import image_folder
+from vitobench.tasks.data import hashing
+from vitobench.tasks.data.datasets import open_source
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.image_folder import ImageFolder, imagenet_wnids
-from vitobench.tasks.data.images import UndecodableImageError, decode
+from vitobench.tasks.data.images import CHANGED, UndecodableImageError, decode
+from vitobench.tasks.data.source import LoadFailure
 
 WNIDS = ("n01440764", "n01443537", "n15075141")
 
@@ -36,14 +41,6 @@ def folder(tmp_path: Path) -> Path:
         for k in range(4):
             picture(40 + k, 50, seed=4 * number + k).save(root / wnid / f"{k}.JPEG", format="JPEG")
     return root
-
-
-@pytest.fixture(scope="session")
-def photographs() -> Path:
-    where = os.environ.get("VITOBENCH_TEST_DATA")
-    if not where or not (Path(where) / "photos").is_dir():
-        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
-    return Path(where) / "photos"
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -144,11 +141,12 @@ def test_load_reports_bad_images_and_keeps_the_others(folder: Path) -> None:
     assert pixels.shape == (6, 28, 28, 3)
     assert pixels.dtype == np.uint8
     assert sorted(failed) == [1, 2, 3, 4]
-    assert failed[1] == "No such file or directory"
-    assert "not an image" in failed[2]
-    assert failed[3] == "empty file"
-    assert "truncated" in failed[4]
-    assert not any(str(folder) in reason for reason in failed.values())
+    assert failed[1] == LoadFailure("No such file or directory", transient=True)
+    assert failed[2] == LoadFailure("not an image that Pillow can read", transient=False)
+    assert failed[3] == LoadFailure("empty file", transient=False)
+    assert "truncated" in failed[4].reason
+    assert not failed[4].transient
+    assert not any(str(folder) in failure.reason for failure in failed.values())
     assert not pixels[1:5].any()
     np.testing.assert_array_equal(pixels[0], oracle(folder / source.image_ids[5], geometry))
     np.testing.assert_array_equal(pixels[5], oracle(folder / source.image_ids[0], geometry))
@@ -176,8 +174,8 @@ def test_the_manifest_cache_spares_the_second_hashing(
     assert ImageFolder(folder, manifest_cache=cache).digest == plain
     assert [p.name for p in cache.parent.iterdir()] == ["manifest.json"]
     hashed: list[Path] = []
-    real = image_folder.file_digest
-    monkeypatch.setattr(image_folder, "file_digest", lambda path: hashed.append(path) or real(path))
+    real = hashing.file_digest
+    monkeypatch.setattr(hashing, "file_digest", lambda path: hashed.append(path) or real(path))
     assert ImageFolder(folder, manifest_cache=cache).digest == plain
     assert hashed == []
     changed = folder / WNIDS[0] / "0.JPEG"
@@ -186,6 +184,100 @@ def test_the_manifest_cache_spares_the_second_hashing(
     assert hashed == [changed]
     cache.write_text("{ damaged")
     assert ImageFolder(folder, manifest_cache=cache).digest == ImageFolder(folder).digest
+
+
+def test_a_cache_with_a_hash_that_is_none_is_not_believed(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "manifest.json"
+    plain = ImageFolder(folder, manifest_cache=cache).digest
+    cache.write_text(cache.read_text().replace("0", "g"))
+    assert ImageFolder(folder, manifest_cache=cache).digest == plain
+
+
+def test_the_digest_of_a_folder_is_that_of_the_first_release(tmp_path: Path) -> None:
+    files = {
+        "n01440764/a.JPEG": b"one",
+        "n01440764/deep/b.png": b"two",
+        "n01443537/c.jpg": b"",
+        "n15075141/ü.webp": b"three",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    source = ImageFolder(tmp_path)
+    assert source.digest == "362f22a8aec7e353ffdd85b8ddd3489f6da9b3564b853befecd802524d43a069"
+    assert source.manifest() == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    assert list(source.manifest()) == sorted(files)
+
+
+def test_a_file_that_changed_since_it_was_hashed_is_reported(folder: Path) -> None:
+    source = ImageFolder(folder)
+    touched, grown, gone = (folder / source.image_ids[n] for n in (0, 1, 2))
+    geometry = Geometry(28, 32, "bilinear")
+    os.utime(touched, ns=(1, 1))
+    assert source.load(range(12), geometry)[1] == {}  # nothing was hashed yet
+    assert source.digest
+    assert source.load(range(12), geometry)[1] == {}
+    os.utime(touched, ns=(1, 2))
+    status = grown.stat()
+    grown.write_bytes(grown.read_bytes() + b"\0")
+    os.utime(grown, ns=(status.st_atime_ns, status.st_mtime_ns))
+    gone.unlink()
+    pixels, failed = source.load(range(12), geometry)
+    assert failed == {
+        0: LoadFailure(CHANGED, transient=True),
+        1: LoadFailure(CHANGED, transient=True),
+        2: LoadFailure("No such file or directory", transient=True),
+    }
+    assert not pixels[:3].any()
+    assert ImageFolder(folder).load(range(2), geometry)[1] == {}  # hashed anew it is a file like any other
+
+
+def test_progress_reaches_the_whole_folder(folder: Path) -> None:
+    told: list[tuple[int, int]] = []
+    source = open_source("imagenet", {"imagenet": folder}, None, 0, progress=lambda *step: told.append(step))
+    assert told == []
+    assert source.digest == ImageFolder(folder).digest
+    assert (told[0], told[-1]) == ((0, 12), (12, 12))
+    assert source.manifest()
+    assert told.count((12, 12)) == 1  # the manifest hashed nothing again
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_pickled_copy_is_equal_and_hashes_nothing(
+    folder: Path, hashed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = os.fsdecode(b"\xff new\nline.JPEG")
+    (folder / WNIDS[0] / "0.JPEG").rename(folder / WNIDS[0] / strange)
+    monkeypatch.chdir(folder.parent)
+    source = ImageFolder(Path(folder.name), name="mine", progress=lambda done, total: None)
+    digest = ImageFolder(folder).digest
+    if hashed:
+        assert source.digest == digest
+    content = pickle.dumps(source)
+    monkeypatch.chdir(folder)  # a relative root has to be found from elsewhere
+    if hashed:
+        monkeypatch.setattr(hashing, "file_digest", lambda path: pytest.fail("hashed again"))
+    copy = pickle.loads(content)
+    assert (copy.name, copy.image_ids, copy.digest) == ("mine", source.image_ids, digest)
+    np.testing.assert_array_equal(copy.labels, source.labels)
+    assert copy.labels.dtype == np.int64
+    geometry = Geometry(28, 32, "bicubic")
+    pixels, failed = copy.load(range(12), geometry)
+    assert failed == {}
+    np.testing.assert_array_equal(pixels, ImageFolder(folder).load(range(12), geometry)[0])
+    assert pickle.dumps(copy) == pickle.dumps(pickle.loads(pickle.dumps(copy)))
+    os.utime(folder / copy.image_ids[3], ns=(1, 1))
+    assert copy.load([3], geometry)[1] == {0: LoadFailure(CHANGED, transient=True)}
+
+
+def test_a_spawned_process_loads_the_same_pixels(folder: Path) -> None:
+    source = ImageFolder(folder)
+    assert source.digest
+    geometry = Geometry(28, 32, "bilinear")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pixels, failed = pool.apply(source.load, (range(12), geometry))
+    assert failed == {}
+    np.testing.assert_array_equal(pixels, source.load(range(12), geometry)[0])
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(folder: Path, tmp_path: Path) -> None:
