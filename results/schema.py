@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of the store's layout and of the prediction columns. Raised whenever either changes."""
 
-PREDICTION_COLUMNS = ("model", "task", "condition", "severity", "image_id", "label", "top1", "confidence", "error")
+TOP_K = 5
+"""Classes kept of every answer, best first."""
+
+TOP_COLUMNS = tuple(f"top{rank}" for rank in range(1, TOP_K + 1))
+
+PREDICTION_COLUMNS = (
+    "model",
+    "task",
+    "condition",
+    "severity",
+    "image_id",
+    "label",
+    *TOP_COLUMNS,
+    "confidence",
+    "error",
+)
 """Columns of a prediction row.
 
 ``model`` and ``task`` are identities (``name@digest``), ``condition`` the corruption or shift, ``severity`` 0 (clean or
-ungraded) to 5, ``label`` and ``top1`` class indices (-1 where there is none), ``confidence`` the softmax probability of
-``top1``, ``error`` null or the reason why this image has no prediction.
+ungraded) to 5, ``label`` and ``top1`` to ``top5`` class indices in the classes that the task asks about (-1 where there
+is no answer, null where there are fewer classes or an older version did not keep them), ``confidence`` the softmax
+probability of ``top1`` with 12 bits of mantissa (relative error under 0.013 %), ``error`` null or the reason why this
+image has no prediction.
 """
+
+
+def condition_key(name: str, severity: int) -> str:
+    """``"gaussian_noise/3"``, or the name alone where there is no grade."""
+    return f"{name}/{severity}" if severity else name
 
 
 @dataclass(frozen=True)

@@ -1,98 +1,142 @@
-"""The result store: per-image predictions in Parquet, one file per unit and model, and a record beside each run."""
+"""The result store: per-image predictions in Parquet, one file per unit and model. `records` keeps what they are of."""
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION
+from .folder import Entry, open_folder
+from .schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
-_MARK = "vitobench-store.json"
+    from .predictions import Predictions
+
+MARK = "vitobench-store.json"
+PREDICTIONS = "predictions"
+PARTIAL = "partial"
 _LONGEST_NAME = 160
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file so that readers see all of it or nothing.
-
-    Raises:
-        StoreError: The folder cannot be written or the disk is full; nothing is left behind.
-    """
-    # Not by `tempfile`, whose files are private: a store is shared as any new file is.
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        aside.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        reason = error.strerror or error
-        raise StoreError(f"{path} cannot be written: {reason}. Free some space, or name another folder.") from None
+_READERS = 4
 
 
 def safe_name(identity: str) -> str:
     """An identity as a folder name.
 
     Characters that file systems or globs treat specially become underscores; of a long name, such as that of a file
-    deep down, the end is kept. The digest tells apart what looks the same then.
+    deep down, the end is kept. The digest tells apart what looks the same then. Nor does a name begin with a dot or an
+    underscore: pandas and DuckDB would pass over the folder.
     """
-    return "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in identity)[-_LONGEST_NAME:]
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in identity)
+    return safe[-_LONGEST_NAME:].lstrip("._")
 
 
-def _schema() -> pa.Schema:
-    import pyarrow as pa
+@dataclass(frozen=True)
+class UnitName:
+    """What the name of a unit's file says.
 
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = (text, text, text, pa.int8(), text, pa.int16(), pa.int16(), pa.float32(), pa.string())
-    return pa.schema(dict(zip(PREDICTION_COLUMNS, types, strict=True)))
+    Attributes:
+        task: Folder of the task's identity.
+        model: Folder of the model's identity.
+        start: First position in the task's order of images.
+        stop: One past the last.
+    """
+
+    task: str
+    model: str
+    start: int
+    stop: int
 
 
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
+def unit_file(start: int, stop: int) -> str:
+    """``"0000000-0000100.parquet"``."""
+    return f"{start:07d}-{stop:07d}.parquet"
 
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+def parse_unit(name: str) -> UnitName | None:
+    """Read the name of a unit below `PREDICTIONS` or `PARTIAL`; None for any other file."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] not in (PREDICTIONS, PARTIAL) or not parts[3].endswith(".parquet"):
+        return None
+    start, dash, stop = parts[3].removesuffix(".parquet").partition("-")
+    if not (dash and start.isdigit() and stop.isdigit()):
+        return None
+    return UnitName(parts[1], parts[2], int(start), int(stop))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The finished units of one model and task.
+
+    Attributes:
+        stops: For each first position, where the units that begin there end.
+    """
+
+    stops: Mapping[int, tuple[int, ...]]
+
+    def covering(self, start: int, stop: int) -> int | None:
+        """The end of the shortest unit that begins at ``start`` and reaches ``stop``; None if there is none.
+
+        A unit of more images holds those of a smaller ``--limit``.
+        """
+        return min((end for end in self.stops.get(start, ()) if end >= stop), default=None)
+
+    def has(self, start: int, stop: int) -> bool:
+        """Whether those images are done."""
+        return self.covering(start, stop) is not None
 
 
 class Store:
     """A folder of results.
 
-    Layout: ``predictions/TASK@DIGEST/MODEL@DIGEST/START-STOP.parquet`` and ``runs/TIME.json``. Any Parquet reader can
-    read the first folder; `docs/store.md` describes the columns.
+    Layout: ``predictions/TASK@DIGEST/MODEL@DIGEST/START-STOP.parquet``, the same below ``partial/`` for units in which
+    a condition or an image could not be had, and the records of `records`. `docs/store.md` describes all of it.
 
     Args:
-        root: The folder; made when first written to.
+        location: A folder, made when first written to, or a URL that fsspec opens.
 
     Raises:
-        StoreError: The folder is something else, or of a schema that this version does not know.
+        StoreError: The folder is something else, or of a schema that this version does not read.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
-        mark = self.root / _MARK
-        if self.root.exists() and not self.root.is_dir():
-            raise StoreError(f"The store {self.root} is a file; name a folder with --store.")
-        if mark.exists():
-            try:
-                version = json.loads(mark.read_text(encoding="utf-8"))["schema"]
-            except (OSError, ValueError, KeyError, TypeError):
-                raise StoreError(f"{mark} is damaged; move the folder away, or name another with --store.") from None
-            if version != SCHEMA_VERSION:
-                raise StoreError(
-                    f"The store {self.root} has schema {version}; this version reads {SCHEMA_VERSION}. "
-                    "Use the version that wrote it, or name another folder with --store."
-                )
+    def __init__(self, location: str | Path) -> None:
+        self.folder = open_folder(location)
+        local = self.folder.local
+        if local is not None and local.exists() and not local.is_dir():
+            raise StoreError(f"The store {local} is a file; name a folder with --store.")
+        version = self.version()
+        if version is not None and version != SCHEMA_VERSION:
+            way_out = (
+                f"`bench results migrate --store {self.location}` brings it up to date"
+                if 1 <= version < SCHEMA_VERSION
+                else "use the version of vitobench that wrote it"
+            )
+            raise StoreError(
+                f"The store {self.location} has schema {version}; this version reads {SCHEMA_VERSION}: {way_out}, or "
+                "name another folder with --store."
+            )
+
+    @property
+    def location(self) -> str:
+        """The folder or URL."""
+        return self.folder.location
+
+    def version(self) -> int | None:
+        """Schema version of the folder; None where nothing was written yet.
+
+        Raises:
+            StoreError: The mark is damaged.
+        """
+        return read_version(self.location)
+
+    def exists(self) -> bool:
+        """Whether anything was written here."""
+        return self.folder.exists(MARK)
 
     def prepare(self) -> None:
         """Make the folder and mark it, before the first write.
@@ -100,27 +144,43 @@ class Store:
         Raises:
             StoreError: It cannot be written.
         """
-        if not (self.root / _MARK).exists():
-            write_aside(self.root / _MARK, json.dumps({"schema": SCHEMA_VERSION}).encode())
-        elif not os.access(self.root, os.W_OK):
-            raise StoreError(f"The store {self.root} cannot be written; name another folder with --store.")
+        if not self.exists():
+            self.folder.write(MARK, json.dumps({"schema": SCHEMA_VERSION}).encode())
+            return
+        # Better refused now than after the first pass.
+        probe = ".writable"
+        self.folder.write(probe, b"")
+        self.folder.remove(probe)
 
-    def unit_path(self, task: str, model: str, start: int, stop: int) -> Path:
-        """Where the predictions of one model for images start..stop-1 of a task lie.
+    def unit_name(self, task: str, model: str, start: int, stop: int, tree: str = PREDICTIONS) -> str:
+        """Where the predictions of one model for images start..stop-1 of a task lie, below the store.
 
         Args:
             task: Task identity.
             model: Model identity.
             start: First position in the task's order of images.
             stop: One past the last.
+            tree: `PREDICTIONS` or `PARTIAL`.
         """
-        return self.root / "predictions" / safe_name(task) / safe_name(model) / f"{start:07d}-{stop:07d}.parquet"
+        return f"{tree}/{safe_name(task)}/{safe_name(model)}/{unit_file(start, stop)}"
+
+    def coverage(self, task: str, model: str, tree: str = PREDICTIONS) -> Coverage:
+        """Which units of one model and task are there; one listing, whatever their number."""
+        below = f"{tree}/{safe_name(task)}/{safe_name(model)}"
+        stops: dict[int, tuple[int, ...]] = {}
+        for name in self.folder.names(below):
+            unit = parse_unit(f"{below}/{name}")
+            if unit is not None:
+                stops[unit.start] = (*stops.get(unit.start, ()), unit.stop)
+        return Coverage(stops)
 
     def has(self, task: str, model: str, start: int, stop: int) -> bool:
-        """Whether that unit is done."""
-        return self.unit_path(task, model, start, stop).exists()
+        """Whether just that unit is there; `coverage` answers for many at once."""
+        return self.folder.exists(self.unit_name(task, model, start, stop))
 
-    def write_unit(self, task: str, model: str, start: int, stop: int, columns: Mapping[str, Any]) -> None:
+    def write_unit(
+        self, task: str, model: str, start: int, stop: int, columns: Mapping[str, Any], partial: bool = False
+    ) -> None:
         """Store a unit.
 
         Args:
@@ -128,63 +188,121 @@ class Store:
             model: Model identity.
             start: First position.
             stop: One past the last.
-            columns: The columns of `PREDICTION_COLUMNS` other than model and task, equally long.
+            columns: As for `unit_file.table_of`, image by image.
+            partial: Something in it should be tried again: it is kept apart, scored, and counted as missing.
 
         Raises:
             StoreError: It cannot be written.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from .unit_file import encode, table_of
 
-        n = len(columns["image_id"])
-        whole = {**columns, "model": [model] * n, "task": [task] * n}
-        schema = _schema().with_metadata({"vitobench.schema": str(SCHEMA_VERSION)})
-        # Text becomes a dictionary by a cast: pyarrow makes none from Python strings.
-        arrays = [pa.array(whole[f.name], _value_type(f.type)).cast(f.type) for f in schema]
-        table = pa.table(arrays, schema=schema)
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        write_aside(self.unit_path(task, model, start, stop), sink.getvalue().to_pybytes())
+        content = encode(table_of(task, model, columns))
+        self.folder.write(self.unit_name(task, model, start, stop, PARTIAL if partial else PREDICTIONS), content)
+        if partial:
+            return
+        # A whole unit stands for the pieces of it that earlier runs left.
+        for tree in (PARTIAL, PREDICTIONS):
+            for end in self.coverage(task, model, tree).stops.get(start, ()):
+                if end < stop or (tree == PARTIAL and end == stop):
+                    self.folder.remove(self.unit_name(task, model, start, end, tree))
 
-    def read_units(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> tuple[pd.DataFrame, list[str]]:
+    def read(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> tuple[Predictions, list[str]]:
         """Read some units of one model and task.
 
         Args:
             task: Task identity.
             model: Model identity.
-            ranges: (start, stop) of each unit.
+            ranges: (start, stop) of each, in order.
 
         Returns:
             Their rows, and a line for whatever is missing or cannot be read. A truncated or foreign file is
             reported with its name and never stops the others.
         """
-        import pandas as pd
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from .predictions import gather
 
-        tables, problems = [], []
+        located = self._locate(task, model, ranges)
+        decoded = iter(self._decoded([name for name in located if name is not None]))
+        tables, most, problems = [], [], []
         absent: list[tuple[int, int]] = []  # neighbours are told as one
-        for start, stop in ranges:
-            path = self.unit_path(task, model, start, stop)
-            if not path.exists():
-                if absent and absent[-1][1] == start:
-                    start = absent.pop()[0]
+        for (start, stop), name in zip(ranges, located, strict=True):
+            found = next(decoded) if name is not None else None
+            if name is not None and isinstance(found, str) and not self.folder.exists(name):
+                # A larger unit has taken its place since it was listed.
+                (name,) = self._locate(task, model, [(start, stop)])
+                found = self.read_file(name) if name is not None else None
+            if isinstance(found, str):
+                problems.append(found)
+            elif found is not None:
+                tables.append(found)
+                most.append(stop - start)
+                if name is not None and name.startswith(f"{PARTIAL}/"):
+                    problems.append(f"images {start} to {stop - 1} are not complete; the same run goes on with them")
+            elif absent and absent[-1][1] == start:
+                absent[-1] = (absent[-1][0], stop)
+            else:
                 absent.append((start, stop))
-                continue
-            try:
-                table = pq.read_table(path).select(list(PREDICTION_COLUMNS))
-                tables.append(table.cast(_schema()))
-            except (pa.ArrowException, OSError, KeyError) as error:
-                first = str(error).splitlines()[0] if str(error) else type(error).__name__
-                problems.append(f"{path} cannot be read ({first}); delete it and run again")
         problems += [f"images {start} to {stop - 1} were not run" for start, stop in absent]
-        if not tables:
-            return pd.DataFrame({name: [] for name in PREDICTION_COLUMNS}), problems
-        frame = pa.concat_tables(tables).to_pandas()
-        return frame, problems
+        return gather(tables, most), problems
 
-    def write_run(self, name: str, record: Mapping[str, Any]) -> Path:
-        """Keep the record of a run as ``runs/NAME.json``; returns its path."""
-        path = self.root / "runs" / f"{name}.json"
-        write_aside(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-        return path
+    def _locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:
+        """For each range the file that holds it, a finished one if there is; None where there is none."""
+        trees = [(tree, self.coverage(task, model, tree)) for tree in (PREDICTIONS, PARTIAL)]
+        located: list[str | None] = []
+        for start, stop in ranges:
+            ends = ((tree, coverage.covering(start, stop)) for tree, coverage in trees)
+            names = (self.unit_name(task, model, start, end, tree) for tree, end in ends if end is not None)
+            located.append(next(names, None))
+        return located
+
+    def _decoded(self, names: Sequence[str]) -> list[pa.Table | str]:
+        if len(names) < 2:
+            return [self.read_file(name) for name in names]
+        with ThreadPoolExecutor(_READERS) as pool:
+            return list(pool.map(self.read_file, names))
+
+    def read_file(self, name: str) -> pa.Table | str:
+        """One unit's table, or a line that says why it cannot be read and what to do."""
+        from .unit_file import decode
+
+        try:
+            return decode(self.folder.read(name))
+        except StoreError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        way_out = (
+            f"`bench results prune --damaged --yes --store {self.location}` removes it, and the next run makes it again"
+        )
+        return f"{self.folder.path(name)} cannot be read ({reason}); {way_out}"
+
+    def unit_entries(self) -> list[tuple[UnitName, Entry]]:
+        """Every unit in the store, partial ones too, sorted by name."""
+        found = []
+        for tree in (PREDICTIONS, PARTIAL):
+            for entry in self.folder.files(tree):
+                unit = parse_unit(entry.name)
+                if unit is not None:
+                    found.append((unit, entry))
+        return found
+
+
+def read_version(location: str | Path) -> int | None:
+    """Schema version of a store, whatever it is; None where nothing was written yet.
+
+    Raises:
+        StoreError: The mark is damaged.
+    """
+    folder = open_folder(location)
+    try:
+        content = folder.read(MARK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(f"{folder.path(MARK)} cannot be read: {error.strerror or error}.") from None
+    try:
+        return int(json.loads(content)["schema"])
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(
+            f'{folder.path(MARK)} is damaged; write {{"schema": {SCHEMA_VERSION}}} into it if the store was made by '
+            "this version, or name another folder with --store."
+        ) from None

@@ -1,0 +1,72 @@
+"""Predictions of a store as one file, for other tools."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+from .store import Store
+from .unit_file import schema
+
+FORMATS = (".parquet", ".csv")
+
+
+def export(store: Store, names: Sequence[str], path: Path, progress: Callable[[int, int], None] | None = None) -> int:
+    """Write the rows of some units into one file, a unit at a time, all of it or nothing.
+
+    Args:
+        store: Where they are.
+        names: Files of the units below the store.
+        path: Where to; ``.parquet`` or ``.csv`` decides the form.
+        progress: Told how many units are done, and of how many.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        StoreError: Another suffix, a damaged unit, or a file that cannot be written.
+    """
+    if path.suffix not in FORMATS:
+        raise StoreError(f"{path} should end in {' or '.join(FORMATS)}; the ending decides the form.")
+    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    rows = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _writer(path.suffix, aside) as writer:
+            for done, name in enumerate(names, 1):
+                table = store.read_file(name)
+                if isinstance(table, str):
+                    raise StoreError(table)
+                # A writer of CSV knows no dictionaries.
+                writer.write_table(table if path.suffix == ".parquet" else table.cast(_flat()))
+                rows += len(table)
+                if progress is not None:
+                    progress(done, len(names))
+        aside.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise
+    return rows
+
+
+def _flat() -> Any:
+    import pyarrow as pa
+
+    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema()])
+
+
+def _writer(suffix: str, path: Path) -> Any:
+    if suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(path, schema(), compression="zstd")
+    import pyarrow.csv as pc
+
+    return pc.CSVWriter(path, _flat())

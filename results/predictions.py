@@ -1,0 +1,129 @@
+"""Stored predictions in memory: columns of codes, so that millions of rows cost megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .schema import TOP_K, condition_key
+from .unit_file import top_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows of one model and task.
+
+    Attributes:
+        image_ids: Distinct ids, in the task's order of images.
+        conditions: Distinct conditions: ``"fog/3"``, ``"clean"``; ``"*"`` where an image failed altogether.
+        reasons: Distinct reasons of missing answers.
+        image: int32 (rows,), positions in ``image_ids``.
+        condition: int32 (rows,), positions in ``conditions``.
+        label: int16 (rows,).
+        top: int16 (rows, 5), classes best first; -1 where there is none.
+        confidence: float32 (rows,), NaN where there is no answer.
+        error: int32 (rows,), positions in ``reasons``; -1 where there is an answer.
+    """
+
+    image_ids: tuple[str, ...]
+    conditions: tuple[str, ...]
+    reasons: tuple[str, ...]
+    image: np.ndarray
+    condition: np.ndarray
+    label: np.ndarray
+    top: np.ndarray
+    confidence: np.ndarray
+    error: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+class _Codes:
+    """Numbers for texts, in the order of their first appearance."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def of(self, texts: Sequence[str]) -> np.ndarray:
+        known = self.known
+        return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int32)
+
+
+def _dictionary_column(table: pa.Table, name: str) -> tuple[np.ndarray, list[str]]:
+    chunk = table.column(name).combine_chunks()
+    if hasattr(chunk, "num_chunks"):  # a chunked array stays one where the table is empty
+        chunk = chunk.chunk(0) if chunk.num_chunks else None
+    if chunk is None:
+        return np.empty(0, np.int32), []
+    return chunk.indices.to_numpy(zero_copy_only=False), [str(text) for text in chunk.dictionary.to_pylist()]
+
+
+def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None) -> Predictions:
+    """Bring the units of one model and task together.
+
+    Args:
+        tables: Tables of `unit_file.decode`, in the task's order of images.
+        most: For each table, how many of its images to keep from the front; None keeps all.
+
+    Returns:
+        Their rows in order.
+    """
+    images, conditions, reasons = _Codes(), _Codes(), _Codes()
+    parts: dict[str, list[np.ndarray]] = {n: [] for n in ("image", "condition", "label", "top", "confidence", "error")}
+    for number, table in enumerate(tables):
+        image, ids = _dictionary_column(table, "image_id")
+        kept = slice(None)
+        limit = most[number] if most is not None else None
+        if limit is not None and limit < len(seen := _first_seen(image)):
+            # Rows lie image by image, so the first appearance of the one too many ends what is kept.
+            kept = slice(0, int(np.flatnonzero(image == seen[limit])[0]))
+        image = image[kept]
+        name, names = _dictionary_column(table, "condition")
+        severity = table.column("severity").to_numpy()[kept].astype(np.int32)
+        pair = name[kept].astype(np.int32) * 16 + severity
+        keys, inverse = np.unique(pair, return_inverse=True)
+        texts = [condition_key(names[key // 16], int(key % 16)) for key in keys.tolist()]
+        order, back = np.unique(image, return_inverse=True) if len(image) else (image, image)
+        # Codes are given in the order in which images lie in the file.
+        first = _first_seen(image)
+        images.of([ids[i] for i in first.tolist()])
+        parts["image"].append(images.of([ids[i] for i in order.tolist()])[back])
+        parts["condition"].append(conditions.of(texts)[inverse.reshape(-1)])
+        parts["label"].append(table.column("label").to_numpy()[kept])
+        parts["top"].append(top_of(table)[kept])
+        parts["confidence"].append(table.column("confidence").to_numpy()[kept])
+        error = table.column("error").combine_chunks()
+        codes = np.full(len(image), -1, np.int32)
+        if error.null_count < len(error):
+            for row, reason in enumerate(error.to_pylist()[kept]):
+                if reason is not None:
+                    codes[row] = reasons.of([reason])[0]
+        parts["error"].append(codes)
+
+    def joined(name: str, empty: np.ndarray) -> np.ndarray:
+        return np.concatenate(parts[name]) if parts[name] else empty
+
+    return Predictions(
+        tuple(images.known),
+        tuple(conditions.known),
+        tuple(reasons.known),
+        joined("image", np.empty(0, np.int32)),
+        joined("condition", np.empty(0, np.int32)),
+        joined("label", np.empty(0, np.int16)),
+        joined("top", np.empty((0, TOP_K), np.int16)),
+        joined("confidence", np.empty(0, np.float32)),
+        joined("error", np.empty(0, np.int32)),
+    )
+
+
+def _first_seen(codes: np.ndarray) -> np.ndarray:
+    """Distinct codes in the order of their first appearance."""
+    values, first = np.unique(codes, return_index=True)
+    return values[np.argsort(first)]

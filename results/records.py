@@ -1,0 +1,136 @@
+"""What the predictions of a store are of: records of models, tasks, data manifests and runs, as JSON beside them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+from .store import Store, safe_name
+
+MODELS = "models"
+TASKS = "tasks"
+RUNS = "runs"
+MANIFESTS = "manifests"
+CACHE = "cache"
+
+
+def _json(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _load(store: Store, name: str) -> dict[str, Any] | None:
+    """A record, or None where it is absent or damaged: records can be written again, predictions cannot."""
+    try:
+        found = json.loads(store.folder.read(name))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def keep(store: Store, kind: str, identity: str, record: Mapping[str, Any]) -> None:
+    """Keep the record of a model or task under its identity; what is there already stays.
+
+    Args:
+        store: Where.
+        kind: `MODELS` or `TASKS`.
+        identity: ``name@digest``.
+        record: Plain data that the identity can be computed from again.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    name = f"{kind}/{safe_name(identity)}.json"
+    if _load(store, name) is None:
+        store.folder.write(name, _json(record))
+
+
+def kept(store: Store, kind: str) -> dict[str, dict[str, Any]]:
+    """Records of one kind by identity."""
+    found = {}
+    for name in store.folder.names(kind):
+        record = _load(store, f"{kind}/{name}") if name.endswith(".json") and not name.startswith(".") else None
+        if record is not None and isinstance(record.get("identity"), str):
+            found[record["identity"]] = record
+    return found
+
+
+def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
+    """Keep the record of a run as ``runs/NAME.json``, in place of an earlier one of that name; returns its path.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    store.folder.write(f"{RUNS}/{name}.json", _json(record))
+    return store.folder.path(f"{RUNS}/{name}.json")
+
+
+def runs(store: Store) -> list[dict[str, Any]]:
+    """Records of runs, the newest first; each with its ``name``."""
+    found = []
+    for name in sorted(store.folder.names(RUNS), reverse=True):
+        record = _load(store, f"{RUNS}/{name}") if name.endswith(".json") and not name.startswith(".") else None
+        if record is not None:
+            found.append({**record, "name": name.removesuffix(".json")})
+    return found
+
+
+def keep_manifest(store: Store, dataset: str, data_digest: str, manifest: Mapping[str, Any]) -> None:
+    """Keep what a data digest was made of, so that a later change can be told image by image.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    name = _manifest_name(dataset, data_digest)
+    if not store.folder.exists(name):
+        content = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+        store.folder.write(name, gzip.compress(content, mtime=0))  # without a time the same content is the same file
+
+
+def manifest(store: Store, dataset: str, data_digest: str) -> dict[str, Any] | None:
+    """What a data digest was made of; None where it was not kept or is damaged."""
+    try:
+        found = json.loads(gzip.decompress(store.folder.read(_manifest_name(dataset, data_digest))))
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _manifest_name(dataset: str, data_digest: str) -> str:
+    return f"{MANIFESTS}/{safe_name(dataset)}@{data_digest[:16]}.json.gz"
+
+
+def cache_file(store: Store, name: str) -> Path:
+    """A local file for what is dear to compute and cheap to lose, such as the content hashes of a folder.
+
+    In the store where that is a local folder; else in the user's cache folder, since nothing is gained by sending it.
+    """
+    if store.folder.local is not None:
+        return store.folder.local / CACHE / name
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "vitobench" / name
+
+
+def resolve_one(records: Mapping[str, Mapping[str, Any]], wanted: str, kind: str) -> str:
+    """The identity that a person means by a name, an identity or the beginning of a digest.
+
+    Args:
+        records: Records by identity.
+        wanted: ``"vito"``, ``"vito@0123abcd"``.
+        kind: ``"model"`` or ``"task"``, for messages.
+
+    Raises:
+        StoreError: None or several fit; the message lists them.
+    """
+    fits = [i for i, r in records.items() if wanted in (i, r.get("name")) or ("@" in wanted and i.startswith(wanted))]
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        known = ", ".join(sorted(records)) or "none"
+        raise StoreError(f"The store holds no {kind} {wanted!r}. It holds: {known}.")
+    raise StoreError(f"Several {kind}s are called {wanted!r}; name one by its identity: {', '.join(sorted(fits))}.")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from vitobench.errors import StoreError
+from vitobench.results import records
+from vitobench.results.store import Store
+
+
+def root(store: Store) -> Path:
+    assert store.folder.local is not None
+    return store.folder.local
+
+
+def test_the_record_of_a_run_is_json_and_can_be_replaced(store: Store) -> None:
+    path = records.write_run(store, "20260101T000000Z-abcd", {"seed": 1, "a": [1, None]})
+    assert path == str(root(store) / "runs" / "20260101T000000Z-abcd.json")
+    assert json.loads(Path(path).read_text()) == {"seed": 1, "a": [1, None]}
+    records.write_run(store, "20260101T000000Z-abcd", {"seed": 2})
+    assert records.runs(store) == [{"seed": 2, "name": "20260101T000000Z-abcd"}]
+
+
+def test_runs_come_newest_first_and_damaged_ones_stop_none(store: Store) -> None:
+    assert records.runs(store) == []
+    for name in ("20260102T000000000000Z-b", "20251231T000000000000Z-z", "20260102T000000000001Z-a"):
+        records.write_run(store, name, {"of": name})
+    (root(store) / "runs" / "20260105T000000000000Z-x.json").write_text('{"of": ')
+    (root(store) / "runs" / "20260106T000000000000Z-x.json").write_text("[1]")
+    (root(store) / "runs" / "20260107T000000000000Z-x.json").write_bytes(b"\xff\xfe")
+    (root(store) / "runs" / ".20260108T000000000000Z-x.json.0").write_text("{}")
+    (root(store) / "runs" / "notes.txt").write_text("mine")
+    found = [run["name"] for run in records.runs(store)]
+    assert found == ["20260102T000000000001Z-a", "20260102T000000000000Z-b", "20251231T000000000000Z-z"]
+
+
+def test_a_record_that_is_there_stays_and_a_damaged_one_is_written_again(store: Store) -> None:
+    record = {"identity": "vito@0123", "name": "vito", "licence": "x"}
+    records.keep(store, records.MODELS, "vito@0123", record)
+    records.keep(store, records.MODELS, "vito@0123", record | {"licence": "y"})
+    assert records.kept(store, records.MODELS) == {"vito@0123": record}
+    assert records.kept(store, records.TASKS) == {}
+    (root(store) / "models" / "vito@0123.json").write_text("{")
+    assert records.kept(store, records.MODELS) == {}
+    records.keep(store, records.MODELS, "vito@0123", record)
+    assert records.kept(store, records.MODELS) == {"vito@0123": record}
+
+
+def test_records_without_an_identity_are_passed_over(store: Store) -> None:
+    for name, content in (("a.json", '{"name": "a"}'), ("b.json", '{"identity": 3}'), (".c.json", '{"identity": "c"}')):
+        store.folder.write(f"models/{name}", content.encode())
+    assert records.kept(store, records.MODELS) == {}
+
+
+def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
+    manifest = {f"n{n:08d}/{n}.JPEG": f"{n:064x}" for n in range(50)}
+    digest = "0123456789abcdef" * 4
+    records.keep_manifest(store, "imagenet", digest, manifest)
+    assert records.manifest(store, "imagenet", digest) == manifest
+    assert records.manifest(store, "imagenet", "f" * 64) is None
+    (name,) = store.folder.names("manifests")
+    before = store.folder.read(f"manifests/{name}")
+    records.keep_manifest(store, "imagenet", digest, {})
+    assert store.folder.read(f"manifests/{name}") == before
+    # The same content is the same file, whenever it is written.
+    store.folder.remove(f"manifests/{name}")
+    records.keep_manifest(store, "imagenet", digest, dict(reversed(manifest.items())))
+    assert store.folder.read(f"manifests/{name}") == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"no gzip", gzip.compress(b"{"), gzip.compress(b"[]"),
+                                     gzip.compress(b"{}" * 100)[:-9]])  # fmt: skip
+def test_a_damaged_manifest_is_none(store: Store, content: bytes) -> None:
+    digest = "0" * 64
+    records.keep_manifest(store, "imagenet", digest, {"a": "b"})
+    (name,) = store.folder.names("manifests")
+    store.folder.write(f"manifests/{name}", content)
+    assert records.manifest(store, "imagenet", digest) is None
+
+
+def test_a_manifest_with_a_damaged_stream_is_none(store: Store) -> None:
+    digest = "0" * 64
+    content = bytearray(gzip.compress(json.dumps({str(n): n for n in range(500)}).encode(), mtime=0))
+    records.keep_manifest(store, "imagenet", digest, {"a": "b"})
+    (name,) = store.folder.names("manifests")
+    for place in range(10, len(content), 37):
+        damaged = content.copy()
+        damaged[place] ^= 0xFF
+        store.folder.write(f"manifests/{name}", bytes(damaged))
+        assert records.manifest(store, "imagenet", digest) is None
+
+
+def test_a_cache_lies_in_a_local_store_and_else_with_the_user(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records.cache_file(store, "a.json") == root(store) / "cache" / "a.json"
+    remote = Store("memory://test_a_cache/results")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert records.cache_file(remote, "a.json") == tmp_path / "cache" / "vitobench" / "a.json"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert records.cache_file(remote, "a.json") == tmp_path / ".cache" / "vitobench" / "a.json"
+
+
+def test_a_name_an_identity_or_the_beginning_of_a_digest_is_enough() -> None:
+    known = {"vito@01aa": {"name": "vito"}, "vito@01bb": {"name": "vito"}, "moclr@02": {"name": "moclr"}}
+    assert records.resolve_one(known, "moclr", "model") == "moclr@02"
+    assert records.resolve_one(known, "vito@01aa", "model") == "vito@01aa"
+    assert records.resolve_one(known, "vito@01b", "model") == "vito@01bb"
+    for several in ("vito", "vito@", "vito@01"):
+        with pytest.raises(StoreError, match=r"Several models.*vito@01aa, vito@01bb"):
+            records.resolve_one(known, several, "model")
+    for absent in ("vit", "vito@03", "01aa"):
+        with pytest.raises(StoreError, match=rf"no model '{absent}'. It holds: moclr@02, vito@01aa"):
+            records.resolve_one(known, absent, "model")
+    with pytest.raises(StoreError, match="It holds: none"):
+        records.resolve_one({}, "vito", "model")

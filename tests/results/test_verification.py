@@ -1,0 +1,239 @@
+"""Every kind of problem, made on purpose in a store that is sound otherwise."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from vitobench.results.store import PARTIAL, Store
+from vitobench.results.unit_file import decode, encode
+from vitobench.results.verification import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Problem, verify
+
+Columns = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def root(sound: Store) -> Path:
+    assert sound.folder.local is not None
+    return sound.folder.local
+
+
+@pytest.fixture
+def unit(sound: Store, names: tuple[str, str]) -> str:
+    """The second of two units, images 4 to 7."""
+    return sound.unit_name(*names, 4, 8)
+
+
+def the_problem(store: Store) -> tuple[str, str, str]:
+    (found,) = verify(store)
+    return found.kind, found.file, found.reason
+
+
+def test_a_sound_store_has_no_problem(sound: Store, names: tuple[str, str], columns: Columns) -> None:
+    sound.write_unit(*names, 8, 12, columns(8, 4), partial=True)
+    failed = columns(12, 2, error=["truncated"] * 4, top=np.full((4, 1), -1), confidence=[np.nan] * 4)
+    sound.write_unit(*names, 12, 14, failed)
+    sound.folder.write("report.html", b"a page")
+    told: list[tuple[int, int]] = []
+    assert verify(sound, lambda done, total: told.append((done, total))) == []
+    assert told == [(n, 4) for n in range(1, 5)]
+
+
+def test_a_store_without_units_is_sound(store: Store) -> None:
+    assert verify(store, lambda done, total: pytest.fail("nothing to read")) == []
+
+
+def test_verifying_changes_nothing(sound: Store, root: Path, unit: str) -> None:
+    (root / unit).write_bytes(b"PAR1")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert verify(sound)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_a_truncated_file(sound: Store, root: Path, unit: str) -> None:
+    for keep in (-1, -20, 100, 4, 0):
+        content = (root / unit).read_bytes()
+        (root / unit).write_bytes(content[:keep])
+        kind, file, _ = the_problem(sound)
+        assert (kind, file) == (DAMAGED, unit)
+        (root / unit).write_bytes(content)
+    assert verify(sound) == []
+
+
+def test_flipped_bits_are_found(sound: Store, root: Path, unit: str) -> None:
+    content = (root / unit).read_bytes()
+    before = decode(content)
+    rng = np.random.default_rng(0)
+    found = harmless = 0
+    for place in range(0, len(content), 11):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        (root / unit).write_bytes(damaged)
+        problems = verify(sound)
+        assert {problem.file for problem in problems} <= {unit}
+        found += bool(problems)
+        harmless += not problems and decode(bytes(damaged)).equals(before)
+    # The file's footer has no checksum and may hide one in a thousand.
+    assert found + harmless >= 0.99 * len(range(0, len(content), 11))
+    assert found > 100
+
+
+def test_a_table_that_is_not_ours(sound: Store, root: Path, unit: str) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(root / unit)
+    assert the_problem(sound) == (DAMAGED, unit, "it was not written by vitobench")
+
+
+def test_a_unit_of_another_schema(sound: Store, root: Path, unit: str) -> None:
+    table = pq.read_table(root / unit).replace_schema_metadata({"vitobench.schema": "1"})
+    pq.write_table(table, root / unit)
+    assert the_problem(sound) == (DAMAGED, unit, "it has schema 1, not 2")
+
+
+def test_a_unit_that_lies_under_another_model(
+    sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns
+) -> None:
+    other = "vito@1111111111111111"
+    content = encode_unit(sound, names[0], other, columns(4, 4))
+    (root / unit).write_bytes(content)
+    assert the_problem(sound) == (DAMAGED, unit, f"it holds the model {other}")
+    (root / unit).write_bytes(encode_unit(sound, "micro-val@2222", names[1], columns(4, 4)))
+    assert the_problem(sound) == (DAMAGED, unit, "it holds the task micro-val@2222")
+
+
+def encode_unit(store: Store, task: str, model: str, columns: dict[str, Any]) -> bytes:
+    from vitobench.results.unit_file import table_of
+
+    return encode(table_of(task, model, columns))
+
+
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_a_wrong_number_of_images(
+    sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns, count: int
+) -> None:
+    (root / unit).write_bytes(encode_unit(sound, *names, columns(4, count)))
+    assert the_problem(sound) == (DAMAGED, unit, f"it holds {count} images instead of 4")
+
+
+def test_a_row_that_is_there_twice(sound: Store, root: Path, unit: str) -> None:
+    import pyarrow as pa
+
+    table = decode((root / unit).read_bytes())
+    (root / unit).write_bytes(encode(pa.concat_tables([table, table.slice(3, 1)]).combine_chunks()))
+    assert the_problem(sound) == (DAMAGED, unit, "it holds an image twice under one condition")
+
+
+def test_a_row_that_is_lost(sound: Store, root: Path, unit: str) -> None:
+    table = decode((root / unit).read_bytes())
+    (root / unit).write_bytes(encode(table.slice(0, 7)))
+    assert the_problem(sound) == (DAMAGED, unit, "1 of its images lack a condition that others have")
+
+
+def test_an_image_that_failed_altogether_has_one_row(
+    sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns
+) -> None:
+    made = columns(4, 4)
+    shorter = {name: [*values[:2], *values[3:]] for name, values in made.items()}
+    shorter["condition"][2], shorter["severity"][2], shorter["error"][2] = "*", 0, "truncated"
+    (root / unit).write_bytes(encode_unit(sound, *names, shorter))
+    assert verify(sound) == []
+
+
+@pytest.mark.parametrize("change", [{"top": np.full((8, 5), -1)}, {"confidence": [np.nan] * 8},
+                                    {"confidence": [0.5] * 7 + [np.inf]}])  # fmt: skip
+def test_an_answer_without_content(
+    sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns, change: dict[str, Any]
+) -> None:
+    (root / unit).write_bytes(encode_unit(sound, *names, columns(4, 4, **change)))
+    assert the_problem(sound) == (DAMAGED, unit, "it holds answers without a decision or a confidence")
+
+
+def test_a_unit_that_a_larger_one_covers(sound: Store, root: Path, names: tuple[str, str], columns: Columns) -> None:
+    small, part = sound.unit_name(*names, 4, 6), sound.unit_name(*names, 4, 8, PARTIAL)
+    longer, alone = sound.unit_name(*names, 4, 9, PARTIAL), sound.unit_name(*names, 5, 8, PARTIAL)
+    for name, first, count in ((small, 4, 2), (part, 4, 4), (longer, 4, 5), (alone, 5, 3)):
+        sound.folder.write(name, encode_unit(sound, *names, columns(first, count)))
+    reason = "a finished unit of images 4 to 7 is there"
+    assert verify(sound) == [Problem(part, LEFTOVER, reason), Problem(small, LEFTOVER, reason)]
+
+
+def test_a_file_that_was_never_finished_is_left_over_once_it_is_old(sound: Store, root: Path, unit: str) -> None:
+    asides = [
+        f"{unit.rpartition('/')[0]}/.0000008-0000012.parquet.{uuid.uuid4().hex}",
+        f"runs/.x.json.{uuid.uuid4().hex}",
+    ]
+    for aside in asides:
+        sound.folder.write(aside, b"PAR1")
+    assert verify(sound) == []  # its run may be at work
+    for aside in asides:
+        os.utime(root / aside, (time.time() - 7200,) * 2)
+    assert [(p.kind, p.file) for p in verify(sound)] == [(LEFTOVER, aside) for aside in asides]
+
+
+@pytest.mark.parametrize("name", ["predictions/notes.txt", "predictions/a/b/all.parquet", "partial/x.parquet"])
+def test_a_file_of_somebody_else_among_the_predictions(sound: Store, name: str) -> None:
+    sound.folder.write(name, b"x")
+    kind, file, reason = the_problem(sound)
+    assert (kind, file) == (FOREIGN, name)
+    assert "no unit has such a name" in reason
+
+
+def test_predictions_of_which_no_record_speaks(sound: Store, root: Path, unit: str, names: tuple[str, str]) -> None:
+    (record,) = (root / "models").iterdir()
+    kept = record.read_bytes()
+    record.unlink()
+    kind, folder, reason = the_problem(sound)  # one line, however many units
+    assert (kind, folder) == (NAMELESS, unit.rpartition("/")[0])
+    assert "no record of the model" in reason
+    record.write_bytes(kept[:10])
+    assert the_problem(sound)[0] == NAMELESS
+    record.write_bytes(kept)
+    (task,) = (root / "tasks").iterdir()
+    task.unlink()
+    assert "no record of the task micro-c@0123456789abcdef" in the_problem(sound)[2]
+
+
+def test_several_problems_are_all_told(sound: Store, root: Path, unit: str) -> None:
+    first = unit.replace("0000004-0000008", "0000000-0000004")
+    (root / unit).write_bytes(b"x")
+    (root / first).write_bytes(b"y")
+    sound.folder.write("predictions/notes.txt", b"x")
+    assert [(p.kind, p.file) for p in verify(sound)] == [
+        (DAMAGED, first), (DAMAGED, unit), (FOREIGN, "predictions/notes.txt")
+    ]  # fmt: skip
+
+
+def test_a_unit_that_is_replaced_meanwhile_is_no_problem(
+    sound: Store, root: Path, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = sound.folder.read
+
+    def gone(name: str) -> bytes:
+        if name == unit:
+            raise FileNotFoundError(2, "No such file or directory")
+        return read(name)
+
+    monkeypatch.setattr(sound.folder, "read", gone)
+    assert verify(sound) == []
+
+
+def test_a_file_that_cannot_be_read_says_why(sound: Store, unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = sound.folder.read
+
+    def refused(name: str) -> bytes:
+        if name == unit:
+            raise PermissionError(13, "Permission denied")
+        return read(name)
+
+    monkeypatch.setattr(sound.folder, "read", refused)
+    (problem,) = verify(sound)
+    assert problem.file == unit
+    assert problem.reason == "Permission denied"
