@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..results.folder import write_aside
 from .data import Record, ReportData
 from .rows import failure_lines, headline_rows, hole_lines, tallies
 from .table import LEGEND
@@ -147,19 +146,8 @@ def write_html(data: ReportData, path: Path) -> None:
     Args:
         data: The report's input.
         path: Where to put the file. Its folder is made if needed.
+
+    Raises:
+        StoreError: It cannot be written.
     """
-    text = render_html(data)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes the file private; a report is meant to be shared as any new file is.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(aside).chmod(0o666 & ~mask)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    write_aside(Path(path), render_html(data).encode())

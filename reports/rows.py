@@ -158,20 +158,17 @@ def hole_lines(rows: list[HeadlineRow]) -> list[str]:
 
 def failure_lines(data: ReportData) -> list[str]:
     """One sentence per distinct failure; images that failed for the same reason are counted, not listed."""
-    groups: Counter[tuple[str, str, str, str]] = Counter()
-    whole: set[tuple[str, str, str, str]] = set()
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
     for failure in data.failures:
         key = (failure.model, failure.task, failure.condition, failure.reason)
-        groups[key] += 1
-        if failure.image_id == "*":
-            whole.add(key)
+        groups.setdefault(key, []).append(failure.image_id)
     titles = {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
     lines = []
-    for key, count in groups.items():
-        model, task, condition, reason = key
+    for (model, task, condition, reason), images in groups.items():
         who = "every model" if model == "*" else model
         title = "every task" if task == "*" else titles.get(task, task)
         where = title if condition in ("*", "overall") else f"{title}, {condition_label(condition)}"
-        what = "" if key in whole else f" ({count} image{'s' if count > 1 else ''})"
+        named = [image for image in images if image != "*"]
+        what = "" if len(named) < len(images) else f" ({named[0] if len(named) == 1 else f'{len(named)} images'})"
         lines.append(f"{who}, {where}{what}: {reason}")
     return lines

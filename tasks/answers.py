@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from ..results.predictions import Predictions
 from .task import Task
+
+_NOT_ASKED = -2  # no row; -1 is a row without an answer
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,9 @@ class Answers:
 
     Attributes:
         model: Model name.
-        image_ids: (n,) ids of the images that were answered under every condition that was asked at all.
-        decisions: int64 (n, conditions), the top-1 class; -1 in a column that was never asked.
-        correct: float64 (n, conditions), 1 where the decision is the label; NaN in a column that was never asked.
+        image_ids: (n,) ids, sorted, of the images that were answered under every condition that was asked at all.
+        decisions: int16 (n, conditions), the top-1 class; -1 in a column that was never asked.
+        correct: float32 (n, conditions), 1 where the decision is the label; NaN in a column that was never asked.
         labels: int64 (n,).
     """
 
@@ -33,12 +35,11 @@ class Answers:
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Positions of these ids, all of which must be present."""
-        index = pd.Index(self.image_ids)
-        return index.get_indexer(pd.Index(ids))
+        return np.searchsorted(self.image_ids, ids)
 
 
-def collect(task: Task, model: str, predictions: pd.DataFrame) -> Answers:
-    """Pivot prediction rows into a matrix.
+def collect(task: Task, model: str, predictions: Predictions) -> Answers:
+    """Lay prediction rows out as a matrix.
 
     An image that lacks an answer under a condition that other images were asked is left out of every condition, so that
     all columns speak of the same images; a condition that no image was asked stays as a hole.
@@ -46,25 +47,24 @@ def collect(task: Task, model: str, predictions: pd.DataFrame) -> Answers:
     Args:
         task: Decides the columns.
         model: Name for the result.
-        predictions: Rows of one model and task, see `results.schema`; rows with an error are passed over.
+        predictions: Rows of one model and task; those with an error are passed over.
     """
-    good = predictions[predictions["error"].isna()]
-    keys = good["condition"].astype(str)
-    graded = good["severity"] > 0
-    keys = keys.where(~graded, keys + "/" + good["severity"].astype(str))
-    table = pd.DataFrame(
-        {"image": good["image_id"].astype(str).to_numpy(), "key": keys.to_numpy(), "top1": good["top1"].to_numpy()}
-    )
-    # Two shards may hold the same image when a limit was changed; equal identity makes the rows equal.
-    wide = table.drop_duplicates(["image", "key"]).pivot(index="image", columns="key", values="top1")
-    wide = wide.reindex(columns=[c.key for c in task.conditions])
-    asked = wide.notna().any(axis=0)
-    wide = wide[wide.loc[:, asked].notna().all(axis=1)].sort_index()
-    labels = (
-        good.assign(image_id=good["image_id"].astype(str)).drop_duplicates("image_id").set_index("image_id")["label"]
-    )
-    truth = labels.reindex(wide.index).to_numpy(dtype=np.int64)
-    raw = wide.to_numpy(dtype=np.float64)
-    correct = np.where(np.isnan(raw), np.nan, (raw == truth[:, None]).astype(np.float64))
-    decisions = np.where(np.isnan(raw), -1, raw).astype(np.int64)
-    return Answers(model, wide.index.to_numpy(), decisions, correct, truth)
+    ids = np.array(predictions.image_ids, dtype=np.str_)
+    columns = {condition.key: number for number, condition in enumerate(task.conditions)}
+    column_of = np.array([columns.get(key, -1) for key in predictions.conditions], dtype=np.int64)
+    column = column_of[predictions.condition] if len(predictions) else np.empty(0, np.int64)
+    good = (predictions.error < 0) & (column >= 0)
+    wide = np.full((len(ids), len(task.conditions)), _NOT_ASKED, dtype=np.int16)
+    wide[predictions.image[good], column[good]] = predictions.top[good, 0]
+    labels = np.full(len(ids), -1, dtype=np.int64)
+    labels[predictions.image[good]] = predictions.label[good]
+
+    answered = wide != _NOT_ASKED
+    asked = answered.any(axis=0)
+    whole = np.flatnonzero(answered[:, asked].all(axis=1)) if asked.any() else np.empty(0, np.int64)
+    whole = whole[np.argsort(ids[whole], kind="stable")]
+    decisions, truth = wide[whole], labels[whole]
+    correct = (decisions == truth[:, None]).astype(np.float32)
+    correct[:, ~asked] = np.nan
+    decisions[:, ~asked] = -1
+    return Answers(model, ids[whole], decisions, correct, truth)

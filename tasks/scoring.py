@@ -52,11 +52,11 @@ def _columns(
         values = np.column_stack(
             [answers.correct[:, 0], by_shape, by_texture, by_shape[:, None] & member, by_texture[:, None] & member]
         )
-        return _Columns(answers.image_ids, values.astype(np.float64), answers.labels)
+        return _Columns(answers.image_ids, values.astype(np.float32), answers.labels)
     if task.kind != "corruptions":
         return _Columns(answers.image_ids, answers.correct, answers.labels)
     ids, values = answers.image_ids, answers.correct
-    untouched = np.full((len(ids), 1), np.nan)
+    untouched = np.full((len(ids), 1), np.nan, dtype=np.float32)
     if clean is not None and np.isin(ids, clean.image_ids).all():
         untouched = clean.correct[clean.rows(ids), :1]
     return _Columns(ids, np.hstack([values, untouched]), answers.labels)
@@ -141,7 +141,7 @@ def score_task(
             ids = _common(parts)
             values = np.hstack([_on(part, ids) for part in parts])
             reps = statistics.resampled_means(values, replicates)
-            means = values.mean(axis=0) if len(values) else np.full(values.shape[1], np.nan)
+            means = values.mean(axis=0, dtype=np.float64) if len(values) else np.full(values.shape[1], np.nan)
             missing = needs and reference is None
             for measure in chosen:
                 if missing:
@@ -177,7 +177,7 @@ def _compare(
         return []
     stacked = np.hstack([_on(part, ids) for part in parts])
     reps = statistics.resampled_means(stacked, replicates)
-    means = stacked.mean(axis=0)[None]
+    means = stacked.mean(axis=0, dtype=np.float64)[None]
     width = columns[a].values.shape[1]
 
     def side(of: np.ndarray, which: int, measure: Measure) -> np.ndarray:

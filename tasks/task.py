@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..identity import digest
 from .corruptions import VERSION as CORRUPTIONS_VERSION
@@ -74,6 +76,21 @@ class Task:
         """Whether any condition changes pixels."""
         return any(condition.corrupts for condition in self.conditions)
 
+    def identity_facts(self, data_digest: str, seed: int) -> dict[str, Any]:
+        """Everything that the identity covers, as plain data that can be kept in a record.
+
+        Args:
+            data_digest: Digest of the image source.
+            seed: Seed of the corruptions.
+        """
+        return {
+            "name": self.name,
+            "version": self.version,
+            "data_digest": data_digest,
+            "conditions": [condition.key for condition in self.conditions],
+            "corruptions": [CORRUPTIONS_VERSION, seed] if self.corrupts else None,
+        }
+
     def identity(self, data_digest: str, seed: int) -> str:
         """``name@digest`` over the version, the data, the conditions and, where they matter, corruptions and seed.
 
@@ -81,6 +98,10 @@ class Task:
             data_digest: Digest of the image source.
             seed: Seed of the corruptions.
         """
-        drawn = (CORRUPTIONS_VERSION, seed) if self.corrupts else None
-        cells = [condition.key for condition in self.conditions]
-        return f"{self.name}@{digest((self.name, self.version, data_digest, cells, drawn))[:16]}"
+        return task_identity(self.identity_facts(data_digest, seed))
+
+
+def task_identity(facts: Mapping[str, Any]) -> str:
+    """The identity of a task from `Task.identity_facts`, be they computed before a run or read from its record."""
+    names = ("name", "version", "data_digest", "conditions", "corruptions")
+    return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"

@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vitobench.results.predictions import Predictions, gather
+from vitobench.results.unit_file import decode, encode, table_of
+from vitobench.tasks.answers import Answers, collect
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition, Task
 
@@ -36,6 +39,24 @@ def rows(
     columns = ["model", "task", "condition", "severity", "image_id", "label", "top1", "confidence", "error"]
     frame = pd.DataFrame(found, columns=columns)
     return frame.astype({"condition": "category", "image_id": "category", "severity": "int8", "top1": "int16"})
+
+
+def stored(frame: pd.DataFrame) -> Predictions:
+    """Rows as they come back from a store."""
+    columns = {name: frame[name].tolist() for name in ("condition", "severity", "image_id", "label", "confidence")}
+    errors = [None if pd.isna(reason) else str(reason) for reason in frame["error"]]
+    top = np.array(frame["top1"].tolist(), dtype=np.int16)[:, None]
+    table = table_of("task@0", "m@0", columns | {"error": errors, "top": top})
+    return gather([decode(encode(table))])
+
+
+Collect = Callable[[Task, str, pd.DataFrame], Answers]
+
+
+@pytest.fixture(scope="session")
+def collected() -> Collect:
+    """Rows to answers, by way of a stored file."""
+    return lambda task, model, frame: collect(task, model, stored(frame))
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from vitobench.results.schema import PREDICTION_COLUMNS
-from vitobench.tasks.answers import collect
+from vitobench.tasks.answers import Answers
 from vitobench.tasks.task import Task
 
 Rows = Callable[..., pd.DataFrame]
+Collect = Callable[..., Answers]
 
 
 def fail(frame: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
@@ -18,9 +19,9 @@ def fail(frame: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
     return frame
 
 
-def test_rows_become_a_matrix(corrupted: Task, make_rows: Rows) -> None:
+def test_rows_become_a_matrix(corrupted: Task, make_rows: Rows, collected: Collect) -> None:
     correct = np.random.default_rng(0).random((9, 4)) < 0.5
-    answers = collect(corrupted, "m", make_rows(corrupted, correct))
+    answers = collected(corrupted, "m", make_rows(corrupted, correct))
     assert len(answers) == 9
     np.testing.assert_array_equal(answers.correct, correct.astype(float))
     np.testing.assert_array_equal(answers.labels, np.arange(9))
@@ -28,40 +29,46 @@ def test_rows_become_a_matrix(corrupted: Task, make_rows: Rows) -> None:
     assert answers.rows(np.array(["i004", "i000"])).tolist() == [4, 0]
 
 
-def test_the_order_of_rows_and_repeated_rows_do_not_matter(corrupted: Task, make_rows: Rows) -> None:
+def test_the_order_of_rows_and_repeated_rows_do_not_matter(
+    corrupted: Task, make_rows: Rows, collected: Collect
+) -> None:
     correct = np.random.default_rng(1).random((9, 4)) < 0.5
     frame = make_rows(corrupted, correct)
     other = pd.concat([frame.sample(frac=1, random_state=0), frame.iloc[:11]], ignore_index=True)
-    a, b = collect(corrupted, "m", frame), collect(corrupted, "m", other)
+    a, b = collected(corrupted, "m", frame), collected(corrupted, "m", other)
     np.testing.assert_array_equal(a.image_ids, b.image_ids)
     np.testing.assert_array_equal(a.correct, b.correct)
     np.testing.assert_array_equal(a.decisions, b.decisions)
 
 
-def test_a_condition_that_was_never_asked_is_a_hole(corrupted: Task, make_rows: Rows) -> None:
-    answers = collect(corrupted, "m", make_rows(corrupted, np.ones((5, 4), bool), leave_out=("fog/2",)))
+def test_a_condition_that_was_never_asked_is_a_hole(corrupted: Task, make_rows: Rows, collected: Collect) -> None:
+    answers = collected(corrupted, "m", make_rows(corrupted, np.ones((5, 4), bool), leave_out=("fog/2",)))
     assert len(answers) == 5
     assert np.isnan(answers.correct).all(axis=0).tolist() == [False, False, False, True]
     assert (answers.decisions[:, 3] == -1).all()
 
 
-def test_an_image_with_one_failed_answer_leaves_every_condition(corrupted: Task, make_rows: Rows) -> None:
+def test_an_image_with_one_failed_answer_leaves_every_condition(
+    corrupted: Task, make_rows: Rows, collected: Collect
+) -> None:
     frame = make_rows(corrupted, np.ones((5, 4), bool))
     one_cell = (frame["image_id"] == "i002") & (frame["condition"] == "fog") & (frame["severity"] == 1)
-    answers = collect(corrupted, "m", fail(frame, one_cell))
+    answers = collected(corrupted, "m", fail(frame, one_cell))
     assert answers.image_ids.tolist() == ["i000", "i001", "i003", "i004"]
     assert not np.isnan(answers.correct).any()
 
 
-def test_a_row_for_a_whole_image_that_failed_is_passed_over(corrupted: Task, make_rows: Rows) -> None:
+def test_a_row_for_a_whole_image_that_failed_is_passed_over(
+    corrupted: Task, make_rows: Rows, collected: Collect
+) -> None:
     frame = make_rows(corrupted, np.ones((3, 4), bool)).astype({"condition": str, "image_id": str})
     broken = frame.iloc[:1].assign(condition="*", severity=0, image_id="i009", top1=-1, error="empty file")
-    answers = collect(corrupted, "m", pd.concat([frame, broken], ignore_index=True))
+    answers = collected(corrupted, "m", pd.concat([frame, broken], ignore_index=True))
     assert answers.image_ids.tolist() == ["i000", "i001", "i002"]
     assert not np.isnan(answers.correct).any()
 
 
-def test_no_rows_are_no_answers(corrupted: Task, make_rows: Rows) -> None:
-    assert len(collect(corrupted, "m", pd.DataFrame({name: [] for name in PREDICTION_COLUMNS}))) == 0
+def test_no_rows_are_no_answers(corrupted: Task, make_rows: Rows, collected: Collect) -> None:
+    assert len(collected(corrupted, "m", pd.DataFrame({name: [] for name in PREDICTION_COLUMNS}))) == 0
     frame = make_rows(corrupted, np.ones((3, 4), bool))
-    assert len(collect(corrupted, "m", fail(frame, frame["severity"] > 0))) == 0
+    assert len(collected(corrupted, "m", fail(frame, frame["severity"] > 0))) == 0

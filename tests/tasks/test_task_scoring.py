@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from vitobench.results.statistics import wilson
-from vitobench.tasks.answers import Answers, collect
+from vitobench.tasks.answers import Answers
 from vitobench.tasks.data.microworld.vocabulary import CLASSES
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring import Scored, score_task
 from vitobench.tasks.task import Task
 
 Rows = Callable[..., pd.DataFrame]
+Collect = Callable[..., Answers]
 VAL = TASKS["micro-val"]
 
 
@@ -38,20 +39,20 @@ def models(corrupted: Task, make_rows: Rows) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def answers(corrupted: Task, make_rows: Rows, models: dict[str, np.ndarray]) -> dict[str, Answers]:
-    return {name: collect(corrupted, name, make_rows(corrupted, values)) for name, values in models.items()}
+def answers(corrupted: Task, make_rows: Rows, models: dict[str, np.ndarray], collected: Collect) -> dict[str, Answers]:
+    return {name: collected(corrupted, name, make_rows(corrupted, values)) for name, values in models.items()}
 
 
 @pytest.fixture
-def clean(make_rows: Rows) -> dict[str, Answers]:
+def clean(make_rows: Rows, collected: Collect) -> dict[str, Answers]:
     # The clean set is longer than the corrupted one, as in the suite.
     rates = {"a": 0.9, "b": 0.85, "reference": 0.8}
-    return {name: collect(VAL, name, make_rows(VAL, hits(9, 60, 1, rate))) for name, rate in rates.items()}
+    return {name: collected(VAL, name, make_rows(VAL, hits(9, 60, 1, rate))) for name, rate in rates.items()}
 
 
-def test_accuracies_are_scikit_learns_and_the_interval_is_wilsons(make_rows: Rows) -> None:
+def test_accuracies_are_scikit_learns_and_the_interval_is_wilsons(make_rows: Rows, collected: Collect) -> None:
     frame = make_rows(VAL, hits(5, 80, 1, 0.8))
-    (score,) = score_task(VAL, {"m": collect(VAL, "m", frame)}, []).scores
+    (score,) = score_task(VAL, {"m": collected(VAL, "m", frame)}, []).scores
     assert score.value == pytest.approx(accuracy_score(frame["label"], frame["top1"]))
     assert score.value == pytest.approx(balanced_accuracy_score(frame["label"], frame["top1"]))  # 5 images a class
     assert (score.ci_low, score.ci_high) == wilson(round(score.value * 80), 80)
@@ -81,11 +82,13 @@ def test_corruption_scores_by_hand(
 
 
 def test_the_interval_of_a_mean_over_conditions_keeps_an_images_conditions_together(
-    corrupted: Task, make_rows: Rows
+    corrupted: Task,
+    make_rows: Rows,
+    collected: Collect,
 ) -> None:
     # Every image is answered alike under all conditions: four conditions tell no more than one.
     same = np.repeat(hits(6, 100, 1, 0.5), 4, axis=1)
-    found = table(score_task(corrupted, {"m": collect(corrupted, "m", make_rows(corrupted, same))}, []), "m")
+    found = table(score_task(corrupted, {"m": collected(corrupted, "m", make_rows(corrupted, same))}, []), "m")
     whole, cell = found[("overall", "top1")], found[("fog/1", "top1")]
     assert whole.ci_high - whole.ci_low == pytest.approx(cell.ci_high - cell.ci_low, rel=0.1)
 
@@ -96,9 +99,10 @@ def test_a_missing_condition_is_a_hole_in_all_that_needs_it_and_in_nothing_else(
     answers: dict[str, Answers],
     clean: dict[str, Answers],
     models: dict[str, np.ndarray],
+    collected: Collect,
 ) -> None:
     whole = table(score_task(corrupted, answers, [], clean, replicates=100), "a")
-    holed = dict(answers) | {"a": collect(corrupted, "a", make_rows(corrupted, models["a"], leave_out=("fog/2",)))}
+    holed = dict(answers) | {"a": collected(corrupted, "a", make_rows(corrupted, models["a"], leave_out=("fog/2",)))}
     scored = score_task(corrupted, holed, [("a", "b")], clean, replicates=100)
     found = table(scored, "a")
     undefined = {key for key, score in found.items() if math.isnan(score.value)}
@@ -122,9 +126,10 @@ def test_a_hole_of_the_reference_reaches_only_what_it_normalises(
     answers: dict[str, Answers],
     clean: dict[str, Answers],
     models: dict[str, np.ndarray],
+    collected: Collect,
 ) -> None:
     rows = make_rows(corrupted, models["reference"], leave_out=("shot_noise/1",))
-    found = table(score_task(corrupted, answers | {"reference": collect(corrupted, "r", rows)}, [], clean), "a")
+    found = table(score_task(corrupted, answers | {"reference": collected(corrupted, "r", rows)}, [], clean), "a")
     undefined = {key for key, score in found.items() if math.isnan(score.value)}
     assert undefined == {("overall", "mce"), ("overall", "relative_mce"), ("shot_noise", "ce")}
 
@@ -150,16 +155,19 @@ def test_a_model_without_answers_has_holes_and_disturbs_nobody(
     answers: dict[str, Answers],
     clean: dict[str, Answers],
     models: dict[str, np.ndarray],
+    collected: Collect,
 ) -> None:
-    empty = collect(corrupted, "c", make_rows(corrupted, models["a"]).iloc[:0])
+    empty = collected(corrupted, "c", make_rows(corrupted, models["a"]).iloc[:0])
     before = score_task(corrupted, answers, [("a", "b")], clean, replicates=100)
     after = score_task(corrupted, answers | {"c": empty}, [("a", "b"), ("a", "c")], clean, replicates=100)
     assert all(math.isnan(s.value) and s.n == 0 for s in table(after, "c").values())
     assert [row for row in plain(after) if row.get("model") != "c"] == plain(before)
 
 
-def test_undecodable_images_shrink_n(corrupted: Task, make_rows: Rows, answers: dict[str, Answers]) -> None:
-    few = collect(corrupted, "a", make_rows(corrupted, hits(1, 40, 4, 0.7)[:37]))
+def test_undecodable_images_shrink_n(
+    corrupted: Task, make_rows: Rows, answers: dict[str, Answers], collected: Collect
+) -> None:
+    few = collected(corrupted, "a", make_rows(corrupted, hits(1, 40, 4, 0.7)[:37]))
     scored = score_task(corrupted, answers | {"a": few}, [("a", "b")], replicates=100)
     assert {s.n for s in table(scored, "a").values()} == {37}
     assert {s.n for s in table(scored, "b").values()} == {40}
@@ -172,17 +180,18 @@ def test_models_are_paired_by_image_and_not_by_position(
     answers: dict[str, Answers],
     clean: dict[str, Answers],
     models: dict[str, np.ndarray],
+    collected: Collect,
 ) -> None:
     shuffled = {}
     for seed, (name, values) in enumerate(models.items()):
         frame = make_rows(corrupted, values).sample(frac=1, random_state=seed, ignore_index=True)
-        shuffled[name] = collect(corrupted, name, frame)
+        shuffled[name] = collected(corrupted, name, frame)
     pairs = [("a", "b"), ("b", "reference")]
     assert plain(score_task(corrupted, shuffled, pairs, clean)) == plain(score_task(corrupted, answers, pairs, clean))
     # Half of the images each, with ten in common: the comparison speaks of those ten.
     names = [f"i{n:03d}" for n in range(40)]
-    first = collect(corrupted, "a", make_rows(corrupted, models["a"][:25], names[:25]))
-    last = collect(corrupted, "b", make_rows(corrupted, models["b"][15:], names[15:]))
+    first = collected(corrupted, "a", make_rows(corrupted, models["a"][:25], names[:25]))
+    last = collected(corrupted, "b", make_rows(corrupted, models["b"][15:], names[15:]))
     scored = score_task(corrupted, {"a": first, "b": last}, [("a", "b")])
     overall = next(c for c in scored.comparisons if c.condition == "overall")
     assert overall.n == 10
@@ -195,8 +204,9 @@ def test_differences_have_a_sign_and_equal_models_none(
     answers: dict[str, Answers],
     clean: dict[str, Answers],
     models: dict[str, np.ndarray],
+    collected: Collect,
 ) -> None:
-    same = collect(corrupted, "same", make_rows(corrupted, models["a"]))
+    same = collected(corrupted, "same", make_rows(corrupted, models["a"]))
     everyone = answers | {"same": same}
     known = clean | {"same": clean["a"]}
     scored = score_task(corrupted, everyone, [("a", "b"), ("b", "a"), ("a", "same")], known)
@@ -215,20 +225,21 @@ def test_differences_have_a_sign_and_equal_models_none(
             assert (row.difference, row.ci_low, row.ci_high, row.p) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_pairing_narrows_a_difference_of_models_that_agree(make_rows: Rows) -> None:
+def test_pairing_narrows_a_difference_of_models_that_agree(make_rows: Rows, collected: Collect) -> None:
     a = hits(7, 300, 1, 0.7)
     b = a.copy()
     b[:6] = ~b[:6]
-    own = {name: collect(VAL, name, make_rows(VAL, values)) for name, values in (("a", a), ("b", b))}
+    own = {name: collected(VAL, name, make_rows(VAL, values)) for name, values in (("a", a), ("b", b))}
     scored = score_task(VAL, own, [("a", "b")])
     (row,) = scored.comparisons
     low, high = scored.scores[0].ci_low, scored.scores[0].ci_high
     assert row.ci_high - row.ci_low < 0.5 * (high - low)
 
 
-def test_perfect_and_hopeless_models_have_one_sided_intervals(make_rows: Rows) -> None:
+def test_perfect_and_hopeless_models_have_one_sided_intervals(make_rows: Rows, collected: Collect) -> None:
     everyone = {
-        name: collect(VAL, name, make_rows(VAL, np.full((30, 1), value))) for name, value in (("p", True), ("h", False))
+        name: collected(VAL, name, make_rows(VAL, np.full((30, 1), value)))
+        for name, value in (("p", True), ("h", False))
     }
     perfect, hopeless = score_task(VAL, everyone, []).scores
     assert (perfect.value, perfect.ci_high) == (1.0, 1.0)
@@ -237,12 +248,12 @@ def test_perfect_and_hopeless_models_have_one_sided_intervals(make_rows: Rows) -
     assert 0.0 < hopeless.ci_high < 0.2
 
 
-def test_cue_conflict_counts_decisions(make_rows: Rows) -> None:
+def test_cue_conflict_counts_decisions(make_rows: Rows, collected: Collect) -> None:
     task = TASKS["micro-cue-conflict"]
     # A miss decides for the next class, which is the texture here for the first 24 images; the others show no such cue.
     correct = hits(8, 40, 1, 0.6)
     textures = {f"i{n:03d}": (n + (1 if n < 24 else 5)) % 16 for n in range(40)}
-    answers = {"m": collect(task, "m", make_rows(task, correct))}
+    answers = {"m": collected(task, "m", make_rows(task, correct))}
     scored = score_task(task, answers, [], textures=textures, label_names=CLASSES)
     found = table(scored, "m")
     shape, texture = int(correct.sum()), int((~correct[:24]).sum())
