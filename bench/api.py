@@ -12,7 +12,7 @@ from ..models.registry import list_models as list_models
 from ..reports.data import ReportData
 from ..tasks.registry import SUITES, TASKS, Suite
 from ..tasks.task import Task
-from .run import Outcome, execute
+from .run import Outcome, execute, rescore
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -87,8 +87,6 @@ def _settings(models: Sequence[str] | str, data: Mapping[str, str | Path] | None
     for key in ("tasks", "baselines"):
         if values.get(key) is not None:
             values[key] = tuple(values[key])
-    if "store" in values:
-        values["store"] = Path(values["store"])
     names = (models,) if isinstance(models, str) else tuple(models)
     return Settings(models=names, data={name: Path(folder) for name, folder in (data or {}).items()}, **values)
 
@@ -107,8 +105,9 @@ def run(
         suite: Suite name.
         data: Folders of data sets that you bring, by name.
         progress: Show notes and a bar.
-        **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``limit``, ``device``, ``workers``,
-            ``seed``, ``batch``.
+        **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``limit``, ``device``, ``precision``,
+            ``executor``, ``workers``, ``threads``, ``address``, ``seed``, ``batch``, ``new_data``. With more than one
+            worker, call it under ``if __name__ == "__main__":``, as for any program that starts processes.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
@@ -121,11 +120,19 @@ def run(
     return Result(execute(_settings(models, data, {"suite": suite, **more}), console, "vitobench.run"))
 
 
-def score(
-    models: Sequence[str] | str, suite: str | None = None, data: Mapping[str, str | Path] | None = None, **more: Any
-) -> Result:
-    """Score what the store holds, without loading a model; arguments as for `run`."""
-    return Result(execute(_settings(models, data, {"suite": suite, **more}), None, "vitobench.score", compute=False))
+def score(models: Sequence[str] | str = (), suite: str | None = None, seed: int | None = None, **more: Any) -> Result:
+    """Score what a store holds, without loading a model or reading an image.
+
+    Args:
+        models: Names or identities; all that the store holds by default.
+        suite: Suite name; without it and without ``tasks`` all tasks.
+        seed: Take tasks of this seed; None takes those of the newest run.
+        **more: ``tasks``, ``baselines``, ``store``, ``limit`` of `Settings`.
+
+    Raises:
+        VitobenchError: There is no store, or nothing in it that was asked.
+    """
+    return Result(rescore(_settings(models, None, {"suite": suite, **more}), None, "vitobench.score", seed))
 
 
 def compare(result: Result, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:

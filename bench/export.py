@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..results.store import write_aside
+from ..results.folder import write_aside
 from .run import Outcome
 
 

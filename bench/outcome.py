@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from ..models.spec import ModelSpec
+import numpy as np
+
 from ..reports.data import ReportData
 from ..results.schema import Comparison, Failure, Score
 from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.scoring import Scored, score_task
-from ..tasks.task import Condition
+from .catalogue import model_record
 from .plan import Plan, PlannedTask
 
-_NAMED_IMAGES = 20  # undecodable images that are named one by one; the rest are counted
-
-
-def _model_record(spec: ModelSpec) -> dict[str, Any]:
-    return {**asdict(spec), "identity": spec.identity}
+_NAMED_IMAGES = 20  # images without an answer for one reason that are named one by one; more are counted
 
 
 def _task_record(planned: PlannedTask) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         "world": task.world,
         "clean": task.clean,
         "data": task.dataset,
-        "data_digest": planned.source.digest,
+        "data_digest": planned.data_digest,
         "conditions": [condition.key for condition in task.conditions],
         "n": planned.images,
         "citation": task.citation,
@@ -55,35 +51,42 @@ def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list
     """Answers by task and model, and everything that is missing from them."""
     answers: dict[str, dict[str, Answers]] = defaultdict(dict)
     failures: list[Failure] = []
-    # Who failed on an image for a reason, and under which conditions.
-    bad_images: dict[tuple[str, str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    # Whose answers are missing, by task, condition, image and reason.
+    gaps: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for planned, spec in plan.cells():
         task = planned.task
-        frame, problems = store.read_units(planned.identity, spec.identity, planned.ranges())
+        found, problems = store.read(planned.identity, spec.identity, planned.ranges())
         failures += [Failure(spec.name, task.name, "*", "*", problem) for problem in problems]
-        for row in frame[frame["error"].notna()].itertuples():
-            models, conditions = bad_images[(task.name, str(row.image_id), str(row.error))]
-            models.add(spec.name)
-            conditions.add(Condition(str(row.condition), int(str(row.severity))).key if row.severity else "*")
-        answers[task.name][spec.name] = collect(task, spec.name, frame)
-    everyone = {spec.name for spec in plan.models}
-    for number, ((task_name, image_id, reason), (models, conditions)) in enumerate(sorted(bad_images.items())):
-        if number == _NAMED_IMAGES:
-            rest = len(bad_images) - _NAMED_IMAGES
-            failures.append(Failure("*", "*", "*", "*", f"{rest} more images without a prediction"))
-            break
+        for row in np.flatnonzero(found.error >= 0):
+            condition = found.conditions[found.condition[row]]
+            image_id, reason = found.image_ids[found.image[row]], found.reasons[found.error[row]]
+            gaps[(task.name, condition, reason, image_id)].add(spec.name)
+        answers[task.name][spec.name] = collect(task, spec.name, found)
+    return answers, [*failures, *_gap_rows(gaps, {spec.name for spec in plan.models})]
+
+
+def _gap_rows(gaps: Mapping[tuple[str, str, str, str], set[str]], everyone: set[str]) -> list[Failure]:
+    """Failures for answers that are missing: a few images are named, many are counted."""
+    groups: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for (task, condition, reason, image_id), models in sorted(gaps.items()):
         model = "*" if models == everyone else ", ".join(sorted(models))
-        condition = next(iter(conditions)) if len(conditions) == 1 else "*"
-        failures.append(Failure(model, task_name, condition, image_id, reason))
-    return answers, failures
+        groups[(model, task, condition, reason)].append(image_id)
+    rows = []
+    for (model, task, condition, reason), images in groups.items():
+        if len(images) <= _NAMED_IMAGES:
+            rows += [Failure(model, task, condition, image_id, reason) for image_id in images]
+        else:
+            rows.append(Failure(model, task, condition, f"{len(images)} images, the first {images[0]}", reason))
+    return rows
 
 
 def _textures(planned: PlannedTask) -> Mapping[str, int]:
     from ..tasks.data.microworld.sets import MicroSet
 
-    source = planned.source
-    if not isinstance(source, MicroSet):
+    family, _, name = planned.task.dataset.partition("/")
+    if family != "microworld":
         return {}
+    source = MicroSet(name, planned.images, planned.seed)
     return dict(zip(source.image_ids, source.textures().tolist(), strict=True))
 
 
@@ -118,15 +121,17 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
         comparisons += scored.comparisons
         decisions += scored.shape_decisions
     failed_models = {failure.model for failure in failures if failure.task == "*"}
-    # A model that could not be loaded lacks every unit; one line says it better than twenty.
-    missing = [failure for failure in missing if failure.model not in failed_models]
+    # A model that could not be loaded lacks every unit; one line says it better than twenty. What went wrong just now
+    # may also stand in the rows that were stored.
+    said = {(failure.task, failure.condition, failure.reason) for failure in failures}
+    missing = [f for f in missing if f.model not in failed_models and (f.task, f.condition, f.reason) not in said]
     suite = plan.settings.suite or ", ".join(plan.settings.tasks)
     return ReportData(
         title=suite,
         scores=tuple(scores),
         comparisons=tuple(comparisons),
         failures=tuple([*plan.failures, *failures, *missing]),
-        models=tuple(_model_record(spec) for spec in plan.models),
+        models=tuple(model_record(spec) for spec in plan.models),
         tasks=tuple(_task_record(planned) for planned in plan.tasks),
         shape_decisions=tuple(decisions),
         run=dict(run),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,29 @@ class Advance(Protocol):
 
 def silent(amount: int, what: str = "") -> None:
     """An `Advance` that shows nothing."""
+
+
+@contextmanager
+def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar for work whose amount is known only once it has begun: the block calls it with (done, of how many).
+
+    Args:
+        console: Where to show it; None is silent.
+        title: What is going on.
+    """
+    if console is None:
+        yield None
+        return
+    with ExitStack() as opened:
+        state: dict[str, Any] = {"done": 0}
+
+        def count(done: int, total: int) -> None:
+            if "advance" not in state:
+                state["advance"] = opened.enter_context(bar(console, title, total))
+            state["advance"](done - state["done"])
+            state["done"] = done
+
+        yield count
 
 
 @contextmanager

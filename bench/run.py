@@ -6,23 +6,42 @@ import importlib.metadata
 import platform
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..reports.data import ReportData
+from ..results import records
 from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
+from . import catalogue
+from .executors.base import check_executor
 from .outcome import gather
-from .plan import Plan, make_plan
-from .progress import bar
+from .plan import Plan, Unit, group
+from .planning import make_plan
+from .progress import bar, counting
+from .recall import recall
 from .settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PACKAGES = ("vitobench", "torch", "torchvision", "timm", "numpy", "numba", "scipy", "pillow", "pandas", "pyarrow")
+_PACKAGES = (
+    "vitobench",
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "numba",
+    "scipy",
+    "pillow",
+    "pandas",
+    "pyarrow",
+    "simplejpeg",
+    "ray",
+)
 
 
 @dataclass(frozen=True)
@@ -57,50 +76,144 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _asked(plan: Plan) -> int:
-    return sum(len(planned.ranges()) for planned, _ in plan.cells())
-
-
-def execute(settings: Settings, console: Console | None = None, command: str = "", compute: bool = True) -> Outcome:
+def execute(settings: Settings, console: Console | None = None, command: str = "") -> Outcome:
     """Run a suite or tasks, and score them.
 
     Args:
         settings: What to do.
         console: Where to show notes and progress; None is silent.
         command: The command line, for the record.
-        compute: Run what is missing; else only score what the store holds.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
     """
     started = time.monotonic()
+    check_executor(settings)
     store = Store(settings.store)
-    if not compute and not store.root.is_dir():
-        raise StoreError(f"There is no store at {store.root}; run first, or name its folder with --store.")
-    plan = make_plan(settings, store)
-    if console is not None:
-        for note in plan.notes:
-            console.print(note, style="yellow", markup=False)
-    missing = plan.missing(store) if compute else []
-    todo, asked = sum(len(unit.models) for unit in missing), _asked(plan)
+    plan = planned(settings, store, console)
+    missing = plan.missing(store)
+    todo, asked = sum(len(unit.models) for unit in missing), plan.asked()
+    record = _record(plan, store, command)
+    name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{uuid.uuid4().hex[:8]}"
     failures: list[Failure] = []
-    images = 0
+    effort = Effort()
+    left = 0
     if missing:
-        # Only now torch loads: a finished run is scored without it.
-        from .engine import Engine
-
-        work = sum((unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions) for unit in missing)
+        store.prepare()
+        catalogue.keep(plan, store)
+        others = any(run.get("status") == "running" for run in records.runs(store))
+        records.write_run(store, name, record | {"status": "running", "units": {"asked": asked, "missing": todo}})
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models)
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
-        with bar(console, "Running", work) as advance:
-            engine = Engine(settings, store, advance)
-            failures = engine.run(missing)
-            images = engine.images
-    elif console is not None and compute:
-        console.print(f"Nothing to run: all {asked} units are in {store.root}.", markup=False)
+        failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0)
+        left = sum(len(unit.models) for unit in plan.missing(store))
+    elif console is not None:
+        console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
     ran = time.monotonic() - started
-    facts: dict[str, Any] = {
+    data = gather(plan, store, failures, _facts(settings, command))
+    units = {"asked": asked, "computed": todo - left, "missing": left}
+    ended = record | {
+        "status": "finished",
+        "units": units,
+        "seconds": round(ran, 2),
+        "effort": asdict(effort),
+        "failures": [asdict(failure) for failure in data.failures],
+    }
+    try:
+        if not missing:
+            catalogue.keep(plan, store)  # a record may have been lost since the predictions were made
+        records.write_run(store, name, ended)
+    except StoreError:
+        # The page and the numbers are there all the same; with something missing, the reason is among the failures.
+        if missing and not failures:
+            raise
+    return Outcome(data, todo - left, asked, time.monotonic() - started)
+
+
+def rescore(settings: Settings, console: Console | None = None, command: str = "", seed: int | None = None) -> Outcome:
+    """Score what a store holds, without models or images.
+
+    Args:
+        settings: What to score; no models are all models, no suite and no tasks are all tasks.
+        console: Where to show notes; None is silent.
+        command: The command line, for the provenance.
+        seed: Take tasks of this seed; None takes those of the newest run.
+
+    Raises:
+        VitobenchError: There is no store, or nothing in it that was asked.
+    """
+    started = time.monotonic()
+    store = Store(settings.store)
+    plan = recall(settings, store, seed)
+    _show_notes(plan, console)
+    data = gather(plan, store, [], _facts(settings, command))
+    return Outcome(data, 0, plan.asked(), time.monotonic() - started)
+
+
+@dataclass
+class Effort:
+    """Where the time of a run went.
+
+    Attributes:
+        seconds: From the first image that was read to the last unit that was stored.
+        images: Images that went through a model, counted for each model and condition.
+        forward_seconds: In forward passes, added over workers.
+        waited_seconds: In which models waited for pixels, added over workers.
+    """
+
+    seconds: float = 0.0
+    images: int = 0
+    forward_seconds: float = 0.0
+    waited_seconds: float = 0.0
+
+
+def planned(settings: Settings, store: Store, console: Console | None) -> Plan:
+    """Make the plan, with a bar while files are hashed."""
+    with counting(console, "Hashing images") as hashing:
+        plan = make_plan(settings, store, hashing)
+    _show_notes(plan, console)
+    return plan
+
+
+def _show_notes(plan: Plan, console: Console | None) -> None:
+    if console is not None:
+        for note in plan.notes:
+            console.print(note, style="yellow", markup=False)
+
+
+def _anywhere(settings: Settings) -> Settings:
+    """The same with a store that means the same on another machine that shares the file system."""
+    store = settings.store if "://" in str(settings.store) else Path(settings.store).absolute()
+    return replace(settings, store=store)
+
+
+def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int) -> tuple[list[Failure], Effort]:
+    # Only now torch loads: a finished run is scored without it.
+    from .executors.base import amount, choose, in_turn
+    from .worker import Job
+
+    passes = group(missing)
+    # Where another run works on this store, begin elsewhere: each skips what the other has done.
+    passes = in_turn(passes, turn % len(passes))
+    failures: dict[Failure, None] = {}
+    effort = Effort()
+    job = Job(_anywhere(plan.settings), tuple(passes), str(Path.cwd()))
+    started = time.monotonic()
+    with bar(console, "Running", sum(map(amount, passes))) as advance:
+        for report in choose(plan.settings).run(job, advance):
+            failures |= dict.fromkeys(report.failures)
+            effort.images += report.images
+            effort.forward_seconds += report.forward_seconds
+            effort.waited_seconds += report.waited_seconds
+            if report.fatal:
+                failures[Failure("*", "*", "*", "*", report.fatal)] = None
+    effort.seconds = time.monotonic() - started
+    return list(failures), effort
+
+
+def _facts(settings: Settings, command: str) -> dict[str, Any]:
+    return {
         "versions": _versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": settings.seed,
@@ -108,21 +221,21 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         "store": str(settings.store),
         "schema": SCHEMA_VERSION,
     }
-    data = gather(plan, store, failures, facts)
-    left = sum(len(unit.models) for unit in plan.missing(store)) if missing else 0
-    if missing:
-        record = {
-            **facts,
-            "platform": platform.platform(),
-            "models": {spec.name: asdict(spec) | {"identity": spec.identity} for spec in plan.models},
-            "tasks": {
-                p.task.name: {"identity": p.identity, "images": p.images, "data": p.source.digest} for p in plan.tasks
-            },
-            "units": {"asked": asked, "computed": todo - left, "missing": left},
-            "seconds": round(ran, 2),
-            "forward_images": images,
-            "failures": [asdict(failure) for failure in data.failures],
-        }
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        store.write_run(f"{stamp}-{uuid.uuid4().hex[:8]}", record)
-    return Outcome(data, todo - left, asked, time.monotonic() - started)
+
+
+def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+    settings = plan.settings
+    names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
+    return _facts(settings, command) | {
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "settings": {name: getattr(settings, name) for name in names},
+        "models": {spec.name: spec.identity for spec in plan.models},
+        "pairs": [list(pair) for pair in plan.pairs],
+        "tasks": {p.task.name: {"identity": p.identity, "images": p.images} for p in plan.tasks},
+        "data": {
+            p.task.dataset: {"folder": str(settings.data[p.task.dataset].absolute()), "digest": p.data_digest}
+            for p in plan.tasks
+            if p.task.dataset in settings.data
+        },
+    }

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+EXECUTORS = ("local", "ray")
+
 SHARD = 100
 """Images per unit: small enough that an interrupted run loses little, large enough that a file is worth writing."""
 
@@ -20,12 +22,17 @@ class Settings:
         suite: Suite name, or None where only tasks are named.
         tasks: Task names, in addition to the suite's.
         data: Folders of the data sets that a user brings, by name.
-        store: Folder of the results.
+        store: Folder of the results, or a URL that fsspec opens.
         limit: Largest number of images for each task; None takes the task's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-        workers: Threads that read and corrupt images; None takes the number of cores.
+        executor: ``"local"``, or ``"ray"`` for a Ray cluster.
+        workers: Processes that run units side by side; None is one, within this process (Ray: as many as fit).
+        threads: Threads of each worker that read and corrupt images; None shares the cores among the workers.
+        address: Address of a running Ray cluster; None starts one on this machine.
         seed: Seed of the micro-world's sets and of the corruptions.
         batch: Images per forward pass.
+        precision: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` for autocast, which enters the models' identities.
+        new_data: Run on a folder whose images changed since the last run on it, instead of refusing it.
     """
 
     models: tuple[str, ...]
@@ -33,9 +40,14 @@ class Settings:
     suite: str | None = None
     tasks: tuple[str, ...] = ()
     data: Mapping[str, Path] = field(default_factory=dict)
-    store: Path = Path("bench-results")
+    store: Path | str = Path("bench-results")
     limit: int | None = None
     device: str = "auto"
+    executor: str = "local"
     workers: int | None = None
+    threads: int | None = None
+    address: str | None = None
     seed: int = 0
     batch: int = 50
+    precision: str = "float32"
+    new_data: bool = False

@@ -13,7 +13,10 @@ from ...errors import VitobenchError
 
 _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
+    "plan": ("plan", "Tell what a run would do and cost: units, minutes, disk, absent data."),
+    "score": ("score", "Compute scores and comparisons from a store, without running a model."),
     "report": ("report", "Score what a store holds and write the page again, without running a model."),
+    "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
     "models": ("listings", "List the models that have names."),
     "tasks": ("listings", "List the tasks."),

@@ -13,7 +13,17 @@ import click
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def _print(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, footer: Sequence[str] = ()) -> None:
+def print_rows(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, footer: Sequence[str] = ()
+) -> None:
+    """Print rows as a table, or as JSON.
+
+    Args:
+        rows: Plain data.
+        columns: Which of their fields the table shows.
+        as_json: Print all fields as JSON instead.
+        footer: Lines below the table.
+    """
     if as_json:
         click.echo(json.dumps(list(rows), indent=1))
         return
@@ -46,7 +56,7 @@ def models_command(as_json: bool) -> None:
     columns = ("name", "label_space", "baseline", "about")
     if as_json:
         rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
-    _print(rows, columns, as_json, footer)
+    print_rows(rows, columns, as_json, footer)
 
 
 @click.command("tasks")
@@ -73,7 +83,7 @@ def tasks_command(as_json: bool) -> None:
         for task in TASKS.values()
     ]
     footer = [f"{name}: {what}" for name, what in USER_DATA.items()]
-    _print(rows, ("name", "kind", "data", "images", "conditions", "metric", "title"), as_json, footer)
+    print_rows(rows, ("name", "kind", "data", "images", "conditions", "metric", "title"), as_json, footer)
 
 
 @click.command("suites")
@@ -84,7 +94,7 @@ def suites_command(as_json: bool) -> None:
 
     rows = [asdict(suite) | {"tasks": list(suite.tasks), "headline": list(suite.headline)} for suite in SUITES.values()]
     shown = rows if as_json else [row | {"tasks": ", ".join(row["tasks"])} for row in rows]
-    _print(shown, ("name", "description", "tasks"), as_json)
+    print_rows(shown, ("name", "description", "tasks"), as_json)
 
 
 @click.command("recipes")
@@ -94,4 +104,4 @@ def recipes_command(as_json: bool) -> None:
     from ...models.pretraining.recipe import list_recipes, load_recipe, recipe_facts
 
     rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]
-    _print(rows, ("recipe", "architecture", "steps", "description"), as_json)
+    print_rows(rows, ("recipe", "architecture", "steps", "description"), as_json)

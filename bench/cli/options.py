@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..settings import Settings
+from ...models.spec import PRECISIONS
+from ..settings import EXECUTORS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,33 +41,68 @@ def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     return found
 
 
+def _apply(command: F, options: list[Callable[[F], F]]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _model(required: bool, more: str) -> Callable[[F], F]:
+    return click.option(
+        "--model", "models", multiple=True, required=required, shell_complete=_complete("models"), help=more
+    )
+
+
+def _scope(limit: str) -> list[Callable[[F], F]]:
+    return [
+        click.option(
+            "--baseline",
+            "baselines",
+            multiple=True,
+            shell_complete=_complete("models"),
+            help="Model to compare with; by default the one that the model declares. 'none' for none. Repeatable.",
+        ),
+        click.option("--suite", shell_complete=_complete("suites"), help="A name of `bench suites`."),
+        click.option(
+            "--task",
+            "tasks",
+            multiple=True,
+            shell_complete=_complete("tasks"),
+            help="A name of `bench tasks`; in addition to the suite. Repeatable.",
+        ),
+        click.option("--limit", type=int, help=limit),
+    ]
+
+
+def store_option(command: F) -> F:
+    """``--store``."""
+    return click.option(
+        "--store",
+        default="bench-results",
+        show_default=True,
+        help="Folder that keeps the per-image predictions, or a URL of fsspec such as s3://bucket/results.",
+    )(command)
+
+
+def quiet_option(command: F) -> F:
+    """``--quiet``."""
+    return click.option("--quiet", is_flag=True, help="No progress and no table; messages about failures remain.")(
+        command
+    )
+
+
+_JSON_FILE: Callable[[F], F] = click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Also write the result here, as JSON."
+)
+
+
 def selection(command: F) -> F:
-    """Options that say what is run or scored."""
-    for option in reversed(
+    """Options that say what is run."""
+    return _apply(
+        command,
         [
-            click.option(
-                "--model",
-                "models",
-                multiple=True,
-                required=True,
-                shell_complete=_complete("models"),
-                help="A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable.",
-            ),
-            click.option(
-                "--baseline",
-                "baselines",
-                multiple=True,
-                shell_complete=_complete("models"),
-                help="Model to compare with; by default the one that the model declares. 'none' for none. Repeatable.",
-            ),
-            click.option("--suite", shell_complete=_complete("suites"), help="A name of `bench suites`."),
-            click.option(
-                "--task",
-                "tasks",
-                multiple=True,
-                shell_complete=_complete("tasks"),
-                help="A name of `bench tasks`; in addition to the suite. Repeatable.",
-            ),
+            _model(True, "A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable."),
+            *_scope("At most this many images for each task."),
             click.option(
                 "--data",
                 multiple=True,
@@ -74,41 +110,96 @@ def selection(command: F) -> F:
                 metavar="NAME=DIR",
                 help="Folder of a data set that you bring, such as imagenet=DIR. Repeatable.",
             ),
-            click.option(
-                "--store",
-                type=click.Path(path_type=Path),
-                default=Path("bench-results"),
-                show_default=True,
-                help="Folder that keeps the per-image predictions.",
-            ),
-            click.option("--limit", type=int, help="At most this many images for each task."),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions."),
-            click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the scores here."),
+            store_option,
+            _JSON_FILE,
             click.option(
                 "--report",
                 "report_file",
                 type=click.Path(path_type=Path),
                 help="Where to write the page; STORE/report.html by default.",
             ),
-            click.option("--quiet", is_flag=True, help="No progress and no table; messages about failures remain."),
-        ]
-    ):
-        command = option(command)
-    return command
+            quiet_option,
+        ],
+    )
+
+
+def running(command: F) -> F:
+    """Options that say where and how it is run."""
+    return _apply(
+        command,
+        [
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+            click.option(
+                "--precision",
+                type=click.Choice(PRECISIONS),
+                default="float32",
+                show_default=True,
+                help="Arithmetic of the models; another than float32 is faster on most GPUs and part of what a "
+                "prediction is.",
+            ),
+            click.option(
+                "--batch",
+                type=click.IntRange(min=1),
+                default=Settings.batch,
+                show_default=True,
+                help="Images per forward pass; halved where they do not fit into memory.",
+            ),
+            click.option(
+                "--executor",
+                type=click.Choice(EXECUTORS),
+                default="local",
+                show_default=True,
+                help="Where units run: on this machine, or on a Ray cluster.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(min=1),
+                help="Worker processes; 1 by default, or as many as the Ray cluster has room for.",
+            ),
+            click.option(
+                "--threads",
+                type=click.IntRange(min=1),
+                help="Threads of a worker that read and corrupt images; its share of the cores by default.",
+            ),
+            click.option(
+                "--address", help="Ray cluster to run on ('auto', ray://HOST:10001); else one is started here."
+            ),
+            click.option(
+                "--new-data",
+                is_flag=True,
+                help="Run on a folder although its images changed since the last run on it.",
+            ),
+        ],
+    )
+
+
+def stored(command: F) -> F:
+    """Options that say what is scored of a store."""
+    return _apply(
+        command,
+        [
+            _model(False, "A model of the store, by its name or identity; all by default. Repeatable."),
+            *_scope("At most this many images of each task."),
+            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            store_option,
+            _JSON_FILE,
+            quiet_option,
+        ],
+    )
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
-    """Build `Settings` from the options of `selection` and those of the run."""
+    """Build `Settings` from the options of `selection` and `running`, or of `stored`."""
     baselines = values["baselines"]
+    named = ("device", "precision", "batch", "executor", "workers", "threads", "address", "new_data", "data")
     return Settings(
         models=values["models"],
         baselines=None if not baselines else tuple(name for name in baselines if name != NO_BASELINE),
         suite=values["suite"],
         tasks=values["tasks"],
-        data=values["data"],
         store=values["store"],
         limit=values["limit"],
-        device=values.get("device") or "auto",
-        workers=values.get("workers"),
-        seed=values["seed"],
+        seed=values["seed"] or 0,
+        **{name: values[name] for name in named if name in values},
     )

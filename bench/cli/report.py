@@ -6,16 +6,19 @@ from typing import Any
 
 import click
 
-from .options import selection
+from .options import stored
 
 
 @click.command("report")
-@selection
+@stored
+@click.option(
+    "--report", "report_file", type=click.Path(), help="Where to write the page; STORE/report.html by default."
+)
 def report_command(**values: Any) -> None:
     """Score what a store holds and write the page again, without running a model.
 
-    Takes the arguments of `bench run`. What the store lacks is listed, and the exit code is 3.
+    As `bench score`; what the store lacks is listed, and the exit code is 3.
     """
-    from .show import run_and_show
+    from .show import score_and_show
 
-    run_and_show(values, compute=False)
+    score_and_show(values, page=True)

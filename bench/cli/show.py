@@ -1,4 +1,4 @@
-"""What a run shows and writes at its end."""
+"""What a run or a scoring shows and writes at its end."""
 
 from __future__ import annotations
 
@@ -10,54 +10,74 @@ import click
 
 from ...errors import StoreError, VitobenchError
 from ..export import write_json
-from ..run import Outcome, execute
+from ..run import Outcome, execute, rescore
 from .options import settings_from
 
+PAGE = "report.html"
 
-def run_and_show(values: dict[str, Any], compute: bool) -> None:
-    """Run or score, print the table, write page and JSON, and exit with the code that tells.
+
+def run_and_show(values: dict[str, Any]) -> None:
+    """Run, print the table, write page and JSON, and exit with the code that tells.
 
     Args:
         values: The command's options.
-        compute: Run what is missing; else score what is there.
     """
+    console = _console(values)
+    _check_files(values)
+    settings = settings_from(values)
+    outcome = execute(settings, console, _command())
+    done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+    _show(outcome, values, console, True, done)
+
+
+def score_and_show(values: dict[str, Any], page: bool) -> None:
+    """Score what is stored, print the table, write JSON and perhaps the page, and exit with the code that tells.
+
+    Args:
+        values: The command's options.
+        page: Write the page, too.
+    """
+    console = _console(values)
+    _check_files(values)
+    outcome = rescore(settings_from(values), console, _command(), values["seed"])
+    _show(outcome, values, console, page, f"{outcome.total} units scored")
+
+
+def _command() -> str:
+    return " ".join(["bench", *sys.argv[1:]])
+
+
+def _console(values: dict[str, Any]) -> Any:
     from rich.console import Console
 
-    settings = settings_from(values)
     # Where output is piped, rich would fall back to 80 columns and cut the table.
-    width = None if sys.stdout.isatty() else 100
-    console = None if values["quiet"] else Console(width=width, highlight=False)
-    report = values["report_file"] or settings.store / "report.html"
-    for path in (report, values["json_file"]):
-        if path is not None and path.is_dir():
+    return None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+
+
+def _check_files(values: dict[str, Any]) -> None:
+    for name in ("report_file", "json_file"):
+        path = values.get(name)
+        if path is not None and Path(path).is_dir():
             raise VitobenchError(f"{path} is a folder; name a file.")
-    command = " ".join(["bench", *sys.argv[1:]])
-    outcome = execute(settings, console, command, compute)
+
+
+def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, done: str) -> None:
     if not outcome.data.scores:
         raise VitobenchError("There is nothing to show: no task gave a score.")
     if console is not None:
         from ...reports.table import render_terminal
 
         render_terminal(outcome.data, console)
-    from ...reports.html import write_html
-
-    try:
-        write_html(outcome.data, report)
-    except OSError as error:
-        raise StoreError(
-            f"{report} cannot be written: {error.strerror or error}. Name another file with --report."
-        ) from None
+    written = {}
+    if page:
+        written["Page"] = _write_page(outcome, values)
     if values["json_file"] is not None:
         write_json(outcome, values["json_file"])
-    _close(outcome, report, values["json_file"], console)
-
-
-def _close(outcome: Outcome, report: Path, json_file: Path | None, console: Any) -> None:
+        written["Scores"] = str(values["json_file"])
     if console is not None:
-        console.print(f"\nPage: {report}", soft_wrap=True, markup=False)
-        if json_file is not None:
-            console.print(f"Scores: {json_file}", soft_wrap=True, markup=False)
-        done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+        console.print()
+        for what, where in written.items():
+            console.print(f"{what}: {where}", soft_wrap=True, markup=False)
         console.print(f"{done}, {outcome.seconds:.1f} s")
     if not outcome.complete:
         if console is None:
@@ -66,3 +86,21 @@ def _close(outcome: Outcome, report: Path, json_file: Path | None, console: Any)
             for line in failure_lines(outcome.data):
                 click.echo(line, err=True)
         sys.exit(3)
+
+
+def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
+    from ...reports.html import render_html
+    from ...results.folder import write_aside
+    from ...results.store import Store
+
+    content = render_html(outcome.data).encode()
+    named = values.get("report_file")
+    try:
+        if named is not None:
+            write_aside(Path(named), content)
+            return str(named)
+        folder = Store(values["store"]).folder
+        folder.write(PAGE, content)
+        return folder.path(PAGE)
+    except StoreError as error:
+        raise StoreError(f"{error} --report names another file for the page.") from None

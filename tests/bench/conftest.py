@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from vitobench.bench import plan as plan_module
 from vitobench.bench.cli import main
-from vitobench.bench.run import Outcome, execute
+from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.identity import file_digest
 from vitobench.models.networks import build
@@ -125,8 +125,9 @@ def run_small(zoo: Path, small_tasks: None, tmp_path: Path) -> Callable[..., Out
     """Run on the small tasks; keyword arguments go to `Settings`."""
 
     def run(*models: str, compute: bool = True, **more: object) -> Outcome:
-        values: dict[str, object] = {"suite": "robustness", "store": tmp_path / "store", "device": "cpu", "workers": 2}
-        return execute(Settings(models=models, **(values | more)), compute=compute)  # type: ignore[arg-type]
+        values: dict[str, object] = {"suite": "robustness", "store": tmp_path / "store", "device": "cpu", "threads": 2}
+        settings = Settings(models=models, **(values | more))  # type: ignore[arg-type]
+        return execute(settings) if compute else rescore(settings)
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,11 @@ def test_an_image_that_cannot_be_decoded_is_named_and_n_shrinks(
 
     broken = photographs / WNIDS[1] / "1.JPEG"
     broken.write_bytes(broken.read_bytes()[:200])
-    done = bench_here(*common, "--json", "broken.json")
+    refused = bench_here(*common)
+    assert refused.code == 2
+    assert f"1 image changed (first: {WNIDS[1]}/1.JPEG)" in refused.err
+    assert "--new-data" in refused.err
+    done = bench_here(*common, "--new-data", "--json", "broken.json")
     assert done.code == 3
     assert f"{WNIDS[1]}/1.JPEG" in (tmp_path / "broken.json").read_text()
     found = json.loads((tmp_path / "broken.json").read_text())
@@ -59,7 +64,7 @@ def test_an_image_that_cannot_be_decoded_is_named_and_n_shrinks(
     assert failure["reason"]
     assert str(photographs) not in failure["reason"]
     assert [row["n"] for row in found["scores"]] == [8]
-    assert "1 image" in " ".join(done.out.split())
+    assert f"{WNIDS[1]}/1.JPEG" in done.out
     again = bench_here(*common)
     assert again.code == 3
     assert "nothing computed" in again.out
@@ -78,5 +83,5 @@ def test_corrupted_photographs_are_normalised_by_alexnet(
     if all(row["value"] == 0.0 for row in cells):  # an untrained classifier: 100 % error over AlexNet's
         assert mce["value"] == pytest.approx(1.32, abs=0.03)
     first = ImageFolder(photographs).image_ids[0]
-    stored = (tmp_path / "bench-results" / "manifests").glob("*.json")
-    assert any(first in path.read_text() for path in stored)
+    (stored,) = (tmp_path / "bench-results" / "manifests").glob("imagenet@*.json.gz")
+    assert first in json.loads(gzip.decompress(stored.read_bytes()))

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench import plan as plan_module
-from vitobench.bench.plan import Plan, group, make_plan
+from vitobench.bench import planning
+from vitobench.bench.plan import Plan, group
+from vitobench.bench.planning import make_plan
 from vitobench.bench.settings import Settings
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.models.spec import ModelSpec
@@ -22,7 +23,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def plan(store: Store) -> Callable[..., Plan]:
     def make(*models: str, **more: object) -> Plan:
-        values: dict[str, object] = {"suite": "robustness", "store": store.root}
+        values: dict[str, object] = {"suite": "robustness", "store": store.location}
         return make_plan(Settings(models=models, **(values | more)), store)  # type: ignore[arg-type]
 
     return make
@@ -31,9 +32,7 @@ def plan(store: Store) -> Callable[..., Plan]:
 def pretend_done(store: Store, plan: Plan) -> None:
     for planned, model in plan.cells():
         for start, stop in planned.ranges():
-            path = store.unit_path(planned.identity, model.identity, start, stop)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            store.folder.write(store.unit_name(planned.identity, model.identity, start, stop), b"")
 
 
 def test_unknown_names_come_with_the_nearest(plan: Callable[..., Plan]) -> None:
@@ -85,14 +84,14 @@ def test_a_baseline_that_was_typed_wrongly_is_refused_before_anything_runs(plan:
 def test_a_declared_baseline_that_cannot_be_had_is_a_failure(
     plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve = plan_module.registry.resolve
+    resolve = planning.registry.resolve
 
     def broken(name: str) -> ModelSpec:
         if name == "moclr":
             raise VitobenchError("moclr is damaged")
         return resolve(name)
 
-    monkeypatch.setattr(plan_module.registry, "resolve", broken)
+    monkeypatch.setattr(planning.registry, "resolve", broken)
     made = plan("vito")
     assert made.pairs == ()
     assert [(failure.model, failure.reason) for failure in made.failures] == [("moclr", "moclr is damaged")]
@@ -140,6 +139,8 @@ def test_a_change_of_limit_keeps_whole_units(plan: Callable[..., Plan], store: S
         ("micro-cue-conflict", 15, 20),
     ]
     assert plan("vito", limit=5).missing(store) == []
+    # A longer unit holds the images of a smaller limit.
+    assert plan("vito", limit=11).missing(store) == []
 
 
 def test_another_seed_is_another_world(plan: Callable[..., Plan], store: Store) -> None:
@@ -151,7 +152,7 @@ def test_a_damaged_unit_alone_is_missing_once_it_is_deleted(plan: Callable[..., 
     made = plan("vito")
     pretend_done(store, made)
     planned, model = made.tasks[1], made.models[0]
-    store.unit_path(planned.identity, model.identity, 5, 10).unlink()
+    store.folder.remove(store.unit_name(planned.identity, model.identity, 5, 10))
     (unit,) = plan("vito").missing(store)
     assert (unit.planned.task.name, unit.start, [m.name for m in unit.models]) == ("micro-c", 5, ["vito"])
 

@@ -1,0 +1,106 @@
+"""What is kept of models and tasks beside their predictions, so that these can be scored without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from ..errors import StoreError, VitobenchError
+from ..models.spec import ModelSpec, Preprocessing
+from ..results import records
+from ..results.store import Store, safe_name
+from ..tasks.registry import TASKS
+from ..tasks.task import task_identity
+from .plan import Plan, PlannedTask
+
+
+def model_record(spec: ModelSpec) -> dict[str, Any]:
+    """A model as plain data; `spec_of` is the way back."""
+    return asdict(spec) | {"identity": spec.identity}
+
+
+def spec_of(record: Mapping[str, Any]) -> ModelSpec:
+    """The model of a record.
+
+    Raises:
+        StoreError: The record is damaged: its facts no longer give the identity that it has.
+    """
+    try:
+        values = {f.name: record[f.name] for f in fields(ModelSpec) if f.name in record}
+        shown = dict(values["preprocessing"])
+        shown |= {name: tuple(shown[name]) for name in ("mean", "std")}
+        spec = ModelSpec(**(values | {"preprocessing": Preprocessing(**shown)}))
+        identity = spec.identity
+    except (KeyError, TypeError, ValueError, VitobenchError) as error:
+        raise StoreError(_damaged(records.MODELS, record, f"{type(error).__name__}: {error}")) from None
+    if identity != record.get("identity"):
+        raise StoreError(_damaged(records.MODELS, record, f"its facts are those of {identity}"))
+    return spec
+
+
+def _damaged(kind: str, record: Mapping[str, Any], reason: str) -> str:
+    identity = str(record.get("identity"))
+    return (
+        f"The record of {identity} is damaged ({reason}). Delete {kind}/{safe_name(identity)}.json in the store; the "
+        "next run writes it again."
+    )
+
+
+def task_record(planned: PlannedTask) -> dict[str, Any]:
+    """A task as plain data: what its identity covers, where its images come from and their seed."""
+    facts = planned.task.identity_facts(planned.data_digest, planned.seed)
+    return facts | {"identity": planned.identity, "dataset": planned.task.dataset, "seed": planned.seed}
+
+
+def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
+    """The task of a record, without its images; or a line that says why it cannot be scored by this version.
+
+    Args:
+        record: From `task_record`.
+        images: Number of images taken.
+
+    Raises:
+        StoreError: The record is damaged: its facts no longer give the identity that it has.
+    """
+    name, identity = str(record.get("name")), str(record.get("identity"))
+    task = TASKS.get(name)
+    if task is None:
+        return f"{identity} is passed over: this version knows no task {name!r}."
+    if not _sound(record):
+        raise StoreError(_damaged(records.TASKS, record, "its facts do not give its identity"))
+    if outdated(record):
+        return (
+            f"{identity} is passed over: it was run under an earlier version of its protocol. Run it again; "
+            "`bench results prune --superseded --yes` removes what is left of it."
+        )
+    return PlannedTask(task, record["data_digest"], record["seed"], identity, images)
+
+
+def outdated(record: Mapping[str, Any]) -> bool:
+    """Whether a task's record is sound, but of another version of its protocol than this one's."""
+    task = TASKS.get(str(record.get("name")))
+    if task is None or not _sound(record):
+        return False
+    return task.identity(record["data_digest"], record["seed"]) != record["identity"]
+
+
+def _sound(record: Mapping[str, Any]) -> bool:
+    try:
+        return isinstance(record["seed"], int) and task_identity(record) == record["identity"]
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def keep(plan: Plan, store: Store) -> None:
+    """Keep the records of a plan's models, tasks and data before anything is run.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    for spec in plan.models:
+        records.keep(store, records.MODELS, spec.identity, model_record(spec))
+    for planned in plan.tasks:
+        records.keep(store, records.TASKS, planned.identity, task_record(planned))
+        if planned.source is not None:
+            records.keep_manifest(store, planned.task.dataset, planned.data_digest, planned.source.manifest())

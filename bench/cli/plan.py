@@ -1,0 +1,86 @@
+"""``bench plan``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import running, selection, settings_from
+
+if TYPE_CHECKING:
+    from ..estimate import Budget
+
+
+@click.command("plan")
+@selection
+@running
+@click.option("--no-measure", is_flag=True, help="Do not load the models; tell no time.")
+def plan_command(no_measure: bool, **values: Any) -> None:
+    """Tell what `bench run` with the same arguments would do: units, images, minutes, disk, data that is absent.
+
+    The time comes from running the models on a few of the images, here and now; nothing is stored.
+    """
+    from rich.console import Console
+
+    from ...results.store import Store
+    from ..estimate import budget
+    from ..executors.base import check_executor
+    from ..progress import counting
+    from ..run import planned
+
+    settings = settings_from(values)
+    check_executor(settings)
+    console = None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    store = Store(settings.store)
+    plan = planned(settings, store, console)
+    with counting(console, "Measuring") as progress:
+        found = budget(plan, store, not no_measure, progress)
+    if console is not None:
+        _show(found, store.location, console)
+    if values["json_file"] is not None:
+        from ...results.folder import write_aside
+
+        write_aside(values["json_file"], (json.dumps(asdict(found), indent=1) + "\n").encode())
+    if found.failures:
+        for failure in found.failures:
+            click.echo(f"{failure.model}: {failure.reason}", err=True)
+        sys.exit(3)
+
+
+def _show(found: Budget, location: str, console: Any) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("task")
+    for name in ("images", "conditions", "units done", "units missing", "answers to compute"):
+        table.add_column(name, justify="right")
+    for row in found.tasks:
+        table.add_row(row.task, *(f"{n:,}" for n in (row.images, row.conditions, row.done, row.missing, row.answers)))
+    console.print(table)
+    console.print(f"Models: {', '.join(found.models)}", markup=False)
+    console.print(f"Images to read: {found.images:,}; answers to compute: {found.answers:,}")
+    console.print(f"Disk: about {_size(found.bytes)} more in {location}", soft_wrap=True, markup=False)
+    if found.seconds is not None:
+        console.print(f"Time: about {_duration(found.seconds)} on {found.device}")
+    for name, how in found.absent.items():
+        console.print(f"Absent: {name}, made of {how}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

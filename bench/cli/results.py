@@ -1,0 +1,226 @@
+"""``bench results``: what a store holds, and keeping it sound."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .listings import print_rows
+from .options import quiet_option, store_option
+
+if TYPE_CHECKING:
+    from ...results.store import Store
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_ONLY_MODEL = click.option("--model", "models", multiple=True, help="Only this model (name or identity). Repeatable.")
+_ONLY_TASK = click.option("--task", "tasks", multiple=True, help="Only this task (name or identity). Repeatable.")
+
+
+@click.group("results")
+def results_command() -> None:
+    """What a store of predictions holds. Nothing here loads a model.
+
+    \b
+    bench results list
+    bench results show vito
+    bench results export predictions.parquet --task micro-c
+    bench results verify
+    bench results prune --leftovers --yes
+    """
+
+
+def _open(location: str) -> Store:
+    from ...errors import StoreError
+    from ...results.store import Store
+
+    store = Store(location)
+    if not store.exists():
+        raise StoreError(f"There is no store at {location}; run first, or name its folder with --store.")
+    return store
+
+
+def _bar(quiet: bool, title: str) -> Any:
+    from ..progress import counting
+
+    if quiet:
+        return counting(None, title)
+    from rich.console import Console
+
+    return counting(Console(stderr=True), title)
+
+
+@results_command.command("list")
+@store_option
+@_ONLY_MODEL
+@_ONLY_TASK
+@_JSON
+def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as_json: bool) -> None:
+    """List the predictions in a store: a line for each task and model."""
+    from ...results.inventory import fits, holdings
+
+    rows = []
+    for found in holdings(_open(store)):
+        if fits(found.task, tasks) and fits(found.model, models):
+            stamp = datetime.fromtimestamp(found.modified).isoformat(" ", "minutes") if found.modified else ""
+            rows.append(asdict(found) | {"modified": stamp})
+    shown = rows if as_json else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB"} for row in rows]
+    total = sum(int(row["bytes"]) for row in rows)
+    footer = [f"{len(rows)} of a task and a model, {total / 1e6:.1f} MB in {store}"]
+    print_rows(shown, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
+
+
+@results_command.command("show")
+@click.argument("what", metavar="MODEL|TASK|RUN")
+@store_option
+def show_command(what: str, store: str) -> None:
+    """Print what is kept of a model, a task or a run (a name, an identity, or 'last'), as JSON."""
+    from ...errors import unknown_name
+    from ...results import records
+    from ...results.inventory import fits, holdings
+
+    place = _open(store)
+    runs = records.runs(place)
+    if what == "last" and runs:
+        click.echo(json.dumps(runs[0], indent=1))
+        return
+    for run in runs:
+        if run["name"] == what:
+            click.echo(json.dumps(run, indent=1))
+            return
+    found = []
+    for kind in (records.MODELS, records.TASKS):
+        for identity, record in records.kept(place, kind).items():
+            if fits(identity, (what,)):
+                own = [asdict(h) for h in holdings(place) if identity in (h.model, h.task)]
+                found.append(record | {"predictions": own})
+    if not found:
+        names = {str(r["name"]) for kind in (records.MODELS, records.TASKS) for r in records.kept(place, kind).values()}
+        raise unknown_name("model, task or run", what, [*names, *(run["name"] for run in runs[:5]), "last"])
+    click.echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+
+
+@results_command.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@store_option
+@_ONLY_MODEL
+@_ONLY_TASK
+@quiet_option
+def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
+    """Write predictions into one FILE (.parquet or .csv)."""
+    from ...errors import StoreError
+    from ...results.exporting import export
+
+    place = _open(store)
+    names = _units(place, models, tasks)
+    if not names:
+        raise StoreError(f"The store {store} holds no predictions of that; `bench results list` shows what it has.")
+    with _bar(quiet, "Exporting") as progress:
+        rows = export(place, names, file, progress)
+    if not quiet:
+        click.echo(f"{rows:,} predictions in {file}")
+
+
+def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> list[str]:
+    """Files of whole units; of units that overlap, the longest."""
+    from ...results import records
+    from ...results.inventory import fits, identities
+    from ...results.store import PREDICTIONS
+
+    known_models, known_tasks = identities(store, records.MODELS), identities(store, records.TASKS)
+    longest: dict[tuple[str, str, int], tuple[int, str]] = {}
+    for unit, entry in store.unit_entries():
+        wanted = fits(known_models.get(unit.model, unit.model), models)
+        wanted = wanted and fits(known_tasks.get(unit.task, unit.task), tasks)
+        if wanted and entry.name.startswith(PREDICTIONS):
+            key = (unit.task, unit.model, unit.start)
+            longest[key] = max(longest.get(key, (0, "")), (unit.stop, entry.name))
+    return [name for _, name in longest.values()]
+
+
+@results_command.command("verify")
+@store_option
+@_JSON
+@quiet_option
+def verify_command(store: str, as_json: bool, quiet: bool) -> None:
+    """Read every file of a store and list what is damaged, foreign or left over; exit code 3 if anything is."""
+    from ...results.verification import verify
+
+    place = _open(store)
+    with _bar(quiet or as_json, "Verifying") as progress:
+        problems = verify(place, progress)
+    rows = [asdict(problem) for problem in problems]
+    if rows or as_json:
+        print_rows(rows, ("kind", "file", "reason"), as_json)
+    elif not quiet:
+        click.echo(f"All is well in {store}: {len(place.unit_entries())} units read.")
+    if rows:
+        if not as_json:
+            click.echo(
+                f"`bench results prune --damaged --leftovers --store {store}` shows what can be removed.", err=True
+            )
+        sys.exit(3)
+
+
+@results_command.command("prune")
+@store_option
+@click.option("--damaged", is_flag=True, help="Files that cannot be trusted; the next run makes them again.")
+@click.option("--leftovers", is_flag=True, help="Files of ended runs, and units that a larger one stands for.")
+@click.option("--superseded", is_flag=True, help="Predictions of earlier versions of a model or a task.")
+@_ONLY_MODEL
+@_ONLY_TASK
+@click.option("--yes", is_flag=True, help="Remove; without it, only tell what would be removed.")
+@quiet_option
+def prune_command(
+    store: str,
+    damaged: bool,
+    leftovers: bool,
+    superseded: bool,
+    models: tuple[str, ...],
+    tasks: tuple[str, ...],
+    yes: bool,
+    quiet: bool,
+) -> None:
+    """Remove what is damaged, left over or no longer wanted. Without --yes nothing is removed.
+
+    --model and --task alone remove all predictions of a model or of a task; with --damaged, --leftovers or
+    --superseded they narrow these down.
+    """
+    from ..pruning import Wish, choose
+
+    wish = Wish(damaged, leftovers, superseded, models, tasks)
+    if wish.empty:
+        raise click.UsageError("Say what: --damaged, --leftovers, --superseded, --model NAME or --task NAME.")
+    place = _open(store)
+    with _bar(quiet or not (damaged or leftovers), "Reading") as progress:
+        chosen = choose(place, wish, progress)
+    _remove(place, chosen, yes, quiet)
+
+
+def _remove(store: Store, chosen: dict[str, str], yes: bool, quiet: bool) -> None:
+    if not quiet:
+        print_rows([{"file": name, "why": why} for name, why in chosen.items()], ("file", "why"), False)
+    if yes:
+        for name in chosen:
+            store.folder.remove(name)
+    if not quiet:
+        verb = "removed" if yes else "would be removed; add --yes"
+        click.echo(f"{len(chosen)} files {verb}")
+
+
+@results_command.command("migrate")
+@store_option
+@quiet_option
+def migrate_command(store: str, quiet: bool) -> None:
+    """Bring a store of an older version up to date, in place. Can be interrupted and begun again."""
+    from ..migration import migrate
+
+    with _bar(quiet, "Migrating") as progress:
+        count = migrate(store, progress)
+    if not quiet:
+        click.echo(f"{count} files rewritten" if count else "The store is up to date.")

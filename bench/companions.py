@@ -1,0 +1,82 @@
+"""The models that come along: baselines to compare with, and the references that errors are normalised by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import VitobenchError
+from ..models.spec import ModelSpec
+from ..results.schema import Failure
+from ..tasks.task import Task
+
+Resolve = Callable[[str], ModelSpec]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Everybody who takes part.
+
+    Attributes:
+        models: Asked models first.
+        pairs: (model, baseline) to compare.
+        failures: Companions that could not be had.
+    """
+
+    models: tuple[ModelSpec, ...]
+    pairs: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
+
+
+def companions(
+    asked: Sequence[ModelSpec], tasks: Sequence[Task], baselines: Sequence[str] | None, resolve: Resolve
+) -> Company:
+    """Add the baselines and reference models that are not asked for by name but needed for the asked ones.
+
+    Args:
+        asked: Models that the user named.
+        tasks: What they are asked.
+        baselines: Names that the user gave; None takes what each model declares.
+        resolve: From a name to a model.
+
+    Raises:
+        VitobenchError: A baseline that the user typed does not exist.
+    """
+    models = {spec.name: spec for spec in asked}
+    failures: list[Failure] = []
+
+    def add(name: str) -> None:
+        if name not in models:
+            try:
+                models[name] = resolve(name)
+            except VitobenchError as error:
+                # A name that the user typed is better refused now than reported after hours.
+                if name in (baselines or ()):
+                    raise
+                failures.append(Failure(name, "*", "*", "*", str(error)))
+
+    pairs: list[tuple[str, str]] = []
+    for spec in asked:
+        names = baselines if baselines is not None else (spec.baseline,) if spec.baseline else ()
+        for name in dict.fromkeys(names):
+            if name != spec.name:
+                add(name)
+                pairs.append((spec.name, name))
+    spaces = {spec.label_space for spec in asked}
+    for task in tasks:
+        if task.reference is not None and task.reference != "alexnet" and task.label_space in spaces:
+            add(task.reference)
+    if baselines is None:
+        # A baseline that came along is compared with its own baseline if that is here anyway.
+        for spec in list(models.values()):
+            if spec.baseline in models and (spec.name, spec.baseline) not in pairs:
+                pairs.append((spec.name, str(spec.baseline)))
+    here = [(a, b) for a, b in pairs if b in models]
+    for a, b in here:
+        if models[a].label_space != models[b].label_space:
+            reason = f"answers in {models[b].label_space} and {a} in {models[a].label_space}: they cannot be compared"
+            failures.append(Failure(b, "*", "*", "*", reason))
+    # A baseline that answers in nobody's classes has nothing to do here.
+    kept = [spec for spec in models.values() if spec.label_space in spaces]
+    comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space]
+    return Company(tuple(kept), tuple(comparable), tuple(failures))

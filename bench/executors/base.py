@@ -1,0 +1,103 @@
+"""What every executor does, and how a run chooses one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from ...errors import VitobenchError
+from ...results.schema import Failure
+from ..plan import Pass
+from ..progress import Advance
+from ..settings import EXECUTORS, Settings
+from ..worker import Job, PassReport
+
+_LARGEST_CHUNK = 8
+ATTEMPTS = 5
+"""How often a pass is begun before it is given up."""
+
+
+class Executor(Protocol):
+    """Runs the passes of a job, in any order and in any place."""
+
+    def run(self, job: Job, advance: Advance) -> Iterator[PassReport]:
+        """Run every pass.
+
+        Args:
+            job: What is to be done. Passes are independent and may be repeated: their units are stored whole or not
+                at all, and what is stored is skipped.
+            advance: Told of progress, in images times models.
+
+        Yields:
+            A report for each pass, also for those that were given up.
+        """
+
+
+def amount(work: Pass) -> int:
+    """Images times models times conditions of a pass, the unit of progress."""
+    return sum((u.stop - u.start) * len(u.models) * len(u.planned.task.conditions) for u in work.units)
+
+
+def chunks(passes: int, workers: int) -> list[tuple[int, ...]]:
+    """Neighbouring passes that a worker takes at a time: a few, so that it reads ahead and none waits long at the end.
+
+    Args:
+        passes: How many there are.
+        workers: How many share them.
+    """
+    size = max(1, min(_LARGEST_CHUNK, passes // (4 * max(1, workers))))
+    return [tuple(range(start, min(start + size, passes))) for start in range(0, passes, size)]
+
+
+def given_up(index: int, job: Job, reason: str) -> PassReport:
+    """The report of a pass that cannot be had: a failure for each of its tasks."""
+    work = job.passes[index]
+    names = dict.fromkeys(unit.planned.task.name for unit in work.units)
+    failures = [Failure("*", name, "*", f"images {work.start} to {work.stop - 1}", reason) for name in names]
+    return PassReport(index, failures)
+
+
+def threads_of(settings: Settings, workers: int) -> int:
+    """Threads of one of several workers that share this machine."""
+    return settings.threads or max(1, (os.cpu_count() or 1) // workers)
+
+
+def check_executor(settings: Settings) -> None:
+    """Refuse what no executor can do, before anything is read.
+
+    Raises:
+        VitobenchError: An unknown executor, no workers, or options that do not go together.
+    """
+    if settings.executor not in EXECUTORS:
+        raise VitobenchError(f"There is no executor {settings.executor!r}; choose one of {', '.join(EXECUTORS)}.")
+    if settings.address is not None and settings.executor != "ray":
+        raise VitobenchError("--address is the address of a Ray cluster; it needs --executor ray.")
+    for what, value in (("--workers", settings.workers), ("--threads", settings.threads), ("--batch", settings.batch)):
+        if value is not None and value < 1:
+            raise VitobenchError(f"{what} {value} makes no sense; give 1 or more.")
+
+
+def choose(settings: Settings) -> Executor:
+    """The executor that the settings ask for.
+
+    Raises:
+        VitobenchError: See `check_executor`; or Ray is not installed.
+    """
+    check_executor(settings)
+    if settings.executor == "ray":
+        from .ray_cluster import RayExecutor
+
+        return RayExecutor()
+    if settings.workers is not None and settings.workers > 1:
+        from .processes import ProcessExecutor
+
+        return ProcessExecutor(settings.workers)
+    from .here import HereExecutor
+
+    return HereExecutor()
+
+
+def in_turn(passes: Sequence[Pass], first: int) -> list[Pass]:
+    """The same passes, beginning at another one, so that runs that share a store begin at different places."""
+    return [*passes[first:], *passes[:first]]

@@ -1,0 +1,95 @@
+"""Running in several processes of this machine, one for each accelerator or for a group of cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from ..progress import Advance
+from ..worker import Job, PassReport, Worker
+from .base import ATTEMPTS, amount, chunks, given_up, threads_of
+from .device import choose_device, spread
+
+_worker: Worker | None = None
+
+
+def _start(job: Job, device: str, threads: int, cores: int, numbers: Any) -> None:
+    global _worker
+    with numbers.get_lock():
+        number = numbers.value
+        numbers.value += 1
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    # Workers share the cores: each computes with its part of them, instead of all of them with all.
+    torch.set_num_threads(max(1, cores))
+    _worker = Worker(job, spread(device, number), threads)
+
+
+def _end_with_parent() -> None:
+    """A worker whose run was killed would wait for work for ever, and keep its memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run(indices: tuple[int, ...]) -> list[PassReport]:
+    assert _worker is not None
+    return list(_worker.run(indices))
+
+
+class ProcessExecutor:
+    """A pool of worker processes. One that dies is replaced, and what it was doing is begun again.
+
+    Args:
+        workers: How many processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, job: Job, advance: Advance) -> Iterator[PassReport]:
+        """See `Executor`."""
+        device = choose_device(job.settings.device)
+        # Started afresh instead of forked: neither CUDA nor OpenMP survives a fork.
+        context = multiprocessing.get_context("spawn")
+        cores = max(1, (os.cpu_count() or 1) // self.workers)
+        left = list(chunks(len(job.passes), self.workers))
+        deaths: Counter[int] = Counter()
+        while left:
+            arguments = (job, device, threads_of(job.settings, self.workers), cores, context.Value("i", 0))
+            pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _start, arguments)
+            futures: dict[Future[list[PassReport]], tuple[int, ...]] = {}
+            suspects: list[tuple[int, ...]] = []
+            try:
+                futures = {pool.submit(_run, chunk): chunk for chunk in left}
+                for future in as_completed(futures):
+                    reports = future.result()
+                    left.remove(futures[future])
+                    for report in reports:
+                        advance(amount(job.passes[report.index]))
+                        yield report
+                        if report.fatal:
+                            return
+            except BrokenProcessPool:
+                # Somebody was killed, perhaps for want of memory. Chunks are begun in order: it was one of the first.
+                suspects = left[: self.workers + 1]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+            for chunk in suspects:
+                left.remove(chunk)
+                for index in chunk:
+                    deaths[index] += 1
+                    if deaths[index] < ATTEMPTS:
+                        left.append((index,))
+                    else:
+                        advance(amount(job.passes[index]))
+                        yield given_up(index, job, f"a worker process died {ATTEMPTS} times at it; out of memory?")

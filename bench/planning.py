@@ -1,0 +1,163 @@
+"""From what was asked to a plan, without loading a model or decoding an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from ..errors import DataError, VitobenchError
+from ..models import registry
+from ..models.spec import ModelSpec
+from ..results import records
+from ..results.schema import Failure
+from ..results.store import Store, safe_name
+from ..tasks.data.datasets import USER_DATA, available, check_data_names, open_source
+from ..tasks.data.manifest import difference
+from ..tasks.data.source import ImageSource
+from ..tasks.registry import get_suite, get_task
+from ..tasks.task import Task
+from .catalogue import spec_of
+from .companions import companions
+from .plan import Plan, PlannedTask
+from .settings import Settings
+
+Hashing = Callable[[int, int], None]
+
+
+def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) -> Plan:
+    """Decide what a run consists of.
+
+    Args:
+        settings: What was asked.
+        store: Keeps content hashes of data folders between runs.
+        hashing: Told how many files of a data folder are hashed, and of how many.
+
+    Raises:
+        VitobenchError: Unknown names, no data for any model, data that changed, or nothing that could be run.
+    """
+    check_data_names(settings.data)
+    if settings.limit is not None and settings.limit < 1:
+        raise VitobenchError(f"--limit {settings.limit} leaves no image; give 1 or more.")
+    if not settings.models:
+        raise VitobenchError("Nothing to run: name a --model (see `bench models`).")
+    wanted = wanted_tasks(settings)
+    if not wanted:
+        raise VitobenchError("Nothing to run: name a --suite (see `bench suites`) or a --task (see `bench tasks`).")
+    resolve = _Resolver(settings, store)
+    asked, failures = _resolve(settings, resolve)
+    absent = dict.fromkeys(task.dataset for task in wanted if not available(task.dataset, settings.data))
+    asked, more = _with_tasks(asked, wanted, list(absent))
+    failures += more
+    spaces = {spec.label_space for spec in asked}
+    fitting = [task for task in wanted if task.label_space in spaces]
+    runnable = [task for task in fitting if task.dataset not in absent]
+    missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
+    notes = [f"No data for {name}: it is made of {USER_DATA[name]}." for name in missing]
+    unused = [name for name in settings.data if name not in {task.dataset for task in runnable}]
+    notes += [f"--data {name} was not used: no model here answers in its classes." for name in unused]
+
+    company = companions(asked, runnable, settings.baselines, resolve)
+    planned: list[PlannedTask] = []
+    sources: dict[str, ImageSource] = {}
+    for task in runnable:
+        asked_images = task.images if settings.limit is None else min(settings.limit, task.images or settings.limit)
+        source = sources.get(task.dataset)
+        if source is None or not _photographs(task):
+            cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
+            source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing)
+            sources[task.dataset] = source
+            if _photographs(task) and not settings.new_data:
+                _check_unchanged(task.dataset, source, settings, store)
+        count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
+        identity = task.identity(source.digest, settings.seed)
+        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source))
+    everything = (*failures, *company.failures)
+    return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
+
+
+def wanted_tasks(settings: Settings) -> list[Task]:
+    """The tasks of the suite, then those named one by one; empty if neither was named."""
+    names = [*(get_suite(settings.suite).tasks if settings.suite else ()), *settings.tasks]
+    return [get_task(name) for name in dict.fromkeys(names)]
+
+
+class _Resolver:
+    """From a name to a model in the precision that was asked; what the store describes is not described again."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._precision = settings.precision
+        self._store = store
+
+    def __call__(self, name: str) -> ModelSpec:
+        spec = self._described(name) if name.startswith("file:") else None
+        return replace(spec or registry.resolve(name), precision=self._precision)
+
+    def _described(self, name: str) -> ModelSpec | None:
+        for record in records.kept(self._store, records.MODELS).values():
+            if record.get("name") == name:
+                with suppress(VitobenchError):
+                    spec = spec_of(record)
+                    if registry.still_describes(spec):
+                        return spec
+        return None
+
+
+def _resolve(settings: Settings, resolve: _Resolver) -> tuple[list[ModelSpec], list[Failure]]:
+    specs, failures = [], []
+    names = list(dict.fromkeys(settings.models))
+    for name in names:
+        try:
+            specs.append(resolve(name))
+        except VitobenchError as error:
+            # With one model asked, a wrong name is wrong usage; among several it must not stop the rest.
+            if len(names) == 1:
+                raise
+            failures.append(Failure(name, "*", "*", "*", str(error)))
+    if not specs:
+        raise VitobenchError("None of the models could be found:\n" + "\n".join(f.reason for f in failures))
+    return specs, failures
+
+
+def _with_tasks(
+    asked: Sequence[ModelSpec], wanted: Sequence[Task], absent: Sequence[str]
+) -> tuple[list[ModelSpec], list[Failure]]:
+    """Models that have something to do. One that has not is a failure among several, and wrong usage alone."""
+    kept, failures = [], []
+    for spec in asked:
+        own = [task for task in wanted if task.label_space == spec.label_space]
+        if any(task.dataset not in absent for task in own):
+            kept.append(spec)
+        elif own:
+            hints = "; ".join(USER_DATA[name] for name in dict.fromkeys(task.dataset for task in own))
+            failures.append(
+                Failure(spec.name, "*", "*", "*", f"{spec.name} answers in {spec.label_space}; its tasks need {hints}.")
+            )
+        else:
+            names = ", ".join(task.name for task in wanted)
+            reason = f"{spec.name} answers in {spec.label_space}, and none of these tasks asks for that: {names}."
+            failures.append(Failure(spec.name, "*", "*", "*", reason))
+    if not kept:
+        raise VitobenchError("\n".join(failure.reason for failure in failures))
+    return kept, failures
+
+
+def _photographs(task: Task) -> bool:
+    return not task.dataset.startswith("microworld/")
+
+
+def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, store: Store) -> None:
+    """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise."""
+    folder = str(settings.data[dataset].absolute())
+    for run in records.runs(store):
+        last = run.get("data", {}).get(dataset)
+        if not last or last.get("folder") != folder:
+            continue
+        if last.get("digest") == source.digest:
+            return
+        before = records.manifest(store, dataset, str(last.get("digest")))
+        what = difference(before, source.manifest()).summary if before is not None else "its files are others"
+        raise DataError(
+            f"The images in {folder} are not those of the last run ({run['name']}): {what}. Its predictions stay valid "
+            "for the images they are of. Put the images back, or give --new-data to run on what is there now."
+        )
