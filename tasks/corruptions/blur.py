@@ -1,4 +1,4 @@
-"""Blurs: defocus, frosted glass, motion and zoom, of Hendrycks & Dietterich (ICLR 2019)."""
+"""Blurs: Gaussian, defocus, frosted glass, motion and zoom, of Hendrycks & Dietterich (ICLR 2019)."""
 
 from __future__ import annotations
 
@@ -9,48 +9,38 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .filters import Floats, filter_taps, gaussian_blur
-from .pixels import Pixels, to_pixels, to_unit
-from .sampling import zoom_centre
+from . import filters
+from .disk import disk_blur
+from .draws import Draws
+from .filters import exponentials
+from .pixels import UNIT_SINGLE, Pixels, to_pixels, to_unit
+from .sampling import ZoomAxis, zoom_axis
 
-Taps = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
-"""Vertical offsets, horizontal offsets and weights of a filter."""
+
+def gaussian_blur(image: Pixels, draws: Draws, *, sigma_px: float) -> Pixels:
+    """Blur with a Gaussian.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        draws: Not used.
+        sigma_px: Standard deviation.
+    """
+    return to_pixels(filters.gaussian_blur(to_unit(image), sigma_px))
 
 
-def defocus_blur(image: Pixels, rng: np.random.Generator, *, radius_px: float, smoothing_px: float) -> Pixels:
+def defocus_blur(image: Pixels, draws: Draws, *, radius_px: float, smoothing_px: float) -> Pixels:
     """Blur with a disk, as a lens that is out of focus.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: Not used.
+        draws: Not used.
         radius_px: Of the disk.
         smoothing_px: Standard deviation of the Gaussian that softens the edge of the disk.
     """
-    return to_pixels(filter_taps(to_unit(image), *_disk(float(radius_px), float(smoothing_px)), "reflect"))
+    return disk_blur(image, float(radius_px), float(smoothing_px))
 
 
-@lru_cache(maxsize=64)
-def _disk(radius: float, smoothing: float) -> Taps:
-    """A disk on the pixel grid, normalised, then softened by a Gaussian of 3 (from a radius above 8: 5) taps.
-
-    The grid ends at 8 pixels, or at the radius if that is larger; what the Gaussian moves beyond is lost, and what it
-    looks for beyond is mirrored, as in the original.
-    """
-    half, reach = (8, 1) if radius <= 8 else (math.ceil(radius), 2)
-    grid = np.arange(-half, half + 1)
-    disk = (grid[:, None] ** 2 + grid[None, :] ** 2 <= radius**2).astype(np.float32)
-    disk /= disk.sum()
-    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * smoothing**2))
-    weights /= weights.sum()
-    padded = np.pad(disk.astype(np.float64), reach, mode="reflect")
-    size = grid.size
-    rows = sum(w * padded[i : i + size] for i, w in enumerate(weights))
-    soft = sum(w * rows[:, i : i + size] for i, w in enumerate(weights)).astype(np.float32)
-    down, right = np.nonzero(soft)
-    return down - half, right - half, soft[down, right].astype(np.float64)
-
-
-def glass_blur(image: Pixels, rng: np.random.Generator, *, sigma_px: float, reach_int_px: int, sweeps: int) -> Pixels:
+def glass_blur(image: Pixels, draws: Draws, *, sigma_px: float, reach_int_px: int, sweeps: int) -> Pixels:
     """Blur, replace pixels by near neighbours, and blur again, as frosted glass does.
 
     The original means to swap two pixels but, writing through views, copies the neighbour over the pixel; and its
@@ -58,43 +48,50 @@ def glass_blur(image: Pixels, rng: np.random.Generator, *, sigma_px: float, reac
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: For each sweep and visited pixel, in order of the visits: a horizontal and a vertical offset.
+        draws: One word for each sweep and visited pixel, in order of the visits: a horizontal and a vertical offset.
         sigma_px: Standard deviation of both Gaussian blurs.
         reach_int_px: How far a neighbour may be.
         sweeps: How often the image is swept.
     """
     height, width, _ = image.shape
-    visited = (int(sweeps), height - 2 * reach_int_px, width - 2 * reach_int_px, 2)
-    offsets = rng.integers(-reach_int_px, reach_int_px, size=visited, dtype=np.int8)
-    blurred = to_pixels(gaussian_blur(to_unit(image), sigma_px))
-    _scatter(blurred, offsets, reach_int_px)
-    return to_pixels(gaussian_blur(to_unit(blurred), sigma_px))
+    span = 2 * int(reach_int_px)
+    rows, columns = max(0, height - span), max(0, width - span)
+    words = draws.cell_words(int(sweeps) * rows * columns, span)
+    blurred = to_pixels(filters.gaussian_blur(to_unit(image), sigma_px))
+    _scatter(blurred, words, int(sweeps), int(reach_int_px))
+    return to_pixels(filters.gaussian_blur(to_unit(blurred), sigma_px))
 
 
 @njit(cache=True, nogil=True)
-def _scatter(image, offsets, reach):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _scatter(image, words, sweeps, reach):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Copy neighbours over pixels in place, from the bottom right; a pixel reads what earlier visits wrote."""
     height, width, depth = image.shape
-    for sweep in range(offsets.shape[0]):
-        for i in range(offsets.shape[1]):
-            y = height - reach - i
-            for j in range(offsets.shape[2]):
-                x = width - reach - j
-                right, down = offsets[sweep, i, j]
+    span = 2 * reach
+    cells = np.empty((span * span, 2), np.int64)
+    for cell in range(span * span):
+        cells[cell, 0], cells[cell, 1] = cell // span - reach, cell % span - reach
+    visit = 0
+    for _ in range(sweeps):
+        for y in range(height - reach, reach, -1):
+            for x in range(width - reach, reach, -1):
+                word = (words[visit >> 1] >> np.uint64(32 * (visit & 1))) & np.uint64(0xFFFFFFFF)
+                cell = (word * np.uint64(span * span)) >> np.uint64(32)
+                v, u = y + cells[cell, 1], x + cells[cell, 0]
                 for c in range(depth):
-                    image[y, x, c] = image[y + down, x + right, c]
+                    image[y, x, c] = image[v, u, c]
+                visit += 1
 
 
-def motion_blur(image: Pixels, rng: np.random.Generator, *, radius_px: float, sigma_px: float) -> Pixels:
+def motion_blur(image: Pixels, draws: Draws, *, radius_px: float, sigma_px: float) -> Pixels:
     """Blur along a line, as a moving camera does.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: One angle, uniform in [-45, 45) degrees.
+        draws: One angle, uniform in [-45, 45) degrees.
         radius_px: Half the length of the line.
         sigma_px: Standard deviation of the one-sided Gaussian along the line.
     """
-    return smear(image, radius_px, sigma_px, rng.uniform(-45, 45))
+    return smear(image, radius_px, sigma_px, float(draws.uniform(-45, 45, ())))
 
 
 def smear(image: Pixels, radius: float, sigma: float, angle: float) -> Pixels:
@@ -106,28 +103,72 @@ def smear(image: Pixels, radius: float, sigma: float, angle: float) -> Pixels:
         sigma: Standard deviation of the Gaussian in pixels, of which one half is used.
         angle: In degrees, clockwise from the horizontal.
     """
-    taps = np.arange(2 * math.ceil(radius) + 1)
-    weights = np.exp(-(taps**2) / (2 * sigma * sigma))
-    weights /= weights.sum()
+    taps, weights = _line(float(radius), float(sigma))
     down = np.ceil(taps * math.sin(math.radians(angle)) - 0.5).astype(np.int64)
     right = np.ceil(taps * math.cos(math.radians(angle)) - 0.5).astype(np.int64)
-    blurred = filter_taps(image.astype(np.float64), down, right, weights, "edge")
-    blurred += 0.5  # ImageMagick rounds where the other corruptions truncate
-    return np.clip(blurred, 0, 255).astype(np.uint8)
+    # ImageMagick rounds where the other corruptions truncate.
+    return filters.filter_line(image, down, right, weights)
 
 
-def zoom_blur(image: Pixels, rng: np.random.Generator, *, zoom_stop: float, zoom_step: float) -> Pixels:
+@lru_cache(maxsize=64)
+def _line(radius: float, sigma: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Distances and weights of the taps."""
+    taps = np.arange(2 * math.ceil(radius) + 1)
+    weights = exponentials(-(taps**2) / (2 * sigma * sigma))
+    return taps, weights / weights.sum()
+
+
+def zoom_blur(image: Pixels, draws: Draws, *, zoom_stop: float, zoom_step: float) -> Pixels:
     """Average the image with its own magnifications, as a camera that moves towards the scene.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: Not used.
+        draws: Not used.
         zoom_stop: Where the factors, which start at 1, stop.
         zoom_step: Between one factor and the next.
     """
-    sharp = to_unit(image).astype(np.float32)
-    factors = np.arange(1, zoom_stop, zoom_step)
-    total = np.zeros_like(sharp)
-    for factor in factors:
-        total += zoom_centre(sharp, factor)
-    return to_pixels((sharp + total) / (len(factors) + 1))
+    height, width, _ = image.shape
+    down = _zoom_axes(height, float(zoom_stop), float(zoom_step))
+    right = _zoom_axes(width, float(zoom_stop), float(zoom_step))
+    return _average_zooms(image, UNIT_SINGLE, *down, *right)
+
+
+@lru_cache(maxsize=64)
+def _zoom_axes(size: int, stop: float, step: float) -> ZoomAxis:
+    """`zoom_axis` of every factor, stacked."""
+    axes = [zoom_axis(size, float(factor)) for factor in np.arange(1, stop, step)]
+    first, second, share, rest = (np.stack(parts) for parts in zip(*axes, strict=True))
+    return first, second, share, rest
+
+
+@njit(cache=True, nogil=True)
+def _average_zooms(image, unit, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The mean of an image and all its zooms, row by row, in four channels because those fill a vector register."""
+    height, width, _ = image.shape
+    out = np.empty_like(image)
+    sharp = np.zeros((height, 4 * width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                sharp[y, 4 * x + c] = unit[image[y, x, c]]
+    count = y0.shape[0]
+    line = np.empty(4 * width)
+    total = np.empty(4 * width, np.float32)
+    for y in range(height):
+        total[:] = sharp[y]  # the first factor is 1
+        for factor in range(1, count):
+            upper, lower = sharp[y0[factor, y]], sharp[y1[factor, y]]
+            a, b = wy0[factor, y], wy1[factor, y]
+            for i in range(4 * width):
+                line[i] = a * upper[i] + b * lower[i]
+            for x in range(width):
+                left, right = 4 * x0[factor, x], 4 * x1[factor, x]
+                a, b = wx0[factor, x], wx1[factor, x]
+                p, q, t = line[left : left + 4], line[right : right + 4], total[4 * x : 4 * x + 4]
+                for c in range(4):
+                    t[c] += np.float32(a * p[c] + b * q[c])
+        for x in range(width):
+            for c in range(3):
+                mean = (sharp[y, 4 * x + c] + total[4 * x + c]) / np.float32(count + 1)
+                out[y, x, c] = np.uint8(min(mean, np.float32(1)) * np.float32(255))
+    return out

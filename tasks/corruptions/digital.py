@@ -1,103 +1,103 @@
-"""Digital corruptions: contrast, elastic transform, pixelation and JPEG, of Hendrycks & Dietterich (ICLR 2019)."""
+"""Digital corruptions: pixelation and JPEG, of Hendrycks & Dietterich (ICLR 2019)."""
 
 from __future__ import annotations
 
-from io import BytesIO
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image
+from numba import njit
+from numpy.typing import NDArray
 
-from .filters import Floats
-from .pixels import Pixels, to_pixels, to_unit
-from .sampling import smooth, warp
-
-FARTHEST = 1e7
-"""Coordinates beyond are cut: a nearly singular affine map would otherwise leave the range of integers."""
+from .draws import Draws
+from .jpeg import round_trip
+from .pixels import Pixels
 
 
-def contrast(image: Pixels, rng: np.random.Generator, *, factor: float) -> Pixels:
-    """Move every value towards the mean of its channel.
-
-    Args:
-        image: uint8 ``(H, W, 3)``.
-        rng: Not used.
-        factor: What is left of the distance to the mean.
-    """
-    x = to_unit(image)
-    means = np.mean(x, axis=(0, 1), keepdims=True)
-    return to_pixels((x - means) * factor + means)
-
-
-def elastic_transform(
-    image: Pixels, rng: np.random.Generator, *, amplitude_px: float, sigma_px: float, affine_px: float
-) -> Pixels:
-    """Move three points at random, the image affinely with them, and then every pixel by a smooth random field.
-
-    Coordinates of the affine map are exact, as in OpenCV 5; older versions of OpenCV may have rounded them.
-
-    Args:
-        image: uint8 ``(H, W, 3)``.
-        rng: Uniforms in [-1, 1) times their range: six for the points, then one for each pixel and direction.
-        amplitude_px: Factor of the smoothed field.
-        sigma_px: Standard deviation of the Gaussian that smooths the field.
-        affine_px: How far the points move, at most, in each direction.
-    """
-    height, width, _ = image.shape
-    x = np.divide(image, 255, dtype=np.float32)
-    x = _random_affine(x, rng, affine_px)
-    # Sideways first, then up and down: the order of the draws is the original's.
-    right = smooth_field(rng, height, width, sigma_px) * amplitude_px
-    down = smooth_field(rng, height, width, sigma_px) * amplitude_px
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    return to_pixels(warp(x, rows + down.astype(np.float32), columns + right.astype(np.float32), True))
-
-
-def smooth_field(rng: np.random.Generator, height: int, width: int, sigma: float) -> Floats:
-    """Uniform noise in [-1, 1), smoothed: float64 ``(height, width)``."""
-    return smooth(rng.uniform(-1, 1, size=(height, width)), sigma)
-
-
-def _random_affine(x: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
-    """Warp so that three corners of the central third land up to ``reach`` pixels from where they were."""
-    height, width, _ = x.shape
-    centre = np.array([width // 2, height // 2], np.float32)
-    side = min(height, width) // 3
-    corners = np.array([centre + side, [centre[0] + side, centre[1] - side], centre - side], np.float32)
-    moved = corners + rng.uniform(-reach, reach, size=(3, 2)).astype(np.float32)
-    # Where an output pixel reads: the map that takes the moved corners back.
-    system = np.column_stack([moved.astype(np.float64), np.ones(3)])
-    if abs(np.linalg.det(system)) < 1e-6:  # the three fell on one line, so no map takes them back
-        return np.zeros_like(x) + x[height // 2, width // 2]
-    back = np.linalg.solve(system, corners.astype(np.float64))
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    right = back[0, 0] * columns + back[1, 0] * rows + back[2, 0]
-    down = back[0, 1] * columns + back[1, 1] * rows + back[2, 1]
-    warped: np.ndarray = warp(x, down.clip(-FARTHEST, FARTHEST), right.clip(-FARTHEST, FARTHEST), False)
-    return warped
-
-
-def pixelate(image: Pixels, rng: np.random.Generator, *, factor: float) -> Pixels:
-    """Shrink with a box filter and enlarge again.
-
-    Args:
-        image: uint8 ``(H, W, 3)``.
-        rng: Not used.
-        factor: Of the shrinking, for both sides.
-    """
-    height, width, _ = image.shape
-    small = Image.fromarray(image).resize((int(width * factor), int(height * factor)), Image.Resampling.BOX)
-    return np.asarray(small.resize((width, height), Image.Resampling.BOX))
-
-
-def jpeg_compression(image: Pixels, rng: np.random.Generator, *, quality: int) -> Pixels:
+def jpeg_compression(image: Pixels, draws: Draws, *, quality: int) -> Pixels:
     """Save as JPEG (4:2:0) and read back.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: Not used.
+        draws: Not used.
         quality: libjpeg's, 1 to 95.
     """
-    stream = BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
-    with Image.open(stream) as compressed:
-        return np.asarray(compressed.convert("RGB"))
+    return round_trip(image, int(quality))
+
+
+def pixelate(image: Pixels, draws: Draws, *, factor: float) -> Pixels:
+    """Shrink with a box filter and enlarge again, with the pixels of Pillow.
+
+    Pillow 13 shrinks images more than twice as high as wide along their columns first, and differs by a level there.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        draws: Not used.
+        factor: Of the shrinking, for both sides; less than 1.
+    """
+    height, width, _ = image.shape
+    down, right = _boxes(height, int(height * factor)), _boxes(width, int(width * factor))
+    return np.asarray(_pixelate(image, *down, *right))
+
+
+_BITS = 22
+"""Pillow's fixed point: weights are whole multiples of 2**-22."""
+
+
+@lru_cache(maxsize=64)
+def _boxes(size: int, small: int) -> tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.uint32]]:
+    """How one axis shrinks from ``size`` to ``small`` pixels and comes back.
+
+    Returns:
+        For each small pixel the first pixel of its box, ``(small,)``; the weights of the box, ``(small, longest)``; and
+        for each pixel of the result the small pixel that it shows, ``(size,)``.
+    """
+    scale = size / small
+    centres = (np.arange(small) + 0.5) * scale
+    starts = np.maximum((centres - scale / 2 + 0.5).astype(int), 0)
+    stops = np.minimum((centres + scale / 2 + 0.5).astype(int), size)
+    places = starts[:, None] + np.arange((stops - starts).max())
+    distances = (places - centres[:, None] + 0.5) * (1 / scale)  # a product, as in Pillow: ends decide by the last bit
+    inside = (places < stops[:, None]) & (distances > -0.5) & (distances <= 0.5)
+    weights = np.floor(inside / inside.sum(axis=1, keepdims=True) * (1 << _BITS) + 0.5).astype(np.int32)
+    shown = ((np.arange(size) + 0.5) * (small / size)).astype(np.uint32)
+    return starts.astype(np.uint32), weights, shown
+
+
+@njit(cache=True, nogil=True)
+def _pixelate(image, tops, heights, shown_y, lefts, widths, shown_x):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Along the rows first, rounded, then along the columns, rounded again."""
+    height, width, _ = image.shape
+    half = np.int32(1 << (_BITS - 1))
+    small = lefts.size
+    narrow = np.empty((height, 3 * small), np.uint8)
+    for y in range(height):
+        for x in range(small):
+            red = green = blue = half
+            for k in range(widths.shape[1]):
+                weight = widths[x, k]
+                if weight == 0:
+                    continue
+                place = lefts[x] + np.uint32(k)
+                red += weight * image[y, place, 0]
+                green += weight * image[y, place, 1]
+                blue += weight * image[y, place, 2]
+            narrow[y, 3 * x], narrow[y, 3 * x + 1], narrow[y, 3 * x + 2] = red >> _BITS, green >> _BITS, blue >> _BITS
+    total = np.empty(3 * small, np.int32)
+    out = np.empty_like(image)
+    for y in range(height):
+        row = shown_y[y]
+        if y > 0 and row == shown_y[y - 1]:
+            out[y] = out[y - 1]
+            continue
+        total[:] = half
+        for k in range(heights.shape[1]):
+            weight = heights[row, k]
+            if weight == 0:
+                continue
+            source = narrow[tops[row] + np.uint32(k)]
+            for i in range(3 * small):
+                total[i] += weight * np.int32(source[i])
+        for x in range(width):
+            for c in range(3):
+                out[y, x, c] = total[3 * shown_x[x] + c] >> _BITS
+    return out

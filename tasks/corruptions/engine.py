@@ -3,54 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import unknown_name
-from .parameters import CORRUPTIONS, FAMILIES, SEVERITIES, SMALLEST_SIDE, parameters
+from .arguments import check_ids, check_images
+from .draws import CounterDraws
+from .jpeg import round_trip
+from .parameters import CORRUPTIONS, EXTRA, VARIANTS, parameters
+from .pixels import Pixels
 from .randomness import generator
 
-Kernel = Callable[..., NDArray[np.uint8]]
+Kernel = Callable[..., Pixels]
+
+PUBLISHED_QUALITY = 85
+
+_MODULES: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
+    "weather": ("snow", "frost", "fog"),
+    "spatter": ("spatter",),
+    "colour": ("brightness", "saturate", "contrast"),
+    "elastic": ("elastic_transform",),
+    "digital": ("pixelate", "jpeg_compression"),
+}
+_MODULE_OF = {corruption: module for module, members in _MODULES.items() for corruption in members}
 
 
 def kernel_of(corruption: str) -> Kernel:
-    """The function that corrupts one image: ``kernel(image, rng, **parameters)``.
+    """The function that corrupts one image: ``kernel(image, draws, **parameters)``.
 
     Args:
-        corruption: One of `CORRUPTIONS`.
+        corruption: One of `CORRUPTIONS` or `EXTRA`.
 
     Raises:
         UnknownNameError: There is no such corruption.
     """
-    for family, members in FAMILIES.items():
-        if corruption in members:
-            kernel: Kernel = getattr(import_module(f".{family}", __package__), corruption)
-            return kernel
-    raise unknown_name("corruption", corruption, CORRUPTIONS)
+    if corruption not in _MODULE_OF:
+        raise unknown_name("corruption", corruption, CORRUPTIONS + EXTRA)
+    kernel: Kernel = getattr(import_module(f".{_MODULE_OF[corruption]}", __package__), corruption)
+    return kernel
+
+
+def check(images: object, severity: object, variant: str) -> None:
+    """Refuse what no kernel can take.
+
+    Args:
+        images: To be uint8 ``(N, H, W, 3)``.
+        severity: To be 1 to 5.
+        variant: To be one of `VARIANTS`.
+
+    Raises:
+        UnknownNameError: There is no such variant.
+        ValueError: The images or the severity cannot be meant.
+    """
+    check_images(images, severity)
+    if variant not in VARIANTS:
+        raise unknown_name("variant of the corruptions", variant, VARIANTS)
+
+
+def finish(image: Pixels, variant: str) -> Pixels:
+    """What the variant does after the corruption."""
+    return round_trip(image, PUBLISHED_QUALITY) if variant == "published" else image
 
 
 def corrupt_images(
-    images: NDArray[np.uint8], corruption: str, severity: int, *, image_ids: Sequence[str], seed: int = 0
+    images: NDArray[np.uint8],
+    corruption: str,
+    severity: int,
+    *,
+    image_ids: Sequence[str],
+    seed: int = 0,
+    variant: str = "raw",
 ) -> NDArray[np.uint8]:
     """Corrupt a batch; see `vitobench.tasks.corruptions.corrupt` for the arguments."""
     kernel = kernel_of(corruption)
-    if severity not in SEVERITIES:
-        raise ValueError(f"severity must be one of {SEVERITIES}, not {severity!r}")
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        raise ValueError(f"images must be a uint8 array, not {getattr(images, 'dtype', type(images).__name__)}")
-    if images.ndim != 4 or images.shape[3] != 3:
-        raise ValueError(f"images must have the shape (N, H, W, 3), not {images.shape}")
+    check(images, severity, variant)
     count, height, width, _ = images.shape
-    if min(height, width) < SMALLEST_SIDE:
-        raise ValueError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {height}x{width}")
-    if isinstance(image_ids, str) or len(image_ids) != count:
-        raise ValueError(f"image_ids must be {count} names, one for each image")
+    check_ids(image_ids, count)
 
-    arguments = parameters(corruption, int(severity), height, width)
+    severity = int(severity)
+    arguments = parameters(corruption, severity, height, width)
     result = np.empty(images.shape, np.uint8)
     for index, image_id in enumerate(image_ids):
-        rng = generator(seed, image_id, corruption, int(severity))
-        result[index] = kernel(np.ascontiguousarray(images[index]), rng, **arguments)
+        draws = CounterDraws(partial(generator, seed, image_id, corruption, severity))
+        result[index] = finish(kernel(np.ascontiguousarray(images[index]), draws, **arguments), variant)
     return result

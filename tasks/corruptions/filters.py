@@ -1,14 +1,31 @@
-"""Linear filters on whole images, compiled: a separable Gaussian and a filter of few taps."""
+"""Linear filters on whole images, compiled: separable Gaussians and filters along a line.
+
+The sums of the separable Gaussian are in scipy's order, because the truncation to uint8 that follows shows the last
+bit.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .pixels import Pixels, pad
+
 Floats = NDArray[np.float64]
+
+
+def exponentials(powers: NDArray[np.floating[Any]]) -> Floats:
+    """`numpy.exp`, correctly rounded.
+
+    The last bit of numpy's depends on the processor. If weights sum to a little less than 1, truncation darkens every
+    flat region by a level, so that here the last bit can be seen.
+    """
+    return np.array([float(Decimal(power).exp()) for power in powers.tolist()])
 
 
 @lru_cache(maxsize=64)
@@ -25,29 +42,31 @@ def gaussian_weights(sigma: float, truncate: float) -> Floats:
     radius = int(truncate * sigma + 0.5)
     if radius == 0:
         return np.ones(1)
-    offset = np.arange(-radius, radius + 1)
-    weights = np.exp(-0.5 / (sigma * sigma) * offset**2)
+    weights = exponentials(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
     return np.asarray(weights / weights.sum())
 
 
-def gaussian_blur(image: Floats, sigma: float) -> Floats:
-    """Blur each channel as ``skimage.filters.gaussian`` does: cut at 4 sigma, edge pixels repeated.
+def gaussian_blur(image: Floats, sigma: float, truncate: float = 4.0, mirror: bool = False) -> Floats:
+    """Blur each channel as ``skimage.filters.gaussian`` does.
 
     Args:
         image: float64 ``(H, W, C)``.
         sigma: Standard deviation in pixels.
+        truncate: Radius of the filter in standard deviations.
+        mirror: Continue the image by its mirror image, edge pixels twice, instead of by its edge pixels. For radii up
+            to the image's sides.
 
     Returns:
-        A new array. The order of the sums is scipy's, because the truncation to uint8 that follows shows the last bit.
+        A new array.
     """
-    weights = gaussian_weights(float(sigma), 4.0)
+    weights = gaussian_weights(float(sigma), truncate)
     if len(weights) == 1:
         return image.copy()
-    return np.asarray(_blur_separable(image, weights[: len(weights) // 2 + 1]))
+    return np.asarray(_blur_separable(image, weights[: len(weights) // 2 + 1], mirror))
 
 
 @njit(cache=True, nogil=True)
-def _blur_separable(image, half):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _blur_separable(image, half, mirror):  # type: ignore[no-untyped-def]  # pragma: no cover
     """``half``: the weights from the outermost to the central one."""
     height, width, depth = image.shape
     radius = half.size - 1
@@ -62,14 +81,20 @@ def _blur_separable(image, half):  # type: ignore[no-untyped-def]  # pragma: no 
         for i in range(length):
             inner[i] = centre[i] * half[radius]
         for k in range(radius):
-            above = rows[max(y - radius + k, 0)]
-            below = rows[min(y + radius - k, height - 1)]
+            over, under = y - radius + k, y + radius - k
+            if over < 0:
+                over = -1 - over if mirror else 0
+            if under >= height:
+                under = 2 * height - 1 - under if mirror else height - 1
+            above, below = rows[over], rows[under]
             weight = half[k]
             for i in range(length):
                 inner[i] += (above[i] + below[i]) * weight
-        for i in range(margin):
-            padded[i] = inner[i % depth]
-            padded[margin + length + i] = inner[length - depth + i % depth]
+        for p in range(radius):
+            source = p if mirror else 0
+            for c in range(depth):
+                padded[(radius - 1 - p) * depth + c] = inner[source * depth + c]
+                padded[margin + length + p * depth + c] = inner[(width - 1 - source) * depth + c]
         target = out[y]
         for i in range(length):
             target[i] = inner[i] * half[radius]
@@ -82,36 +107,34 @@ def _blur_separable(image, half):  # type: ignore[no-untyped-def]  # pragma: no 
     return out.reshape(height, width, depth)
 
 
-def filter_taps(image: Floats, down: NDArray[np.int64], right: NDArray[np.int64], weights: Floats, mode: str) -> Floats:
-    """Correlate each channel with a filter that is given as a list of taps.
+def filter_line(image: Pixels, down: NDArray[np.int64], right: NDArray[np.int64], weights: Floats) -> Pixels:
+    """Correlate each channel with a filter that is given as a list of taps, and round.
 
     Args:
-        image: float64 ``(H, W, C)``.
+        image: uint8 ``(H, W, C)``, continued by its edge pixels.
         down: Vertical offset of each tap in pixels, positive downwards.
         right: Horizontal offset of each tap in pixels.
-        weights: Of each tap.
-        mode: What continues the image, in the words of `numpy.pad`: ``"edge"`` or ``"reflect"`` (without repeating the
-            edge pixel).
+        weights: Of each tap, not negative, of sum 1.
 
     Returns:
-        A new float64 array of the shape of `image`.
+        A new uint8 array of the shape of `image`.
     """
     height, width, depth = image.shape
     top, left = max(0, -int(down.min())), max(0, -int(right.min()))
-    margins = ((top, max(0, int(down.max()))), (left, max(0, int(right.max()))), (0, 0))
-    padded = np.pad(image, margins, mode=mode)  # type: ignore[call-overload]
-    rows = padded.reshape(padded.shape[0], -1)
-    out = np.zeros((height, width * depth))
-    _add_taps(rows, out, down + top, (right + left) * depth, weights)
-    return out.reshape(height, width, depth)
+    padded = pad(image, top, max(0, int(down.max())), left, max(0, int(right.max())), False)
+    out = np.empty_like(image)
+    rows, target = padded.reshape(padded.shape[0], -1), out.reshape(height, width * depth)
+    _add_taps(rows, target, down + top, (right + left) * depth, weights)
+    return out
 
 
 @njit(cache=True, nogil=True)
 def _add_taps(rows, out, first_row, first_value, weights):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, length = out.shape
     whole = weights.size - weights.size % 4
+    total = np.empty(length)
     for y in range(height):
-        target = out[y]
+        total[:] = 0.5
         for tap in range(0, whole, 4):  # four at once, because reading and writing the sums is what takes time
             a, b, c, d = weights[tap], weights[tap + 1], weights[tap + 2], weights[tap + 3]
             p = rows[y + first_row[tap], first_value[tap] : first_value[tap] + length]
@@ -119,9 +142,11 @@ def _add_taps(rows, out, first_row, first_value, weights):  # type: ignore[no-un
             r = rows[y + first_row[tap + 2], first_value[tap + 2] : first_value[tap + 2] + length]
             s = rows[y + first_row[tap + 3], first_value[tap + 3] : first_value[tap + 3] + length]
             for i in range(length):
-                target[i] += a * p[i] + b * q[i] + c * r[i] + d * s[i]
+                total[i] += a * p[i] + b * q[i] + c * r[i] + d * s[i]
         for tap in range(whole, weights.size):
             a = weights[tap]
             p = rows[y + first_row[tap], first_value[tap] : first_value[tap] + length]
             for i in range(length):
-                target[i] += a * p[i]
+                total[i] += a * p[i]
+        for i in range(length):
+            out[y, i] = np.uint8(min(total[i], 255.0))

@@ -10,13 +10,15 @@ side:
 
 A length in pixels is a field whose name ends in ``_px``: radii and standard deviations of blurs, the reach of glass
 blur, the displacements of the elastic transform, the size of a snow flake (the zoom of the noise it is cut from; at
-least 1) and of one pixel of a frost picture. Fields ending in ``_int_px`` are rounded and at least 1. At sides of
-exactly 224 and 64 every constant is the published one.
+least 1), of one pixel of a frost picture, and of drops of spatter. Fields ending in ``_int_px`` are rounded and at
+least 1. At sides of exactly 224 and 64 every constant is the published one. Lengths that the scripts hold outside their
+tables of constants (the edge filters of spatter and the 20 pixels at which its distances end) are the same at every
+size, as they are the same in both published sets.
 """
 
 from __future__ import annotations
 
-VERSION: int = 1
+VERSION: int = 2
 """Part of a task's identity. Raise it whenever a change of code or constants changes a pixel."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -26,7 +28,18 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 }
 CORRUPTIONS: tuple[str, ...] = tuple(name for family in FAMILIES.values() for name in family)
+EXTRA_FAMILIES: dict[str, tuple[str, ...]] = {
+    "noise": ("speckle_noise",),
+    "blur": ("gaussian_blur",),
+    "weather": ("spatter",),
+    "digital": ("saturate",),
+}
+"""The families of the corruptions that ImageNet-C sets aside for tuning; they enter no mean corruption error."""
+EXTRA: tuple[str, ...] = tuple(name for family in EXTRA_FAMILIES.values() for name in family)
 SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
+VARIANTS: tuple[str, ...] = ("raw", "published")
+"""``published`` adds the JPEG save of quality 85 that the published folders went through. Scores of the two are not
+comparable, so the variant belongs to the identity of whatever is computed from the pixels."""
 
 SMALLEST_SIDE = 16
 _FIRST_LARGE_SIDE = 128
@@ -48,6 +61,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "elastic_transform": ("amplitude_px", "sigma_px", "affine_px"),
     "pixelate": ("factor",),
     "jpeg_compression": ("quality",),
+    "speckle_noise": ("deviation",),
+    "gaussian_blur": ("sigma_px",),
+    # A mud_sigma_px of 0 means water, for which alone there is a strength.
+    "spatter": ("mean", "deviation", "sigma_px", "threshold", "strength", "mud_sigma_px"),
+    "saturate": ("factor", "shift"),
 }
 """The keyword arguments of each kernel, in the order of the rows of `LARGE_SET` and `SMALL_SET`."""
 
@@ -82,6 +100,16 @@ LARGE_SET: dict[str, Rows] = {
     ),
     "pixelate": ((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
     "jpeg_compression": ((25,), (18,), (15,), (10,), (7,)),
+    "speckle_noise": ((0.15,), (0.2,), (0.35,), (0.45,), (0.6,)),
+    "gaussian_blur": ((1,), (2,), (3,), (4,), (6,)),
+    "spatter": (
+        (0.65, 0.3, 4, 0.69, 0.6, 0),
+        (0.65, 0.3, 3, 0.68, 0.6, 0),
+        (0.65, 0.3, 2, 0.68, 0.5, 0),
+        (0.65, 0.3, 1, 0.65, 0, 1.5),
+        (0.67, 0.4, 1, 0.65, 0, 1.5),
+    ),
+    "saturate": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
 }
 
 SMALL_SET: dict[str, Rows] = {
@@ -112,6 +140,16 @@ SMALL_SET: dict[str, Rows] = {
     ),
     "pixelate": ((0.9,), (0.8,), (0.7,), (0.6,), (0.5,)),
     "jpeg_compression": ((65,), (58,), (50,), (40,), (25,)),
+    "speckle_noise": ((0.15,), (0.2,), (0.25,), (0.3,), (0.35,)),
+    "gaussian_blur": ((0.5,), (0.75,), (1,), (1.25,), (1.5,)),
+    "spatter": (
+        (0.62, 0.1, 0.7, 0.7, 0.6, 0),
+        (0.65, 0.1, 0.8, 0.7, 0.6, 0),
+        (0.65, 0.3, 1, 0.69, 0.6, 0),
+        (0.65, 0.1, 0.7, 0.68, 0, 0.6),
+        (0.65, 0.1, 0.5, 0.67, 0, 0.6),
+    ),
+    "saturate": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2)),
 }
 
 
@@ -119,7 +157,7 @@ def parameters(corruption: str, severity: int, height: int, width: int) -> dict[
     """The keyword arguments of a corruption's kernel, by the rule in this module's description.
 
     Args:
-        corruption: One of `CORRUPTIONS`.
+        corruption: One of `CORRUPTIONS` or `EXTRA`.
         severity: 1 to 5.
         height: Of the image, in pixels.
         width: Of the image, in pixels.

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """One image: uint8, shape ``(H, W, 3)``, RGB."""
+
+UNIT: NDArray[np.float64] = np.arange(256) / 255.0
+"""The 256 levels on a scale of [0, 1], rounded as the published scripts round them."""
+
+UNIT_SINGLE: NDArray[np.float32] = np.arange(256, dtype=np.float32) / np.float32(255)
+"""The same in single precision, which is how some of the scripts begin."""
 
 
 def to_unit(image: Pixels) -> NDArray[np.float64]:
@@ -20,11 +27,49 @@ def to_pixels(unit: NDArray[Any]) -> Pixels:
     """Clip to [0, 1] and scale to uint8, truncating as the published scripts do.
 
     Args:
-        unit: Floats of any shape. Overwritten.
+        unit: float32 or float64 of any shape, contiguous.
 
     Returns:
         A new uint8 array. Truncation, not rounding: it makes ImageNet-C half a level darker, and is kept.
     """
-    np.clip(unit, 0, 1, out=unit)
-    unit *= 255
-    return unit.astype(np.uint8)
+    out = np.empty(unit.shape, np.uint8)
+    _truncate(unit.ravel(), unit.dtype.type(255), out.ravel())
+    return out
+
+
+@njit(cache=True, nogil=True)
+def pad(image, top, bottom, left, right, mirror):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Continue an image beyond its borders; `numpy.pad` does the same with more calls from Python.
+
+    Args:
+        image: uint8 ``(H, W, C)``.
+        top: Rows above.
+        bottom: Rows below.
+        left: Columns before.
+        right: Columns after.
+        mirror: By the mirror image, edge pixels once, instead of by the edge pixels. Of any length.
+
+    Returns:
+        uint8 ``(top + H + bottom, left + W + right, C)``.
+    """
+    height, width, depth = image.shape
+    out = np.empty((top + height + bottom, left + width + right, depth), np.uint8)
+    for row in range(out.shape[0]):
+        y = row - top
+        if y < 0 or y >= height:
+            y = abs((y + height - 1) % (2 * height - 2) - height + 1) if mirror else min(max(y, 0), height - 1)
+        out[row, left : left + width] = image[y]
+        for column in range(-left, 0):
+            x = abs((column + width - 1) % (2 * width - 2) - width + 1) if mirror else 0
+            out[row, left + column] = image[y, x]
+        for column in range(width, width + right):
+            x = abs((column + width - 1) % (2 * width - 2) - width + 1) if mirror else width - 1
+            out[row, left + column] = image[y, x]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _truncate(unit, white, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    zero, one = white - white, white / white
+    for i in range(unit.size):
+        out[i] = np.uint8(min(max(unit[i], zero), one) * white)

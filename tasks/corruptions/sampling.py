@@ -1,22 +1,28 @@
-"""Reading images between their pixels, compiled: bilinear zooms and warps, and a smooth random field."""
+"""Reading images between their pixels, compiled: bilinear zooms and warps."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .filters import Floats, gaussian_weights
+from .filters import Floats
+
+ZoomAxis = tuple[NDArray[np.uint32], NDArray[np.uint32], Floats, Floats]
+"""For each output pixel of one axis, the two pixels it reads and their weights."""
 
 
 @lru_cache(maxsize=512)
-def _zoom_axis(size: int, factor: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
-    """Where each output pixel of one axis reads: two indices and two weights.
+def zoom_axis(size: int, factor: float) -> ZoomAxis:
+    """Where each output pixel of one axis reads when the centre is magnified to the size of the image.
 
     The grid is scipy's: the outermost pixels of the crop fall on the outermost pixels of the zoomed crop.
+
+    Args:
+        size: Of the axis in pixels.
+        factor: At least 1.
     """
     crop = int(np.ceil(size / factor))
     start = (size - crop) // 2
@@ -29,46 +35,43 @@ def _zoom_axis(size: int, factor: float) -> tuple[NDArray[np.int64], NDArray[np.
     lower = np.minimum(np.floor(position).astype(np.int64), crop - 1)
     upper = np.minimum(lower + 1, crop - 1)
     share = position - lower
-    return start + lower, start + upper, np.where(inside, 1 - share, 0.0), np.where(inside, share, 0.0)
+    first, second = (start + lower).astype(np.uint32), (start + upper).astype(np.uint32)
+    return first, second, np.where(inside, 1 - share, 0.0), np.where(inside, share, 0.0)
 
 
-def zoom_centre(image: NDArray[Any], factor: float) -> NDArray[Any]:
-    """Magnify the centre to the size of the image, bilinearly.
+def zoom_centre(field: Floats, factor: float) -> Floats:
+    """Magnify the centre of a field to its size, bilinearly.
 
     Args:
-        image: float32 or float64 ``(H, W, C)``.
+        field: float64 ``(H, W)``.
         factor: At least 1.
 
     Returns:
-        A new array of the same shape and dtype.
+        A new float64 array of the same shape.
     """
-    height, width, _ = image.shape
-    out = np.empty_like(image)
-    _zoom(image, out, *_zoom_axis(height, float(factor)), *_zoom_axis(width, float(factor)))
+    out = np.empty_like(field)
+    _zoom(field, out, *zoom_axis(field.shape[0], float(factor)), *zoom_axis(field.shape[1], float(factor)))
     return out
 
 
 @njit(cache=True, nogil=True)
-def _zoom(image, out, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ignore[no-untyped-def]  # pragma: no cover
-    height, width, depth = image.shape
-    rows = image.reshape(height, width * depth)
-    target = out.reshape(height, width * depth)
-    line = np.empty(width * depth)
+def _zoom(field, out, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ignore[no-untyped-def]  # pragma: no cover
+    height, width = field.shape
+    line = np.empty(width)
     for y in range(height):
-        upper, lower = rows[y0[y]], rows[y1[y]]
+        upper, lower = field[y0[y]], field[y1[y]]
         a, b = wy0[y], wy1[y]
-        for i in range(width * depth):
-            line[i] = a * upper[i] + b * lower[i]
         for x in range(width):
-            left, right, place = x0[x] * depth, x1[x] * depth, x * depth
-            a, b = wx0[x], wx1[x]
-            for c in range(depth):
-                target[y, place + c] = a * line[left + c] + b * line[right + c]
+            line[x] = a * upper[x] + b * lower[x]
+        for x in range(width):
+            out[y, x] = wx0[x] * line[x0[x]] + wx1[x] * line[x1[x]]
 
 
 @njit(cache=True, nogil=True)
-def _fold(index, size, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: no cover
+def fold(index, size, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The pixel of a mirrored image: ``cba|abc|cba`` if the edge repeats, ``cb|abc|ba`` if not."""
+    if 0 <= index < size:
+        return index
     if repeat_edge:
         index %= 2 * size
         return index if index < size else 2 * size - 1 - index
@@ -77,57 +80,64 @@ def _fold(index, size, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: 
 
 
 @njit(cache=True, nogil=True)
-def warp(image, down, right, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read an image bilinearly at given places.
+def warp_affine(image, unit, matrix):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Read an image bilinearly at an affine map of every place, mirrored beyond its border without repeating the edge.
 
     Args:
-        image: float32 ``(H, W, C)``.
-        down: float64 ``(H, W)``, row coordinate that each output pixel reads, in pixels.
-        right: float64 ``(H, W)``, column coordinate.
-        repeat_edge: How the image is mirrored beyond its border (see `_fold`).
+        image: uint8 ``(H, W, 3)``.
+        unit: float32 ``(256,)``, what the levels become.
+        matrix: float64 ``(2, 3)``: row and column to read, as sums of multiples of row, column and 1.
 
     Returns:
-        float32 ``(H, W, C)``.
+        float32 ``(H, W, 4)``; the last channel is 0 and fills a vector register.
     """
-    height, width, depth = image.shape
-    out = np.empty_like(image)
+    height, width, _ = image.shape
+    out = np.zeros((height, width, 4), np.float32)
     for y in range(height):
         for x in range(width):
-            row, column = np.floor(down[y, x]), np.floor(right[y, x])
-            fy, fx = down[y, x] - row, right[y, x] - column
-            top = _fold(int(row), height, repeat_edge)
-            bottom = _fold(int(row) + 1, height, repeat_edge)
-            left = _fold(int(column), width, repeat_edge)
-            rest = _fold(int(column) + 1, width, repeat_edge)
-            for c in range(depth):
-                above = (1 - fx) * image[top, left, c] + fx * image[top, rest, c]
-                below = (1 - fx) * image[bottom, left, c] + fx * image[bottom, rest, c]
+            down = matrix[0, 0] * y + matrix[0, 1] * x + matrix[0, 2]
+            right = matrix[1, 0] * y + matrix[1, 1] * x + matrix[1, 2]
+            # Coordinates beyond are cut: a nearly singular map would otherwise leave the range of integers.
+            down, right = min(max(down, -1e7), 1e7), min(max(right, -1e7), 1e7)
+            row, column = np.floor(down), np.floor(right)
+            fy, fx = down - row, right - column
+            top, bottom = fold(int(row), height, False), fold(int(row) + 1, height, False)
+            left, rest = fold(int(column), width, False), fold(int(column) + 1, width, False)
+            for c in range(3):
+                above = (1 - fx) * unit[image[top, left, c]] + fx * unit[image[top, rest, c]]
+                below = (1 - fx) * unit[image[bottom, left, c]] + fx * unit[image[bottom, rest, c]]
                 out[y, x, c] = (1 - fy) * above + fy * below
     return out
 
 
-@lru_cache(maxsize=16)
-def _smoothing_matrix(size: int, sigma: float) -> Floats:
-    """The Gaussian cut at 3 sigma on one mirrored axis, as a matrix.
-
-    A kernel of the elastic transform has up to five times as many taps as the axis has pixels; folding it once makes
-    every later use one product of small matrices.
-    """
-    weights = gaussian_weights(sigma, 3.0)
-    radius = len(weights) // 2
-    source = (np.arange(size)[:, None] + np.arange(-radius, radius + 1)) % (2 * size)
-    source = np.where(source < size, source, 2 * size - 1 - source)
-    flat = (np.arange(size)[:, None] * size + source).ravel()
-    matrix: Floats = np.bincount(flat, np.tile(weights, size), size * size).astype(np.float64)
-    return matrix.reshape(size, size)
-
-
-def smooth(field: Floats, sigma: float) -> Floats:
-    """Smooth a field with a Gaussian, the field mirrored beyond its border with the edge repeated.
+@njit(cache=True, nogil=True)
+def displace(image, down, right, amplitude):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Read an image bilinearly beside every place, mirrored beyond its border with the edge repeated.
 
     Args:
-        field: float64 ``(H, W)``.
-        sigma: Standard deviation in pixels; 0 leaves the field as it is.
+        image: float32 ``(H, W, 4)`` in [0, 1], the last channel not read.
+        down: float64 ``(H, W)``, by how many amplitudes of rows.
+        right: float64 ``(H, W)``, by how many amplitudes of columns.
+        amplitude: In pixels. The product is rounded to single precision, as the script rounds it.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
     """
-    height, width = field.shape
-    return _smoothing_matrix(height, float(sigma)) @ field @ _smoothing_matrix(width, float(sigma)).T
+    height, width, _ = image.shape
+    out = np.empty((height, width, 3), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            at_y, at_x = (
+                y + np.float64(np.float32(down[y, x] * amplitude)),
+                x + np.float64(np.float32(right[y, x] * amplitude)),
+            )
+            row, column = np.floor(at_y), np.floor(at_x)
+            fy, fx = at_y - row, at_x - column
+            top, bottom = fold(int(row), height, True), fold(int(row) + 1, height, True)
+            left, rest = fold(int(column), width, True), fold(int(column) + 1, width, True)
+            for c in range(3):
+                above = (1 - fx) * image[top, left, c] + fx * image[top, rest, c]
+                below = (1 - fx) * image[bottom, left, c] + fx * image[bottom, rest, c]
+                value = np.float32((1 - fy) * above + fy * below)
+                out[y, x, c] = np.uint8(min(value, np.float32(1)) * np.float32(255))
+    return out

@@ -1,4 +1,4 @@
-"""Weather: snow, frost, fog and brightness, of Hendrycks & Dietterich (ICLR 2019)."""
+"""Weather: snow, frost and fog, of Hendrycks & Dietterich (ICLR 2019)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 from numba import njit
 
 from .blur import smear
-from .filters import Floats
+from .draws import Draws
 from .frost_textures import DRAWN, texture
-from .pixels import Pixels, to_pixels, to_unit
+from .pixels import UNIT, UNIT_SINGLE, Pixels, to_pixels
 from .sampling import zoom_centre
 
 
 def snow(
     image: Pixels,
-    rng: np.random.Generator,
+    draws: Draws,
     *,
     mean: float,
     deviation: float,
@@ -28,7 +28,7 @@ def snow(
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: One normal for each pixel, then the angle of the wind, uniform in [-135, -45) degrees.
+        draws: One normal for each pixel, then the angle of the wind, uniform in [-135, -45) degrees.
         mean: Of the noise that becomes flakes.
         deviation: Of the noise.
         flake_px: How much the noise is magnified.
@@ -37,139 +37,127 @@ def snow(
         sigma_px: Of the motion blur.
         image_weight: Of the image against its whitened version.
     """
-    height, width, _ = image.shape
-    layer = rng.normal(loc=mean, scale=deviation, size=(height, width))
-    layer = zoom_centre(layer[..., None], flake_px)
+    layer = draws.normal(mean, deviation, image.shape[:2])
+    layer = zoom_centre(layer, flake_px)
     layer[layer < threshold] = 0
-    layer = smear(to_pixels(layer), radius_px, sigma_px, rng.uniform(-135, -45)) / 255.0
-
-    x = np.divide(image, 255, dtype=np.float32)
-    grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
-    x = image_weight * x + (1 - image_weight) * np.maximum(x, grey[..., None] * 1.5 + 0.5)
-    return to_pixels(x + layer + np.rot90(layer, k=2))
+    flakes = smear(to_pixels(layer)[..., None], radius_px, sigma_px, float(draws.uniform(-135, -45, ())))
+    return _add_flakes(image, flakes[..., 0], UNIT, UNIT_SINGLE, np.float32(image_weight), np.float32(1 - image_weight))
 
 
-def frost(
-    image: Pixels, rng: np.random.Generator, *, image_weight: float, frost_weight: float, texel_px: float
-) -> Pixels:
+@njit(cache=True, nogil=True)
+def _add_flakes(image, flakes, unit, single, weight, rest):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The image in single, the flakes in double precision, as the script has them."""
+    height, width, _ = image.shape
+    out = np.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            first, second = unit[flakes[y, x]], unit[flakes[height - 1 - y, width - 1 - x]]
+            red, green, blue = single[image[y, x, 0]], single[image[y, x, 1]], single[image[y, x, 2]]
+            grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+            pale = grey * np.float32(1.5) + np.float32(0.5)
+            for c in range(3):
+                value = single[image[y, x, c]]
+                value = weight * value + rest * max(value, pale)
+                out[y, x, c] = np.uint8(min((value + first) + second, 1.0) * 255)
+    return out
+
+
+def frost(image: Pixels, draws: Draws, *, image_weight: float, frost_weight: float, texel_px: float) -> Pixels:
     """Add a random part of a photograph of frost.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: Three integers: the picture, and the first row and column of the part.
+        draws: Three integers: the picture, and the first row and column of the part.
         image_weight: Factor of the image.
         frost_weight: Factor of the frost.
         texel_px: Size of one pixel of the photograph in pixels of the image.
     """
     height, width, _ = image.shape
-    ice = texture(int(rng.integers(0, DRAWN)), float(texel_px), height, width)
-    top = int(rng.integers(0, ice.shape[0] - height))
-    left = int(rng.integers(0, ice.shape[1] - width))
-    mixed = image_weight * image + frost_weight * ice[top : top + height, left : left + width]
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    ice = texture(draws.integer(DRAWN), float(texel_px), height, width)
+    top = draws.integer(ice.shape[0] - height)
+    left = draws.integer(ice.shape[1] - width)
+    return _mix(image, ice[top : top + height, left : left + width], float(image_weight), float(frost_weight))
 
 
-def fog(image: Pixels, rng: np.random.Generator, *, amount: float, decay: float) -> Pixels:
+@njit(cache=True, nogil=True)
+def _mix(image, ice, image_weight, ice_weight):  # type: ignore[no-untyped-def]  # pragma: no cover
+    height, width, _ = image.shape
+    out = np.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                out[y, x, c] = np.uint8(min(image_weight * image[y, x, c] + ice_weight * ice[y, x, c], 255.0))
+    return out
+
+
+def fog(image: Pixels, draws: Draws, *, amount: float, decay: float) -> Pixels:
     """Add a plasma fractal and compress the result to the image's range.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: Uniforms for the fractal.
+        draws: One uniform less than the fractal has points.
         amount: Of fog at its densest, in units of white.
         decay: How much less every finer level of the fractal wobbles; smaller is rougher.
     """
-    height, width, _ = image.shape
-    side = 1 << (max(height, width) - 1).bit_length()
-    x = to_unit(image)
-    brightest = x.max()
-    x += amount * plasma(rng, side, decay)[:height, :width, None]
-    return to_pixels(x * brightest / (brightest + amount))
+    side = 1 << (max(image.shape[:2]) - 1).bit_length()
+    heights = _plasma(draws.uniform(0, 1, (side * side - 1,)), side, float(decay))
+    return _veil(image, heights, UNIT, float(amount))
 
 
-def plasma(rng: np.random.Generator, side: int, decay: float) -> Floats:
+@njit(cache=True, nogil=True)
+def _plasma(uniforms, side, decay):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A height map by the diamond-square algorithm on a torus.
 
     Args:
-        rng: Uniforms, level by level: centres of squares, then the two kinds of centres of diamonds.
+        uniforms: In [0, 1), level by level: centres of squares, then the two kinds of centres of diamonds.
         side: A power of two.
         decay: Factor by which the amplitude falls from level to level.
 
     Returns:
-        float64 ``(side, side)`` in [0, 1].
+        float64 ``(side, side)``, of any range.
     """
     heights = np.zeros((side, side))
-    step, amplitude = side, 100.0
-
-    def settle(sum_of_four: Floats) -> Floats:
-        # The amplitude enters twice: as the range of the draw and as its factor. So it does in the benchmark.
-        return sum_of_four / 4 + amplitude * rng.uniform(-amplitude, amplitude, sum_of_four.shape)
-
+    step, amplitude, drawn = side, 100.0, 0
     while step >= 2:
         half = step // 2
-        corners = heights[::step, ::step]
-        pairs = corners + np.roll(corners, -1, axis=0)
-        heights[half::step, half::step] = settle(pairs + np.roll(pairs, -1, axis=1))
-        centres = heights[half::step, half::step]
-        heights[::step, half::step] = settle(
-            (centres + np.roll(centres, 1, axis=0)) + (corners + np.roll(corners, -1, axis=1))
-        )
-        heights[half::step, ::step] = settle(
-            (centres + np.roll(centres, 1, axis=1)) + (corners + np.roll(corners, -1, axis=0))
-        )
+        # The amplitude enters twice: as the range of the draw and as its factor. So it does in the benchmark.
+        low, span = -amplitude, 2 * amplitude
+        for y in range(0, side, step):
+            below = (y + step) % side
+            for x in range(0, side, step):
+                right = (x + step) % side
+                total = (heights[y, x] + heights[below, x]) + (heights[y, right] + heights[below, right])
+                heights[y + half, x + half] = total / 4 + amplitude * (low + span * uniforms[drawn])
+                drawn += 1
+        for y in range(0, side, step):
+            above = (y - half) % side
+            for x in range(0, side, step):
+                right = (x + step) % side
+                total = (heights[y + half, x + half] + heights[above, x + half]) + (heights[y, x] + heights[y, right])
+                heights[y, x + half] = total / 4 + amplitude * (low + span * uniforms[drawn])
+                drawn += 1
+        for y in range(0, side, step):
+            below = (y + step) % side
+            for x in range(0, side, step):
+                left = (x - half) % side
+                total = (heights[y + half, x + half] + heights[y + half, left]) + (heights[y, x] + heights[below, x])
+                heights[y + half, x] = total / 4 + amplitude * (low + span * uniforms[drawn])
+                drawn += 1
         step, amplitude = half, amplitude / decay
-    heights -= heights.min()
-    return heights / heights.max()
-
-
-def brightness(image: Pixels, rng: np.random.Generator, *, shift: float) -> Pixels:
-    """Raise the value of every pixel in the colour space HSV.
-
-    Args:
-        image: uint8 ``(H, W, 3)``.
-        rng: Not used.
-        shift: Added to the value, on a scale of [0, 1].
-    """
-    return to_pixels(_raise_value(to_unit(image), shift))
+    return heights
 
 
 @njit(cache=True, nogil=True)
-def _raise_value(image, shift):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """RGB to HSV, raise V, and back: scikit-image's formulas in their order, because truncation shows the last bit."""
-    out = np.empty_like(image)
+def _veil(image, heights, unit, amount):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, width, _ = image.shape
+    out = np.empty_like(image)
+    lowest = heights.min()
+    span = heights.max() - lowest
+    brightest = unit[image.max()]
+    total = brightest + amount
     for y in range(height):
         for x in range(width):
-            r, g, b = image[y, x, 0], image[y, x, 1], image[y, x, 2]
-            value = max(r, g, b)
-            span = value - min(r, g, b)
-            saturation, hue = 0.0, 0.0
-            if span > 0:
-                saturation = span / value
-                if b == value:
-                    hue = 4.0 + (r - g) / span
-                elif g == value:
-                    hue = 2.0 + (b - r) / span
-                else:
-                    hue = (g - b) / span
-                hue = (hue / 6.0) % 1.0
-            value = min(value + shift, 1.0)
-            sector = np.floor(hue * 6.0)
-            rest = hue * 6.0 - sector
-            p = value * (1.0 - saturation)
-            q = value * (1.0 - rest * saturation)
-            t = value * (1.0 - (1.0 - rest) * saturation)
-            which = int(sector) % 6
-            if which == 0:
-                r, g, b = value, t, p
-            elif which == 1:
-                r, g, b = q, value, p
-            elif which == 2:
-                r, g, b = p, value, t
-            elif which == 3:
-                r, g, b = p, q, value
-            elif which == 4:
-                r, g, b = t, p, value
-            else:
-                r, g, b = value, p, q
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r, g, b
+            dense = amount * ((heights[y, x] - lowest) / span)
+            for c in range(3):
+                out[y, x, c] = np.uint8(min((unit[image[y, x, c]] + dense) * brightest / total, 1.0) * 255)
     return out

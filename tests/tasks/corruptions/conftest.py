@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,24 +21,39 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.uint8(np.clip(image + rng.normal(0, 0.03, image.shape), 0, 1) * 255)
 
 
-class LegacyDraws:
-    """The parts of numpy's new interface that the kernels use, on the stream of the old one."""
-
-    def __init__(self, seed: int) -> None:
-        self.state = np.random.RandomState(seed)
-        self.normal = self.state.normal
-        self.uniform = self.state.uniform
-        self.random = self.state.random_sample
-
-    def integers(self, low, high, size=None, dtype=None):
-        return self.state.randint(low, high, size=size)
-
-
 @pytest.fixture
 def make_scene():
     return scene
 
 
-@pytest.fixture
-def legacy_draws():
-    return LegacyDraws
+@pytest.fixture(scope="session")
+def published():
+    """The module beside this file with the published definitions."""
+    for name in ("cv2", "skimage", "imagecorruptions"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    spec = importlib.util.spec_from_file_location("published_corruptions", Path(__file__).with_name("published.py"))
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        pytest.skip(f"OpenCV cannot be imported: {error}")
+    return module
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Three real photographs, resized and cropped to 224 pixels as for ImageNet-C."""
+    root = os.environ.get("VITOBENCH_TEST_DATA")
+    if not root:
+        pytest.skip("VITOBENCH_TEST_DATA is not set")
+    files = sorted((Path(root) / "photos").rglob("*.JPEG"))
+    if len(files) < 3:
+        pytest.skip("there are no photographs in VITOBENCH_TEST_DATA/photos")
+    from PIL import Image, ImageOps
+
+    images = []
+    for file in files[3 :: len(files) // 3][:3]:
+        with Image.open(file) as photo:
+            images.append(np.asarray(ImageOps.fit(photo.convert("RGB"), (256, 256)).crop((16, 16, 240, 240))))
+    return images
