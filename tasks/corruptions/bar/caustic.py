@@ -1,0 +1,169 @@
+"""The image seen through moving water: a caustic pattern bends its rays and lights it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ..pixels import Pixels
+from .arithmetic import cosine, sine, to_byte
+
+_TURN = 6.28318530718
+_START = -250.0
+_ROUNDS = 5
+_INTENSITY = 0.005
+_REFRACTION = 4.0
+_STRAIGHT = 1.0 - 1e-3
+# Pixels over 255 in single precision, as the script holds them: it decides which way a product with 255 truncates.
+_UNIT = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float64)
+_SMOOTHING = np.exp(-0.5 * np.arange(-4, 5) ** 2.0) / np.exp(-0.5 * np.arange(-4, 5) ** 2.0).sum()
+
+
+def caustic_refraction(image: Pixels, rng: np.random.Generator, *, lens_px: float, lighting: float) -> Pixels:
+    """Bend and light the image by a caustic pattern.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        rng: The moment, and the size of the pattern, 0.75 to 1.25 of the shorter side.
+        lens_px: Distance behind the surface at which the image lies.
+        lighting: Brightness added for each unit of the pattern's slope, on a scale of [0, 1].
+    """
+    return render_caustic(
+        image,
+        moment=rng.uniform(0.5, 2.0),
+        size_px=rng.uniform(0.75, 1.25) * min(image.shape[:2]),
+        lens_px=lens_px,
+        lighting=lighting,
+    )
+
+
+def render_caustic(image: Pixels, *, moment: float, size_px: float, lens_px: float, lighting: float) -> Pixels:
+    """`caustic_refraction` with a given pattern; beyond its border the image is black and the pattern zero."""
+    height, width, _ = image.shape
+    pattern = _smooth(_pattern(height, width, moment, size_px), _SMOOTHING)
+    return _refract(image, pattern, lens_px, lighting, _UNIT)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wrapped(count, size_px):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The coordinates of an axis in the pattern, which repeats after ``size_px``."""
+    out = np.empty(count)
+    for i in range(count):
+        share = i / size_px
+        out[i] = (share - np.floor(share)) * _TURN + _START
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pattern(height, width, moment, size_px):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The caustic: float64 ``(H, W)`` in [0, 1].
+
+    A point is moved five times by sines of where it is; each time its light falls with the distance.
+    """
+    out = np.empty((height, width))
+    down, right = _wrapped(height, size_px), _wrapped(width, size_px)
+    a_sine, a_cosine = np.empty(width), np.empty(width)
+    b_sine, b_cosine = np.empty(width), np.empty(width)
+    light = np.empty(width)
+    for y in range(height):
+        p = down[y]
+        for x in range(width):
+            q = right[x]
+            a_sine[x], a_cosine[x] = sine(p), cosine(p)
+            b_sine[x], b_cosine[x] = sine(q), cosine(q)
+            light[x] = 1.0
+        for step in range(_ROUNDS):
+            t = moment * (1.0 - 3.5 / (step + 1))
+            s, c = np.sin(t), np.cos(t)
+            for x in range(width):
+                q = right[x]
+                # Sines of sums of t and a or b, by the addition theorems: four fresh sines a step instead of six.
+                aa, ac, ba, bc = a_sine[x], a_cosine[x], b_sine[x], b_cosine[x]
+                a = p + ((c * ac + s * aa) + (s * bc + c * ba))
+                b = q + ((s * bc - c * ba) + (c * ac - s * aa))
+                aa, ac, ba, bc = sine(a), cosine(a), sine(b), cosine(b)
+                a_sine[x], a_cosine[x], b_sine[x], b_cosine[x] = aa, ac, ba, bc
+                u, v = aa * c + ac * s, bc * c - ba * s
+                reach = np.sqrt((p * v) * (p * v) + (q * u) * (q * u))
+                light[x] += abs(u * v) / (_INTENSITY * max(reach, 1e-300))
+        for x in range(width):
+            power = 1.17 - (light[x] / _ROUNDS) ** 1.4
+            power *= power
+            power *= power
+            power *= power
+            out[y, x] = min(power, 1.0)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _smooth(field, weights):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """A Gaussian of one pixel; the border is mirrored with its pixel repeated."""
+    height, width = field.shape
+    reach = weights.size // 2
+    out = np.empty_like(field)
+    line = np.empty(width + 2 * reach)
+    for y in range(height):
+        line[:] = 0.0
+        for k in range(weights.size):
+            row = y + k - reach
+            row = -1 - row if row < 0 else row
+            row = 2 * height - 1 - row if row >= height else row
+            for x in range(width):
+                line[reach + x] += weights[k] * field[row, x]
+        for x in range(reach):
+            line[reach - 1 - x] = line[reach + x]
+            line[reach + width + x] = line[reach + width - 1 - x]
+        out[y] = 0.0
+        for k in range(weights.size):
+            for x in range(width):
+                out[y, x] += weights[k] * line[x + k]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _refract(image, pattern, lens_px, lighting, unit):  # type: ignore[no-untyped-def]  # pragma: no cover
+    height, width, _ = image.shape
+    out = np.empty_like(image)
+    padded = np.zeros((height + 2, width + 2))
+    padded[1:-1, 1:-1] = pattern
+    rows, columns, light = np.empty(width), np.empty(width), np.empty(width)
+    for y in range(height):
+        for x in range(width):
+            slope_y = padded[y + 2, x + 1] - padded[y, x + 1]
+            slope_x = padded[y + 1, x + 2] - padded[y + 1, x]
+            squared = slope_y * slope_y + slope_x * slope_x
+            length = np.sqrt(squared + 1.0)
+            # Snell's law for a ray straight down: along the slope it moves by the sine of the refracted angle. The
+            # script leaves rays alone that meet the surface almost upright.
+            flat = squared / (squared + 1.0) / (_REFRACTION * _REFRACTION)
+            bend = (np.sqrt(1.0 - flat) - 1.0 / (length * _REFRACTION)) / length * lens_px
+            bend = bend if 1.0 / length < _STRAIGHT else 0.0
+            # It also rounds to thousandths of a pixel.
+            rows[x] = y + np.rint(bend * slope_y * 1000.0) / 1000.0
+            columns[x] = x + np.rint(bend * slope_x * 1000.0) / 1000.0
+            light[x] = lighting * slope_y - lighting * slope_x
+        for x in range(width):
+            _read(image, unit, rows[x], columns[x], light[x], out[y, x])
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _read(image, unit, row, column, light, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Read the image bilinearly, zero outside, add light, and store the pixel.
+
+    No branches: what lies outside is read at the border and weighs nothing. Branches here cost 20 times the rest.
+    """
+    height, width, _ = image.shape
+    above, before = np.floor(row), np.floor(column)
+    top, left = int(above), int(before)
+    weight_top = (1.0 - row + above) * (0 <= top < height)
+    weight_bottom = (1.0 - (above + 1.0) + row) * (-1 <= top < height - 1)
+    weight_left = (1.0 - column + before) * (0 <= left < width)
+    weight_right = (1.0 - (before + 1.0) + column) * (-1 <= left < width - 1)
+    bottom, right = min(max(top + 1, 0), height - 1), min(max(left + 1, 0), width - 1)
+    top, left = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
+    for c in range(3):
+        upper = unit[image[top, left, c]] * weight_left + unit[image[top, right, c]] * weight_right
+        lower = unit[image[bottom, left, c]] * weight_left + unit[image[bottom, right, c]] * weight_right
+        value = upper * weight_top + lower * weight_bottom + light
+        out[c] = to_byte(min(max(value, 0.0), 1.0) * 255.0)

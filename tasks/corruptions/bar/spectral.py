@@ -1,0 +1,135 @@
+"""Noise with a chosen spectrum: random phases, an inverse Fourier transform, and unit deviation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.fft import irfft2
+
+from ..pixels import Pixels
+from .arithmetic import cosine, sine, to_byte
+
+Floats = NDArray[np.float64]
+Phases = tuple[Floats, Floats]
+"""In radians: ``(H, W // 2)`` of the left half of the spectrum, and ``(H // 2,)`` of the upper half of its middle
+column, which only an odd width has; it is empty otherwise. The rest are mirror images."""
+
+
+def blue_noise_sample(image: Pixels, rng: np.random.Generator, *, threshold: float) -> Pixels:
+    """Set to black where a blue noise (spectrum proportional to the frequency) is low, in all channels alike.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        rng: One phase for every other frequency.
+        threshold: Of the noise, in standard deviations; pixels at or below it are lost.
+    """
+    return render_blue_noise_sample(image, phases=_draw(rng, image), threshold=threshold)
+
+
+def render_blue_noise_sample(image: Pixels, *, phases: Phases, threshold: float) -> Pixels:
+    """`blue_noise_sample` with given phases."""
+    kept = _noise(phases, "blue", *image.shape[:2]) > threshold
+    return np.multiply(image, kept[:, :, None], dtype=np.uint8)
+
+
+def brownish_noise(image: Pixels, rng: np.random.Generator, *, deviation: float) -> Pixels:
+    """Add smooth noise (spectrum falling with the squared frequency), each channel on its own.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        rng: One phase for every other frequency and each channel.
+        deviation: Of the noise, in grey levels.
+    """
+    return render_brownish_noise(image, phases=[_draw(rng, image) for _ in range(3)], deviation=deviation)
+
+
+def render_brownish_noise(image: Pixels, *, phases: list[Phases], deviation: float) -> Pixels:
+    """`brownish_noise` with given phases, for each of the three channels."""
+    red, green, blue = (_noise(channel, "brown", *image.shape[:2]) for channel in phases)
+    return _add(image, red, green, blue, deviation)
+
+
+def _draw(rng: np.random.Generator, image: Pixels) -> Phases:
+    height, width, _ = image.shape
+    turn = 2 * np.pi
+    middle = height // 2 if width % 2 else 0
+    return turn * rng.random((height, width // 2)), turn * rng.random(middle)
+
+
+@lru_cache(maxsize=16)
+def _spectrum(kind: str, height: int, width: int) -> Floats:
+    """The amplitude of each frequency, ``(H, W)``, zero in the middle; frequencies counted along the shorter side."""
+    side = min(height, width)
+    down = (np.arange(height) - height / 2) * (side / height)
+    right = (np.arange(width) - width / 2) * (side / width)
+    squared = down[:, None] ** 2 + right[None, :] ** 2
+    return np.sqrt(squared) if kind == "blue" else 1 / (squared + 1)
+
+
+def _noise(phases: Phases, kind: str, height: int, width: int) -> Floats:
+    """Noise of unit deviation, ``(H, W)``; its mean is not removed."""
+    half = _half_spectrum(*phases, _spectrum(kind, height, width))
+    noise: Floats = irfft2(half, s=(height, width), overwrite_x=True)
+    noise /= noise.std()
+    return noise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _half_spectrum(left, middle, amplitudes):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The spectrum of the real part of the noise, as a real transform wants it: complex128 ``(H, W // 2 + 1)``.
+
+    The published scripts transform a whole complex spectrum and drop the imaginary part. The real part's spectrum is
+    the mean of a frequency and the conjugate of its opposite, of which half is enough; here it is their sum, because
+    the noise will be scaled anyway.
+    """
+    height, width = amplitudes.shape
+    columns = left.shape[1]
+    real, imaginary = np.empty((height, width)), np.empty((height, width))
+    for i in range(height):
+        for j in range(columns):
+            real[i, j] = cosine(left[i, j])
+            imaginary[i, j] = sine(left[i, j])
+        for j in range(columns):
+            real[height - 1 - i, width - 1 - j] = real[i, j]
+            imaginary[height - 1 - i, width - 1 - j] = imaginary[i, j]
+    if width % 2:
+        for i in range(height):
+            phase = 0.0
+            if i < middle.size:
+                phase = middle[i]
+            elif height - 1 - i < middle.size:
+                phase = middle[height - 1 - i]
+            real[i, columns] = cosine(phase)
+            imaginary[i, columns] = sine(phase)
+    real *= amplitudes
+    imaginary *= amplitudes
+
+    # Frequency zero moves from the middle to the corner by half a side, rounded down, as the scripts roll it.
+    columns = width // 2 + 1
+    right, opposite_right = np.empty(columns, np.int64), np.empty(columns, np.int64)
+    for v in range(columns):
+        right[v], opposite_right[v] = (v - width // 2) % width, (-v - width // 2) % width
+    out = np.empty((height, columns), np.complex128)
+    for u in range(height):
+        i, opposite_i = (u - height // 2) % height, (-u - height // 2) % height
+        for v in range(columns):
+            j, opposite_j = right[v], opposite_right[v]
+            out[u, v] = complex(
+                real[i, j] + real[opposite_i, opposite_j], imaginary[i, j] - imaginary[opposite_i, opposite_j]
+            )
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(image, red, green, blue, deviation):  # type: ignore[no-untyped-def]  # pragma: no cover
+    height, width, _ = image.shape
+    out = np.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            out[y, x, 0] = to_byte(image[y, x, 0] + deviation * red[y, x])
+            out[y, x, 1] = to_byte(image[y, x, 1] + deviation * green[y, x])
+            out[y, x, 2] = to_byte(image[y, x, 2] + deviation * blue[y, x])
+    return out
