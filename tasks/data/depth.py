@@ -1,0 +1,155 @@
+"""Depth maps on disk, beside the photographs that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from ...errors import DataError
+from .geometry import Geometry
+
+EXTENSIONS = (".npy", ".png")
+_MOST_PNG = 65535
+_ASPECT_TOLERANCE = 0.02  # a network's output is a multiple of 32 pixels or so, and rounded
+_EXPECTED = (
+    "Expected the folders and names of the images, with the extension .npy (float, (H, W)) or .png (16 bits, one "
+    "channel):\n  {root}/\n    n01440764/\n      ILSVRC2012_val_00000293.npy\n      ..."
+)
+
+
+class DepthFolder:
+    """Depth maps in the folders of their images: ``n01440764/xyz.JPEG`` has its depth in ``n01440764/xyz.npy``.
+
+    Two kinds of files are read. ``.npy`` holds floats ``(H, W)``, the distance along the optical axis in any unit,
+    `numpy.inf` for the sky; networks that give inverse depth have to be inverted before. ``.png`` holds 16 bits of one
+    channel: the value over `png_scale` is the depth, 65535 is infinite, and 0 is a hole, which the corruptions refuse.
+
+    A map may have another resolution than its image, but has to show the same field of view.
+
+    Attributes:
+        root: The folder that holds the class folders.
+        images: The folder of the images, if maps are to be compared with them.
+        png_scale: Of 16-bit files, values per unit.
+    """
+
+    def __init__(self, root: Path, *, images: Path | None = None, png_scale: float = 1000.0) -> None:
+        """Note where the maps are; they are read by `load`.
+
+        Args:
+            root: Folder of depth maps.
+            images: Folder of the images. When given, a map whose sides are in another proportion than its image's is an
+                error: it was made of a crop or a squeezed copy, and would not lie on the image.
+            png_scale: Values per unit in 16-bit files: 1000 (the default) for millimetres, 256 for KITTI, 5000 for TUM.
+
+        Raises:
+            DataError: The folder is missing.
+            ValueError: A scale that is not positive.
+        """
+        self.root, self.images, self.png_scale = Path(root), images, png_scale
+        if not self.root.is_dir():
+            raise DataError(f"The folder of depth maps {self.root} does not exist.\n{_EXPECTED.format(root=self.root)}")
+        if not png_scale > 0:
+            raise ValueError(f"png_scale must be positive, not {png_scale!r}")
+
+    def load(self, image_ids: Sequence[str], geometry: Geometry) -> np.ndarray:
+        """Read depth maps, and resize and crop them as their images are.
+
+        Args:
+            image_ids: Paths of the images below their folder, with forward slashes.
+            geometry: What is done to the images. Its interpolation does not apply: depth is resized to the nearest
+                pixel. Any average of two depths at an object's edge would be a third one where nothing is, and any
+                average with infinity is infinite.
+
+        Returns:
+            float32 ``(len(image_ids), size, size)``.
+
+        Raises:
+            DataError: A map is missing, cannot be read, is not of the expected form, or is not shaped as its image.
+        """
+        depths = np.empty((len(image_ids), geometry.size, geometry.size), np.float32)
+        for position, image_id in enumerate(image_ids):
+            path = self.path(image_id)
+            depth = self._read(path)
+            if self.images is not None:
+                _compare(path, depth, self.images / image_id)
+            depths[position] = centre(depth, geometry)
+        return depths
+
+    def path(self, image_id: str) -> Path:
+        """Where the map of an image is.
+
+        Raises:
+            DataError: There is none.
+        """
+        relative = PurePosixPath(image_id)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise DataError(f"{image_id!r} is no path of an image below a folder.")
+        candidates = [self.root / relative.with_suffix(extension) for extension in EXTENSIONS]
+        for path in candidates:
+            if path.is_file():
+                return path
+        raise DataError(
+            f"There is no depth map for image {image_id!r}: neither {candidates[0]} nor {candidates[1].name}.\n"
+            f"{_EXPECTED.format(root=self.root)}"
+        )
+
+    def _read(self, path: Path) -> np.ndarray:
+        try:
+            if path.suffix == ".npy":
+                depth = np.load(path, allow_pickle=False)
+            else:
+                with Image.open(path) as image:
+                    depth = np.asarray(image)
+        except Exception as error:  # numpy and Pillow meet damaged files with many kinds
+            raise DataError(f"{path} cannot be read as a depth map: {error}") from error
+        if depth.ndim != 2 or 0 in depth.shape:
+            raise DataError(f"{path} has the shape {depth.shape}; a depth map has one value a pixel, (H, W).")
+        if path.suffix == ".npy":
+            if not np.issubdtype(depth.dtype, np.floating):
+                raise DataError(f"{path} holds {depth.dtype}; a .npy depth map holds floats.")
+            with np.errstate(over="ignore"):
+                return depth.astype(np.float32)
+        if depth.dtype not in (np.uint16, np.int32):  # some versions of Pillow widen 16 bits to 32
+            raise DataError(f"{path} is not a 16-bit file; 8 bits are too few for depth.")
+        return np.where(depth >= _MOST_PNG, np.inf, depth / self.png_scale).astype(np.float32)
+
+
+def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Resize the shorter side and cut out the centre, with the rounding of `images.decode`.
+
+    Args:
+        depth: float32 ``(H, W)``.
+        geometry: Which pixels to keep.
+
+    Returns:
+        float32 ``(size, size)``.
+    """
+    height, width = depth.shape
+    short, long = min(height, width), max(height, width)
+    longer = int(geometry.resize * long / short)
+    rows, columns = (longer, geometry.resize) if width <= height else (geometry.resize, longer)
+    top, left = round((rows - geometry.size) / 2), round((columns - geometry.size) / 2)
+    kept = np.arange(geometry.size)
+    return depth[np.ix_(_nearest(top + kept, rows, height), _nearest(left + kept, columns, width))]
+
+
+def _nearest(positions: np.ndarray, resized: int, size: int) -> np.ndarray:
+    """The pixel of an axis of ``size`` under the middle of each pixel of the resized axis."""
+    return np.minimum((positions + 0.5) * size / resized, size - 1).astype(np.int64)
+
+
+def _compare(path: Path, depth: np.ndarray, image_path: Path) -> None:
+    try:
+        with Image.open(image_path) as image:
+            width, height = image.size
+    except OSError as error:
+        raise DataError(f"{image_path}, the image of {path}, cannot be read: {error}") from error
+    rows, columns = depth.shape
+    if abs(rows * width / (columns * height) - 1) > _ASPECT_TOLERANCE:
+        raise DataError(
+            f"{path} is {columns} x {rows} pixels, but its image is {width} x {height}: the sides are in another "
+            "proportion, so the map would not lie on the image. Resize it to the image's proportion."
+        )

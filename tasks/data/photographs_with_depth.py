@@ -1,0 +1,125 @@
+"""Photographs together with their depth maps, for corruptions that need both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ...identity import digest
+from .depth import DepthFolder
+from .geometry import Geometry
+from .hashing import Hashed, Progress, hash_files, read_cache, write_cache
+from .image_folder import ImageFolder
+from .images import CHANGED
+from .source import LoadFailure
+
+
+class PhotographsWithDepth:
+    """The photographs of one folder with the depth maps of another.
+
+    A photograph without a map of its own is listed all the same: it is shown wherever no depth is needed.
+
+    Args:
+        images: Folder of photographs, see `ImageFolder`.
+        depths: Folder of depth maps, see `DepthFolder`.
+        caches: Two JSON files in which content hashes are kept, of the images and of the maps.
+        progress: Told ``(done, total)`` while files are hashed.
+
+    Raises:
+        DataError: A folder is missing or of another form, or no photograph at all has a map.
+    """
+
+    label_space = "imagenet-1k"
+
+    def __init__(
+        self, images: Path, depths: Path, caches: tuple[Path | None, Path | None], progress: Progress | None = None
+    ) -> None:
+        self.name = "imagenet-with-depth"
+        self._images = ImageFolder(images, "imagenet", caches[0], progress)
+        # Another process may have another working folder.
+        self._depths = DepthFolder(Path(depths).absolute(), images=Path(images).absolute())
+        self._cache, self._progress = caches[1], progress
+        self._files: dict[str, str] = {}  # image id to map
+        for image_id in self.image_ids:
+            with suppress(DataError):
+                self._files[image_id] = self._depths.path(image_id).relative_to(self._depths.root).as_posix()
+        if not self._files:
+            self._depths.path(self.image_ids[0])  # has the words for it
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_progress": None}
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """As in `ImageFolder`."""
+        return self._images.image_ids
+
+    @property
+    def labels(self) -> np.ndarray:
+        """As in `ImageFolder`."""
+        return self._images.labels
+
+    @cached_property
+    def _maps(self) -> dict[str, Hashed]:
+        known = read_cache(self._cache)
+        entries = hash_files(self._depths.root, sorted(set(self._files.values())), known, self._progress)
+        if self._cache is not None and entries != known:
+            write_cache(self._cache, entries)
+        return entries
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the images and of the maps that are there."""
+        return digest(["with depth", self._images.digest, [(file, entry.sha256) for file, entry in self._maps.items()]])
+
+    def manifest(self) -> dict[str, str]:
+        """Content hashes of the images by id, and of the maps by ``depth/`` and their path."""
+        return self._images.manifest() | {f"depth/{file}": entry.sha256 for file, entry in self._maps.items()}
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """The photographs; see `ImageFolder.load`."""
+        return self._images.load(indices, geometry)
+
+    def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Their depth; see `DepthSource.depths` and `DepthFolder.load`.
+
+        Once the digest is computed, a map that has changed since then is reported, as in `ImageFolder.load`.
+        """
+        found = np.ones((len(indices), geometry.size, geometry.size), np.float32)
+        failed: dict[int, LoadFailure] = {}
+        for position, index in enumerate(indices):
+            image_id = self.image_ids[index]
+            if image_id not in self._files:
+                failed[position] = LoadFailure("it has no depth map", transient=False)
+                continue
+            try:
+                if self._changed(image_id):
+                    failed[position] = LoadFailure(f"its depth map {CHANGED}", transient=True)
+                else:
+                    found[position] = self._depths.load([image_id], geometry)[0]
+            except OSError as error:
+                failed[position] = LoadFailure(f"its depth map: {error.strerror or error}", transient=True)
+            except DataError as error:
+                failed[position] = LoadFailure(self._without_paths(error), transient=False)
+        return found, failed
+
+    def _changed(self, image_id: str) -> bool:
+        if "_maps" not in self.__dict__:  # not hashed yet: nothing to differ from
+            return False
+        file = self._files[image_id]
+        status = (self._depths.root / file).stat()
+        return self._maps[file][:2] != (status.st_size, status.st_mtime_ns)
+
+    def _without_paths(self, error: DataError) -> str:
+        """The first line of an error; it is stored beside the predictions, which outlive the folders."""
+        line = str(error).partition("\n")[0]
+        for folder in (self._depths.root, self._depths.images):
+            line = line.replace(f"{folder}{os.sep}", "")
+        return f"its depth map cannot be used: {line}"
