@@ -49,7 +49,7 @@ class UndecodableImageError(DataError):
         self.transient = transient
 
 
-def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = None) -> np.ndarray:
+def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = None, border: int = 0) -> np.ndarray:
     """Decode a photograph, resize its shorter side and cut out the centre.
 
     Grey, palette, CMYK and transparent images become RGB the way ``Image.convert("RGB")`` does it. The orientation
@@ -60,6 +60,7 @@ def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = N
         geometry: Which pixels to keep.
         hashed_as: Size in bytes and modification time in nanoseconds that the file had when it was hashed; a file that
             has others now is refused. None takes the file as it is.
+        border: Pixels to cut off at each side before anything else.
 
     Returns:
         uint8 array of shape (size, size, 3).
@@ -70,6 +71,14 @@ def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = N
     content = _read(path, hashed_as)
     try:
         with _open(content) as image:
+            if border:
+                width, height = image.size
+                if min(width, height) <= 2 * border:
+                    raise OSError(f"{width} x {height} pixels, nothing but its border of {border}")
+                _resized((width - 2 * border, height - 2 * border), geometry)  # refuses before decoding
+                image.info.pop("transparency", None)
+                inner = image.convert("RGB").crop((border, border, width - border, height - border))
+                return fit(inner, geometry)
             shape = _resized(image.size, geometry)
             # A resize needs the pixels in Pillow's own storage, into which Pillow decodes as fast as anyone.
             pixels = decode_plain(content, image) if shape == image.size else None
@@ -87,6 +96,22 @@ def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = N
         raise UndecodableImageError(
             path, f"{type(error).__name__}: {error}", transient=isinstance(error, MemoryError)
         ) from error
+
+
+def fit(image: Image.Image, geometry: Geometry) -> np.ndarray:
+    """Resize the shorter side of an RGB image and cut out the centre.
+
+    Args:
+        image: Decoded, in RGB.
+        geometry: Which pixels to keep.
+
+    Returns:
+        uint8 array of shape (size, size, 3).
+
+    Raises:
+        OSError: Too elongated to be resized.
+    """
+    return _centre(image, _resized(image.size, geometry), geometry)
 
 
 def _read(path: Path, hashed_as: tuple[int, int] | None) -> bytes:

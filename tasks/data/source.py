@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class LoadFailure:
 class ImageSource(Protocol):
     """A finite, ordered, labelled set of images.
 
+    Sources of which several answers are right also have ``accepted``, a tuple of one ``frozenset`` of class indices per
+    image; an answer is right if it is among them, and `labels` is then one of them, or -1 where the set is empty.
+
     The order is part of the set: a prefix is a fair sample of it, so that ``--limit`` takes the first images.
     """
 
@@ -37,7 +40,7 @@ class ImageSource(Protocol):
 
     @property
     def label_space(self) -> str:
-        """``"microworld-16"`` or ``"imagenet-1k"``."""
+        """``"microworld-16"``, or the name of an answer space such as ``"imagenet-1k"``."""
 
     @property
     def image_ids(self) -> Sequence[str]:
@@ -64,3 +67,72 @@ class ImageSource(Protocol):
         Returns:
             uint8 (n, size, size, 3), and for each position in ``indices`` that failed why (its pixels are zero).
         """
+
+
+class DepthSource(Protocol):
+    """A set whose images have depth maps."""
+
+    def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Depth of the pixels that ``load`` gives.
+
+        Args:
+            indices: Positions in ``image_ids``.
+            geometry: As for ``load``.
+
+        Returns:
+            float32 (n, size, size), positive, in any unit, infinite where there is only sky; and for each position in
+            ``indices`` that has no depth why (its depth is 1 all over).
+        """
+
+
+class ConditionSource(Protocol):
+    """A set that was published with its conditions applied: the same images, once per condition.
+
+    As `ImageSource`, but for the condition that `load` is told.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the set, for people."""
+
+    @property
+    def label_space(self) -> str:
+        """``"imagenet-1k"``, ``"cifar-10"`` or ``"cifar-100"``."""
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """Keys of the conditions that were asked for, ``"fog/3"``."""
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Those of the conditions that are not there at all; loading from them fails for every image."""
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """One unique id per image, the same under every condition."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) class indices."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that decides the pixels and labels under all conditions."""
+
+    def manifest(self) -> Mapping[str, Any]:
+        """What the digest was made of, as plain JSON data."""
+
+    def load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Read images under a condition; see `ImageSource.load`."""
+
+
+def has_depth(source: object) -> TypeGuard[DepthSource]:
+    """Whether a set has depth maps."""
+    return hasattr(source, "depths")
+
+
+def has_conditions(source: object) -> TypeGuard[ConditionSource]:
+    """Whether a set was published with its conditions applied."""
+    return hasattr(source, "conditions")

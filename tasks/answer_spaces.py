@@ -1,0 +1,128 @@
+"""In which classes a set of images is answered, and how a model of ImageNet's 1000 classes answers in them.
+
+Every benchmark with fewer classes than ImageNet says what becomes of the others' logits: they are left out, and where
+several of ImageNet's classes count as one, the largest of their logits stands for it. Decisions, ranks and the softmax
+are then taken over what remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+from ..errors import unknown_name
+from .data.classes import (
+    NUM_CLASSES,
+    MergedClass,
+    imagenet_a_wnids,
+    imagenet_names,
+    imagenet_r_wnids,
+    imagenet_vid_classes,
+    imagenet_wnids,
+    objectnet_classes,
+    ytbb_classes,
+)
+
+
+@dataclass(frozen=True)
+class AnswerSpace:
+    """The classes that answers are given in.
+
+    Attributes:
+        name: ``"imagenet-a"``.
+        groups: For each class the class indices of ImageNet-1k that count as it, in ascending order; no index twice.
+        label_names: One per class, for people; not necessarily unique.
+    """
+
+    name: str
+    groups: tuple[tuple[int, ...], ...] = field(repr=False)
+    label_names: tuple[str, ...] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of classes K."""
+        return len(self.groups)
+
+    @property
+    def imagenet(self) -> tuple[int, ...]:
+        """Every class index of ImageNet-1k that counts as some class, in ascending order."""
+        return tuple(sorted(index for group in self.groups for index in group))
+
+    @cached_property
+    def class_of(self) -> dict[int, int]:
+        """Class index of ImageNet-1k to class of this space."""
+        return {index: position for position, group in enumerate(self.groups) for index in group}
+
+    def scores(self, logits: Any) -> Any:
+        """Logits of this space's classes.
+
+        Args:
+            logits: (N, 1000) array of numpy, or tensor of torch on any device, in the order of ILSVRC-2012.
+
+        Returns:
+            (N, K) of the same kind and dtype: ``logits`` itself where the space is ImageNet-1k, else for each class the
+            largest logit of its group. Not a number where one of the group is.
+
+        Raises:
+            ValueError: Another number of columns than 1000.
+        """
+        if logits.ndim != 2 or logits.shape[1] != NUM_CLASSES:
+            raise ValueError(f"{self.name} is answered from logits of shape (N, {NUM_CLASSES}), not {logits.shape}")
+        if self._columns is None:
+            return logits
+        picked = logits[:, self._columns]
+        if picked.ndim == 2:
+            return picked
+        return picked.amax(dim=2) if hasattr(picked, "amax") else picked.max(axis=2)
+
+    @cached_property
+    def _columns(self) -> list[int] | list[list[int]] | None:
+        """What to index the columns with: nothing, one index per class, or a table (K, longest group).
+
+        Groups shorter than the longest are filled up with their first index, which changes no maximum.
+        """
+        longest = max(map(len, self.groups))
+        if longest == 1:
+            columns = [group[0] for group in self.groups]
+            return None if columns == list(range(NUM_CLASSES)) else columns
+        return [[*group, *[group[0]] * (longest - len(group))] for group in self.groups]
+
+
+def _subset(name: str, wnids: Sequence[str]) -> AnswerSpace:
+    index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
+    positions = [index[wnid] for wnid in wnids]
+    names = imagenet_names()
+    return AnswerSpace(name, tuple((p,) for p in positions), tuple(names[p] for p in positions))
+
+
+def _merging(name: str, classes: Sequence[MergedClass]) -> AnswerSpace:
+    kept = [c for c in classes if c.imagenet]
+    return AnswerSpace(name, tuple(c.imagenet for c in kept), tuple(c.name for c in kept))
+
+
+_SPACES: dict[str, Callable[[], AnswerSpace]] = {
+    "imagenet-1k": lambda: _subset("imagenet-1k", imagenet_wnids()),
+    "imagenet-a": lambda: _subset("imagenet-a", imagenet_a_wnids()),
+    "imagenet-r": lambda: _subset("imagenet-r", imagenet_r_wnids()),
+    "objectnet": lambda: _merging("objectnet", objectnet_classes()),
+    "imagenet-vid": lambda: _merging("imagenet-vid", imagenet_vid_classes()),
+    "ytbb": lambda: _merging("ytbb", ytbb_classes()),
+}
+
+ANSWER_SPACES = tuple(_SPACES)
+"""Names that `answer_space` knows."""
+
+
+@cache
+def answer_space(name: str) -> AnswerSpace:
+    """An answer space by name.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+        DataError: timm, which ships some of the lists, is not installed.
+    """
+    if name not in _SPACES:
+        raise unknown_name("answer space", name, _SPACES)
+    return _SPACES[name]()

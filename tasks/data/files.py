@@ -1,0 +1,232 @@
+"""What all sets of image files have in common: hashing, the digest, decoding, and travelling to other processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ...identity import digest
+from .geometry import Geometry
+from .hashing import Hashed, Progress, hash_files, pack, read_cache, unpack, write_cache
+from .images import UndecodableImageError, decode
+from .source import LoadFailure
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+"""Files that count as images, in lower case."""
+
+
+class FileSource(ABC):
+    """Image files below a folder; an `ImageSource` once a subclass says which they are and what they show.
+
+    A pickled copy carries the ids and, once they are computed, the hashes: it neither lists the folder nor reads files.
+
+    Attributes:
+        root: The folder.
+        name: What the data set is called in tables.
+        label_space: In which classes the labels are.
+        image_ids: Paths below the root with forward slashes.
+        labels: int64 array of shape (n,).
+    """
+
+    root: Path
+    name: str
+    label_space: str
+    image_ids: tuple[str, ...]
+    labels: np.ndarray
+
+    border = 0
+    """Pixels that are cut off at each side before anything else."""
+
+    def __init__(self, root: Path, name: str, manifest_cache: Path | None, progress: Progress | None) -> None:
+        """Set what does not depend on the files; the subclass lists them and calls `_set_ids`.
+
+        Args:
+            root: The folder.
+            name: What the data set is called.
+            manifest_cache: JSON file in which content hashes are kept, so that a large folder is hashed once. Files
+                are hashed again when their size or modification time changes.
+            progress: Told ``(done, total)`` while files are hashed, in the thread that asks for the digest, ten times a
+                second at most. A pickled copy has none.
+        """
+        self.root = Path(root)
+        self.name = name
+        self._manifest_cache = manifest_cache
+        self._progress = progress
+        self._hashed: dict[str, Hashed] | None = None
+
+    @abstractmethod
+    def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:
+        """int64 labels of images by id."""
+
+    def _order(self, image_ids: Iterable[str]) -> tuple[str, ...]:
+        """The ids in an order that depends on them alone and makes every prefix a fair sample."""
+        return tuple(sorted(image_ids, key=shuffling_key))
+
+    def _protocol(self) -> Any:
+        """Plain data that decides pixels or labels beside the files; None where names and contents say everything."""
+        return None
+
+    def _own_state(self) -> dict[str, Any]:
+        """What a pickled copy of a subclass needs beside the files."""
+        return {}
+
+    def _set_ids(self, image_ids: Iterable[str]) -> None:
+        self.image_ids = self._order(image_ids)
+        self.labels = self._labels_of(self.image_ids)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process may have another working folder. Sorted ids compress to a few bytes each.
+        cache = self._manifest_cache
+        return {
+            **self._own_state(),
+            "root": self.root.absolute(),
+            "name": self.name,
+            "_manifest_cache": cache.absolute() if cache is not None else None,
+            "packed": pack(sorted(self.image_ids), self._hashed),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ids, hashed = unpack(state.pop("packed"))
+        self.__dict__.update(state)
+        self._progress = None
+        self._hashed = hashed
+        self._set_ids(ids)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the data: 64 hexadecimal digits over every image's id and content, and the protocol.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        files = list(self.manifest().items())
+        protocol = self._protocol()
+        return digest(files if protocol is None else [protocol, files])
+
+    def manifest(self) -> dict[str, str]:
+        """Image ids, sorted, each with the SHA-256 of its content.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        entries = self._entries()
+        return {image_id: entries[image_id].sha256 for image_id in sorted(entries)}
+
+    def _entries(self) -> dict[str, Hashed]:
+        if self._hashed is None:
+            self._hashed = hash_with_cache(self.root, self.image_ids, self._manifest_cache, self._progress)
+        return self._hashed
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Decode some of the images. A bad image is reported and never raises.
+
+        Once the digest is computed, a file that has another size or modification time than it had then is reported as
+        changed: its predictions would be stored under the hash of something else.
+
+        Args:
+            indices: Positions in `image_ids`, in any order.
+            geometry: Which pixels to keep.
+
+        Returns:
+            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be decoded, and
+            ``{position in indices: why}`` for those images.
+        """
+        hashed = self._hashed
+
+        def one(index: int) -> np.ndarray:
+            image_id = self.image_ids[index]
+            return decode(self.root / image_id, geometry, hashed[image_id][:2] if hashed else None, self.border)
+
+        return load_each(indices, geometry, one)
+
+
+def load_each(
+    indices: Sequence[int], geometry: Geometry, one: Callable[[int], np.ndarray]
+) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+    """Load images one by one, and tell of those that cannot be decoded; see `FileSource.load`.
+
+    Args:
+        indices: What ``one`` is called with.
+        geometry: For the size of the array.
+        one: Gives uint8 (size, size, 3) or raises `UndecodableImageError`.
+    """
+    pixels = np.zeros((len(indices), geometry.size, geometry.size, 3), dtype=np.uint8)
+    failed: dict[int, LoadFailure] = {}
+    for position, index in enumerate(indices):
+        try:
+            pixels[position] = one(index)
+        except UndecodableImageError as error:
+            failed[position] = LoadFailure(error.reason, error.transient)
+    return pixels, failed
+
+
+def hash_with_cache(
+    root: Path, names: Sequence[str], cache: Path | None, progress: Progress | None
+) -> dict[str, Hashed]:
+    """Hash files, with the help of hashes that an earlier run has kept, and keep them; see `hash_files`."""
+    known: Mapping[str, Hashed] = read_cache(cache)
+    entries = hash_files(root, names, known, progress)
+    if cache is not None and any(known.get(name) != entry for name, entry in entries.items()):
+        write_cache(cache, {**known, **entries})  # sets that list a part of the same folder share its cache
+    return entries
+
+
+def list_folders(root: Path, expected: str) -> list[str]:
+    """Names of the folders in a folder, sorted, hidden ones left out.
+
+    Args:
+        root: The folder.
+        expected: What its form should be; ends the message of every error.
+
+    Raises:
+        DataError: The folder is missing, is a file, cannot be listed or holds no folders.
+    """
+    if not root.exists():
+        raise DataError(f"The image folder {root} does not exist.\n{expected}")
+    if not root.is_dir():
+        raise DataError(f"{root} is a file, not a folder of images.\n{expected}")
+    try:
+        folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{root} cannot be listed: {error.strerror}.\n{expected}") from error
+    if not folders:
+        raise DataError(f"{root} has no class folders.\n{expected}")
+    return folders
+
+
+def first(names: Sequence[str], limit: int = 5) -> str:
+    """The first names of many, for a message."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def images_below(folder: Path, extensions: frozenset[str] = EXTENSIONS) -> list[str]:
+    """Paths of the images below a folder, with forward slashes. Hidden files and folders are passed over."""
+    found = []
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(here).relative_to(folder).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        # Plain strings, for some sets have millions of files.
+        found += [
+            prefix + name
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions  # noqa: PTH122
+        ]
+    return found
+
+
+def shuffling_key(image_id: str) -> tuple[bytes, str]:
+    """What image ids are sorted by, so that every prefix is a random sample."""
+    return hashlib.blake2b(image_id.encode("utf-8", "surrogateescape"), digest_size=16).digest(), image_id

@@ -1,0 +1,296 @@
+"""Corrupted images as published: ImageNet-C, ImageNet-C-bar and ImageNet-3DCC in one folder per condition."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....errors import DataError
+from ....identity import digest
+from ..classes import imagenet_wnids
+from ..files import first, hash_with_cache, images_below, list_folders, load_each, shuffling_key
+from ..geometry import Geometry
+from ..hashing import Progress
+from ..images import UndecodableImageError, decode
+from ..source import LoadFailure
+from .published import PublishedSet, published_set
+
+_SEVERITIES = ("1", "2", "3", "4", "5")
+_OTHER_SEVERITY = re.compile(r"\d+\.\d+")
+
+
+class ConditionFolders:
+    """The same images under every condition, in folders ``corruption/severity/class``.
+
+    The images were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a
+    model of 224 pixels, and for another they are resized to its input, never to its larger ``resize``.
+
+    What is not there is said and never passed over: a condition without a folder is in `missing`, and an image that
+    some condition lacks is a failure when it is loaded from there.
+
+    Attributes:
+        root: The folder.
+        name: What the data set is called in tables.
+        set_name: The published set.
+        label_space: ``"imagenet-1k"``.
+        conditions: Keys of the conditions that were asked for, ``"fog/3"``, in the order they were asked for.
+        missing: Those without a folder.
+        image_ids: ``"n01440764/ILSVRC2012_val_00000293.JPEG"``: every image of any condition, ordered by hash as in
+            `ImageFolder`, so that the first ones are the same images as there.
+        labels: int64 array of shape (n,), class indices 0..999.
+    """
+
+    label_space = "imagenet-1k"
+
+    def __init__(
+        self,
+        root: Path,
+        set_name: str = "imagenet-c",
+        conditions: Sequence[str] | None = None,
+        name: str | None = None,
+        manifest_cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """List the images; their contents are read when `digest` or `load` asks for them.
+
+        Args:
+            root: Folder with ``corruption/severity/class/image``, or with folders of several corruptions in between.
+            set_name: ``"imagenet-c"``, ``"imagenet-c-bar"`` or ``"imagenet-3dcc"``.
+            conditions: Keys of the conditions to read; None takes all that are there. Only these enter the digest.
+            name: What the data set is called; None calls it by the set's name.
+            manifest_cache: JSON file to keep content hashes in; every condition has its own beside it.
+            progress: Told ``(done, total)`` over the files of all conditions while they are hashed.
+
+        Raises:
+            DataError: The folder is missing, is not of the expected form, or has none of the conditions.
+            UnknownNameError: No such set of condition folders.
+        """
+        self.root = Path(root)
+        self.set_name = set_name
+        self.name = name or set_name
+        self._manifest_cache = manifest_cache
+        self._progress = progress
+        published = published_set(set_name, {"condition-folders": True})
+        there = _find(self.root, published)
+        self.conditions = tuple(dict.fromkeys(conditions)) if conditions is not None else tuple(sorted(there))
+        self._places = {key: there[key] for key in self.conditions if key in there}
+        if not self._places:
+            raise published.error(
+                f"{self.root} has none of the conditions {first(self.conditions)}; it has {first(sorted(there))}.",
+                self.root,
+            )
+        numbers: dict[str, int] = {}
+        rows = []
+        for place in self._places.values():  # numbers, for as text the names of some sets fill half a gigabyte
+            listed = self._list(place, published)
+            rows.append(np.array([numbers.setdefault(i, len(numbers)) for i in listed], dtype=np.int64))
+        self._set_ids(list(numbers))
+        self._present = np.zeros((len(rows), len(self)), dtype=bool)
+        place_of = np.empty(len(self), dtype=np.int64)
+        place_of[[numbers[i] for i in self.image_ids]] = np.arange(len(self))
+        for row, listed_numbers in enumerate(rows):
+            self._present[row, place_of[listed_numbers]] = True
+        self._stamps: np.ndarray | None = None  # int64 (conditions, n, 2): size and time when hashed
+        self._combined: bytes | None = None  # 32 per image, in the order of `image_ids`
+
+    def _list(self, place: str, published: PublishedSet) -> list[str]:
+        folder = self.root / place
+        wnids = list_folders(folder, published.expected(self.root))
+        strange = sorted(set(wnids) - set(imagenet_wnids()))
+        if strange:
+            raise published.error(f"{folder} has folders of no class of ImageNet-1k: {first(strange)}.", self.root)
+        ids = [f"{wnid}/{rest}" for wnid in wnids for rest in images_below(folder / wnid)]
+        if not ids:
+            raise published.error(f"{folder} has class folders but no images in them.", self.root)
+        return ids
+
+    def _set_ids(self, image_ids: Sequence[str]) -> None:
+        self.image_ids = tuple(sorted(image_ids, key=shuffling_key))
+        index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
+        self.labels = np.array([index[i.split("/", 1)[0]] for i in self.image_ids], dtype=np.int64)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Conditions that were asked for and have no folder."""
+        return tuple(key for key in self.conditions if key not in self._places)
+
+    def absent(self, condition: str) -> int:
+        """How many of the images a condition lacks.
+
+        Args:
+            condition: One of `conditions`.
+        """
+        if condition not in self._places:
+            return len(self)
+        return int((~self._present[self._row(condition)]).sum())
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def _row(self, condition: str) -> int:
+        return list(self._places).index(condition)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the data: 64 hexadecimal digits over ids and contents under every condition.
+
+        Neither the place of the folder nor the folders of several corruptions in between enter.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        return digest(["condition-folders", sorted(self.conditions), list(self.manifest().items())])
+
+    def manifest(self) -> dict[str, str]:
+        """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        self._hash()
+        combined = self._combined or b""
+        return dict(sorted((i, combined[32 * n : 32 * n + 32].hex()) for n, i in enumerate(self.image_ids)))
+
+    def _hash(self) -> None:
+        """Hash condition after condition, and keep of millions of files no more than load and digest need."""
+        if self._combined is not None:
+            return
+        stamps = np.zeros((len(self._places), len(self), 2), dtype=np.int64)
+        hashers = [hashlib.sha256() for _ in self.image_ids]
+        total, done = int(self._present.sum()), 0
+        for key in sorted(self.conditions):
+            if key not in self._places:
+                continue
+            row = self._row(key)
+            rows = np.flatnonzero(self._present[row])
+            names = [self.image_ids[n] for n in rows]
+            told = self._progress
+
+            def progress(part: int, _: int, before: int = done, told: Progress | None = told) -> None:
+                if told:
+                    told(before + part, total)
+
+            entries = hash_with_cache(self.root / self._places[key], names, self._cache_of(key), progress)
+            stamps[row, rows] = [entries[name][:2] for name in names]
+            for n, image_id in enumerate(self.image_ids):
+                entry = entries.get(image_id)
+                hashers[n].update(f"{key} {entry.sha256 if entry else 'absent'}\n".encode())
+            done += len(names)
+        self._stamps, self._combined = stamps, b"".join(hasher.digest() for hasher in hashers)
+
+    def _cache_of(self, key: str) -> Path | None:
+        cache = self._manifest_cache
+        return cache.with_name(f"{cache.stem}-{key.replace('/', '-')}{cache.suffix}") if cache is not None else None
+
+    def load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Decode some of the images under one condition. A bad or absent image is reported and never raises.
+
+        Args:
+            indices: Positions in `image_ids`, in any order.
+            geometry: Its ``size`` and interpolation are used; its ``resize`` is not.
+            condition: One of `conditions`.
+
+        Returns:
+            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be had, and
+            ``{position in indices: why}`` for those images.
+
+        Raises:
+            ValueError: A condition that was not asked for.
+        """
+        if condition not in self.conditions:
+            raise ValueError(f"{condition!r} is none of the conditions {first(self.conditions)}")
+        whole = Geometry(geometry.size, geometry.size, geometry.interpolation)
+        folder = self.root / self._places[condition] if condition in self._places else None
+        row = self._row(condition) if folder else 0
+
+        def one(index: int) -> np.ndarray:
+            image_id = self.image_ids[index]
+            if folder is None:
+                raise UndecodableImageError(self.root, f"the folder has no {condition}")
+            if not self._present[row, index]:
+                raise UndecodableImageError(folder / image_id, f"{condition} has no such image")
+            stamp = self._stamps[row, index].tolist() if self._stamps is not None else None
+            return decode(folder / image_id, whole, (stamp[0], stamp[1]) if stamp else None)
+
+        return load_each(indices, whole, one)
+
+    def __getstate__(self) -> dict[str, Any]:
+        cache = self._manifest_cache
+        stamps = self._stamps
+        return {
+            "root": self.root.absolute(),
+            "name": self.name,
+            "set_name": self.set_name,
+            "conditions": self.conditions,
+            "_places": self._places,
+            "_manifest_cache": cache.absolute() if cache is not None else None,
+            "_combined": self._combined,
+            "ids": zlib.compress("\0".join(sorted(self.image_ids)).encode("utf-8", "surrogateescape")),
+            "present": zlib.compress(np.packbits(self._present).tobytes()),
+            # Bytes of equal weight beside each other: the high ones hardly change from file to file.
+            "stamps": None if stamps is None else zlib.compress(stamps.view(np.uint8).reshape(-1, 16).T.tobytes(), 1),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ids, present, stamps = (state.pop(key) for key in ("ids", "present", "stamps"))
+        self.__dict__.update(state)
+        self._progress = None
+        self._set_ids(zlib.decompress(ids).decode("utf-8", "surrogateescape").split("\0"))
+        shape = (len(self._places), len(self))
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(present), np.uint8), count=shape[0] * shape[1])
+        self._present = bits.astype(bool).reshape(shape)
+        self._stamps = None
+        if stamps is not None:
+            planes = np.frombuffer(zlib.decompress(stamps), np.uint8).reshape(16, -1).T
+            self._stamps = np.ascontiguousarray(planes).view(np.int64).reshape(*shape, 2)
+
+
+def _find(root: Path, published: PublishedSet) -> dict[str, str]:
+    """Keys of the conditions that are there, each with its folder below the root."""
+    expected = published.expected(root)
+    found: dict[str, str] = {}
+
+    def add(corruption: str, place: str) -> bool:
+        graded = [severity for severity in _SEVERITIES if (root / place / severity).is_dir()]
+        for severity in graded:
+            key = f"{corruption}/{severity}"
+            if key in found:
+                raise published.error(f"{root} has {key} twice: {found[key]} and {place}/{severity}.", root)
+            found[key] = f"{place}/{severity}"
+        return bool(graded)
+
+    folders = list_folders(root, expected)
+    inner: list[str] = []
+    for folder in folders:
+        if not add(folder, folder):
+            inner += [f"{folder}/{name}" for name in _names(root / folder)]
+    for place in inner:
+        add(place.rpartition("/")[2], place)
+    if found:
+        return found
+    hint = ""
+    if set(folders) & set(_SEVERITIES):
+        hint = f" Did you mean {root.absolute().parent}?"
+    elif any(_OTHER_SEVERITY.fullmatch(place.rpartition("/")[2]) for place in inner):
+        hint = " Severities are numbered 1 to 5, not by the strength of the effect."
+    elif deeper := next(
+        (p for p in inner if any(s in _names(root / p / c) for c in _names(root / p) for s in "15")), ""
+    ):
+        hint = f" Did you mean {root / deeper.partition('/')[0]}?"
+    raise DataError(f"{root} has no folders of corruptions with severities 1 to 5.{hint}\n{expected}")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,239 @@
+"""ImageNet-P: short videos in which one perturbation of a photograph grows, or noise is drawn anew."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....errors import DataError
+from ....identity import digest
+from ..classes import imagenet_wnids
+from ..files import first, hash_with_cache, images_below, list_folders, load_each, shuffling_key
+from ..geometry import Geometry
+from ..hashing import Hashed, Progress
+from ..images import CHANGED, UndecodableImageError, fit
+from ..source import LoadFailure
+from .published import PUBLISHED
+
+_VIDEOS = frozenset({".mp4"})
+
+
+class PerturbationSequences:
+    """The frames of the sequences of one perturbation.
+
+    The measure is how often the answer changes along a sequence: from one frame to the next, or, for noise, from the
+    first frame to each other one; averaged over sequences. The photographs were cropped to 224 pixels before they were
+    perturbed: as with `ConditionFolders`, nothing is cut, and nothing resized for a model of 224 pixels.
+
+    Attributes:
+        root: The folder with the perturbations.
+        name: What the data set is called in tables.
+        perturbation: ``"brightness"``.
+        label_space: ``"imagenet-1k"``.
+        image_ids: ``"n01440764/ILSVRC2012_val_00000293.mp4/007"``, sequence by sequence, frames in the order of time;
+            sequences are ordered by the hash of their names.
+        labels: int64 array of shape (n,), class indices 0..999. Stability does not need them.
+        sequences: For each sequence the int64 positions of its frames in `image_ids`.
+        compare_with_first: Whether the protocol compares every frame with the first of its sequence (noise), and not
+            with the one before.
+    """
+
+    label_space = "imagenet-1k"
+
+    def __init__(
+        self,
+        root: Path,
+        perturbation: str,
+        name: str | None = None,
+        manifest_cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """List the videos and count their frames, which opens each of them.
+
+        A video that cannot be opened is listed with one frame, which fails to load.
+
+        Args:
+            root: Folder with ``perturbation/class/name.mp4``, or with folders of several perturbations in between.
+            perturbation: Which folder to read.
+            name: What the data set is called; None calls it ``"imagenet-p/brightness"``.
+            manifest_cache: JSON file in which content hashes are kept.
+            progress: Told ``(done, total)`` in videos while they are hashed.
+
+        Raises:
+            DataError: The folder is missing or not of the expected form, or PyAV is not installed.
+        """
+        published = PUBLISHED["imagenet-p"]
+        self.root = Path(root)
+        self.perturbation = perturbation
+        self.name = name or f"imagenet-p/{perturbation}"
+        self._manifest_cache = manifest_cache
+        self._progress = progress
+        self._hashed: dict[str, Hashed] | None = None
+        _av()
+        there = list_folders(self.root, published.expected(self.root))
+        places = [self.root / perturbation, *(self.root / family / perturbation for family in there)]
+        folders = [place for place in places if place.is_dir()]
+        if not folders:
+            raise published.error(f"{self.root} has no folder {perturbation!r}; it has {first(there)}.", self.root)
+        if len(folders) > 1:
+            raise published.error(f"{self.root} has {perturbation} twice: {folders[0]} and {folders[1]}.", self.root)
+        self._folder = folders[0]
+        wnids = list_folders(self._folder, published.expected(self.root))
+        strange = sorted(set(wnids) - set(imagenet_wnids()))
+        if strange:
+            raise published.error(f"{self._folder} has folders of no class of ImageNet: {first(strange)}.", self.root)
+        videos = [f"{wnid}/{rest}" for wnid in wnids for rest in images_below(self._folder / wnid, _VIDEOS)]
+        if not videos:
+            raise published.error(f"{self._folder} has class folders but no videos in them.", self.root)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            counts = pool.map(lambda video: _count(self._folder / video), videos)
+        self._set_videos(dict(zip(videos, counts, strict=True)))
+
+    def _set_videos(self, counts: dict[str, int]) -> None:
+        self._counts = {video: counts[video] for video in sorted(counts, key=shuffling_key)}
+        frames = [(video, n) for video, count in self._counts.items() for n in range(count)]
+        index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
+        self.image_ids = tuple(f"{video}/{n:03d}" for video, n in frames)
+        self.labels = np.array([index[video.split("/", 1)[0]] for video, _ in frames], dtype=np.int64)
+        ends = np.cumsum(list(self._counts.values()))
+        self.sequences = tuple(
+            np.arange(end - count, end, dtype=np.int64) for end, count in zip(ends, self._counts.values(), strict=True)
+        )
+        self._starts = ends - np.array(list(self._counts.values()))
+        self._videos = tuple(self._counts)
+
+    @property
+    def compare_with_first(self) -> bool:
+        """Whether the sequences are noise drawn anew for every frame."""
+        return "noise" in self.perturbation
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the data: 64 hexadecimal digits over every video's name and content, and the perturbation.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        return digest(["imagenet-p", self.perturbation, list(self.manifest().items())])
+
+    def manifest(self) -> dict[str, str]:
+        """Names of the videos, sorted, each with the SHA-256 of its content.
+
+        Raises:
+            DataError: A file that can no longer be read.
+        """
+        if self._hashed is None:
+            self._hashed = hash_with_cache(self._folder, self._videos, self._manifest_cache, self._progress)
+        return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Decode some of the frames. Every video is decoded once per call: ask for whole sequences.
+
+        Args:
+            indices: Positions in `image_ids`, in any order.
+            geometry: Its ``size`` and interpolation are used; its ``resize`` is not.
+
+        Returns:
+            uint8 array of shape (len(indices), size, size, 3), zeros where a frame could not be decoded, and
+            ``{position in indices: why}`` for those frames.
+        """
+        whole = Geometry(geometry.size, geometry.size, geometry.interpolation)
+        wanted: dict[int, set[int]] = {}
+        places = [self._place(index) for index in indices]
+        for video, frame in places:
+            wanted.setdefault(video, set()).add(frame)
+        decoded: dict[int, dict[int, np.ndarray] | UndecodableImageError] = {}
+        for video, frames in wanted.items():
+            try:
+                decoded[video] = self._decode(self._videos[video], frames, whole)
+            except UndecodableImageError as error:
+                decoded[video] = error
+
+        def one(position: int) -> np.ndarray:
+            video, frame = places[position]
+            found = decoded[video]
+            if isinstance(found, UndecodableImageError):
+                raise found
+            if frame not in found:
+                raise UndecodableImageError(self._folder / self._videos[video], f"no frame {frame} can be decoded")
+            return found[frame]
+
+        return load_each(range(len(places)), whole, one)
+
+    def _place(self, index: int) -> tuple[int, int]:
+        index = range(len(self))[index]
+        video = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return video, int(index - self._starts[video])
+
+    def _decode(self, video: str, frames: set[int], geometry: Geometry) -> dict[int, np.ndarray]:
+        path = self._folder / video
+        found: dict[int, np.ndarray] = {}
+        try:
+            status = path.stat()
+            if self._hashed is not None and self._hashed[video][:2] != (status.st_size, status.st_mtime_ns):
+                raise UndecodableImageError(path, CHANGED, transient=True)
+            with path.open("rb") as handle, _av().open(handle, mode="r") as container:
+                for number, frame in enumerate(container.decode(video=0)):
+                    if number in frames:
+                        found[number] = fit(frame.to_image(), geometry)
+                    if number >= max(frames):
+                        break
+        except UndecodableImageError:
+            raise
+        except Exception as error:  # PyAV meets damaged files with errors of many kinds
+            # Some of them are OSErrors too, but only those of the system are of the moment.
+            code = error.errno if isinstance(error, OSError) else None
+            of_the_system = code is not None and not type(error).__module__.startswith("av")
+            transient = of_the_system or isinstance(error, MemoryError)
+            if transient or not found:  # else the frames before the damage are good
+                reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+                raise UndecodableImageError(path, reason, transient) from error
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        cache = self._manifest_cache
+        return {
+            "root": self.root.absolute(),
+            "_folder": self._folder.absolute(),
+            "perturbation": self.perturbation,
+            "name": self.name,
+            "_manifest_cache": cache.absolute() if cache is not None else None,
+            "_hashed": self._hashed,
+            "videos": zlib.compress("\0".join(sorted(self._counts)).encode("utf-8", "surrogateescape")),
+            "counts": [self._counts[video] for video in sorted(self._counts)],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        videos = zlib.decompress(state.pop("videos")).decode("utf-8", "surrogateescape").split("\0")
+        counts = state.pop("counts")
+        self.__dict__.update(state)
+        self._progress = None
+        self._set_videos(dict(zip(videos, counts, strict=True)))
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise DataError("ImageNet-P is made of videos, which PyAV reads; pip install av.") from error
+    return av
+
+
+def _count(path: Path) -> int:
+    """How many frames a video has; 1 where it cannot be opened, so that it is listed and fails when it is loaded."""
+    try:
+        with path.open("rb") as handle, _av().open(handle, mode="r") as container:
+            stream = container.streams.video[0]
+            return stream.frames or max(1, sum(1 for _ in container.decode(stream)))
+    except Exception:  # PyAV meets damaged files with errors of many kinds
+        return 1

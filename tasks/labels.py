@@ -1,0 +1,36 @@
+"""The right answers of a set's images, in the classes that a task asks about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .answer_spaces import ANSWER_SPACES, answer_space
+from .data.source import ConditionSource, ImageSource
+from .task import Task
+
+
+def labels_for(task: Task, source: ImageSource | ConditionSource, labels: np.ndarray) -> np.ndarray:
+    """Labels of a source as a task counts them.
+
+    A set such as ImageNet-A is labelled in its own 200 classes; a task that asks among ImageNet's 1,000 wants to know
+    which of those they are.
+
+    Args:
+        task: What is asked.
+        source: Where the labels come from.
+        labels: int (n,), labels of some of its images.
+
+    Returns:
+        int64 (n,).
+
+    Raises:
+        ValueError: The classes of the source are not those of the task, and do not map to them one to one.
+    """
+    asked = task.answers or task.label_space
+    if source.label_space == asked:
+        return labels
+    if source.label_space in ANSWER_SPACES and asked == "imagenet-1k":
+        groups = answer_space(source.label_space).groups
+        if all(len(group) == 1 for group in groups):
+            return np.array([groups[int(label)][0] for label in labels], dtype=np.int64)
+    raise ValueError(f"{source.name} is labelled in {source.label_space}, and {task.name} asks in {asked}")

@@ -1,0 +1,155 @@
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vitobench.errors import DataError
+from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.data.images import CHANGED, decode
+from vitobench.tasks.data.sets.cifar_c import CifarC
+from vitobench.tasks.data.sets.opening import open_published
+from vitobench.tasks.data.source import LoadFailure
+
+COUNT = 7
+PLAIN = Geometry(32, 32, "bilinear")
+
+
+def pixels_of(corruption: str) -> np.ndarray:
+    seed = sum(corruption.encode())
+    return np.random.default_rng(seed).integers(0, 256, (5 * COUNT, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "CIFAR-10-C"
+    folder.mkdir()
+    np.save(folder / "labels.npy", np.tile(np.arange(COUNT) % 10, 5))
+    for corruption in ("fog", "shot_noise"):
+        np.save(folder / f"{corruption}.npy", pixels_of(corruption))
+    (folder / "._fog.npy").write_bytes(b"")
+    return folder
+
+
+def test_severities_lie_one_after_the_other(root: Path) -> None:
+    source = open_published("cifar-10-c", root)
+    assert isinstance(source, CifarC)
+    assert source.label_space == "cifar-10"
+    assert source.conditions == tuple(f"{c}/{s}" for c in ("fog", "shot_noise") for s in range(1, 6))
+    assert (len(source), source.labels.dtype, source.labels.tolist()) == (COUNT, np.int64, list(range(COUNT)))
+    assert source.image_ids[:2] == ("00000", "00001")
+    for condition in source.conditions:
+        corruption, severity = condition.split("/")
+        found, failed = source.load([6, 0, 3], PLAIN, condition)
+        assert failed == {}
+        np.testing.assert_array_equal(
+            found, pixels_of(corruption).reshape(5, COUNT, 32, 32, 3)[int(severity) - 1, [6, 0, 3]]
+        )
+
+
+def test_labels_may_be_there_once(root: Path) -> None:
+    five = CifarC(root)
+    np.save(root / "labels.npy", np.arange(COUNT, dtype=np.uint8))
+    once = CifarC(root)
+    assert once.labels.tolist() == five.labels.tolist()
+
+
+def test_another_geometry_is_that_of_an_image_file(root: Path, tmp_path: Path) -> None:
+    geometry = Geometry(40, 48, "bicubic")
+    Image.fromarray(pixels_of("fog")[COUNT + 2]).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(CifarC(root).load([2], geometry, "fog/2")[0][0], decode(tmp_path / "x.png", geometry))
+
+
+def test_what_is_missing_is_said_by_name(root: Path) -> None:
+    source = CifarC(root, conditions=["fog/1", "snow/1", "fog/6"])
+    assert source.missing == ("snow/1", "fog/6")
+    found, failed = source.load([0, 1], PLAIN, "snow/1")
+    assert failed == dict.fromkeys(range(2), LoadFailure("the folder has no snow/1", transient=False))
+    assert not found.any()
+    with pytest.raises(ValueError, match="fog/2"):
+        source.load([0], PLAIN, "fog/2")
+
+
+def test_the_digest_follows_the_files_and_conditions(root: Path, tmp_path: Path) -> None:
+    first = CifarC(root).digest
+    moved = root.rename(tmp_path / "moved")
+    cached = CifarC(moved, name="other", manifest_cache=tmp_path / "cache.json")
+    assert cached.digest == first
+    assert list(cached.manifest()) == ["fog.npy", "labels.npy", "shot_noise.npy"]
+    assert CifarC(moved, manifest_cache=tmp_path / "cache.json").digest == first
+    assert CifarC(moved, conditions=["fog/1"]).digest != first
+    assert CifarC(moved, "cifar-100-c").digest != first
+    np.save(moved / "labels.npy", np.tile(np.arange(COUNT)[::-1], 5))
+    assert CifarC(moved).digest != first
+
+
+def test_a_copy_in_another_process_reads_the_same(root: Path) -> None:
+    source = CifarC(root)
+    expected = source.load([1, 2], PLAIN, "fog/3")[0]
+    assert source.digest
+    assert len(pickle.dumps(source)) < 10_000  # no pixels travel
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found, failed = pool.apply(source.load, ([1, 2], PLAIN, "fog/3"))
+    assert failed == {}
+    np.testing.assert_array_equal(found, expected)
+    assert pickle.loads(pickle.dumps(source)).digest == source.digest
+
+
+def test_files_that_change_or_go_are_reported(root: Path) -> None:
+    source = CifarC(root)
+    assert source.digest
+    os.utime(root / "fog.npy", ns=(1, 1))
+    assert source.load([0], PLAIN, "fog/1")[1] == {0: LoadFailure(CHANGED, transient=True)}
+    (root / "shot_noise.npy").unlink()
+    _, failed = source.load([0], PLAIN, "shot_noise/1")
+    assert failed == {0: LoadFailure("No such file or directory", transient=True)}
+
+
+@pytest.mark.parametrize(
+    ("file", "array", "words"),
+    [
+        ("fog.npy", np.zeros((5 * COUNT, 3, 32, 32), np.uint8), ["(35, 3, 32, 32)", "(35, 32, 32, 3)"]),
+        ("fog.npy", np.zeros((4 * COUNT, 32, 32, 3), np.uint8), ["(28, 32, 32, 3)"]),
+        ("fog.npy", np.zeros((5 * COUNT, 32, 32, 3), np.float32), ["float32"]),
+        ("fog.npy", np.zeros((), np.uint8), ["()"]),
+        ("fog.npy", np.array([{}], dtype=object), ["plain numpy array"]),
+        ("fog.npy", b"not numpy", ["plain numpy array"]),
+        ("fog.npy", b"", ["plain numpy array"]),
+        ("fog.npy", b"\x93NUMPY\x01\x00\x10\x00garbage", ["fog.npy"]),
+        ("labels.npy", np.arange(COUNT - 1), ["(30, 32, 32, 3)"]),
+        ("labels.npy", np.full(5 * COUNT, 10), ["labels 10 to 10", "0 to 9"]),
+        ("labels.npy", np.zeros(5 * COUNT), ["float64"]),
+        ("labels.npy", np.zeros((COUNT, 10), np.int64), ["(7, 10)"]),
+        ("labels.npy", np.arange(5 * COUNT) % 10, ["same labels for all severities"]),
+        ("labels.npy", None, ["labels.npy does not exist"]),
+    ],
+)
+def test_other_files_are_refused(root: Path, file: str, array: np.ndarray | bytes | None, words: list[str]) -> None:
+    path = root / file
+    path.unlink()
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    elif array is not None:
+        np.save(path, array, allow_pickle=True)
+    with pytest.raises(DataError) as caught:
+        CifarC(root)
+    for word in [*words, "Expected", "labels.npy", "CIFAR-10-C is published at https://"]:
+        assert word in str(caught.value)
+
+
+def test_half_a_file_is_refused(root: Path) -> None:
+    content = (root / "fog.npy").read_bytes()
+    (root / "fog.npy").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"fog\.npy is no plain numpy array: mmap length"):
+        CifarC(root)
+
+
+def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for name, words in (("empty", "no arrays"), ("file", "is a file"), ("nowhere", "does not exist")):
+        with pytest.raises(DataError, match=words):
+            CifarC(tmp_path / name)
