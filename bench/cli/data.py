@@ -1,0 +1,187 @@
+"""``bench data``: where data sets are published, getting them, and checking what is there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .listings import print_rows
+from .options import quiet_option
+
+if TYPE_CHECKING:
+    from ...tasks.data.downloads.publication import Publication, RemoteFile
+
+ASK_ABOVE = 1_000_000_000
+"""Bytes of download that are not begun without a question."""
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ...tasks.data.downloads.catalogue import PUBLICATIONS
+
+    return [name for name in PUBLICATIONS if name.startswith(incomplete)]
+
+
+@click.group("data")
+def data_command() -> None:
+    """Published data sets: where they are, getting them, checking them.
+
+    \b
+    bench data list
+    bench data get imagenet-a imagenet-r --to data
+    bench data get imagenet-c --only noise.tar --yes
+    bench data verify imagenet-c data
+
+    Exit codes: 0 everything asked is there, 3 something is missing or damaged, 2 wrong usage.
+    """
+
+
+@data_command.command("list")
+@_JSON
+def list_command(as_json: bool) -> None:
+    """List the published data sets with their size, licence and checksums."""
+    from ...tasks.data.downloads.catalogue import LICENCES, PUBLICATIONS, download_in_words
+
+    rows: list[dict[str, Any]] = []
+    for publication in PUBLICATIONS.values():
+        facts = asdict(publication) | {"size_bytes": publication.size_bytes, "checksums": publication.checksums}
+        if not as_json:
+            facts["download"] = download_in_words(publication)
+        rows.append(facts)
+    named = {publication.licence for publication in PUBLICATIONS.values()}
+    footer = [f"{name}: {where}" for name, where in LICENCES.items() if name in named]
+    print_rows(rows, ("name", "download", "licence", "checksums", "page"), as_json, footer)
+
+
+@data_command.command("get")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=_complete)
+@click.option(
+    "--to",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="data",
+    show_default=True,
+    help="Folder to put it in: archives in DIR/archives/NAME, the data in DIR/NAME.",
+)
+@click.option("--only", multiple=True, metavar="FILE", help="Only this file of the set. Repeatable.")
+@click.option("--remove-archives", is_flag=True, help="Delete each archive once it is unpacked.")
+@click.option("--yes", is_flag=True, help="Do not ask before a large download.")
+@quiet_option
+def get_command(
+    names: tuple[str, ...], root: Path, only: tuple[str, ...], remove_archives: bool, yes: bool, quiet: bool
+) -> None:
+    """Download published data sets, check them and unpack them.
+
+    Can be interrupted and repeated: it goes on from where it was. An archive that you have already can be put where
+    the download would go, and is then checked and unpacked.
+    """
+    from ...errors import VitobenchError
+    from ...tasks.data.downloads.catalogue import get_publication
+    from ...tasks.data.downloads.get import chosen_files, get
+
+    publications = [get_publication(name) for name in dict.fromkeys(names)]
+    if only and len(publications) > 1:
+        raise click.UsageError("--only goes with one data set.")
+    wanted = [(publication, chosen_files(publication, only)) for publication in publications]
+    root = root.expanduser()
+    _announce(wanted, root, yes, quiet)
+    failed = False
+    for publication, files in wanted:
+        try:
+            place = get(publication, files, root, _bars(quiet), remove_archives)
+        except VitobenchError as error:
+            click.echo(f"{publication.name}: {error}", err=True)
+            failed = True
+            continue
+        click.echo(f"{publication.title} is there: {_usage(publication, place)}")
+    if failed:
+        sys.exit(3)
+
+
+@data_command.command("verify")
+@click.argument("name", shell_complete=_complete)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_JSON
+@quiet_option
+def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
+    """Compare what is in DIR with what was published: archives by checksum, folders by their number of images.
+
+    DIR is the folder that was given to `bench data get --to`, or the data folder itself.
+    """
+    from ...tasks.data.downloads.catalogue import get_publication
+    from ...tasks.data.downloads.verify import verify
+
+    publication = get_publication(name)
+    with _bars(quiet or as_json)("Verifying") as progress:
+        found = verify(publication, folder, progress)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1))
+    elif found.problems:
+        print_rows([asdict(problem) for problem in found.problems], ("kind", "where", "reason"), False)
+    elif not quiet:
+        counted = f"{found.archives} archives, {found.folders} folders, {found.images:,} images in {found.folder}"
+        click.echo(f"Nothing is wrong with {publication.title}: {counted}.")
+    if found.unchecked and not as_json and not quiet:
+        click.echo(f"No size or checksum is published of: {', '.join(found.unchecked)}.")
+    if found.problems:
+        sys.exit(3)
+
+
+def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: Path, yes: bool, quiet: bool) -> None:
+    """Say what will be downloaded, under which licence; ask where it is much."""
+    from ...tasks.data.downloads.catalogue import LICENCES
+    from ...tasks.data.downloads.get import missing_bytes
+    from ...tasks.data.downloads.publication import readable_size
+
+    sizes: list[int | None] = []
+    for publication, files in wanted:
+        if publication.gated:
+            continue
+        size = missing_bytes(publication, files, root)
+        sizes.append(size)
+        if not quiet:
+            how_much = "a download of unpublished size" if size is None else f"{readable_size(size)} to download"
+            click.echo(f"{publication.title}: {how_much} from {publication.page}")
+            click.echo(f"  licence: {publication.licence} ({LICENCES[publication.licence]})")
+            if publication.notes:
+                click.echo(f"  {publication.notes}")
+    known = sum(size or 0 for size in sizes)
+    if yes or (known <= ASK_ABOVE and None not in sizes):
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("The download is large, or its size is not published; add --yes to begin it.")
+    if not click.confirm("Download?"):
+        click.echo("Nothing was downloaded.", err=True)
+        sys.exit(3)
+
+
+def _bars(quiet: bool) -> Any:
+    from ..progress import counting
+
+    def open_bar(title: str) -> AbstractContextManager[Any]:
+        if quiet:
+            return counting(None, title)
+        from rich.console import Console
+
+        return counting(Console(stderr=True), title)
+
+    return open_bar
+
+
+def _usage(publication: Publication, place: Path) -> str:
+    from ...tasks.data.datasets import USER_DATA
+    from ...tasks.data.downloads.catalogue import publication_of
+
+    found = {name: publication_of(name) for name in USER_DATA}
+    options = [f"--data {name}={place / at[1]}" for name, at in found.items() if at and at[0] == publication.name]
+    if options:
+        return f"use it with {' '.join(options)}"
+    return f"{place} (no task of this version reads it yet)"

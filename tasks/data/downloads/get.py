@@ -1,0 +1,97 @@
+"""From the name of a published data set to its folder: download, check, unpack; whatever is done already is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ....errors import DataError, unknown_name
+from .checking import Progress
+from .fetch import fetch
+from .place import data_place, file_place, unpack_place
+from .publication import Publication, RemoteFile
+from .unpack import is_unpacked, unpack
+
+Bars = Callable[[str], AbstractContextManager[Progress | None]]
+"""Opens a progress bar under a title."""
+
+
+def chosen_files(publication: Publication, only: Sequence[str]) -> list[RemoteFile]:
+    """The files to get.
+
+    Args:
+        publication: Of what.
+        only: Their names; empty for all.
+
+    Raises:
+        UnknownNameError: A name that is none of its files.
+    """
+    files = {file.name: file for file in publication.files}
+    for name in only:
+        if name not in files:
+            raise unknown_name(f"file of {publication.name}", name, files)
+    return [file for name, file in files.items() if not only or name in only]
+
+
+def is_here(publication: Publication, file: RemoteFile, root: Path) -> bool:
+    """Whether nothing is left to do for a file, without reading it through."""
+    if file.is_archive:
+        return is_unpacked(file, unpack_place(publication, root))
+    place = file_place(publication, file, root)
+    return place.is_file() and file.size in (None, place.stat().st_size)
+
+
+def missing_bytes(publication: Publication, files: Sequence[RemoteFile], root: Path) -> int | None:
+    """How much is left to download; None where the size of a missing file is not known."""
+    total = 0
+    for file in files:
+        place = file_place(publication, file, root)
+        if is_here(publication, file, root) or place.exists():
+            continue
+        if file.size is None:
+            return None
+        part = place.with_name(place.name + ".part")
+        total += max(0, file.size - (part.stat().st_size if part.exists() else 0))
+    return total
+
+
+def get(
+    publication: Publication, files: Sequence[RemoteFile], root: Path, bars: Bars, remove_archives: bool = False
+) -> Path:
+    """Download, check and unpack.
+
+    Args:
+        publication: What.
+        files: Which of its files, from `chosen_files`.
+        root: Under which folder.
+        bars: Shows progress.
+        remove_archives: Delete each archive once it is unpacked.
+
+    Returns:
+        The folder to name in ``--data NAME=DIR``.
+
+    Raises:
+        DataError: It has to be fetched by hand; or a file could not be had. Files before it are kept.
+    """
+    if publication.gated:
+        raise DataError(by_hand(publication))
+    for file in files:
+        place = file_place(publication, file, root)
+        if not is_here(publication, file, root):
+            with bars(file.name) as progress:
+                fetch(file, place, progress, room_to_unpack=file.is_archive)
+            if file.is_archive:
+                with bars(f"unpacking {file.name}") as progress:
+                    unpack(file, place, unpack_place(publication, root), progress)
+        if remove_archives and file.is_archive:
+            place.unlink(missing_ok=True)
+    return data_place(publication, root)
+
+
+def by_hand(publication: Publication) -> str:
+    """How a person gets a set that has no direct link."""
+    return (
+        f"{publication.title} cannot be downloaded by a program, because its terms have to be accepted first "
+        f"({publication.page}). {publication.notes} Then name its folder: --data {publication.name}=DIR."
+    )

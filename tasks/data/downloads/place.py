@@ -1,0 +1,32 @@
+"""Where under the user's folder archives and unpacked data lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .publication import Publication, RemoteFile
+
+ARCHIVES = "archives"
+
+
+def file_place(publication: Publication, file: RemoteFile, root: Path) -> Path:
+    """Where a downloaded file goes: archives into ``ROOT/archives/NAME``, others straight to the data.
+
+    Args:
+        publication: What it belongs to.
+        file: One of its files.
+        root: The folder named by ``--to``.
+    """
+    if file.is_archive:
+        return root / ARCHIVES / publication.name / file.name
+    return root / publication.name / file.name
+
+
+def unpack_place(publication: Publication, root: Path) -> Path:
+    """Where archives are unpacked: ``ROOT/NAME``."""
+    return root / publication.name
+
+
+def data_place(publication: Publication, root: Path) -> Path:
+    """The folder to name in ``--data NAME=DIR``."""
+    return unpack_place(publication, root) / publication.unpacks_to

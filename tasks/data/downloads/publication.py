@@ -1,0 +1,127 @@
+"""What is known of a published data set: where it is, how large, under which licence, how to tell that it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LICENCES: dict[str, str] = {
+    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/ (no commercial use)",
+    "MIT": "https://spdx.org/licenses/MIT.html, said of the repository that publishes it",
+    "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
+    "ImageNet terms": "https://image-net.org/download.php (non-commercial research and teaching)",
+    "own terms": "the page of the set states its terms",
+    "mixed": "differs between the files; see the notes",
+    "not stated": "the authors state none",
+    "not found": "none was found when this list was made; look at the page of the set",
+}
+"""Every licence that a `Publication` may name, with where it is written."""
+
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file as it is published.
+
+    Attributes:
+        url: Direct link.
+        name: Under which name it is kept.
+        size: Bytes, or None where no source for it was found.
+        md5: Hexadecimal, or None.
+        sha256: Hexadecimal, or None.
+    """
+
+    url: str
+    name: str
+    size: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+
+    @property
+    def checksum(self) -> tuple[str, str] | None:
+        """The strongest published checksum as ``(algorithm, hexadecimal)``, if there is one."""
+        for algorithm, value in (("sha256", self.sha256), ("md5", self.md5)):
+            if value is not None:
+                return algorithm, value
+        return None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it has to be unpacked."""
+        return self.name.lower().endswith(_ARCHIVES)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What an unpacked folder has to hold.
+
+    Attributes:
+        path: Relative to the data folder; ``"."`` is the data folder itself.
+        classes: Number of folders in it, or None where it is not known or the images lie in it directly.
+        images: Number of images in it at any depth, or None where it is not known.
+    """
+
+    path: str
+    classes: int | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A data set as its authors publish it.
+
+    Attributes:
+        name: As in ``--data NAME=DIR``.
+        title: Its name in the literature.
+        page: Where people read about it.
+        files: What is downloaded; empty where there is no direct link.
+        size_bytes: Download in all, or None where the size of a file is not known.
+        licence: A key of `LICENCES`.
+        citation: Authors, title, venue.
+        gated: Whether a person has to register or accept terms before downloading.
+        notes: How to get it where it is gated, and what to know before using it.
+        unpacks_to: Folder with the data, relative to where the archives were unpacked.
+        folders: What the unpacked folders hold, where it is known.
+        required: Files that the data folder has to hold.
+    """
+
+    name: str
+    title: str
+    page: str
+    files: tuple[RemoteFile, ...]
+    licence: str
+    citation: str
+    gated: bool = False
+    notes: str = ""
+    unpacks_to: str = "."
+    folders: tuple[Folder, ...] = ()
+    required: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Download in all, or None where a size is not known or nothing can be downloaded."""
+        sizes = [file.size for file in self.files]
+        return None if not sizes or None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def checksums(self) -> str:
+        """Which of its files have a published checksum, in words."""
+        with_one = sum(file.checksum is not None for file in self.files)
+        if not self.files:
+            return "nothing to download"
+        if not with_one:
+            return "no checksum published"
+        kinds = sorted({file.checksum[0] for file in self.files if file.checksum is not None})
+        scope = "" if with_one == len(self.files) else f" for {with_one} of {len(self.files)} files"
+        return " and ".join(kinds) + scope
+
+
+def readable_size(count: int | None) -> str:
+    """Bytes for people: ``"22.6 GB"``; ``"not published"`` for None."""
+    if count is None:
+        return "not published"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,117 @@
+"""The catalogue against itself and against the documentation."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from vitobench.errors import UnknownNameError
+from vitobench.tasks.corruptions import CORRUPTIONS
+from vitobench.tasks.data.datasets import USER_DATA
+from vitobench.tasks.data.downloads.catalogue import (
+    LICENCES,
+    PUBLICATIONS,
+    get_publication,
+    markdown_table,
+    publication_of,
+)
+from vitobench.tasks.data.downloads.corrupted_sets import CORRUPTED_SETS
+from vitobench.tasks.data.downloads.human_sets import HUMAN_SETS
+from vitobench.tasks.data.downloads.natural_sets import NATURAL_SETS
+from vitobench.tasks.data.downloads.publication import Publication, RemoteFile, readable_size
+
+DOCS = Path(__file__).parents[4] / "docs"
+EVERY = list(PUBLICATIONS.values())
+
+
+def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
+    assert len(PUBLICATIONS) == len(NATURAL_SETS) + len(CORRUPTED_SETS) + len(HUMAN_SETS)
+    brought = {name: publication_of(name) for name in USER_DATA}
+    assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
+    assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)
+    for name, folder in (found for found in brought.values() if found and found[1]):
+        assert folder in {f.path for f in PUBLICATIONS[name].folders}
+
+
+@pytest.mark.parametrize("publication", EVERY, ids=lambda p: p.name)
+def test_every_entry_is_complete_and_safe(publication: Publication) -> None:
+    assert re.fullmatch(r"[a-z0-9-]+", publication.name)
+    assert publication.licence in LICENCES
+    assert publication.citation
+    assert urlsplit(publication.page).scheme == "https"
+    assert bool(publication.files) != publication.gated
+    assert publication.notes or not publication.gated
+    assert publication.folders or publication.required or publication.name in ("imagenet-p", "imagenet-vid-robust")
+    assert len({file.name for file in publication.files}) == len(publication.files)
+    paths = [publication.unpacks_to, *(f.path for f in publication.folders), *publication.required]
+    for path in paths:
+        assert not path.startswith("/")
+        assert ".." not in path
+    for file in publication.files:
+        assert urlsplit(file.url).scheme == "https"
+        assert urlsplit(file.url).hostname
+        assert re.fullmatch(r"[\w.-]+", file.name)
+        assert file.size is None or file.size > 0
+        assert file.md5 is None or re.fullmatch(r"[0-9a-f]{32}", file.md5)
+        assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+
+
+def test_no_two_files_share_a_checksum() -> None:
+    found = [s for p in EVERY for file in p.files for s in (file.md5, file.sha256) if s is not None]
+    assert len(found) == len(set(found)) > 15
+
+
+def test_plain_tar_archives_have_sizes_of_whole_blocks() -> None:
+    # A typing error in a size would refuse a good file. All but ImageNet-C's are whole tar records of 10,240 bytes.
+    sizes = {file.name: file.size for p in EVERY for file in p.files if file.name.endswith(".tar") and file.size}
+    assert {name for name, size in sizes.items() if size % 512} <= {"noise.tar", "blur.tar", "weather.tar"}
+    assert len(sizes) > 5
+
+
+def test_real_labels_are_those_that_timm_brings() -> None:
+    timm = importlib.util.find_spec("timm")  # found, not imported: that takes seconds
+    assert timm is not None
+    assert timm.origin is not None
+    path = Path(timm.origin).parent / "data" / "_info" / "imagenet_real_labels.json"
+    (file,) = PUBLICATIONS["imagenet-real"].files
+    assert (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()) == (file.size, file.sha256)
+
+
+def test_the_conditions_of_imagenet_c_are_those_of_the_corruptions_here() -> None:
+    paths = [folder.path for folder in PUBLICATIONS["imagenet-c"].folders]
+    assert len(paths) == 19 * 5
+    assert {f"{name}/{severity}" for name in CORRUPTIONS for severity in range(1, 6)} <= set(paths)
+
+
+def test_the_stimuli_of_model_vs_human_are_as_many_as_its_paper_says() -> None:
+    assert sum(folder.images or 0 for folder in PUBLICATIONS["model-vs-human"].folders) == 18_080
+
+
+def test_the_documentation_has_the_table() -> None:
+    page = (DOCS / "data.md").read_text(encoding="utf-8")
+    assert markdown_table() in page, "docs/data.md has another table than catalogue.markdown_table()"
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'imagenet-a'"):
+        get_publication("imagenet-aa")
+
+
+def test_sums_and_words() -> None:
+    known = RemoteFile("https://a.org/a.tar", "a.tar", 1000, md5="0" * 32)
+    bare = RemoteFile("https://a.org/b.zip", "b.zip")
+    facts = {"name": "x", "title": "X", "page": "https://a.org", "licence": "MIT", "citation": "X"}
+    assert Publication(files=(known, known), **facts).size_bytes == 2000
+    assert Publication(files=(known, bare), **facts).size_bytes is None
+    assert Publication(files=(known, bare), **facts).checksums == "md5 for 1 of 2 files"
+    assert Publication(files=(bare,), **facts).checksums == "no checksum published"
+    assert Publication(files=(), **facts).size_bytes is None
+    assert RemoteFile("u", "n", md5="m", sha256="s").checksum == ("sha256", "s")
+    assert [readable_size(n) for n in (None, 999, 1000, 22_565_673_785)] == [
+        "not published", "999 bytes", "1.0 kB", "22.6 GB"
+    ]  # fmt: skip
