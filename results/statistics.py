@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -62,14 +62,29 @@ def resampled_means(columns: np.ndarray, replicates: int = REPLICATES, seed: int
     if n == 0:
         return np.full((replicates, values.shape[1]), np.nan)
     out = np.empty((replicates, values.shape[1]))
+    for start, counts in draws(n, replicates, seed):
+        out[start : start + len(counts)] = counts.astype(values.dtype) @ values
+    return out / n
+
+
+def draws(n: int, replicates: int = REPLICATES, seed: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+    """The samples of `resampled_means`, in pieces, for numbers that are not functions of means.
+
+    Args:
+        n: Images, at least one.
+        replicates: B.
+        seed: Seed of the draws.
+
+    Yields:
+        The number of the first replicate of a piece, and how often each image is in each of its replicates, uint8
+        (replicates of the piece, n); every row sums to n.
+    """
     piece = max(1, _PIECE // n)
     known = _counts(n, replicates, seed) if n * replicates <= _CACHED_DRAWS else None
     rng = np.random.default_rng([seed, n])
     for start in range(0, replicates, piece):
         stop = min(start + piece, replicates)
-        counts = known[start:stop] if known is not None else _draw(rng, n, stop - start)
-        out[start:stop] = counts.astype(values.dtype) @ values
-    return out / n
+        yield start, known[start:stop] if known is not None else _draw(rng, n, stop - start)
 
 
 def _draw(rng: np.random.Generator, n: int, replicates: int) -> np.ndarray:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..results.predictions import Predictions
+from ..results.schema import TOP_K
 from .task import Task
 
+_RANKED_KINDS = ("clean", "shift", "sequences")  # kinds whose scores look at more than the best class
 _NOT_ASKED = -2  # no row; -1 is a row without an answer
 
 
@@ -22,6 +24,9 @@ class Answers:
         decisions: int16 (n, conditions), the top-1 class; -1 in a column that was never asked.
         correct: float32 (n, conditions), 1 where the decision is the label; NaN in a column that was never asked.
         labels: int64 (n,).
+        confidence: float32 (n, conditions), probability of the decision; NaN in a column that was never asked.
+        top: int16 (n, conditions, 5), classes best first; -1 where a class is not known. None where the kind of task
+            has no use for it: with 75 conditions it would be the largest part by far.
     """
 
     model: str
@@ -29,6 +34,8 @@ class Answers:
     decisions: np.ndarray
     correct: np.ndarray
     labels: np.ndarray
+    confidence: np.ndarray
+    top: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -56,6 +63,12 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     good = (predictions.error < 0) & (column >= 0)
     wide = np.full((len(ids), len(task.conditions)), _NOT_ASKED, dtype=np.int16)
     wide[predictions.image[good], column[good]] = predictions.top[good, 0]
+    confidence = np.full(wide.shape, np.nan, dtype=np.float32)
+    confidence[predictions.image[good], column[good]] = predictions.confidence[good]
+    top = None
+    if task.kind in _RANKED_KINDS:
+        top = np.full((*wide.shape, TOP_K), -1, dtype=np.int16)
+        top[predictions.image[good], column[good]] = predictions.top[good]
     labels = np.full(len(ids), -1, dtype=np.int64)
     labels[predictions.image[good]] = predictions.label[good]
 
@@ -67,4 +80,5 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     correct = (decisions == truth[:, None]).astype(np.float32)
     correct[:, ~asked] = np.nan
     decisions[:, ~asked] = -1
-    return Answers(model, ids[whole], decisions, correct, truth)
+    kept = top[whole] if top is not None else None
+    return Answers(model, ids[whole], decisions, correct, truth, confidence[whole], kept)

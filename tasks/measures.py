@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..results.published.tables import ALEXNET_CLEAN_ERROR, alexnet_errors
 from .alignment.shape_bias import shape_bias
-from .robustness.metrics import corruption_error, relative_corruption_error
+from .robustness.stability import mean_rate
 from .task import Task
 
 
@@ -27,7 +26,13 @@ class Measure:
         compute: From means (B, columns) to (B,); NaN where undefined.
         proportion: Column that the number is the plain mean of, if it is one.
         needs_reference: The means hold the reference model's columns after the model's own.
-        count: From per-image columns to the n of the score.
+        count: From the columns of the units to the n of the score.
+        reads: The model's own columns that the number depends on. Where all of them were measured, for the reference
+            too if it is needed, and the number still is NaN, it is undefined and not missing.
+        undefined: Why the number can be undefined although everything was measured, for people.
+        centred: Draws are shifted so that their mean is the estimate. For a number that grows with the noise in it:
+            a sample drawn from a sample is noisier, so the draws lie beside the estimate and the plain percentiles
+            might not even hold it.
     """
 
     condition: str
@@ -36,70 +41,84 @@ class Measure:
     proportion: int | None = None
     needs_reference: bool = False
     count: Callable[[np.ndarray], int] = _all_rows
+    reads: tuple[int, ...] = ()
+    undefined: str = ""
+    centred: bool = False
 
 
-def plain_measures() -> list[Measure]:
-    """Top-1 accuracy of a task with one condition."""
-    return [Measure("overall", "top1", lambda m: m[:, 0], proportion=0)]
+def column(condition: str, metric: str, number: int, undefined: str = "", centred: bool = False) -> Measure:
+    """A measure that is one column's mean."""
+    return Measure(condition, metric, lambda m: m[:, number], reads=(number,), undefined=undefined, centred=centred)
 
 
-def _mean_of(columns: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+def proportion(condition: str, metric: str, number: int) -> Measure:
+    """A measure that is the share of ones in a column."""
+    return Measure(condition, metric, lambda m: m[:, number], proportion=number, reads=(number,))
+
+
+def mean_of(columns: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    """Mean of some columns. A hole in any of them is a hole in the mean: nothing missing is averaged over."""
     chosen = list(columns)
-    # A hole in any of the cells is a hole in their mean: nothing missing is averaged over.
     return lambda m: m[:, chosen].mean(axis=1)
 
 
-def corruption_measures(task: Task) -> list[Measure]:
-    """Accuracy of cells, corruptions and families; corruption errors against the reference.
+def plain_measures() -> list[Measure]:
+    """Accuracy and calibration of a task with one condition.
 
-    Columns: the task's conditions in order, then clean accuracy on the same images.
+    Columns: correct, label among the best five, confidence; then, made from the first and the last of them by
+    `robustness.calibration`, RMS calibration error and AURRA.
     """
-    cells = {condition.key: n for n, condition in enumerate(task.conditions)}
-    width = len(task.conditions) + 1
-    names = list(dict.fromkeys(condition.name for condition in task.conditions))
-    grades = sorted({condition.severity for condition in task.conditions})
+    few = "fewer than 200 images: the bin of the 100 most confident is left out, and there is no other"
+    return [
+        proportion("overall", "top1", 0),
+        proportion("overall", "top5", 1),
+        Measure("overall", "rms_calibration_error", lambda m: m[:, 3], reads=(0, 2), undefined=few, centred=True),
+        Measure("overall", "aurra", lambda m: m[:, 4], reads=(0, 2)),
+    ]
 
-    def at(name: str) -> list[int]:
-        return [cells[f"{name}/{grade}"] for grade in grades]
 
-    measures = [Measure("overall", "top1", _mean_of(range(width - 1)))]
-    for family, members in task.families.items():
-        measures.append(Measure(family, "top1", _mean_of([c for name in members for c in at(name)])))
-        for grade in grades:
-            measures.append(Measure(f"{family}/{grade}", "top1", _mean_of([cells[f"{n}/{grade}"] for n in members])))
-    for name in names:
-        measures.append(Measure(name, "top1", _mean_of(at(name))))
-        for grade in grades:
-            column = cells[f"{name}/{grade}"]
-            measures.append(Measure(f"{name}/{grade}", "top1", _mean_of([column]), proportion=column))
+def multi_label_measures() -> list[Measure]:
+    """Share of images whose decision is among the accepted classes. Columns: that."""
+    return [proportion("overall", "top1", 0)]
 
-    grid = np.array([at(name) for name in names])
-    published = np.array([alexnet_errors()[name] for name in names]) if task.reference == "alexnet" else None
-    joint = published is None
 
-    def errors(means: np.ndarray) -> np.ndarray:
-        return 1.0 - means[:, grid]
+def video_measures() -> list[Measure]:
+    """Share of anchors that are right, alone and with all their neighbours. Columns: the two."""
+    return [proportion("overall", "pm0", 0), proportion("overall", "pm10", 1)]
 
-    def reference(means: np.ndarray) -> np.ndarray:
-        if published is not None:
-            return np.broadcast_to(published, (len(means), *published.shape))
-        return 1.0 - means[:, width:][:, grid]
 
-    def relative(means: np.ndarray) -> np.ndarray:
-        clean = 1.0 - means[:, width - 1]
-        other = np.full(len(means), ALEXNET_CLEAN_ERROR) if published is not None else 1.0 - means[:, 2 * width - 1]
-        return relative_corruption_error(errors(means), clean, reference(means), other).mean(axis=1)
+def sequence_measures(task: Task, names: Sequence[str]) -> list[Measure]:
+    """Flip probability and top-5 distance under each perturbation, and their means over the reference's.
 
-    def ce(number: int) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda m: corruption_error(errors(m), reference(m))[:, number]
+    Columns: flip probability under each perturbation, then top-5 distance under each. Perturbations of the family
+    ``"extra"`` have numbers of their own and enter no mean.
 
-    measures += [Measure(name, "ce", ce(n), needs_reference=joint) for n, name in enumerate(names)]
-    measures.append(
-        Measure(
-            "overall", "mce", lambda m: corruption_error(errors(m), reference(m)).mean(axis=1), needs_reference=joint
+    Args:
+        task: Gives the reference and the families.
+        names: The perturbations in the order of the columns.
+    """
+    width = 2 * len(names)
+    standard = [n for n, name in enumerate(names) if name not in task.families.get("extra", ())]
+    never = f"{task.reference or 'the reference'} never changes its answer under some perturbation"
+    measures: list[Measure] = []
+    for offset, metric, mean_metric in (
+        (0, "flip_probability", "mean_flip_rate"),
+        (len(names), "top5_distance", "mean_top5_distance"),
+    ):
+        chosen = [offset + n for n in standard]
+        other = [width + c for c in chosen]
+        measures.append(Measure("overall", metric, mean_of(chosen), reads=tuple(chosen)))
+        measures += [column(name, metric, offset + n) for n, name in enumerate(names)]
+        measures.append(
+            Measure(
+                "overall",
+                mean_metric,
+                lambda m, own=chosen, other=other: mean_rate(m[:, own], m[:, other]),  # type: ignore[misc]
+                needs_reference=True,
+                reads=tuple(chosen),
+                undefined=never,
+            )
         )
-    )
-    measures.append(Measure("overall", "relative_mce", relative, needs_reference=joint))
     return measures
 
 
@@ -109,14 +128,17 @@ def shape_measures(names: Sequence[str]) -> list[Measure]:
     Columns: correct, shape decision, texture decision, then shape and texture decisions by category of the shape.
     """
     classes = len(names)
+    neither = "no decision for either cue"
     measures = [
         Measure(
             "overall",
             "shape_bias",
             lambda m: shape_bias(m[:, 1], m[:, 2]),
             count=lambda v: int(v[:, 1:3].sum()),
+            reads=(1, 2),
+            undefined=neither,
         ),
-        Measure("overall", "top1", lambda m: m[:, 0], proportion=0),
+        proportion("overall", "top1", 0),
     ]
     for number, name in enumerate(names):
         s, t = 3 + number, 3 + classes + number
@@ -126,6 +148,8 @@ def shape_measures(names: Sequence[str]) -> list[Measure]:
                 "shape_bias",
                 lambda m, s=s, t=t: shape_bias(m[:, s], m[:, t]),  # type: ignore[misc]
                 count=lambda v, s=s, t=t: int(v[:, [s, t]].sum()),  # type: ignore[misc]
+                reads=(s, t),
+                undefined=neither,
             )
         )
     return measures

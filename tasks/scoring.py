@@ -1,20 +1,31 @@
-"""From answers to scores and paired comparisons: every metric is a function of per-image column means."""
+"""From answers to scores and paired comparisons: every metric is a function of what a sample of units gives."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..results import statistics
+from ..results.published.tables import published_reference
 from ..results.schema import Comparison, Score
-from .alignment.shape_bias import cue_hits
 from .answers import Answers
-from .measures import Measure, corruption_measures, plain_measures, shape_measures
+from .corruption_measures import corruption_measures
+from .measures import (
+    Measure,
+    multi_label_measures,
+    plain_measures,
+    sequence_measures,
+    shape_measures,
+    video_measures,
+)
+from .resampling import Resampler, Sampled
 from .task import Task
+from .truth import Truth
+from .units import Units, perturbations, units_of
 
 
 @dataclass(frozen=True)
@@ -25,74 +36,28 @@ class Scored:
         scores: Rows for every model, holes as NaN.
         comparisons: Paired differences for every (model, baseline) pair asked for.
         shape_decisions: Rows ``{model, task, category, shape, texture, other}``; cue conflict only.
+        reasons: Why a score is undefined, by (model, task, condition, metric). A NaN without a reason was not measured.
     """
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     shape_decisions: tuple[dict[str, Any], ...] = field(default=())
+    reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Per-image columns of one model, and those of the reference on the same images."""
-
-    ids: np.ndarray
-    values: np.ndarray
-    labels: np.ndarray
-
-
-def _columns(
-    task: Task, answers: Answers, clean: Answers | None, textures: Mapping[str, int], names: Sequence[str]
-) -> _Columns:
-    if task.kind == "cue-conflict":
-        decided = answers.decisions[:, 0]
-        shown = np.array([textures[str(i)] for i in answers.image_ids], dtype=np.int64)
-        by_shape, by_texture = cue_hits(decided, answers.labels, shown)
-        member = answers.labels[:, None] == np.arange(len(names))[None, :]
-        values = np.column_stack(
-            [answers.correct[:, 0], by_shape, by_texture, by_shape[:, None] & member, by_texture[:, None] & member]
-        )
-        return _Columns(answers.image_ids, values.astype(np.float32), answers.labels)
-    if task.kind != "corruptions":
-        return _Columns(answers.image_ids, answers.correct, answers.labels)
-    ids, values = answers.image_ids, answers.correct
-    untouched = np.full((len(ids), 1), np.nan, dtype=np.float32)
-    if clean is not None and np.isin(ids, clean.image_ids).all():
-        untouched = clean.correct[clean.rows(ids), :1]
-    return _Columns(ids, np.hstack([values, untouched]), answers.labels)
-
-
-def _measures(task: Task, labels: Sequence[str]) -> list[Measure]:
-    if task.kind == "corruptions":
-        return corruption_measures(task)
-    if task.kind == "cue-conflict":
-        return shape_measures(labels)
+def _measures(task: Task, labels: Sequence[str], truth: Truth) -> list[Measure]:
+    match task.kind:
+        case "corruptions":
+            return corruption_measures(task)
+        case "cue-conflict":
+            return shape_measures(labels)
+        case "multi-label":
+            return multi_label_measures()
+        case "video":
+            return video_measures()
+        case "sequences":
+            return sequence_measures(task, perturbations(task, truth))
     return plain_measures()
-
-
-def _on(columns: _Columns, ids: np.ndarray) -> np.ndarray:
-    order = np.searchsorted(columns.ids, ids)  # ids are sorted by `collect`
-    return columns.values[order]
-
-
-def _common(parts: Iterable[_Columns]) -> np.ndarray:
-    ids: np.ndarray | None = None
-    for part in parts:
-        ids = part.ids if ids is None else np.intersect1d(ids, part.ids, assume_unique=True)
-    return ids if ids is not None else np.empty(0, dtype=object)
-
-
-def _score(task: Task, model: str, measure: Measure, values: np.ndarray, means: np.ndarray, reps: np.ndarray) -> Score:
-    count = measure.count(values)
-    point = float(measure.compute(means[None])[0]) if len(values) else math.nan
-    if math.isnan(point):
-        return Score(model, task.name, measure.condition, measure.metric, math.nan, math.nan, math.nan, count)
-    if measure.proportion is not None:
-        # A plain proportion has a better interval than the bootstrap's, which is empty at 0 % and 100 %.
-        low, high = statistics.wilson(round(float(values[:, measure.proportion].sum())), len(values))
-    else:
-        low, high = statistics.interval(measure.compute(reps))
-    return Score(model, task.name, measure.condition, measure.metric, point, low, high, count)
 
 
 def score_task(
@@ -100,7 +65,7 @@ def score_task(
     answers: Mapping[str, Answers],
     pairs: Sequence[tuple[str, str]],
     clean: Mapping[str, Answers] | None = None,
-    textures: Mapping[str, int] | None = None,
+    truth: Truth | None = None,
     label_names: Sequence[str] = (),
     replicates: int = statistics.REPLICATES,
 ) -> Scored:
@@ -111,99 +76,109 @@ def score_task(
         answers: Answers of each model.
         pairs: (model, baseline) pairs to compare; those of which one has no answers are passed over.
         clean: Answers of each model to the clean counterpart, for the relative corruption error.
-        textures: Texture class of each image id; cue conflict only.
+        truth: What is known of the images beyond their labels, as the kind of task needs it.
         label_names: Names of the classes; cue conflict only.
         replicates: Bootstrap replicates.
 
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
     """
-    columns = {
-        model: _columns(task, own, (clean or {}).get(model), textures or {}, label_names)
+    truth = truth or Truth()
+    units = {
+        model: units_of(task, own, (clean or {}).get(model), truth, label_names)
         for model, own in answers.items()
         if len(own)
     }
-    measures = _measures(task, label_names)
-    reference = columns.get(task.reference or "")
+    units = {model: own for model, own in units.items() if len(own)}
+    measures = _measures(task, label_names, truth)
+    resampler = Resampler(units, replicates)
+    by_model = task.reference is not None and published_reference(task.reference) is None
+    reference = task.reference if by_model and task.reference in units else None
     scores: list[Score] = []
+    reasons: dict[tuple[str, str, str, str], str] = {}
     for model in answers:
-        if model not in columns:
-            scores += [
-                Score(model, task.name, m.condition, m.metric, math.nan, math.nan, math.nan, 0) for m in measures
-            ]
-            continue
-        # Numbers normalised by a reference model need both on the same images; the others use all that the model has.
-        for needs in (False, True):
-            chosen = [m for m in measures if m.needs_reference == needs]
-            if not chosen:
-                continue
-            parts = [columns[model]] + ([reference] if needs and reference is not None else [])
-            ids = _common(parts)
-            values = np.hstack([_on(part, ids) for part in parts])
-            reps = statistics.resampled_means(values, replicates)
-            means = values.mean(axis=0, dtype=np.float64) if len(values) else np.full(values.shape[1], np.nan)
-            missing = needs and reference is None
-            for measure in chosen:
-                if missing:
-                    nan = math.nan
-                    scores.append(Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, len(ids)))
-                else:
-                    scores.append(_score(task, model, measure, values, means, reps))
+        for measure in measures:
+            score, reason = _score(task, model, measure, resampler, reference)
+            scores.append(score)
+            if reason:
+                reasons[(model, task.name, measure.condition, measure.metric)] = reason
     comparisons = [
         row
         for a, b in pairs
-        if a in columns and b in columns and a != b
-        for row in _compare(task, measures, a, b, columns, reference, replicates)
+        if a in units and b in units and a != b
+        for row in _compare(task, measures, a, b, resampler, reference)
     ]
-    order = {(m.condition, m.metric): n for n, m in enumerate(measures)}
-    rank = {model: n for n, model in enumerate(answers)}
-    scores.sort(key=lambda s: (rank[s.model], order[(s.condition, s.metric)]))
-    decisions = _decisions(task, columns, label_names) if task.kind == "cue-conflict" else ()
-    return Scored(tuple(scores), tuple(comparisons), tuple(decisions))
+    decisions = _decisions(task, units, label_names) if task.kind == "cue-conflict" else ()
+    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons)
+
+
+def _score(task: Task, model: str, measure: Measure, resampler: Resampler, reference: str | None) -> tuple[Score, str]:
+    """A score, and why it is undefined although everything was measured, if it is."""
+    nan = math.nan
+    if model not in resampler.units:
+        return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, 0), ""
+    # Numbers normalised by a reference model need both on the same units; the others use all that the model has.
+    missing = measure.needs_reference and reference is None
+    together = [model, reference] if measure.needs_reference and reference is not None else [model]
+    ids = resampler.common(together)
+    own = resampler.sampled(model, ids)
+    count = measure.count(own.values)
+    if missing or not len(ids):
+        return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, count), ""
+    other = resampler.sampled(together[1], ids) if len(together) > 1 else None
+    point, draws = _numbers(measure, own, other)
+    if math.isnan(point):
+        reads = list(measure.reads)
+        measured = all(np.isfinite(part.means[reads]).all() for part in (own, other) if part is not None)
+        reason = measure.undefined if measured else ""
+        return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, count), reason
+    if measure.proportion is not None:
+        # A plain proportion has a better interval than the bootstrap's, which is empty at 0 % and 100 %.
+        low, high = statistics.wilson(round(float(own.values[:, measure.proportion].sum())), len(ids))
+    else:
+        low, high = statistics.interval(draws)
+    return Score(model, task.name, measure.condition, measure.metric, point, low, high, count), ""
+
+
+def _numbers(measure: Measure, own: Sampled, reference: Sampled | None) -> tuple[float, np.ndarray]:
+    """The estimate of a measure and its draws (B,)."""
+    means, draws = own.means[None], own.draws
+    if reference is not None:
+        means, draws = np.hstack([means, reference.means[None]]), np.hstack([draws, reference.draws])
+    point, values = float(measure.compute(means)[0]), measure.compute(draws)
+    if measure.centred and np.isfinite(values).any():
+        values = values - np.nanmean(values) + point
+    return point, values
 
 
 def _compare(
-    task: Task,
-    measures: Sequence[Measure],
-    a: str,
-    b: str,
-    columns: Mapping[str, _Columns],
-    reference: _Columns | None,
-    replicates: int,
+    task: Task, measures: Sequence[Measure], a: str, b: str, resampler: Resampler, reference: str | None
 ) -> list[Comparison]:
-    parts = [columns[a], columns[b]] + ([reference] if reference is not None else [])
-    ids = _common(parts)
+    ids = resampler.common([a, b] if reference is None else [a, b, reference])
     if not len(ids):
         return []
-    stacked = np.hstack([_on(part, ids) for part in parts])
-    reps = statistics.resampled_means(stacked, replicates)
-    means = stacked.mean(axis=0, dtype=np.float64)[None]
-    width = columns[a].values.shape[1]
-
-    def side(of: np.ndarray, which: int, measure: Measure) -> np.ndarray:
-        own = of[:, which * width : (which + 1) * width]
-        if measure.needs_reference:
-            own = np.hstack([own, of[:, 2 * width :]])
-        return measure.compute(own)
-
+    left, right = resampler.sampled(a, ids), resampler.sampled(b, ids)
+    third = None if reference is None else resampler.sampled(reference, ids)
     rows = []
     for measure in measures:
-        if measure.needs_reference and reference is None:
+        if measure.needs_reference and third is None:
             continue
-        difference = float((side(means, 0, measure) - side(means, 1, measure))[0])
+        other = third if measure.needs_reference else None
+        (one, draws), (two, other_draws) = _numbers(measure, left, other), _numbers(measure, right, other)
+        difference = one - two
         if math.isnan(difference):
             continue
-        draws = side(reps, 0, measure) - side(reps, 1, measure)
+        draws = draws - other_draws
         low, high = statistics.interval(draws)
         p = statistics.two_sided_p(draws)
         rows.append(Comparison(a, b, task.name, measure.condition, measure.metric, difference, low, high, p, len(ids)))
     return rows
 
 
-def _decisions(task: Task, columns: Mapping[str, _Columns], names: Sequence[str]) -> list[dict[str, Any]]:
+def _decisions(task: Task, units: Mapping[str, Units], names: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
-    for model, part in columns.items():
-        # Columns: correct, shape, texture, then 16 of each by category; see `_columns`.
+    for model, part in units.items():
+        # Columns: correct, shape, texture, then those of each category; see `units`.
         classes = len(names)
         by_shape = part.values[:, 3 : 3 + classes].sum(axis=0)
         by_texture = part.values[:, 3 + classes :].sum(axis=0)

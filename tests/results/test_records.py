@@ -58,16 +58,16 @@ def test_records_without_an_identity_are_passed_over(store: Store) -> None:
 def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
     manifest = {f"n{n:08d}/{n}.JPEG": f"{n:064x}" for n in range(50)}
     digest = "0123456789abcdef" * 4
-    records.keep_manifest(store, "imagenet", digest, manifest)
-    assert records.manifest(store, "imagenet", digest) == manifest
-    assert records.manifest(store, "imagenet", "f" * 64) is None
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, manifest)
+    assert records.packed(store, records.MANIFESTS, "imagenet", digest) == manifest
+    assert records.packed(store, records.MANIFESTS, "imagenet", "f" * 64) is None
     (name,) = store.folder.names("manifests")
     before = store.folder.read(f"manifests/{name}")
-    records.keep_manifest(store, "imagenet", digest, {})
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, {})
     assert store.folder.read(f"manifests/{name}") == before
     # The same content is the same file, whenever it is written.
     store.folder.remove(f"manifests/{name}")
-    records.keep_manifest(store, "imagenet", digest, dict(reversed(manifest.items())))
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, dict(reversed(manifest.items())))
     assert store.folder.read(f"manifests/{name}") == before
 
 
@@ -75,22 +75,22 @@ def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
                                      gzip.compress(b"{}" * 100)[:-9]])  # fmt: skip
 def test_a_damaged_manifest_is_none(store: Store, content: bytes) -> None:
     digest = "0" * 64
-    records.keep_manifest(store, "imagenet", digest, {"a": "b"})
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, {"a": "b"})
     (name,) = store.folder.names("manifests")
     store.folder.write(f"manifests/{name}", content)
-    assert records.manifest(store, "imagenet", digest) is None
+    assert records.packed(store, records.MANIFESTS, "imagenet", digest) is None
 
 
 def test_a_manifest_with_a_damaged_stream_is_none(store: Store) -> None:
     digest = "0" * 64
     content = bytearray(gzip.compress(json.dumps({str(n): n for n in range(500)}).encode(), mtime=0))
-    records.keep_manifest(store, "imagenet", digest, {"a": "b"})
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, {"a": "b"})
     (name,) = store.folder.names("manifests")
     for place in range(10, len(content), 37):
         damaged = content.copy()
         damaged[place] ^= 0xFF
         store.folder.write(f"manifests/{name}", bytes(damaged))
-        assert records.manifest(store, "imagenet", digest) is None
+        assert records.packed(store, records.MANIFESTS, "imagenet", digest) is None
 
 
 def test_a_cache_lies_in_a_local_store_and_else_with_the_user(

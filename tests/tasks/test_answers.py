@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from vitobench.results.schema import PREDICTION_COLUMNS
 from vitobench.tasks.answers import Answers
+from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Task
 
 Rows = Callable[..., pd.DataFrame]
@@ -72,3 +74,32 @@ def test_no_rows_are_no_answers(corrupted: Task, make_rows: Rows, collected: Col
     assert len(collected(corrupted, "m", pd.DataFrame({name: [] for name in PREDICTION_COLUMNS}))) == 0
     frame = make_rows(corrupted, np.ones((3, 4), bool))
     assert len(collected(corrupted, "m", fail(frame, frame["severity"] > 0))) == 0
+
+
+def test_confidences_and_best_classes_are_laid_out_like_decisions(
+    corrupted: Task, make_rows: Rows, collected: Collect
+) -> None:
+    frame = make_rows(corrupted, np.ones((6, 4), bool), leave_out=("fog/2",))
+    frame["confidence"] = np.arange(len(frame)) / 64
+    answers = collected(corrupted, "m", frame.sample(frac=1, random_state=0))
+    expected = frame.pivot_table("confidence", "image_id", ["condition", "severity"], observed=True, sort=False)
+    assert answers.confidence.dtype == np.float32
+    np.testing.assert_array_equal(answers.confidence[:, :3], expected.to_numpy())
+    assert np.isnan(answers.confidence[:, 3]).all()
+    assert answers.top is None  # of no use to corruption errors, and the largest part
+
+
+def test_best_classes_are_kept_where_a_score_looks_at_them(
+    corrupted: Task, make_rows: Rows, collected: Collect
+) -> None:
+    task = TASKS["micro-val"]
+    answers = collected(task, "m", make_rows(task, np.ones((6, 1), bool)))
+    assert answers.top is not None
+    assert answers.top.shape == (6, 1, 5)
+    np.testing.assert_array_equal(answers.top[:, 0, 0], answers.decisions[:, 0])
+    assert (answers.top[:, 0, 1:] == -1).all()  # these rows hold one class each
+    task = replace(corrupted, kind="sequences")
+    holed = collected(task, "m", make_rows(task, np.ones((6, 4), bool), leave_out=("fog/2",))).top
+    assert holed is not None
+    assert (holed[:, 3] == -1).all()
+    assert (holed[:, :3, 0] == np.arange(6)[:, None]).all()

@@ -14,6 +14,7 @@ from vitobench.tasks.data.microworld.vocabulary import CLASSES
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring import Scored, score_task
 from vitobench.tasks.task import Task
+from vitobench.tasks.truth import Truth
 
 Rows = Callable[..., pd.DataFrame]
 Collect = Callable[..., Answers]
@@ -52,7 +53,7 @@ def clean(make_rows: Rows, collected: Collect) -> dict[str, Answers]:
 
 def test_accuracies_are_scikit_learns_and_the_interval_is_wilsons(make_rows: Rows, collected: Collect) -> None:
     frame = make_rows(VAL, hits(5, 80, 1, 0.8))
-    (score,) = score_task(VAL, {"m": collected(VAL, "m", frame)}, []).scores
+    score = table(score_task(VAL, {"m": collected(VAL, "m", frame)}, []), "m")[("overall", "top1")]
     assert score.value == pytest.approx(accuracy_score(frame["label"], frame["top1"]))
     assert score.value == pytest.approx(balanced_accuracy_score(frame["label"], frame["top1"]))  # 5 images a class
     assert (score.ci_low, score.ci_high) == wilson(round(score.value * 80), 80)
@@ -129,9 +130,38 @@ def test_a_hole_of_the_reference_reaches_only_what_it_normalises(
     collected: Collect,
 ) -> None:
     rows = make_rows(corrupted, models["reference"], leave_out=("shot_noise/1",))
-    found = table(score_task(corrupted, answers | {"reference": collected(corrupted, "r", rows)}, [], clean), "a")
+    scored = score_task(corrupted, answers | {"reference": collected(corrupted, "r", rows)}, [], clean)
+    found = table(scored, "a")
     undefined = {key for key, score in found.items() if math.isnan(score.value)}
     assert undefined == {("overall", "mce"), ("overall", "relative_mce"), ("shot_noise", "ce")}
+    assert not scored.reasons
+
+
+def test_a_reference_that_never_errs_is_told_apart_from_a_hole(
+    corrupted: Task,
+    make_rows: Rows,
+    answers: dict[str, Answers],
+    clean: dict[str, Answers],
+    models: dict[str, np.ndarray],
+    collected: Collect,
+) -> None:
+    perfect = models["reference"].copy()
+    perfect[:, 2:] = True  # it never errs under fog
+    everyone = answers | {"reference": collected(corrupted, "r", make_rows(corrupted, perfect))}
+    # One model lacks shot noise: its CE of fog is undefined, but its mCE was not measured.
+    rows = make_rows(corrupted, models["b"], leave_out=("shot_noise/1",))
+    everyone["b"] = collected(corrupted, "b", rows)
+    scored = score_task(corrupted, everyone, [], clean, replicates=100)
+    for name in ("a", "b"):
+        assert math.isnan(table(scored, name)[("overall", "mce")].value)
+        assert math.isnan(table(scored, name)[("fog", "ce")].value)
+        assert scored.reasons[(name, corrupted.name, "fog", "ce")] == "reference never errs under fog"
+    assert scored.reasons[("a", corrupted.name, "overall", "mce")] == "reference never errs under some corruption"
+    assert ("b", corrupted.name, "overall", "mce") not in scored.reasons
+    assert math.isfinite(table(scored, "a")[("shot_noise", "ce")].value)
+    assert math.isnan(table(scored, "b")[("shot_noise", "ce")].value)
+    assert ("b", corrupted.name, "shot_noise", "ce") not in scored.reasons
+    assert not score_task(corrupted, answers, [], clean, replicates=100).reasons
 
 
 def test_without_the_reference_only_its_numbers_are_missing(
@@ -231,7 +261,7 @@ def test_pairing_narrows_a_difference_of_models_that_agree(make_rows: Rows, coll
     b[:6] = ~b[:6]
     own = {name: collected(VAL, name, make_rows(VAL, values)) for name, values in (("a", a), ("b", b))}
     scored = score_task(VAL, own, [("a", "b")])
-    (row,) = scored.comparisons
+    row = next(c for c in scored.comparisons if c.metric == "top1")
     low, high = scored.scores[0].ci_low, scored.scores[0].ci_high
     assert row.ci_high - row.ci_low < 0.5 * (high - low)
 
@@ -241,7 +271,8 @@ def test_perfect_and_hopeless_models_have_one_sided_intervals(make_rows: Rows, c
         name: collected(VAL, name, make_rows(VAL, np.full((30, 1), value)))
         for name, value in (("p", True), ("h", False))
     }
-    perfect, hopeless = score_task(VAL, everyone, []).scores
+    scored = score_task(VAL, everyone, [])
+    perfect, hopeless = (table(scored, name)[("overall", "top1")] for name in "ph")
     assert (perfect.value, perfect.ci_high) == (1.0, 1.0)
     assert 0.8 < perfect.ci_low < 1.0
     assert (hopeless.value, hopeless.ci_low) == (0.0, 0.0)
@@ -254,7 +285,7 @@ def test_cue_conflict_counts_decisions(make_rows: Rows, collected: Collect) -> N
     correct = hits(8, 40, 1, 0.6)
     textures = {f"i{n:03d}": (n + (1 if n < 24 else 5)) % 16 for n in range(40)}
     answers = {"m": collected(task, "m", make_rows(task, correct))}
-    scored = score_task(task, answers, [], textures=textures, label_names=CLASSES)
+    scored = score_task(task, answers, [], truth=Truth(textures=textures), label_names=CLASSES)
     found = table(scored, "m")
     shape, texture = int(correct.sum()), int((~correct[:24]).sum())
     overall = found[("overall", "shape_bias")]

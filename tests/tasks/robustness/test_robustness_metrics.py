@@ -1,13 +1,23 @@
 """Corruption errors against numbers that others published."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from vitobench.results.published.tables import ALEXNET_CLEAN_ERROR, alexnet_errors
+from vitobench.results.published.tables import (
+    ALEXNET_CLEAN_ERROR,
+    alexnet_3dcc_errors,
+    alexnet_errors,
+    resnet50_3dcc_corruption_errors,
+    resnet50_3dcc_errors,
+    resnet50_corruption_errors,
+)
+from vitobench.tasks.corruption_measures import corruption_measures
 from vitobench.tasks.corruptions import CORRUPTIONS
-from vitobench.tasks.measures import corruption_measures
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.robustness.metrics import corruption_error, relative_corruption_error
+from vitobench.tasks.task import Condition, Task
 
 ALEXNET = np.array([alexnet_errors()[name] for name in CORRUPTIONS])
 
@@ -99,3 +109,55 @@ def test_ratios_without_a_base_are_undefined() -> None:
     found = corruption_error(hole, ones)
     assert np.isnan(found[0, 0])
     assert found[0, 1] == 0.5
+
+
+def numbers(task: Task, errors: np.ndarray, clean: float) -> dict[tuple[str, str], float]:
+    """What the measures of a task make of errors (corruptions, severities)."""
+    means = np.concatenate([1 - errors.ravel(), [1 - clean]])[None]
+    return {(m.condition, m.metric): float(m.compute(means)[0]) for m in corruption_measures(task)}
+
+
+def grid(names: list[str]) -> tuple[Condition, ...]:
+    return tuple(Condition(name, severity) for name in names for severity in (1, 2, 3, 4, 5))
+
+
+def test_the_shipped_errors_of_resnet50_are_those_used_here() -> None:
+    assert {name: round(100 * value, 1) for name, value in resnet50_corruption_errors().items()} == ON_5000
+
+
+def test_3dcc_is_normalised_by_its_own_alexnet() -> None:
+    names = list(alexnet_3dcc_errors())
+    task = replace(TASKS["imagenet-c"], conditions=grid(names), families={}, reference="alexnet-3dcc-5k")
+    spread = np.array([-0.1, -0.05, 0.0, 0.05, 0.1])  # only the mean over severities counts
+    alexnet, resnet50 = (np.array(list(t().values()))[:, None] for t in (alexnet_3dcc_errors, resnet50_3dcc_errors))
+    found = numbers(task, resnet50 + spread, 0.24)
+    assert found[("overall", "mce")] == pytest.approx(0.7316, abs=1e-4)
+    for name, value in resnet50_3dcc_corruption_errors().items():
+        assert found[(name, "ce")] == pytest.approx(value, abs=6e-4)
+    assert np.isnan(found[("overall", "relative_mce")])  # AlexNet's clean error on the same images is not published
+    own = numbers(task, alexnet + np.zeros(5), 0.43)
+    assert all(own[key] == pytest.approx(1.0, abs=1e-12) for key in own if key[1] in ("ce", "mce"))
+
+
+def test_extra_corruptions_have_an_error_and_enter_no_mean() -> None:
+    errors = alexnet_errors()
+    extra = tuple(name for name in errors if name not in CORRUPTIONS)
+    families = TASKS["imagenet-c"].families | {"extra": extra}
+    task = replace(TASKS["imagenet-c"], conditions=grid(list(errors)), families=families)
+    model = np.array(list(errors.values())) * np.array([0.5] * 15 + [0.8] * 4)[:, None]
+    found = numbers(task, model, 0.2)
+    assert found[("overall", "mce")] == pytest.approx(0.5, abs=1e-12)
+    assert found[("overall", "top1")] == pytest.approx(1 - 0.5 * ALEXNET.mean())
+    assert found[("saturate", "ce")] == pytest.approx(0.8, abs=1e-12)
+    assert found[("extra", "top1")] == pytest.approx(1 - model[15:].mean())
+
+
+def test_severities_are_matched_by_their_number() -> None:
+    conditions = tuple(Condition(name, severity) for name in ("fog", "snow") for severity in (2, 4))
+    task = replace(TASKS["imagenet-c"], conditions=conditions, families={})
+    table = alexnet_errors()
+    found = numbers(task, np.full((2, 2), 0.4), 0.2)
+    assert found[("fog", "ce")] == pytest.approx(0.8 / (table["fog"][1] + table["fog"][3]))
+    # A mean over five severities says nothing of two of them.
+    task = replace(task, conditions=(Condition("flash", 2), Condition("flash", 4)), reference="alexnet-3dcc-5k")
+    assert np.isnan(numbers(task, np.full((1, 2), 0.4), 0.2)[("flash", "ce")])
