@@ -2,25 +2,100 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import stored
+from .options import NO_BASELINE, stored
+
+_FOLDER = click.Path(path_type=Path)
 
 
 @click.command("score")
 @stored
-def score_command(**values: Any) -> None:
+@click.option(
+    "--human",
+    type=_FOLDER,
+    help="Score human alignment from folders instead of a store: trials of people in model-vs-human's CSV form, a "
+    "folder for each data set. Alone it gives the people's own numbers, the ceilings.",
+)
+@click.option("--responses", type=_FOLDER, help="Models' answers in the same form, to be compared with --human.")
+@click.option(
+    "--compat",
+    type=click.Choice(["model-vs-human"]),
+    help="With --human: error consistency is 1, not undefined, where two observers are never wrong.",
+)
+def score_command(human: Path | None, responses: Path | None, compat: str | None, **values: Any) -> None:
     """Compute scores, intervals and comparisons from a store: no model is loaded and no image read.
 
     Without --model all models of the store are scored, without --suite and --task all tasks. What is missing is listed,
-    and the exit code is 3.
+    and the exit code is 3. With --human, --task names data sets of human alignment and --model observers.
 
     \b
     bench score
     bench score --store /data/results --model vito --baseline moclr --suite robustness --json scores.json
+    bench score --suite human-alignment --human raw-data --responses my-responses --json alignment.json
     """
+    if human is not None:
+        _score_folders(human, responses, compat, values)
+        return
+    for name, value in (("--responses", responses), ("--compat", compat)):
+        if value is not None:
+            raise click.UsageError(f"{name} needs --human DIR, the folder of the people's trials.")
+    if values["suite"] == "human-alignment" and not _is_a_suite(values["suite"]):
+        raise click.UsageError("--suite human-alignment needs --human DIR, the folder of the people's trials.")
     from .show import score_and_show
 
     score_and_show(values, page=False)
+
+
+def _is_a_suite(name: str) -> bool:
+    from ...tasks.registry import SUITES
+
+    return name in SUITES
+
+
+def _score_folders(human: Path, responses: Path | None, compat: Any, values: dict[str, Any]) -> None:
+    from ...errors import VitobenchError
+    from ..human_alignment import SUITE, Request, problem_lines, render, score_folders, write_json
+
+    if values["suite"] not in (None, SUITE):
+        raise click.UsageError(f"--human goes with --suite {SUITE}, not with {values['suite']}.")
+    if values["limit"] is not None:
+        raise click.UsageError("--limit cannot be used with --human: people and models answer the same stimuli.")
+    if responses is None and (values["models"] or values["baselines"]):
+        raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' answers.")
+    json_file = values["json_file"]
+    if json_file is not None and json_file.is_dir():
+        raise VitobenchError(f"{json_file} is a folder; name a file.")
+    named = values["baselines"]
+    request = Request(
+        human,
+        responses,
+        models=values["models"],
+        baselines=tuple(name for name in named if name != NO_BASELINE) if named else None,
+        data_sets=values["tasks"],
+        seed=values["seed"] or 0,
+        compat=compat,
+    )
+    started = time.monotonic()
+    scored = score_folders(request)
+    if json_file is not None:
+        write_json(scored, request, json_file)
+    if values["quiet"]:
+        for line in problem_lines(scored):
+            click.echo(line, err=True)
+    else:
+        from rich.console import Console
+
+        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+        render(scored, request, console)
+        if json_file is not None:
+            console.print(f"Scores: {json_file}", soft_wrap=True, markup=False)
+        console.print(f"{len(scored.scores):,} scores, {time.monotonic() - started:.1f} s")
+    if scored.problems:
+        sys.exit(3)

@@ -1,0 +1,203 @@
+"""Accuracy and consistency of all observers of a data set, for the data and for every bootstrap sample at once.
+
+All of it is means over stimuli of two kinds of columns: whether an observer is right, and whether an observer and a
+person are both right or both wrong. One matrix product per condition gives the means of all samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .measures import (
+    Compat,
+    accuracy_difference,
+    error_consistency,
+    error_consistency_limits,
+    expected_consistency,
+    response_entropy,
+)
+from .samples import REPLICATES, observer_counts, stimulus_counts
+from .trials import Panel
+
+HUMANS = "humans"
+"""The people of a data set as one observer: their mean, and for consistency the mean of their pairs."""
+
+OVERALL = "overall"
+"""All conditions that count."""
+
+SAMPLED = (
+    "accuracy",
+    "accuracy_difference",
+    "observed_consistency",
+    "expected_consistency",
+    "error_consistency",
+)
+"""Metrics with intervals. All but the first are means over comparisons with the data set's people."""
+
+RANGES = {
+    "accuracy_difference": (0.0, 1.0),
+    "expected_consistency": (0.0, 1.0),
+    "error_consistency": (-1.0, 1.0),
+}
+"""Metrics that are no means over stimuli, and between what they lie. Their samples are biased and get mirrored."""
+
+_PAIRED = SAMPLED[1:]
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """What `consistency` finds for one data set, with B samples, O observers, C conditions and a metric's name as key.
+
+    Attributes:
+        panel: What it is about.
+        observers: O names, then `HUMANS`.
+        conditions: C names in the data set's order, then `OVERALL`; only conditions that were shown.
+        counts: int64 (C + 1,), stimuli.
+        values: float64 (B + 1, C + 1, O + 1) by metric of `SAMPLED`, the data themselves first. A person is compared
+            with the others; the column of `HUMANS` is the mean over pairs. NaN where undefined.
+        people_draws: float64 (B, O + 1) by metric, overall, over samples of people instead of stimuli; NaN for single
+            people and for a model's accuracy, which no person has a part in.
+        limits: Two float64 (C + 1, O + 1): lowest and highest error consistency that the accuracies allow.
+        entropy: float64 (C + 1, O + 1), bits.
+    """
+
+    panel: Panel
+    observers: tuple[str, ...]
+    conditions: tuple[str, ...]
+    counts: np.ndarray
+    values: dict[str, np.ndarray]
+    people_draws: dict[str, np.ndarray]
+    limits: tuple[np.ndarray, np.ndarray]
+    entropy: np.ndarray
+
+
+def consistency(panel: Panel, replicates: int = REPLICATES, seed: int = 0, compat: Compat | None = None) -> Consistency:
+    """Accuracy and consistency with people, with samples for intervals.
+
+    Means are taken over conditions first, then over people, as the reference does; accuracy pools trials.
+
+    Args:
+        panel: Answers of people and models to the same stimuli.
+        replicates: B; 0 for the data alone.
+        seed: Seed of the samples.
+        compat: See `error_consistency`.
+    """
+    data_set, people = panel.stimuli.data_set, panel.people
+    shown = np.unique(panel.stimuli.conditions)
+    names = [data_set.conditions[position] for position in shown]
+    kept = [row for row, name in enumerate(names) if name not in data_set.excluded]
+    counts = np.array([(panel.stimuli.conditions == position).sum() for position in shown], np.int64)
+
+    accuracies = np.empty((replicates + 1, len(shown), len(panel.observers)))
+    observed = np.empty((*accuracies.shape, people))
+    correct = panel.correct.T.astype(np.float32)  # (n, O); sums of 0 and 1 under 2**24 are exact
+    for row, position in enumerate(shown):
+        hits = correct[panel.stimuli.conditions == position]
+        samples = stimulus_counts(f"{data_set.name}/{names[row]}", len(hits), replicates, seed)
+        both = (hits[:, :, None] == hits[:, None, :people]).reshape(len(hits), -1).astype(np.float32)
+        accuracies[:, row] = (samples @ hits).astype(np.float64) / len(hits)
+        observed[:, row] = ((samples @ both).astype(np.float64) / len(hits)).reshape(len(samples), -1, people)
+
+    others = _others(len(panel.observers), people)
+    pooled = counts[kept] / counts[kept].sum() if kept else np.empty(0)
+    whole = np.einsum("c,rco->ro", pooled, accuracies[:, kept]) if kept else np.full_like(accuracies[:, 0], np.nan)
+    values = {"accuracy": _with_humans(np.concatenate([accuracies, whole[:, None]], axis=1), people)}
+    pairs = _pair_metrics(accuracies, observed, people, compat)
+    people_draws = {"accuracy": _accuracy_of_people(values["accuracy"][0, -1], people, data_set.name, replicates, seed)}
+    for metric in _PAIRED:
+        by_pair = _with_overall(pairs[metric], kept)
+        values[metric] = _with_humans(_mean_over(by_pair, others), people)
+        people_draws[metric] = _samples_of_people(by_pair[0, -1], people, data_set.name, replicates, seed)
+    a, b = accuracies[:1, :, :, None], accuracies[:1, :, None, :people]
+    low, high = (
+        _with_humans(_mean_over(_with_overall(limit, kept), others), people)[0]
+        for limit in error_consistency_limits(*np.broadcast_arrays(a, b))
+    )
+    return Consistency(
+        panel=panel,
+        observers=(*panel.observers, HUMANS),
+        conditions=(*names, OVERALL),
+        counts=np.append(counts, counts[kept].sum()),
+        values=values,
+        people_draws=people_draws,
+        limits=(low, high),
+        entropy=_entropies(panel, shown, kept),
+    )
+
+
+def _pair_metrics(
+    accuracies: np.ndarray, observed: np.ndarray, people: int, compat: Compat | None
+) -> dict[str, np.ndarray]:
+    """Metrics of observers and people, float64 (B + 1, C, O, people) each."""
+    a, b = accuracies[..., None], accuracies[:, :, None, :people]
+    expected = expected_consistency(a, b)
+    found = (accuracy_difference(a, b), observed, expected, error_consistency(observed, expected, compat))
+    return dict(zip(_PAIRED, found, strict=True))
+
+
+def _others(observers: int, people: int) -> np.ndarray:
+    """Bool (O, people): whom an observer is compared with, everybody but oneself."""
+    others = np.ones((observers, people), bool)
+    others[np.arange(people), np.arange(people)] = False
+    return others
+
+
+def _mean_over(by_pair: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Mean over the people whom an observer is compared with, (..., O); NaN if there is none."""
+    totals = np.where(others, by_pair, 0.0).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(totals / others.sum(axis=-1))
+
+
+def _with_overall(by_condition: np.ndarray, kept: list[int]) -> np.ndarray:
+    """Append the plain mean over kept conditions to axis 1; NaN if none is kept."""
+    part = by_condition[:, kept]
+    mean = part.mean(axis=1, keepdims=True) if kept else np.full_like(by_condition[:, :1], np.nan)
+    return np.concatenate([by_condition, mean], axis=1)
+
+
+def _with_humans(by_observer: np.ndarray, people: int) -> np.ndarray:
+    """Append the mean over people to the last axis.
+
+    For pairwise metrics this is the mean over unordered pairs, since every pair occurs twice in it.
+    """
+    return np.concatenate([by_observer, by_observer[..., :people].mean(axis=-1, keepdims=True)], axis=-1)
+
+
+def _accuracy_of_people(accuracies: np.ndarray, people: int, name: str, replicates: int, seed: int) -> np.ndarray:
+    draws = np.full((replicates, len(accuracies)), np.nan)
+    draws[:, -1] = observer_counts(name, people, replicates, seed) @ accuracies[:people] / people
+    return draws
+
+
+def _samples_of_people(by_pair: np.ndarray, people: int, name: str, replicates: int, seed: int) -> np.ndarray:
+    """Mean over samples of people.
+
+    A person who is drawn twice makes no pair with himself: agreement with oneself says nothing of people.
+
+    Args:
+        by_pair: float64 (O, people).
+        people: Number of people, the first observers.
+        name: Of the data set.
+        replicates: B.
+        seed: Seed.
+
+    Returns:
+        float64 (B, O + 1).
+    """
+    weights = observer_counts(name, people, replicates, seed)
+    draws = np.full((replicates, len(by_pair) + 1), np.nan)
+    draws[:, people:-1] = weights @ by_pair[people:].T / people
+    upper = np.triu_indices(people, 1)
+    both = weights[:, upper[0]] * weights[:, upper[1]]
+    with np.errstate(invalid="ignore"):
+        draws[:, -1] = both @ by_pair[upper] / both.sum(axis=1)
+    return draws
+
+
+def _entropies(panel: Panel, shown: np.ndarray, kept: list[int]) -> np.ndarray:
+    found = [response_entropy(panel.responses[:, panel.stimuli.conditions == position]) for position in shown]
+    by_condition = np.stack(found)
+    return _with_humans(_with_overall(by_condition[None], kept)[0], panel.people)

@@ -1,0 +1,161 @@
+"""The 17 data sets of model-vs-human: their conditions, which of them count, and how their files are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ...errors import DataError, unknown_name
+
+CATEGORIES = (
+    "airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat",
+    "chair", "clock", "dog", "elephant", "keyboard", "knife", "oven", "truck",
+)  # fmt: skip
+"""The 16 entry-level categories in the order of their indices."""
+
+NO_CONDITION = "0"
+"""What the condition of data sets without conditions is called, as in the human observers' files."""
+
+CUE_CONFLICT = "cue-conflict"
+
+_WNID = re.compile(r"n\d{8}")
+_CUES = re.compile(r"([a-z]+)\d*-([a-z]+)\d*")
+
+
+@dataclass(frozen=True)
+class AlignmentSet:
+    """One experiment that people and models both did.
+
+    Attributes:
+        name: ``"contrast"``; folders and files are called so.
+        abbreviation: ``"cop"``, the second part of stimulus names.
+        conditions: All conditions in order of strength, in the one spelling that this package uses.
+        excluded: The conditions that no score over conditions counts: the undistorted control, and those in which
+            people are (nearly) at chance. It is the authors' list, not a rule: low-pass 15 is on it at an accuracy of
+            exactly 0.2.
+        per_condition: Stimuli of a condition.
+        people: Human observers, each of whom saw every stimulus once.
+    """
+
+    name: str
+    abbreviation: str
+    conditions: tuple[str, ...]
+    excluded: tuple[str, ...]
+    per_condition: int
+    people: int
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Conditions that count."""
+        return tuple(condition for condition in self.conditions if condition not in self.excluded)
+
+    @property
+    def stimuli(self) -> int:
+        """Stimuli of all conditions together."""
+        return self.per_condition * len(self.conditions)
+
+    def condition(self, text: str) -> int:
+        """Position of a condition among `conditions`, from any spelling in use.
+
+        The same condition is ``0.90``, ``0.9`` or ``.9`` and ``true`` or ``True`` in different files. Data sets without
+        conditions ignore the field: people's files say 0, those of models NaN or nothing.
+
+        Raises:
+            DataError: Not a condition of this data set.
+        """
+        if self.conditions == (NO_CONDITION,):
+            return 0
+        word = text.strip()
+        for position, condition in enumerate(self.conditions):
+            if word.casefold() == condition.casefold():
+                return position
+        value = _number(word)
+        for position, condition in enumerate(self.conditions):
+            if value is not None and value == _number(condition):
+                return position
+        raise DataError(f"{text!r} is no condition of {self.name}; expected one of {', '.join(self.conditions)}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _eidolon(coherence: int) -> tuple[str, ...]:
+    return tuple(f"{2**power}-{coherence}-10" for power in range(8))
+
+
+_ALL = (
+    AlignmentSet("colour", "cl", ("cr", "bw"), ("cr",), 640, 4),
+    AlignmentSet(
+        "contrast", "cop", ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"), ("c100", "c03", "c01"), 160, 4
+    ),
+    AlignmentSet(
+        "high-pass", "hp", ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"), ("inf", "0.55", "0.45", "0.4"),
+        160, 4,
+    ),
+    AlignmentSet("low-pass", "lp", ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40"), 160, 4),
+    AlignmentSet("phase-scrambling", "ps", ("0", "30", "60", "90", "120", "150", "180"), ("0", "150", "180"), 160, 4),
+    AlignmentSet("power-equalisation", "pow", ("0", "pow"), ("0",), 560, 4),
+    AlignmentSet("false-colour", "fc", ("True", "False"), ("True",), 560, 4),
+    AlignmentSet("rotation", "rot", ("0", "90", "180", "270"), ("0",), 320, 4),
+    AlignmentSet("eidolonI", "eid", _eidolon(10), ("1-10-10", "64-10-10", "128-10-10"), 160, 4),
+    AlignmentSet("eidolonII", "eid", _eidolon(3), ("1-3-10", "32-3-10", "64-3-10", "128-3-10"), 160, 4),
+    AlignmentSet("eidolonIII", "eid", _eidolon(0), ("1-0-10", "16-0-10", "32-0-10", "64-0-10", "128-0-10"), 160, 4),
+    AlignmentSet(
+        "uniform-noise", "nse", ("0.0", "0.03", "0.05", "0.1", "0.2", "0.35", "0.6", "0.9"), ("0.0", "0.6", "0.9"),
+        160, 4,
+    ),
+    AlignmentSet(CUE_CONFLICT, "s5n", (NO_CONDITION,), (), 1280, 10),
+    AlignmentSet("edge", "edg", (NO_CONDITION,), (), 160, 10),
+    AlignmentSet("silhouette", "sif", (NO_CONDITION,), (), 160, 10),
+    AlignmentSet("sketch", "ske", (NO_CONDITION,), (), 800, 7),
+    AlignmentSet("stylized", "sty", (NO_CONDITION,), (), 800, 5),
+)  # fmt: skip
+
+ALIGNMENT_SETS = {data_set.name: data_set for data_set in _ALL}
+"""The data sets by name, in the order in which the authors report them."""
+
+
+def alignment_set(name: str) -> AlignmentSet:
+    """A data set by name.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name not in ALIGNMENT_SETS:
+        raise unknown_name("data set of human alignment", name, ALIGNMENT_SETS)
+    return ALIGNMENT_SETS[name]
+
+
+def image_id(image_name: str) -> str:
+    """What the names that different observers' files give to one stimulus have in common.
+
+    ``0001_cop_s01_c30_knife_10_n03041632_7380.png`` and ``0417_cop_dnn_c30_knife_10_n03041632_7380.png`` are both
+    ``n03041632_7380.png``: the last part of the name, with the WordNet id before it if there is one. Folders before the
+    name are passed over, with either kind of slash.
+    """
+    parts = image_name.replace("\\", "/").rpartition("/")[2].split("_")
+    if len(parts) > 1 and _WNID.fullmatch(parts[-2]):
+        return f"{parts[-2]}_{parts[-1]}"
+    return parts[-1]
+
+
+def cues(image: str) -> tuple[int, int]:
+    """Categories of shape and texture of a cue-conflict stimulus, from its id.
+
+    Args:
+        image: ``"bird3-clock2.png"``: a bird's shape with the texture of a clock.
+
+    Raises:
+        DataError: Not of that form.
+    """
+    found = _CUES.fullmatch(image.rpartition(".")[0] or image)
+    if found is None or not {found[1], found[2]} <= set(CATEGORIES):
+        raise DataError(
+            f"The cue-conflict stimulus {image!r} does not tell its shape and texture; "
+            "expected a name such as bird3-clock2.png"
+        )
+    return CATEGORIES.index(found[1]), CATEGORIES.index(found[2])

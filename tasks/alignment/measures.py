@@ -1,0 +1,120 @@
+"""How alike two observers answer, one number at a time (Geirhos et al., NeurIPS 2020 and 2021)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .datasets import CATEGORIES
+
+Compat = Literal["model-vs-human"]
+"""Whose convention to take where ours differs."""
+
+
+def accuracy(correct: np.ndarray) -> np.ndarray:
+    """Share of correct trials.
+
+    Args:
+        correct: bool (..., n); a trial without a response is false.
+
+    Returns:
+        float64 (...), in [0, 1]; NaN without trials.
+    """
+    if correct.shape[-1] == 0:
+        return np.full(correct.shape[:-1], np.nan)
+    return np.asarray(correct.mean(axis=-1, dtype=np.float64))
+
+
+def accuracy_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared difference of two accuracies; never rooted, as in the paper. In [0, 1], lower is more alike."""
+    return (np.asarray(a, np.float64) - b) ** 2
+
+
+def observed_consistency(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Share of stimuli on which two observers are both right or both wrong.
+
+    Args:
+        a: bool (..., n), correct trials of one.
+        b: bool (..., n), of the other, on the same stimuli in the same order.
+
+    Returns:
+        float64 (...), in [0, 1].
+    """
+    return accuracy(np.asarray(a, bool) == np.asarray(b, bool))
+
+
+def expected_consistency(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Observed consistency of independent observers with these accuracies, in [0, 1]."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return a * b + (1 - a) * (1 - b)
+
+
+def error_consistency(observed: np.ndarray, expected: np.ndarray, compat: Compat | None = None) -> np.ndarray:
+    """Cohen's kappa of being right or wrong: consistency beyond what the accuracies alone give.
+
+    Args:
+        observed: Observed consistency, any shape.
+        expected: Expected consistency, same shape.
+        compat: ``"model-vs-human"`` gives 1 wherever the observed consistency is 1, as that code does.
+
+    Returns:
+        float64, at most 1. NaN where both are always right or both always wrong: 0/0, nothing is known of errors.
+    """
+    observed, expected = np.asarray(observed, np.float64), np.asarray(expected, np.float64)
+    # 1 - expected = p(1-q) + q(1-p) is exactly 0 for accuracies of 0 or 1, and nowhere else.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kappa = np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+    return np.where(observed == 1, 1.0, kappa) if compat == "model-vs-human" else kappa
+
+
+def error_consistency_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest kappa that two observers can have given their accuracies (Geirhos et al., NeurIPS 2020).
+
+    Observers agree most if the errors of the better one are among those of the other, least if their errors lie as
+    far apart as the number of stimuli allows.
+
+    Args:
+        a: Accuracy of one, any shape.
+        b: Accuracy of the other, same shape.
+
+    Returns:
+        Two float64 of that shape; NaN where kappa is undefined.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    expected = expected_consistency(a, b)
+    return error_consistency(np.abs(a + b - 1), expected), error_consistency(1 - np.abs(a - b), expected)
+
+
+def response_entropy(responses: np.ndarray) -> np.ndarray:
+    """Entropy of the distribution of responses over the 16 categories.
+
+    Trials without a response are no category but count as trials, so that the shares may sum to less than 1, as in
+    model-vs-human.
+
+    Args:
+        responses: int (..., n), -1 for none.
+
+    Returns:
+        float64 (...), bits, in [0, 4].
+    """
+    shares = np.stack([accuracy(responses == category) for category in range(len(CATEGORIES))], axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(shares > 0, shares * np.log2(shares), np.where(np.isnan(shares), np.nan, 0.0))
+    return np.asarray(0.0 - terms.sum(axis=-1))
+
+
+def confusion(responses: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    """How often which answer was given to which category.
+
+    Args:
+        responses: int (n,), -1 for none.
+        categories: int (n,), what was right.
+
+    Returns:
+        int64 (16, 17): a row for each category shown, a column for each answer, the last for none.
+    """
+    size = len(CATEGORIES)
+    table = np.zeros((size, size + 1), np.int64)
+    np.add.at(table, (np.asarray(categories), np.where(np.asarray(responses) < 0, size, responses)), 1)
+    return table

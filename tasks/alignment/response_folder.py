@@ -1,0 +1,95 @@
+"""A folder of observers' files: one folder for each data set, one file for each observer in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import DataError
+from .csv_form import is_person, read_trials
+from .datasets import ALIGNMENT_SETS, AlignmentSet
+from .trials import Trials, joined
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used.
+
+    Attributes:
+        data_set: Name.
+        observer: Name if it is known, else the file's.
+        reason: With file, line and what was expected.
+    """
+
+    data_set: str
+    observer: str
+    reason: str
+
+
+def read_people(folder: Path, data_sets: Sequence[AlignmentSet]) -> dict[str, dict[str, Trials]]:
+    """Trials of people by data set and name, those of models in the same folder left aside.
+
+    Returns:
+        Only data sets that are there, in the order asked.
+
+    Raises:
+        DataError: No data set is there, or a file is not of the expected form.
+    """
+    found: dict[str, dict[str, Trials]] = {}
+    for data_set in data_sets:
+        parts: dict[str, list[Trials]] = defaultdict(list)
+        for path in _files(folder, data_set):
+            if "_subject-" in path.name:
+                trials = read_trials(path, data_set)
+                if is_person(trials.observer):
+                    parts[trials.observer].append(trials)
+        if parts:
+            found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
+    if not found:
+        raise DataError(
+            f"{folder} holds no trials of people; expected files such as "
+            f"{Path(data_sets[0].name) / f'{data_sets[0].name}_subject-01_session_1.csv'} below it."
+        )
+    return found
+
+
+def read_models(
+    folder: Path, data_sets: Sequence[AlignmentSet]
+) -> tuple[dict[str, dict[str, Trials]], tuple[Problem, ...]]:
+    """Trials of models by data set and name, and the files that cannot be used: one never stops the others.
+
+    Raises:
+        DataError: The folder holds no file of any data set asked for.
+    """
+    found: dict[str, dict[str, Trials]] = {}
+    problems: list[Problem] = []
+    files = 0
+    for data_set in data_sets:
+        parts: dict[str, list[Trials]] = defaultdict(list)
+        for path in _files(folder, data_set):
+            if "_subject-" in path.name:
+                continue
+            files += 1
+            try:
+                trials = read_trials(path, data_set)
+            except DataError as error:
+                problems.append(Problem(data_set.name, path.name, str(error)))
+                continue
+            if not is_person(trials.observer):
+                parts[trials.observer].append(trials)
+        found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
+    if not files:
+        raise DataError(
+            f"{folder} holds no responses; expected files such as "
+            f"{Path(data_sets[0].name) / f'{data_sets[0].name}_my-model_session-1.csv'} below it. "
+            f"Data sets: {', '.join(ALIGNMENT_SETS)}."
+        )
+    return found, tuple(problems)
+
+
+def _files(folder: Path, data_set: AlignmentSet) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; expected one that holds a folder for each data set.")
+    return sorted((folder / data_set.name).glob("*.csv"))

@@ -1,0 +1,199 @@
+"""Scores of human alignment as rows, with both intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...results.statistics import two_sided_p
+from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency
+from .cue_decisions import CueDecisions
+from .samples import limits, reflected
+
+ALL = "all"
+"""The data set of a row that is the mean over all data sets."""
+
+SHAPE_BIAS = "shape_bias"
+
+
+@dataclass(frozen=True)
+class AlignmentScore:
+    """One number.
+
+    Attributes:
+        observer: A model, a person, or `HUMANS`.
+        reference: `HUMANS` if the number compares with people, else None.
+        data_set: Name, or `ALL`.
+        condition: As the data set spells it; the category whose shape is shown for shape bias; `OVERALL`.
+        counted: Whether `OVERALL` counts this condition.
+        metric: A name of `SAMPLED`, ``"shape_bias"``, ``"error_consistency_lowest"`` and ``_highest``,
+            ``"response_entropy"``.
+        value: NaN where undefined.
+        ci_low: 95 % interval over stimuli; NaN where there is none.
+        ci_high: Its other end.
+        people_ci_low: 95 % interval over people; NaN where there is none.
+        people_ci_high: Its other end.
+        n: Stimuli behind it; decisions for either cue in case of shape bias.
+    """
+
+    observer: str
+    reference: str | None
+    data_set: str
+    condition: str
+    counted: bool
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    people_ci_low: float
+    people_ci_high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class AlignmentComparison:
+    """A difference ``a - b`` of one metric on the same stimuli.
+
+    Attributes:
+        a: Observer.
+        b: Observer.
+        data_set: Name, or `ALL`.
+        metric: A name of `SAMPLED`, or ``"shape_bias"``.
+        difference: Value of ``a`` minus value of ``b``.
+        ci_low: 95 % interval over stimuli, the same samples for both.
+        ci_high: Its other end.
+        p: Two-sided bootstrap p-value of no difference; not corrected for the number of comparisons.
+        n: Stimuli.
+    """
+
+    a: str
+    b: str
+    data_set: str
+    metric: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One number of one observer with its samples.
+
+    Attributes:
+        draws: float64 (B + 1,), over samples of stimuli, the data themselves first.
+        people_draws: float64 (B,), over samples of people.
+        n: Stimuli.
+    """
+
+    draws: np.ndarray
+    people_draws: np.ndarray
+    n: int
+
+
+def rows_of(found: Consistency) -> Iterator[AlignmentScore]:
+    """Rows of one data set: by condition, then overall."""
+    data_set = found.panel.stimuli.data_set
+    tables: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
+    for metric in SAMPLED:
+        low, high = _limits(metric, found.values[metric])
+        tables.append((metric, found.values[metric][0], low, high))
+    none = np.full_like(found.entropy, np.nan)
+    tables.append(("error_consistency_lowest", found.limits[0], none, none))
+    tables.append(("error_consistency_highest", found.limits[1], none, none))
+    tables.append(("response_entropy", found.entropy, none, none))
+    # One condition is the whole data set: its row would say everything twice.
+    conditions = range(len(found.conditions)) if len(found.conditions) > 2 else [len(found.conditions) - 1]
+    for metric, values, low, high in tables:
+        people = limits(found.people_draws[metric]) if metric in found.people_draws else (none[0], none[0])
+        for row in conditions:
+            condition = found.conditions[row]
+            for column, observer in enumerate(found.observers):
+                ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
+                yield AlignmentScore(
+                    observer, _reference(metric), data_set.name, condition, condition not in data_set.excluded, metric,
+                    float(values[row, column]), float(low[row, column]), float(high[row, column]),
+                    float(ends[0]), float(ends[1]), int(found.counts[row]),
+                )  # fmt: skip
+
+
+def shape_rows(found: CueDecisions, data_set: str) -> Iterator[AlignmentScore]:
+    """Rows of shape bias: by category whose shape is shown, then overall."""
+    low, high = limits(found.values[1:])
+    people = limits(found.people_draws)
+    for row, condition in enumerate(found.conditions):
+        for column, observer in enumerate(found.observers):
+            ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
+            yield AlignmentScore(
+                observer, None, data_set, condition, True, SHAPE_BIAS, float(found.values[0, row, column]),
+                float(low[row, column]), float(high[row, column]), float(ends[0]), float(ends[1]),
+                int(found.counts[row, column]),
+            )  # fmt: skip
+
+
+def overall(found: Consistency, observer: str) -> dict[str, Sampled]:
+    """An observer's numbers over the conditions that count, by metric."""
+    column = found.observers.index(observer)
+    return {
+        metric: Sampled(
+            found.values[metric][:, -1, column], found.people_draws[metric][:, column], int(found.counts[-1])
+        )
+        for metric in SAMPLED
+    }
+
+
+def overall_shape_bias(found: CueDecisions, observer: str, n: int) -> Sampled:
+    """An observer's shape bias; n is the number of stimuli."""
+    column = found.observers.index(observer)
+    return Sampled(found.values[:, -1, column], found.people_draws[:, column], n)
+
+
+def mean_of(parts: Sequence[Mapping[str, Sampled]]) -> dict[str, Sampled]:
+    """Plain mean over data sets, by metric of `SAMPLED`; their samples are independent."""
+    return {
+        metric: Sampled(
+            np.mean([part[metric].draws for part in parts], axis=0),
+            np.mean([part[metric].people_draws for part in parts], axis=0),
+            sum(part[metric].n for part in parts),
+        )
+        for metric in SAMPLED
+    }
+
+
+def mean_rows(observer: str, means: Mapping[str, Sampled]) -> Iterator[AlignmentScore]:
+    """Rows of the mean over data sets."""
+    for metric, found in means.items():
+        low, high = (float(end) for end in _limits(metric, found.draws))
+        people_low, people_high = (float(end) for end in limits(found.people_draws))
+        yield AlignmentScore(
+            observer, _reference(metric), ALL, OVERALL, True, metric, float(found.draws[0]), low, high,
+            people_low, people_high, found.n,
+        )  # fmt: skip
+
+
+def compared(
+    a: str, b: str, data_set: str, of_a: Mapping[str, Sampled], of_b: Mapping[str, Sampled]
+) -> Iterator[AlignmentComparison]:
+    """Paired differences of two observers in every metric that both have."""
+    for metric in (metric for metric in of_a if metric in of_b):
+        draws = of_a[metric].draws - of_b[metric].draws
+        difference, samples = float(draws[0]), draws[1:]
+        if metric in RANGES:
+            samples = reflected(samples, difference)
+        low, high = (float(end) for end in limits(samples))
+        yield AlignmentComparison(a, b, data_set, metric, difference, low, high, two_sided_p(samples), of_a[metric].n)
+
+
+def _limits(metric: str, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals over stimuli from the data and their samples, (B + 1, ...)."""
+    if metric not in RANGES:
+        return limits(draws[1:])
+    low, high = limits(reflected(draws[1:], draws[0]))
+    return np.clip(low, *RANGES[metric]), np.clip(high, *RANGES[metric])
+
+
+def _reference(metric: str) -> str | None:
+    return None if metric in ("accuracy", "response_entropy") else HUMANS
