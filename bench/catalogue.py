@@ -12,6 +12,7 @@ from ..results import records
 from ..results.store import Store, safe_name
 from ..tasks.registry import TASKS
 from ..tasks.task import task_identity
+from . import truths
 from .plan import Plan, PlannedTask
 
 
@@ -103,4 +104,6 @@ def keep(plan: Plan, store: Store) -> None:
     for planned in plan.tasks:
         records.keep(store, records.TASKS, planned.identity, task_record(planned))
         if planned.source is not None:
-            records.keep_manifest(store, planned.task.dataset, planned.data_digest, planned.source.manifest())
+            manifest = planned.source.manifest()
+            records.keep_packed(store, records.MANIFESTS, planned.task.dataset, planned.data_digest, manifest)
+            truths.keep(planned, store)

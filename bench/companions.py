@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import VitobenchError
 from ..models.spec import ModelSpec
+from ..results.published.tables import published_reference
 from ..results.schema import Failure
 from ..tasks.task import Task
 
@@ -64,7 +65,7 @@ def companions(
                 pairs.append((spec.name, name))
     spaces = {spec.label_space for spec in asked}
     for task in tasks:
-        if task.reference is not None and task.reference != "alexnet" and task.label_space in spaces:
+        if task.reference is not None and published_reference(task.reference) is None and task.label_space in spaces:
             add(task.reference)
     if baselines is None:
         # A baseline that came along is compared with its own baseline if that is here anyway.

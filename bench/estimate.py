@@ -10,13 +10,14 @@ from typing import Any
 
 from ..results.schema import Failure
 from ..results.store import Store
-from ..tasks.data.datasets import USER_DATA
+from ..tasks.data.datasets import how_to_bring
 from ..tasks.task import Condition, Task
 from .executors.base import amount
 from .plan import Pass, Plan, PlannedTask, Unit, group
 from .settings import Settings
 
-_BYTES_A_ROW = {"imagenet-1k": 7.5, "microworld-16": 4.0}
+_BYTES_A_ROW = {"microworld-16": 4.0}
+_MOST_BYTES_A_ROW = 7.5
 _BYTES_A_FILE = 5500  # footer, names and ids
 _FEW, _MANY = 8, 50  # images that are timed
 _PATIENCE = 8.0  # seconds that timing the larger number may take
@@ -108,11 +109,11 @@ def budget(
         seconds = 0.0
     elif measure:
         seconds, device, failures = _measure(plan.settings, passes, progress)
-    size = sum(_BYTES_A_FILE * lacking[n] for n in lacking)
-    size += sum(
-        int(answers[p.task.name] * _BYTES_A_ROW[p.task.label_space]) for p in plan.tasks if p.task.name in answers
-    )
-    absent = {name: USER_DATA[name] for name in plan.absent}
+    size = sum(_BYTES_A_FILE * units for units in lacking.values())
+    for planned in plan.tasks:
+        row = _BYTES_A_ROW.get(planned.task.label_space, _MOST_BYTES_A_ROW)
+        size += int(answers.get(planned.task.name, 0) * row)
+    absent = {name: how_to_bring(name) for name in plan.absent}
     return Budget(
         tuple(tasks),
         tuple(spec.name for spec in plan.models),

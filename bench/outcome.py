@@ -16,6 +16,7 @@ from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.scoring import Scored, score_task
 from .catalogue import model_record
 from .plan import Plan, PlannedTask
+from .truths import truth_of
 
 _NAMED_IMAGES = 20  # images without an answer for one reason that are named one by one; more are counted
 
@@ -80,16 +81,6 @@ def _gap_rows(gaps: Mapping[tuple[str, str, str, str], set[str]], everyone: set[
     return rows
 
 
-def _textures(planned: PlannedTask) -> Mapping[str, int]:
-    from ..tasks.data.microworld.sets import MicroSet
-
-    family, _, name = planned.task.dataset.partition("/")
-    if family != "microworld":
-        return {}
-    source = MicroSet(name, planned.images, planned.seed)
-    return dict(zip(source.image_ids, source.textures().tolist(), strict=True))
-
-
 def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, Any]) -> ReportData:
     """Score a plan from what the store holds; needs no model.
 
@@ -106,18 +97,24 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
     scores: list[Score] = []
     comparisons: list[Comparison] = []
     decisions: list[dict[str, Any]] = []
+    reasons: dict[tuple[str, str, str, str], str] = {}
     for planned in plan.tasks:
         task = planned.task
         conflict = task.kind == "cue-conflict"
+        truth = truth_of(planned, store)
+        if truth is None:
+            reason = f"truths of {task.dataset} are not in the store, or damaged: run again with --data"
+            missing.append(Failure("*", task.name, "*", "*", reason))
         scored: Scored = score_task(
             task,
             answers[task.name],
             plan.pairs,
             clean=answers.get(task.clean or ""),
-            textures=_textures(planned) if conflict else None,
+            truth=truth,
             label_names=CLASSES if conflict else (),
         )
         scores += scored.scores
+        reasons |= scored.reasons
         comparisons += scored.comparisons
         decisions += scored.shape_decisions
     failed_models = {failure.model for failure in failures if failure.task == "*"}
@@ -134,5 +131,6 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
         models=tuple(model_record(spec) for spec in plan.models),
         tasks=tuple(_task_record(planned) for planned in plan.tasks),
         shape_decisions=tuple(decisions),
+        undefined=reasons,
         run=dict(run),
     )

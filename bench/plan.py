@@ -10,7 +10,7 @@ from ..models.spec import ModelSpec
 from ..results.schema import Failure
 from ..results.store import Store
 from ..tasks.data.geometry import Geometry
-from ..tasks.data.source import ImageSource
+from ..tasks.data.source import ConditionSource, ImageSource
 from ..tasks.task import Task
 from .settings import SHARD, Settings
 
@@ -33,7 +33,7 @@ class PlannedTask:
     seed: int
     identity: str
     images: int
-    source: ImageSource | None = None
+    source: ImageSource | ConditionSource | None = None
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""
@@ -111,7 +111,7 @@ class Pass:
         units: What is asked of them, each with the models of this geometry.
     """
 
-    source: ImageSource
+    source: ImageSource | ConditionSource
     geometry: Geometry
     start: int
     units: tuple[Unit, ...]

@@ -12,9 +12,9 @@ from ..models.spec import ModelSpec
 from ..results import records
 from ..results.schema import Failure
 from ..results.store import Store, safe_name
-from ..tasks.data.datasets import USER_DATA, available, check_data_names, open_source
+from ..tasks.data.datasets import available, check_data_names, folders_of, how_to_bring, open_source
 from ..tasks.data.manifest import difference
-from ..tasks.data.source import ImageSource
+from ..tasks.data.source import ConditionSource, ImageSource
 from ..tasks.registry import get_suite, get_task
 from ..tasks.task import Task
 from .catalogue import spec_of
@@ -23,6 +23,8 @@ from .plan import Plan, PlannedTask
 from .settings import Settings
 
 Hashing = Callable[[int, int], None]
+
+_TOLD_IN_FULL = 2  # data sets that are absent
 
 
 def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) -> Plan:
@@ -53,19 +55,25 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     fitting = [task for task in wanted if task.label_space in spaces]
     runnable = [task for task in fitting if task.dataset not in absent]
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
-    notes = [f"No data for {name}: it is made of {USER_DATA[name]}." for name in missing]
-    unused = [name for name in settings.data if name not in {task.dataset for task in runnable}]
-    notes += [f"--data {name} was not used: no model here answers in its classes." for name in unused]
+    notes = _absent_notes([task for task in fitting if task.dataset in absent])
+    used = {name for task in runnable for name in folders_of(task.dataset)}
+    unused = [name for name in settings.data if name not in used]
+    for name in unused:
+        wants = [task for task in wanted if name in folders_of(task.dataset)]
+        unfit = not any(task in fitting for task in wants)
+        why = "no model here answers in its classes" if unfit else "another folder that belongs to it is absent"
+        notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks asks for it'}.")
 
     company = companions(asked, runnable, settings.baselines, resolve)
     planned: list[PlannedTask] = []
-    sources: dict[str, ImageSource] = {}
+    sources: dict[str, ImageSource | ConditionSource] = {}
     for task in runnable:
         asked_images = task.images if settings.limit is None else min(settings.limit, task.images or settings.limit)
         source = sources.get(task.dataset)
         if source is None or not _photographs(task):
             cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
-            source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing)
+            keys = [condition.key for condition in task.conditions] if task.on_disk else None
+            source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing, keys)
             sources[task.dataset] = source
             if _photographs(task) and not settings.new_data:
                 _check_unchanged(task.dataset, source, settings, store)
@@ -129,7 +137,7 @@ def _with_tasks(
         if any(task.dataset not in absent for task in own):
             kept.append(spec)
         elif own:
-            hints = "; ".join(USER_DATA[name] for name in dict.fromkeys(task.dataset for task in own))
+            hints = "; or ".join(how_to_bring(name) for name in dict.fromkeys(task.dataset for task in own))
             failures.append(
                 Failure(spec.name, "*", "*", "*", f"{spec.name} answers in {spec.label_space}; its tasks need {hints}.")
             )
@@ -142,20 +150,33 @@ def _with_tasks(
     return kept, failures
 
 
+def _absent_notes(tasks: Sequence[Task]) -> list[str]:
+    """A line each where little is left out, and one line for all where much is."""
+    if len(tasks) <= _TOLD_IN_FULL:
+        return [f"No data for {task.name}: it is made of {how_to_bring(task.dataset)}." for task in tasks]
+    names = ", ".join(task.name for task in tasks)
+    return [f"No data for {names}; `bench plan` with the same arguments tells how to get them."]
+
+
 def _photographs(task: Task) -> bool:
     return not task.dataset.startswith("microworld/")
 
 
-def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, store: Store) -> None:
+def folders_named(dataset: str, settings: Settings) -> str:
+    """The folders of a data set as they stand in the record of a run."""
+    return ", ".join(str(settings.data[name].absolute()) for name in folders_of(dataset))
+
+
+def _check_unchanged(dataset: str, source: ImageSource | ConditionSource, settings: Settings, store: Store) -> None:
     """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise."""
-    folder = str(settings.data[dataset].absolute())
+    folder = folders_named(dataset, settings)
     for run in records.runs(store):
         last = run.get("data", {}).get(dataset)
         if not last or last.get("folder") != folder:
             continue
         if last.get("digest") == source.digest:
             return
-        before = records.manifest(store, dataset, str(last.get("digest")))
+        before = records.packed(store, records.MANIFESTS, dataset, str(last.get("digest")))
         what = difference(before, source.manifest()).summary if before is not None else "its files are others"
         raise DataError(
             f"The images in {folder} are not those of the last run ({run['name']}): {what}. Its predictions stay valid "

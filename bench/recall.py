@@ -131,12 +131,16 @@ def _tasks(
     kept = records.kept(store, records.TASKS)
     newest: dict[str, str] = {}
     largest: dict[str, int] = {}
+    available: dict[str, int] = {}
     for run in runs:
         for name, asked in run.get("tasks", {}).items():
             identity = asked.get("identity")
             if identity in kept and (seed is None or kept[identity].get("seed") == seed):
                 newest.setdefault(name, identity)
                 largest[identity] = max(largest.get(identity, 0), int(asked["images"]))
+                task = TASKS.get(name)
+                there = task.images if task is not None and task.images is not None else asked.get("available", 0)
+                available[identity] = max(available.get(identity, 0), int(there))
     planned: list[PlannedTask] = []
     passed: dict[str, str] = {}
     damaged: list[Failure] = []
@@ -146,7 +150,7 @@ def _tasks(
         identity = newest[name]
         images = largest[identity]  # a quick look at a few images after a long run does not hide the many
         if settings.limit is not None:
-            images = min(settings.limit, _available(kept[identity], store, images))
+            images = min(settings.limit, max(available[identity], images))
         try:
             found = planned_of(kept[identity], images)
         except StoreError as error:
@@ -157,12 +161,3 @@ def _tasks(
         else:
             planned.append(found)
     return planned, passed, damaged
-
-
-def _available(record: Mapping[str, Any], store: Store, asked: int) -> int:
-    """How many images a task has, as far as the store can tell; at least those that were asked."""
-    task = TASKS.get(str(record.get("name")))
-    if task is not None and task.images is not None:
-        return max(task.images, asked)
-    manifest = records.manifest(store, str(record.get("dataset")), str(record.get("data_digest")))
-    return max(len(manifest or ()), asked)

@@ -16,11 +16,12 @@ from ..reports.data import ReportData
 from ..results import records
 from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
+from ..tasks.data.datasets import folders_of
 from . import catalogue
 from .executors.base import check_executor
 from .outcome import gather
-from .plan import Plan, Unit, group
-from .planning import make_plan
+from .plan import Plan, PlannedTask, Unit, group
+from .planning import folders_named, make_plan
 from .progress import bar, counting
 from .recall import recall
 from .settings import Settings
@@ -223,6 +224,14 @@ def _facts(settings: Settings, command: str) -> dict[str, Any]:
     }
 
 
+def _asked(planned: PlannedTask) -> dict[str, Any]:
+    """A task in the record of a run: what was asked of it, and how many images there would have been."""
+    asked = {"identity": planned.identity, "images": planned.images}
+    if planned.source is not None and planned.task.images is None:
+        asked["available"] = len(planned.source.image_ids)
+    return asked
+
+
 def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     settings = plan.settings
     names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
@@ -232,10 +241,10 @@ def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "settings": {name: getattr(settings, name) for name in names},
         "models": {spec.name: spec.identity for spec in plan.models},
         "pairs": [list(pair) for pair in plan.pairs],
-        "tasks": {p.task.name: {"identity": p.identity, "images": p.images} for p in plan.tasks},
+        "tasks": {p.task.name: _asked(p) for p in plan.tasks},
         "data": {
-            p.task.dataset: {"folder": str(settings.data[p.task.dataset].absolute()), "digest": p.data_digest}
+            p.task.dataset: {"folder": folders_named(p.task.dataset, settings), "digest": p.data_digest}
             for p in plan.tasks
-            if p.task.dataset in settings.data
+            if p.source is not None and folders_of(p.task.dataset)
         },
     }

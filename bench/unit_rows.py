@@ -94,6 +94,12 @@ class UnitRows:
         self.partial = True
         self._blank(condition.name, condition.severity, positions, [reason] * len(positions))
 
+    def fail_cells(self, condition: Condition, failures: Mapping[int, LoadFailure]) -> None:
+        """Note images that could not be had under one condition, by position."""
+        positions = np.array(sorted(failures), dtype=np.int64)
+        self.partial = self.partial or any(failure.transient for failure in failures.values())
+        self._blank(condition.name, condition.severity, positions, [failures[int(p)].reason for p in positions])
+
     def fail_images(self, failures: Mapping[int, LoadFailure]) -> None:
         """Note the images that could not be read, by position; they have one row for all conditions."""
         positions = np.array(sorted(failures), dtype=np.int64)

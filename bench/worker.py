@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import StoreError, VitobenchError
+from ..errors import StoreError
 from ..models import registry
 from ..models.spec import ModelSpec
 from ..results.schema import TOP_K, Failure
 from ..results.store import PARTIAL, Store
-from ..tasks.conditions import apply_condition
-from ..tasks.data.source import LoadFailure
-from ..tasks.task import Condition
+from ..tasks.answer_spaces import answer_space
+from ..tasks.labels import labels_for
+from ..tasks.task import Condition, Task
+from .pixels import Batch, PassPixels, one_line
 from .plan import Pass, Unit
 from .progress import Advance, silent
 from .unit_rows import UnitRows
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 SPILL_SECONDS = 60.0
 """How long a pass goes on before what it has is stored, and again after that."""
-
-_LOAD_CHUNK = 20  # images a thread decodes at a time
-
-Loaded = tuple[np.ndarray, dict[int, LoadFailure]]
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,6 @@ class PassReport:
     fatal: str = ""
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """The pixels of one condition for one pass, or the reason why there are none."""
-
-    condition: Condition
-    images: np.ndarray | None
-    reason: str = ""
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as a reason for a person."""
-    if isinstance(error, VitobenchError):
-        return str(error)
-    first = str(error).splitlines()[0] if str(error) else "no message"
-    return f"{type(error).__name__}: {first}"
-
-
 class Worker:
     """Runs passes one after the other; threads read and corrupt ahead of the forward passes.
 
@@ -122,12 +101,13 @@ class Worker:
         pool = ThreadPoolExecutor(self.threads)
         unwritten: tuple[PassReport, list[Future[None]]] | None = None
         try:
-            following = self._submit_loads(pool, indices[0]) if indices else []
+            following = self._pixels(pool, indices[0]) if indices else None
             for number, index in enumerate(indices):
-                loads = following
+                pixels = following
+                assert pixels is not None
                 # The next images are read while this pass is being answered.
-                following = self._submit_loads(pool, indices[number + 1]) if number + 1 < len(indices) else []
-                begun = self._run_pass(pool, index, loads)
+                following = self._pixels(pool, indices[number + 1]) if number + 1 < len(indices) else None
+                begun = self._run_pass(pool, index, pixels)
                 if unwritten is not None:
                     done = _settle(*unwritten)
                     unwritten = None
@@ -141,14 +121,8 @@ class Worker:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit_loads(self, pool: ThreadPoolExecutor, index: int) -> list[Future[Loaded]]:
-        work = self.job.passes[index]
-        # A micro-world set renders on all cores by itself; photographs are decoded a few per thread.
-        step = work.stop - work.start if work.source.name.startswith("microworld/") else _LOAD_CHUNK
-        starts = range(work.start, work.stop, step)
-        return [
-            pool.submit(work.source.load, range(start, min(start + step, work.stop)), work.geometry) for start in starts
-        ]
+    def _pixels(self, pool: ThreadPoolExecutor, index: int) -> PassPixels:
+        return PassPixels(self.job.passes[index], pool, self.threads, self.job.settings.seed)
 
     def _lacking(self, work: Pass) -> list[Unit]:
         """Units that nobody has stored meanwhile: another run may be at work on the same store."""
@@ -168,31 +142,33 @@ class Worker:
         return found
 
     def _run_pass(
-        self, pool: ThreadPoolExecutor, index: int, loads: list[Future[Loaded]]
+        self, pool: ThreadPoolExecutor, index: int, pixels: PassPixels
     ) -> tuple[PassReport, list[Future[None]]]:
         work, report = self.job.passes[index], PassReport(index)
         units = self._lacking(work)
         if not units:
             return report, []
-        images, failed = self._images(work, loads, report)
+        images, failed = pixels.images()
         good = np.array([n for n in range(len(images)) if n not in failed], dtype=np.int64)
         ids = [str(work.source.image_ids[n]) for n in range(work.start, work.stop)]
         labels = work.source.labels[work.start : work.stop]
         rows: dict[tuple[str, str], UnitRows] = {}
         for unit in units:
+            truth = labels_for(unit.planned.task, work.source, labels[: unit.stop - unit.start])
             own = {position: why for position, why in failed.items() if position < unit.stop - unit.start}
             for spec in unit.models:
-                begun = UnitRows(ids[: unit.stop - unit.start], labels[: unit.stop - unit.start])
+                begun = UnitRows(ids[: unit.stop - unit.start], truth)
                 begun.fail_images(own)
                 self._resume(begun, unit, spec, good)
                 rows[(unit.planned.identity, spec.identity)] = begun
         if len(good):
             spilled = time.monotonic()
-            for batch in self._corrupted(pool, units, images[good], [ids[n] for n in good], rows, report):
-                self._answer_all(batch, units, good, rows, report)
+            for batch in pixels.batches(_wanted(units, rows), images, good):
+                self._answer_all(batch, units, rows, report)
                 if time.monotonic() - spilled > SPILL_SECONDS:
                     self._spill(units, rows)
                     spilled = time.monotonic()
+        report.waited_seconds += pixels.waited_seconds
         # What an earlier run has answered was not asked again.
         self.advance(sum(map(_cells, units)) - self._advanced)
         writes = []
@@ -224,100 +200,33 @@ class Worker:
                     with suppress(StoreError):  # if it lasts, the end of the pass will tell
                         self.store.write_unit(*place, columns, partial=True)
 
-    def _images(
-        self, work: Pass, loads: list[Future[Loaded]], report: PassReport
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        parts: list[np.ndarray] = []
-        failed: dict[int, LoadFailure] = {}
-        offset = 0
-        started = time.monotonic()
-        for future in loads:
-            try:
-                pixels, errors = future.result()
-            except Exception as error:  # a source that breaks costs these images, for now, and no others
-                count = min(_LOAD_CHUNK, work.stop - work.start - offset) if len(loads) > 1 else work.stop - work.start
-                size = work.geometry.size
-                pixels = np.zeros((count, size, size, 3), np.uint8)
-                errors = {n: LoadFailure(one_line(error), transient=True) for n in range(count)}
-            parts.append(pixels)
-            failed.update({offset + position: reason for position, reason in errors.items()})
-            offset += len(pixels)
-        report.waited_seconds += time.monotonic() - started
-        return np.concatenate(parts), failed
-
-    def _corrupted(
-        self,
-        pool: ThreadPoolExecutor,
-        units: Sequence[Unit],
-        images: np.ndarray,
-        ids: list[str],
-        rows: dict[tuple[str, str], UnitRows],
-        report: PassReport,
-    ) -> Iterator[_Batch]:
-        """The pass under each of its conditions, a few of them computed ahead."""
-        conditions = list(
-            dict.fromkeys(
-                condition
-                for unit in units
-                for condition in unit.planned.task.conditions
-                if not all(rows[(unit.planned.identity, spec.identity)].has(condition) for spec in unit.models)
-            )
-        )
-        # How many images any task wants of a condition: the clean set may be longer than the corrupted one.
-        most = {c: max(u.stop - u.start for u in units if c in u.planned.task.conditions) for c in conditions}
-        seed = self.job.settings.seed
-        queue: deque[tuple[Condition, Future[np.ndarray]]] = deque()
-
-        def submit(condition: Condition) -> None:
-            part = slice(0, most[condition])
-            queue.append((condition, pool.submit(apply_condition, images[part], condition, ids[part], seed)))
-
-        ahead = iter(conditions)
-        for condition in ahead:
-            submit(condition)
-            if len(queue) > self.threads:
-                break
-        while queue:
-            condition, future = queue.popleft()
-            following = next(ahead, None)
-            if following is not None:
-                submit(following)
-            started = time.monotonic()
-            try:
-                batch = _Batch(condition, future.result())
-            except Exception as error:  # one condition that fails must not take the others with it
-                batch = _Batch(condition, None, one_line(error))
-            report.waited_seconds += time.monotonic() - started
-            yield batch
-
     def _answer_all(
-        self,
-        batch: _Batch,
-        units: Sequence[Unit],
-        good: np.ndarray,
-        rows: dict[tuple[str, str], UnitRows],
-        report: PassReport,
+        self, batch: Batch, units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows], report: PassReport
     ) -> None:
-        """Every model of every task that wants this condition answers."""
+        """Every model of every task that wants this condition answers; tasks in other classes share its logits."""
+        known: dict[tuple[str, int], Any] = {}
         wanting = [unit for unit in units if batch.condition in unit.planned.task.conditions]
         if batch.images is None:
             for unit in wanting:
                 name = unit.planned.task.name
                 report.failures.append(Failure("*", name, batch.condition.key, "*", batch.reason))
         for unit in wanting:
-            positions = good[good < unit.stop - unit.start]
+            count = unit.stop - unit.start
+            positions = batch.positions[batch.positions < count]
             for spec in unit.models:
                 kept = rows[(unit.planned.identity, spec.identity)]
                 if kept.has(batch.condition):
                     continue
                 if batch.images is None:
                     kept.fail_condition(batch.condition, positions, batch.reason)
-                elif len(positions):
-                    answer = self._answer(spec, batch.images[: len(positions)], report)
-                    if answer is not None:
-                        kept.add(batch.condition, positions, *answer)
-                self._advanced += unit.stop - unit.start
-                self.advance(unit.stop - unit.start, f"{unit.planned.task.name} {batch.condition.key}")
+                else:
+                    kept.fail_cells(batch.condition, {n: why for n, why in batch.failed.items() if n < count})
+                    shown = batch.images[: len(positions)]
+                    logits = self._logits(spec, shown, known, report) if len(positions) else None
+                    if logits is not None:
+                        kept.add(batch.condition, positions, *_decide(logits, unit.planned.task))
+                self._advanced += count
+                self.advance(count, f"{unit.planned.task.name} {batch.condition.key}")
 
     def model(self, spec: ModelSpec, report: PassReport) -> Model | None:
         """A model, loaded at its first use; None once it has failed."""
@@ -332,12 +241,15 @@ class Worker:
         self._models[spec.identity] = None
         report.failures.append(Failure(spec.name, "*", "*", "*", reason))
 
-    def _answer(
-        self, spec: ModelSpec, images: np.ndarray, report: PassReport
-    ) -> tuple[np.ndarray, np.ndarray, list[str | None]] | None:
-        """Top classes, probability of the best and errors for uint8 (N, H, W, 3); None where the model is out."""
+    def _logits(
+        self, spec: ModelSpec, images: np.ndarray, known: dict[tuple[str, int], Any], report: PassReport
+    ) -> Any | None:
+        """Logits (N, K) for uint8 (N, H, W, 3), from ``known`` if they are there; None where the model is out."""
         from ..models.batching import answer
 
+        key = (spec.identity, len(images))
+        if key in known:
+            return known[key]
         model = self.model(spec, report)
         if model is None:
             return None
@@ -351,7 +263,19 @@ class Worker:
         finally:
             report.forward_seconds += time.monotonic() - started
         report.images += len(images)
-        return _decide(logits)
+        known[key] = logits
+        return logits
+
+
+def _wanted(units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows]) -> dict[Condition, int]:
+    """Conditions that any model of any unit lacks, each with the largest number of images."""
+    wanted: dict[Condition, int] = {}
+    for unit in units:
+        own = [rows[(unit.planned.identity, spec.identity)] for spec in unit.models]
+        for condition in unit.planned.task.conditions:
+            if not all(kept.has(condition) for kept in own):
+                wanted[condition] = max(wanted.get(condition, 0), unit.stop - unit.start)
+    return wanted
 
 
 def _cells(unit: Unit) -> int:
@@ -359,10 +283,13 @@ def _cells(unit: Unit) -> int:
     return (unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions)
 
 
-def _decide(logits: Any) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+def _decide(logits: Any, task: Task) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+    """Best classes, probability of the best and errors, in the classes that the task asks about."""
     import torch
 
     finite, nan = torch.isfinite(logits).all(dim=1), torch.isnan(logits).any(dim=1)
+    if task.answers:
+        logits = answer_space(task.answers).scores(logits)
     p, k = logits.softmax(dim=1).topk(min(TOP_K, logits.shape[1]), dim=1)
     errors: list[str | None] = [
         None if good else f"the model's logits are not finite ({'NaN' if bad else 'infinite'})"

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import CheckpointError
 from .spec import ModelSpec, Preprocessing
 
-LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16}
+LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
 """Label spaces that tasks exist for, and their numbers of classes."""
 
 

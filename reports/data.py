@@ -27,6 +27,7 @@ class ReportData:
         tasks: One record per task: name, kind, world, clean, families, citation, data_digest, ...
         shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
         run: Versions, date, seed, command and store of the run.
+        undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric).
     """
 
     title: str
@@ -37,6 +38,7 @@ class ReportData:
     tasks: tuple[Record, ...] = ()
     shape_decisions: tuple[Record, ...] = ()
     run: Record = field(default_factory=dict)
+    undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
 
     @cached_property
     def model_names(self) -> tuple[str, ...]:

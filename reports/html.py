@@ -130,7 +130,7 @@ def render_html(data: ReportData) -> str:
         photographs="photographs" in worlds,
         tallies=tallies(data),
         failures=failure_lines(data),
-        holes=hole_lines(rows),
+        holes=hole_lines(rows, data.undefined),
         headline=headline_view(data, rows),
         baselines={model: data.baseline(model) for model in data.model_names},
         legend=LEGEND,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..results.schema import Comparison, Score
@@ -146,14 +147,21 @@ def tallies(data: ReportData) -> list[Tally]:
     return found
 
 
-def hole_lines(rows: list[HeadlineRow]) -> list[str]:
-    """One sentence per model and task whose headline has holes."""
-    holes: dict[tuple[str, str], list[str]] = {}
+def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, str], str] | None = None) -> list[str]:
+    """One sentence per model and task whose headline has holes.
+
+    Args:
+        rows: The headline.
+        undefined: Why a number is undefined although everything was measured; see `ReportData`.
+    """
+    holes: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         for cell in row.cells:
             if not cell.measured:
-                holes.setdefault((cell.model, row.title), []).append(row.label)
-    return [f"{model}, {title}: {', '.join(labels)} not measured" for (model, title), labels in holes.items()]
+                why = (undefined or {}).get((cell.model, row.task, row.condition, row.metric))
+                what = "not measured" if why is None else f"undefined: {why}"
+                holes.setdefault((cell.model, row.title, what), []).append(row.label)
+    return [f"{model}, {title}: {', '.join(labels)} {what}" for (model, title, what), labels in holes.items()]
 
 
 def failure_lines(data: ReportData) -> list[str]:

@@ -96,7 +96,7 @@ def render_terminal(data: ReportData, console: Console) -> None:
     note = world_note(rows)
     if note:
         console.print(Text(note, style="dim"))
-    missing = failure_lines(data) + hole_lines(rows)
+    missing = failure_lines(data) + hole_lines(rows, data.undefined)
     if missing:
         console.print(Text(f"\nMissing ({len(missing)})", style="bold yellow"))
         for line in missing[:_SHOWN]:
@@ -148,7 +148,7 @@ def to_markdown(data: ReportData) -> str:
     note = world_note(rows)
     if note:
         lines += ["", _escape(note)]
-    missing = failure_lines(data) + hole_lines(rows)
+    missing = failure_lines(data) + hole_lines(rows, data.undefined)
     if missing:
         lines += ["", "Missing:", "", *(f"- {_escape(line)}" for line in missing)]
     return "\n".join(lines) + "\n"

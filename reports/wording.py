@@ -40,6 +40,15 @@ class Metric:
 
 METRICS = {
     "top1": Metric("Top-1 accuracy"),
+    "top5": Metric("Top-5 accuracy"),
+    "rms_calibration_error": Metric("RMS calibration error", -1),
+    "aurra": Metric("AURRA"),
+    "pm0": Metric("Accuracy on anchors (pm-0)"),
+    "pm10": Metric("Accuracy on all frames (pm-10)"),
+    "flip_probability": Metric("Flip probability", -1),
+    "mean_flip_rate": Metric("Mean flip rate", -1),
+    "top5_distance": Metric("Top-5 distance", -1),
+    "mean_top5_distance": Metric("Mean top-5 distance", -1),
     "mce": Metric("mCE", -1),
     "relative_mce": Metric("Relative mCE", -1),
     "ce": Metric("CE", -1),

@@ -17,6 +17,7 @@ MODELS = "models"
 TASKS = "tasks"
 RUNS = "runs"
 MANIFESTS = "manifests"
+TRUTHS = "truths"
 CACHE = "cache"
 
 
@@ -80,29 +81,37 @@ def runs(store: Store) -> list[dict[str, Any]]:
     return found
 
 
-def keep_manifest(store: Store, dataset: str, data_digest: str, manifest: Mapping[str, Any]) -> None:
-    """Keep what a data digest was made of, so that a later change can be told image by image.
+def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any]) -> None:
+    """Keep facts about the images of a data set, one for each image; what is there already stays.
+
+    Args:
+        store: Where.
+        kind: `MANIFESTS` for what a data digest was made of, so that a later change can be told image by image;
+            `TRUTHS` for what is known of the images beyond their labels.
+        dataset: Name of the data set.
+        data_digest: Its digest.
+        facts: Plain data.
 
     Raises:
         StoreError: It cannot be written.
     """
-    name = _manifest_name(dataset, data_digest)
+    name = _packed_name(kind, dataset, data_digest)
     if not store.folder.exists(name):
-        content = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+        content = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
         store.folder.write(name, gzip.compress(content, mtime=0))  # without a time the same content is the same file
 
 
-def manifest(store: Store, dataset: str, data_digest: str) -> dict[str, Any] | None:
-    """What a data digest was made of; None where it was not kept or is damaged."""
+def packed(store: Store, kind: str, dataset: str, data_digest: str) -> dict[str, Any] | None:
+    """What `keep_packed` kept; None where there is nothing or it is damaged."""
     try:
-        found = json.loads(gzip.decompress(store.folder.read(_manifest_name(dataset, data_digest))))
+        found = json.loads(gzip.decompress(store.folder.read(_packed_name(kind, dataset, data_digest))))
     except (OSError, EOFError, ValueError, zlib.error):
         return None
     return found if isinstance(found, dict) else None
 
 
-def _manifest_name(dataset: str, data_digest: str) -> str:
-    return f"{MANIFESTS}/{safe_name(dataset)}@{data_digest[:16]}.json.gz"
+def _packed_name(kind: str, dataset: str, data_digest: str) -> str:
+    return f"{kind}/{safe_name(dataset)}@{data_digest[:16]}.json.gz"
 
 
 def cache_file(store: Store, name: str) -> Path:

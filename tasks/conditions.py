@@ -6,11 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .corruptions import corrupt
+from .corruptions import collections
 from .task import Condition
 
 
-def apply_condition(images: np.ndarray, condition: Condition, image_ids: Sequence[str], seed: int) -> np.ndarray:
+def needs_depth(condition: Condition) -> bool:
+    """Whether a condition is drawn from depth maps beside the images."""
+    return condition.corrupts and collections.needs_depth(condition.name)
+
+
+def apply_condition(
+    images: np.ndarray,
+    condition: Condition,
+    image_ids: Sequence[str],
+    seed: int,
+    depths: np.ndarray | None = None,
+) -> np.ndarray:
     """Pixels of a batch under a condition.
 
     Args:
@@ -18,10 +29,11 @@ def apply_condition(images: np.ndarray, condition: Condition, image_ids: Sequenc
         condition: The cell; without severity the images come back as they are.
         image_ids: N ids; with the seed they decide all random numbers.
         seed: Seed of the run.
+        depths: float32 (N, H, W), where the condition needs them.
 
     Returns:
         uint8 (N, H, W, 3).
     """
     if not condition.corrupts:
         return images
-    return corrupt(images, condition.name, condition.severity, image_ids=image_ids, seed=seed)
+    return collections.apply(images, condition.name, condition.severity, image_ids, seed, depths, condition.variant)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..identity import digest
-from .corruptions import VERSION as CORRUPTIONS_VERSION
+from .corruptions.collections import needs_depth, version_of
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,13 @@ class Condition:
     Attributes:
         name: Corruption or shift; ``"clean"`` for untouched pixels.
         severity: 1 to 5 for corruptions, 0 where there is no grade.
+        variant: ``"raw"``, or ``"published"`` for corrupted pixels that are then saved as JPEG, as the published
+            folders were.
     """
 
     name: str
     severity: int = 0
+    variant: str = "raw"
 
     @property
     def key(self) -> str:
@@ -41,9 +44,10 @@ class Task:
         name: What the user types.
         title: Heading in tables.
         version: Raised when the task's images or protocol change.
-        kind: ``"clean"``, ``"corruptions"``, ``"shift"`` or ``"cue-conflict"``.
+        kind: ``"clean"``, ``"corruptions"``, ``"shift"``, ``"cue-conflict"``, ``"video"``, ``"multi-label"`` or
+            ``"sequences"``; decides the metrics.
         world: ``"microworld"`` or ``"photographs"``.
-        label_space: What a model must answer in: ``"microworld-16"`` or ``"imagenet-1k"``.
+        label_space: What a model must answer in: ``"microworld-16"``, ``"imagenet-1k"``, ...
         dataset: Where the images come from: ``"microworld/val"``, ``"imagenet"``.
         images: Number of images without ``--limit``; None takes all there are.
         conditions: The cells.
@@ -53,6 +57,8 @@ class Task:
         families: Groups of conditions for tables and figures.
         citation: Source of the protocol.
         notes: Known deviations, for people.
+        answers: Name of the answer space, where the task asks in other classes than the label space has.
+        on_disk: Whether the data set holds its images under every condition; else these are drawn.
     """
 
     name: str
@@ -70,11 +76,18 @@ class Task:
     families: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     citation: str = ""
     notes: str = ""
+    answers: str = ""
+    on_disk: bool = False
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether any condition needs depth maps."""
+        return self.corrupts and any(needs_depth(c.name) for c in self.conditions if c.corrupts)
 
     @property
     def corrupts(self) -> bool:
-        """Whether any condition changes pixels."""
-        return any(condition.corrupts for condition in self.conditions)
+        """Whether any condition is drawn from other pixels."""
+        return not self.on_disk and any(condition.corrupts for condition in self.conditions)
 
     def identity_facts(self, data_digest: str, seed: int) -> dict[str, Any]:
         """Everything that the identity covers, as plain data that can be kept in a record.
@@ -83,13 +96,16 @@ class Task:
             data_digest: Digest of the image source.
             seed: Seed of the corruptions.
         """
-        return {
+        drawn = [condition for condition in self.conditions if condition.corrupts] if self.corrupts else []
+        versions = {"{} {} {}".format(*version_of(c.name), c.variant) for c in drawn}
+        facts = {
             "name": self.name,
             "version": self.version,
             "data_digest": data_digest,
             "conditions": [condition.key for condition in self.conditions],
-            "corruptions": [CORRUPTIONS_VERSION, seed] if self.corrupts else None,
+            "corruptions": [seed, *sorted(versions)] if versions else None,
         }
+        return facts | ({"answers": self.answers} if self.answers else {})
 
     def identity(self, data_digest: str, seed: int) -> str:
         """``name@digest`` over the version, the data, the conditions and, where they matter, corruptions and seed.
@@ -103,5 +119,7 @@ class Task:
 
 def task_identity(facts: Mapping[str, Any]) -> str:
     """The identity of a task from `Task.identity_facts`, be they computed before a run or read from its record."""
-    names = ("name", "version", "data_digest", "conditions", "corruptions")
+    names = ["name", "version", "data_digest", "conditions", "corruptions"]
+    # Tasks that ask in the label space of the model keep the identity that they had before there were others.
+    names += ["answers"] if "answers" in facts else []
     return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"

@@ -10,7 +10,7 @@ import pytest
 
 from vitobench.identity import IDENTITY_VERSION, digest, file_digest
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.tasks import task as task_module
+from vitobench.tasks.corruptions import collections
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
@@ -113,7 +113,9 @@ def test_the_seed_and_the_corruptions_enter_only_where_pixels_are_corrupted(monk
     assert clean.identity("d", 0) == clean.identity("d", 1)
     assert corrupted.identity("d", 0) != corrupted.identity("d", 1)
     before = clean.identity("d", 0), corrupted.identity("d", 0)
-    monkeypatch.setattr(task_module, "CORRUPTIONS_VERSION", 99)
+    monkeypatch.setitem(collections._VERSIONS, collections.IMAGENET_C_BAR, 99)
+    assert corrupted.identity("d", 0) == before[1], "another collection does not concern it"
+    monkeypatch.setitem(collections._VERSIONS, collections.IMAGENET_C, 99)
     assert clean.identity("d", 0) == before[0]
     assert corrupted.identity("d", 0) != before[1]
 

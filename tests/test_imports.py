@@ -150,7 +150,8 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
     "command",
     ["--help", "--version", "run --help", "plan --help", "score --help", "report --help", "results --help",
      "results list --help", "pretrain --help", "models", "models --json", "tasks", "tasks --json", "suites",
-     "suites --json", "recipes", "recipes --json"],
+     "suites --json", "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
+     "data verify --help"],
 )  # fmt: skip
 def test_help_and_listings_load_nothing_heavy(command: str) -> None:
     script = """
@@ -162,7 +163,7 @@ try:
 except SystemExit as done:
     code = done.code or 0
 heavy = {"torch", "torchvision", "timm", "pandas", "matplotlib", "seaborn", "numba", "scipy", "pyarrow", "PIL", "cv2",
-         "fsspec"}
+         "fsspec", "requests", "av"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 sys.exit(code)
 """
@@ -184,10 +185,10 @@ sys.modules["cv2"] = None
 for name in sys.argv[1:]:
     importlib.import_module(name)
 import numpy as np
-from vitobench.tasks.corruptions import CORRUPTIONS, corrupt
+from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, corrupt
 images = np.full((1, 64, 64, 3), 128, np.uint8)
-for name in CORRUPTIONS:
-    assert corrupt(images, name, 3, image_ids=["a"]).shape == images.shape
+for name in CORRUPTIONS + EXTRA:
+    assert corrupt(images, name, 3, image_ids=["a"], variant="published").shape == images.shape
 """
     done = subprocess.run(
         [sys.executable, "-c", script, *SOURCES], capture_output=True, text=True, check=False, timeout=200

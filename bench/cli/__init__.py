@@ -17,6 +17,7 @@ _COMMANDS = {
     "score": ("score", "Compute scores and comparisons from a store, without running a model."),
     "report": ("report", "Score what a store holds and write the page again, without running a model."),
     "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
+    "data": ("data", "List, get and verify published data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
     "models": ("listings", "List the models that have names."),
     "tasks": ("listings", "List the tasks."),

@@ -13,6 +13,9 @@ import click
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
+_WHOLE = ("model", "task")
+
+
 def print_rows(
     rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, footer: Sequence[str] = ()
 ) -> None:
@@ -32,8 +35,12 @@ def print_rows(
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
+    needed = min(22, max((len(str(row[columns[-1]])) for row in rows), default=1))
     for number, column in enumerate(columns):
-        table.add_column(column.replace("_", " "), no_wrap=number + 1 < len(columns), overflow="fold")
+        last = number + 1 == len(columns)
+        # Names have to be whole to be copied; the last column is the one with sentences in it.
+        whole = number == 0 or column in _WHOLE
+        table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold", min_width=needed if last else None)
     for row in rows:
         table.add_row(*(str(row[column]) if row[column] is not None else "" for column in columns))
     # Where output is piped, rich would assume 80 columns and cut names.
@@ -82,8 +89,10 @@ def tasks_command(as_json: bool) -> None:
         }
         for task in TASKS.values()
     ]
-    footer = [f"{name}: {what}" for name, what in USER_DATA.items()]
-    print_rows(rows, ("name", "kind", "data", "images", "conditions", "metric", "title"), as_json, footer)
+    own = ("imagenet", "imagenet-depth")
+    footer = [f"{name}: {USER_DATA[name]}" for name in own]
+    footer.append("Published sets: --data NAME=DIR; `bench data list` says where they are.")
+    print_rows(rows, ("name", "kind", "images", "conditions", "metric", "title"), as_json, footer)
 
 
 @click.command("suites")

@@ -55,6 +55,8 @@ def _show(found: Budget, location: str, console: Any) -> None:
     from rich import box
     from rich.table import Table
 
+    from ...tasks.data.downloads.catalogue import publication_of
+
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("task")
     for name in ("images", "conditions", "units done", "units missing", "answers to compute"):
@@ -68,7 +70,9 @@ def _show(found: Budget, location: str, console: Any) -> None:
     if found.seconds is not None:
         console.print(f"Time: about {_duration(found.seconds)} on {found.device}")
     for name, how in found.absent.items():
-        console.print(f"Absent: {name}, made of {how}", style="yellow", markup=False, soft_wrap=True)
+        published = publication_of(name)
+        where = f" (`bench data get {published[0]}`)" if published else ""
+        console.print(f"Absent: {name}, made of {how}{where}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _size(count: int) -> str:

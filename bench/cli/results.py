@@ -69,7 +69,11 @@ def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as
         if fits(found.task, tasks) and fits(found.model, models):
             stamp = datetime.fromtimestamp(found.modified).isoformat(" ", "minutes") if found.modified else ""
             rows.append(asdict(found) | {"modified": stamp})
-    shown = rows if as_json else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB"} for row in rows]
+    shown = (
+        rows
+        if as_json
+        else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
+    )
     total = sum(int(row["bytes"]) for row in rows)
     footer = [f"{len(rows)} of a task and a model, {total / 1e6:.1f} MB in {store}"]
     print_rows(shown, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)

@@ -14,8 +14,8 @@ from ..settings import EXECUTORS, Settings
 from ..worker import Job, PassReport
 
 _LARGEST_CHUNK = 8
-ATTEMPTS = 5
-"""How often a pass is begun before it is given up."""
+ATTEMPTS = 3
+"""How often a pass is begun, when it is clear that it brings its worker down, before it is given up."""
 
 
 class Executor(Protocol):

@@ -6,16 +6,19 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any
 
 from ..progress import Advance
 from ..worker import Job, PassReport, Worker
 from .base import ATTEMPTS, amount, chunks, given_up, threads_of
 from .device import choose_device, spread
+
+Chunk = tuple[int, ...]
 
 _worker: Worker | None = None
 
@@ -41,7 +44,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(indices: tuple[int, ...]) -> list[PassReport]:
+def _run(indices: Chunk) -> list[PassReport]:
     assert _worker is not None
     return list(_worker.run(indices))
 
@@ -62,34 +65,49 @@ class ProcessExecutor:
         # Started afresh instead of forked: neither CUDA nor OpenMP survives a fork.
         context = multiprocessing.get_context("spawn")
         cores = max(1, (os.cpu_count() or 1) // self.workers)
-        left = list(chunks(len(job.passes), self.workers))
+        rounds: deque[list[Chunk]] = deque([chunks(len(job.passes), self.workers)])
         deaths: Counter[int] = Counter()
-        while left:
+        while rounds:
+            left = list(rounds.popleft())
             arguments = (job, device, threads_of(job.settings, self.workers), cores, context.Value("i", 0))
-            pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _start, arguments)
-            futures: dict[Future[list[PassReport]], tuple[int, ...]] = {}
-            suspects: list[tuple[int, ...]] = []
-            try:
-                futures = {pool.submit(_run, chunk): chunk for chunk in left}
-                for future in as_completed(futures):
-                    reports = future.result()
-                    left.remove(futures[future])
-                    for report in reports:
-                        advance(amount(job.passes[report.index]))
-                        yield report
-                        if report.fatal:
-                            return
-            except BrokenProcessPool:
-                # Somebody was killed, perhaps for want of memory. Chunks are begun in order: it was one of the first.
-                suspects = left[: self.workers + 1]
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-            for chunk in suspects:
+            for chunk, reports in self._round(left, context, arguments):
                 left.remove(chunk)
-                for index in chunk:
-                    deaths[index] += 1
-                    if deaths[index] < ATTEMPTS:
-                        left.append((index,))
-                    else:
-                        advance(amount(job.passes[index]))
-                        yield given_up(index, job, f"a worker process died {ATTEMPTS} times at it; out of memory?")
+                for report in reports:
+                    advance(amount(job.passes[report.index]))
+                    yield report
+                    if report.fatal:
+                        return
+            if not left:
+                continue
+            # Somebody was killed, perhaps for want of memory. Chunks are begun in order, so it was at one of the first;
+            # these are begun again one by one, until it is clear which pass it is.
+            if len(left) > 1:
+                if left[self.workers + 1 :]:
+                    rounds.append(left[self.workers + 1 :])
+                rounds.extend([chunk] for chunk in left[: self.workers + 1])
+                continue
+            (suspects,) = left
+            if len(suspects) > 1:
+                rounds.extend([(index,)] for index in suspects)
+                continue
+            (index,) = suspects
+            deaths[index] += 1
+            if deaths[index] < ATTEMPTS:
+                rounds.append(left)
+            else:
+                advance(amount(job.passes[index]))
+                yield given_up(index, job, f"a worker process died {ATTEMPTS} times at it; out of memory?")
+
+    def _round(self, left: list[Chunk], context: Any, arguments: Any) -> Iterator[tuple[Chunk, list[PassReport]]]:
+        """What a pool brings to an end; less than all if one of its workers dies."""
+        pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _start, arguments)
+        futures: dict[Future[list[PassReport]], Chunk] = {}
+        try:
+            with suppress(BrokenProcessPool):
+                for chunk in tuple(left):
+                    futures[pool.submit(_run, chunk)] = chunk
+            for future in as_completed(futures):
+                with suppress(BrokenProcessPool):
+                    yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

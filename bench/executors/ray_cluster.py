@@ -10,10 +10,11 @@ from typing import Any
 from ...errors import VitobenchError
 from ..progress import Advance
 from ..worker import Job, PassReport, Worker
-from .base import ATTEMPTS, amount, chunks, given_up, threads_of
+from .base import amount, chunks, given_up, threads_of
 from .device import choose_device
 
 _CORES_BESIDE_A_GPU = 4
+_RETRIES = 4
 _workers: dict[str, Worker] = {}
 
 
@@ -55,7 +56,7 @@ class RayExecutor:
             workers = settings.workers or (int(gpus) if gpus else max(1, cores // _CORES_BESIDE_A_GPU))
             share = min(_CORES_BESIDE_A_GPU, max(1, cores // workers))
             remote = ray.remote(_run).options(
-                num_cpus=share, num_gpus=1 if gpus else 0, max_retries=ATTEMPTS - 1, retry_exceptions=False
+                num_cpus=share, num_gpus=1 if gpus else 0, max_retries=_RETRIES, retry_exceptions=False
             )
             shared = ray.put(job)
             key = shared.hex()

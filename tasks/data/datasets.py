@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DataError, unknown_name
+from .sets.published import PUBLISHED
 
 if TYPE_CHECKING:
-    from .source import ImageSource
+    from .source import ConditionSource, ImageSource
+
+_FOLDERS = {"imagenet-with-depth": ("imagenet", "imagenet-depth")}
+"""Data sets that are made of other folders than one of their own name."""
 
 USER_DATA = {
     "imagenet": "photographs in one folder per WordNet id, such as ImageNet's validation set: --data imagenet=DIR",
+    "imagenet-depth": "a depth map for each photograph of imagenet, .npy or 16-bit .png: --data imagenet-depth=DIR",
+} | {
+    name: f"{published.title} as published at {published.page}: --data {name}=DIR"
+    for name, published in PUBLISHED.items()
+    if published.reader != "sequences"  # no task reads them yet
 }
-"""Data sets that a user brings, each with how to name its folder."""
+"""Folders that a user brings, each with what it holds and how to name it."""
 
 MICRO_LENGTH = 1_000_000
 """Sets of the micro-world have no end; this bounds ``--limit``."""
+
+
+def folders_of(dataset: str) -> tuple[str, ...]:
+    """Names of the folders that a data set is made of; none for the micro-world."""
+    return () if dataset.startswith("microworld/") else _FOLDERS.get(dataset, (dataset,))
+
+
+def how_to_bring(dataset: str) -> str:
+    """What a data set is made of and how to name it."""
+    return "; ".join(USER_DATA[name] for name in folders_of(dataset))
 
 
 def check_data_names(folders: Mapping[str, Path]) -> None:
@@ -32,8 +51,8 @@ def check_data_names(folders: Mapping[str, Path]) -> None:
 
 
 def available(dataset: str, folders: Mapping[str, Path]) -> bool:
-    """Whether a data set can be opened: the micro-world always, others once their folder is named."""
-    return dataset.startswith("microworld/") or dataset in folders
+    """Whether a data set can be opened: the micro-world always, others once their folders are named."""
+    return all(name in folders for name in folders_of(dataset))
 
 
 def open_source(
@@ -43,7 +62,8 @@ def open_source(
     seed: int,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> ImageSource:
+    conditions: Sequence[str] | None = None,
+) -> ImageSource | ConditionSource:
     """Open a data set.
 
     Args:
@@ -53,16 +73,39 @@ def open_source(
         seed: Seed of the micro-world.
         cache: File in which content hashes of a folder are kept.
         progress: Told ``(done, total)`` of the files of a folder while they are hashed; see `ImageFolder`.
+        conditions: Keys of the conditions to read, of sets that were published with them applied.
 
     Raises:
         DataError: Absent data; the message says how to name it.
     """
     if dataset.startswith("microworld/"):
-        from .microworld.sets import MicroSet
+        return _micro(dataset, min(limit or MICRO_LENGTH, MICRO_LENGTH), seed)
+    if not available(dataset, folders):
+        raise DataError(f"The data set {dataset!r} is not here: it is made of {how_to_bring(dataset)}.")
+    if dataset == "imagenet":
+        from .image_folder import ImageFolder
 
-        return MicroSet(dataset.partition("/")[2], min(limit or MICRO_LENGTH, MICRO_LENGTH), seed)
-    if dataset not in folders:
-        raise DataError(f"The data set {dataset!r} is not here: it is made of {USER_DATA[dataset]}.")
-    from .image_folder import ImageFolder
+        return ImageFolder(folders[dataset], dataset, manifest_cache=cache, progress=progress)
+    if dataset == "imagenet-with-depth":
+        from .photographs_with_depth import PhotographsWithDepth
 
-    return ImageFolder(folders[dataset], dataset, manifest_cache=cache, progress=progress)
+        caches = tuple(cache.with_name(f"{name}.json") if cache else None for name in folders_of(dataset))
+        return PhotographsWithDepth(folders["imagenet"], folders["imagenet-depth"], (caches[0], caches[1]), progress)
+    from .sets.opening import open_published
+
+    (name,) = folders_of(dataset)
+    return open_published(dataset, folders[name], conditions, cache, progress)
+
+
+def _micro(dataset: str, length: int, seed: int) -> ImageSource:
+    if dataset == "microworld/hard":
+        from .microworld.hard import HardSet
+
+        return HardSet(length)
+    if dataset == "microworld/vid-robust":
+        from .microworld.video import MicroVideo
+
+        return MicroVideo(length, seed)
+    from .microworld.sets import MicroSet
+
+    return MicroSet(dataset.partition("/")[2], length, seed)

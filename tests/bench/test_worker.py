@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from vitobench.bench import pixels as pixels_module
 from vitobench.bench import worker
 from vitobench.bench.export import as_json
 from vitobench.bench.run import Outcome
@@ -42,15 +43,15 @@ def scores(outcome: Outcome) -> list[dict[str, Any]]:
 def pixels(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], set[str]]:
     """Hashes of the pixels of every (condition, image) that reached the models."""
     seen: dict[tuple[str, str], set[str]] = {}
-    original = worker.apply_condition
+    original = pixels_module.apply_condition
 
-    def recorded(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
-        out = original(images, condition, ids, seed)
+    def recorded(images: np.ndarray, condition: Any, ids: Any, seed: int, depths: Any) -> np.ndarray:
+        out = original(images, condition, ids, seed, depths)
         for image_id, image in zip(ids, out, strict=True):
             seen.setdefault((condition.key, image_id), set()).add(hashlib.sha256(image.tobytes()).hexdigest())
         return out
 
-    monkeypatch.setattr(worker, "apply_condition", recorded)
+    monkeypatch.setattr(pixels_module, "apply_condition", recorded)
     return seen
 
 
@@ -71,18 +72,18 @@ def test_images_are_read_once_and_corrupted_once_for_all_models_and_tasks(
 ) -> None:
     read: Counter[str] = Counter()
     drawn: Counter[tuple[str, str]] = Counter()
-    load, apply = MicroSet.load, worker.apply_condition
+    load, apply = MicroSet.load, pixels_module.apply_condition
 
     def counted_load(self: MicroSet, indices: Any, geometry: Any) -> Any:
         read.update(self.image_ids[i] for i in indices)
         return load(self, indices, geometry)
 
-    def counted_apply(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
+    def counted_apply(images: np.ndarray, condition: Any, ids: Any, seed: int, depths: Any) -> np.ndarray:
         drawn.update((condition.key, image_id) for image_id in ids)
-        return apply(images, condition, ids, seed)
+        return apply(images, condition, ids, seed, depths)
 
     monkeypatch.setattr(MicroSet, "load", counted_load)
-    monkeypatch.setattr(worker, "apply_condition", counted_apply)
+    monkeypatch.setattr(pixels_module, "apply_condition", counted_apply)
     outcome = run_small("vito", "other")
     assert outcome.complete
     assert outcome.computed == outcome.total == 4 * 13
@@ -303,7 +304,7 @@ def test_a_truncated_unit_is_named_with_its_model_and_the_rest_is_scored(run_sma
     (failure,) = outcome.data.failures
     assert failure.model == "other"
     assert str(path) in failure.reason
-    assert [s.n for s in outcome.data.scores] == [9]
+    assert {s.n for s in outcome.data.scores} == {9}
     path.unlink()
     assert run_small("other", **tasks).computed == 1
 
@@ -311,15 +312,15 @@ def test_a_truncated_unit_is_named_with_its_model_and_the_rest_is_scored(run_sma
 def test_a_condition_that_cannot_be_drawn_stops_no_other_and_is_tried_again(
     run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    apply = worker.apply_condition
+    apply = pixels_module.apply_condition
 
-    def refuse(images: np.ndarray, condition: Any, ids: Any, seed: int) -> np.ndarray:
+    def refuse(images: np.ndarray, condition: Any, ids: Any, seed: int, depths: Any) -> np.ndarray:
         if condition.key == "fog/5":
             raise RuntimeError("no fog today")
-        return apply(images, condition, ids, seed)
+        return apply(images, condition, ids, seed, depths)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "apply_condition", refuse)
+        patch.setattr(pixels_module, "apply_condition", refuse)
         outcome = run_small("other", baselines=())
     assert {f.task for f in outcome.data.failures} == {"micro-c"}
     assert any(f.condition == "fog/5" and "no fog today" in f.reason for f in outcome.data.failures)
@@ -422,7 +423,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_good(
         outcome = run_small("other", **tasks)
     assert outcome.computed == 1
     assert any("No space left on device" in f.reason for f in outcome.data.failures)
-    assert [s.n for s in outcome.data.scores] == [5]
+    assert {s.n for s in outcome.data.scores} == {5}
     assert run_small("other", **tasks).computed == 2
 
 

@@ -105,3 +105,10 @@ class MicroSet:
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Render at the model's own size; see `ImageSource.load`. Nothing is resized and nothing can fail to decode."""
         return self.frames(indices, geometry.size).images, {}
+
+    def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Exact depth of the same pixels, float32 (n, size, size), infinite where there is only sky; none fails."""
+        from .kernel import FAR
+
+        found = self.frames(indices, geometry.size).depth
+        return np.where(found >= FAR, np.float32(np.inf), found), {}

