@@ -16,7 +16,7 @@ from ..tasks.alignment.csv_form import is_person
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, CUE_CONFLICT, alignment_set
 from ..tasks.alignment.measures import Compat
 from ..tasks.alignment.response_folder import read_models, read_people
-from ..tasks.alignment.rows import ALL, SHAPE_BIAS, AlignmentScore
+from ..tasks.alignment.rows import ALL, SHAPE_BIAS, AlignmentComparison, AlignmentScore
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
 
@@ -136,6 +136,8 @@ def render(scored: Scored, request: Request, console: Console) -> None:
         console.print(_by_data_set(rows, models, request))
     else:
         console.print(f"Numbers by data set of {len(models)} observers: --json FILE.", style="dim")
+    if scored.comparisons and len(models) <= _FEW:
+        console.print(_differences(scored.comparisons))
     console.print(LEGEND, style="dim", markup=False)
     for note in scored.notes:
         console.print(f"Note: {note}", markup=False)
@@ -169,6 +171,8 @@ def _table(title: str) -> Table:
 
 
 def _headline(rows: Rows, models: Sequence[str]) -> Table:
+    from rich.markup import escape
+
     table = _table(f"Mean of the {len(ALIGNMENT_SETS)} data sets; shape bias on {CUE_CONFLICT}")
     table.add_column("Observer")
     for head in _HEADS.values():
@@ -177,11 +181,13 @@ def _headline(rows: Rows, models: Sequence[str]) -> Table:
         cells = [
             _cell(rows.get((observer, CUE_CONFLICT if metric == SHAPE_BIAS else ALL, metric))) for metric in _HEADS
         ]
-        table.add_row(observer, *cells)
+        table.add_row(escape(observer), *cells)
     return table
 
 
 def _by_data_set(rows: Rows, models: Sequence[str], request: Request) -> Table:
+    from rich.markup import escape
+
     metrics = [metric for metric in _HEADS if metric in SAMPLED]
     table = _table("By data set, over the conditions that count")
     table.add_column("Data set")
@@ -192,16 +198,44 @@ def _by_data_set(rows: Rows, models: Sequence[str], request: Request) -> Table:
     for name in request.data_sets or ALIGNMENT_SETS:
         for observer in (*models, HUMANS):
             cells = [_cell(rows.get((observer, name, metric))) for metric in metrics]
-            table.add_row(name, *([observer] if models else []), *cells)
+            table.add_row(name, *([escape(observer)] if models else []), *cells)
+    return table
+
+
+def _differences(comparisons: Sequence[AlignmentComparison]) -> Table:
+    """Paired differences over all data sets, or on single ones where there is no mean."""
+    from rich.markup import escape
+
+    rows = {(row.a, row.b, row.data_set, row.metric): row for row in comparisons}
+    means = any(row.data_set == ALL for row in comparisons)
+    table = _table("Paired differences, in bold where the interval excludes 0")
+    table.add_column("Difference")
+    if not means:
+        table.add_column("Data set")
+    for head in _HEADS.values():
+        table.add_column(head, justify="right")
+    for a, b, name in dict.fromkeys((row.a, row.b, row.data_set) for row in comparisons):
+        if means and name != ALL:
+            continue
+        cells = []
+        for metric in _HEADS:
+            row = rows.get((a, b, CUE_CONFLICT if means and metric == SHAPE_BIAS else name, metric))
+            text = _HOLE if row is None else _span(row.difference, row.ci_low, row.ci_high, "+.3f")
+            cells.append(f"[bold]{text}[/bold]" if row is not None and row.ci_low * row.ci_high > 0 else text)
+        table.add_row(escape(f"{a} − {b}"), *([] if means else [name]), *cells)
     return table
 
 
 def _cell(row: AlignmentScore | None) -> str:
-    if row is None or math.isnan(row.value):
+    return _HOLE if row is None else _span(row.value, row.ci_low, row.ci_high, ".3f")
+
+
+def _span(value: float, low: float, high: float, form: str) -> str:
+    if math.isnan(value):
         return _HOLE
-    if math.isnan(row.ci_low):
-        return f"{row.value:.3f}"
-    return f"{row.value:.3f} \\[{row.ci_low:.3f},{row.ci_high:.3f}]"
+    if math.isnan(low):
+        return f"{value:{form}}"
+    return f"{value:{form}} \\[{low:{form}},{high:{form}}]"
 
 
 def _plain(value: Any) -> Any:

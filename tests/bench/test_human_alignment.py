@@ -93,6 +93,19 @@ def test_models_beside_people(human: Path, tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr() == ("", "")
 
 
+def test_names_in_brackets_are_shown_as_they_are(
+    human: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """rich would take [b] for markup and leave it out."""
+    write(tmp_path / "mine", "vit[b]", 0.25)
+    write(tmp_path / "mine", "vit[l]", 0.9)
+    assert call("--human", human, "--responses", tmp_path / "mine", "--task", "sketch") == 0
+    out = capsys.readouterr().out
+    difference = next(line for line in out.splitlines() if "vit[b] − vit[l]" in line)
+    assert "sketch" in difference
+    assert difference.count("+") + difference.count("-") == 4  # one for each metric but the shape bias
+
+
 def test_people_and_models_may_share_a_folder(human: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(human, "vit", 0.25)
     assert call("--human", human, "--responses", human, "--task", "edge", "--task", "cue-conflict") == 0
