@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from ..models.model import Model
     from .settings import Settings
 
-SPILL_SECONDS = 60.0
+SPILL_SECONDS = 10.0
 """How long a pass goes on before what it has is stored, and again after that."""
+
+_SPILL_SHARE = 0.05  # of the time of a pass that storing in between may take
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,14 @@ class Worker:
                 self._resume(begun, unit, spec, good)
                 rows[(unit.planned.identity, spec.identity)] = begun
         if len(good):
-            spilled = time.monotonic()
+            spill_at = time.monotonic() + SPILL_SECONDS
             for batch in pixels.batches(_wanted(units, rows), images, good):
                 self._answer_all(batch, units, rows, report)
-                if time.monotonic() - spilled > SPILL_SECONDS:
+                now = time.monotonic()
+                if now >= spill_at:
                     self._spill(units, rows)
-                    spilled = time.monotonic()
+                    ended = time.monotonic()
+                    spill_at = ended + max(SPILL_SECONDS, (ended - now) / _SPILL_SHARE)
         report.waited_seconds += pixels.waited_seconds
         # What an earlier run has answered was not asked again.
         self.advance(sum(map(_cells, units)) - self._advanced)
@@ -191,7 +195,7 @@ class Worker:
                 rows.resume(table, unit.planned.task.conditions, good[good < unit.stop - unit.start])
 
     def _spill(self, units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows]) -> None:
-        """Store what a long pass has so far, so that an interruption costs a minute and not an hour."""
+        """Store what a long pass has so far, so that an interruption costs seconds and not an hour."""
         for unit in units:
             for spec in unit.models:
                 if self._models.get(spec.identity) is not None:
