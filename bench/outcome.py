@@ -13,6 +13,7 @@ from ..results.schema import Comparison, Failure, Score
 from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
+from ..tasks.effective_scores import effective_scores
 from ..tasks.scoring import Scored, score_task
 from .catalogue import model_record
 from .plan import Plan, PlannedTask
@@ -114,6 +115,8 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
             label_names=CLASSES if conflict else (),
         )
         scores += scored.scores
+        if task.kind == "shift":
+            scores += effective_scores(task, answers[task.name], answers.get(task.clean or "", {}))
         reasons |= scored.reasons
         comparisons += scored.comparisons
         decisions += scored.shape_decisions

@@ -43,6 +43,8 @@ METRICS = {
     "top5": Metric("Top-5 accuracy"),
     "rms_calibration_error": Metric("RMS calibration error", -1),
     "aurra": Metric("AURRA"),
+    # In percentage points of accuracy, above 0 where clean accuracy does not explain it.
+    "effective_robustness": Metric("Effective robustness"),
     "pm0": Metric("Accuracy on anchors (pm-0)"),
     "pm10": Metric("Accuracy on all frames (pm-10)"),
     "flip_probability": Metric("Flip probability", -1),

@@ -358,6 +358,7 @@ def test_a_long_pass_stores_what_it_has_and_goes_on_from_there(
     tasks: dict[str, Any] = {"suite": None, "tasks": ("micro-c",), "baselines": (), "limit": 5}
     undisturbed = run_small("other", **tasks, store=tmp_path / "whole")
     monkeypatch.setattr(worker, "SPILL_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "_SPILL_SHARE", 1e9)
 
     def interrupt(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
         if model.spec.name == "other" and call == 4:
