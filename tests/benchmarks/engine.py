@@ -4,7 +4,7 @@
     python tests/benchmarks/engine.py sharing
     python tests/benchmarks/engine.py memory --photos DIR
 
-Every number comes with its peer of the same session: the forward passes of the same number of images through the same
+Every number comes with its peer, measured beside it: the forward passes of the same number of images through the same
 model with nothing else going on, one model beside eight, a thousand images beside ten thousand. DIR holds photographs
 in one folder per WordNet id.
 """
