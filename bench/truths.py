@@ -11,7 +11,7 @@ from ..tasks.data.datasets import open_source
 from ..tasks.truth import Truth
 from .plan import PlannedTask
 
-_KINDS = ("video", "multi-label")
+_KINDS = ("video", "multi-label", "sequences")
 
 
 def keep(planned: PlannedTask, store: Store) -> None:
@@ -47,12 +47,20 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
     if facts is None:
         return None
     accepted: Mapping[str, list[int]] = facts.get("accepted", {})
-    return Truth(anchors=facts.get("anchors", {}), accepted={i: frozenset(c) for i, c in accepted.items()})
+    frames: Mapping[str, int] = facts.get("frames", {})
+    sequences = {video: [f"{video}/{n:03d}" for n in range(count)] for video, count in frames.items()}
+    return Truth(
+        anchors=facts.get("anchors", {}),
+        accepted={i: frozenset(c) for i, c in accepted.items()},
+        sequences={condition.name: sequences for condition in task.conditions} if sequences else {},
+    )
 
 
 def _facts(source: Any) -> dict[str, Any]:
     ids = [str(image_id) for image_id in source.image_ids]
     facts: dict[str, Any] = {}
+    if hasattr(source, "frames") and isinstance(source.frames, dict):
+        facts["frames"] = source.frames
     if hasattr(source, "accepted"):
         facts["accepted"] = {
             i: sorted(int(c) for c in classes) for i, classes in zip(ids, source.accepted, strict=True)

@@ -192,12 +192,16 @@ def _p_value(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+_NOT_PERCENT = ("top5_distance", "mean_top5_distance")
+"""Metrics on a scale of their own, which a table in percent would misstate; the JSON has them."""
+
+
 def comparison_view(data: ReportData) -> ViewTable:
     """Every paired difference but those of single cells, with p-values."""
     titles = {str(task["name"]): _title(task) for task in data.task_records}
     lines = []
     for pair in data.comparisons:
-        if "/" in pair.condition:
+        if "/" in pair.condition or pair.metric in _NOT_PERCENT:
             continue
         state = verdict(pair).value if change(pair) != HOLE else ""
         lines.append(

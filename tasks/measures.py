@@ -109,6 +109,8 @@ def sequence_measures(task: Task, names: Sequence[str]) -> list[Measure]:
         other = [width + c for c in chosen]
         measures.append(Measure("overall", metric, mean_of(chosen), reads=tuple(chosen)))
         measures += [column(name, metric, offset + n) for n, name in enumerate(names)]
+        if task.reference is None:
+            continue
         measures.append(
             Measure(
                 "overall",

@@ -21,7 +21,6 @@ USER_DATA = {
 } | {
     name: f"{published.title} as published at {published.page}: --data {name}=DIR"
     for name, published in PUBLISHED.items()
-    if published.reader != "sequences"  # no task reads them yet
 }
 """Folders that a user brings, each with what it holds and how to name it."""
 

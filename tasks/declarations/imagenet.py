@@ -112,6 +112,19 @@ _ON_THE_FLY_TASKS = (
     ),
 )
 
+PERTURBATIONS = (
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
+
 _FOLDER_TASKS = (
     _task(
         "imagenet-c-folders",
@@ -149,6 +162,22 @@ _FOLDER_TASKS = (
         on_disk=True,
         notes=f"{_NOT_RESIZED} Errors are normalised by AlexNet's on 5,000 images (RobustBench): the authors publish "
         "none.",
+    ),
+)
+
+_SEQUENCES = (
+    _task(
+        "imagenet-p",
+        "ImageNet-P",
+        "sequences",
+        "imagenet-p",
+        IMAGENET_C_PAPER,
+        conditions=tuple(Condition(name) for name in PERTURBATIONS),
+        metric="flip_probability",
+        on_disk=True,
+        notes="The share of frames whose answer differs from that for the frame before (for noise: the first frame), "
+        "mean over sequences and perturbations. Rates over AlexNet's are not given: its numbers were published in a "
+        f"spreadsheet only. {_NOT_RESIZED}",
     ),
 )
 
@@ -231,4 +260,4 @@ _SHIFTS = (
     ),
 )
 
-IMAGENET_TASKS = (*_ON_THE_FLY_TASKS, *_FOLDER_TASKS, *_SHIFTS)
+IMAGENET_TASKS = (*_ON_THE_FLY_TASKS, *_FOLDER_TASKS, *_SEQUENCES, *_SHIFTS)

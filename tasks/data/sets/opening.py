@@ -13,6 +13,7 @@ from .class_folders import ClassFolders
 from .condition_folders import ConditionFolders
 from .frames import FrameGroups
 from .imagenet_val import ImageNetReal
+from .perturbation_set import PerturbationSet
 from .published import published_set
 from .sequences import PerturbationSequences
 
@@ -30,7 +31,7 @@ def open_published(
         name: As in `PUBLISHED`.
         root: Its folder.
         conditions: For sets of several conditions, the keys of those to read, or None for all that are there; for
-            ImageNet-P the one perturbation to read. Others have none.
+            ImageNet-P the perturbations to read, one or several. Others have none.
         manifest_cache: JSON file in which content hashes are kept.
         progress: Told ``(done, total)`` of the files while they are hashed.
 
@@ -44,9 +45,11 @@ def open_published(
     if published.reader == "cifar-c":
         return CifarC(root, name, conditions, None, manifest_cache, progress)
     if published.reader == "sequences":
-        if conditions is None or len(conditions) != 1:
-            raise DataError(f"{published.title} is read one perturbation at a time; name one, such as 'brightness'.")
-        return PerturbationSequences(root, conditions[0], None, manifest_cache, progress)
+        if not conditions:
+            raise DataError(f"{published.title} needs its perturbations named, such as 'brightness'.")
+        if len(conditions) == 1:
+            return PerturbationSequences(root, conditions[0], None, manifest_cache, progress)
+        return PerturbationSet(root, conditions, name, manifest_cache, progress)
     if conditions is not None:
         raise DataError(f"{published.title} has no conditions to choose from.")
     if published.reader == "real":

@@ -114,6 +114,11 @@ class PerturbationSequences:
         """Whether the sequences are noise drawn anew for every frame."""
         return "noise" in self.perturbation
 
+    @property
+    def frames(self) -> dict[str, int]:
+        """Number of frames of each video, in the order of the sequences."""
+        return dict(self._counts)
+
     def __len__(self) -> int:
         return len(self.image_ids)
 

@@ -146,7 +146,7 @@ def test_errors_say_what_was_expected_and_where_it_is(root: Path, perturbation: 
         PerturbationSequences(root, perturbation)
     for word in [*words, "Expected", ".mp4", "ImageNet-P is published at https://"]:
         assert word in str(caught.value)
-    with pytest.raises(DataError, match="one perturbation at a time"):
+    with pytest.raises(DataError, match="needs its perturbations named"):
         open_published("imagenet-p", root)
 
 
