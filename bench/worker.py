@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..models.model import Model
     from .settings import Settings
 
-SPILL_SECONDS = 10.0
+SPILL_SECONDS = 3.0
 """How long a pass goes on before what it has is stored, and again after that."""
 
 _SPILL_SHARE = 0.05  # of the time of a pass that storing in between may take
