@@ -11,7 +11,7 @@ from typing import Any
 from ..results.schema import Failure
 from ..results.store import Store
 from ..tasks.data.datasets import how_to_bring
-from ..tasks.task import Condition, Task
+from ..tasks.task import Condition
 from .executors.base import amount
 from .plan import Pass, Plan, PlannedTask, Unit, group
 from .settings import Settings
@@ -181,22 +181,20 @@ def _measure(
 
 
 def _sample(work: Pass, images: int) -> Pass:
-    """The same pass with fewer images and, of many conditions, every severity of a few."""
+    """The same pass with fewer images and, of many conditions, one of every name."""
     units = []
     for unit in work.units:
         task = unit.planned.task
         chosen = _spread(task.conditions)
-        planned: PlannedTask = replace(unit.planned, task=_with(task, chosen), identity=f"{task.name}@{images}")
+        planned: PlannedTask = replace(
+            unit.planned, task=replace(task, conditions=chosen), identity=f"{task.name}@{images}"
+        )
         units.append(Unit(planned, unit.start, min(unit.stop, unit.start + images), unit.models))
     return replace(work, units=tuple(units))
 
 
-def _with(task: Task, conditions: tuple[Condition, ...]) -> Task:
-    return replace(task, conditions=conditions)
-
-
 def _spread(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """At most fifteen conditions, of every name and every severity in turn."""
+    """All conditions if they are few, else one of every name, the severities in turn."""
     names = list(dict.fromkeys(condition.name for condition in conditions))
     if len(conditions) <= _MOST_CONDITIONS:
         return conditions

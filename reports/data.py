@@ -90,6 +90,15 @@ class ReportData:
                 return record
         raise KeyError(name)
 
+    def corruptions(self, task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The corruptions of a task by family; in one group without a name where it declares no families."""
+        record = self.task(task)
+        families = record.get("families") or {}
+        if families:
+            return tuple((str(family), tuple(members)) for family, members in families.items())
+        names = dict.fromkeys(str(key).partition("/")[0] for key in record.get("conditions") or ())
+        return (("", tuple(names)),) if names else ()
+
     def tasks_of_kind(self, kind: str) -> tuple[Record, ...]:
         """The tasks of one kind: ``clean``, ``corruptions``, ``shift`` or ``cue-conflict``."""
         return tuple(record for record in self.task_records if record.get("kind", "shift") == kind)

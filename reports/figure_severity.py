@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class Point(NamedTuple):
     high: float
 
 
+_TITLE = 21  # letters that fit over the narrowest panel
 _HOLE = Point(math.nan, math.nan, math.nan)
 
 
@@ -69,7 +71,7 @@ def _draw(axes: Axes, points: Sequence[Point], pen: Pen) -> None:
 
 
 def _dress(axes: Axes, title: str) -> None:
-    axes.set_title(title)
+    axes.set_title(textwrap.fill(title, _TITLE))
     axes.set_xlim(-0.25, 5.25)
     axes.set_ylim(0, 100)
     axes.set_xticks(range(6), ["clean", *map(str, SEVERITIES)])
@@ -113,8 +115,8 @@ def accuracy_by_family(data: ReportData, task: str) -> Figure:
     Returns:
         The figure.
     """
-    families = data.task(task).get("families") or {}
-    panels = [(index // 4, index % 4, name, tuple(members)) for index, (name, members) in enumerate(families.items())]
+    families = [(name, members) for name, members in data.corruptions(task) if name]
+    panels = [(index // 4, index % 4, name, members) for index, (name, members) in enumerate(families)]
     rows = 1 + (len(panels) - 1) // 4 if panels else 1
     return _panels(data, task, panels, (9.0, 0.7 + 2.0 * rows + 0.1 * len(data.model_names)))
 
@@ -129,10 +131,9 @@ def accuracy_by_corruption(data: ReportData, task: str) -> Figure:
     Returns:
         The figure.
     """
-    families = data.task(task).get("families") or {}
     panels: list[tuple[int, int, str, Sequence[str]]] = []
     row = 0
-    for members in families.values():
+    for _, members in data.corruptions(task):
         panels += [(row + index // 5, index % 5, name, ()) for index, name in enumerate(members)]
         row += 1 + (len(members) - 1) // 5
     return _panels(data, task, panels, (9.0, 0.7 + 1.65 * max(row, 1) + 0.1 * len(data.model_names)))

@@ -16,6 +16,7 @@ from .view import (
     corruption_view,
     facts,
     headline_view,
+    metrics_view,
     severity_views,
     shape_view,
     shift_view,
@@ -60,12 +61,12 @@ def _draw(data: ReportData) -> list[ViewFigure]:
     for task in data.tasks_of_kind("corruptions"):
         name, title = str(task["name"]), _title(task)
         by_family, by_corruption = figures.accuracy_by_severity(data, name)
-        add(
-            by_family,
-            f"{title}: accuracy by severity, family means",
-            f"The flatter a line, the more robust the model. {band}",
-        )
-        add(by_corruption, f"{title}: accuracy by severity, every corruption", f"Families in rows. {band}")
+        flat = "The flatter a line, the more robust the model."
+        families = any(family for family, _ in data.corruptions(name))
+        if families:
+            add(by_family, f"{title}: accuracy by severity, family means", f"{flat} {band}")
+        hint = "Families in rows." if families else flat
+        add(by_corruption, f"{title}: accuracy by severity, every corruption", f"{hint} {band}")
     for task in data.tasks_of_kind("cue-conflict"):
         add(
             figures.shape_bias(data, str(task["name"])),
@@ -89,9 +90,9 @@ def _details(data: ReportData) -> list[tuple[str, list[ViewTable]]]:
         elif kind == "cue-conflict":
             tables = [shape_view(data, task)]
             groups.append((f"{_title(task)}: every category", [t for t in tables if t]))
-        elif kind == "shift":
-            tables = [shift_view(data, task)]
-            groups.append((f"{_title(task)}: every condition", [t for t in tables if t]))
+        else:
+            tables = [metrics_view(data, task), shift_view(data, task)]
+            groups.append((f"{_title(task)}: every number", [t for t in tables if t]))
     groups.append(("Every paired difference, with p-values", [comparison_view(data)]))
     kept = [(title, [table for table in tables if table.rows]) for title, tables in groups]
     return [(title, tables) for title, tables in kept if tables]

@@ -30,6 +30,10 @@ WORLDS = {
 }
 
 
+_NOT_PERCENT = ("top5_distance", "mean_top5_distance")
+"""Metrics on a scale of their own, which a table in percent would misstate; the JSON has them."""
+
+
 @dataclass(frozen=True)
 class ViewCell:
     """A table cell: the value, its interval, and the paired difference where there is one."""
@@ -115,10 +119,12 @@ def corruption_view(data: ReportData, task: Record) -> ViewTable:
     """Every corruption with its accuracy and its corruption error, family by family."""
     name = str(task["name"])
     lines = []
-    for family, members in (task.get("families") or {}).items():
-        lines.append(_row(condition_label(family), cells(data, name, family, "top1"), note="mean of the family"))
+    for family, members in data.corruptions(name):
+        if family:
+            lines.append(_row(condition_label(family), cells(data, name, family, "top1"), note="mean of the family"))
         for member in members:
-            lines.append(_row(condition_label(member), cells(data, name, member, "top1"), note="top-1", part=True))
+            row = cells(data, name, member, "top1")
+            lines.append(_row(condition_label(member), row, note="top-1", part=bool(family)))
             if data.has(name, "ce", member):
                 lines.append(_row(condition_label(member), cells(data, name, member, "ce"), note="CE ↓", part=True))
     for key in ("mce", "relative_mce"):
@@ -127,10 +133,25 @@ def corruption_view(data: ReportData, task: Record) -> ViewTable:
     return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines))
 
 
+def metrics_view(data: ReportData, task: Record) -> ViewTable | None:
+    """Every metric of a whole task, or None where there is only one, which the headline shows."""
+    name = str(task["name"])
+    found = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
+    shown = [key for key in found if key not in _NOT_PERCENT]
+    if len(shown) < 2:
+        return None
+    lines = [_row(f"{metric(key).label}{_arrow(key)}", cells(data, name, "overall", key)) for key in shown]
+    return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines))
+
+
+def _arrow(key: str) -> str:
+    return " ↓" if metric(key).better < 0 else ""
+
+
 def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
     """Per model, every corruption at every severity."""
     name = str(task["name"])
-    members = [member for group in (task.get("families") or {}).values() for member in group]
+    members = [member for _, group in data.corruptions(name) for member in group]
     return [
         ViewTable(
             f"Every severity: {model}, {_title(task)}",
@@ -190,10 +211,6 @@ def _p_value(p: float) -> str:
     if not math.isfinite(p):
         return HOLE
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-_NOT_PERCENT = ("top5_distance", "mean_top5_distance")
-"""Metrics on a scale of their own, which a table in percent would misstate; the JSON has them."""
 
 
 def comparison_view(data: ReportData) -> ViewTable:

@@ -64,10 +64,21 @@ def metric(name: str) -> Metric:
     return METRICS.get(name) or Metric(name.replace("_", " "))
 
 
+_SPELLED = {
+    "jpeg": "JPEG",
+    "3d": "3D",
+    "iso": "ISO",
+    "h265": "H.265",
+    "abr": "ABR",
+    "crf": "CRF",
+    "quant": "quantisation",
+}
+
+
 def condition_label(condition: str) -> str:
     """``gaussian_noise/3`` as ``Gaussian noise, severity 3``."""
     name, _, severity = condition.partition("/")
-    text = name.replace("_", " ").replace("jpeg", "JPEG")
+    text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     text = text[:1].upper() + text[1:]
     return f"{text}, severity {severity}" if severity else text
 

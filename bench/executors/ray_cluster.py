@@ -48,7 +48,7 @@ class RayExecutor:
         settings = job.settings
         ours = not ray.is_initialized()
         if ours:
-            _connect(ray, settings.address, settings.workers)
+            _connect(ray, settings.address)
         try:
             resources = ray.cluster_resources()
             gpus = resources.get("GPU", 0) if settings.device in ("auto", "cuda") else 0
@@ -87,7 +87,7 @@ def _reports(ray: Any, done: Any, chunk: tuple[int, ...], job: Job) -> list[Pass
     return found
 
 
-def _connect(ray: Any, address: str | None, workers: int | None) -> None:
+def _connect(ray: Any, address: str | None) -> None:
     # Ray's usage report goes over the network; a benchmark on somebody's cluster sends nothing anywhere.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where: dict[str, Any] = {"address": address} if address is not None else {"include_dashboard": False}

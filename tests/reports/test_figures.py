@@ -12,7 +12,10 @@ import pytest
 from vitobench.reports import figures
 from vitobench.reports.figure_severity import severity_curve
 from vitobench.reports.figure_shape_bias import shape_fractions
+from vitobench.reports.html import render_html
 from vitobench.reports.style import pens, to_svg
+from vitobench.reports.view import corruption_view
+from vitobench.reports.wording import condition_label
 from vitobench.results.schema import Score
 
 
@@ -25,6 +28,24 @@ def test_severity_panels(make_report, models):
     for axes in (*by_family.axes, *by_corruption.axes):
         assert len(axes.lines) == len(axes.collections) == models
     assert len(by_family.legends[0].get_texts()) == models
+
+
+def test_a_task_without_families_shows_every_corruption_all_the_same(make_report):
+    whole = make_report(1)
+    records = [dict(record) for record in whole.tasks]
+    (task,) = [record for record in records if record["name"] == "micro-c"]
+    names = [name for members in task.pop("families").values() for name in members]
+    task["conditions"] = [f"{name}/{severity}" for name in names for severity in range(1, 6)]
+    data = dataclasses.replace(whole, tasks=tuple(records))
+    assert data.corruptions("micro-c") == (("", tuple(names)),)
+    by_family, by_corruption = figures.accuracy_by_severity(data, "micro-c")
+    assert by_family.axes == []
+    assert len(by_corruption.axes) == len(names)
+    page = render_html(data)
+    assert f"{task['title']}: accuracy by severity, family means" not in page
+    assert f"{task['title']}: accuracy by severity, every corruption" in page
+    rows = {row.label for row in corruption_view(data, task).rows}
+    assert {condition_label(name) for name in names} <= rows
 
 
 def test_clean_counterpart_is_severity_zero(report):
