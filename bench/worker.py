@@ -109,7 +109,7 @@ class Worker:
                 assert pixels is not None
                 # The next images are read while this pass is being answered.
                 following = self._pixels(pool, indices[number + 1]) if number + 1 < len(indices) else None
-                begun = self._run_pass(pool, index, pixels)
+                begun = self._contained(pool, index, pixels)
                 if unwritten is not None:
                     done = _settle(*unwritten)
                     unwritten = None
@@ -122,6 +122,15 @@ class Worker:
                 yield _settle(*unwritten)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _contained(
+        self, pool: ThreadPoolExecutor, index: int, pixels: PassPixels
+    ) -> tuple[PassReport, list[Future[None]]]:
+        """A pass that breaks in a way that nothing below foresaw costs its own images, and no other's."""
+        try:
+            return self._run_pass(pool, index, pixels)
+        except Exception as error:
+            return given_up(index, self.job, one_line(error)), []
 
     def _pixels(self, pool: ThreadPoolExecutor, index: int) -> PassPixels:
         return PassPixels(self.job.passes[index], pool, self.threads, self.job.settings.seed)
@@ -313,4 +322,14 @@ def _settle(report: PassReport, writes: Iterable[Future[None]]) -> PassReport:
             future.result()
         except StoreError as error:
             report.fatal = str(error)
+        except Exception as error:
+            report.failures.append(Failure("*", "*", "*", "*", f"predictions were not stored: {one_line(error)}"))
     return report
+
+
+def given_up(index: int, job: Job, reason: str) -> PassReport:
+    """The report of a pass that cannot be had: a failure for each of its tasks."""
+    work = job.passes[index]
+    names = dict.fromkeys(unit.planned.task.name for unit in work.units)
+    failures = [Failure("*", name, "*", f"images {work.start} to {work.stop - 1}", reason) for name in names]
+    return PassReport(index, failures)

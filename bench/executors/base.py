@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ...errors import VitobenchError
-from ...results.schema import Failure
 from ..plan import Pass
 from ..progress import Advance
 from ..settings import EXECUTORS, Settings
@@ -48,14 +47,6 @@ def chunks(passes: int, workers: int) -> list[tuple[int, ...]]:
     """
     size = max(1, min(_LARGEST_CHUNK, passes // (4 * max(1, workers))))
     return [tuple(range(start, min(start + size, passes))) for start in range(0, passes, size)]
-
-
-def given_up(index: int, job: Job, reason: str) -> PassReport:
-    """The report of a pass that cannot be had: a failure for each of its tasks."""
-    work = job.passes[index]
-    names = dict.fromkeys(unit.planned.task.name for unit in work.units)
-    failures = [Failure("*", name, "*", f"images {work.start} to {work.stop - 1}", reason) for name in names]
-    return PassReport(index, failures)
 
 
 def threads_of(settings: Settings, workers: int) -> int:

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..progress import Advance
-from ..worker import Job, PassReport, Worker
-from .base import ATTEMPTS, amount, chunks, given_up, threads_of
+from ..worker import Job, PassReport, Worker, given_up
+from .base import ATTEMPTS, amount, chunks, threads_of
 from .device import choose_device, spread
 
 Chunk = tuple[int, ...]

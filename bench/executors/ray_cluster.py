@@ -9,8 +9,8 @@ from typing import Any
 
 from ...errors import VitobenchError
 from ..progress import Advance
-from ..worker import Job, PassReport, Worker
-from .base import amount, chunks, given_up, threads_of
+from ..worker import Job, PassReport, Worker, given_up
+from .base import amount, chunks, threads_of
 from .device import choose_device
 
 _CORES_BESIDE_A_GPU = 4

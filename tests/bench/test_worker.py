@@ -449,3 +449,22 @@ def test_what_another_run_has_stored_meanwhile_is_not_run_again(
     frame = predictions(tmp_path / "store")
     assert len(frame) == 14
     assert not frame.duplicated(KEYS).any()
+
+
+def test_a_pass_that_breaks_unforeseen_costs_no_other(run_small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = worker.labels_for
+
+    def broken(task: Any, source: Any, labels: np.ndarray) -> np.ndarray:
+        if task.name == "micro-light":
+            raise ZeroDivisionError("nobody thought of this")
+        return original(task, source, labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "labels_for", broken)
+        outcome = run_small("other", baselines=())
+    told = {(f.task, f.image_id) for f in outcome.data.failures if "nobody thought of this" in f.reason}
+    assert told == {("micro-light", f"images {a} to {b}") for a, b in ((0, 4), (5, 9), (10, 13))}
+    whole = {s.task for s in outcome.data.scores if s.metric == "top1" and np.isfinite(s.value)}
+    assert {"micro-val", "micro-c", "micro-cue-conflict"} <= whole
+    assert "micro-light" not in whole
+    assert run_small("other", baselines=()).complete
