@@ -6,171 +6,39 @@ transforms make the pixels, and timm's own network answers.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
-import timm
-import torch
 from PIL import Image
-from torchvision import transforms
 
-from vitobench.bench import pixels as pixels_module
-from vitobench.models.model import Model
 from vitobench.results.published.tables import published_reference
 from vitobench.tasks import registry
-from vitobench.tasks.corruptions.three_d import corrupt_3d
 from vitobench.tasks.data.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.data.datasets import folders_of
 from vitobench.tasks.data.sets.published import PUBLISHED
 from vitobench.tasks.labels import labels_for
-from vitobench.tasks.task import Condition
-
-Bench = Callable[..., Any]
-Groups = Sequence[Sequence[int]]
-
-INFO = Path(timm.__file__).parent / "data" / "_info"
-SIDE, RESIZED = 160, 168  # of timm's test_resnet
-HALF = [0.5, 0.5, 0.5]
-
-
-def listed(name: str) -> list[str]:
-    return (INFO / name).read_text(encoding="utf-8").split()
-
-
-WNIDS = listed("imagenet_synsets.txt")
-ALL: Groups = [(k,) for k in range(1000)]
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A network under its name for the command line, and asked directly."""
-
-    name: str
-    network: torch.nn.Module
-
-    def logits(self, images: Iterable[Image.Image], whole: bool = False) -> np.ndarray:
-        """float (n, K); ``whole`` images are squeezed to the input, others resized and cut."""
-        resize = transforms.Resize((SIDE, SIDE) if whole else RESIZED)
-        steps = transforms.Compose(
-            [resize, transforms.CenterCrop(SIDE), transforms.ToTensor(), transforms.Normalize(HALF, HALF)]
-        )
-        with torch.inference_mode():
-            return self.network(torch.stack([steps(image.convert("RGB")) for image in images])).numpy()
-
-    def decisions(self, images: Iterable[Image.Image], groups: Groups = ALL, whole: bool = False) -> list[int]:
-        """The best class of each image, where the best logit of a group stands for it."""
-        rows = self.logits(images, whole)
-        return [int(np.argmax([max(row[k] for k in group) for group in groups])) for row in rows]
-
-
-def make_classifier(folder: Path, classes: int) -> Classifier:
-    torch.manual_seed(classes)
-    network = timm.create_model("test_resnet", pretrained=False, num_classes=classes)
-    with torch.no_grad():
-        # Statistics of real activations, and features on one scale: else one class would always win.
-        network.train()(torch.stack([transforms.ToTensor()(picture(n)) * 2 - 1 for n in range(32)]))
-        network.eval()
-        seen = network.forward_head(
-            network.forward_features(torch.stack([transforms.ToTensor()(picture(n)) * 2 - 1 for n in range(32)])), True
-        )
-        network.fc.weight.normal_().div_(seen.std(0).clamp(min=1e-4))
-        network.fc.bias.copy_(-network.fc.weight @ seen.mean(0))
-    torch.save(network.state_dict(), folder / f"{classes}.pth")
-    return Classifier(f"file:{folder / f'{classes}.pth'}?arch=timm:test_resnet", network)
-
-
-def picture(seed: int, size: tuple[int, int] = (200, 180)) -> Image.Image:
-    cells = np.random.default_rng(seed).integers(0, 256, (6, 7, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize(size, Image.Resampling.BILINEAR)
-
-
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    return make_classifier(tmp_path_factory.mktemp("imagenet"), 1000)
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
-    """Files that are not yet in any class folder."""
-    folder = tmp_path / "loose"
-    folder.mkdir()
-    for number in range(12):
-        picture(number).save(folder / f"{number}.JPEG", quality=95)
-    return [folder / f"{number}.JPEG" for number in range(12)]
-
-
-def opened(paths: Iterable[Path]) -> list[Image.Image]:
-    return [Image.open(path) for path in paths]
-
-
-def placed(path: Path, folder: Path, name: str | None = None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copy(path, folder / (name or path.name)))
-
-
-def half_right(decided: Sequence[int], classes: int) -> list[int]:
-    """Labels of which those at even positions are what was decided."""
-    return [k if n % 2 == 0 else (k + 1) % classes for n, k in enumerate(decided)]
-
-
-def share(decided: Sequence[int], labels: Sequence[int]) -> float:
-    return float(np.mean(np.array(decided) == np.array(labels)))
-
-
-def numbers(file: Path) -> dict[tuple[str, str, str], tuple[float | None, int]]:
-    rows = json.loads(file.read_text())["scores"]
-    return {(r["task"], r["condition"], r["metric"]): (r["value"], r["n"]) for r in rows}
-
-
-@pytest.fixture
-def run(bench_here: Bench, tmp_path: Path) -> Callable[..., dict[tuple[str, str, str], tuple[float | None, int]]]:
-    """Run tasks; delete the data, score what is stored and see the same numbers; give them."""
-
-    def call(model: Classifier, tasks: Sequence[str], data: Mapping[str, Path], code: int = 0) -> Any:
-        named = [arg for task in tasks for arg in ("--task", task)]
-        brought = [arg for name, folder in data.items() for arg in ("--data", f"{name}={folder}")]
-        done = bench_here("run", "--model", model.name, *named, *brought, "--json", "run.json")
-        assert done.code == code, done.err + done.out
-        for folder in set(data.values()):
-            shutil.rmtree(folder)
-        scored = bench_here("score", *named, "--json", "score.json")
-        assert scored.code == code, scored.err + scored.out
-        ran, again = (json.loads((tmp_path / file).read_text()) for file in ("run.json", "score.json"))
-        for part in ("scores", "failures"):
-            assert sorted(map(json.dumps, ran[part])) == sorted(map(json.dumps, again[part]))
-        return numbers(tmp_path / "run.json")
-
-    return call
-
-
-Run = Callable[..., dict[tuple[str, str, str], tuple[float | None, int]]]
-
-
-def failures(tmp_path: Path) -> list[dict[str, str]]:
-    return json.loads((tmp_path / "run.json").read_text())["failures"]
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images went through a network, call by call."""
-    counts: list[int] = []
-    original = Model.logits
-
-    def counted(self: Model, images: torch.Tensor) -> torch.Tensor:
-        counts.append(len(images))
-        return original(self, images)
-
-    monkeypatch.setattr(Model, "logits", counted)
-    return counts
+from vitobench.tests.bench.published.kit import (
+    INFO,
+    WNIDS,
+    Bench,
+    Classifier,
+    Run,
+    failures,
+    half_right,
+    listed,
+    make_classifier,
+    numbers,
+    opened,
+    picture,
+    placed,
+    share,
+)
 
 
 def test_imagenet_a_is_answered_among_200_and_1000_classes_at_once(
@@ -331,132 +199,6 @@ def test_published_folders_of_imagenet_c_bar_have_a_plain_mean(
     found = run(classifier, [task], {"imagenet-c-bar": tmp_path / "bar"})
     assert found[task, "overall", "top1"] == (pytest.approx(np.mean(list(right.values()))), 3)
     assert not [key for key in found if key[2] in ("mce", "ce")]
-
-
-def narrowed(monkeypatch: pytest.MonkeyPatch, task: str, names: Sequence[str]) -> None:
-    """Keep a few corruptions of a task, at every severity."""
-    whole = registry.TASKS[task]
-    families = {f: tuple(n for n in members if n in names) for f, members in whole.families.items()}
-    changed = replace(
-        whole,
-        conditions=tuple(c for c in whole.conditions if c.name in names),
-        families={f: members for f, members in families.items() if members},
-    )
-    monkeypatch.setitem(registry.TASKS, task, changed)
-
-
-@pytest.fixture
-def photographs(classifier: Classifier, pictures: list[Path], tmp_path: Path) -> Path:
-    """Four photographs of what the classifier sees in them."""
-    root = tmp_path / "photographs"
-    for path, decision in zip(pictures[:4], classifier.decisions(opened(pictures[:4])), strict=True):
-        placed(path, root / WNIDS[decision])
-    return root
-
-
-Drawn = dict[tuple[Condition, str], np.ndarray]
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Pixels of every image under every condition that was drawn."""
-    seen: Drawn = {}
-    original = pixels_module.apply_condition
-
-    def recorded(images: np.ndarray, condition: Condition, ids: Sequence[str], *more: Any) -> np.ndarray:
-        out = original(images, condition, ids, *more)
-        seen.update({(condition, i): image for i, image in zip(ids, out, strict=True)})
-        return out
-
-    monkeypatch.setattr(pixels_module, "apply_condition", recorded)
-    return seen
-
-
-def right_when_drawn(classifier: Classifier, drawn: Drawn, condition: Condition, left_out: Iterable[str] = ()) -> float:
-    kept = {i: pixels for (c, i), pixels in drawn.items() if c == condition and i not in left_out}
-    decided = classifier.decisions([Image.fromarray(pixels) for pixels in kept.values()], whole=True)
-    return share(decided, [WNIDS.index(i[:9]) for i in kept])
-
-
-def test_the_published_variant_is_saved_as_jpeg_and_the_raw_one_is_not(
-    run: Run, classifier: Classifier, photographs: Path, tmp_path: Path, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = ("imagenet-c", "imagenet-c-raw")
-    for task in tasks:
-        narrowed(monkeypatch, task, ("shot_noise", "contrast"))
-    found = run(classifier, tasks, {"imagenet": photographs})
-    told = {t["name"]: t["identity"] for t in json.loads((tmp_path / "run.json").read_text())["tasks"]}
-    assert told["imagenet-c"].split("@")[1] != told["imagenet-c-raw"].split("@")[1]
-    assert len(drawn) == 2 * 10 * 4
-    for (condition, image_id), pixels in drawn.items():
-        if condition.variant == "raw":
-            saved = io.BytesIO()
-            Image.fromarray(pixels).save(saved, "JPEG", quality=85, optimize=True)
-            published = drawn[replace(condition, variant="published"), image_id]
-            np.testing.assert_array_equal(published, np.array(Image.open(saved)))
-            assert (published != pixels).any()
-    for task in tasks:
-        for condition in registry.TASKS[task].conditions:
-            right = right_when_drawn(classifier, drawn, condition)
-            assert found[task, condition.key, "top1"] == (pytest.approx(right), 4)
-
-
-DEEP, FLAT = "near_focus", "iso_noise"
-
-
-@pytest.fixture
-def depths(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A plane for each photograph, and two corruptions of which one needs it."""
-    narrowed(monkeypatch, "imagenet-3dcc", (DEEP, FLAT))
-    root = tmp_path / "depths"
-    for image in photographs.rglob("*.JPEG"):
-        place = (root / image.relative_to(photographs)).with_suffix(".npy")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        np.save(place, np.linspace(1, 9, 180, dtype=np.float32)[:, None].repeat(200, 1))
-    return root
-
-
-def test_3d_corruptions_are_drawn_from_the_depth_maps_that_were_brought(
-    run: Run, classifier: Classifier, photographs: Path, depths: Path, drawn: Drawn
-) -> None:
-    task = "imagenet-3dcc"
-    steps = transforms.Compose([transforms.Resize(RESIZED), transforms.CenterCrop(SIDE)])
-    files = sorted(photographs.rglob("*.JPEG"))
-    untouched = {f.relative_to(photographs).as_posix(): np.array(steps(Image.open(f))) for f in files}
-    found = run(classifier, [task, "imagenet-val"], {"imagenet": photographs, "imagenet-depth": depths})
-    assert found["imagenet-val", "overall", "top1"] == (1.0, 4)
-    for condition in registry.TASKS[task].conditions:
-        right = right_when_drawn(classifier, drawn, condition)
-        assert found[task, condition.key, "top1"] == (pytest.approx(right), 4)
-    # 180 rows of depth become 168, of which the middle 160 are kept: 4 to 164, each the nearest of the old ones.
-    rows = ((np.arange(4, 164) + 0.5) * 180 / RESIZED).astype(int)
-    plane = np.linspace(1, 9, 180, dtype=np.float32)[rows, None].repeat(SIDE, 1)
-    for severity in (1, 5):
-        condition = Condition(DEEP, severity)
-        for image_id, pixels in untouched.items():
-            expected = corrupt_3d(pixels[None], DEEP, severity, image_ids=[image_id], depths=plane[None])
-            np.testing.assert_array_equal(drawn[condition, image_id], expected[0])
-
-
-@pytest.mark.parametrize("harm", ["missing", "damaged"])
-def test_a_photograph_without_its_depth_map_is_named_and_costs_no_other(
-    run: Run, classifier: Classifier, photographs: Path, depths: Path, drawn: Drawn, tmp_path: Path, harm: str
-) -> None:
-    first = sorted(depths.rglob("*.npy"))[0]
-    image_id = first.relative_to(depths).with_suffix(".JPEG").as_posix()
-    if harm == "missing":
-        first.unlink()
-    else:
-        first.write_bytes(first.read_bytes()[:40])
-    data = {"imagenet": photographs, "imagenet-depth": depths}
-    found = run(classifier, ["imagenet-3dcc", "imagenet-val"], data, code=3)
-    assert found["imagenet-val", "overall", "top1"] == (1.0, 4)
-    for condition in registry.TASKS["imagenet-3dcc"].conditions:
-        right = right_when_drawn(classifier, drawn, condition, [image_id])
-        assert found["imagenet-3dcc", condition.key, "top1"] == (pytest.approx(right), 3)
-    told = failures(tmp_path)
-    assert {(f["condition"], f["image_id"]) for f in told} == {(f"{DEEP}/{s}", image_id) for s in range(1, 6)}
-    assert all("depth map" in f["reason"] and str(tmp_path) not in f["reason"] for f in told)
 
 
 def test_cifar_is_for_classifiers_of_its_ten_classes(
