@@ -1,8 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 import torchvision
 
+from vitobench.models.networks import build
 from vitobench.models.vito import AttentionPooling, AveragePooling, MultiScalePooling
 
 
@@ -88,3 +91,14 @@ def test_scales_are_pooled_apart_and_joined_in_order(attention: bool) -> None:
         torch.testing.assert_close(joined[:, 4:], maps[1].mean((2, 3)))
     with pytest.raises(ValueError, match="zip"):
         pool(maps[:1])
+
+
+def test_attention_begins_nearly_even_so_that_it_can_learn_where_to_look() -> None:
+    torch.manual_seed(0)
+    network = build("micro-resnet/attention-2scale", 16).train()
+    with torch.no_grad():
+        maps = network.maps(torch.randn(16, 3, 64, 64))
+        for scale, features in zip(network.pool.scales, maps, strict=True):
+            mask = scale.mask(features).flatten(1)
+            entropy = -(mask * mask.log()).sum(1)
+            assert (entropy > 0.9 * math.log(mask.shape[1])).all()
