@@ -1,0 +1,115 @@
+"""Clips that are folders of numbered images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import DataError
+from ..files import EXTENSIONS
+from .images import decode_image, shown_at, stacked
+from .source import UnreadableClipError, check_times
+
+_RATE = re.compile(r"(?:^|[_@\- ])(\d+(?:\.\d+)?)fps$", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d+)$")
+
+
+class FrameFolders:
+    """A `ClipSource` of folders with images, whose names end in a number (``frame_000017.jpg``).
+
+    Args:
+        folders: One folder for each clip.
+        rate: Images per second, of folders whose names do not end in it (``dog_12.5fps``).
+        labels: Class of each; None where they are unknown.
+
+    Raises:
+        DataError: A folder whose rate is unknown.
+        ValueError: A rate that is not positive.
+    """
+
+    def __init__(self, folders: Sequence[Path], rate: float | None = None, labels: Sequence[int] | None = None) -> None:
+        if rate is not None and not 0.0 < rate < float("inf"):
+            raise ValueError(f"frames cannot follow each other {rate} times a second; give a positive number")
+        self.folders = tuple(Path(folder) for folder in folders)
+        self.labels = tuple(labels) if labels is not None else (-1,) * len(self.folders)
+        self.rates = tuple(_rate_of(folder, rate) for folder in self.folders)
+        self._listed: dict[int, tuple[list[int], list[str]]] = {}
+
+    def __len__(self) -> int:
+        return len(self.folders)
+
+    def _images(self, clip: int) -> tuple[list[int], list[str]]:
+        if clip not in self._listed:
+            self._listed[clip] = _list(self.folders[clip])
+        return self._listed[clip]
+
+    def seconds(self, clip: int) -> float:
+        """Duration, the last image included; see `ClipSource`."""
+        numbers, _ = self._images(clip)
+        return (numbers[-1] - numbers[0] + 1) / self.rates[clip]
+
+    def label(self, clip: int) -> int:
+        """Class, -1 where it is unknown."""
+        return self.labels[clip]
+
+    def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
+        """Images on the screen at given times; see `ClipSource`."""
+        check_times(times, self.seconds(clip))
+        numbers, names = self._images(clip)
+        folder = self.folders[clip]
+        places = shown_at(numbers, self.rates[clip], times)
+        pictures = {place: _read(folder / names[place], folder, size) for place in sorted(set(places))}
+        return stacked([pictures[place] for place in places], str(folder))
+
+
+def _read(path: Path, folder: Path, size: int | None) -> np.ndarray:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableClipError(folder, f"a frame cannot be read ({error.strerror})") from None
+    return decode_image(content, str(folder), size)
+
+
+def _rate_of(folder: Path, rate: float | None) -> float:
+    named = _RATE.search(folder.name)
+    found = float(named[1]) if named else rate
+    if not found:
+        raise DataError(
+            f"How many frames a second {folder} holds is not known: end its name in _25fps or the like, or give a rate "
+            "for all folders."
+        )
+    return found
+
+
+def _list(folder: Path) -> tuple[list[int], list[str]]:
+    """Numbers and names of the images of a folder, by number."""
+    try:
+        names = [p.name for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and p.name[0] != "."]
+    except OSError as error:
+        raise UnreadableClipError(folder, (error.strerror or "cannot be listed").lower()) from None
+    numbered = sorted((int(found[1]), name) for name in names if (found := _NUMBER.search(Path(name).stem)))
+    if not numbered:
+        raise UnreadableClipError(folder, "has no images whose names end in a number")
+    numbers = [number for number, _ in numbered]
+    if len(set(numbers)) < len(numbers):
+        raise UnreadableClipError(folder, "has two images of one number")
+    return numbers, [name for _, name in numbered]
+
+
+def frame_folders(root: Path, rate: float | None = None) -> FrameFolders:
+    """All folders below a folder that hold images, sorted by path.
+
+    Args:
+        root: The folder.
+        rate: See `FrameFolders`.
+
+    Raises:
+        DataError: There are none, or their rate is not known.
+    """
+    folders = sorted({p.parent for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.parent != root})
+    if not folders:
+        raise DataError(f"{root} has neither videos nor folders with images in it.")
+    return FrameFolders(folders, rate)

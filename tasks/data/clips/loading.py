@@ -1,0 +1,143 @@
+"""Training examples from clips: frames at random times, another clip where one is damaged, and a queue with a bound."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+
+from ....errors import DataError
+from .source import ClipSource, UnreadableClipError
+from .times import sample_times
+
+_ATTEMPTS = 20
+_ALWAYS_BEARABLE = 10
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Frames of one clip.
+
+    Attributes:
+        clip: Which clip they are of, in the end.
+        times: float64 (n,) seconds.
+        frames: uint8 (n, H, W, 3).
+    """
+
+    clip: int
+    times: np.ndarray
+    frames: np.ndarray
+
+
+class FailedClips:
+    """Counts clips that gave no frames, and ends the run when they are too many. Safe to use from several threads.
+
+    Args:
+        clips: Number of clips in all.
+        share: Share of them that may fail; ten may in any case, but never all.
+    """
+
+    def __init__(self, clips: int, share: float = 0.05) -> None:
+        self.limit = min(max(_ALWAYS_BEARABLE, int(share * clips)), clips - 1)
+        self.clips = clips
+        self.errors: dict[int, UnreadableClipError] = {}
+        self._lock = Lock()
+
+    def add(self, clip: int, error: UnreadableClipError) -> None:
+        """Note a failure; a clip that fails again is counted once.
+
+        Raises:
+            DataError: More clips have failed than may. The message names some, and reasons.
+        """
+        with self._lock:
+            self.errors.setdefault(clip, error)
+            if len(self.errors) > self.limit:
+                some = "; ".join(str(e) for e in islice(self.errors.values(), 3))
+                raise DataError(
+                    f"{len(self.errors)} of {self.clips} clips cannot be read, more than the {self.limit} that may "
+                    f"be replaced by others: {some}. Remove them, or raise the limit."
+                )
+
+    def reasons(self) -> dict[str, int]:
+        """How many clips failed for each reason."""
+        with self._lock:
+            return dict(Counter(error.reason for error in self.errors.values()))
+
+
+def draw_example(
+    source: ClipSource,
+    clip: int,
+    frames: int,
+    window: float,
+    key: Sequence[int],
+    failed: FailedClips,
+    size: int | None = None,
+) -> Example:
+    """Read frames of a clip at random times; of another random clip if it is damaged.
+
+    Times and replacements depend on ``key`` and ``clip`` alone, so that any number of threads in any order give the
+    same examples.
+
+    Args:
+        source: The clips.
+        clip: Which one.
+        frames: Number of frames.
+        window: T in seconds; see `sample_times`.
+        key: Whole numbers from 0, such as (seed, epoch).
+        failed: Is told of clips that fail.
+        size: Length of the shorter side in pixels.
+
+    Raises:
+        DataError: Too many clips fail.
+    """
+    rng = np.random.default_rng([*key, clip])
+    wanted = clip
+    for _ in range(_ATTEMPTS):
+        try:
+            times = sample_times(source.seconds(clip), frames, window, rng)
+            return Example(clip, times, source.frames(clip, times.tolist(), size))
+        except UnreadableClipError as error:
+            failed.add(clip, error)
+            clip = int(rng.integers(len(source)))
+            rng = np.random.default_rng([*key, wanted, clip])
+    raise DataError(f"clip {wanted} and {_ATTEMPTS - 1} others in its place cannot be read; the last was {clip}")
+
+
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int | None = None
+) -> Iterator[Result]:
+    """Results of ``work`` on each item, in order, computed in threads ahead of their use.
+
+    Args:
+        work: Called in a thread.
+        items: May be endless.
+        threads: At work at once.
+        ahead: Results begun or waiting at any time, which bounds the memory; None for twice the threads.
+
+    Raises:
+        ValueError: Numbers under 1.
+    """
+    ahead = 2 * threads if ahead is None else ahead
+    if threads < 1 or ahead < 1:
+        raise ValueError(f"{threads} threads and {ahead} results ahead: give 1 or more of each")
+    waiting: deque[Future[Result]] = deque()
+    left = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            waiting.extend(pool.submit(work, item) for item in islice(left, ahead))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(left, 1))
+                yield result
+        finally:  # nobody waits for what nobody will use
+            for future in waiting:
+                future.cancel()

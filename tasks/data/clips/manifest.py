@@ -1,0 +1,202 @@
+"""Clips that are named in a table: segments of videos, each kept or not, as curation writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....errors import DataError
+from ..files import first
+from .source import UnreadableClipError, check_times
+from .video_files import VideoFiles
+
+_FORM = """Expected a line of JSON for each clip, or a CSV with the same columns:
+  {"video": "dog.mp4", "start": 2.5, "end": 7.5, "class": 207, "kept": true, "reason": ""}"""
+_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A row of a manifest.
+
+    Attributes:
+        video: Path of the video.
+        start: Seconds from its first frame.
+        end: Likewise; None for the end of the video.
+        category: Number or name of the class; None where it is unknown.
+        kept: Whether curation has kept it.
+        reason: Why it has not.
+    """
+
+    video: Path
+    start: float = 0.0
+    end: float | None = None
+    category: int | str | None = None
+    kept: bool = True
+    reason: str = ""
+
+
+class Segments:
+    """A `ClipSource` of the kept segments of a manifest.
+
+    Classes that are numbers are labels as they stand; names are numbered in the order of the alphabet, over all rows of
+    the manifest, kept or not.
+
+    Args:
+        segments: Rows; those that are not kept are left out.
+        threads: See `VideoFiles`.
+        decoder: See `VideoFiles`.
+    """
+
+    def __init__(self, segments: Sequence[Segment], threads: int = 1, decoder: str = "pyav") -> None:
+        self.segments = tuple(segment for segment in segments if segment.kept)
+        self.classes = tuple(sorted({s.category for s in segments if isinstance(s.category, str)}))
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        self.labels = tuple(
+            -1 if s.category is None else numbers[s.category] if isinstance(s.category, str) else s.category
+            for s in self.segments
+        )
+        places = {path: place for place, path in enumerate(dict.fromkeys(s.video for s in self.segments))}
+        self._videos = VideoFiles(list(places), None, threads, decoder)
+        self._video_of = tuple(places[s.video] for s in self.segments)
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def seconds(self, clip: int) -> float:
+        """Duration of the part of the segment that the video has; see `ClipSource`."""
+        segment = self.segments[clip]
+        whole = self._videos.seconds(self._video_of[clip])
+        found = (whole if segment.end is None else min(segment.end, whole)) - segment.start
+        if found <= 0.0:
+            raise UnreadableClipError(segment.video, "ends before the segment begins")
+        return found
+
+    def label(self, clip: int) -> int:
+        """Class, -1 where it is unknown."""
+        return self.labels[clip]
+
+    def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
+        """Frames on the screen at times from the start of the segment; see `ClipSource`."""
+        seconds = self.seconds(clip)
+        check_times(times, seconds)
+        start = self.segments[clip].start
+        return self._videos.frames(self._video_of[clip], [start + min(time, seconds) for time in times], size)
+
+
+def read_manifest(path: Path) -> list[Segment]:
+    """Read a manifest.
+
+    Args:
+        path: A CSV if its name ends in ``.csv``, lines of JSON otherwise. Paths of videos in it are relative to it.
+
+    Raises:
+        DataError: It cannot be read, a line is not of the expected form, or videos of kept segments are not there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is no text in UTF-8.\n{_FORM}") from None
+    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text)
+    segments: list[Segment] = []
+    try:
+        for number, row in rows:
+            try:
+                segments.append(_segment(row, path.parent))
+            except ValueError as error:
+                raise DataError(f"{path}, line {number}: {error}.\n{_FORM}") from None
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV ({error}).\n{_FORM}") from None
+    kept = dict.fromkeys(segment.video for segment in segments if segment.kept)
+    missing = [str(video) for video in kept if not video.is_file()]
+    if missing:
+        raise DataError(f"{path} names {len(missing)} of {len(kept)} videos that are not there: {first(missing)}.")
+    if not kept:
+        raise DataError(f"{path} keeps none of its {len(segments)} clips.")
+    return segments
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
+    """Line numbers and rows; in place of a row what is wrong with it, as a generator that raises is at its end."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                row = error
+            yield number, row
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _segment(row: Any, folder: Path) -> Segment:
+    if isinstance(row, Exception):
+        raise ValueError(f"not JSON ({row})")
+    if not isinstance(row, dict) or not isinstance(row.get("video"), str) or not row["video"].strip("\0 "):
+        raise ValueError("it names no video")
+    start = _number(row, "start")
+    end = _number(row, "end")
+    if (start or 0.0) < 0.0 or (end is not None and end <= (start or 0.0)):
+        raise ValueError(f"a clip from {row.get('start')} to {row.get('end')} s has no length")
+    return Segment(
+        folder / row["video"],
+        start or 0.0,
+        end,
+        _category(row.get("class")),
+        _flag(row.get("kept")),
+        _text(row, "reason"),
+    )
+
+
+def _number(row: dict[str, Any], key: str) -> float | None:
+    value = row.get(key)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{key} is {value!r}, not a number of seconds")
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"{key} is {value!r}, not a number of seconds")
+    return found
+
+
+def _category(value: Any) -> int | str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return int(value) if value.strip().lstrip("-").isdecimal() else value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"class is {value!r}, neither a number nor a name")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value is None or value == "":
+        return True
+    if str(value).lower() in _TRUE | _FALSE:
+        return str(value).lower() in _TRUE
+    raise ValueError(f"kept is {value!r}, neither true nor false")
+
+
+def _text(row: dict[str, Any], key: str) -> str:
+    value = row.get(key)
+    return "" if value is None else str(value)

@@ -1,0 +1,90 @@
+"""Clips that are video files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import DataError
+from .container import EXTENSIONS, Span, measure
+from .decoders import make_decoder
+from .source import check_times
+
+
+class VideoFiles:
+    """A `ClipSource` of video files, one clip each. Nothing is read before it is asked for.
+
+    Args:
+        paths: The files, in order.
+        labels: Class of each; None where they are unknown.
+        threads: Threads to decode one clip with. Leave 1 where clips are read by several threads.
+        decoder: ``"pyav"`` or ``"torchcodec"``.
+
+    Raises:
+        ValueError: Another number of labels than of files.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[int] | None = None,
+        threads: int = 1,
+        decoder: str = "pyav",
+    ) -> None:
+        if labels is not None and len(labels) != len(paths):
+            raise ValueError(f"{len(labels)} labels for {len(paths)} videos")
+        self.paths = tuple(Path(path) for path in paths)
+        self.labels = tuple(labels) if labels is not None else (-1,) * len(self.paths)
+        self._decoder = make_decoder(decoder, threads)
+        self._spans: dict[int, Span] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def _span(self, clip: int) -> Span:
+        if clip not in self._spans:
+            self._spans[clip] = measure(self.paths[clip], str(self.paths[clip]))
+        return self._spans[clip]
+
+    def seconds(self, clip: int) -> float:
+        """Duration as measured from the frames that the file holds; see `ClipSource`."""
+        return self._span(clip).seconds
+
+    def label(self, clip: int) -> int:
+        """Class, -1 where it is unknown."""
+        return self.labels[clip]
+
+    def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
+        """Frames on the screen at given times; see `ClipSource`."""
+        span = self._span(clip)
+        check_times(times, span.seconds)
+        return self._decoder.frames(self.paths[clip], str(self.paths[clip]), span, times, size)
+
+
+def videos_below(root: Path) -> list[Path]:
+    """All video files below a folder, sorted by path. Hidden files and folders are passed over."""
+    found = (path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
+
+
+def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFiles:
+    """All videos below a folder. Where every one lies in a sub-folder, the sub-folders of the root are the classes.
+
+    Args:
+        root: The folder.
+        threads: See `VideoFiles`.
+        decoder: See `VideoFiles`.
+
+    Raises:
+        DataError: There are none.
+    """
+    paths = videos_below(root)
+    if not paths:
+        raise DataError(f"{root} has no videos ({' '.join(sorted(EXTENSIONS))}) in it or below it.")
+    tops = [path.relative_to(root).parts for path in paths]
+    if not all(len(parts) > 1 for parts in tops):
+        return VideoFiles(paths, None, threads, decoder)
+    classes = {name: label for label, name in enumerate(sorted({parts[0] for parts in tops}))}
+    return VideoFiles(paths, [classes[parts[0]] for parts in tops], threads, decoder)
