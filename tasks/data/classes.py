@@ -77,9 +77,21 @@ def imagenet_names() -> tuple[str, ...]:
     Raises:
         DataError: timm is not installed, or no longer ships the list.
     """
+    return tuple(terms[0] for terms in imagenet_synonyms())
+
+
+@cache
+def imagenet_synonyms() -> tuple[tuple[str, ...], ...]:
+    """All lemmas of each of the 1000 classes, as WordNet has them: ``("tench", "Tinca tinca")`` and so on.
+
+    Not unique: ``"crane"`` and ``"missile"`` stand for two classes each.
+
+    Raises:
+        DataError: timm is not installed, or no longer ships the list.
+    """
     lines = _of_timm("imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
     lemmas = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    return tuple(lemmas[wnid].split(",")[0] for wnid in imagenet_wnids())
+    return tuple(tuple(term.strip() for term in lemmas[wnid].split(",")) for wnid in imagenet_wnids())
 
 
 def real_labels(path: Path | None = None) -> tuple[frozenset[int], ...]:

@@ -22,6 +22,15 @@ CLASSES = (
 )
 """Object classes; the index is the label. The order is that of the distance functions in `shapes`."""
 
+SYNONYMS = {
+    "box": ("crate",),
+    "mug": ("cup",),
+    "aeroplane": ("airplane", "plane"),
+    "mushroom": ("toadstool",),
+    "car": ("automobile",),
+}
+"""Other words that titles of clips use for a class."""
+
 TEXTURES = (
     "stripes",
     "checks",

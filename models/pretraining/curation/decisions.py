@@ -1,0 +1,185 @@
+"""From what metadata say and frames show to a verdict on every clip. Pure: no file is read and no model asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .balancing import balance, sample
+from .confirming import confirmed_class
+from .cutting import cut
+from .evidence import ClipEvidence, VideoEvidence
+from .listing import Video
+from .matching import Match
+from .near_duplicates import duplicates_among, duplicates_of
+from .queries import QueryClass
+from .reasons import Reason
+from .settings import CurationSettings
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A video and everything that is known of it.
+
+    Attributes:
+        video: As listed.
+        matches: Classes that its metadata name.
+        evidence: What was seen of it.
+        facts: Further columns of the manifest.
+    """
+
+    video: Video
+    matches: tuple[Match, ...]
+    evidence: VideoEvidence
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A clip and the verdict on it.
+
+    Attributes:
+        seen: Its video.
+        start: Seconds.
+        end: Seconds; 0 where the video cannot be opened.
+        reason: The verdict.
+        query: Position of its class: the confirmed one, else the first that the metadata name; None if they name none.
+        evidence: What was seen of it; None if it was not looked at.
+        duplicate_of: Clip id or evaluation image that it looks like.
+    """
+
+    seen: Seen
+    start: float
+    end: float
+    reason: Reason
+    query: int | None = None
+    evidence: ClipEvidence | None = None
+    duplicate_of: str = ""
+
+    @property
+    def clip_id(self) -> str:
+        """``"dog.mp4@10"``: video and start in seconds, to the millisecond."""
+        return f"{self.seen.video.path}@{f'{self.start:.3f}'.rstrip('0').rstrip('.')}"
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is in the curated set."""
+        return self.reason in (Reason.KEPT, Reason.SAMPLED)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """All verdicts.
+
+    Attributes:
+        rows: By path and start.
+        curated: How many clips curation keeps, also where the uncurated ablation was asked for.
+        cap: Most clips of a class.
+        confirmed: Clips of each class that the classifier confirmed and that are no duplicates, before the cap.
+    """
+
+    rows: tuple[ClipRow, ...]
+    curated: int
+    cap: int
+    confirmed: Counter[int]
+
+
+def clips_of(evidence: VideoEvidence, settings: CurationSettings) -> list[tuple[float, float]]:
+    """(start, end) of the clips of a video that can be opened."""
+    return cut(evidence.seconds, settings.clip_seconds)
+
+
+def long_enough(clip: tuple[float, float], settings: CurationSettings) -> bool:
+    """Whether a clip is not too short."""
+    return clip[1] - clip[0] >= settings.shortest_seconds - 1e-6
+
+
+def decide(
+    collection: Sequence[Seen],
+    queries: Sequence[QueryClass],
+    settings: CurationSettings,
+    evaluation: Mapping[str, int],
+) -> Decisions:
+    """Give every clip its verdict.
+
+    Args:
+        collection: All videos.
+        queries: The classes that matches refer to.
+        settings: Thresholds and quotas.
+        evaluation: Perceptual hashes of evaluation images by name.
+    """
+    ordered = sorted(collection, key=lambda seen: seen.video.path)
+    rows = [row for seen in ordered for row in _first_look(seen, queries, settings)]
+    _mark_duplicates(rows, settings, evaluation)
+    open_ones = [i for i, row in enumerate(rows) if row.reason is Reason.KEPT]
+    classes = [query for i in open_ones if (query := rows[i].query) is not None]
+    balanced = balance(classes, [rows[i].clip_id for i in open_ones], settings.per_class)
+    stay = {open_ones[position] for position in balanced.kept}
+    for i in open_ones:
+        if i not in stay:
+            rows[i] = replace(rows[i], reason=Reason.OVER_QUOTA)
+    if settings.uncurated:
+        _draw(rows, len(stay), settings)
+    return Decisions(tuple(rows), len(stay), balanced.cap, Counter(classes))
+
+
+def _first_look(seen: Seen, queries: Sequence[QueryClass], settings: CurationSettings) -> list[ClipRow]:
+    """Verdicts that need nothing but the clip itself; those that pass are KEPT for the time being."""
+    if seen.evidence.problem:
+        return [ClipRow(seen, 0.0, 0.0, Reason.UNREADABLE, seen.matches[0].query if seen.matches else None)]
+    rows = []
+    for position, (start, end) in enumerate(clips_of(seen.evidence, settings)):
+        evidence = seen.evidence.clips.get(position)
+        query = seen.matches[0].query if seen.matches else None
+        if evidence is not None and evidence.problem:
+            reason = Reason.UNREADABLE
+        elif not seen.matches:
+            reason = Reason.NO_CLASS
+        elif not long_enough((start, end), settings):
+            reason = Reason.TOO_SHORT
+        else:
+            answers = evidence.answers if evidence is not None else ()
+            confirmed = confirmed_class(answers, seen.matches, queries, settings)
+            reason = Reason.UNCONFIRMED if confirmed is None else Reason.KEPT
+            query = query if confirmed is None else confirmed
+        rows.append(ClipRow(seen, start, end, reason, query, evidence))
+    return rows
+
+
+def _mark_duplicates(rows: list[ClipRow], settings: CurationSettings, evaluation: Mapping[str, int]) -> None:
+    # For the ablation clips of no class are compared with evaluation images as well: it may draw them.
+    looked = [
+        i
+        for i, row in enumerate(rows)
+        if row.evidence and row.evidence.hashes and (row.reason is Reason.KEPT or settings.uncurated)
+    ]
+    hashes = {i: row.evidence.hashes for i in looked if (row := rows[i]).evidence is not None}
+    for place, image in duplicates_of([hashes[i] for i in looked], evaluation, settings.hash_distance).items():
+        i = looked[place]
+        rows[i] = replace(rows[i], reason=Reason.DUPLICATE_OF_EVALUATION, duplicate_of=image)
+    open_ones = [i for i in looked if rows[i].reason is Reason.KEPT]
+    for place, other in duplicates_among([hashes[i] for i in open_ones], settings.hash_distance).items():
+        i = open_ones[place]
+        rows[i] = replace(rows[i], reason=Reason.DUPLICATE, duplicate_of=rows[open_ones[other]].clip_id)
+
+
+_NEVER_DRAWN = (Reason.UNREADABLE, Reason.TOO_SHORT, Reason.DUPLICATE_OF_EVALUATION)
+
+
+def _draw(rows: list[ClipRow], number: int, settings: CurationSettings) -> None:
+    """The ablation: as many clips as curation keeps, at random from all that can be trained on."""
+    pool = [
+        i
+        for i, row in enumerate(rows)
+        if row.reason not in _NEVER_DRAWN and long_enough((row.start, row.end), settings)
+    ]
+    drawn = {pool[place] for place in sample([rows[i].clip_id for i in pool], number, settings.seed)}
+    for i, row in enumerate(rows):
+        if i in drawn:
+            rows[i] = replace(row, reason=Reason.SAMPLED)
+        elif row.reason not in _NEVER_DRAWN:
+            # A clip of no class may be too short as well, which is what keeps it out here.
+            short = not long_enough((row.start, row.end), settings)
+            rows[i] = replace(row, reason=Reason.TOO_SHORT if short else Reason.NOT_SAMPLED, duplicate_of="")

@@ -1,0 +1,111 @@
+"""Hashes of the images that a pretrained model will be evaluated on, so that none of them is trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ....errors import DataError
+from ....tasks.data.files import images_below
+from .perceptual_hash import perceptual_hash, to_text
+
+_WINDOW = 256
+
+
+@dataclass(frozen=True)
+class EvaluationImages:
+    """A folder of evaluation images.
+
+    Attributes:
+        hashes: Perceptual hash by path below the folder.
+        unreadable: How many could not be decoded.
+    """
+
+    hashes: dict[str, int]
+    unreadable: int
+
+
+def hash_evaluation_images(
+    folder: Path, cache: Path, progress: Callable[[int, int], None] | None = None
+) -> EvaluationImages:
+    """Hash every image below a folder.
+
+    Args:
+        folder: At any depth; the extensions of `vitobench.tasks.data.files`.
+        cache: JSON-lines file to which hashes are added; an image whose size or time of change is another is hashed
+            again.
+        progress: Told (done, total).
+
+    Raises:
+        DataError: No such folder, no images in it, or the cache cannot be written.
+    """
+    if not folder.is_dir():
+        raise DataError(f"The folder of evaluation images {folder} does not exist.")
+    names = sorted(images_below(folder))
+    if not names:
+        raise DataError(f"{folder} holds no images to compare with.")
+    known = _read(cache)
+    found: dict[str, int] = {}
+    unreadable = 0
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with cache.open("a", encoding="utf-8") as kept, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for start in range(0, len(names), _WINDOW):
+                window = names[start : start + _WINDOW]
+                stamps = [_stamp(folder / name) for name in window]
+                fresh = [i for i, stamp in enumerate(stamps) if stamp not in known]
+                for i, value in zip(fresh, pool.map(_hash, [folder / window[i] for i in fresh]), strict=True):
+                    known[stamps[i]] = value
+                    # A line each: what was hashed before an interruption stays.
+                    kept.write(json.dumps([stamps[i], None if value is None else to_text(value)]) + "\n")
+                for name, stamp in zip(window, stamps, strict=True):
+                    value = known[stamp]
+                    if value is None:
+                        unreadable += 1
+                    else:
+                        found[name] = value
+                if progress is not None:
+                    progress(min(start + _WINDOW, len(names)), len(names))
+    except OSError as error:
+        raise DataError(f"{cache} cannot be written: {error.strerror or error}.") from None
+    return EvaluationImages(found, unreadable)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return f"{path.absolute()}|gone"
+    return f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _read(cache: Path) -> dict[str, int | None]:
+    try:
+        lines = cache.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found: dict[str, int | None] = {}
+    for line in lines:
+        try:
+            stamp, value = json.loads(line)
+            found[str(stamp)] = None if value is None else int(value, 16)
+        except (ValueError, TypeError):
+            continue  # the half line of an interruption
+    return found
+
+
+def _hash(path: Path) -> int | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return perceptual_hash(image)
+    except Exception:  # Pillow's plugins meet damaged files with errors of many kinds
+        return None

@@ -1,0 +1,153 @@
+"""Looking at videos: decode the probed frames, ask the classifier, hash. The only stage that costs time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ....tasks.data.geometry import Geometry
+from ....tasks.data.images import fit
+from ...batching import answer
+from ...model import Model
+from .confirming import FrameAnswer
+from .cutting import probe_times
+from .evidence import ANSWERS, ClipEvidence
+from .frames import UnreadableVideoError
+from .perceptual_hash import perceptual_hash
+from .settings import CurationSettings
+from .sources import Source
+
+_CLIPS_AT_ONCE = 16
+"""Clips of one video that are in memory together: a long video is looked at in parts."""
+
+_READERS = 2
+"""Threads that decode ahead of the classifier, a part each."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be looked at.
+
+    Attributes:
+        path: The video.
+        clips: (start, end) in seconds by the position of the clip in the video.
+    """
+
+    path: str
+    clips: Mapping[int, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Read:
+    pixels: np.ndarray
+    hashes: tuple[int, ...]
+
+
+class _Eye:
+    """Decoding for one classifier: frames at its size, squares cut out the way it wants them, and hashes."""
+
+    def __init__(self, source: Source, geometry: Geometry, frames: int) -> None:
+        self._source, self._geometry, self._frames = source, geometry, frames
+
+    def read(self, path: str, clips: Sequence[tuple[float, float]]) -> list[_Read | UnreadableVideoError]:
+        times = [probe_times(start, end, self._frames) for start, end in clips]
+        try:
+            together = self._source.frames(path, [t for part in times for t in part], self._geometry.resize)
+        except UnreadableVideoError as error:
+            # One bad place spoils a part; clip by clip shows which. The error of a single clip is final.
+            return [error] if len(clips) == 1 else [result for clip in clips for result in self.read(path, [clip])]
+        return [self._one(together[i : i + self._frames]) for i in range(0, len(together), self._frames)]
+
+    def _one(self, frames: np.ndarray) -> _Read:
+        pixels = np.stack([fit(Image.fromarray(frame), self._geometry) for frame in frames])
+        return _Read(pixels, tuple(perceptual_hash(frame) for frame in frames))
+
+
+class Classifier:
+    """A model that is asked for its first answers to frames."""
+
+    def __init__(self, model: Model, top_k: int, batch: int) -> None:
+        """Take a model.
+
+        Args:
+            model: On its device.
+            top_k: Answers that are needed; at least `ANSWERS` are kept where there are as many classes.
+            batch: Frames per forward pass.
+        """
+        wanted = model.spec.preprocessing
+        self.geometry = Geometry(wanted.size, wanted.resize, wanted.interpolation)
+        self._model, self._keep, self._batch = model, max(top_k, ANSWERS), batch
+
+    def answers(self, pixels: np.ndarray) -> list[FrameAnswer]:
+        """First answers to frames, uint8 (n, size, size, 3); of equal ones the class with the lower index."""
+        logits, self._batch = answer(self._model, pixels, self._batch)
+        shares = torch.softmax(logits.double(), 1).numpy()
+        order = np.argsort(-shares, axis=1, kind="stable")[:, : self._keep]
+        return [
+            FrameAnswer(tuple(map(int, first)), tuple(round(float(row[label]), 6) for label in first))
+            for row, first in zip(shares, order, strict=True)
+        ]
+
+
+def examine(
+    source: Source,
+    looks: Sequence[Look],
+    classifier: Classifier,
+    settings: CurationSettings,
+    done: Callable[[str, dict[int, ClipEvidence], bool], None],
+) -> None:
+    """Look at videos, in their order.
+
+    Args:
+        source: Where the frames come from.
+        looks: What to look at.
+        classifier: Whom to ask.
+        settings: How many frames.
+        done: Called in this thread after each video with (path, evidence by clip, whether it may be kept): where a disk
+            failed, another attempt may see more.
+    """
+    eye = _Eye(source, classifier.geometry, settings.frames)
+    with ThreadPoolExecutor(_READERS) as pool:
+        found: dict[int, ClipEvidence] = {}
+        lasting = True
+        for look, part, results, last in _ahead(pool, eye, looks):
+            read = {p: r for p, r in zip(part, results, strict=True) if isinstance(r, _Read)}
+            asked = classifier.answers(np.concatenate([r.pixels for r in read.values()])) if read else []
+            for position, result in zip(part, results, strict=True):
+                if isinstance(result, UnreadableVideoError):
+                    found[position] = ClipEvidence(problem=str(result))
+                    lasting &= not result.transient
+            for number, (position, r) in enumerate(read.items()):
+                mine = asked[number * settings.frames : (number + 1) * settings.frames]
+                found[position] = ClipEvidence(tuple(mine), r.hashes)
+            if last:
+                done(look.path, found, lasting)
+                found, lasting = {}, True
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, eye: _Eye, looks: Sequence[Look]
+) -> Iterator[tuple[Look, list[int], list[_Read | UnreadableVideoError], bool]]:
+    """Parts of videos in order, a few of them decoded ahead of their use."""
+    waiting: deque[tuple[Look, list[int], Future[list[_Read | UnreadableVideoError]], bool]] = deque()
+    for look in looks:
+        positions = sorted(look.clips)
+        for start in range(0, max(1, len(positions)), _CLIPS_AT_ONCE):
+            part = positions[start : start + _CLIPS_AT_ONCE]
+            last = start + _CLIPS_AT_ONCE >= len(positions)
+            future = pool.submit(eye.read, look.path, [look.clips[p] for p in part]) if part else Future()
+            if not part:
+                future.set_result([])
+            waiting.append((look, part, future, last))
+            if len(waiting) > 2 * _READERS:
+                ready = waiting.popleft()
+                yield ready[0], ready[1], ready[2].result(), ready[3]
+    while waiting:
+        ready = waiting.popleft()
+        yield ready[0], ready[1], ready[2].result(), ready[3]

@@ -1,0 +1,35 @@
+"""Why a clip was kept or dropped: one word for each, in the order in which they are asked about."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """What the manifest says of a clip. The first that applies, from the top, is the one that is written."""
+
+    UNREADABLE = "unreadable"
+    NO_CLASS = "no-class"
+    TOO_SHORT = "too-short"
+    UNCONFIRMED = "unconfirmed"
+    DUPLICATE_OF_EVALUATION = "duplicate-of-evaluation"
+    DUPLICATE = "duplicate"
+    OVER_QUOTA = "over-quota"
+    KEPT = "kept"
+    SAMPLED = "sampled"
+    NOT_SAMPLED = "not-sampled"
+
+
+EXPLANATIONS: dict[Reason, str] = {
+    Reason.UNREADABLE: "the video, or the frames that were asked for, cannot be decoded",
+    Reason.NO_CLASS: "title, tags and other searched fields name no class",
+    Reason.TOO_SHORT: "shorter than the shortest clip allowed",
+    Reason.UNCONFIRMED: "the classifier does not see the class that the metadata name",
+    Reason.DUPLICATE_OF_EVALUATION: "nearly the same picture as an evaluation image",
+    Reason.DUPLICATE: "nearly the same pictures as a clip that comes earlier",
+    Reason.OVER_QUOTA: "its class has enough clips without it",
+    Reason.KEPT: "confirmed, and within the quota of its class",
+    Reason.SAMPLED: "drawn at random for the uncurated ablation",
+    Reason.NOT_SAMPLED: "not drawn for the uncurated ablation",
+}
+"""Each reason in a sentence, for the page and the documentation."""

@@ -1,0 +1,93 @@
+"""What curation asks of a collection of videos, and the collection that lies in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ....errors import DataError
+from ....tasks.data.files import hash_with_cache
+from ....tasks.data.hashing import hash_files
+from . import frames as reading
+from .listing import Video, list_videos
+
+Progress = Callable[[int, int], None]
+"""Told (done, total)."""
+
+
+class Source(Protocol):
+    """A collection of videos."""
+
+    name: str
+    videos: tuple[Video, ...]
+
+    def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
+        """A digest of the content of each video by its path; those that cannot be read are left out.
+
+        Args:
+            cache: JSON file in which the source may keep digests.
+            progress: Told how far it is.
+        """
+        ...
+
+    def duration(self, path: str) -> float:
+        """Seconds.
+
+        Raises:
+            UnreadableVideoError: It cannot be told.
+        """
+        ...
+
+    def frames(self, path: str, times: Sequence[float], size: int) -> np.ndarray:
+        """uint8 (n, H, W, 3) frames, the shorter side being ``size``.
+
+        Raises:
+            UnreadableVideoError: One of them cannot be decoded.
+        """
+        ...
+
+    def facts(self, path: str) -> Mapping[str, Any]:
+        """Further columns of the manifest for the clips of a video."""
+        ...
+
+
+class FolderSource:
+    """Videos on disk; see `Source` and `list_videos`."""
+
+    def __init__(self, where: Path) -> None:
+        """List the videos.
+
+        Raises:
+            DataError: See `list_videos`.
+        """
+        self.name = str(where)
+        self._root, self.videos = list_videos(where)
+
+    def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
+        """See `Source`."""
+        there = [video.path for video in self.videos if not video.problem]
+        try:
+            return {name: entry.sha256 for name, entry in hash_with_cache(self._root, there, cache, progress).items()}
+        except DataError:
+            pass
+        found = {}
+        for name in there:  # one of them is unreadable: go on without it
+            with suppress(DataError):
+                found[name] = hash_files(self._root, [name], {})[name].sha256
+        return found
+
+    def duration(self, path: str) -> float:
+        """See `Source`."""
+        return reading.duration(self._root / path)
+
+    def frames(self, path: str, times: Sequence[float], size: int) -> np.ndarray:
+        """See `Source`."""
+        return reading.frames(self._root / path, times, size)
+
+    def facts(self, path: str) -> Mapping[str, Any]:
+        """Nothing more is known."""
+        return {}

@@ -1,0 +1,172 @@
+"""A source of clips as the open internet would give it: skewed, mislabelled, with copies. For trying curation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .vocabulary import CLASSES, SYNONYMS
+
+if TYPE_CHECKING:
+    from .scene import Scene
+
+EMPTY = -1
+"""Class of a clip that shows no object."""
+
+FIRST_INDEX = 1 << 20
+"""Where the source's clips begin in the set "train": far beyond those from which the shipped models learned."""
+
+_TITLES = (
+    "my {} at home",
+    "Unboxing: {}",
+    "{} in slow motion",
+    "How to film a {}",
+    "Two minutes with the {}",
+    "{} compilation 2019",
+    "THE BIGGEST {}!!!",
+    "old {} restored",
+)
+_NAMELESS = ("Sunday vlog", "test upload", "IMG 0412", "Holiday, part two", "live stream highlights")
+_TAGS = ("clip", "hd", "fun", "daily")
+
+
+@dataclass(frozen=True)
+class SkewedClip:
+    """One clip of the source, with what its metadata say and what it truly shows.
+
+    Attributes:
+        name: ``"clip-000012"``; its place in the source.
+        title: Made up; may name a class, also a wrong one.
+        tags: Likewise.
+        index: Of the scene in the set "train".
+        shows: Its class, 0..15, or `EMPTY`.
+        copy_of: Name of the clip that this one is a brighter copy of, or empty.
+    """
+
+    name: str
+    title: str
+    tags: tuple[str, ...]
+    index: int
+    shows: int
+    copy_of: str = ""
+
+
+@cache
+def zipf(exponent: float) -> tuple[float, ...]:
+    """Probabilities of the 16 classes: the one of rank r, from 1, has a share proportional to ``r ** -exponent``.
+
+    Classes are ranked in an order of their own, so that rank is unrelated to the class index.
+    """
+    order = np.random.default_rng(0x5EED).permutation(len(CLASSES))
+    shares = np.empty(len(CLASSES))
+    shares[order] = np.arange(1, len(CLASSES) + 1, dtype=np.float64) ** -exponent
+    return tuple((shares / shares.sum()).tolist())
+
+
+def skewed_clips(
+    length: int,
+    seed: int = 0,
+    exponent: float = 1.0,
+    wrong: float = 0.2,
+    empty: float = 0.1,
+    nameless: float = 0.1,
+    copies: float = 0.1,
+) -> tuple[SkewedClip, ...]:
+    """Draw the source. The same arguments give the same clips, and a longer source begins with a shorter one.
+
+    Args:
+        length: Clips, 1 or more.
+        seed: Of the draw; the scenes' own seed is the world's.
+        exponent: Of Zipf's law over the classes; 0 is balanced.
+        wrong: Probability that metadata name another class than the one shown (any of the 15, all alike).
+        empty: Probability that a clip shows no object, though its metadata name one.
+        nameless: Probability that metadata name no class.
+        copies: Probability that a clip is a brighter copy of an earlier one, under a title of its own.
+
+    Raises:
+        ValueError: A length under 1, or a probability outside 0..1.
+    """
+    for name, value in (("wrong", wrong), ("empty", empty), ("nameless", nameless), ("copies", copies)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} = {value} is no probability; choose 0 to 1")
+    if length < 1:
+        raise ValueError(f"a source of {length} clips is empty; give a length of 1 or more")
+    shares = np.cumsum(zipf(exponent))
+    counts = [0] * len(CLASSES)
+    found: list[SkewedClip] = []
+    for place in range(length):
+        u = np.random.default_rng([seed, 0x21BF, place]).random(10)
+        name = f"clip-{place:06d}"
+        if place and u[0] < copies:
+            original = found[int(u[1] * place)]
+            shows, index, copy_of = original.shows, original.index, original.copy_of or original.name
+            scene_class = index % len(CLASSES)
+        else:
+            scene_class = min(int(np.searchsorted(shares, u[2], side="right")), len(CLASSES) - 1)
+            index = FIRST_INDEX + counts[scene_class] * len(CLASSES) + scene_class
+            counts[scene_class] += 1
+            shows, copy_of = (EMPTY if u[3] < empty else scene_class), ""
+        said: int | None = scene_class
+        if u[4] < nameless:
+            said = None
+        elif u[5] < wrong:
+            said = (scene_class + 1 + int(u[6] * (len(CLASSES) - 1))) % len(CLASSES)
+        title, tags = _words(said, u[7:])
+        found.append(SkewedClip(name, title, tags, index, shows, copy_of))
+    return tuple(found)
+
+
+def _words(said: int | None, u: np.ndarray) -> tuple[str, tuple[str, ...]]:
+    extra = _TAGS[int(u[1] * len(_TAGS))]
+    if said is None:
+        return _NAMELESS[int(u[0] * len(_NAMELESS))], (extra,)
+    words = (CLASSES[said], *SYNONYMS.get(CLASSES[said], ()))
+    title = _TITLES[int(u[0] * len(_TITLES))].format(words[int(u[2] * len(words))])
+    return title, (extra, CLASSES[said])
+
+
+def skewed_scene(index: int, shows: int, seed: int = 0) -> Scene:
+    """The scene of a clip; where it shows nothing, the object has shrunk to less than a pixel.
+
+    Args:
+        index: In the set "train".
+        shows: Class, or `EMPTY`.
+        seed: Of the world.
+    """
+    from . import layout
+    from .sets import MicroSet
+
+    scene = MicroSet("train", index + 1, seed).scene(index)
+    if shows != EMPTY:
+        return scene
+    start = scene.start.copy()
+    start[layout.SCALE] = 1e-4
+    return replace(scene, start=start)
+
+
+def skewed_frames(
+    clips: Sequence[tuple[int, int]], times: Sequence[float], size: int = 64, seed: int = 0
+) -> np.ndarray:
+    """Frames of clips given as (index, class shown), one time each.
+
+    Args:
+        clips: One per frame; class `EMPTY` leaves the object out.
+        times: Seconds from the start of each clip, 0..2.56.
+        size: Side in pixels.
+        seed: Of the world.
+
+    Returns:
+        uint8 (n, size, size, 3).
+    """
+    from .render import render
+
+    return render([skewed_scene(index, shows, seed) for index, shows in clips], times, size).images
+
+
+def brighter(frames: np.ndarray) -> np.ndarray:
+    """What a copy does to the frames of its original: contrast 0.9 and 12 levels brighter; uint8 of any shape."""
+    return (frames.astype(np.float32) * 0.9 + 12.0).round().clip(0, 255).astype(np.uint8)
