@@ -1,0 +1,71 @@
+"""``bench saliency``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import mapped
+
+_FORMATS = (".png", ".svg", ".pdf")
+
+
+@click.command("saliency")
+@mapped
+def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bool, **values: Any) -> None:
+    """Compare what models look at with people's maps, or with the object masks of the micro-world.
+
+    A map is the gradient of the true class's logit, and for models with attention pooling its mask, too. What the store
+    holds is not run again: the same command finishes an interrupted run, and a model added to it runs alone.
+
+    \b
+    bench saliency --model vito --model moclr
+    bench saliency --model vito --model moclr --smooth 16 --figure saliency.png
+    bench data get clickme --to DIR
+    bench saliency --model timm:resnet50 --data clickme=DIR --json saliency.json
+    """
+    _check_files(json_file, figure_file)
+    from rich.console import Console
+
+    from ..saliency import Request, execute
+    from ..saliency_view import problem_lines, render, write_json
+
+    # Where output is piped, rich would fall back to 80 columns and cut the table.
+    console = None if quiet else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    outcome = execute(Request(**values), console)
+    if console is not None:
+        render(outcome, console)
+    if json_file is not None:
+        write_json(outcome, json_file, " ".join(["bench", *sys.argv[1:]]))
+        _tell(console, "Scores", json_file)
+    if figure_file is not None:
+        from ..saliency_figure import write_figure
+
+        write_figure(outcome, figure_file)
+        _tell(console, "Figure", figure_file)
+    if console is not None:
+        done = f"{outcome.computed:,} maps computed" if outcome.computed else "nothing computed"
+        console.print(f"{done}, {outcome.seconds:.1f} s")
+    elif outcome.failures:
+        for line in problem_lines(outcome):
+            click.echo(line, err=True)
+    if outcome.failures:
+        sys.exit(3)
+
+
+def _tell(console: Any, what: str, path: Path) -> None:
+    if console is not None:
+        console.print(f"{what}: {path}", soft_wrap=True, markup=False)
+
+
+def _check_files(json_file: Path | None, figure_file: Path | None) -> None:
+    from ...errors import VitobenchError
+
+    for path in (json_file, figure_file):
+        if path is not None and path.is_dir():
+            raise VitobenchError(f"{path} is a folder; name a file.")
+    if figure_file is not None and figure_file.suffix.lower() not in _FORMATS:
+        raise VitobenchError(f"--figure {figure_file}: its name has to end in {', '.join(_FORMATS)}.")

@@ -1,0 +1,204 @@
+"""ClickMe: ImageNet photographs with maps of where people looked for what tells the class, as TFRecords or a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...identity import digest
+from .classes import NUM_CLASSES
+from .files import hash_with_cache, load_each, shuffling_key
+from .geometry import Geometry
+from .hashing import Hashed, Progress
+from .image_folder import ImageFolder
+from .images import UndecodableImageError, decode_content, open_image
+from .saliency_maps import MAP_EXTENSIONS, MapSource, central_square, collect_maps, grey, read_map, same_field
+from .source import LoadFailure
+from .tfrecord import Feature, parse_example, read_record, read_records
+
+_EXPECTED = """Expected either the published shards, `bench data get clickme`:
+  {root}/
+    val-0.tfrecords
+    ...
+or photographs and maps of the same names:
+  {root}/
+    images/n01440764/ILSVRC2012_val_00000293.JPEG
+    maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""
+
+
+def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> MapSource:
+    """Open a folder of either form.
+
+    Args:
+        root: The folder.
+        manifest_cache: JSON file in which content hashes are kept.
+        progress: Told ``(done, total)`` of the files while they are hashed.
+
+    Raises:
+        DataError: The folder is missing, of neither form, or holds a damaged shard.
+    """
+    if not root.is_dir():
+        raise DataError(f"The folder {root} does not exist.\n{_EXPECTED.format(root=root)}")
+    if (root / "images").is_dir() and (root / "maps").is_dir():
+        return MapFolder(root, manifest_cache, progress)
+    shards = sorted(root.rglob("*.tfrecord*"), key=_natural)
+    shards = [path for path in shards if path.is_file() and path.suffix in (".tfrecord", ".tfrecords")]
+    if not shards:
+        raise DataError(f"{root} holds neither.\n{_EXPECTED.format(root=root)}")
+    return ClickMeRecords(root, shards, manifest_cache, progress)
+
+
+def _natural(path: Path) -> tuple[list[int], str]:
+    """val-2 before val-10."""
+    return [int(number) for number in re.findall(r"\d+", path.name)], str(path)
+
+
+class ClickMeRecords:
+    """The published TFRecords: all shards that are there, each record an ``image``, a ``heatmap`` and a ``label``.
+
+    Image ids are the shard and the number of the record in it, in an order that makes every prefix a random sample.
+    Opening reads every record once, for its place and label, and verifies its checksum.
+    """
+
+    name = "clickme"
+    label_space = "imagenet-1k"
+
+    def __init__(
+        self, root: Path, shards: Sequence[Path], manifest_cache: Path | None, progress: Progress | None
+    ) -> None:
+        self._root, self._cache, self._progress = root, manifest_cache, progress
+        self._shards = [path.relative_to(root).as_posix() for path in shards]
+        places: dict[str, tuple[Path, int, int]] = {}
+        for path, shard in zip(shards, self._shards, strict=True):
+            for number, record in enumerate(read_records(path)):
+                where = f"{path}, byte {record.offset}: this record"
+                label = _label(parse_example(record.content, where), where)
+                places[f"{shard.rpartition('.')[0]}/{number:05d}"] = path, record.offset, label
+        if not places:
+            raise DataError(f"The {len(shards)} shards in {root} hold no record.")
+        self.image_ids = tuple(sorted(places, key=shuffling_key))
+        self._places = [places[image_id] for image_id in self.image_ids]
+        self.labels = np.array([label for _, _, label in self._places], dtype=np.int64)
+        self.notes = (f"{len(shards)} shards, {len(places):,} images",)
+
+    def manifest(self) -> dict[str, str]:
+        """Shards, each with the SHA-256 of its content."""
+        return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
+
+    @cached_property
+    def _hashed(self) -> dict[str, Hashed]:
+        return hash_with_cache(self._root, self._shards, self._cache, self._progress)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the data: 64 hexadecimal digits over every shard's name and content."""
+        return digest(["clickme-records", list(self.manifest().items())])
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Decode photographs; see `ImageSource.load`."""
+
+        def one(index: int) -> np.ndarray:
+            content, path = self._feature(index, "image")
+            return decode_content(content, path, geometry)
+
+        return load_each(indices, geometry, one)
+
+    def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
+        """Decode heatmaps; see `MapSource.maps`."""
+
+        def one(index: int) -> np.ndarray | LoadFailure:
+            try:
+                return central_square(grey(self._feature(index, "heatmap")[0]))
+            except UndecodableImageError as error:
+                return LoadFailure(error.reason, error.transient)
+            except ValueError as error:
+                return LoadFailure(f"heatmap: {error}", transient=False)
+
+        return collect_maps([one(index) for index in indices])
+
+    def _feature(self, index: int, name: str) -> tuple[bytes, Path]:
+        path, offset, _ = self._places[index]
+        try:
+            values = parse_example(read_record(path, offset), str(path)).get(name, [])
+        except DataError as error:
+            raise UndecodableImageError(path, "its record changed on disk; run again", transient=True) from error
+        if len(values) != 1 or not isinstance(values[0], bytes):
+            raise UndecodableImageError(path, f"its record has no {name}")
+        return values[0], path
+
+
+def _label(example: dict[str, Feature], where: str) -> int:
+    values = example.get("label", [])
+    if len(values) != 1 or not isinstance(values[0], int) or not 0 <= values[0] < NUM_CLASSES:
+        names = ", ".join(sorted(example)) or "nothing"
+        raise DataError(f"{where} has no label of 0 to {NUM_CLASSES - 1}; it holds {names}.")
+    return values[0]
+
+
+class MapFolder:
+    """Photographs in ``images/`` as for `ImageFolder`, and their maps in ``maps/`` under the same names.
+
+    Photographs without a map are not part of the set.
+    """
+
+    name = "clickme"
+    label_space = "imagenet-1k"
+
+    def __init__(self, root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> None:
+        self._root = root
+        self._images = ImageFolder(root / "images", self.name, manifest_cache, progress)
+        self._map_cache = manifest_cache.with_name(f"{manifest_cache.stem}-maps.json") if manifest_cache else None
+        self._progress = progress
+        found: dict[int, str] = {}
+        for position, image_id in enumerate(self._images.image_ids):
+            stem = f"maps/{image_id.rpartition('.')[0]}"
+            name = next((stem + e for e in MAP_EXTENSIONS if (root / (stem + e)).is_file()), None)
+            if name is not None:
+                found[position] = name
+        if not found:
+            raise DataError(f"No photograph in {root / 'images'} has a map.\n{_EXPECTED.format(root=root)}")
+        self._positions, self._maps = list(found), list(found.values())
+        self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
+        self.labels = self._images.labels[self._positions]
+        lacking = len(self._images.image_ids) - len(found)
+        self.notes = (f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),)
+
+    def manifest(self) -> dict[str, str]:
+        """Images and maps, each with the SHA-256 of its content."""
+        images = self._images.manifest()
+        maps = hash_with_cache(self._root, self._maps, self._map_cache, self._progress)
+        shown = {f"images/{image_id}": images[image_id] for image_id in self.image_ids}
+        return dict(sorted((shown | {name: entry.sha256 for name, entry in maps.items()}).items()))
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the data: 64 hexadecimal digits over names and contents of images and maps."""
+        return digest(["map-folder", list(self.manifest().items())])
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Decode photographs; see `ImageSource.load`."""
+        return self._images.load([self._positions[index] for index in indices], geometry)
+
+    def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
+        """Read maps; see `MapSource.maps`."""
+
+        def one(index: int) -> np.ndarray | LoadFailure:
+            path, shown = self._root / self._maps[index], self._root / "images" / self.image_ids[index]
+            try:
+                found = read_map(path)
+                with open_image(shown.read_bytes()) as image:
+                    size = image.size
+            except (DataError, OSError):
+                gone = not (path.is_file() and shown.is_file())
+                return LoadFailure("its map or image cannot be read", transient=gone)
+            if not same_field(found, size):
+                shape = f"{found.shape[1]} x {found.shape[0]}"
+                return LoadFailure(f"its map ({shape}) has other proportions than the image", transient=False)
+            return central_square(found)
+
+        return collect_maps([one(index) for index in indices])
