@@ -1,0 +1,170 @@
+"""Stimuli of the experiments on human alignment, made of micro-world scenes: twins of those of model-vs-human."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....errors import unknown_name
+from ....identity import digest
+from ...alignment.datasets import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
+from .sets import GENERATOR_VERSION
+from .vocabulary import CLASSES, CLIP_SECONDS
+
+if TYPE_CHECKING:
+    from ..geometry import Geometry
+    from ..source import LoadFailure
+    from .render import Frames
+    from .scene import Scene, World
+
+EDGE, SILHOUETTE = "edge", "silhouette"
+
+TWINS = tuple(name for name in ALIGNMENT_SETS if name not in ("sketch", "stylized"))
+"""Data sets that have a twin. Nobody draws sketches of the micro-world, or paints it."""
+
+
+class AlignmentStimuli:
+    """The twin of one data set: as many stimuli under the same conditions, every one another scene.
+
+    Stimulus ``i`` has class ``i % 16`` and condition ``i // 16 % n``, so that a prefix holds all conditions.
+
+    Args:
+        data_set: One of `TWINS`.
+        length: Number of stimuli taken from the front; never more than the data set has.
+        seed: Seed of the world.
+
+    Raises:
+        UnknownNameError: A data set without a twin.
+        ValueError: A length under 1.
+    """
+
+    label_space = "microworld-16"
+
+    def __init__(self, data_set: str, length: int, seed: int = 0) -> None:
+        if data_set not in TWINS:
+            raise unknown_name("data set of human alignment in the micro-world", data_set, TWINS)
+        if length < 1:
+            raise ValueError(f"a set of {length} images is empty; give a length of 1 or more")
+        self.data_set = ALIGNMENT_SETS[data_set]
+        self.name = f"microworld/alignment/{data_set}"
+        self.length = min(length, self.data_set.stimuli)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __reduce__(self) -> tuple[type[AlignmentStimuli], tuple[str, int, int]]:
+        return type(self), (self.data_set.name, self.length, self.seed)
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """File names as model-vs-human has them, with the micro-world's classes for categories.
+
+        ``"0017_cop_dnn_c50_ball_10_contrast-0-000016.png"``: trial, data set, observer, condition, class, stimuli per
+        class and condition, and a name of the scene that holds data set, seed and index. Without conditions
+        ``"ball/ball2.png"``, and for cue conflict ``"ball/ball2-chair2.png"``: shape, then the class whose texture it
+        wears.
+        """
+        if self.data_set.conditions == (NO_CONDITION,):
+            return tuple(self._plain_id(i) for i in range(self.length))
+        each = self.data_set.per_condition // len(CLASSES)
+        return tuple(
+            f"{i + 1:04d}_{self.data_set.abbreviation}_dnn_{self.shown(i)}_{CLASSES[i % len(CLASSES)]}_{each}_"
+            f"{self.data_set.name}-{self.seed}-{i:06d}.png"
+            for i in range(self.length)
+        )
+
+    def _plain_id(self, index: int) -> str:
+        shape, number = CLASSES[index % len(CLASSES)], index // len(CLASSES) + 1
+        texture = f"-{CLASSES[self.scene(index).texture]}{number}" if self.data_set.name == CUE_CONFLICT else ""
+        return f"{shape}/{shape}{number}{texture}.png"
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.arange(self.length, dtype=np.int64) % len(CLASSES)
+
+    def shown(self, index: int) -> str:
+        """The condition in which a stimulus is shown."""
+        return self.data_set.conditions[index // len(CLASSES) % len(self.data_set.conditions)]
+
+    @property
+    def digest(self) -> str:
+        """Identity of the pixels; the length does not enter: ids carry it."""
+        return digest(self.manifest())
+
+    def manifest(self) -> dict[str, Any]:
+        """What decides the pixels: data set, seed, versions, and the settings of its world."""
+        from ..distortions.conditions import VERSION
+
+        facts = {
+            "set": self.name,
+            "seed": self.seed,
+            "generator_version": GENERATOR_VERSION,
+            "distortions_version": VERSION,
+            "conditions": self.data_set.conditions,
+            "settings": asdict(_world(self.data_set.name)),
+        }
+        return json.loads(json.dumps(facts))  # tuples become lists, as in a manifest that comes back from a file
+
+    def scene(self, index: int) -> Scene:
+        """The clip behind a stimulus."""
+        from .scene import Draws, draw_scene
+
+        # Cue conflict is the set of that name; the others share scenes neither with it nor with one another.
+        own = CUE_CONFLICT if self.data_set.name == CUE_CONFLICT else f"alignment/{self.data_set.name}"
+        return draw_scene(_world(self.data_set.name), Draws(self.seed, own, index), index % len(CLASSES))
+
+    def frames(self, indices: Sequence[int], size: int = 64) -> Frames:
+        """The undistorted frames."""
+        from .render import render
+
+        return render([self.scene(i) for i in indices], [0.5 * CLIP_SECONDS] * len(indices), size)
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Render at the model's own size and distort; see `ImageSource.load`. Nothing is resized and nothing fails."""
+        from ...corruptions.randomness import generator
+        from ..distortions.conditions import DISTORTED, distort
+        from ..distortions.outline import edges, silhouette
+
+        name, frames = self.data_set.name, self.frames(indices, geometry.size)
+        images = frames.images
+        for position, index in enumerate(indices):
+            if name == EDGE:
+                images[position] = edges(images[position], frames.mask[position])
+            elif name == SILHOUETTE:
+                images[position] = silhouette(frames.mask[position])
+            elif name in DISTORTED:
+                images[position] = distort(
+                    images[position],
+                    name,
+                    self.shown(index),
+                    generator(self.seed, self.image_ids[index], name, 0),
+                    lambda: _mean_amplitudes(name, self.seed, geometry.size),
+                )
+        return images, {}
+
+
+def _world(data_set: str) -> World:
+    from .scene import NATURAL, WORLDS
+
+    if data_set in (EDGE, SILHOUETTE):
+        # A contour needs an object that is not hidden, and hardly cut off.
+        return replace(NATURAL, occluders=0.0, zoom=WORLDS[CUE_CONFLICT].zoom)
+    return WORLDS[CUE_CONFLICT] if data_set == CUE_CONFLICT else NATURAL
+
+
+@lru_cache(maxsize=8)
+def _mean_amplitudes(data_set: str, seed: int, size: int) -> np.ndarray:
+    """Mean amplitude spectrum of all undistorted stimuli of a set, whichever of them are asked for."""
+    from ..distortions.frequency import mean_amplitudes
+
+    whole = AlignmentStimuli(data_set, ALIGNMENT_SETS[data_set].stimuli, seed)
+    step = 16 * len(CLASSES)
+    parts = (range(start, min(start + step, len(whole))) for start in range(0, len(whole), step))
+    return mean_amplitudes(image for part in parts for image in whole.frames(part, size).images)
