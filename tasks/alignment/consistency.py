@@ -22,7 +22,10 @@ from .samples import REPLICATES, observer_counts, stimulus_counts
 from .trials import Panel
 
 HUMANS = "humans"
-"""The people of a data set as one observer: their mean, and for consistency the mean of their pairs."""
+"""The people of a data set as one observer: their mean, and for consistency the mean of their pairs.
+
+Where others stand in their place, such as simulated observers, the name of that group is given as ``reference``.
+"""
 
 OVERALL = "overall"
 """All conditions that count."""
@@ -52,11 +55,12 @@ class Consistency:
 
     Attributes:
         panel: What it is about.
-        observers: O names, then `HUMANS`.
+        observers: O names, then the reference.
+        reference: Name of the group compared with.
         conditions: C names in the data set's order, then `OVERALL`; only conditions that were shown.
         counts: int64 (C + 1,), stimuli.
         values: float64 (B + 1, C + 1, O + 1) by metric of `SAMPLED`, the data themselves first. A person is compared
-            with the others; the column of `HUMANS` is the mean over pairs. NaN where undefined.
+            with the others; the column of the reference is the mean over pairs. NaN where undefined.
         people_draws: float64 (B, O + 1) by metric, overall, over samples of people instead of stimuli; NaN for single
             people and for a model's accuracy, which no person has a part in.
         limits: Two float64 (C + 1, O + 1): lowest and highest error consistency that the accuracies allow.
@@ -65,6 +69,7 @@ class Consistency:
 
     panel: Panel
     observers: tuple[str, ...]
+    reference: str
     conditions: tuple[str, ...]
     counts: np.ndarray
     values: dict[str, np.ndarray]
@@ -73,7 +78,13 @@ class Consistency:
     entropy: np.ndarray
 
 
-def consistency(panel: Panel, replicates: int = REPLICATES, seed: int = 0, compat: Compat | None = None) -> Consistency:
+def consistency(
+    panel: Panel,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    compat: Compat | None = None,
+    reference: str = HUMANS,
+) -> Consistency:
     """Accuracy and consistency with people, with samples for intervals.
 
     Means are taken over conditions first, then over people, as the reference does; accuracy pools trials.
@@ -83,6 +94,7 @@ def consistency(panel: Panel, replicates: int = REPLICATES, seed: int = 0, compa
         replicates: B; 0 for the data alone.
         seed: Seed of the samples.
         compat: See `error_consistency`.
+        reference: What the panel's people are called as one observer.
     """
     data_set, people = panel.stimuli.data_set, panel.people
     shown = np.unique(panel.stimuli.conditions)
@@ -117,7 +129,8 @@ def consistency(panel: Panel, replicates: int = REPLICATES, seed: int = 0, compa
     )
     return Consistency(
         panel=panel,
-        observers=(*panel.observers, HUMANS),
+        observers=(*panel.observers, reference),
+        reference=reference,
         conditions=(*names, OVERALL),
         counts=np.append(counts, counts[kept].sum()),
         values=values,
@@ -198,6 +211,7 @@ def _samples_of_people(by_pair: np.ndarray, people: int, name: str, replicates: 
 
 
 def _entropies(panel: Panel, shown: np.ndarray, kept: list[int]) -> np.ndarray:
-    found = [response_entropy(panel.responses[:, panel.stimuli.conditions == position]) for position in shown]
+    size = len(panel.stimuli.data_set.categories)
+    found = [response_entropy(panel.responses[:, panel.stimuli.conditions == position], size) for position in shown]
     by_condition = np.stack(found)
     return _with_humans(_with_overall(by_condition[None], kept)[0], panel.people)

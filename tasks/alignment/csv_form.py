@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...results.folder import write_aside
-from .datasets import CATEGORIES, AlignmentSet, image_id
+from .datasets import AlignmentSet, image_id
 from .trials import NO_RESPONSE, Trials
 
 COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
@@ -21,7 +21,6 @@ COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "con
 PERSON = "subject-"
 """Names of people begin so; everybody else is a model."""
 
-_CATEGORY = {name: position for position, name in enumerate(CATEGORIES)}
 _NO_TIME = ("", "na", "nan", "none")
 
 
@@ -71,7 +70,8 @@ def read_trials(path: Path, data_set: AlignmentSet) -> Trials:
             f"{path}, line {lines[other]}: subj is {observers[other]!r} after {observers[0]!r}; "
             "expected one observer in a file."
         )
-    names = f"one of {', '.join(CATEGORIES)}"
+    names = f"one of {', '.join(data_set.categories)}"
+    positions = {name: position for position, name in enumerate(data_set.categories)}
     image_names = tuple(each("imagename", _file_name, "the stimulus's file name"))
     return Trials(
         data_set=data_set,
@@ -79,8 +79,10 @@ def read_trials(path: Path, data_set: AlignmentSet) -> Trials:
         image_names=image_names,
         image_ids=np.array([image_id(name) for name in image_names], dtype=np.str_),
         conditions=np.array(each("condition", data_set.condition, ""), dtype=np.int16),
-        categories=np.array(each("category", _CATEGORY.__getitem__, names), dtype=np.int16),
-        responses=np.array(each("object_response", _response, f"{names}, or na"), dtype=np.int16),
+        categories=np.array(each("category", positions.__getitem__, names), dtype=np.int16),
+        responses=np.array(
+            each("object_response", lambda text: _response(text, positions), f"{names}, or na"), dtype=np.int16
+        ),
         reaction_times=np.array(each("rt", _seconds, "seconds, or NaN"), dtype=np.float64),
         sessions=np.array(each("session", _whole, "a whole number"), dtype=np.int64),
         numbers=np.array(each("trial", _whole, "a whole number"), dtype=np.int64),
@@ -103,7 +105,7 @@ def write_trials(trials: Trials, folder: Path) -> Path:
     Raises:
         StoreError: It cannot be written.
     """
-    name = trials.data_set.name
+    name, names = trials.data_set.name, trials.data_set.categories
     session = int(trials.sessions[0]) if len(trials) else 1
     end = f"{trials.observer}_session_{session}" if is_person(trials.observer) else _hyphens(trials.observer, session)
     text = io.StringIO()
@@ -117,8 +119,8 @@ def write_trials(trials: Trials, folder: Path) -> Path:
                 int(trials.sessions[row]),
                 int(trials.numbers[row]),
                 "NaN" if math.isnan(seconds) else repr(seconds),
-                "na" if response == NO_RESPONSE else CATEGORIES[response],
-                CATEGORIES[trials.categories[row]],
+                "na" if response == NO_RESPONSE else names[response],
+                names[trials.categories[row]],
                 trials.data_set.conditions[trials.conditions[row]],
                 trials.image_names[row],
             ]
@@ -194,8 +196,8 @@ def _observer(text: str) -> str:
 _file_name = _observer
 
 
-def _response(text: str) -> int:
-    return NO_RESPONSE if text.casefold() == "na" else _CATEGORY[text]
+def _response(text: str, positions: Mapping[str, int]) -> int:
+    return NO_RESPONSE if text.casefold() == "na" else positions[text]
 
 
 def _seconds(text: str) -> float:

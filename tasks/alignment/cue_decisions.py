@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .consistency import HUMANS, OVERALL
-from .datasets import CATEGORIES, cues
+from .datasets import cues
 from .samples import REPLICATES, observer_counts, stimulus_counts
 from .shape_bias import cue_hits, shape_bias
 from .trials import Panel
@@ -15,15 +15,15 @@ from .trials import Panel
 
 @dataclass(frozen=True)
 class CueDecisions:
-    """What `cue_decisions` finds, with B samples and O observers.
+    """What `cue_decisions` finds, with B samples, O observers and K categories.
 
     Attributes:
-        observers: O names, then `HUMANS`: all people's trials together.
-        conditions: The 16 categories whose shape is shown, then `OVERALL`.
-        values: float64 (B + 1, 17, O + 1), shape bias in [0, 1], the data themselves first; NaN where an observer
+        observers: O names, then the reference: all people's trials together.
+        conditions: The K categories whose shape is shown, then `OVERALL`.
+        values: float64 (B + 1, K + 1, O + 1), shape bias in [0, 1], the data themselves first; NaN where an observer
             decided for neither cue.
-        counts: int64 (17, O + 1), decisions for either cue.
-        people_draws: float64 (B, O + 1), overall, over samples of people; NaN for all observers but `HUMANS`.
+        counts: int64 (K + 1, O + 1), decisions for either cue.
+        people_draws: float64 (B, O + 1), overall, over samples of people; NaN for all observers but the reference.
     """
 
     observers: tuple[str, ...]
@@ -33,7 +33,7 @@ class CueDecisions:
     people_draws: np.ndarray
 
 
-def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0) -> CueDecisions:
+def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0, reference: str = HUMANS) -> CueDecisions:
     """Shape bias, pooled over trials and, for the people, over people.
 
     The samples are those of `consistency`: stimuli without conflict are drawn too and count for neither cue.
@@ -42,18 +42,20 @@ def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0) -> 
         panel: Answers to the stimuli of cue-conflict.
         replicates: B; 0 for the data alone.
         seed: Seed of the samples.
+        reference: What the panel's people are called as one observer.
 
     Raises:
         DataError: A stimulus does not tell its cues.
     """
     name, people = panel.stimuli.data_set.name, panel.people
-    shown = np.array([cues(str(image)) for image in panel.stimuli.image_ids])
+    categories = panel.stimuli.data_set.categories
+    shown = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
     hits = np.stack(cue_hits(panel.responses, shown[:, 0], shown[:, 1])).astype(np.float32)  # (2, O, n)
     samples = stimulus_counts(f"{name}/{panel.stimuli.data_set.conditions[0]}", len(shown), replicates, seed)
 
-    # Shape, then texture decisions: (2, B + 1, 17, O + 1).
-    totals = np.empty((2, len(samples), len(CATEGORIES) + 1, len(panel.observers) + 1))
-    for category in range(len(CATEGORIES)):
+    # Shape, then texture decisions: (2, B + 1, K + 1, O + 1).
+    totals = np.empty((2, len(samples), len(categories) + 1, len(panel.observers) + 1))
+    for category in range(len(categories)):
         of_it = shown[:, 0] == category
         totals[:, :, category, :-1] = samples[:, of_it] @ hits[:, :, of_it].transpose(0, 2, 1)
     totals[:, :, -1, :-1] = totals[:, :, :-1, :-1].sum(axis=2)
@@ -63,8 +65,8 @@ def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0) -> 
     people_draws = np.full((replicates, len(panel.observers) + 1), np.nan)
     people_draws[:, -1] = shape_bias(*(weights @ decisions for decisions in totals[:, 0, -1, :people]))
     return CueDecisions(
-        observers=(*panel.observers, HUMANS),
-        conditions=(*CATEGORIES, OVERALL),
+        observers=(*panel.observers, reference),
+        conditions=(*categories, OVERALL),
         values=shape_bias(totals[0], totals[1]),
         counts=totals[:, 0].sum(axis=0).astype(np.int64),
         people_draws=people_draws,

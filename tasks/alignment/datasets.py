@@ -1,17 +1,22 @@
-"""The 17 data sets of model-vs-human: their conditions, which of them count, and how their files are called."""
+"""The 17 data sets of model-vs-human and their twins in the micro-world: conditions, which count, names of files."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ...errors import DataError, unknown_name
+from ..data.microworld.vocabulary import CLASSES
 
 CATEGORIES = (
     "airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat",
     "chair", "clock", "dog", "elephant", "keyboard", "knife", "oven", "truck",
 )  # fmt: skip
 """The 16 entry-level categories in the order of their indices."""
+
+Cues = Literal["agree", "conflict", "shape"]
+"""What stimuli show: shape and texture of one category, of two, or a shape with the texture of no category."""
 
 NO_CONDITION = "0"
 """What the condition of data sets without conditions is called, as in the human observers' files."""
@@ -24,7 +29,7 @@ _CUES = re.compile(r"([a-z]+)\d*-([a-z]+)\d*")
 
 @dataclass(frozen=True)
 class AlignmentSet:
-    """One experiment that people and models both did.
+    """One experiment that models and those whom they are compared with both did.
 
     Attributes:
         name: ``"contrast"``; folders and files are called so.
@@ -34,7 +39,9 @@ class AlignmentSet:
             people are (nearly) at chance. It is the authors' list, not a rule: low-pass 15 is on it at an accuracy of
             exactly 0.2.
         per_condition: Stimuli of a condition.
-        people: Human observers, each of whom saw every stimulus once.
+        people: Human observers, each of whom saw every stimulus once; in the micro-world simulated ones.
+        categories: What can be answered; everything else speaks of categories by their positions here.
+        cues: What the stimuli show.
     """
 
     name: str
@@ -43,6 +50,8 @@ class AlignmentSet:
     excluded: tuple[str, ...]
     per_condition: int
     people: int
+    categories: tuple[str, ...] = CATEGORIES
+    cues: Cues = "agree"
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -108,15 +117,47 @@ _ALL = (
         "uniform-noise", "nse", ("0.0", "0.03", "0.05", "0.1", "0.2", "0.35", "0.6", "0.9"), ("0.0", "0.6", "0.9"),
         160, 4,
     ),
-    AlignmentSet(CUE_CONFLICT, "s5n", (NO_CONDITION,), (), 1280, 10),
-    AlignmentSet("edge", "edg", (NO_CONDITION,), (), 160, 10),
-    AlignmentSet("silhouette", "sif", (NO_CONDITION,), (), 160, 10),
-    AlignmentSet("sketch", "ske", (NO_CONDITION,), (), 800, 7),
-    AlignmentSet("stylized", "sty", (NO_CONDITION,), (), 800, 5),
+    AlignmentSet(CUE_CONFLICT, "s5n", (NO_CONDITION,), (), 1280, 10, cues="conflict"),
+    AlignmentSet("edge", "edg", (NO_CONDITION,), (), 160, 10, cues="shape"),
+    AlignmentSet("silhouette", "sif", (NO_CONDITION,), (), 160, 10, cues="shape"),
+    AlignmentSet("sketch", "ske", (NO_CONDITION,), (), 800, 7, cues="shape"),
+    AlignmentSet("stylized", "sty", (NO_CONDITION,), (), 800, 5, cues="shape"),
 )  # fmt: skip
 
 ALIGNMENT_SETS = {data_set.name: data_set for data_set in _ALL}
 """The data sets by name, in the order in which the authors report them."""
+
+MICRO = "micro-"
+"""Names of twins begin so."""
+
+_NO_TWIN = ("sketch", "stylized")
+_MICRO_OBSERVERS = 4
+
+
+def _twin(data_set: AlignmentSet) -> AlignmentSet:
+    return replace(
+        data_set,
+        name=MICRO + data_set.name,
+        people=_MICRO_OBSERVERS,
+        categories=CLASSES,
+    )
+
+
+MICRO_ALIGNMENT_SETS = {
+    twin.name: twin for twin in (_twin(data_set) for data_set in _ALL if data_set.name not in _NO_TWIN)
+}
+"""The 15 twins in the micro-world by name: the same conditions, other categories, simulated observers for people.
+
+Nobody draws sketches or paints there. All stimuli of the twin of cue-conflict are in conflict.
+"""
+
+FAMILIES = (tuple(ALIGNMENT_SETS), tuple(MICRO_ALIGNMENT_SETS))
+"""Names of data sets over which a mean is taken, all of them or none."""
+
+
+def family_of(name: str) -> tuple[str, ...]:
+    """The names of all data sets that a mean with this one needs; none for a data set that belongs to no family."""
+    return next((family for family in FAMILIES if name in family), ())
 
 
 def alignment_set(name: str) -> AlignmentSet:
@@ -128,6 +169,19 @@ def alignment_set(name: str) -> AlignmentSet:
     if name not in ALIGNMENT_SETS:
         raise unknown_name("data set of human alignment", name, ALIGNMENT_SETS)
     return ALIGNMENT_SETS[name]
+
+
+def micro_alignment_set(name: str) -> AlignmentSet:
+    """The twin of a data set in the micro-world, by its own name or that of the published one.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name in ALIGNMENT_SETS:
+        name = MICRO + name
+    if name not in MICRO_ALIGNMENT_SETS:
+        raise unknown_name("data set of human alignment in the micro-world", name, MICRO_ALIGNMENT_SETS)
+    return MICRO_ALIGNMENT_SETS[name]
 
 
 def image_id(image_name: str) -> str:
@@ -143,19 +197,20 @@ def image_id(image_name: str) -> str:
     return parts[-1]
 
 
-def cues(image: str) -> tuple[int, int]:
+def cues(image: str, categories: tuple[str, ...] = CATEGORIES) -> tuple[int, int]:
     """Categories of shape and texture of a cue-conflict stimulus, from its id.
 
     Args:
         image: ``"bird3-clock2.png"``: a bird's shape with the texture of a clock.
+        categories: What the names in it may be.
 
     Raises:
         DataError: Not of that form.
     """
     found = _CUES.fullmatch(image.rpartition(".")[0] or image)
-    if found is None or not {found[1], found[2]} <= set(CATEGORIES):
+    if found is None or not {found[1], found[2]} <= set(categories):
         raise DataError(
             f"The cue-conflict stimulus {image!r} does not tell its shape and texture; "
-            "expected a name such as bird3-clock2.png"
+            f"expected a name such as {categories[3]}3-{categories[9]}2.png"
         )
-    return CATEGORIES.index(found[1]), CATEGORIES.index(found[2])
+    return categories.index(found[1]), categories.index(found[2])

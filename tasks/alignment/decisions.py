@@ -88,3 +88,23 @@ def decide(logits: np.ndarray, groups: Groups | None = None, rule: str = "mean")
     """
     scores = category_scores(probabilities(logits), groups, rule)
     return np.asarray(scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1), np.int64)
+
+
+def ranking(
+    logits: np.ndarray, groups: Groups | None = None, rule: str = "mean", k: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best categories of a model in order; the first is that of `decide`.
+
+    Args:
+        logits: float (n, classes).
+        groups: Classes of each category; `imagenet_groups` by default.
+        rule: A name of `RULES`.
+        k: How many.
+
+    Returns:
+        int64 (n, k), positions of categories, best first; and float32 (n,), the score of the best.
+    """
+    scores = category_scores(probabilities(logits), groups, rule)
+    last = scores.shape[1] - 1
+    order = last - np.argsort(-scores[:, ::-1], axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(scores, order[:, :1], axis=1)[:, 0]

@@ -86,35 +86,36 @@ def error_consistency_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, 
     return error_consistency(np.abs(a + b - 1), expected), error_consistency(1 - np.abs(a - b), expected)
 
 
-def response_entropy(responses: np.ndarray) -> np.ndarray:
-    """Entropy of the distribution of responses over the 16 categories.
+def response_entropy(responses: np.ndarray, size: int = len(CATEGORIES)) -> np.ndarray:
+    """Entropy of the distribution of responses over the categories.
 
     Trials without a response are no category but count as trials, so that the shares may sum to less than 1, as in
     model-vs-human.
 
     Args:
         responses: int (..., n), -1 for none.
+        size: Number of categories.
 
     Returns:
-        float64 (...), bits, in [0, 4].
+        float64 (...), bits, in [0, log2(size)].
     """
-    shares = np.stack([accuracy(responses == category) for category in range(len(CATEGORIES))], axis=-1)
+    shares = np.stack([accuracy(responses == category) for category in range(size)], axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(shares > 0, shares * np.log2(shares), np.where(np.isnan(shares), np.nan, 0.0))
     return np.asarray(0.0 - terms.sum(axis=-1))
 
 
-def confusion(responses: np.ndarray, categories: np.ndarray) -> np.ndarray:
+def confusion(responses: np.ndarray, categories: np.ndarray, size: int = len(CATEGORIES)) -> np.ndarray:
     """How often which answer was given to which category.
 
     Args:
         responses: int (n,), -1 for none.
         categories: int (n,), what was right.
+        size: Number of categories.
 
     Returns:
-        int64 (16, 17): a row for each category shown, a column for each answer, the last for none.
+        int64 (size, size + 1): a row for each category shown, a column for each answer, the last for none.
     """
-    size = len(CATEGORIES)
     table = np.zeros((size, size + 1), np.int64)
     np.add.at(table, (np.asarray(categories), np.where(np.asarray(responses) < 0, size, responses)), 1)
     return table

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
-from .csv_form import is_person, read_trials
-from .datasets import ALIGNMENT_SETS, AlignmentSet
+from .csv_form import PERSON, read_trials
+from .datasets import AlignmentSet, family_of
 from .trials import Trials, joined
 
 
@@ -28,8 +28,13 @@ class Problem:
     reason: str
 
 
-def read_people(folder: Path, data_sets: Sequence[AlignmentSet]) -> dict[str, dict[str, Trials]]:
+def read_people(folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = PERSON) -> dict[str, dict[str, Trials]]:
     """Trials of people by data set and name, those of models in the same folder left aside.
+
+    Args:
+        folder: Holds a folder for each data set.
+        data_sets: Which to read.
+        prefix: How the names of people begin, or of those who stand in their place.
 
     Returns:
         Only data sets that are there, in the order asked.
@@ -41,24 +46,29 @@ def read_people(folder: Path, data_sets: Sequence[AlignmentSet]) -> dict[str, di
     for data_set in data_sets:
         parts: dict[str, list[Trials]] = defaultdict(list)
         for path in _files(folder, data_set):
-            if "_subject-" in path.name:
+            if f"_{prefix}" in path.name:
                 trials = read_trials(path, data_set)
-                if is_person(trials.observer):
+                if trials.observer.startswith(prefix):
                     parts[trials.observer].append(trials)
         if parts:
             found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
     if not found:
         raise DataError(
-            f"{folder} holds no trials of people; expected files such as "
-            f"{Path(data_sets[0].name) / f'{data_sets[0].name}_subject-01_session_1.csv'} below it."
+            f"{folder} holds no trials of {'people' if prefix == PERSON else f'observers called {prefix}…'}; expected "
+            f"files such as {_example(data_sets[0], prefix)} below it."
         )
     return found
 
 
 def read_models(
-    folder: Path, data_sets: Sequence[AlignmentSet]
+    folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = PERSON
 ) -> tuple[dict[str, dict[str, Trials]], tuple[Problem, ...]]:
     """Trials of models by data set and name, and the files that cannot be used: one never stops the others.
+
+    Args:
+        folder: Holds a folder for each data set.
+        data_sets: Which to read.
+        prefix: As for `read_people`: whom to leave aside.
 
     Raises:
         DataError: The folder holds no file of any data set asked for.
@@ -69,7 +79,7 @@ def read_models(
     for data_set in data_sets:
         parts: dict[str, list[Trials]] = defaultdict(list)
         for path in _files(folder, data_set):
-            if "_subject-" in path.name:
+            if f"_{prefix}" in path.name:
                 continue
             files += 1
             try:
@@ -77,16 +87,22 @@ def read_models(
             except DataError as error:
                 problems.append(Problem(data_set.name, path.name, str(error)))
                 continue
-            if not is_person(trials.observer):
+            if not trials.observer.startswith(prefix):
                 parts[trials.observer].append(trials)
         found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
     if not files:
         raise DataError(
             f"{folder} holds no responses; expected files such as "
             f"{Path(data_sets[0].name) / f'{data_sets[0].name}_my-model_session-1.csv'} below it. "
-            f"Data sets: {', '.join(ALIGNMENT_SETS)}."
+            f"Data sets: {', '.join(family_of(data_sets[0].name) or [one.name for one in data_sets])}."
         )
     return found, tuple(problems)
+
+
+def _example(data_set: AlignmentSet, prefix: str) -> Path:
+    # The file names of people and of models are spelt differently; see `write_trials`.
+    end = "01_session_1" if prefix == PERSON else "1_session-1"
+    return Path(data_set.name) / f"{data_set.name}_{prefix}{end}.csv"
 
 
 def _files(folder: Path, data_set: AlignmentSet) -> list[Path]:

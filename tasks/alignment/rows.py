@@ -8,14 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...results.statistics import two_sided_p
+from .ceiling import ceiled
 from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency
 from .cue_decisions import CueDecisions
+from .ranks import mean_ranks
 from .samples import limits, reflected
 
 ALL = "all"
 """The data set of a row that is the mean over all data sets."""
 
 SHAPE_BIAS = "shape_bias"
+MEAN_RANK = "mean_rank"
+
+CEILED = ("observed_consistency", "error_consistency")
+"""Metrics that people's own value is a ceiling of; rows of the share are called so with ``_ceiled`` behind."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,13 @@ class AlignmentScore:
     """One number.
 
     Attributes:
-        observer: A model, a person, or `HUMANS`.
-        reference: `HUMANS` if the number compares with people, else None.
+        observer: A model, a person, or the group of people: `HUMANS` or the name of those who stand in their place.
+        reference: The group's name if the number compares with it, else None.
         data_set: Name, or `ALL`.
         condition: As the data set spells it; the category whose shape is shown for shape bias; `OVERALL`.
         counted: Whether `OVERALL` counts this condition.
         metric: A name of `SAMPLED`, ``"shape_bias"``, ``"error_consistency_lowest"`` and ``_highest``,
-            ``"response_entropy"``.
+            ``"response_entropy"``, a name of `CEILED` with ``_ceiled`` behind, ``"mean_rank"``.
         value: NaN where undefined.
         ci_low: 95 % interval over stimuli; NaN where there is none.
         ci_high: Its other end.
@@ -114,7 +120,8 @@ def rows_of(found: Consistency) -> Iterator[AlignmentScore]:
             for column, observer in enumerate(found.observers):
                 ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
                 yield AlignmentScore(
-                    observer, _reference(metric), data_set.name, condition, condition not in data_set.excluded, metric,
+                    observer, _reference(metric, found.reference), data_set.name, condition,
+                    condition not in data_set.excluded, metric,
                     float(values[row, column]), float(low[row, column]), float(high[row, column]),
                     float(ends[0]), float(ends[1]), int(found.counts[row]),
                 )  # fmt: skip
@@ -163,15 +170,41 @@ def mean_of(parts: Sequence[Mapping[str, Sampled]]) -> dict[str, Sampled]:
     }
 
 
-def mean_rows(observer: str, means: Mapping[str, Sampled]) -> Iterator[AlignmentScore]:
+def mean_rows(observer: str, means: Mapping[str, Sampled], reference: str = HUMANS) -> Iterator[AlignmentScore]:
     """Rows of the mean over data sets."""
     for metric, found in means.items():
         low, high = (float(end) for end in _limits(metric, found.draws))
         people_low, people_high = (float(end) for end in limits(found.people_draws))
         yield AlignmentScore(
-            observer, _reference(metric), ALL, OVERALL, True, metric, float(found.draws[0]), low, high,
+            observer, _reference(metric, reference), ALL, OVERALL, True, metric, float(found.draws[0]), low, high,
             people_low, people_high, found.n,
         )  # fmt: skip
+
+
+def share_rows(
+    observer: str,
+    of_it: Mapping[str, Sampled],
+    of_people: Mapping[str, Sampled],
+    data_set: str,
+    reference: str = HUMANS,
+) -> Iterator[AlignmentScore]:
+    """Rows of an observer's consistency as a share of what people reach among themselves."""
+    for metric in CEILED:
+        share = ceiled(of_it[metric].draws, of_people[metric].draws)
+        yield AlignmentScore(
+            observer, reference, data_set, OVERALL, True, f"{metric}_ceiled", share.value, share.ci_low, share.ci_high,
+            np.nan, np.nan, of_it[metric].n,
+        )  # fmt: skip
+
+
+def rank_rows(found: Mapping[str, Mapping[str, Sampled]], reference: str = HUMANS) -> Iterator[AlignmentScore]:
+    """Rows of the mean rank of models in the means over data sets; it has no interval."""
+    values = {name: {metric: float(one.draws[0]) for metric, one in means.items()} for name, means in found.items()}
+    for observer, rank in mean_ranks(values).items():
+        n = next(iter(found[observer].values())).n
+        yield AlignmentScore(
+            observer, reference, ALL, OVERALL, True, MEAN_RANK, rank, np.nan, np.nan, np.nan, np.nan, n
+        )
 
 
 def compared(
@@ -195,5 +228,5 @@ def _limits(metric: str, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(low, *RANGES[metric]), np.clip(high, *RANGES[metric])
 
 
-def _reference(metric: str) -> str | None:
-    return None if metric in ("accuracy", "response_entropy") else HUMANS
+def _reference(metric: str, group: str) -> str | None:
+    return None if metric in ("accuracy", "response_entropy") else group

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError
 from .consistency import HUMANS, Consistency, consistency
 from .cue_decisions import cue_decisions
-from .datasets import ALIGNMENT_SETS, CUE_CONFLICT, AlignmentSet
+from .datasets import ALIGNMENT_SETS, FAMILIES, AlignmentSet
 from .measures import Compat
 from .response_folder import Problem
 from .rows import (
@@ -26,8 +26,10 @@ from .rows import (
     mean_rows,
     overall,
     overall_shape_bias,
+    rank_rows,
     rows_of,
     shape_rows,
+    share_rows,
 )
 from .samples import REPLICATES
 from .trials import Panel, Trials, responses_to, stimuli_of
@@ -47,12 +49,14 @@ class Scored:
         comparisons: Paired differences of models.
         problems: What is missing from them and why.
         notes: Remarks for people, such as other numbers of stimuli than published.
+        panels: What everybody answered, by data set.
     """
 
     scores: tuple[AlignmentScore, ...]
     comparisons: tuple[AlignmentComparison, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    panels: Mapping[str, Panel] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +66,7 @@ class _Gathered:
     scores: list[AlignmentScore] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    panels: dict[str, Panel] = field(default_factory=dict)
     found: dict[str, dict[str, dict[str, Sampled]]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -73,14 +78,16 @@ def score_alignment(
     replicates: int = REPLICATES,
     seed: int = 0,
     compat: Compat | None = None,
+    reference: str = HUMANS,
 ) -> Scored:
     """Score models against people, and people against each other.
 
-    The mean over data sets is given where all 17 are asked and an observer has all of them; otherwise it is a hole.
+    The mean over data sets is given where a whole family is asked (the 17 published sets, or the 15 of the micro-world)
+    and an observer has all of it; otherwise it is a hole.
     A model's trials that do not match the people's are a problem and stop nothing else.
 
     Args:
-        people: Trials of people.
+        people: Trials of people, or of those who stand in their place.
         models: Trials of models; may be empty.
         data_sets: Which to score; one that somebody lacks is a problem.
         baselines: Models that all others are compared with on every data set. None compares all pairs, on every data
@@ -88,6 +95,7 @@ def score_alignment(
         replicates: B.
         seed: Seed of the samples.
         compat: See `measures.error_consistency`.
+        reference: What the people are called as one observer.
 
     Raises:
         DataError: People's trials of a data set do not match each other.
@@ -97,64 +105,102 @@ def score_alignment(
     for data_set in data_sets:
         name = data_set.name
         if name not in people:
-            gathered.problems.append(Problem(name, HUMANS, "there are no trials of people"))
+            gathered.problems.append(Problem(name, reference, f"there are no trials of {_group(reference)}"))
             continue
-        panel = _panel(people[name], models.get(name, {}), everyone, gathered)
-        _score_set(panel, replicates, seed, compat, gathered)
-    whole = {data_set.name for data_set in data_sets} == set(ALIGNMENT_SETS)
-    if whole:
+        panel = _panel(people[name], models.get(name, {}), everyone, reference, gathered)
+        gathered.panels[name] = panel
+        _score_set(panel, replicates, seed, compat, reference, gathered)
+    asked = {data_set.name for data_set in data_sets}
+    family = next((names for names in FAMILIES if set(names) == asked), None)
+    if family is not None:
         for observer, by_set in gathered.found.items():
-            if set(by_set) == set(ALIGNMENT_SETS):
+            if set(by_set) == asked:
                 # The order of the registry, so that a sum does not depend on the order asked.
-                means = mean_of([by_set[name] for name in ALIGNMENT_SETS])
-                gathered.scores += mean_rows(observer, means)
+                means = mean_of([by_set[name] for name in family])
+                gathered.scores += mean_rows(observer, means, reference)
                 by_set[ALL] = means
+    _relate(gathered, reference)
     return Scored(
         tuple(gathered.scores),
-        tuple(_comparisons(gathered.found, everyone, baselines)),
+        tuple(_comparisons(gathered.found, everyone, baselines, _in_order(data_sets))),
         tuple(gathered.problems),
         tuple(gathered.notes),
+        gathered.panels,
     )
 
 
+def _relate(into: _Gathered, reference: str) -> None:
+    """Add what hangs on other observers' numbers: shares of the ceiling and mean ranks."""
+    of_people = into.found.get(reference, {})
+    models = {name: by_set for name, by_set in into.found.items() if name != reference}
+    for observer, by_set in models.items():
+        for name, numbers in by_set.items():
+            if name in of_people:
+                into.scores += share_rows(observer, numbers, of_people[name], name, reference)
+    into.scores += rank_rows({name: by_set[ALL] for name, by_set in models.items() if ALL in by_set}, reference)
+
+
 def _panel(
-    people: Mapping[str, Trials], models: Mapping[str, Trials], everyone: Sequence[str], into: _Gathered
+    people: Mapping[str, Trials],
+    models: Mapping[str, Trials],
+    everyone: Sequence[str],
+    reference: str,
+    into: _Gathered,
 ) -> Panel:
+    group = _group(reference)
     stimuli = stimuli_of(next(iter(people.values())))
     data_set = stimuli.data_set
+    whole = "published set" if data_set.name in ALIGNMENT_SETS else "whole set"
     if len(stimuli) != data_set.stimuli:
-        into.notes.append(f"{data_set.name}: {len(stimuli):,} stimuli; the published set has {data_set.stimuli:,}")
-    rows = {name: responses_to(stimuli, trials) for name, trials in people.items()}
+        into.notes.append(f"{data_set.name}: {len(stimuli):,} stimuli; the {whole} has {data_set.stimuli:,}")
+    rows = {name: responses_to(stimuli, trials, group) for name, trials in people.items()}
     if len(people) != data_set.people:
-        into.notes.append(f"{data_set.name}: {len(people)} people; the published set has {data_set.people}")
+        into.notes.append(f"{data_set.name}: {len(people)} {group}; the {whole} has {data_set.people}")
     for name in everyone:
         if name not in models:
             into.problems.append(Problem(data_set.name, name, "there is no file of this observer"))
             continue
         try:
-            rows[name] = responses_to(stimuli, models[name])
+            rows[name] = responses_to(stimuli, models[name], group)
         except DataError as error:
             into.problems.append(Problem(data_set.name, name, str(error)))
     return Panel(stimuli, tuple(rows), len(people), np.stack(list(rows.values())))
 
 
-def _score_set(panel: Panel, replicates: int, seed: int, compat: Compat | None, into: _Gathered) -> None:
-    found: Consistency = consistency(panel, replicates, seed, compat)
-    name = panel.stimuli.data_set.name
+def _score_set(
+    panel: Panel, replicates: int, seed: int, compat: Compat | None, reference: str, into: _Gathered
+) -> None:
+    found: Consistency = consistency(panel, replicates, seed, compat, reference)
+    data_set = panel.stimuli.data_set
+    name = data_set.name
     into.scores += rows_of(found)
     # People of different data sets are different people, so only all of them together have numbers over data sets.
-    together = (*panel.observers[panel.people :], HUMANS)
+    together = (*panel.observers[panel.people :], reference)
     for observer in together:
         into.found[observer][name] = overall(found, observer)
-    if name == CUE_CONFLICT:
-        decisions = cue_decisions(panel, replicates, seed)
+    if data_set.cues == "conflict":
+        decisions = cue_decisions(panel, replicates, seed, reference)
         into.scores += shape_rows(decisions, name)
         for observer in together:
             into.found[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
 
 
+def _group(reference: str) -> str:
+    return "people" if reference == HUMANS else reference
+
+
+def _in_order(data_sets: Sequence[AlignmentSet]) -> list[str]:
+    """Names in the order of their family, whatever the order asked; those without a family last."""
+    asked = list(dict.fromkeys(data_set.name for data_set in data_sets))
+    known = [name for family in FAMILIES for name in family if name in asked]
+    return known + [name for name in asked if name not in known]
+
+
 def _comparisons(
-    found: Mapping[str, Mapping[str, Mapping[str, Sampled]]], models: Sequence[str], baselines: Sequence[str] | None
+    found: Mapping[str, Mapping[str, Mapping[str, Sampled]]],
+    models: Sequence[str],
+    baselines: Sequence[str] | None,
+    names: Sequence[str],
 ) -> Iterator[AlignmentComparison]:
     if baselines is None:
         pairs = list(combinations(models, 2))
@@ -163,11 +209,11 @@ def _comparisons(
     detailed = baselines is not None or len(models) <= _FEW
     for a, b in pairs:
         of_a, of_b = found.get(a, {}), found.get(b, {})
-        for name in (ALL, *ALIGNMENT_SETS):
+        for name in (ALL, *names):
             if name not in of_a or name not in of_b:
                 continue
             if detailed or name == ALL:
                 yield from compared(a, b, name, of_a[name], of_b[name])
-            elif name == CUE_CONFLICT:
+            elif SHAPE_BIAS in of_a[name]:
                 bias = {SHAPE_BIAS: of_a[name][SHAPE_BIAS]}
                 yield from compared(a, b, name, bias, of_b[name])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from .datasets import CATEGORIES, AlignmentSet
+from .datasets import AlignmentSet
 
 NO_RESPONSE = -1
 """Response of a trial in which none was given in time. It counts as wrong and is never left out."""
@@ -27,7 +27,7 @@ class Trials:
         image_names: n names of stimuli as the observer's file gives them.
         image_ids: str (n,), the same for every observer of a stimulus.
         conditions: int16 (n,), positions in ``data_set.conditions``.
-        categories: int16 (n,), right answers, positions in `CATEGORIES`.
+        categories: int16 (n,), right answers, positions in ``data_set.categories``.
         responses: int16 (n,), answers given; `NO_RESPONSE` where none was.
         reaction_times: float64 (n,), seconds; NaN for models and where no response was given.
         sessions: int64 (n,).
@@ -111,7 +111,7 @@ class Stimuli:
 
 @dataclass(frozen=True)
 class Panel:
-    """Answers of several observers to the same stimuli, people first.
+    """Answers of several observers to the same stimuli, people first, or those who stand where people would.
 
     Attributes:
         stimuli: n stimuli.
@@ -144,8 +144,13 @@ def stimuli_of(trials: Trials) -> Stimuli:
     return Stimuli(trials.data_set, ids, trials.conditions[order], trials.categories[order], np.argsort(ids))
 
 
-def responses_to(stimuli: Stimuli, trials: Trials) -> np.ndarray:
+def responses_to(stimuli: Stimuli, trials: Trials, group: str = "people") -> np.ndarray:
     """An observer's answers in the order of the stimuli.
+
+    Args:
+        stimuli: What was shown.
+        trials: The observer's.
+        group: Who gave the stimuli their order, for messages.
 
     Returns:
         int16 (n,).
@@ -167,12 +172,12 @@ def responses_to(stimuli: Stimuli, trials: Trials) -> np.ndarray:
             where = trials.place(int(np.flatnonzero(strange)[0]))
             parts.append(f"{strange.sum()} are not in the data set ({_some(trials.image_ids[strange])}; first {where})")
         raise DataError(
-            f"{trials.origin} does not answer the stimuli of {name} that the people saw: {' and '.join(parts)}. "
+            f"{trials.origin} does not answer the stimuli of {name} that the {group} saw: {' and '.join(parts)}. "
             f"Expected image names that end like {known[0]!r}."
         )
     position = stimuli.by_id[found]
     for theirs, ours, names, what in (
-        (trials.categories, stimuli.categories, CATEGORIES, "category"),
+        (trials.categories, stimuli.categories, stimuli.data_set.categories, "category"),
         (trials.conditions, stimuli.conditions, stimuli.data_set.conditions, "condition"),
     ):
         differ = np.flatnonzero(theirs != ours[position])
@@ -180,7 +185,7 @@ def responses_to(stimuli: Stimuli, trials: Trials) -> np.ndarray:
             row = int(differ[0])
             raise DataError(
                 f"{trials.place(row)}: {trials.image_ids[row]} of {name} has the {what} {names[theirs[row]]}; "
-                f"expected {names[ours[position[row]]]}, as in the people's files."
+                f"expected {names[ours[position[row]]]}, as in the files of the {group}."
             )
     responses = np.empty(len(stimuli), np.int16)
     responses[position] = trials.responses

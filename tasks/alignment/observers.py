@@ -1,0 +1,106 @@
+"""Simulated observers: matchers of shape or of texture with noise of stated strength, and the micro-world's panel.
+
+They stand where people stand when nobody has been asked. Nothing they answer says anything about people; what they
+are good for is that the truth behind every score is known (`observer_truth`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .datasets import AlignmentSet
+
+SIMULATED = "simulated observers"
+"""The panel's shape matchers as one observer, where they stand in people's place."""
+
+PREFIX = "simulated-shape-"
+"""Names of those who stand in people's place begin so."""
+
+
+@dataclass(frozen=True)
+class Psychometric:
+    """How often an observer sees its cue, by how strong the distortion is.
+
+    The strength is the rank of a condition in the data set's list, 0 for the undistorted control. The accuracy is
+    ``chance + (ceiling - chance) * Phi((midpoint - rank) / width)``: a cumulative normal distribution between the
+    ceiling and chance. A data set of a single condition has no control; its condition has rank 1.
+
+    Attributes:
+        ceiling: Accuracy without any distortion, in (chance, 1].
+        midpoint: Rank half way between ceiling and chance.
+        width: Standard deviation of the distribution, in ranks, above 0.
+        chance: Accuracy where nothing is to be seen, in [0, ceiling).
+    """
+
+    ceiling: float
+    midpoint: float
+    width: float = 1.5
+    chance: float = 1 / 16
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance < self.ceiling <= 1:
+            raise ValueError(f"expected 0 <= chance < ceiling <= 1, not {self.chance} and {self.ceiling}")
+        if not self.width > 0:
+            raise ValueError(f"a width of {self.width} is no spread; give one above 0")
+
+    def at(self, data_set: AlignmentSet, condition: int) -> float:
+        """Probability of seeing the cue in a condition, given by its position in the data set's list."""
+        from scipy.special import ndtr
+
+        rank = condition if len(data_set.conditions) > 1 else 1
+        return float(self.chance + (self.ceiling - self.chance) * ndtr((self.midpoint - rank) / self.width))
+
+
+@dataclass(frozen=True)
+class SimulatedObserver:
+    """A probit model of an observer who matches one cue.
+
+    A stimulus is as hard to an observer as ``sqrt(shared) * u + sqrt(1 - shared) * v``, where u is standard normal and
+    the same for all observers of a seed, v is standard normal and the observer's own. The observer sees its cue where
+    that lies below the threshold that the condition's accuracy sets (`Psychometric`). Then:
+
+    - the cue seen: the category of the cue;
+    - the cue missed, shape and texture in conflict: the other cue's category with probability ``other_cue``, else one
+      of the remaining categories at random;
+    - the cue missed otherwise: one of the other categories at random;
+    - a texture matcher without a texture to match: any category at random.
+
+    Attributes:
+        name: Key of the observer's own draws; two observers of one name and seed are one.
+        cue: What it matches.
+        sees: How often it sees its cue, by condition.
+        shared: Share of the variance of difficulty that all observers have in common, in [0, 1): the correlation of
+            two observers with the same share.
+        other_cue: Probability of following the other cue where its own is missed, in [0, 1].
+        seed: Seed of all draws.
+    """
+
+    name: str
+    cue: Literal["shape", "texture"]
+    sees: Psychometric
+    shared: float = 0.65
+    other_cue: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cue not in ("shape", "texture"):
+            raise ValueError(f"the cue is {self.cue!r}; expected 'shape' or 'texture'")
+        if not 0 <= self.shared < 1:
+            raise ValueError(f"a shared part of {self.shared} lies outside [0, 1)")
+        if not 0 <= self.other_cue <= 1:
+            raise ValueError(f"a probability of {self.other_cue} for the other cue lies outside [0, 1]")
+
+
+MICRO_PANEL = (
+    SimulatedObserver("simulated-shape-1", "shape", Psychometric(0.97, 4.2)),
+    SimulatedObserver("simulated-shape-2", "shape", Psychometric(0.95, 4.0)),
+    SimulatedObserver("simulated-shape-3", "shape", Psychometric(0.93, 3.8)),
+    SimulatedObserver("simulated-shape-4", "shape", Psychometric(0.91, 3.6)),
+    SimulatedObserver("simulated-texture-1", "texture", Psychometric(0.93, 3.8)),
+)
+"""The micro-world's: four shape matchers, who stand in people's place, and a texture matcher to hold against them.
+
+Thresholds, spread and shared part are round numbers. They give accuracies and error consistencies of the size of those
+of people in the published experiments, and are fitted to nobody.
+"""
