@@ -6,7 +6,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -120,14 +120,31 @@ def pens(models: Sequence[str]) -> dict[str, Pen]:
     return found
 
 
-def add_legend(figure: Figure, models: Sequence[str], *, line: bool) -> None:
-    """Put the models above the panels, in as many columns as their names leave room for."""
+def add_legend(
+    figure: Figure,
+    models: Sequence[str],
+    *,
+    line: bool,
+    ink: Mapping[str, Pen] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Put the models above the panels, in as many columns as their names leave room for.
+
+    Args:
+        figure: Where to.
+        models: Names.
+        line: Whether they are drawn as lines.
+        ink: Their pens, where these are not by position.
+        labels: What stands there, where it is not their names.
+    """
+    ink = pens(models) if ink is None else ink
+    texts = [labels[model] if labels else shorten(model) for model in models]
     handles = [
-        Line2D([], [], linestyle=pen.dashes if line else "none", label=shorten(model), **pen.point)
-        for model, pen in pens(models).items()
+        Line2D([], [], linestyle=ink[model].dashes if line else "none", label=text, **ink[model].point)
+        for model, text in zip(models, texts, strict=True)
     ]
     # About 0.072 inch a letter at this size, and 0.75 inch for the sample and the gaps.
-    widths = [0.75 + 0.072 * len(shorten(model)) for model in models]
+    widths = [0.75 + 0.072 * len(text) for text in texts]
     columns = len(handles) or 1
     if sum(widths) > figure.get_figwidth():
         columns = max(1, int(figure.get_figwidth() / max(widths)))

@@ -1,0 +1,60 @@
+"""Human alignment on the page: a section for each world in which models were held against observers."""
+
+from __future__ import annotations
+
+from .alignment_data import AlignmentData
+from .alignment_table import LEGEND
+from .alignment_view import compared_table, difference_table, reference_words, set_tables, shape_table
+from .data import ReportData
+from .sections import ViewFigure, ViewSection, drawn
+
+_DIFFERENCES = (
+    "Second line: the paired difference to the baseline; ▲ and ▼ stand only where it is significant after correction "
+    "for the number of comparisons, while intervals stand alone."
+)
+_MATRIX = "Error consistency of all pairs"
+
+
+def alignment_sections(data: ReportData) -> list[ViewSection]:
+    """Lay out what `ReportData.alignment` holds.
+
+    Args:
+        data: The report's input.
+    """
+    return [_section(data, found, number) for number, found in enumerate(data.alignment, start=1)]
+
+
+def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection:
+    words = reference_words(found)
+    title = f"Human alignment: agreement with {words}"
+    shape = shape_table(found)
+    return ViewSection(
+        title=title,
+        anchor="alignment" if number == 1 else f"alignment-{number}",
+        lede=(
+            "The observers here are simulated, not people: they see what was rendered, with noise of stated strength. "
+            "What follows says how models decide in a world whose truth is known, not how near they are to people."
+            if found.simulated
+            else ""
+        ),
+        tables=(compared_table(found, data),),
+        first="Observer",
+        legend=f"{LEGEND} {_DIFFERENCES}",
+        notes=tuple(found.notes),
+        figures=tuple(_figures(found, number)),
+        details=(
+            (f"{title}, every data set", tuple(set_tables(found))),
+            (f"{title}, shape bias by category", () if shape is None else (shape,)),
+            (f"{title}, every paired difference", (difference_table(found),)),
+        ),
+    )
+
+
+def _figures(found: AlignmentData, number: int) -> list[ViewFigure]:
+    from .alignment_figures import alignment_figures
+
+    return [
+        # Matrices of all pairs are for a second look.
+        drawn(figure, f"align{number}-{place}", title, caption, folded=title.startswith(_MATRIX))
+        for place, (figure, title, caption) in enumerate(alignment_figures(found), start=1)
+    ]

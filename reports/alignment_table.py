@@ -1,0 +1,146 @@
+"""Human alignment as tables of text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
+from .wording import HOLE, MINUS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+LEGEND = (
+    "95 % intervals in brackets: stimuli drawn anew within each condition, the same for every observer; the JSON has "
+    "those over the observers that models are compared with, too. Accuracy difference is squared; κ is error "
+    "consistency with these observers, for themselves that of their pairs, the ceiling. Shape bias pools trials."
+)
+
+HEADS = {
+    "accuracy": "OOD accuracy",
+    "accuracy_difference": "Acc. difference ↓",
+    "observed_consistency": "Observed cons.",
+    "error_consistency": "κ",
+    SHAPE_BIAS: "Shape bias",
+}
+"""Metrics of the headline and what their columns are called."""
+
+FEW = 6
+"""Models whose numbers are shown by data set."""
+
+
+def headline(data: AlignmentData, observer: str, metric: str) -> Estimate:
+    """The number of an observer that stands in the headline: a mean over data sets, or the shape bias."""
+    return data.estimate(observer, data.shape_set if metric == SHAPE_BIAS else ALL, OVERALL, metric)
+
+
+def mean_title(data: AlignmentData) -> str:
+    """What the headline is the mean of; there is none where data sets are missing."""
+    number = len(data.data_sets)
+    if any(score["data_set"] == ALL for score in data.scores):
+        return f"Mean of the {number} data sets"
+    return f"No mean: {number} data set{'s' if number != 1 else ''} alone"
+
+
+def span(value: float, low: float, high: float, sign: bool = False) -> str:
+    """``0.208 [0.183, 0.231]``, with a dash where there is no value."""
+    form = "+.3f" if sign else ".3f"
+    if math.isnan(value):
+        return HOLE
+    text = f"{value:{form}}" if math.isnan(low) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    return text.replace("-", MINUS)
+
+
+def render_tables(data: AlignmentData, console: Console) -> None:
+    """Print the headline, the numbers by data set if the models are few, and paired differences.
+
+    Args:
+        data: What to print.
+        console: Where to.
+    """
+    console.print(_headline(data))
+    if len(data.models) <= FEW:
+        console.print(_by_data_set(data))
+    else:
+        console.print(f"Numbers by data set of {len(data.models)} observers: --json FILE.", style="dim")
+    if data.comparisons and len(data.models) <= FEW:
+        console.print(_differences(data))
+
+
+def _table(title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+
+
+def _headline(data: AlignmentData) -> Table:
+    from rich.text import Text
+
+    where = f"; shape bias on {data.shape_set}" if data.shape_set else ""
+    table = _table(f"{mean_title(data)}{where}")
+    table.add_column("Observer")
+    for head in HEADS.values():
+        table.add_column(head, justify="right")
+    for observer in data.drawn:
+        cells = [Text(_cell(headline(data, observer, metric))) for metric in HEADS]
+        table.add_row(Text(data.label(observer)), *cells)
+    return table
+
+
+def _by_data_set(data: AlignmentData) -> Table:
+    """Accuracy and error consistency alone: everything else and the intervals would not fit, and are on the page."""
+    from rich.text import Text
+
+    table = _table("By data set, over the conditions that count: accuracy and κ (intervals: JSON and page)")
+    table.add_column("Data set", no_wrap=True)
+    for observer in data.drawn:
+        table.add_column(Text(data.label(observer)), justify="right")
+    for record in data.data_sets:
+        name = str(record["name"])
+        cells = []
+        for observer in data.drawn:
+            accuracy, kappa = (
+                data.estimate(observer, name, OVERALL, metric).value for metric in ("accuracy", "error_consistency")
+            )
+            cells.append(Text(f"{_short(accuracy)}  {_short(kappa)}"))
+        table.add_row(name, *cells)
+    return table
+
+
+def _short(value: float) -> str:
+    return HOLE if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
+
+
+def _differences(data: AlignmentData) -> Table:
+    """Paired differences over all data sets, or on single ones where there is no mean."""
+    from rich.text import Text
+
+    rows = {(str(r["a"]), str(r["b"]), str(r["data_set"]), str(r["metric"])): r for r in data.comparisons}
+    means = any(row["data_set"] == ALL for row in data.comparisons)
+    table = _table("Paired differences, in bold where the interval excludes 0")
+    table.add_column("Difference")
+    if not means:
+        table.add_column("Data set")
+    for head in HEADS.values():
+        table.add_column(head, justify="right")
+    for a, b, name in dict.fromkeys(key[:3] for key in rows):
+        if means and name != ALL:
+            continue
+        cells = []
+        for metric in HEADS:
+            row = rows.get((a, b, data.shape_set if means and metric == SHAPE_BIAS else name, metric))
+            if row is None:
+                cells.append(Text(HOLE))
+                continue
+            low, high = float(row["ci_low"]), float(row["ci_high"])
+            text = span(float(row["difference"]), low, high, sign=True)
+            cells.append(Text(text, style="bold" if low * high > 0 else ""))
+        table.add_row(Text(f"{a} {MINUS} {b}"), *([] if means else [Text(name)]), *cells)
+    return table
+
+
+def _cell(found: Estimate) -> str:
+    return span(found.value, found.low, found.high)

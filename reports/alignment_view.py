@@ -1,0 +1,130 @@
+"""Human alignment on the page: its tables as plain values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from ..results.schema import Comparison
+from .alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
+from .alignment_table import HEADS, headline, mean_title, span
+from .data import ReportData
+from .view import ViewCell, ViewRow, ViewTable
+from .wording import HOLE, MARKS, MINUS, verdict, verdict_words
+
+_MICRO = "micro-"
+_CALLED = {"humans": "people"}
+
+
+def reference_words(data: AlignmentData) -> str:
+    """Whom models are compared with, in words: ``"people"`` or ``"simulated observers"``."""
+    return _CALLED.get(data.reference, data.reference)
+
+
+def task_of(data_set: str) -> str:
+    """The task that asks a data set: ``"alignment-edge"`` asks ``"edge"``, and likewise in the micro-world."""
+    return f"{_mean_of(data_set)}-{data_set.removeprefix(_MICRO)}"
+
+
+def _mean_of(data_set: str) -> str:
+    """The task that is the mean over all data sets of the same world."""
+    return f"{_MICRO}alignment" if data_set.startswith(_MICRO) else "alignment"
+
+
+def compared_table(data: AlignmentData, report: ReportData) -> ViewTable:
+    """`headline_table` with the paired difference of every model to its declared baseline, as judged in the report."""
+    table = headline_table(data)
+    mean = _mean_of(str(data.data_sets[0]["name"])) if data.data_sets else ""
+    rows = []
+    for row in table.rows:
+        entries = []
+        for entry, metric in zip(row.cells, HEADS, strict=True):
+            task = task_of(data.shape_set) if metric == SHAPE_BIAS else mean
+            found = report.comparison(row.label, task, OVERALL, metric)
+            entries.append(entry if found is None or entry.hole else _judged(entry, found))
+        against = report.baseline(row.label)
+        rows.append(replace(row, note=f"against {against}" if against else "", cells=tuple(entries)))
+    return replace(table, rows=tuple(rows))
+
+
+def _judged(entry: ViewCell, found: Comparison) -> ViewCell:
+    mark = MARKS[verdict(found)]
+    return replace(
+        entry,
+        change=f"{mark} {span(found.difference, math.nan, math.nan, sign=True)}".strip(),
+        change_span=_ends(found.ci_low, found.ci_high, True),
+        verdict=verdict(found).value,
+        words=verdict_words(found),
+    )
+
+
+def headline_table(data: AlignmentData) -> ViewTable:
+    """Every observer with the mean over data sets and its shape bias."""
+    rows = [
+        ViewRow(data.label(observer), "", False, "", tuple(_cell(headline(data, observer, metric)) for metric in HEADS))
+        for observer in data.drawn
+    ]
+    return ViewTable(mean_title(data), tuple(HEADS.values()), tuple(rows))
+
+
+def set_tables(data: AlignmentData) -> list[ViewTable]:
+    """A table for each metric: data sets in rows, observers in columns."""
+    heads = tuple(data.label(observer) for observer in data.drawn)
+    tables = []
+    for metric, title in HEADS.items():
+        rows = []
+        for record in data.data_sets:
+            found = [data.estimate(observer, str(record["name"]), OVERALL, metric) for observer in data.drawn]
+            if any(one.measured for one in found):
+                n = f"{max(one.n for one in found):,}"
+                entries = tuple(_cell(one) for one in found)
+                rows.append(ViewRow(str(record["title"]), "", False, n, entries, task=task_of(str(record["name"]))))
+        if rows:
+            tables.append(ViewTable(title, heads, tuple(rows)))
+    return tables
+
+
+def difference_table(data: AlignmentData) -> ViewTable:
+    """Paired differences of models: means over data sets first, then each data set."""
+    titles = {str(record["name"]): str(record["title"]) for record in data.data_sets} | {ALL: "mean of all"}
+    rows = []
+    for row in sorted(data.comparisons, key=lambda row: row["data_set"] != ALL):
+        where = f"{titles.get(str(row['data_set']), row['data_set'])}, {HEADS.get(str(row['metric']), row['metric'])}"
+        low, high = float(row["ci_low"]), float(row["ci_high"])
+        value = span(float(row["difference"]), math.nan, math.nan, sign=True)
+        p = float(row["p"])
+        cells = (ViewCell(value, _ends(low, high, True)), ViewCell(f"{p:.3f}" if p >= 0.001 else "< 0.001"))
+        rows.append(ViewRow(f"{row['a']} {MINUS} {row['b']}", where, False, f"{row['n']:,}", cells))
+    return ViewTable("Every paired difference", ("difference", "p, not corrected"), tuple(rows))
+
+
+def shape_table(data: AlignmentData) -> ViewTable | None:
+    """Shape bias by category, with the decisions behind it."""
+    if not data.shape_set:
+        return None
+    counts = {observer: data.shape_counts(observer) for observer in data.drawn}
+    categories = dict.fromkeys(category for found in counts.values() for category in found)
+    rows = []
+    for category in categories:
+        cells = []
+        for observer in data.drawn:
+            found = data.estimate(observer, data.shape_set, category, SHAPE_BIAS)
+            shape, texture = counts[observer].get(category, (0, 0))
+            cell = _cell(found)
+            cells.append(ViewCell(cell.value, cell.span, change=f"{shape} / {texture}"))
+        rows.append(ViewRow(category, "", False, "", tuple(cells)))
+    heads = tuple(data.label(observer) for observer in data.drawn)
+    return ViewTable("Shape bias by category", heads, tuple(rows), "Second line: decisions for shape / texture.")
+
+
+def _cell(found: Estimate) -> ViewCell:
+    if not found.measured:
+        return ViewCell(HOLE)
+    return ViewCell(span(found.value, math.nan, math.nan), _ends(found.low, found.high), n=f"{found.n:,}")
+
+
+def _ends(low: float, high: float, sign: bool = False) -> str:
+    if math.isnan(low):
+        return ""
+    form = "+.3f" if sign else ".3f"
+    return f"[{low:{form}}, {high:{form}}]".replace("-", MINUS)

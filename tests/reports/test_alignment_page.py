@@ -1,0 +1,126 @@
+"""Human alignment in the terminal and on the page."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from vitobench.reports.alignment_data import ALL, AlignmentData
+from vitobench.reports.alignment_table import mean_title, render_tables, span
+from vitobench.reports.alignment_view import difference_table, headline_table, set_tables, shape_table
+from vitobench.reports.data import ReportData
+from vitobench.reports.html import render_html
+from vitobench.reports.rows import tallies
+from vitobench.reports.table import render_terminal
+from vitobench.results.schema import Comparison, Score
+
+from .test_alignment_figures import build
+
+TASK = {"name": "micro-alignment", "title": "Alignment", "kind": "alignment", "metric": "error_consistency"}
+
+
+def compared(data: AlignmentData, **more: object) -> AlignmentData:
+    row = {
+        "a": "model 0", "b": "model 1", "data_set": ALL, "metric": "error_consistency", "difference": -0.0424,
+        "ci_low": -0.0611, "ci_high": -0.0213, "p": 0.002, "n": 480,
+    }  # fmt: skip
+    return replace(data, comparisons=[row | more])
+
+
+def terminal(data: AlignmentData) -> str:
+    out = io.StringIO()
+    render_tables(data, Console(file=out, width=140))
+    return out.getvalue()
+
+
+def test_spans() -> None:
+    assert span(0.2081, 0.1834, 0.2309) == "0.208 [0.183, 0.231]"
+    assert span(-0.0424, -0.0611, -0.0213, sign=True) == "−0.042 [−0.061, −0.021]"
+    assert span(float("nan"), 0.1, 0.2) == "—"
+    assert span(0.5, float("nan"), float("nan")) == "0.500"
+
+
+def test_headline_has_models_and_the_group_but_no_single_person() -> None:
+    data = build(2)
+    table = headline_table(data)
+    assert [row.label for row in table.rows] == ["model 0", "model 1", "humans"]
+    for row in table.rows:
+        for cell, metric in zip(row.cells[:4], ("accuracy", "accuracy_difference", "observed_consistency",
+                                                "error_consistency"), strict=True):  # fmt: skip
+            assert cell.value == f"{data.headline(row.label, metric).value:.3f}".replace("-", "−")
+
+
+def test_a_part_of_the_sets_has_no_mean_and_says_so() -> None:
+    whole = build(2)
+    part = replace(whole, scores=[row for row in whole.scores if row["data_set"] != ALL])
+    assert mean_title(whole) == "Mean of the 4 data sets"
+    assert mean_title(part) == "No mean: 4 data sets alone"
+    assert all(cell.hole for row in headline_table(part).rows for cell in row.cells[:4])
+
+
+def test_every_set_and_difference_is_on_the_page() -> None:
+    data = compared(build(2))
+    whole = [{**row, "condition": "overall"} for row in data.scores if row["condition"] in ("c100", "cr", "0")]
+    data = replace(data, scores=[*data.scores, *whole])
+    titles = {row.label for table in set_tables(data) for row in table.rows}
+    assert {"Contrast", "Colour", "Edges", "Cue conflict"} <= titles
+    (row,) = difference_table(data).rows
+    assert row.label == "model 0 − model 1"
+    assert row.cells[0].value == "−0.042"
+    assert row.cells[1].value == "0.002"
+    shape = shape_table(data)
+    assert shape is not None
+    assert len(shape.rows) == 16
+
+
+def test_many_models_leave_the_numbers_of_single_sets_to_the_page() -> None:
+    assert "By data set" in terminal(build(3))
+    assert "By data set" not in terminal(build(30))
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_page_says_whom_models_are_compared_with(simulated: bool) -> None:
+    score = Score("model 0", "micro-alignment", "overall", "accuracy", 0.5, 0.4, 0.6, 9)
+    found = compared(build(2, simulated=simulated))
+    data = ReportData("human-alignment", (score,), tasks=(TASK,), alignment=(found,))
+    page = render_html(data)
+    words = f"Human alignment: agreement with {'simulated observers' if simulated else 'people'}"
+    assert f">{words}</h2>" in page
+    assert page.count("<figure>") == 6
+    assert ("simulated" in page) is simulated
+    assert 'id="headline"' not in page  # there is nothing in percent to show
+
+
+def test_hostile_names_stay_text() -> None:
+    data = build(2)
+    name = "<script>alert(1)</script>"
+    rename = {"model 0": name}
+    hostile = replace(
+        data,
+        scores=[{**row, "observer": rename.get(row["observer"], row["observer"])} for row in data.scores],
+        observers=[{**row, "name": rename.get(row["name"], row["name"]), "label": rename.get(row["name"], row["label"])}
+                   for row in data.observers],
+        notes=[name],
+    )  # fmt: skip
+    page = render_html(ReportData("x", (), tasks=(TASK,), alignment=(hostile,)))
+    assert page.count("<script") == 1
+    assert name not in page
+    assert "&lt;script&gt;" in page
+    assert "[bold]" not in terminal(hostile)
+
+
+def test_a_run_of_alignment_alone_prints_its_own_tables() -> None:
+    out = io.StringIO()
+    render_terminal(ReportData("x", (), tasks=(TASK,), alignment=(build(2),)), Console(file=out, width=140))
+    assert "Mean of the 4 data sets" in out.getvalue()
+    assert "In percent" not in out.getvalue()
+
+
+def test_a_tally_counts_alignment() -> None:
+    row = Comparison("a", "b", "micro-alignment", "overall", "error_consistency", -0.1, -0.2, -0.05, 0.01, 9)
+    data = ReportData("x", (), (row,), models=({"name": "a", "baseline": "b"}, {"name": "b"}), tasks=(TASK,))
+    (tally,) = tallies(data)
+    assert (tally.better, tally.worse, tally.open, tally.missing) == (0, 1, 0, 0)

@@ -1,0 +1,115 @@
+"""Human alignment on the page: names, verdicts, and that nobody takes simulated observers for people."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from vitobench.reports.alignment_data import AlignmentData
+from vitobench.reports.alignment_section import alignment_sections
+from vitobench.reports.alignment_view import task_of
+from vitobench.reports.data import ReportData
+from vitobench.reports.html import render_html
+from vitobench.results.schema import Comparison
+from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
+from vitobench.tasks.registry import TASKS
+
+METRICS = ("accuracy", "accuracy_difference", "observed_consistency", "error_consistency")
+
+
+def report(simulated: bool) -> ReportData:
+    world = "micro-" if simulated else ""
+    reference = "simulated observers" if simulated else "humans"
+    kind = "simulated" if simulated else "human"
+    names = ("vito", "moclr", reference)
+    sets = [
+        {"name": f"{world}edge", "title": "Edges", "axis": "", "conditions": ["0"], "ticks": [""], "excluded": [],
+         "kind": "nonparametric"},
+        {"name": f"{world}cue-conflict", "title": "Cue conflict", "axis": "", "conditions": ["0"], "ticks": [""],
+         "excluded": [], "kind": "nonparametric"},
+    ]  # fmt: skip
+
+    def score(observer, data_set, metric, value):
+        return {
+            "observer": observer, "reference": reference, "data_set": data_set, "condition": "overall",
+            "counted": True, "metric": metric, "value": value, "ci_low": value - 0.01, "ci_high": value + 0.01,
+            "people_ci_low": value, "people_ci_high": value, "n": 160,
+        }  # fmt: skip
+
+    scores = [
+        score(observer, data_set, metric, 0.2 + 0.1 * number)
+        for (number, observer), data_set, metric in itertools.product(
+            enumerate(names), ("all", f"{world}edge", f"{world}cue-conflict"), METRICS
+        )
+    ]
+    scores += [score(observer, f"{world}cue-conflict", "shape_bias", 0.4) for observer in names]
+    found = AlignmentData(
+        scores=scores,
+        data_sets=sets,
+        observers=[
+            {"name": "vito", "kind": "model", "label": "vito"},
+            {"name": "moclr", "kind": "model", "label": "moclr"},
+            {"name": reference, "kind": kind, "label": reference},
+        ],
+        reference=reference,
+        agreement=[{"data_set": f"{world}edge", "observers": list(names), "values": [[1, 0.1, 0.2]] * 3}],
+        notes=["a remark"],
+    )
+    compared = [
+        Comparison("vito", "moclr", f"{world}alignment", "overall", "accuracy_difference", -0.111, -0.2, -0.05, 0.001,
+                   160, verdict="win"),
+        Comparison("vito", "moclr", f"{world}alignment", "overall", "accuracy", 0.022, 0.01, 0.03, 0.04, 160,
+                   verdict="tie"),
+        Comparison("vito", "moclr", f"{world}alignment-cue-conflict", "overall", "shape_bias", -0.333, -0.4, -0.3,
+                   0.001, 160, verdict="loss"),
+    ]  # fmt: skip
+    seen = "microworld" if simulated else "photographs"
+    tasks = [{"name": f"{world}alignment-edge", "kind": "alignment", "world": seen, "metric": "error_consistency"}]
+    models = [{"name": "vito", "baseline": "moclr"}, {"name": "moclr"}]
+    return ReportData("a", (), tuple(compared), models=tuple(models), tasks=tuple(tasks), alignment=(found,))
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_the_headline_holds_every_observer_and_the_judged_differences(simulated: bool) -> None:
+    (section,) = alignment_sections(report(simulated))
+    (table,) = section.tables
+    rows = {row.label: row for row in table.rows}
+    cells = dict(zip(table.heads, rows["vito"].cells, strict=True))
+    assert rows["vito"].note == "against moclr"
+    assert cells["Acc. difference ↓"].change == "▲ −0.111"
+    assert cells["Acc. difference ↓"].verdict == "better"
+    assert cells["OOD accuracy"].change == "+0.022"
+    assert cells["Shape bias"].change == "▼ −0.333"
+    assert cells["Shape bias"].words == "more by texture"
+    assert cells["κ"].change == ""
+    assert not any(cell.change for cell in rows["moclr"].cells)
+    assert section.notes == ("a remark",)
+    assert section.details
+
+
+def test_simulated_observers_are_called_so_in_heading_lede_rows_and_captions() -> None:
+    (section,) = alignment_sections(report(True))
+    assert "simulated" in section.title
+    assert "not people" in section.lede
+    assert any("simulated" in row.label for row in section.tables[0].rows)
+    assert section.figures
+    assert all("no people" in figure.caption for figure in section.figures)
+    (people,) = alignment_sections(report(False))
+    assert people.title == "Human alignment: agreement with people"
+    assert not people.lede
+    assert not any("no people" in figure.caption for figure in people.figures)
+
+
+def test_matrices_of_all_pairs_are_folded_on_the_page() -> None:
+    text = render_html(report(True))
+    (section,) = alignment_sections(report(True))
+    assert [figure.folded for figure in section.figures if "all pairs" in figure.title] == [True]
+    assert "<details><summary>Error consistency of all pairs: Edges</summary>" in text
+
+
+@pytest.mark.parametrize("world", ["", "micro-"])
+def test_data_sets_lead_to_tasks_that_exist(world: str) -> None:
+    names = [task_of(f"{world}{name}") for name in ALIGNMENT_SETS]
+    known = [name for name in names if name in TASKS]
+    assert len(known) == (15 if world else 17)
