@@ -8,17 +8,23 @@ from typing import Any
 
 from ..errors import StoreError, VitobenchError
 from ..models.spec import ModelSpec, Preprocessing
+from ..models.training_step import training_step
 from ..results import records
 from ..results.store import Store, safe_name
 from ..tasks.registry import TASKS
-from ..tasks.task import task_identity
+from ..tasks.task import Task, answered_by, task_identity
 from . import truths
+from .alignment import KIND, set_of
+from .people import keep_people
 from .plan import Plan, PlannedTask
+from .settings import DECISIONS
 
 
 def model_record(spec: ModelSpec) -> dict[str, Any]:
-    """A model as plain data; `spec_of` is the way back."""
-    return asdict(spec) | {"identity": spec.identity}
+    """A model as plain data; `spec_of` is the way back. ``training_step`` is there where it is known."""
+    step = training_step(spec)
+    known = {} if step is None else {"training_step": step}
+    return asdict(spec) | {"identity": spec.identity} | known
 
 
 def spec_of(record: Mapping[str, Any]) -> ModelSpec:
@@ -65,7 +71,7 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
         StoreError: The record is damaged: its facts no longer give the identity that it has.
     """
     name, identity = str(record.get("name")), str(record.get("identity"))
-    task = TASKS.get(name)
+    task = _declared(record)
     if task is None:
         return f"{identity} is passed over: this version knows no task {name!r}."
     if not _sound(record):
@@ -80,10 +86,19 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
 
 def outdated(record: Mapping[str, Any]) -> bool:
     """Whether a task's record is sound, but of another version of its protocol than this one's."""
-    task = TASKS.get(str(record.get("name")))
+    task = _declared(record)
     if task is None or not _sound(record):
         return False
     return task.identity(record["data_digest"], record["seed"]) != record["identity"]
+
+
+def _declared(record: Mapping[str, Any]) -> Task | None:
+    """The task of a record as this version declares it, with the decisions that it was run with."""
+    task = TASKS.get(str(record.get("name")))
+    if task is None:
+        return None
+    variants = [answered_by(task, decisions) for decisions in DECISIONS]
+    return next((found for found in variants if found.answers == record.get("answers", "")), task)
 
 
 def _sound(record: Mapping[str, Any]) -> bool:
@@ -107,3 +122,5 @@ def keep(plan: Plan, store: Store) -> None:
             manifest = planned.source.manifest()
             records.keep_packed(store, records.MANIFESTS, planned.task.dataset, planned.data_digest, manifest)
             truths.keep(planned, store)
+            if planned.task.kind == KIND and planned.task.world != "microworld":
+                keep_people(plan.settings.data, planned, set_of(planned), store)

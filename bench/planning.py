@@ -12,11 +12,19 @@ from ..models.spec import ModelSpec
 from ..results import records
 from ..results.schema import Failure
 from ..results.store import Store, safe_name
-from ..tasks.data.datasets import available, check_data_names, folders_of, how_to_bring, open_source
+from ..tasks.data.datasets import (
+    HUMAN,
+    HUMAN_ANSWERS,
+    available,
+    check_data_names,
+    folders_of,
+    how_to_bring,
+    open_source,
+)
 from ..tasks.data.manifest import difference
 from ..tasks.data.source import ConditionSource, ImageSource
 from ..tasks.registry import get_suite, get_task
-from ..tasks.task import Task
+from ..tasks.task import Task, answered_by
 from .catalogue import spec_of
 from .companions import companions
 from .plan import Plan, PlannedTask
@@ -57,6 +65,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
     notes = _absent_notes([task for task in fitting if task.dataset in absent])
     used = {name for task in runnable for name in folders_of(task.dataset)}
+    used |= {HUMAN_ANSWERS} if HUMAN in used else set()
     unused = [name for name in settings.data if name not in used]
     for name in unused:
         wants = [task for task in wanted if name in folders_of(task.dataset)]
@@ -87,7 +96,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
 def wanted_tasks(settings: Settings) -> list[Task]:
     """The tasks of the suite, then those named one by one; empty if neither was named."""
     names = [*(get_suite(settings.suite).tasks if settings.suite else ()), *settings.tasks]
-    return [get_task(name) for name in dict.fromkeys(names)]
+    return [answered_by(get_task(name), settings.decisions) for name in dict.fromkeys(names)]
 
 
 class _Resolver:

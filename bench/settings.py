@@ -8,6 +8,9 @@ from pathlib import Path
 
 EXECUTORS = ("local", "ray")
 
+DECISIONS = ("mean", "max", "sum")
+"""How the probabilities of ImageNet's classes become those of the 16 categories of human alignment."""
+
 SHARD = 100
 """Images per unit: small enough that an interrupted run loses little, large enough that a file is worth writing."""
 
@@ -32,6 +35,7 @@ class Settings:
         seed: Seed of the micro-world's sets and of the corruptions.
         batch: Images per forward pass.
         precision: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` for autocast, which enters the models' identities.
+        decisions: A name of `DECISIONS`; another than the mean enters the tasks' identities.
         new_data: Run on a folder whose images changed since the last run on it, instead of refusing it.
     """
 
@@ -50,4 +54,5 @@ class Settings:
     seed: int = 0
     batch: int = 50
     precision: str = "float32"
+    decisions: str = "mean"
     new_data: bool = False

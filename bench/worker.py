@@ -17,6 +17,7 @@ from ..models import registry
 from ..models.spec import ModelSpec
 from ..results.schema import TOP_K, Failure
 from ..results.store import PARTIAL, Store
+from ..tasks.alignment.decisions import ranking
 from ..tasks.answer_spaces import answer_space
 from ..tasks.labels import labels_for
 from ..tasks.task import Condition, Task
@@ -301,14 +302,20 @@ def _decide(logits: Any, task: Task) -> tuple[np.ndarray, np.ndarray, list[str |
     import torch
 
     finite, nan = torch.isfinite(logits).all(dim=1), torch.isnan(logits).any(dim=1)
-    if task.answers:
-        logits = answer_space(task.answers).scores(logits)
-    p, k = logits.softmax(dim=1).topk(min(TOP_K, logits.shape[1]), dim=1)
+    space = answer_space(task.answers) if task.answers else None
+    if space is not None and space.merge:
+        # Rows that are not finite get an error below, whatever stands in them.
+        shown = torch.where(finite[:, None], logits, 0.0).numpy()
+        top, confidence = ranking(shown, space.groups, space.merge, TOP_K)
+    else:
+        logits = logits if space is None else space.scores(logits)
+        p, k = logits.softmax(dim=1).topk(min(TOP_K, logits.shape[1]), dim=1)
+        top, confidence = k.numpy(), p[:, 0].numpy()
     errors: list[str | None] = [
         None if good else f"the model's logits are not finite ({'NaN' if bad else 'infinite'})"
         for good, bad in zip(finite.tolist(), nan.tolist(), strict=True)
     ]
-    return k.numpy(), p[:, 0].numpy(), errors
+    return top, confidence, errors
 
 
 def _write(store: Store, task: str, model: str, start: int, stop: int, rows: UnitRows) -> None:

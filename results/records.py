@@ -81,7 +81,9 @@ def runs(store: Store) -> list[dict[str, Any]]:
     return found
 
 
-def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any]) -> None:
+def keep_packed(
+    store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any], fresh: bool = False
+) -> None:
     """Keep facts about the images of a data set, one for each image; what is there already stays.
 
     Args:
@@ -91,12 +93,13 @@ def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: 
         dataset: Name of the data set.
         data_digest: Its digest.
         facts: Plain data.
+        fresh: Replace what is there: facts that do not follow from the data digest.
 
     Raises:
         StoreError: It cannot be written.
     """
     name = _packed_name(kind, dataset, data_digest)
-    if not store.folder.exists(name):
+    if fresh or not store.folder.exists(name):
         content = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
         store.folder.write(name, gzip.compress(content, mtime=0))  # without a time the same content is the same file
 

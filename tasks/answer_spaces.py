@@ -2,7 +2,8 @@
 
 Every benchmark with fewer classes than ImageNet says what becomes of the others' logits: they are left out, and where
 several of ImageNet's classes count as one, the largest of their logits stands for it. Decisions, ranks and the softmax
-are then taken over what remains.
+are then taken over what remains. Where people chose among 16 categories, the softmax comes first, over all classes, and
+the probabilities are merged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..errors import unknown_name
 from .data.classes import (
     NUM_CLASSES,
     MergedClass,
+    entry_level_classes,
     imagenet_a_wnids,
     imagenet_names,
     imagenet_r_wnids,
@@ -34,11 +36,14 @@ class AnswerSpace:
         name: ``"imagenet-a"``.
         groups: For each class the class indices of ImageNet-1k that count as it, in ascending order; no index twice.
         label_names: One per class, for people; not necessarily unique.
+        merge: How probabilities over all of ImageNet's classes become those of a class: a name of
+            `alignment.decisions.RULES`. Empty where logits are merged before the softmax.
     """
 
     name: str
     groups: tuple[tuple[int, ...], ...] = field(repr=False)
     label_names: tuple[str, ...] = field(repr=False)
+    merge: str = ""
 
     @property
     def size(self) -> int:
@@ -97,9 +102,9 @@ def _subset(name: str, wnids: Sequence[str]) -> AnswerSpace:
     return AnswerSpace(name, tuple((p,) for p in positions), tuple(names[p] for p in positions))
 
 
-def _merging(name: str, classes: Sequence[MergedClass]) -> AnswerSpace:
+def _merging(name: str, classes: Sequence[MergedClass], merge: str = "") -> AnswerSpace:
     kept = [c for c in classes if c.imagenet]
-    return AnswerSpace(name, tuple(c.imagenet for c in kept), tuple(c.name for c in kept))
+    return AnswerSpace(name, tuple(c.imagenet for c in kept), tuple(c.name for c in kept), merge)
 
 
 _SPACES: dict[str, Callable[[], AnswerSpace]] = {
@@ -109,6 +114,9 @@ _SPACES: dict[str, Callable[[], AnswerSpace]] = {
     "objectnet": lambda: _merging("objectnet", objectnet_classes()),
     "imagenet-vid": lambda: _merging("imagenet-vid", imagenet_vid_classes()),
     "ytbb": lambda: _merging("ytbb", ytbb_classes()),
+    "entry-level-16": lambda: _merging("entry-level-16", entry_level_classes(), "mean"),
+    "entry-level-16-max": lambda: _merging("entry-level-16-max", entry_level_classes(), "max"),
+    "entry-level-16-sum": lambda: _merging("entry-level-16-sum", entry_level_classes(), "sum"),
 }
 
 ANSWER_SPACES = tuple(_SPACES)

@@ -29,6 +29,10 @@ def labels_for(task: Task, source: ImageSource | ConditionSource, labels: np.nda
     asked = task.answers or task.label_space
     if source.label_space == asked:
         return labels
+    if {source.label_space, asked} <= set(ANSWER_SPACES):
+        here, there = answer_space(source.label_space), answer_space(asked)
+        if here.groups == there.groups:  # the same classes, however the probabilities of ImageNet's are merged
+            return labels
     if source.label_space in ANSWER_SPACES and asked == "imagenet-1k":
         groups = answer_space(source.label_space).groups
         if all(len(group) == 1 for group in groups):

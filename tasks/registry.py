@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import unknown_name
+from .declarations.alignment import ALIGNMENT_TASKS
 from .declarations.cifar import CIFAR_TASKS
 from .declarations.imagenet import IMAGENET_TASKS
 from .declarations.microworld import MICRO_TASKS
 from .task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*MICRO_TASKS, *IMAGENET_TASKS, *CIFAR_TASKS)}
+TASKS: dict[str, Task] = {task.name: task for task in (*MICRO_TASKS, *IMAGENET_TASKS, *CIFAR_TASKS, *ALIGNMENT_TASKS)}
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")
 """Other readings of what a suite has already; on request only."""
@@ -39,7 +40,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "robustness",
             "Clean accuracy, corruptions, 3D corruptions, video, natural shifts and shape bias",
-            tuple(name for name in TASKS if name not in _SECOND_LOOKS),
+            tuple(name for name, task in TASKS.items() if name not in _SECOND_LOOKS and task.kind != "alignment"),
             (
                 ("micro-val", "overall", "top1"),
                 ("micro-c", "overall", "mce"),
@@ -70,6 +71,20 @@ SUITES: dict[str, Suite] = {
             "Shape against texture on cue-conflict images",
             ("micro-val", "micro-cue-conflict"),
             (("micro-cue-conflict", "overall", "shape_bias"),),
+        ),
+        Suite(
+            "human-alignment",
+            "Accuracy, error consistency and shape bias against people, or simulated observers in the micro-world",
+            tuple(task.name for task in ALIGNMENT_TASKS),
+            tuple(
+                (name, "overall", metric)
+                for world in ("micro-alignment", "alignment")
+                for name, metric in (
+                    (world, "accuracy"),
+                    (world, "error_consistency"),
+                    (f"{world}-cue-conflict", "shape_bias"),
+                )
+            ),
         ),
     )
 }

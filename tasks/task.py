@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..identity import digest
@@ -123,3 +123,15 @@ def task_identity(facts: Mapping[str, Any]) -> str:
     # Tasks that ask in the label space of the model keep the identity that they had before there were others.
     names += ["answers"] if "answers" in facts else []
     return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"
+
+
+def answered_by(task: Task, decisions: str) -> Task:
+    """A task whose categories merge probabilities by another rule; the same task where it merges none.
+
+    Args:
+        task: As declared.
+        decisions: ``"mean"``, ``"max"`` or ``"sum"``; see `alignment.decisions.RULES`.
+    """
+    if task.kind != "alignment" or not task.answers or decisions == "mean":
+        return task
+    return replace(task, answers=f"{task.answers}-{decisions}")

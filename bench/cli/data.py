@@ -90,6 +90,9 @@ def get_command(
     publications = [get_publication(name) for name in dict.fromkeys(names)]
     if only and len(publications) > 1:
         raise click.UsageError("--only goes with one data set.")
+    if not only:
+        everything = dict.fromkeys(name for found in publications for name in (found.name, *found.along))
+        publications = [get_publication(name) for name in everything]
     wanted = [(publication, chosen_files(publication, only)) for publication in publications]
     root = root.expanduser()
     _announce(wanted, root, yes, quiet)

@@ -30,6 +30,7 @@ def results_command() -> None:
     bench results list
     bench results show vito
     bench results export predictions.parquet --task micro-c
+    bench results responses raw-data
     bench results verify
     bench results prune --leftovers --yes
     """
@@ -145,6 +146,27 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
             key = (unit.task, unit.model, unit.start)
             longest[key] = max(longest.get(key, (0, "")), (unit.stop, entry.name))
     return [name for _, name in longest.values()]
+
+
+@results_command.command("responses")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@store_option
+@_ONLY_MODEL
+@_ONLY_TASK
+@quiet_option
+def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
+    """Write answers to the stimuli of human alignment as CSV files that model-vs-human reads.
+
+    DIR gets a folder for each data set with a file for each model. `bench score --responses DIR` reads them, too.
+    """
+    from ..human_alignment import SUITE
+    from ..responses import write_responses
+    from ..settings import Settings
+
+    settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
+    files = write_responses(settings, folder.expanduser())
+    if not quiet:
+        click.echo(f"{len(files)} files in {folder}")
 
 
 @results_command.command("verify")

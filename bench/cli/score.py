@@ -45,17 +45,16 @@ def score_command(human: Path | None, responses: Path | None, compat: str | None
     for name, value in (("--responses", responses), ("--compat", compat)):
         if value is not None:
             raise click.UsageError(f"{name} needs --human DIR, the folder of the people's trials.")
-    if values["suite"] == "human-alignment" and not _is_a_suite(values["suite"]):
-        raise click.UsageError("--suite human-alignment needs --human DIR, the folder of the people's trials.")
+    from ...results.store import Store
     from .show import score_and_show
 
+    if values["suite"] == "human-alignment" and not Store(values["store"]).exists():
+        raise click.UsageError(
+            "--suite human-alignment needs --human DIR, the folder of people's trials, or a --store with answers of "
+            "a run."
+        )
+
     score_and_show(values, page=False)
-
-
-def _is_a_suite(name: str) -> bool:
-    from ...tasks.registry import SUITES
-
-    return name in SUITES
 
 
 def _score_folders(human: Path, responses: Path | None, compat: Any, values: dict[str, Any]) -> None:

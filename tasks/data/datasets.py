@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DataError, unknown_name
+from ..alignment.datasets import ALIGNMENT_SETS
 from .sets.published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 _FOLDERS = {"imagenet-with-depth": ("imagenet", "imagenet-depth")}
 """Data sets that are made of other folders than one of their own name."""
 
+HUMAN = "model-vs-human"
+"""The folder of the 17 sets of stimuli that people saw."""
+
+HUMAN_ANSWERS = "model-vs-human-answers"
+"""The folder of people's trials on them; it is looked for beside the stimuli where it is not named."""
+
 USER_DATA = {
     "imagenet": "photographs in one folder per WordNet id, such as ImageNet's validation set: --data imagenet=DIR",
     "imagenet-depth": "a depth map for each photograph of imagenet, .npy or 16-bit .png: --data imagenet-depth=DIR",
+    HUMAN: f"stimuli of model-vs-human, a folder for each set, with people's trials beside them or in "
+    f"--data {HUMAN_ANSWERS}=DIR: --data {HUMAN}=DIR (`bench data get {HUMAN}`)",
+    HUMAN_ANSWERS: f"trials of people as CSV, a folder for each set: --data {HUMAN_ANSWERS}=DIR",
 } | {
     name: f"{published.title} as published at {published.page}: --data {name}=DIR"
     for name, published in PUBLISHED.items()
@@ -30,7 +40,9 @@ MICRO_LENGTH = 1_000_000
 
 def folders_of(dataset: str) -> tuple[str, ...]:
     """Names of the folders that a data set is made of; none for the micro-world."""
-    return () if dataset.startswith("microworld/") else _FOLDERS.get(dataset, (dataset,))
+    if dataset.startswith("microworld/"):
+        return ()
+    return (HUMAN,) if dataset.startswith(f"{HUMAN}/") else _FOLDERS.get(dataset, (dataset,))
 
 
 def how_to_bring(dataset: str) -> str:
@@ -39,19 +51,35 @@ def how_to_bring(dataset: str) -> str:
 
 
 def check_data_names(folders: Mapping[str, Path]) -> None:
-    """Refuse ``--data`` names that no task asks for.
+    """Refuse ``--data`` names that no task asks for, and a folder of stimuli without any.
 
     Raises:
         UnknownNameError: With the valid names.
+        DataError: None of the stimulus sets is in their folder.
     """
     for name in folders:
         if name not in USER_DATA:
             raise unknown_name("data set", name, USER_DATA, "Use --data NAME=DIR.")
+    if HUMAN in folders and not any(_stimuli_there(folders[HUMAN], name) for name in ALIGNMENT_SETS):
+        raise DataError(
+            f"{folders[HUMAN]} holds none of the stimulus sets of {HUMAN}; expected folders such as "
+            f"edge, cue-conflict or contrast in it, or in its folder datasets. `bench data get {HUMAN}` gets them."
+        )
+
+
+def _stimuli_there(root: Path, data_set: str) -> bool:
+    return (root / data_set).is_dir() or (root / "datasets" / data_set).is_dir()
 
 
 def available(dataset: str, folders: Mapping[str, Path]) -> bool:
-    """Whether a data set can be opened: the micro-world always, others once their folders are named."""
-    return all(name in folders for name in folders_of(dataset))
+    """Whether a data set can be opened: the micro-world always, others once their folders are named.
+
+    The stimuli that people saw are 17 sets in one folder, of which a user may have a few.
+    """
+    if any(name not in folders for name in folders_of(dataset)):
+        return False
+    root, _, data_set = dataset.partition("/")
+    return root != HUMAN or _stimuli_there(folders[HUMAN], data_set)
 
 
 def open_source(
@@ -90,6 +118,10 @@ def open_source(
 
         caches = tuple(cache.with_name(f"{name}.json") if cache else None for name in folders_of(dataset))
         return PhotographsWithDepth(folders["imagenet"], folders["imagenet-depth"], (caches[0], caches[1]), progress)
+    if dataset.startswith(f"{HUMAN}/"):
+        from .sets.stimuli import PublishedStimuli
+
+        return PublishedStimuli(folders[HUMAN], dataset.partition("/")[2], cache, progress)
     from .sets.opening import open_published
 
     (name,) = folders_of(dataset)
@@ -105,6 +137,10 @@ def _micro(dataset: str, length: int, seed: int) -> ImageSource:
         from .microworld.video import MicroVideo
 
         return MicroVideo(length, seed)
+    if dataset.startswith("microworld/alignment/"):
+        from .microworld.alignment import AlignmentStimuli
+
+        return AlignmentStimuli(dataset.rpartition("/")[2], length, seed)
     from .microworld.sets import MicroSet
 
     return MicroSet(dataset.partition("/")[2], length, seed)

@@ -49,6 +49,7 @@ HUMAN_SETS = (
         notes="17 sets, 18,080 images. cue-conflict, edge and silhouette: CC-BY-4.0; sketch: MIT; the others are made "
         "of ImageNet, whose terms hold.",
         folders=tuple(Folder(name, None, count) for name, count in _STIMULI.items()),
+        along=("model-vs-human-answers",),
     ),
     Publication(
         name="model-vs-human-answers",

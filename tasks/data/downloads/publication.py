@@ -84,6 +84,7 @@ class Publication:
         unpacks_to: Folder with the data, relative to where the archives were unpacked.
         folders: What the unpacked folders hold, where it is known.
         required: Files that the data folder has to hold.
+        along: Names of other publications that are of use only with this one, and fetched with it.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Publication:
     unpacks_to: str = "."
     folders: tuple[Folder, ...] = ()
     required: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int | None:

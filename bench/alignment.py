@@ -1,0 +1,177 @@
+"""From stored answers to scores of human alignment: rows that all tasks share, and richer ones of its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import DataError
+from ..results.schema import Comparison, Failure, Score
+from ..results.significance import minimum_detectable, t_test
+from ..results.store import Store
+from ..tasks.alignment.answered import only, trials_of
+from ..tasks.alignment.consistency import HUMANS
+from ..tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet
+from ..tasks.alignment.observers import PREFIX as _STANDING_IN
+from ..tasks.alignment.observers import SIMULATED
+from ..tasks.alignment.rows import ALL, AlignmentComparison
+from ..tasks.alignment.scoring import Scored, score_alignment
+from ..tasks.alignment.shown import shown
+from ..tasks.alignment.simulation import simulated_panel
+from ..tasks.alignment.trials import Trials
+from ..tasks.answers import Answers
+from ..tasks.declarations.alignment import data_set_of, mean_of
+from ..tasks.task import Task
+from .people import people_of
+from .plan import Plan, PlannedTask
+
+KIND = "alignment"
+
+_Z = 1.959964
+"""Standard errors from an estimate to an end of its 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What the tasks of human alignment of one world say.
+
+    Attributes:
+        world: ``"microworld"`` or ``"photographs"``.
+        reference: Whom models are compared with, as one observer.
+        data_sets: Those that were asked.
+        scored: All that is known of every observer.
+        scores: Of the models alone, as rows that all tasks share.
+        comparisons: For the (model, baseline) pairs asked for.
+        failures: What is missing.
+        mean: What scores call the mean over data sets, as a task.
+    """
+
+    world: str
+    reference: str
+    data_sets: tuple[AlignmentSet, ...]
+    scored: Scored
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...]
+    failures: tuple[Failure, ...]
+    mean: Task
+
+
+def align(plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store) -> list[Aligned]:
+    """Score the tasks of human alignment of a plan, each world by itself.
+
+    Args:
+        plan: What was asked.
+        answers: By task and model.
+        store: May hold the trials of people.
+    """
+    worlds: dict[str, list[PlannedTask]] = defaultdict(list)
+    for planned in plan.tasks:
+        if planned.task.kind == KIND:
+            worlds[planned.task.world].append(planned)
+    return [_align(world, tasks, plan, answers, store) for world, tasks in worlds.items()]
+
+
+def set_of(planned: PlannedTask) -> AlignmentSet:
+    """The data set that a task of human alignment asks about."""
+    name = data_set_of(planned.task)
+    return (MICRO_ALIGNMENT_SETS if planned.task.world == "microworld" else ALIGNMENT_SETS)[name]
+
+
+def _align(
+    world: str, tasks: Sequence[PlannedTask], plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store
+) -> Aligned:
+    task_of = {data_set_of(planned.task): planned.task.name for planned in tasks} | {ALL: mean_of(world)}
+    everyone = tuple(spec.name for spec in plan.models if any(plan.takes(spec, planned.task) for planned in tasks))
+    people: dict[str, Mapping[str, Trials]] = {}
+    models: dict[str, Mapping[str, Trials]] = {}
+    asked: list[AlignmentSet] = []
+    failures: list[Failure] = []
+    for planned in tasks:
+        data_set, name = set_of(planned), planned.task.name
+        try:
+            own = trials_of(data_set, answers.get(name, {}))
+        except DataError as error:
+            failures.append(Failure("*", name, "*", "*", str(error)))
+            continue
+        if not own:
+            continue  # why is among the failures of the run
+        if world == "microworld":
+            stimuli = shown(data_set, next(iter(own.values())).image_names)
+            observers = simulated_panel([stimuli])[data_set.name]
+            found: Mapping[str, Trials] | str = {k: v for k, v in observers.items() if k.startswith(_STANDING_IN)}
+            own = {**own, **{k: v for k, v in observers.items() if not k.startswith(_STANDING_IN)}}
+        else:
+            found = people_of(plan.settings.data, planned, data_set, store)
+        if isinstance(found, str):
+            failures.append(Failure("*", name, "*", "*", found))
+            continue
+        asked.append(data_set)
+        models[data_set.name] = own
+        people[data_set.name] = _on_the_same(found, own)
+    pairs = [(a, b) for a, b in plan.pairs if a in everyone and b in everyone]
+    reference = SIMULATED if world == "microworld" else HUMANS
+    try:
+        scored = score_alignment(people, models, asked, list(dict.fromkeys(b for _, b in pairs)), reference=reference)
+    except DataError as error:
+        failures.append(Failure("*", task_of[ALL], "*", "*", str(error)))
+        scored = Scored((), (), (), ())
+    failures += [Failure(p.observer, task_of[p.data_set], "*", "*", p.reason) for p in scored.problems]
+    return Aligned(
+        world,
+        reference,
+        tuple(set_of(planned) for planned in tasks),
+        scored,
+        tuple(_scores(scored, everyone, task_of)),
+        tuple(_comparisons(scored, pairs, task_of)),
+        tuple(failures),
+        _mean_task(world, tasks),
+    )
+
+
+def _mean_task(world: str, tasks: Sequence[PlannedTask]) -> Task:
+    title = f"Alignment, mean of {len(tasks)} data sets"
+    return replace(tasks[0].task, name=mean_of(world), title=title, metric="error_consistency", dataset="")
+
+
+def _on_the_same(people: Mapping[str, Trials], models: Mapping[str, Trials]) -> dict[str, Trials]:
+    """People's trials on the stimuli that the models answered: of a part of a set, or of its first few."""
+    answered = next(iter(models.values())).image_ids
+    return {name: only(trials, answered) for name, trials in people.items()}
+
+
+def _scores(scored: Scored, models: Sequence[str], task_of: Mapping[str, str]) -> list[Score]:
+    return [
+        Score(row.observer, task_of[row.data_set], row.condition, row.metric, row.value, row.ci_low, row.ci_high, row.n)
+        for row in scored.scores
+        if row.observer in models
+    ]
+
+
+def _error(row: AlignmentComparison) -> float:
+    """Standard error on the side of 0, for a p that survives Holm: a bootstrap's own is never under 2 / (B + 1)."""
+    arm = row.difference - row.ci_low if row.difference > 0 else row.ci_high - row.difference
+    return max(arm, 0.0) / _Z
+
+
+def _comparisons(scored: Scored, pairs: Sequence[tuple[str, str]], task_of: Mapping[str, str]) -> list[Comparison]:
+    return [
+        Comparison(
+            row.a,
+            row.b,
+            task_of[row.data_set],
+            "overall",
+            row.metric,
+            row.difference,
+            row.ci_low,
+            row.ci_high,
+            t_test(row.difference, _error(row), row.n - 1),
+            row.n,
+            n_a=row.n,
+            n_b=row.n,
+            test="stratified-bootstrap",
+            minimum_detectable=minimum_detectable((row.ci_high - row.ci_low) / (2 * _Z)),
+        )
+        for row in scored.comparisons
+        if (row.a, row.b) in pairs
+    ]

@@ -1,0 +1,40 @@
+"""Stored answers to the stimuli of human alignment as files of model-vs-human."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import StoreError
+from ..results.store import Store
+from ..tasks.alignment.answered import trials_of
+from ..tasks.alignment.csv_form import write_trials
+from ..tasks.answers import collect
+from .alignment import KIND, set_of
+from .recall import recall
+from .settings import Settings
+
+
+def write_responses(settings: Settings, folder: Path) -> list[Path]:
+    """Write a CSV file for each model and data set, which model-vs-human reads where it keeps its raw data.
+
+    Args:
+        settings: Models (none: all), suite or tasks, and the store.
+        folder: Holds a folder for each data set, made where it is absent.
+
+    Returns:
+        The files.
+
+    Raises:
+        VitobenchError: There is no store, nothing in it that was asked, or a file cannot be written.
+    """
+    store = Store(settings.store)
+    plan = recall(settings, store)
+    written = []
+    for planned, spec in plan.cells():
+        if planned.task.kind == KIND:
+            found, _ = store.read(planned.identity, spec.identity, planned.ranges())
+            answers = {spec.name: collect(planned.task, spec.name, found)}
+            written += [write_trials(trials, folder) for trials in trials_of(set_of(planned), answers).values()]
+    if not written:
+        raise StoreError(f"The store {store.location} holds no answers to stimuli of human alignment.")
+    return written
