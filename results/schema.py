@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 2
@@ -77,8 +78,17 @@ class Comparison:
         difference: Value of ``a`` minus value of ``b``.
         ci_low: Lower end of the 95 % interval.
         ci_high: Upper end of the 95 % interval.
-        p: Two-sided bootstrap p-value of no difference.
+        p: Two-sided p-value of no difference, by ``test``.
         n: Number of images that both models answered.
+        n_a: Number of images that ``a`` answered.
+        n_b: Number of images that ``b`` answered.
+        test: A name of `significance.TESTS`; empty in rows of older versions, whose p is the bootstrap's.
+        minimum_detectable: Smallest difference that this many images would have shown with power 0.8 at a level of
+            0.05 without correction; NaN where the models never differ.
+        family: The comparisons that ``p_adjusted`` is corrected for, see `judgement.family_of`.
+        p_adjusted: Holm's p-value within the family, or ``p`` where no correction was asked for; NaN before judgement.
+        verdict: ``"win"``, ``"loss"`` or ``"tie"`` of ``a``, by ``p_adjusted`` and the side on which the metric is
+            better; empty before judgement.
     """
 
     a: str
@@ -91,6 +101,38 @@ class Comparison:
     ci_high: float
     p: float
     n: int
+    n_a: int = 0
+    n_b: int = 0
+    test: str = ""
+    minimum_detectable: float = math.nan
+    family: str = ""
+    p_adjusted: float = math.nan
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class MethodComparison(Comparison):
+    """A difference of two methods, each the mean of its runs, with the two components of its variance kept apart.
+
+    ``ci_low`` and ``ci_high`` are over images, with the runs fixed. ``p`` and ``minimum_detectable`` are over both.
+
+    Attributes:
+        runs_a: Runs of ``a``; 1 is a fixed checkpoint.
+        runs_b: Runs of ``b``.
+        runs_ci_low: Lower end of the 95 % interval over runs, with the images fixed; NaN where no method has two runs.
+        runs_ci_high: Its upper end.
+        both_ci_low: Lower end of the 95 % interval over images and runs.
+        both_ci_high: Its upper end.
+        df: Degrees of freedom of the last one.
+    """
+
+    runs_a: int = 1
+    runs_b: int = 1
+    runs_ci_low: float = math.nan
+    runs_ci_high: float = math.nan
+    both_ci_low: float = math.nan
+    both_ci_high: float = math.nan
+    df: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""``bench compare``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from .options import compared as options
+
+FAILED = 4
+"""Exit code where a ``--fail-if`` holds."""
+
+
+@click.command("compare")
+@options
+@click.option(
+    "--seeds",
+    multiple=True,
+    metavar="NAME=RUNS",
+    help="NAME, one of the models compared, stands for several runs of one training: NAME=RUN,RUN or NAME=PATTERN, "
+    "such as vito='vito-s*'. Repeatable.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "none"]),
+    default="holm",
+    show_default=True,
+    help="For the number of comparisons.",
+)
+@click.option(
+    "--fail-if",
+    multiple=True,
+    metavar="EXPR",
+    help="Exit with 4 where this holds of A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in percent. "
+    "Repeatable.",
+)
+@click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not only the worst.")
+def compare_command(
+    seeds: tuple[str, ...], correction: str, fail_if: tuple[str, ...], conditions: bool, **values: Any
+) -> None:
+    """Compare models of a store, A with B or every two of more: no model is loaded and no image read.
+
+    Paired tests on the same images, corrected for their number (Holm), with intervals, the smallest difference that
+    could have been seen, and ranks where there are more than two. With --seeds the chance of the runs is told apart
+    from that of the images.
+
+    Exit codes: 0 all is there, 4 a --fail-if holds, 3 something is missing, 2 wrong usage.
+
+    \b
+    bench compare vito moclr --suite robustness
+    bench compare vito moclr supervised --task micro-c --json comparison.json
+    bench compare mine vito --suite robustness --fail-if "micro-c.mce > vito + 0.5" --fail-if "micro-val.top1 < 80"
+    bench compare vito moclr --suite robustness --seeds "vito=vito-s*" --seeds moclr=moclr-s0,moclr-s1
+    """
+    from ...errors import VitobenchError
+    from ...reports.comparison_table import render_comparison
+    from ...reports.rows import failure_lines
+    from ..comparison import Request, compare_stored, write_json
+    from .options import settings_from
+
+    json_file = values["json_file"]
+    if json_file is not None and json_file.is_dir():
+        raise VitobenchError(f"{json_file} is a folder; name a file.")
+    settings = settings_from(values | {"baselines": ()})
+    request = Request(settings, seeds, correction, fail_if, values["seed"])
+    found = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
+    if json_file is not None:
+        write_json(found, json_file)
+    if values["quiet"]:
+        for line in [*found.unpaired(), *failure_lines(found.data)]:
+            click.echo(line, err=True)
+        for check in found.checked:
+            if check.holds is not False:
+                click.echo(
+                    f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True
+                )
+    else:
+        from rich.console import Console
+
+        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+        for note in found.notes:
+            console.print(note, style="yellow", markup=False)
+        render_comparison(found, console, conditions)
+        console.print()
+        if json_file is not None:
+            console.print(f"Comparison: {json_file}", soft_wrap=True, markup=False)
+        console.print(f"{len(found.data.comparisons):,} comparisons, {found.seconds:.1f} s")
+    if any(check.holds for check in found.checked):
+        sys.exit(FAILED)
+    if found.data.failures or any(check.holds is None for check in found.checked):
+        sys.exit(3)

@@ -1,0 +1,117 @@
+"""Conditions under which a comparison fails: ``imagenet-c.mce > moclr + 0.5``. A small grammar, never run as code.
+
+    EXPRESSION = TASK [. CONDITION] . METRIC  (< | <= | > | >=)  (MODEL | NUMBER)  [(+ | -) NUMBER]
+
+It speaks of the first model that is compared. Numbers are as in the tables: percent, and points of percent for a
+difference.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import VitobenchError, unknown_name
+from ..reports.comparison import Checked
+from ..reports.data import ReportData
+from ..reports.wording import scale
+
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_SHAPE = re.compile(
+    rf"\s*(?P<left>[^\s<>]+)\s*(?P<sign><=|>=|<|>)\s*(?P<right>[^\s<>=]\S*?)(?:\s+(?P<way>[+-])\s*(?P<more>{_NUMBER}))?\s*"
+)
+_FORM = "TASK[.CONDITION].METRIC (<|<=|>|>=) (MODEL|NUMBER) [(+|-) NUMBER], such as 'micro-c.mce > moclr + 0.5'"
+
+
+@dataclass(frozen=True)
+class FailIf:
+    """A condition as it was written.
+
+    Attributes:
+        text: What the user wrote.
+        left: ``TASK[.CONDITION].METRIC``.
+        sign: ``<``, ``<=``, ``>`` or ``>=``.
+        right: A model, or None where there is only a number.
+        number: What is added to the model's value, or the limit itself; as in the tables.
+    """
+
+    text: str
+    left: str
+    sign: str
+    right: str | None
+    number: float
+
+
+def parse(text: str) -> FailIf:
+    """Read a condition.
+
+    Raises:
+        VitobenchError: It has another form.
+    """
+    found = _SHAPE.fullmatch(text)
+    if found is None:
+        raise VitobenchError(f"{text!r} cannot be read. --fail-if takes {_FORM}.")
+    more = float(f"{found['way']}{found['more']}") if found["more"] else 0.0
+    if re.fullmatch(rf"[+-]?(?:{_NUMBER})", found["right"]):
+        return FailIf(text, found["left"], found["sign"], None, float(found["right"]) + more)
+    return FailIf(text, found["left"], found["sign"], found["right"], more)
+
+
+def check(
+    condition: FailIf, data: ReportData, sides: Sequence[str], methods: Mapping[str, Sequence[str]] | None = None
+) -> Checked:
+    """Apply a condition to the first of the models that are compared.
+
+    Against a model the difference on the images that both answered is taken; against a number the model's own value.
+
+    Args:
+        condition: From `parse`.
+        data: Scores and comparisons.
+        sides: Models and methods, in the order in which they were named.
+        methods: The runs of each method, whose value is the mean of theirs.
+
+    Raises:
+        UnknownNameError: A task, condition, metric or model that is not there; the message lists what is.
+    """
+    first = sides[0]
+    task, place, metric = _locate(condition, data)
+    factor = scale(metric)
+    if condition.right is None:
+        runs = (methods or {}).get(first, (first,))
+        scores = [data.score(run, task, place, metric) for run in runs]
+        values = [score.value if score is not None else math.nan for score in scores]
+        value, what = factor * sum(values) / len(values), first
+    else:
+        if condition.right == first or condition.right not in sides:
+            hint = "Put spaces around + and -." if re.search(r"\d$", condition.right) else ""
+            raise unknown_name("model to compare with", condition.right, sides[1:], hint)
+        rows = data.comparisons
+        key = (first, condition.right, task, place, metric)
+        row = next((c for c in rows if (c.a, c.b, c.task, c.condition, c.metric) == key), None)
+        value, what = (math.nan if row is None else factor * row.difference), f"{first} − {condition.right}"
+    if not math.isfinite(value):
+        return Checked(condition.text, None, f"{condition.left} of {what} is not there")
+    holds = bool(_COMPARE[condition.sign](value, condition.number))
+    return Checked(condition.text, holds, f"{condition.left} of {what} is {value:.2f}, the limit {condition.number:g}")
+
+
+def _locate(condition: FailIf, data: ReportData) -> tuple[str, str, str]:
+    """Task, condition and metric; names of tasks may hold dots, so the longest one that fits is taken."""
+    tasks = [str(task["name"]) for task in data.task_records]
+    task = max((name for name in tasks if condition.left.startswith(f"{name}.")), key=len, default=None)
+    if task is None:
+        raise unknown_name("task in this comparison", condition.left.split(".")[0], tasks, f"The form is {_FORM}.")
+    place, _, metric = condition.left[len(task) + 1 :].rpartition(".")
+    place = place or "overall"
+    rows = [score for score in data.scores if score.task == task]
+    places = dict.fromkeys(score.condition for score in rows)
+    if place not in places:
+        raise unknown_name(f"condition of {task}", place, places)
+    metrics = dict.fromkeys(score.metric for score in rows if score.condition == place)
+    if metric not in metrics:
+        raise unknown_name(f"metric of {task} under {place}", metric, metrics)
+    return task, place, metric

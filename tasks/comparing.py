@@ -1,0 +1,152 @@
+"""Paired differences of models, and of methods with several runs, on the same resampled units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..results import statistics, variance
+from ..results.ranking import Contest
+from ..results.schema import Comparison, MethodComparison
+from ..results.significance import arms, error_towards_zero, mcnemar, minimum_detectable, t_test
+from .measures import Measure
+from .prepared import Prepared, estimate
+from .resampling import Sampled
+
+Methods = Mapping[str, Sequence[str]]
+
+
+def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) -> list[Comparison]:
+    """Differences in every measure that both have.
+
+    Args:
+        prepared: One task.
+        a: A model, or a method.
+        b: What to subtract.
+        methods: The runs of each method.
+
+    Returns:
+        `MethodComparison` rows where either side is a method. Nothing where a side, or one of its runs, has no answers:
+        the mean of the other runs would be another number.
+    """
+    runs = {side: tuple((methods or {}).get(side, (side,))) for side in (a, b)}
+    several = any(side in (methods or {}) for side in (a, b))
+    everyone = [*runs[a], *runs[b], *([prepared.reference] if prepared.reference else [])]
+    resampler = prepared.resampler
+    if any(model not in resampler.units for model in everyone):
+        return []
+    ids = resampler.common(everyone)
+    if not len(ids):
+        return []
+    counts = {side: len(resampler.common(runs[side])) for side in (a, b)}
+    sampled = {model: resampler.sampled(model, ids) for model in dict.fromkeys(everyone)}
+    left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
+    third = sampled[prepared.reference] if prepared.reference else None
+    rows: list[Comparison] = []
+    for measure in prepared.measures:
+        if measure.needs_reference and third is None:
+            continue
+        found = _difference(measure, left, right, third if measure.needs_reference else None, len(ids), several)
+        if found is None:
+            continue
+        kind = MethodComparison if several else Comparison
+        row: dict[str, Any] = {
+            "a": a,
+            "b": b,
+            "task": prepared.task.name,
+            "condition": measure.condition,
+            "metric": measure.metric,
+        }
+        rows.append(kind(**row, n=len(ids), n_a=counts[a], n_b=counts[b], **found))
+    return rows
+
+
+def _difference(
+    measure: Measure, left: Sequence[Sampled], right: Sequence[Sampled], third: Sampled | None, n: int, several: bool
+) -> dict[str, Any] | None:
+    of_a, of_b = _estimates(measure, left, third), _estimates(measure, right, third)
+    difference = float(of_a[0].mean() - of_b[0].mean())
+    if math.isnan(difference):
+        return None
+    draws = of_a[1].mean(axis=0) - of_b[1].mean(axis=0)
+    low, high = statistics.interval(draws)
+    found: dict[str, Any] = {"difference": difference, "ci_low": low, "ci_high": high}
+    if several:
+        return found | _over_runs(difference, of_a, of_b, draws, n)
+    error = error_towards_zero(difference, draws)
+    column = measure.proportion
+    if column is not None:
+        hits = left[0].values[:, column] > 0.5, right[0].values[:, column] > 0.5
+        p, test = mcnemar(int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum()))
+    else:
+        p, test = t_test(difference, error, n - 1), "clustered-bootstrap"
+    return found | {"p": p, "test": test, "minimum_detectable": minimum_detectable(error)}
+
+
+def _estimates(measure: Measure, runs: Sequence[Sampled], third: Sampled | None) -> tuple[np.ndarray, np.ndarray]:
+    """Values (runs,) and draws (runs, B)."""
+    found = [estimate(measure, run, third) for run in runs]
+    return np.array([value for value, _ in found]), np.array([draws for _, draws in found])
+
+
+def _over_runs(
+    difference: float,
+    of_a: tuple[np.ndarray, np.ndarray],
+    of_b: tuple[np.ndarray, np.ndarray],
+    draws: np.ndarray,
+    n: int,
+) -> dict[str, Any]:
+    runs = variance.over_runs(of_a[0], of_b[0])
+    shared = variance.interaction(of_a[1], of_b[1])
+    # Each side with its own arm over images.
+    below, above = (
+        variance.over_both(variance.Component(error**2, n - 1), runs, shared) for error in arms(difference, draws)
+    )
+    both = below if difference > 0 else above
+    error = math.sqrt(both.variance)
+    runs_low, runs_high = variance.t_interval(difference, runs)
+    both_low, both_high = variance.t_interval(difference, below)[0], variance.t_interval(difference, above)[1]
+    return {
+        "p": t_test(difference, error, both.df),
+        "test": "two-way-t",
+        "minimum_detectable": minimum_detectable(error, both.df),
+        "runs_a": len(of_a[0]),
+        "runs_b": len(of_b[0]),
+        "runs_ci_low": runs_low,
+        "runs_ci_high": runs_high,
+        "both_ci_low": both_low,
+        "both_ci_high": both_high,
+        "df": both.df,
+    }
+
+
+def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | None = None) -> Contest | None:
+    """The main number of a task for models and methods, on the units that all of them answered.
+
+    Returns:
+        None where one of them lacks it: a rank among the others would be another rank.
+    """
+    task, resampler = prepared.task, prepared.resampler
+    runs = {name: tuple((methods or {}).get(name, (name,))) for name in names}
+    everyone = [model for name in names for model in runs[name]]
+    everyone += [prepared.reference] if prepared.reference else []
+    chosen = [m for m in prepared.measures if (m.condition, m.metric) == ("overall", task.metric)]
+    if not chosen or any(model not in resampler.units for model in everyone):
+        return None
+    measure, ids = chosen[0], resampler.common(everyone)
+    if not len(ids) or (measure.needs_reference and prepared.reference is None):
+        return None
+    third = None
+    if measure.needs_reference and prepared.reference is not None:
+        third = resampler.sampled(prepared.reference, ids)
+    values, draws = [], []
+    for name in names:
+        found = _estimates(measure, [resampler.sampled(model, ids) for model in runs[name]], third)
+        values.append(float(found[0].mean()))
+        draws.append(found[1].mean(axis=0))
+    if not np.isfinite(values).all():
+        return None
+    return Contest(task.name, task.metric, tuple(names), np.array(values), np.array(draws), len(ids))
