@@ -22,7 +22,35 @@ POOLINGS: dict[str, tuple[tuple[int, ...], bool]] = {
 """Which stages a pooling reads, and whether it attends: VITO reads the last two with attention."""
 
 
-class MicroResNet(nn.Module):
+class PooledNetwork(nn.Module):
+    """An encoder that gives feature maps, a pooling of them and a linear classifier.
+
+    Attributes:
+        pool: Pools the maps; ``pool.width`` is the width of the features.
+        head: The classifier.
+    """
+
+    pool: MultiScalePooling
+    head: nn.Linear
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features, float32 (N, D), for normalised (N, 3, H, W)."""
+        return cast(Tensor, self.pool(self.maps(x)))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Positions of the coarsest map as tokens (N, H' W', C), for normalised (N, 3, H, W)."""
+        return self.maps(x)[-1].flatten(2).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, float32 (N, num_classes), for normalised (N, 3, H, W)."""
+        return cast(Tensor, self.head(self.features(x)))
+
+
+class MicroResNet(PooledNetwork):
     """A small residual network for 64-pixel images, with a pooling and a linear classifier on top.
 
     The stem (7x7, stride 2, then max-pooling) and the basic blocks are ResNet's; there are three stages of two blocks
@@ -54,7 +82,8 @@ class MicroResNet(nn.Module):
         self.read = stages
         self.pool = MultiScalePooling([_WIDTHS[s] for s in stages], attention)
         self.head = nn.Linear(self.pool.width, num_classes)
-        for module in self.modules():
+        # Not the pooling: by the fan-out of its last convolution, which is 1, attention would begin as one-hot masks.
+        for module in (*self.stem.modules(), *self.stages.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
@@ -68,28 +97,39 @@ class MicroResNet(nn.Module):
                 found.append(x)
         return found
 
-    def features(self, x: Tensor) -> Tensor:
-        """Pooled features, float32 (N, D), for normalised (N, 3, H, W)."""
-        return cast(Tensor, self.pool(self.maps(x)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, float32 (N, num_classes), for normalised (N, 3, H, W)."""
-        return cast(Tensor, self.head(self.features(x)))
+MICRO = "micro-resnet"
+TIMM = "timm/"
+
+ARCHITECTURES = tuple(f"{MICRO}/{pooling}" for pooling in POOLINGS)
 
 
-ARCHITECTURES = tuple(f"micro-resnet/{pooling}" for pooling in POOLINGS)
-
-
-def build(architecture: str, num_classes: int) -> nn.Module:
+def build(architecture: str, num_classes: int) -> PooledNetwork:
     """Build an untrained network.
 
     Args:
-        architecture: One of `ARCHITECTURES`.
+        architecture: ``BACKBONE/POOLING``. A backbone is ``"micro-resnet"``, ``"resnet50"`` (VITO's, with convolutions
+            padded as in TensorFlow) or ``"timm/NAME"``, any network of timm that gives feature maps; poolings are those
+            of `POOLINGS`.
         num_classes: Outputs of the classifier.
 
     Raises:
-        UnknownNameError: An architecture that this project does not define.
+        UnknownNameError: A backbone or pooling that this project does not define.
+        VitobenchError: A network of timm that gives no feature maps.
     """
-    if architecture not in ARCHITECTURES:
-        raise unknown_name("architecture", architecture, ARCHITECTURES)
-    return MicroResNet(architecture.partition("/")[2], num_classes).to(memory_format=torch.channels_last)
+    backbone, _, pooling = architecture.rpartition("/")
+    if pooling not in POOLINGS:
+        raise unknown_name(f"pooling (in {architecture!r})", pooling, POOLINGS)
+    network: PooledNetwork
+    if backbone == MICRO:
+        network = MicroResNet(pooling, num_classes)
+    elif backbone == "resnet50" or backbone.startswith(TIMM):
+        from .backbones import MappedNetwork
+
+        stages, attention = POOLINGS[pooling]
+        name, padded = backbone.removeprefix(TIMM), backbone == "resnet50"
+        network = MappedNetwork(name, padded, len(stages), attention, num_classes)
+    else:
+        known = [f"{name}/{p}" for name in (MICRO, "resnet50", TIMM + "NAME") for p in POOLINGS]
+        raise unknown_name("architecture", architecture, known)
+    return network.to(memory_format=torch.channels_last)

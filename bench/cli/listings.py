@@ -110,7 +110,8 @@ def suites_command(as_json: bool) -> None:
 @_JSON
 def recipes_command(as_json: bool) -> None:
     """List the pretraining recipes."""
-    from ...models.pretraining.recipe import list_recipes, load_recipe, recipe_facts
+    from ...models.pretraining.recipe import recipe_facts
+    from ...models.pretraining.recipe_files import list_recipes, load_recipe
 
     rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]
-    print_rows(rows, ("recipe", "architecture", "steps", "description"), as_json)
+    print_rows(rows, ("recipe", "objective", "architecture", "steps", "description"), as_json)

@@ -9,7 +9,7 @@ import click
 
 
 def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from ...models.pretraining.recipe import list_recipes
+    from ...models.pretraining.recipe_files import list_recipes
 
     return [name for name in list_recipes() if name.startswith(incomplete)]
 
@@ -20,8 +20,15 @@ def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 @click.option("--seed", type=int, help="Seed in place of the recipe's.")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps in place of the recipe's.")
 @click.option("--clips", type=click.IntRange(min=1), help="Training clips in place of the recipe's.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting of the recipe in place of its own, such as window=0 or augmentation.grey=0. Repeatable.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
-def pretrain_command(recipe: str, output: Path | None, quiet: bool, **changes: Any) -> None:
+def pretrain_command(recipe: str, output: Path | None, settings: tuple[str, ...], quiet: bool, **changes: Any) -> None:
     """Pretrain RECIPE (a name of `bench recipes`, or a .toml file) and fit its linear head.
 
     An interrupted run goes on from its last checkpoint when the same command is given again. The result is loaded by
@@ -29,11 +36,11 @@ def pretrain_command(recipe: str, output: Path | None, quiet: bool, **changes: A
     """
     from rich.console import Console
 
-    from ...models.pretraining.recipe import load_recipe
+    from ...models.pretraining.recipe_files import load_recipe
     from ...results.statistics import wilson
     from ..progress import bar
 
-    chosen = load_recipe(recipe, **changes)
+    chosen = load_recipe(recipe, settings, **changes)
     folder = output or Path("runs") / f"{chosen.name}-{chosen.seed}"
     console = None if quiet else Console(highlight=False)
     from ...models.pretraining.produce import CLEAN_IMAGES, produce

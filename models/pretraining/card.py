@@ -29,7 +29,7 @@ def card_facts(
     """
     return {
         "name": recipe.name,
-        "architecture": recipe.architecture,
+        "architecture": recipe.network,
         "preprocessing": {
             "size": recipe.size,
             "resize": recipe.size,
@@ -50,6 +50,7 @@ def card_facts(
         "linear_head": head,
         "clean_accuracy": round(accuracy, 4),
         "clean_images": images,
+        "training_step": recipe.steps,
         "training_seconds": round(training.seconds, 1),
         "training_machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
         "curve": [[int(row["step"]), row["loss"]] for row in training.curve],
@@ -70,7 +71,7 @@ def card_page(facts: dict[str, Any]) -> str:
     recipe, head, curve = facts["recipe"], facts["linear_head"], facts["curve"]
     last = len(curve) - 1
     shown = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
-    used = "for training" if recipe["objective"] == "supervised" else "for the linear head only"
+    used = "for training" if recipe["objective"] in ("supervised", "l2-robust") else "for the linear head only"
     settings = "\n".join(f"| {key} | {value} |" for key, value in recipe.items() if key not in ("name", "description"))
     losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
     return f"""# {facts["name"]}

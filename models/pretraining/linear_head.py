@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..networks import MicroResNet
 from .clips import ClipPool
-from .learner import normalise
+from .learners.learner import normalise
 
 PENALTIES = (1e-4, 1e-3, 1e-2)
 """L2 penalties tried; the best on held-out clips is used."""

@@ -1,4 +1,8 @@
-"""Training objectives as pure functions."""
+"""Training objectives as pure functions.
+
+Where a batch lies on several ranks, a function is called on each of them with its own rows and the gathered ones; the
+mean over the ranks is the loss of the whole batch.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,121 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def info_nce(predictions: Tensor, targets: Tensor, temperature: float = 0.1) -> Tensor:
+def info_nce(
+    predictions: Tensor,
+    targets: Tensor,
+    temperature: float = 0.1,
+    first: int = 0,
+    same_view: Tensor | None = None,
+) -> Tensor:
     """Contrastive loss of online predictions against target projections.
 
-    For prediction i the positive is target i and the negatives are the targets of the other clips in the batch:
+    For prediction i the positive is its own clip's target and the negatives are the targets of the other clips:
     ``-log softmax(cos(p_i, z_j) / temperature)_i``, averaged over i (van den Oord et al. 2018; used by MoCLR and VITO).
 
     Args:
         predictions: float (N, D), online; need not be normalised.
-        targets: float (N, D), of the other view; no gradient flows into them.
+        targets: float (M, D), of the other view, of all ranks; no gradient flows into them.
         temperature: Positive; 0.1 in BYOL's sibling recipes.
+        first: Row of ``targets`` that belongs to the first prediction.
+        same_view: float (M, D), targets of the same view, whose other clips are further negatives (as in DetCon-B).
 
     Returns:
-        Scalar loss; ``log(N)`` when predictions say nothing.
+        Scalar loss; ``log(M)`` when predictions say nothing.
 
     Raises:
-        ValueError: Shapes that differ, or a temperature that is not positive.
+        ValueError: Shapes that do not fit, or a temperature that is not positive.
     """
-    if predictions.shape != targets.shape:
+    if predictions.shape[1:] != targets.shape[1:] or first + len(predictions) > len(targets):
         raise ValueError(f"predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape")
-    if temperature <= 0:
-        raise ValueError(f"temperature {temperature} must be positive")
+    _check_temperature(temperature)
     p = F.normalize(predictions.float(), dim=1)
-    z = F.normalize(targets.detach().float(), dim=1)
-    return F.cross_entropy(p @ z.T / temperature, torch.arange(len(p), device=p.device))
+    own = torch.arange(len(p), device=p.device) + first
+    logits = p @ F.normalize(targets.detach().float(), dim=1).T
+    if same_view is not None:
+        others = p @ F.normalize(same_view.detach().float(), dim=1).T
+        logits = torch.cat([logits, others.scatter(1, own.unsqueeze(1), -torch.inf)], dim=1)
+    return F.cross_entropy(logits / temperature, own)
 
 
 def symmetric_info_nce(
-    predictions: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor], temperature: float = 0.1
+    predictions: tuple[Tensor, Tensor],
+    targets: tuple[Tensor, Tensor],
+    temperature: float = 0.1,
+    first: int = 0,
+    same_view: bool = False,
 ) -> Tensor:
     """Mean of `info_nce` over both directions: view 1 predicts target 2 and view 2 predicts target 1."""
-    forth = info_nce(predictions[0], targets[1], temperature)
-    back = info_nce(predictions[1], targets[0], temperature)
+    one, two = targets
+    forth = info_nce(predictions[0], two, temperature, first, one if same_view else None)
+    back = info_nce(predictions[1], one, temperature, first, two if same_view else None)
     return 0.5 * (forth + back)
+
+
+def nt_xent(
+    one: Tensor, two: Tensor, temperature: float, everyone: tuple[Tensor, Tensor] | None = None, first: int = 0
+) -> Tensor:
+    """SimCLR's loss: each of 2 N projections finds its partner among the 2 M - 1 others (Chen et al. 2020, eq. 1).
+
+    Args:
+        one: float (N, D), projections of the first views.
+        two: float (N, D), of the second views.
+        temperature: Positive.
+        everyone: The same of all ranks, (M, D) each, with gradients; the own ones if None.
+        first: Row of ``everyone`` that belongs to the first projection.
+
+    Returns:
+        Scalar loss.
+
+    Raises:
+        ValueError: A temperature that is not positive.
+    """
+    _check_temperature(temperature)
+    keys = F.normalize(torch.cat(everyone or (one, two)).float(), dim=1)
+    queries = F.normalize(torch.cat([one, two]).float(), dim=1)
+    count = len(keys) // 2
+    rows = torch.arange(len(one), device=one.device) + first
+    itself, partner = torch.cat([rows, rows + count]), torch.cat([rows + count, rows])
+    logits = (queries @ keys.T / temperature).scatter(1, itself.unsqueeze(1), -torch.inf)
+    return F.cross_entropy(logits, partner)
+
+
+def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance of unit vectors, ``2 - 2 cos(p, z)`` (Grill et al. 2020, eq. 2).
+
+    Args:
+        prediction: float (N, D), online.
+        target: float (N, D), of the other view; no gradient flows into it.
+    """
+    return 2.0 - 2.0 * F.cosine_similarity(prediction.float(), target.detach().float(), dim=1).mean()
+
+
+def dino_loss(
+    student: tuple[Tensor, Tensor],
+    teacher: tuple[Tensor, Tensor],
+    centre: Tensor,
+    student_temperature: float,
+    teacher_temperature: float,
+) -> Tensor:
+    """Cross-entropy of the student with the centred, sharpened teacher of the other view (Caron et al. 2021, eq. 1-4).
+
+    Args:
+        student: float (N, K) logits of both views.
+        teacher: float (N, K) logits of both views; no gradient flows into them.
+        centre: float (K,) or (1, K), subtracted from the teacher's logits.
+        student_temperature: Positive.
+        teacher_temperature: Positive; lower than the student's, so that targets are sharp.
+    """
+    sharp = [((t.detach().float() - centre) / teacher_temperature).softmax(1) for t in teacher]
+    soft = [(s.float() / student_temperature).log_softmax(1) for s in student]
+    return -0.5 * ((sharp[0] * soft[1]).sum(1).mean() + (sharp[1] * soft[0]).sum(1).mean())
 
 
 def momentum_at(step: int, steps: int, base: float) -> float:
     """EMA momentum: ``1 - (1 - base) (cos(pi step / steps) + 1) / 2``, from ``base`` to 1 (Grill et al. 2020)."""
     return 1.0 - (1.0 - base) * (math.cos(math.pi * step / steps) + 1.0) / 2.0
+
+
+def _check_temperature(temperature: float) -> None:
+    if temperature <= 0:
+        raise ValueError(f"temperature {temperature} must be positive")

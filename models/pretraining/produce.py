@@ -12,14 +12,16 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ...errors import VitobenchError
 from ...identity import file_digest
 from ...tasks.data.microworld.sets import MicroSet
-from ...tasks.data.microworld.vocabulary import CLASSES
+from ...tasks.data.microworld.vocabulary import CLASSES, CLIP_SECONDS
 from ..networks import MicroResNet, build
 from .card import card_facts, card_json, card_page
 from .clips import render_pool
-from .learner import normalise
+from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
+from .pool_feed import PoolFeed
 from .recipe import Recipe
 from .trainer import Training, train
 
@@ -85,15 +87,26 @@ def produce(recipe: Recipe, folder: Path, stage: Stage) -> Produced:
     Raises:
         VitobenchError: As for `train`.
     """
+    if recipe.data != "micro":
+        raise VitobenchError(f"recipe {recipe.name!r}: data = {recipe.data!r} cannot be trained on yet; use 'micro'.")
+    if recipe.window > CLIP_SECONDS:
+        raise VitobenchError(
+            f"recipe {recipe.name!r}: a window of {recipe.window} s does not fit a clip of {CLIP_SECONDS} s; choose "
+            f"0 to {CLIP_SECONDS}."
+        )
     pool = render_pool(
         recipe.clips,
         recipe.frames_per_clip,
         recipe.size,
         recipe.seed,
         lambda done, total: stage("Rendering clips", done, total, ""),
+        # Without a window every step takes one frame of the clip, from anywhere in it.
+        window=recipe.window or CLIP_SECONDS,
     )
-    training = train(recipe, pool, folder, lambda done, total, loss: stage("Training", done, total, f"loss {loss:.3f}"))
+    feed = PoolFeed(pool, len(CLASSES))
+    training = train(recipe, feed, folder, lambda done, total, loss: stage("Training", done, total, f"loss {loss:.3f}"))
     encoder = training.learner.encoder
+    assert isinstance(encoder, MicroResNet)
     features = frozen_features(encoder, pool, progress=lambda done, total: stage("Reading features", done, total, ""))
     head, facts = fit_linear_head(features, pool.labels, len(CLASSES))
     encoder.head = head
@@ -105,7 +118,7 @@ def write_checkpoint(
 ) -> Produced:
     """Write checkpoint and card, each aside and renamed; clean accuracy is that of the written, rounded weights."""
     state = compact_state(encoder)
-    written = build(recipe.architecture, len(CLASSES))
+    written = build(recipe.network, len(CLASSES))
     assert isinstance(written, MicroResNet)
     written.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in state.items()}

@@ -1,127 +1,167 @@
-"""Recipes: everything that decides a pretraining run, read from a TOML file."""
+"""Recipes: everything that decides a pretraining run."""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, replace
-from importlib import resources
-from pathlib import Path
-from typing import Any, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ...errors import VitobenchError, unknown_name
+from .augmentation import Augmentation
 
-OBJECTIVES = ("contrastive", "supervised")
+OBJECTIVES = ("contrastive", "simclr", "byol", "dino", "supervised", "l2-robust")
+POOLINGS = ("attention", "average")
+OPTIMISERS = ("adamw", "lars")
+SCHEDULES = ("cosine", "constant")
+PRECISIONS = ("float32", "bfloat16")
+TARGET_STATISTICS = ("batch", "running")
+DATA = ("micro", "micro-uncurated", "clips")
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "objective": OBJECTIVES,
+    "pooling": POOLINGS,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "target_statistics": TARGET_STATISTICS,
+    "data": DATA,
+}
+_WHOLE = ("clips", "frames_per_clip", "size", "batch", "accumulate", "steps", "hidden", "projection", "prototypes",
+          "attack_steps")  # fmt: skip
+_NOT_NEGATIVE = ("window", "warmup", "learning_rate", "weight_decay", "clip_norm", "epsilon", "attack_step_size",
+                 "monitor_every")  # fmt: skip
+_POSITIVE = ("temperature", "teacher_temperature", "trust")
+_SHARES = ("momentum", "centre_momentum", "optimiser_momentum")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pretraining run. Units: seconds, pixels, steps.
+    """A pretraining run. Units: seconds, pixels, steps, clips.
 
     Attributes:
         name: Name of the resulting model.
         description: One line for listings and the model card.
-        objective: ``"contrastive"`` or ``"supervised"``.
-        architecture: See `vitobench.models.networks`.
+        objective: One of `OBJECTIVES`. VITO and MoCLR are ``"contrastive"``: they differ in window, pooling and scales.
+        architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet"``, ``"resnet50"``, ``"timm/NAME"``.
+        pooling: ``"attention"`` or ``"average"``, at every scale.
+        scales: 1 pools the last feature map, 2 the last two. Attention adds no width, so that average pooling at the
+            same scales is its control.
+        window: T: the two frames of a clip are drawn from so many seconds of it; 0 makes both views of one frame.
         baseline: Registry name of the model that this one is compared with by default.
-        two_frames: The two views come from different frames of the clip (VITO); else from one and the same (T = 0).
-        clips: Training clips.
-        frames_per_clip: Frames rendered for each clip.
-        size: Side of a frame.
-        batch: Clips per step.
+        data: ``"micro"``, ``"micro-uncurated"`` (the classes of its clips follow Zipf's law) or ``"clips"``, which are
+            read from a folder.
+        clips: Training clips of the micro-world; of other data, 0 < clips limits their number and 0 takes all.
+        frames_per_clip: Frames rendered for each clip of the micro-world.
+        size: Side of a view.
+        augmentation: See `Augmentation`.
+        batch: Clips per optimiser step, over all devices and accumulated parts.
+        accumulate: Parts of a batch that are computed one after the other; negatives come from the same part.
         steps: Optimiser steps.
-        warmup: Steps of linear warm-up before the cosine.
-        learning_rate: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay, not applied to biases and norms.
-        temperature: Of the contrastive softmax.
+        optimiser: ``"adamw"`` or ``"lars"``.
+        optimiser_momentum: Momentum of LARS.
+        trust: Trust coefficient (eta) of LARS.
+        schedule: ``"cosine"`` to 0 or ``"constant"``, after the warm-up.
+        warmup: Steps of linear warm-up.
+        learning_rate: Peak learning rate.
+        weight_decay: Not applied to biases and norms.
+        clip_norm: Largest norm of all gradients together; 0 leaves them.
+        precision: ``"float32"`` or ``"bfloat16"`` (autocast; weights, losses and statistics stay float32).
+        channels_last: Memory layout of images and convolutions.
+        sync_batchnorm: Batch normalisation over the batch of all devices; else over each device's part.
+        temperature: Of the contrastive softmax, or of DINO's student.
+        same_view_negatives: Also contrast with the targets of the other clips in the same view.
         momentum: Initial momentum of the target network; it rises to 1 along a cosine.
+        target_statistics: With what the target's batch normalisation works: ``"batch"`` statistics of its own input, as
+            in BYOL, or ``"running"`` ones, which are averaged along with the weights.
         hidden: Hidden width of projector and predictor.
         projection: Width of the embedding.
-        seed: Seed of world, initialisation and views.
+        prototypes: Outputs of DINO's head.
+        teacher_temperature: DINO's sharpening.
+        centre_momentum: DINO's centring.
+        epsilon: l2-robust: radius of the attack, on the scale of pixels from 0 to 1.
+        attack_steps: l2-robust: steps of projected gradient descent.
+        attack_step_size: l2-robust: length of a step, on the same scale.
+        monitor_every: Steps between two nearest-neighbour checks of the features; 0 never.
+        seed: Seed of world, initialisation, order and views.
     """
 
     name: str
     description: str
     objective: str
     architecture: str
+    pooling: str = "average"
+    scales: int = 1
+    window: float = 0.0
     baseline: str | None = None
-    two_frames: bool = False
+    data: str = "micro"
     clips: int = 8192
     frames_per_clip: int = 4
     size: int = 64
+    augmentation: Augmentation = field(default_factory=Augmentation)
     batch: int = 128
+    accumulate: int = 1
     steps: int = 1000
+    optimiser: str = "adamw"
+    optimiser_momentum: float = 0.9
+    trust: float = 1e-3
+    schedule: str = "cosine"
     warmup: int = 50
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    clip_norm: float = 0.0
+    precision: str = "bfloat16"
+    channels_last: bool = True
+    sync_batchnorm: bool = True
     temperature: float = 0.1
+    same_view_negatives: bool = False
     momentum: float = 0.99
+    target_statistics: str = "batch"
     hidden: int = 512
     projection: int = 128
+    prototypes: int = 1024
+    teacher_temperature: float = 0.04
+    centre_momentum: float = 0.9
+    epsilon: float = 0.5
+    attack_steps: int = 3
+    attack_step_size: float = 0.33
+    monitor_every: int = 200
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise unknown_name("objective", self.objective, OBJECTIVES)
-        for key in ("clips", "frames_per_clip", "size", "batch", "steps"):
-            if getattr(self, key) < 1:
-                raise VitobenchError(f"recipe {self.name!r}: {key} = {getattr(self, key)} must be 1 or more")
-        if self.two_frames and self.frames_per_clip < 2:
-            raise VitobenchError(f"recipe {self.name!r}: two_frames needs frames_per_clip of 2 or more")
+        for key, choices in _CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise unknown_name(key.replace("_", " "), getattr(self, key), choices)
+        least = {key: 1 for key in _WHOLE} | {"clips": 0 if self.data == "clips" else 1}
+        for key, smallest in least.items():
+            if getattr(self, key) < smallest:
+                self._refuse(key, f"must be {smallest} or more")
+        for key in _NOT_NEGATIVE:
+            if not getattr(self, key) >= 0:
+                self._refuse(key, "must not be negative")
+        for key in _POSITIVE:
+            if not getattr(self, key) > 0:
+                self._refuse(key, "must be more than 0")
+        for key in _SHARES:
+            if not 0 <= getattr(self, key) <= 1:
+                self._refuse(key, "must be from 0 to 1")
+        if self.scales not in (1, 2):
+            self._refuse("scales", "must be 1 or 2")
+        if self.batch % self.accumulate:
+            self._refuse("accumulate", f"must divide the batch of {self.batch}")
+        if self.data != "clips" and self.window > 0 and self.frames_per_clip < 2:
+            self._refuse("window", "needs frames_per_clip of 2 or more")
 
+    def _refuse(self, key: str, rule: str) -> None:
+        raise VitobenchError(f"recipe {self.name!r}: {key} = {getattr(self, key)} {rule}")
 
-_TYPES: dict[str, Any] = get_type_hints(Recipe)
+    @property
+    def network(self) -> str:
+        """What `vitobench.models.networks.build` is asked for: backbone and pooling."""
+        return f"{self.architecture}/{self.pooling}{'-2scale' if self.scales == 2 else ''}"
 
-
-def list_recipes() -> list[str]:
-    """Names of the recipes that ship with the package: ``micro/vito``, ..."""
-    folder = resources.files("vitobench.models.pretraining.recipes")
-    names = []
-    for entry in folder.iterdir():
-        if entry.name.endswith(".toml"):
-            names.append(entry.name.removesuffix(".toml").replace("-", "/", 1))
-    return sorted(names)
-
-
-def load_recipe(name: str, **changes: Any) -> Recipe:
-    """Load a recipe by name or from a TOML file.
-
-    Args:
-        name: A name from `list_recipes`, or the path of a ``.toml`` file.
-        **changes: Settings to replace; None leaves a setting as it is.
-
-    Raises:
-        UnknownNameError: No such recipe.
-        VitobenchError: A file that is not a recipe; the message names the wrong or missing key.
-    """
-    if name.endswith(".toml"):
-        path = Path(name)
-        if not path.is_file():
-            raise VitobenchError(f"There is no recipe file at {path}.")
-        text = path.read_text(encoding="utf-8")
-    else:
-        known = list_recipes()
-        if name not in known:
-            raise unknown_name("recipe", name, known, "A path that ends in .toml is read as a recipe of your own.")
-        file = resources.files("vitobench.models.pretraining.recipes") / f"{name.replace('/', '-', 1)}.toml"
-        text = file.read_text(encoding="utf-8")
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise VitobenchError(f"Recipe {name} is not valid TOML: {error}") from None
-    for key, value in table.items():
-        if key not in _TYPES:
-            raise unknown_name(f"setting in recipe {name}", key, _TYPES)
-        expected = _TYPES[key]
-        # TOML writes 1 for a whole float, and Python takes true for an integer.
-        fits = isinstance(value, (int, float) if expected is float else expected)
-        if not fits or (isinstance(value, bool) and expected is not bool):
-            wanted = getattr(expected, "__name__", str(expected))
-            raise VitobenchError(f"Recipe {name}: {key} = {value!r} must be of type {wanted}.")
-    try:
-        recipe = Recipe(**table)
-    except TypeError as error:
-        raise VitobenchError(f"Recipe {name} is incomplete: {error}") from None
-    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+    @property
+    def labelled(self) -> bool:
+        """Whether the objective needs labels."""
+        return self.objective in ("supervised", "l2-robust")
 
 
 def recipe_facts(recipe: Recipe) -> dict[str, Any]:

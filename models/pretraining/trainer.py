@@ -1,27 +1,53 @@
-"""The training loop: AdamW with warm-up and cosine, atomic checkpoints, one log line every few steps."""
+"""The training loop: on one device or many, with exact resumption, atomic checkpoints and a log."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ...errors import CheckpointError, VitobenchError
-from ...identity import digest
+from ...errors import VitobenchError
 from ..cpu_tuning import keep_freed_memory
-from .clips import ClipPool
-from .learner import ContrastiveLearner, SupervisedLearner, make_learner
-from .recipe import Recipe, recipe_facts
+from .checkpoint import NAME, load_training, run_digest, save_training
+from .devices import make_fabric
+from .learners import Batch, Learner, make_learner
+from .monitors import LinearMonitor, NeighbourExam
+from .optimisers import learning_rate_at, make_optimiser
+from .order import Place, network_seed, part_size
+from .ranks import Ranks
+from .recipe import Recipe
+from .synchronised_norm import synchronise
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SHARE = 20.0
+"""A checkpoint is written after a minute, and later if that would take more than a twentieth of the time."""
 LOG_STEPS = 10
+
+
+class Feed(Protocol):
+    """Where a rank's batches come from."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 where there are no labels."""
+
+    @property
+    def exam(self) -> NeighbourExam | None:
+        """Images for the nearest-neighbour check."""
+
+    def batches(self, recipe: Recipe, views: int, first: int, rank: int, ranks: int) -> Iterator[Batch]:
+        """Batches from step ``first`` to the end, part by part: functions of (seed, step, part, rank) alone."""
 
 
 @dataclass(frozen=True)
@@ -30,140 +56,208 @@ class Training:
 
     Attributes:
         learner: The trained module.
-        curve: Rows of the log: step, loss, learning_rate, seconds.
+        curve: Rows of the log: step, loss, learning_rate, seconds, and what the monitors said.
         seconds: Wall-clock time of the optimisation, over all resumptions.
+        monitor: The linear classifier that learned along; None without labels.
     """
 
-    learner: ContrastiveLearner | SupervisedLearner
+    learner: Learner
     curve: tuple[dict[str, float], ...]
     seconds: float
+    monitor: LinearMonitor | None = None
 
 
-def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    trained = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+class Watch(Protocol):
+    """Told of a run by its first rank."""
 
+    def row(self, row: dict[str, float]) -> None:
+        """A row of the log."""
 
-def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
-    """Share of the peak learning rate at a step from 0: linear warm-up, then a cosine to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def batch_at(step: int, recipe: Recipe, clips: int) -> tuple[Tensor, torch.Generator]:
-    """Clip indices of a step and the generator for its views.
-
-    Both are functions of (seed, step) alone, so a resumed run continues with the very batches that an undisturbed one
-    sees.
-
-    Args:
-        step: From 0.
-        recipe: The run.
-        clips: Clips in the pool.
-    """
-    per_epoch = max(1, clips // recipe.batch)
-    epoch, place = divmod(step, per_epoch)
-    order = torch.randperm(clips, generator=torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
-    views = torch.Generator().manual_seed(recipe.seed * 1_000_003 + 500_000 + step)
-    return order[place * recipe.batch : (place + 1) * recipe.batch], views
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    aside = path.with_suffix(".writing")
-    torch.save(state, aside)
-    aside.replace(path)
-
-
-def _resume(path: Path, recipe: Recipe, learner: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        state: Any = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
-    if not isinstance(state, dict) or state.get("recipe") != digest(recipe_facts(recipe)):
-        raise CheckpointError(
-            f"{path} belongs to a run with other settings; choose another --output folder, or delete that file."
-        )
-    learner.load_state_dict(state["learner"])
-    optimiser.load_state_dict(state["optimiser"])
-    return state
+    def close(self) -> None:
+        """The run is over, or broke off."""
 
 
 def train(
     recipe: Recipe,
-    pool: ClipPool,
+    feed: Feed,
     folder: Path,
     progress: Callable[[int, int, float], None] | None = None,
+    fabric: Fabric | None = None,
+    watches: Iterable[Watch] = (),
+    saved: Callable[[Training], None] | None = None,
 ) -> Training:
     """Train a recipe; a run that was interrupted in the same folder goes on where its last checkpoint stands.
 
+    It goes on exactly: order, views and everything random are functions of (seed, step), and networks, optimiser and
+    monitors come from the checkpoint. The number of devices has to stay the same for that.
+
     Args:
         recipe: The run.
-        pool: The training clips.
+        feed: The clips.
         folder: Receives ``training.pt`` (checkpoint) and ``log.jsonl``.
         progress: Called after each step with (steps done, steps, loss).
+        fabric: Lightning Fabric, launched; one for a single device if None.
+        watches: Further listeners of the log.
+        saved: Called on the first rank after each checkpoint.
 
     Raises:
         CheckpointError: The folder holds the checkpoint of another run.
+        DataError: A batch that cannot be shared out, or more than there are clips.
         VitobenchError: The loss is no longer finite; the last good checkpoint is named.
     """
     keep_freed_memory()
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "training.pt"
-    torch.manual_seed(recipe.seed)
-    learner = make_learner(recipe)
-    learner.train()
-    optimiser = torch.optim.AdamW(_groups(learner, recipe.weight_decay), lr=recipe.learning_rate)
-    curve: list[dict[str, float]] = []
-    first, before = 0, 0.0
-    state = _resume(checkpoint, recipe, learner, optimiser)
-    if state is not None:
-        first, before, curve = state["step"], state["seconds"], state["curve"]
-    started = saved = time.monotonic()
+    fabric = fabric or make_fabric(recipe)
+    run = _Run(recipe, feed, folder, fabric, tuple(watches), saved)
+    try:
+        run.go(progress)
+    finally:
+        for watch in run.watches:
+            watch.close()
+    return run.training()
 
-    def save(step: int) -> None:
-        _save(
-            checkpoint,
-            {
-                "recipe": digest(recipe_facts(recipe)),
-                "learner": learner.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-                "seconds": before + time.monotonic() - started,
-                "curve": curve,
-            },
+
+class _Run:
+    """The state of a run in one process."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        feed: Feed,
+        folder: Path,
+        fabric: Fabric,
+        watches: tuple[Watch, ...],
+        saved: Callable[[Training], None] | None,
+    ) -> None:
+        self.recipe, self.feed, self.fabric, self.watches, self.saved = recipe, feed, fabric, watches, saved
+        self.ranks = Ranks(fabric)
+        part_size(recipe, self.ranks.count)  # refuses what cannot be shared out
+        folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoint, self.log = folder / NAME, folder / "log.jsonl"
+        torch.manual_seed(recipe.seed)
+        learner: nn.Module = make_learner(recipe, self.ranks, feed.classes).train()
+        if recipe.sync_batchnorm and self.ranks.count > 1:
+            learner = synchronise(learner, fabric.device)
+        assert isinstance(learner, Learner)
+        if recipe.channels_last:
+            learner = learner.to(memory_format=torch.channels_last)
+        self.learner: Learner = learner.to(fabric.device)
+        self.module, self.optimiser = fabric.setup(self.learner, make_optimiser(recipe, self.learner))
+        self.monitor = (
+            LinearMonitor(self.learner.encoder.pool.width, feed.classes, self.ranks, fabric.device)
+            if feed.classes > 1
+            else None
         )
-        (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curve), encoding="utf-8")
+        self.curve: list[dict[str, float]] = []
+        self.first, self.before = 0, 0.0
+        self._resume()
+        self.started = self.last_saved = time.monotonic()
+        self.pause = CHECKPOINT_SECONDS
 
-    for step in range(first, recipe.steps):
-        rate = recipe.learning_rate * learning_rate_factor(step, recipe.warmup, recipe.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        clips, rng = batch_at(step, recipe, len(pool.labels))
-        loss = learner.loss(pool, clips, rng)
-        value = loss.item()
+    def _resume(self) -> None:
+        state = load_training(self.checkpoint, self.recipe)
+        if state is None:
+            return
+        self.learner.load_state_dict(state["learner"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.monitor is not None:
+            self.monitor.load(state["monitor"])
+        self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
+
+    def seconds(self) -> float:
+        """Time of the optimisation until now."""
+        return self.before + time.monotonic() - self.started
+
+    def training(self) -> Training:
+        """What the run has come to."""
+        return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor)
+
+    def go(self, progress: Callable[[int, int, float], None] | None) -> None:
+        """All steps that are left."""
+        recipe = self.recipe
+        if self.ranks.rank == 0 and self.curve:
+            self.log.write_text("".join(json.dumps(row) + "\n" for row in self.curve), encoding="utf-8")
+        batches = self.feed.batches(recipe, self.learner.views, self.first, self.ranks.rank, self.ranks.count)
+        with closing(batches):  # type: ignore[type-var]
+            for step in range(self.first, recipe.steps):
+                value = self._step(step, batches)
+                done = step + 1
+                self._note(done, value)
+                if progress is not None:
+                    progress(done, recipe.steps, value)
+                if self.ranks.rank == 0 and time.monotonic() - self.last_saved > self.pause and done < recipe.steps:
+                    self._save(done)
+        if self.ranks.rank == 0 and self.first < recipe.steps:
+            self._save(recipe.steps)
+        self.fabric.barrier()
+
+    def _step(self, step: int, batches: Iterator[Batch]) -> float:
+        recipe = self.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, recipe)
+        torch.manual_seed(network_seed(Place(step, 0, self.ranks.rank, self.ranks.count), recipe))
+        self.optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.fabric.device)
+        for part in range(recipe.accumulate):
+            batch = next(batches).to(self.fabric.device)
+            with self.fabric.no_backward_sync(self.module, enabled=part + 1 < recipe.accumulate):
+                loss, features = self.module(batch.views, batch.labels)
+                self.fabric.backward(loss / recipe.accumulate)
+            total += loss.detach() / recipe.accumulate
+            if self.monitor is not None:
+                self.monitor.learn(features, batch.labels)
+        value = float(self.ranks.mean(total))
         if not math.isfinite(value):
-            kept = (
-                f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
-            )
-            raise VitobenchError(f"The loss became {value} at step {step + 1}; {kept}. A lower learning rate may help.")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        learner.after_step(step + 1)
-        done = step + 1
-        if done % LOG_STEPS == 0 or done == recipe.steps:
-            seconds = round(before + time.monotonic() - started, 2)
-            curve.append({"step": done, "loss": round(value, 5), "learning_rate": rate, "seconds": seconds})
-        if progress is not None:
-            progress(done, recipe.steps, value)
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save(done)
-            saved = time.monotonic()
-    save(recipe.steps)
-    return Training(learner, tuple(curve), before + time.monotonic() - started)
+            self._fail(f"The loss became {value} at step {step + 1}")
+        if recipe.clip_norm > 0:
+            self.fabric.clip_gradients(self.module, self.optimiser, max_norm=recipe.clip_norm)
+        self.optimiser.step()
+        self.learner.after_step(step + 1)
+        return value
+
+    def _note(self, done: int, value: float) -> None:
+        recipe, row = self.recipe, {}
+        if recipe.monitor_every and done % recipe.monitor_every == 0 and self.feed.exam is not None:
+            encoder = self.learner.encoder
+            row["neighbours"] = round(self.feed.exam.accuracy(encoder, self.ranks, self.fabric.device), 4)
+        if not row and done % LOG_STEPS and done != recipe.steps:
+            return
+        if self.monitor is not None and self.monitor.accuracy is not None:
+            row["linear"] = round(self.monitor.accuracy, 4)
+        rate, seconds = learning_rate_at(done - 1, recipe), round(self.seconds(), 2)
+        whole = {"step": done, "loss": round(value, 5), "learning_rate": rate, "seconds": seconds} | row
+        self.curve.append(whole)
+        if self.ranks.rank == 0:
+            with self.log.open("a" if len(self.curve) > 1 else "w", encoding="utf-8") as log:
+                log.write(json.dumps(whole) + "\n")
+            for watch in self.watches:
+                watch.row(whole)
+
+    def _save(self, step: int) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self.learner.parameters()):
+            self._fail(f"Weights are no longer finite after step {step}")
+        began = time.monotonic()
+        monitor = {} if self.monitor is None else {"monitor": self.monitor.state()}
+        save_training(
+            self.checkpoint,
+            {
+                "recipe": run_digest(self.recipe),
+                "learner": self.learner.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "step": step,
+                "seconds": self.seconds(),
+                "curve": self.curve,
+            }
+            | monitor,
+        )
+        if self.saved is not None:
+            self.saved(self.training())
+        self.last_saved = time.monotonic()
+        self.pause = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (self.last_saved - began))
+
+    def _fail(self, what: str) -> None:
+        kept = (
+            f"the last good checkpoint is {self.checkpoint}"
+            if self.checkpoint.exists()
+            else "no checkpoint was written yet"
+        )
+        raise VitobenchError(f"{what}; {kept}. A lower learning rate may help.")

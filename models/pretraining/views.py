@@ -7,11 +7,13 @@ The single steps are torchvision's functions (the tests hold them to it), with a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .augmentation import Augmentation
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -47,6 +49,16 @@ class ViewSettings:
     blur: float = 0.0
     sigma: tuple[float, float] = (0.1, 2.0)
     solarise: float = 0.0
+
+
+def two_views(augmentation: Augmentation) -> tuple[ViewSettings, ViewSettings]:
+    """The settings of the first and of the second view, which differ in blur and solarisation."""
+    shared = {f.name: getattr(augmentation, f.name) for f in fields(ViewSettings)}
+    one, two = (
+        ViewSettings(**(shared | {"blur": blur, "solarise": solarise}))
+        for blur, solarise in zip(augmentation.blur, augmentation.solarise, strict=True)
+    )
+    return one, two
 
 
 def random_crops(images: Tensor, settings: ViewSettings, rng: torch.Generator) -> Tensor:

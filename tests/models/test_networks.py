@@ -48,6 +48,10 @@ def test_seed_decides_the_weights() -> None:
 
 
 def test_unknown_architectures_are_refused() -> None:
-    for name in ("micro-resnet/attention2", "resnet50", "attention"):
-        with pytest.raises(UnknownNameError, match="micro-resnet/attention-2scale"):
+    for name, known in (
+        ("micro-resnet/attention2", "attention-2scale"),
+        ("resnet50", "attention-2scale"),
+        ("attention", "micro-resnet/attention"),
+    ):
+        with pytest.raises(UnknownNameError, match=known):
             build(name, 16)

@@ -4,12 +4,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitobench.models.pretraining import learner as module
+from vitobench.models.pretraining import pool_feed
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learner import ContrastiveLearner, SupervisedLearner, make_learner, normalise
+from vitobench.models.pretraining.learners import LEARNERS, make_learner, normalise
+from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
+from vitobench.models.pretraining.learners.l2_robust import l2_attack
+from vitobench.models.pretraining.order import Place
+from vitobench.models.pretraining.pool_feed import pool_batch
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.views import ViewSettings, two_views
 
-RECIPE = Recipe("t", "", "contrastive", "micro-resnet/attention-2scale", two_frames=True, hidden=16, projection=8)
+RECIPE = Recipe(
+    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, hidden=16, projection=8,
+    batch=8, steps=10, prototypes=12, precision="float32", warmup=1,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -25,60 +33,101 @@ def numbered() -> ClipPool:
 def captured(monkeypatch: pytest.MonkeyPatch) -> list:
     seen = []
 
-    def view(images: torch.Tensor, settings: module.ViewSettings, rng: torch.Generator) -> torch.Tensor:
+    def view(images: torch.Tensor, settings: ViewSettings, rng: torch.Generator) -> torch.Tensor:
         seen.append((images.clone(), settings))
         return torch.rand(images.shape, generator=rng)
 
-    monkeypatch.setattr(module, "random_view", view)
+    monkeypatch.setattr(pool_feed, "random_view", view)
     return seen
 
 
-@pytest.mark.parametrize("two_frames", [False, True])
-def test_views_come_from_the_frames_that_the_recipe_says(numbered: ClipPool, captured: list, two_frames: bool) -> None:
-    clips = torch.tensor([3, 0, 11, 7, 3, 5, 1, 9])
-    learner = make_learner(replace(RECIPE, two_frames=two_frames))
+@pytest.mark.parametrize("window", [0.0, 2.56])
+def test_views_come_from_the_frames_that_the_recipe_says(numbered: ClipPool, captured: list, window: float) -> None:
     pairs = set()
-    for seed in range(6):
+    for step in range(6):
         captured.clear()
-        learner.loss(numbered, clips, torch.Generator().manual_seed(seed))
+        batch = pool_batch(numbered, replace(RECIPE, window=window), 2, Place(step))
         (one, first), (two, second) = captured
-        assert (first, second) == (module.FIRST_VIEW, module.SECOND_VIEW)
-        assert one[:, 0, 0, 0].tolist() == two[:, 0, 0, 0].tolist() == clips.tolist()
+        assert (first, second) == two_views(RECIPE.augmentation)
+        assert one[:, 0, 0, 0].tolist() == two[:, 0, 0, 0].tolist() == batch.labels.tolist()
         frames = one[:, 1, 0, 0], two[:, 1, 0, 0]
-        assert torch.equal(one, two) != two_frames
-        assert (frames[0] != frames[1]).all() if two_frames else (frames[0] == frames[1]).all()
+        assert (frames[0] != frames[1]).all() if window else (frames[0] == frames[1]).all()
         pairs |= set(zip(frames[0].tolist(), frames[1].tolist(), strict=True))
-    assert len(pairs) >= (9 if two_frames else 4)
+    assert len(pairs) >= (9 if window else 4)
 
 
 def test_views_are_those_of_byol() -> None:
-    assert (module.FIRST_VIEW.blur, module.SECOND_VIEW.blur) == (1.0, 0.1)
-    assert (module.FIRST_VIEW.solarise, module.SECOND_VIEW.solarise) == (0.0, 0.2)
-    assert module.SUPERVISED_VIEW.jitter == module.SUPERVISED_VIEW.grey == module.SUPERVISED_VIEW.blur == 0
+    first, second = two_views(RECIPE.augmentation)
+    assert (first.blur, second.blur) == (1.0, 0.1)
+    assert (first.solarise, second.solarise) == (0.0, 0.2)
+
+
+@pytest.mark.parametrize("objective", LEARNERS)
+def test_every_objective_learns_and_leaves_its_target_alone(objective: str, numbered: ClipPool) -> None:
+    torch.manual_seed(0)
+    recipe = replace(RECIPE, objective=objective, window=0.0)
+    learner = make_learner(recipe, classes=12).train()
+    optimiser = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-3)
+    before = {name: value.clone() for name, value in learner.encoder.state_dict().items()}
+    for step in range(3):
+        batch = pool_batch(numbered, recipe, learner.views, Place(step))
+        loss, features = learner(batch.views, batch.labels)
+        assert torch.isfinite(loss)
+        assert features.shape == (8, learner.encoder.pool.width)
+        assert not features.requires_grad
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        learner.after_step(step + 1)
+    moved = [name for name, value in learner.encoder.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(moved) > 20
+    if hasattr(learner, "target"):
+        assert all(p.grad is None for p in learner.target.parameters())
 
 
 def test_only_the_online_branch_learns(numbered: ClipPool) -> None:
-    learner = ContrastiveLearner(RECIPE)
-    learner.loss(numbered, torch.arange(8), torch.Generator().manual_seed(0)).backward()
+    learner = make_learner(RECIPE)
+    assert isinstance(learner, ContrastiveLearner)
+    batch = pool_batch(numbered, RECIPE, 2, Place(0))
+    learner(batch.views, batch.labels)[0].backward()
     assert all(p.grad is None for p in learner.target.parameters())
     assert all(p.grad is None for p in learner.encoder.head.parameters())
     others = [p for n, p in learner.named_parameters() if not n.startswith("target") and "encoder.head" not in n]
     assert all(p.grad is not None for p in others)
 
 
-def test_supervised_loss_is_cross_entropy_on_the_shape(numbered: ClipPool, captured: list) -> None:
-    learner = make_learner(replace(RECIPE, objective="supervised"))
-    assert isinstance(learner, SupervisedLearner)
-    learner.eval()
-    clips = torch.tensor([4, 2, 8])
-    loss = learner.loss(numbered, clips, torch.Generator().manual_seed(0))
-    assert captured[0][0][:, 0, 0, 0].tolist() == clips.tolist()
-    rng = torch.Generator().manual_seed(0)
-    torch.randint(4, (3,), generator=rng)
+def test_supervised_loss_is_cross_entropy_on_the_shape(numbered: ClipPool) -> None:
+    learner = make_learner(replace(RECIPE, objective="supervised", window=0.0), classes=12).eval()
+    view, labels = torch.rand(3, 3, 32, 32), torch.tensor([4, -1, 8])
+    loss, _ = learner((view,), labels)
     with torch.no_grad():
-        logits = learner.encoder(normalise(torch.rand(3, 3, 32, 32, generator=rng)))
-    expected = -F.log_softmax(logits.double(), 1)[torch.arange(3), clips].mean()
+        logits = learner.encoder(normalise(view)).double()
+    known = torch.tensor([0, 2])
+    expected = -F.log_softmax(logits, 1)[known, labels[known]].mean()  # a clip of unknown class counts for nothing
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0])
+def test_an_attack_stays_in_its_ball_and_raises_the_loss(epsilon: float) -> None:
+    torch.manual_seed(1)
+    images, weights = torch.rand(5, 3, 8, 8), torch.randn(3, 8, 8)
+
+    def loss_of(shown: torch.Tensor) -> torch.Tensor:
+        return (shown * weights).sum().sin() + (shown.square() * weights).sum()
+
+    found = l2_attack(loss_of, images, epsilon, steps=5, step_size=epsilon / 2)
+    distance = (found - images).flatten(1).norm(dim=1)
+    assert (distance <= epsilon + 1e-5).all()
+    assert (distance > 0.5 * epsilon).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert loss_of(found) > loss_of(images)
+
+
+def test_an_attack_on_a_line_goes_straight_to_its_end() -> None:
+    images, direction = torch.full((1, 3, 4, 4), 0.5), torch.ones(3, 4, 4)
+    found = l2_attack(lambda shown: (shown * direction).sum(), images, 0.3, steps=4, step_size=0.2)
+    torch.testing.assert_close(found, images + 0.3 * direction / direction.norm())
 
 
 def test_normalise() -> None:

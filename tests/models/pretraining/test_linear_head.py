@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from vitobench.models.networks import build
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learner import normalise
+from vitobench.models.pretraining.learners.learner import normalise
 from vitobench.models.pretraining.linear_head import PENALTIES, fit_linear_head, frozen_features
 
 

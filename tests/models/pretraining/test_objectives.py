@@ -5,7 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitobench.models.pretraining.objectives import info_nce, momentum_at, symmetric_info_nce
+from vitobench.models.pretraining.objectives import (
+    byol_loss,
+    dino_loss,
+    info_nce,
+    momentum_at,
+    nt_xent,
+    symmetric_info_nce,
+)
 
 
 def formula(predictions: np.ndarray, targets: np.ndarray, temperature: float) -> float:
@@ -80,3 +87,68 @@ def test_momentum_rises_along_a_cosine(base: float) -> None:
     assert momentum_at(25, 100, base) == pytest.approx(1 - (1 - base) * (math.cos(math.pi / 4) + 1) / 2)
     values = [momentum_at(k, 100, base) for k in range(101)]
     assert values == sorted(values)
+
+
+def test_negatives_of_the_same_view_leave_out_the_clip_itself() -> None:
+    p, z, own = (torch.randn(6, 4, dtype=torch.float64) for _ in range(3))
+    unit = [F.normalize(t, dim=1) for t in (p, z, own)]
+    total = 0.0
+    for i in range(6):
+        across, same = unit[0][i] @ unit[1].T / 0.2, unit[0][i] @ unit[2].T / 0.2
+        every = torch.cat([across, same[torch.arange(6) != i]])
+        total += float(every.logsumexp(0) - across[i]) / 6
+    assert info_nce(p, z, 0.2, same_view=own).item() == pytest.approx(total, rel=1e-5)
+
+
+def test_the_parts_of_a_batch_add_up_to_its_loss() -> None:
+    p, z = torch.randn(2, 8, 4), torch.randn(2, 8, 4)
+    whole = symmetric_info_nce((p[0], p[1]), (z[0], z[1]), 0.1, same_view=True)
+    parts = [
+        symmetric_info_nce((p[0, a:b], p[1, a:b]), (z[0], z[1]), 0.1, first=a, same_view=True)
+        for a, b in ((0, 4), (4, 8))
+    ]
+    torch.testing.assert_close(sum(parts) / 2, whole)
+    parts = [nt_xent(p[0, a:b], p[1, a:b], 0.3, (p[0], p[1]), first=a) for a, b in ((0, 4), (4, 8))]
+    torch.testing.assert_close(sum(parts) / 2, nt_xent(p[0], p[1], 0.3))
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_nt_xent_matches_the_formula(temperature: float) -> None:
+    rng = np.random.default_rng(2)
+    one, two = rng.normal(size=(7, 5)), rng.normal(size=(7, 5))
+    rows = np.concatenate([one, two])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    total = 0.0
+    for i in range(14):
+        similar = np.exp(rows @ rows[i] / temperature)
+        total += -np.log(similar[(i + 7) % 14] / (similar.sum() - similar[i])) / 14
+    assert nt_xent(torch.tensor(one), torch.tensor(two), temperature).item() == pytest.approx(total, rel=1e-5)
+
+
+def test_byol_loss_is_the_squared_distance_of_unit_vectors() -> None:
+    rng = np.random.default_rng(3)
+    p, z = rng.normal(size=(9, 6)), rng.normal(size=(9, 6))
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (p, z)]
+    expected = ((unit[0] - unit[1]) ** 2).sum(1).mean()
+    assert byol_loss(torch.tensor(p), torch.tensor(z)).item() == pytest.approx(expected, rel=1e-5)
+    target = torch.tensor(z, requires_grad=True)
+    prediction = torch.tensor(p, requires_grad=True)
+    byol_loss(prediction, target).backward()
+    assert target.grad is None
+    assert prediction.grad is not None
+
+
+def test_dino_loss_matches_the_formula() -> None:
+    rng = np.random.default_rng(4)
+    student, teacher, centre = rng.normal(size=(2, 5, 6)), rng.normal(size=(2, 5, 6)), rng.normal(size=6)
+
+    def softmax(x: np.ndarray) -> np.ndarray:
+        powers = np.exp(x - x.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
+
+    total = 0.0
+    for view in (0, 1):
+        q, p = softmax((teacher[view] - centre) / 0.04), softmax(student[1 - view] / 0.1)
+        total -= (q * np.log(p)).sum(1).mean() / 2
+    s, t = ((torch.tensor(x[0]), torch.tensor(x[1])) for x in (student, teacher))
+    assert dino_loss(s, t, torch.tensor(centre), 0.1, 0.04).item() == pytest.approx(total, rel=1e-4)

@@ -1,43 +1,32 @@
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from vitobench.errors import CheckpointError, VitobenchError
+from vitobench.errors import CheckpointError, DataError, VitobenchError
 from vitobench.models.pretraining import trainer
-from vitobench.models.pretraining.clips import ClipPool, render_pool
-from vitobench.models.pretraining.learner import ContrastiveLearner
+from vitobench.models.pretraining.clips import ClipPool
+from vitobench.models.pretraining.learners import make_learner
+from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
+from vitobench.models.pretraining.optimisers import learning_rate_at, make_optimiser, parameter_groups
+from vitobench.models.pretraining.order import Place, clips_at, view_seed
+from vitobench.models.pretraining.pool_feed import PoolFeed
 from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.trainer import batch_at, learning_rate_factor, train
 
 VITO = Recipe(
-    "tiny",
-    "",
-    "contrastive",
-    "micro-resnet/attention-2scale",
-    two_frames=True,
-    clips=64,
-    frames_per_clip=2,
-    size=32,
-    batch=16,
-    steps=6,
-    warmup=2,
-    hidden=32,
-    projection=16,
-)
-SUPERVISED = replace(VITO, objective="supervised", architecture="micro-resnet/average", two_frames=False, steps=24)
+    "tiny", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, clips=64, frames_per_clip=2,
+    size=32, batch=16, steps=6, warmup=2, hidden=32, projection=16, precision="float32", monitor_every=0,
+)  # fmt: skip
+SUPERVISED = replace(VITO, objective="supervised", pooling="average", scales=1, window=0.0, steps=24)
 
 
 class InterruptedRunError(Exception):
     pass
-
-
-@pytest.fixture(scope="module")
-def pool() -> ClipPool:
-    return render_pool(64, 2, 32, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -45,44 +34,72 @@ def log_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "LOG_STEPS", 1)
 
 
+def train(recipe: Recipe, pool: ClipPool, folder: Path, progress: Callable[..., Any] | None = None) -> trainer.Training:
+    return trainer.train(recipe, PoolFeed(pool), folder, progress)
+
+
 def losses(training: trainer.Training) -> list[float]:
     return [row["loss"] for row in training.curve]
 
 
 def test_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
-    factors = [learning_rate_factor(step, 10, 110) for step in range(110)]
+    recipe = replace(VITO, steps=110, warmup=10, learning_rate=1.0)
+    factors = [learning_rate_at(step, recipe) for step in range(110)]
     assert factors[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
     assert factors[10] == 1.0
     assert factors[60] == pytest.approx(0.5)
     assert factors[109] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.99)))
     assert factors[10:] == sorted(factors[10:], reverse=True)
-    assert learning_rate_factor(0, 0, 5) == 1.0
-    assert 0 < learning_rate_factor(4, 10, 5) <= 1
+    assert learning_rate_at(0, replace(recipe, warmup=0)) == 1.0
+    assert {learning_rate_at(s, replace(recipe, schedule="constant")) for s in range(10, 110)} == {1.0}
 
 
 def test_batches_cover_an_epoch_and_are_functions_of_the_step() -> None:
-    recipe = replace(VITO, clips=50, batch=16)
+    recipe = replace(VITO, batch=16)
     for epoch in range(2):
-        batches = [batch_at(3 * epoch + n, recipe, 50)[0] for n in range(3)]
+        batches = [clips_at(Place(3 * epoch + n), recipe, 50) for n in range(3)]
         assert all(len(b) == 16 for b in batches)
         assert len(set(torch.cat(batches).tolist())) == 48
-    assert not torch.equal(batch_at(0, recipe, 50)[0], batch_at(3, recipe, 50)[0])
-    once, again = batch_at(5, recipe, 50), batch_at(5, recipe, 50)
-    assert torch.equal(once[0], again[0])
-    assert torch.equal(torch.rand(4, generator=once[1]), torch.rand(4, generator=again[1]))
-    other = batch_at(5, replace(recipe, seed=1), 50)
-    assert not torch.equal(once[0], other[0])
-    assert len(batch_at(2, replace(recipe, batch=80), 50)[0]) == 50  # fewer clips than a batch
+    assert not torch.equal(clips_at(Place(0), recipe, 50), clips_at(Place(3), recipe, 50))
+    assert torch.equal(clips_at(Place(5), recipe, 50), clips_at(Place(5), recipe, 50))
+    assert not torch.equal(clips_at(Place(5), recipe, 50), clips_at(Place(5), replace(recipe, seed=1), 50))
+    seeds = {view_seed(Place(step, part, rank, 2), recipe) for step in range(5) for part in (0, 1) for rank in (0, 1)}
+    assert len(seeds) == 20
+
+
+def test_ranks_and_parts_share_a_batch_out() -> None:
+    recipe = replace(VITO, batch=16, accumulate=2)
+    whole = clips_at(Place(1), replace(recipe, accumulate=1), 50)
+    parts = [clips_at(Place(1, part, rank, 2), recipe, 50) for part in (0, 1) for rank in (0, 1)]
+    assert torch.equal(torch.cat(parts), whole)
+    with pytest.raises(DataError, match="cannot be shared by 3 devices"):
+        clips_at(Place(0, 0, 0, 3), recipe, 50)
+    with pytest.raises(DataError, match="fewer than a batch"):
+        clips_at(Place(0), recipe, 10)
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    learner = ContrastiveLearner(VITO)
-    decayed, kept = trainer._groups(learner, 0.05)
+    learner = make_learner(VITO)
+    decayed, kept = parameter_groups(learner, 0.05)
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.05, 0.0)
     assert all(p.ndim > 1 for p in decayed["params"])
     assert all(p.ndim == 1 for p in kept["params"])
     trained = sum(p.requires_grad for p in learner.parameters())
     assert len(decayed["params"]) + len(kept["params"]) == trained
+
+
+def test_lars_adapts_what_decays_and_leaves_biases_to_momentum() -> None:
+    """You et al. 2017: the local rate is trust |w| / (|g| + decay |w|)."""
+    recipe = replace(VITO, optimiser="lars", learning_rate=0.5, weight_decay=0.1, trust=1e-3, optimiser_momentum=0.9)
+    layer = torch.nn.Linear(3, 2)
+    weight, bias = layer.weight.detach().double().clone(), layer.bias.detach().double().clone()
+    optimiser = make_optimiser(recipe, layer)
+    layer(torch.ones(4, 3)).sum().backward()
+    g, gb = layer.weight.grad.double(), layer.bias.grad.double()
+    optimiser.step()
+    local = 1e-3 * weight.norm() / (g.norm() + 0.1 * weight.norm())
+    torch.testing.assert_close(layer.weight.double(), weight - 0.5 * local * (g + 0.1 * weight), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(layer.bias.double(), bias - 0.5 * gb, rtol=1e-5, atol=1e-7)
 
 
 def test_a_contrastive_run_leaves_a_log_and_a_checkpoint(pool: ClipPool, tmp_path: Path) -> None:
@@ -98,7 +115,7 @@ def test_a_contrastive_run_leaves_a_log_and_a_checkpoint(pool: ClipPool, tmp_pat
     assert rows[1]["learning_rate"] == pytest.approx(VITO.learning_rate)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log.jsonl", "training.pt"]
     assert training.seconds > 0
-    target, online = training.learner.target, training.learner.online
+    target, online = training.learner.target.network, training.learner.online
     moved = [not torch.equal(a, b) for a, b in zip(target.parameters(), online.parameters(), strict=True)]
     assert sum(moved) > len(moved) / 2
 
@@ -114,6 +131,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(
 ) -> None:
     whole = train(recipe, pool, tmp_path / "whole")
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SHARE", -1.0)
 
     def stop(done: int, steps: int, loss: float) -> None:
         if done == 4:
@@ -161,13 +179,15 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(
 ) -> None:
     if saved:
         monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    honest, calls = ContrastiveLearner.loss, []
+        monkeypatch.setattr(trainer, "CHECKPOINT_SHARE", -1.0)
+    honest, calls = ContrastiveLearner.forward, []
 
-    def loss(self: ContrastiveLearner, *arguments: object) -> torch.Tensor:
+    def forward(self: ContrastiveLearner, *arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
         calls.append(1)
-        return honest(self, *arguments) * (float("nan") if len(calls) == 3 else 1.0)
+        loss, features = honest(self, *arguments)
+        return loss * (float("nan") if len(calls) == 3 else 1.0), features
 
-    monkeypatch.setattr(ContrastiveLearner, "loss", loss)
+    monkeypatch.setattr(ContrastiveLearner, "forward", forward)
     message = "last good checkpoint is .*training.pt" if saved else "no checkpoint was written"
     with pytest.raises(VitobenchError, match=f"nan at step 3; .*{message}"):
         train(VITO, pool, tmp_path)
@@ -176,7 +196,36 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(
         assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 2
 
 
+def test_accumulated_parts_are_the_batch(pool: ClipPool, tmp_path: Path) -> None:
+    """Of a loss without negatives and a network without batch statistics; gradients add up to those of the batch."""
+    recipe = replace(SUPERVISED, steps=1)
+    whole = make_learner(recipe)
+    parts = make_learner(recipe)
+    parts.load_state_dict(whole.state_dict())
+    for learner in (whole, parts):
+        learner.eval()
+    views, labels = torch.rand(16, 3, 32, 32), torch.arange(16)
+    whole((views,), labels)[0].backward()
+    for a, b in ((0, 8), (8, 16)):
+        (parts((views[a:b],), labels[a:b])[0] / 2).backward()
+    for one, two in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-6)
+    training = train(replace(VITO, accumulate=2, steps=2), pool, tmp_path)
+    assert all(math.isfinite(value) for value in losses(training))
+
+
+def test_monitors_watch_without_any_influence(pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = train(VITO, pool, tmp_path / "watched")
+    assert all(0 <= row["linear"] <= 1 for row in watched.curve)
+    monkeypatch.setattr(trainer.LinearMonitor, "learn", lambda *arguments: None)
+    plain = train(VITO, pool, tmp_path / "plain")
+    assert losses(plain) == losses(watched)
+    assert not any("linear" in row for row in plain.curve)
+    expected = plain.learner.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in watched.learner.state_dict().items())
+
+
 def test_pretraining_leaves_the_classifier_alone(pool: ClipPool, tmp_path: Path) -> None:
     torch.manual_seed(VITO.seed)
-    fresh = ContrastiveLearner(VITO).encoder.head.weight
+    fresh = make_learner(VITO).encoder.head.weight
     assert torch.equal(train(replace(VITO, steps=2), pool, tmp_path).learner.encoder.head.weight, fresh)

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from vitobench.errors import UnknownNameError, VitobenchError
-from vitobench.models.networks import ARCHITECTURES
-from vitobench.models.pretraining.recipe import Recipe, list_recipes, load_recipe, recipe_facts
+from vitobench.models.networks import build
+from vitobench.models.pretraining.recipe import OBJECTIVES, Recipe, recipe_facts
+from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
 
-LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet/average"\n'
+LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet"\n'
 
 
 def write(folder: Path, text: str) -> str:
@@ -16,29 +17,38 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_shipped_recipes_load() -> None:
-    assert list_recipes() == ["micro/moclr", "micro/supervised", "micro/vito"]
-    for name in list_recipes():
+    names = list_recipes()
+    assert {"micro/vito", "micro/moclr", "micro/supervised"} < set(names)
+    for name in names:
         recipe = load_recipe(name)
         assert recipe.name == name.partition("/")[2]
-        assert recipe.architecture in ARCHITECTURES
+        assert build(recipe.network, 16).pool.width > 0
         assert recipe.description
         assert recipe.warmup < recipe.steps
+    assert {load_recipe(name).objective for name in names} == set(OBJECTIVES)
 
 
 def test_vito_and_its_twin_differ_in_frames_and_pooling_alone() -> None:
     vito, twin = recipe_facts(load_recipe("micro/vito")), recipe_facts(load_recipe("micro/moclr"))
     differing = {key for key in vito if vito[key] != twin[key]}
-    assert differing == {"name", "description", "architecture", "baseline", "two_frames"}
-    assert vito["two_frames"]
-    assert vito["architecture"] == "micro-resnet/attention-2scale"
+    assert differing == {"name", "description", "pooling", "scales", "window", "baseline"}
+    assert (vito["pooling"], vito["scales"], vito["window"]) == ("attention", 2, 2.56)
     assert vito["baseline"] == "moclr"
+
+
+def test_ablations_change_one_thing_each() -> None:
+    vito = recipe_facts(load_recipe("micro/vito"))
+    for name, key in (("micro/vito-still", "window"), ("micro/vito-average", "pooling")):
+        other = recipe_facts(load_recipe(name))
+        assert {k for k in vito if vito[k] != other[k]} == {"name", "description", "baseline", key}
+    # Attention adds no width to the features, so that average pooling at the same scales is its control.
+    widths = {build(load_recipe(f"micro/{name}").network, 16).pool.width for name in ("vito", "vito-average")}
+    assert len(widths) == 1
 
 
 def test_a_file_of_ones_own_and_changes(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, LEAST + "steps = 7\nlearning_rate = 1\n"), batch=32, seed=None)
-    assert recipe == Recipe(
-        "mine", "d", "contrastive", "micro-resnet/average", steps=7, learning_rate=1, batch=32, seed=0
-    )
+    assert recipe == Recipe("mine", "d", "contrastive", "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
 
 
 def test_unknown_names_are_refused_with_the_valid_ones(tmp_path: Path) -> None:
@@ -46,7 +56,7 @@ def test_unknown_names_are_refused_with_the_valid_ones(tmp_path: Path) -> None:
         load_recipe("micro/vitto")
     with pytest.raises(UnknownNameError, match="Did you mean 'steps'"):
         load_recipe(write(tmp_path, LEAST + "stepps = 7\n"))
-    with pytest.raises(UnknownNameError, match="contrastive, supervised"):
+    with pytest.raises(UnknownNameError, match="byol, contrastive, dino"):
         load_recipe(write(tmp_path, LEAST.replace("contrastive", "contrast")))
 
 
@@ -64,11 +74,17 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
     [
         ("steps = 0", "steps = 0 must be 1 or more"),
         ("batch = -1", "batch = -1"),
-        ("two_frames = true\nframes_per_clip = 1", "frames_per_clip of 2"),
+        ("window = 2.56\nframes_per_clip = 1", "frames_per_clip of 2"),
         ('steps = "many"', "steps = 'many' must be of type int"),
         ("steps = 7.5", "steps = 7.5"),
         ("steps = true", "steps = True"),
-        ("two_frames = 1", "type bool"),
+        ("channels_last = 1", "type bool"),
+        ("scales = 3", "scales = 3 must be 1 or 2"),
+        ("batch = 10\naccumulate = 3", "must divide the batch"),
+        ("temperature = 0", "temperature = 0"),
+        ("momentum = 1.5", "momentum = 1.5 must be from 0 to 1"),
+        ("[augmentation]\ngrey = 2", "grey = 2"),
+        ("[augmentation]\nblur = 1", "list of 2 numbers"),
         ("baseline = 3", "baseline = 3"),
         ('learning_rate = "1e-3"', "type float"),
     ],
@@ -81,3 +97,11 @@ def test_impossible_values_are_named(tmp_path: Path, line: str, message: str) ->
 def test_changes_are_checked_too() -> None:
     with pytest.raises(VitobenchError, match="steps = 0"):
         load_recipe("micro/vito", steps=0)
+
+
+def test_single_settings_are_replaced_and_checked() -> None:
+    recipe = load_recipe("micro/vito", ("window=0", "pooling=average", "augmentation.grey=0.5"))
+    assert (recipe.window, recipe.pooling, recipe.augmentation.grey) == (0, "average", 0.5)
+    for setting, message in (("steps", "KEY=VALUE"), ("stepps=3", "'steps'"), ("views.grey=1", "augmentation")):
+        with pytest.raises(VitobenchError, match=message):
+            load_recipe("micro/vito", (setting,))

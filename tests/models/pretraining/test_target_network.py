@@ -1,19 +1,20 @@
 import torch
 from torch import nn
 
-from vitobench.models.pretraining.ema import make_target, update_target
-from vitobench.models.pretraining.learner import ContrastiveLearner
+from vitobench.models.pretraining.ema import Target
+from vitobench.models.pretraining.learners import make_learner
 from vitobench.models.pretraining.objectives import momentum_at
 from vitobench.models.pretraining.recipe import Recipe
 
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet/attention-2scale", steps=10, momentum=0.9, hidden=16, projection=8
-)
+    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, steps=10, momentum=0.9,
+    hidden=16, projection=8, warmup=1,
+)  # fmt: skip
 
 
 def test_target_starts_as_a_whole_copy_projector_included() -> None:
-    learner = ContrastiveLearner(RECIPE)
-    online, target = learner.online.state_dict(), learner.target.state_dict()
+    learner = make_learner(RECIPE)
+    online, target = learner.online.state_dict(), learner.target.network.state_dict()
     assert list(online) == list(target)
     assert any(name.startswith("projector.") for name in target)
     assert any("running_mean" in name for name in target)
@@ -26,13 +27,13 @@ def test_target_starts_as_a_whole_copy_projector_included() -> None:
 
 def test_update_matches_the_formula() -> None:
     online = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    target = make_target(online)
+    target = Target(online)
     with torch.no_grad():
         for parameter in online.parameters():
             parameter.add_(torch.randn_like(parameter))
     pairs = [(t.double(), o.detach().double()) for t, o in zip(target.parameters(), online.parameters(), strict=True)]
     for _ in range(3):
-        update_target(target, online, 0.7)
+        target.follow(online, 0.7)
         pairs = [(0.7 * t + 0.3 * o, o) for t, o in pairs]
     for parameter, (expected, _) in zip(target.parameters(), pairs, strict=True):
         torch.testing.assert_close(parameter, expected.float())
@@ -40,34 +41,55 @@ def test_update_matches_the_formula() -> None:
 
 def test_momentum_one_freezes_and_zero_copies() -> None:
     online = nn.Linear(3, 2)
-    target = make_target(online)
-    kept = target.weight.clone()
+    target = Target(online)
+    kept = target.network.weight.clone()
     with torch.no_grad():
         online.weight.add_(1.0)
-    update_target(target, online, 1.0)
-    assert torch.equal(target.weight, kept)
-    update_target(target, online, 0.0)
-    torch.testing.assert_close(target.weight, online.weight.detach())
+    target.follow(online, 1.0)
+    assert torch.equal(target.network.weight, kept)
+    target.follow(online, 0.0)
+    torch.testing.assert_close(target.network.weight, online.weight.detach())
 
 
-def test_statistics_are_not_averaged() -> None:
+def test_batch_statistics_are_those_of_its_own_input() -> None:
     online = nn.BatchNorm1d(2)
-    target = make_target(online)
-    online(torch.randn(8, 2) + 5)
-    update_target(target, online, 0.5)
-    assert torch.equal(target.running_mean, torch.zeros(2))
+    target = Target(online, "batch")
+    x = torch.randn(64, 2) + 5
+    torch.testing.assert_close(target(x).mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+    online(torch.randn(8, 2) - 3)
+    before = target.network.running_mean.clone()
+    target.follow(online, 0.5)
+    assert torch.equal(target.network.running_mean, before)
+
+
+def test_running_statistics_follow_the_online_ones_and_normalise() -> None:
+    online = nn.BatchNorm1d(2)
+    target = Target(online, "running").train()
+    assert not target.network.training
+    x = torch.randn(8, 2) + 5
+    torch.testing.assert_close(target(x), x / (1 + online.eps) ** 0.5)  # statistics of a fresh layer: 0 and 1
+    online(x)
+    target.follow(online, 0.25)
+    torch.testing.assert_close(target.network.running_mean, 0.75 * online.running_mean)
+
+
+def test_what_the_target_says_carries_no_gradient() -> None:
+    online = nn.Linear(3, 2)
+    out = Target(online)(torch.randn(4, 3))
+    assert not out.requires_grad
+    (out * torch.ones(1, requires_grad=True)).sum().backward()  # an ordinary tensor, that a loss may keep
 
 
 def test_learner_follows_the_schedule() -> None:
-    learner = ContrastiveLearner(RECIPE)
+    learner = make_learner(RECIPE)
     with torch.no_grad():
         for parameter in learner.online.parameters():
             parameter.add_(1.0)
     name = "projector.0.weight"
-    old, new = learner.target.state_dict()[name].clone(), learner.online.state_dict()[name]
+    old, new = learner.target.network.state_dict()[name].clone(), learner.online.state_dict()[name]
     learner.after_step(4)
     momentum = momentum_at(4, 10, 0.9)
-    torch.testing.assert_close(learner.target.state_dict()[name], momentum * old + (1 - momentum) * new)
-    kept = learner.target.state_dict()[name].clone()
+    torch.testing.assert_close(learner.target.network.state_dict()[name], momentum * old + (1 - momentum) * new)
+    kept = learner.target.network.state_dict()[name].clone()
     learner.after_step(10)
-    assert torch.equal(learner.target.state_dict()[name], kept)
+    assert torch.equal(learner.target.network.state_dict()[name], kept)

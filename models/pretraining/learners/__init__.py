@@ -1,0 +1,35 @@
+"""The objectives by name."""
+
+from __future__ import annotations
+
+from ..ranks import Ranks
+from ..recipe import Recipe
+from .byol import ByolLearner
+from .contrastive import ContrastiveLearner
+from .dino import DinoLearner
+from .l2_robust import L2RobustLearner
+from .learner import Batch, Learner, normalise
+from .simclr import SimclrLearner
+from .supervised import SupervisedLearner
+
+__all__ = ["LEARNERS", "Batch", "Learner", "make_learner", "normalise"]
+
+LEARNERS: dict[str, type[Learner]] = {
+    "contrastive": ContrastiveLearner,
+    "simclr": SimclrLearner,
+    "byol": ByolLearner,
+    "dino": DinoLearner,
+    "supervised": SupervisedLearner,
+    "l2-robust": L2RobustLearner,
+}
+
+
+def make_learner(recipe: Recipe, ranks: Ranks | None = None, classes: int = 16) -> Learner:
+    """The learner that a recipe asks for, with fresh weights.
+
+    Args:
+        recipe: The run.
+        ranks: The processes that train together; a single one if None.
+        classes: Number of classes of the data; 0 where there are no labels.
+    """
+    return LEARNERS[recipe.objective](recipe, ranks or Ranks(), classes)

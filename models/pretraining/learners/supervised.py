@@ -1,0 +1,32 @@
+"""The supervised baseline: cross-entropy on labels."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...networks import PooledNetwork, build
+from ..ranks import Ranks
+from ..recipe import Recipe
+from .learner import Learner, normalise
+
+
+class SupervisedLearner(Learner):
+    """One view of one frame of each clip; clips of unknown class count for nothing."""
+
+    views = 1
+
+    def __init__(self, recipe: Recipe, ranks: Ranks, classes: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = build(recipe.network, classes)
+
+    @property
+    def encoder(self) -> PooledNetwork:
+        """The network, classifier included."""
+        return self.network
+
+    def forward(self, views: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the classes."""
+        features = self.network.features(normalise(views[0]))
+        return F.cross_entropy(self.network.head(features).float(), labels, ignore_index=-1), features.detach()

@@ -1,0 +1,60 @@
+"""One rank of a training step, in a module that a fresh process can import."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from vitobench.models.pretraining.devices import make_fabric
+from vitobench.models.pretraining.learners import make_learner
+from vitobench.models.pretraining.ranks import Ranks
+from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.synchronised_norm import synchronise
+
+RECIPE = Recipe(
+    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=0.0, hidden=16, projection=8, batch=8,
+    steps=10, warmup=1, precision="float32", prototypes=12, learning_rate=1e-2,
+)  # fmt: skip
+OBJECTIVES = ("contrastive", "simclr", "dino")
+RANKS = 2
+
+
+def step(learner: torch.nn.Module, module: torch.nn.Module, shown: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """One plain gradient step and the target's move; returns the loss."""
+    loss, _ = module(shown, torch.zeros(len(shown[0]), dtype=torch.int64))
+    loss.backward()
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            if parameter.grad is not None:
+                parameter -= 0.05 * parameter.grad
+    learner.after_step(1)
+    return loss.detach()
+
+
+def views() -> tuple[torch.Tensor, torch.Tensor]:
+    """The whole batch."""
+    rng = torch.Generator().manual_seed(7)
+    return torch.rand(8, 3, 32, 32, generator=rng), torch.rand(8, 3, 32, 32, generator=rng)
+
+
+def one_rank(rank: int, port: int, folder: str) -> None:
+    """Train a step of every objective; the first rank writes what came of it."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank),
+                   "WORLD_SIZE": str(RANKS), "LOCAL_WORLD_SIZE": str(RANKS), "TORCHELASTIC_RUN_ID": "test"}  # fmt: skip
+    torch.set_num_threads(1)
+    fabric = make_fabric(RECIPE, RANKS, "cpu")
+    ranks = Ranks(fabric)
+    assert (ranks.count, ranks.rank) == (RANKS, rank)
+    for objective in OBJECTIVES:
+        torch.manual_seed(0)
+        learner = make_learner(replace(RECIPE, objective=objective), ranks).train()
+        synchronise(learner, fabric.device)
+        module = fabric.setup(learner)
+        own = tuple(view[4 * rank : 4 * rank + 4] for view in views())
+        loss = ranks.mean(step(learner, module, own))
+        if rank == 0:
+            torch.save({"loss": loss, "state": learner.state_dict()}, Path(folder) / f"{objective}.pt")
+    fabric.barrier()
