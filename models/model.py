@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from ..errors import VitobenchError
 from .cpu_tuning import keep_freed_memory
 from .folding import fold_batch_norms
 from .precision import arithmetic, check_precision
@@ -120,6 +121,45 @@ class Model:
             VitobenchError: As for `logits`.
         """
         return self._answers(images, lambda network, x: network.features(x))
+
+    @torch.inference_mode()
+    def tokens(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute spatial tokens of the last layer.
+
+        Args:
+            images: As for `logits`.
+
+        Returns:
+            float32 tensor of shape (N, T, C) on `device`.
+
+        Raises:
+            ValueError: As for `logits`.
+            VitobenchError: As for `logits`, or a network that gives no tokens.
+        """
+        if not hasattr(self._network, "tokens"):
+            raise VitobenchError(f"{self.spec.name} gives no spatial tokens.")
+        return self._answers(images, lambda network, x: network.tokens(x))
+
+    @property
+    def network(self) -> nn.Module:
+        """The plain network, in evaluation mode. It belongs to the model: copy it before changing it."""
+        return self._network
+
+    def differentiable(self, images: torch.Tensor) -> tuple[nn.Module, torch.Tensor]:
+        """The plain network, no normalisation folded into it, and its input, for whoever needs gradients.
+
+        Args:
+            images: As for `logits`.
+
+        Returns:
+            The network in evaluation mode, without gradients of its own parameters, and the normalised images, a
+            float32 leaf (N, 3, size, size) on `device` that requires a gradient.
+
+        Raises:
+            ValueError: As for `logits`.
+        """
+        self._check(images)
+        return self._network, self._normalised(images).requires_grad_()
 
     def _answers(self, images: torch.Tensor, ask: Callable[[Any, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         self._check(images)

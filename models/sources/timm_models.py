@@ -40,6 +40,18 @@ class TimmNetwork(nn.Module):
         network: Any = self.network
         return network.forward_head(network.forward_features(x), pre_logits=True).flatten(1)
 
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Spatial tokens of the last layer, of shape (N, T, C): a map's positions, or a transformer's patches.
+
+        Raises:
+            VitobenchError: A network of timm that does not give them.
+        """
+        network: Any = self.network
+        if not hasattr(network, "forward_intermediates"):
+            raise VitobenchError(f"timm's {type(network).__name__} gives no spatial tokens.")
+        last = network.forward_intermediates(x, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True)[-1]
+        return last.flatten(2).transpose(1, 2)
+
 
 def resolve(name: str) -> ModelSpec:
     """Describe a timm model. Its weights are fetched, since their hash is part of the description.

@@ -80,7 +80,7 @@ def build_from_card(card: ZooCard, path: Path) -> nn.Module:
     Raises:
         CheckpointError: An architecture that this version does not know, or weights that do not fit it.
     """
-    from ..networks import build as build_network
+    from ..probing.network import build_network
     from .state_dicts import fit, read_state_dict
 
     try:

@@ -1,0 +1,86 @@
+"""``bench curve``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import along, running, settings_from
+
+_SIDE_BY_SIDE = 3
+
+
+@click.command("curve")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@along
+@running
+def curve_command(folder: Path, **values: Any) -> None:
+    """Run a suite or tasks on all checkpoints in DIR and show every number by training step.
+
+    A checkpoint tells its step in its card, or by a name such as step-000500.safetensors. What the store holds is not
+    run again, so that the curve of a training that goes on costs its new checkpoints only.
+
+    \b
+    bench curve runs/vito --suite robustness
+    bench curve runs/finetune-vito --task micro-val --json curve.json
+    """
+    from rich.console import Console
+
+    from ...results.folder import write_aside
+    from ..curve import curve_json, find_checkpoints
+    from ..run import execute
+    from .show import check_files
+
+    check_files(values)
+    console = None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    checkpoints = find_checkpoints(folder)
+    settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
+    outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
+    if values["json_file"] is not None:
+        content = json.dumps(curve_json(outcome, checkpoints), indent=1) + "\n"
+        write_aside(values["json_file"], content.encode())
+    if console is not None:
+        _render(outcome, checkpoints, console)
+        if values["json_file"] is not None:
+            console.print(f"Curve: {values['json_file']}", soft_wrap=True, markup=False)
+        done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+        console.print(f"{done}, {outcome.seconds:.1f} s")
+    if not outcome.complete:
+        from ...reports.rows import failure_lines
+
+        for line in failure_lines(outcome.data):
+            click.echo(line, err=True)
+        sys.exit(3)
+
+
+def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
+    """Tables of step by number, a few numbers side by side."""
+    from rich import box
+    from rich.table import Table
+
+    from ..curve import columns, points
+
+    shown = columns(outcome)
+    for at in range(0, len(shown), _SIDE_BY_SIDE):
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("step", justify="right")
+        some = shown[at : at + _SIDE_BY_SIDE]
+        for column in some:
+            table.add_column(f"{column.title}\n{column.label}", justify="right")
+        curves = [points(outcome, checkpoints, column) for column in some]
+        for step in checkpoints.steps:
+            table.add_row(f"{step:,}", *(_cell(curve[step]) for curve in curves))
+        console.print(table)
+    console.print("In percent, with 95 % intervals.")
+    for line in checkpoints.passed_over:
+        console.print(f"Passed over: {line}", soft_wrap=True, markup=False)
+
+
+def _cell(score: Any) -> str:
+    from ...reports.wording import interval, percent
+
+    return "—" if score is None else f"{percent(score.value)} {interval(score.ci_low, score.ci_high)}".strip()

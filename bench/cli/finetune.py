@@ -1,0 +1,104 @@
+"""``bench finetune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .learning import folder_for, learning, tell
+
+
+@click.command("finetune")
+@learning
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over the training images; 10 unless --steps is given."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps of the optimiser in place of --epochs.")
+@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Images per step.")
+@click.option(
+    "--lr",
+    "learning_rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Peak learning rate, of the last layer.",
+)
+@click.option(
+    "--layer-decay",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.75,
+    show_default=True,
+    help="Share of the next layer's learning rate that a layer has; 1 treats all alike.",
+)
+@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Of AdamW.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the forward and backward pass.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Keep a checkpoint after so many steps, for `bench curve`; 0 keeps the last one only.",
+)
+def finetune_command(
+    model: str,
+    data_name: str,
+    train: int | None,
+    held_out: int | None,
+    seed: int,
+    output: Path | None,
+    device: str,
+    quiet: bool,
+    epochs: int | None,
+    steps: int | None,
+    batch: int,
+    **values: Any,
+) -> None:
+    """Train a whole model on labelled images with AdamW, crops and flips; write it as a checkpoint.
+
+    An interrupted run goes on when the same command is given again. A model of timm or torchvision begins with a new
+    classifier; to begin with a fitted one, probe it first and fine-tune the probe's checkpoint.
+
+    \b
+    bench finetune --model vito --epochs 5 --every 100
+    bench probe --model timm:resnet50 --data imagefolder=DIR
+    bench finetune --model file:runs/probe-resnet50/linear.safetensors --data imagefolder=DIR --lr 1e-4
+    """
+    from rich.console import Console
+
+    from ..progress import stages
+
+    if epochs is not None and steps is not None:
+        raise click.UsageError("--epochs and --steps say the same thing; give one of them.")
+    console = None if quiet else Console(highlight=False)
+    folder = output or folder_for("finetune", model)
+    from ...models.probing.data import open_data
+    from ...models.probing.evaluation import accuracy
+    from ...models.probing.finetune import FinetuneSettings, finetune
+    from ...models.registry import load
+    from ..executors.device import choose_device
+
+    with stages(console) as stage:
+        where = choose_device(device)
+        data = open_data(
+            data_name, train, held_out, seed, folder, lambda done, total: stage("Hashing images", done, total)
+        )
+        count = steps or (epochs or 10) * max(1, len(data.train) // batch)
+        settings = FinetuneSettings(count, batch, seed=seed, **values)
+        made = finetune(
+            load(model).to(where), data, settings, folder, lambda done, total, loss: stage("Training", done, total)
+        )
+        # The file, and not the network in memory, is what is measured.
+        written = load(f"file:{made.checkpoint}").to(where)
+        correct, images = accuracy(written, data.held_out, lambda done, total: stage("Measuring", done, total))
+    if console is not None:
+        ended = f"in {made.seconds / 60:.1f} min, training loss {made.loss:.3f} at the end"
+        console.print(f"Trained {count} steps {ended}.", soft_wrap=True, markup=False)
+        tell(console, "Accuracy", correct, images, made.checkpoint, data.label_space)

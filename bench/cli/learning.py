@@ -1,0 +1,63 @@
+"""Options and endings that ``bench probe`` and ``bench finetune`` share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .options import quiet_option
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RUNS = Path("runs")
+
+
+def learning(command: F) -> F:
+    """Options: the model, the images, where the checkpoint goes."""
+    options = [
+        click.option(
+            "--model", required=True, help="A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH."
+        ),
+        click.option(
+            "--data",
+            "data_name",
+            default="microworld",
+            show_default=True,
+            metavar="microworld|imagefolder=DIR",
+            help="Labelled images; DIR has class folders named by WordNet ids, or train/ and val/ with such folders.",
+        ),
+        click.option("--train", type=click.IntRange(min=1), help="At most this many training images; 4096 or all."),
+        click.option(
+            "--held-out", type=click.IntRange(min=1), help="At most this many images to measure on; 2000 or all."
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of micro-world and training."),
+        click.option(
+            "--output", type=click.Path(path_type=Path), help="Folder of the checkpoint, below runs/ if unset."
+        ),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        quiet_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def folder_for(what: str, model: str) -> Path:
+    """``runs/probe-NAME``: where a checkpoint goes if nothing is said."""
+    stem = re.sub(r"\.(safetensors|pth?)$", "", model.partition("?")[0].rpartition("/")[2])
+    return RUNS / f"{what}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem).strip('-')}"
+
+
+def tell(console: Any, what: str, correct: int, images: int, checkpoint: Path, label_space: str) -> None:
+    """Accuracy with Wilson's interval, where the checkpoint is, and what to do with it."""
+    from ...results.statistics import wilson
+
+    low, high = wilson(correct, images)
+    console.print(f"{what}: {correct / images:.1%} [{low:.1%}, {high:.1%}], n = {images} held-out images.")
+    console.print(f"Checkpoint: {checkpoint}", soft_wrap=True, markup=False)
+    suite = "robustness" if label_space == "microworld-16" else "robustness --data imagenet=DIR"
+    console.print(f"bench run --model file:{checkpoint} --suite {suite}", soft_wrap=True, markup=False)

@@ -1,0 +1,132 @@
+"""The checkpoints of one training, run like any models, as a curve over its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError, VitobenchError
+from ..models import registry
+from ..models.training_step import step_in_name, training_step
+from ..reports.rows import headline_rows
+from ..results.schema import Score
+from .run import Outcome
+
+_EXAMPLE = "step-000500.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What a folder holds of a training.
+
+    Attributes:
+        steps: Model names by step, in ascending order.
+        passed_over: Why other checkpoints of the folder are no points of the curve.
+    """
+
+    steps: Mapping[int, str]
+    passed_over: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that is followed over the training.
+
+    Attributes:
+        task: Task name.
+        title: Task title.
+        condition: As in the scores.
+        metric: As in the scores.
+        label: What the number is called.
+    """
+
+    task: str
+    title: str
+    condition: str
+    metric: str
+    label: str
+
+
+def find_checkpoints(folder: Path) -> Checkpoints:
+    """Find the checkpoints below a folder that tell their step.
+
+    Args:
+        folder: Any depth is looked into; hidden files are passed over.
+
+    Raises:
+        VitobenchError: No such folder, no checkpoint that tells its step, or two different ones of the same step.
+    """
+    if not folder.is_dir():
+        raise VitobenchError(f"There is no folder {folder}; name one with the checkpoints of a training.")
+    found: dict[int, tuple[str, str]] = {}
+    passed: list[str] = []
+    # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
+    for path in sorted(folder.rglob("*.safetensors"), key=lambda path: (step_in_name(path.name) is None, path)):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        name = f"file:{path}"
+        try:
+            spec = registry.resolve(name)
+        except CheckpointError as error:
+            passed.append(str(error))
+            continue
+        step = training_step(spec)
+        if step is None:
+            passed.append(f"{path} does not tell at which step it was written.")
+            continue
+        identity = spec.identity.rpartition("@")[2]
+        known = found.setdefault(step, (name, identity))
+        if known[1] != identity:
+            other = known[0].removeprefix("file:")
+            raise VitobenchError(
+                f"{other} and {path} are both of step {step}, but not the same; name a folder with one training."
+            )
+    if not found:
+        reasons = "".join(f"\n{line}" for line in passed)
+        raise VitobenchError(
+            f"{folder} holds no checkpoint that tells its step: in its card (training_step), or in its name "
+            f"({_EXAMPLE}).{reasons}"
+        )
+    return Checkpoints({step: found[step][0] for step in sorted(found)}, tuple(passed))
+
+
+def columns(outcome: Outcome) -> list[Column]:
+    """The numbers that a curve shows: the headline of every task without its parts, and alignment."""
+    data = outcome.data
+    shown = [
+        Column(row.task, row.title, row.condition, row.metric, row.label) for row in headline_rows(data) if not row.part
+    ]
+    for task in data.task_records:
+        if task.get("kind") == "alignment":
+            name, metric = str(task["name"]), str(task["metric"])
+            label = metric.replace("_", " ").capitalize()
+            shown.append(Column(name, str(task.get("title") or name), "overall", metric, label))
+    return shown
+
+
+def points(outcome: Outcome, checkpoints: Checkpoints, column: Column) -> dict[int, Score | None]:
+    """The scores of a column by step; None where there is none."""
+    return {
+        step: outcome.data.score(name, column.task, column.condition, column.metric)
+        for step, name in checkpoints.steps.items()
+    }
+
+
+def curve_json(outcome: Outcome, checkpoints: Checkpoints) -> dict[str, Any]:
+    """Every score of every checkpoint with its step, as plain data: ``points`` and what belongs to them."""
+    from .export import plain
+
+    steps = {name: step for step, name in checkpoints.steps.items()}
+    rows = [{"step": steps[score.model]} | asdict(score) for score in outcome.data.scores if score.model in steps]
+    found: dict[str, Any] = plain(
+        {
+            "checkpoints": [{"step": step, "model": name} for step, name in checkpoints.steps.items()],
+            "points": sorted(rows, key=lambda row: row["step"]),
+            "failures": [asdict(row) for row in outcome.data.failures],
+            "passed_over": list(checkpoints.passed_over),
+            "run": dict(outcome.data.run),
+        }
+    )
+    return found

@@ -1,0 +1,137 @@
+"""Training an attentive head on frozen tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .heads import AttentiveHead
+from .linear import validation_rows
+
+DECAYS = (1.0, 1e-1, 1e-2)
+"""Weight decays tried; strong ones first."""
+
+_HEAD_WIDTH = 64
+_EPOCHS = 20
+_BATCH = 128
+_RATE = 1e-3
+_WARMUP = 0.1
+
+
+def heads_for(width: int) -> int:
+    """Attention heads for tokens of ``width`` channels: of 64 channels each, as far as that divides."""
+    wanted = max(1, width // _HEAD_WIDTH)
+    return next(count for count in range(wanted, 0, -1) if width % count == 0)
+
+
+def train_attentive(
+    tokens: Tensor,
+    labels: Tensor,
+    classes: int,
+    decay: float,
+    seed: int = 0,
+    epochs: int = _EPOCHS,
+    progress: Callable[[], None] | None = None,
+) -> AttentiveHead:
+    """Train with AdamW: warm-up over a tenth of the steps to 1e-3, then a cosine to 0.
+
+    Args:
+        tokens: float16 or float32 (N, T, C).
+        labels: int64 (N,).
+        classes: Outputs.
+        decay: Weight decay of matrices; norms, biases and the query have none.
+        seed: Of initialisation and order.
+        epochs: Passes over the images.
+        progress: Called after each epoch.
+
+    Returns:
+        The head, in evaluation mode.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = AttentiveHead(tokens.shape[-1], classes, heads_for(tokens.shape[-1]))
+    matrices = [p for p in head.parameters() if p.ndim == 2]
+    others = [p for p in head.parameters() if p.ndim != 2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=_RATE)
+    steps = epochs * math.ceil(len(tokens) / _BATCH)
+    warm = max(1, round(_WARMUP * steps))
+    step = 0
+    for _ in range(epochs):
+        for rows in torch.randperm(len(tokens), generator=rng).split(_BATCH):
+            factor = min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, steps - warm))))
+            for group in optimiser.param_groups:
+                group["lr"] = _RATE * factor
+            loss = F.cross_entropy(head(tokens[rows]), labels[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            step += 1
+        if progress is not None:
+            progress()
+    return head.eval()
+
+
+def fit_attentive(
+    tokens: Tensor,
+    labels: Tensor,
+    classes: int,
+    seed: int = 0,
+    decays: Sequence[float] = DECAYS,
+    epochs: int = _EPOCHS,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[AttentiveHead, dict[str, Any]]:
+    """Train an attentive head, its weight decay chosen on a fifth of the images, then on all of them.
+
+    Args:
+        tokens: float16 or float32 (N, T, C), N >= 5.
+        labels: int64 (N,).
+        classes: Outputs.
+        seed: Of initialisation and order.
+        decays: Tried in turn; of equals the strongest wins.
+        epochs: Passes over the images.
+        progress: Called with (epochs done, epochs in all).
+
+    Returns:
+        The head and facts: ``weight_decay``, ``validation_accuracy``, ``training_accuracy``, ``epochs``, ``heads``,
+        and ``remark`` where the decay is the last on either side of those tried.
+
+    Raises:
+        ValueError: Less than five images.
+    """
+    held = validation_rows(len(tokens))
+    total, done = epochs * (len(decays) + 1), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    tried = []
+    for decay in decays:
+        head = train_attentive(tokens[~held], labels[~held], classes, decay, seed, epochs, tick)
+        tried.append((_accuracy(head, tokens[held], labels[held]), decay))
+    accuracy, decay = max(tried)
+    head = train_attentive(tokens, labels, classes, decay, seed, epochs, tick)
+    edge = len(decays) > 1 and decay in (min(decays), max(decays))
+    return head, {
+        "weight_decay": decay,
+        "validation_accuracy": round(accuracy, 4),
+        "training_accuracy": round(_accuracy(head, tokens, labels), 4),
+        "epochs": epochs,
+        "heads": head.attention.num_heads,
+        **({"remark": "the best weight decay is at the end of those tried"} if edge else {}),
+    }
+
+
+@torch.inference_mode()
+def _accuracy(head: AttentiveHead, tokens: Tensor, labels: Tensor) -> float:
+    answers = torch.cat([head(some).argmax(1) for some in tokens.split(512)])
+    return float((answers == labels).float().mean())

@@ -1,0 +1,171 @@
+"""Features of many images, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...errors import DataError, VitobenchError
+from ...identity import digest
+from ...tasks.data.geometry import Geometry
+from ..model import Model
+from .data import Part
+
+VERSION = 1
+BLOCK = 256
+"""Images whose features are written at a time: what an interrupted pass loses at most."""
+
+_TYPES = {"features": np.float32, "tokens": np.float16}  # tokens are many; a half keeps what a head can use of them
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features of a part of a set.
+
+    Attributes:
+        values: (n, D) float32, or (n, T, C) float16 for tokens; mapped from a file, not in memory.
+        labels: int64 (n,).
+        good: bool (n,); False where an image could not be read, its values are NaN.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    good: np.ndarray
+
+    def chosen(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values and labels of the good rows, as tensors in memory of the values' own type."""
+        values = self.values[self.good] if not self.good.all() else np.array(self.values)
+        return torch.from_numpy(values), torch.from_numpy(self.labels[self.good])
+
+
+def features_of(
+    model: Model,
+    part: Part,
+    folder: Path,
+    kind: str = "features",
+    batch: int = 50,
+    progress: Callable[[int, int], None] | None = None,
+) -> Rows:
+    """Features of images, from the cache as far as they are there.
+
+    The cache is keyed by model, preprocessing, images and kind. A pass that was interrupted goes on after its last
+    whole block; several processes may work on the same one.
+
+    Args:
+        model: Gives the features.
+        part: The images.
+        folder: The cache.
+        kind: ``"features"`` or ``"tokens"``.
+        batch: Images per forward pass.
+        progress: Called with (images done, images in all).
+
+    Raises:
+        DataError: None of the images could be read.
+        VitobenchError: The cache cannot be written, or the model gives no tokens.
+    """
+    identity = model.spec.identity.rpartition("@")[2]
+    key = digest([VERSION, kind, identity, model.spec.preprocessing, part.digest])
+    place = folder / key[:32]
+    whole = place / f"{kind}.npy"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        values = _read(whole, len(part))
+        if values is None:
+            note = {"model": model.spec.identity, "data": part.source.name, "images": len(part), "kind": kind}
+            _write_aside(place / "about.json", json.dumps(note).encode())
+            _compute(model, part, place, kind, batch, progress)
+            values = _join(place, whole, len(part))
+    except OSError as error:
+        raise VitobenchError(f"The features cannot be kept in {folder} ({error.strerror}); see --features.") from None
+    good = np.isfinite(values.reshape(len(part), -1)[:, 0])
+    if not good.any():
+        raise DataError(f"None of the {len(part)} images of {part.source.name} could be read.")
+    return Rows(values, part.labels, good)
+
+
+def _blocks(count: int) -> Iterator[tuple[int, slice]]:
+    for number, start in enumerate(range(0, count, BLOCK)):
+        yield number, slice(start, min(start + BLOCK, count))
+
+
+def _block_file(place: Path, number: int) -> Path:
+    return place / f"block-{number:06d}.npy"
+
+
+def _read(path: Path, count: int) -> np.ndarray | None:
+    """A file of the cache, mapped; None where it is absent or damaged."""
+    try:
+        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return values if values.shape[:1] == (count,) else None
+
+
+def _compute(
+    model: Model, part: Part, place: Path, kind: str, batch: int, progress: Callable[[int, int], None] | None
+) -> None:
+    shown = model.spec.preprocessing
+    geometry = Geometry(shown.size, shown.resize, shown.interpolation)
+    todo = [(n, rows) for n, rows in _blocks(len(part)) if _read(_block_file(place, n), rows.stop - rows.start) is None]
+    done = len(part) - sum(rows.stop - rows.start for _, rows in todo)
+
+    def load(rows: slice, readers: ThreadPoolExecutor) -> tuple[np.ndarray, list[int]]:
+        indices = part.indices[rows].tolist()
+        chunks = [indices[at : at + _CHUNK] for at in range(0, len(indices), _CHUNK)]
+        loaded = list(readers.map(lambda chunk: part.source.load(chunk, geometry), chunks))
+        failed = [number * _CHUNK + at for number, (_, failures) in enumerate(loaded) for at in failures]
+        return np.concatenate([pixels for pixels, _ in loaded]), failed
+
+    # One block is read ahead of the forward passes, by threads: decoding leaves the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as readers, ThreadPoolExecutor(1) as ahead:
+        upcoming = ahead.submit(load, todo[0][1], readers) if todo else None
+        for position, (number, _) in enumerate(todo):
+            assert upcoming is not None
+            pixels, failed = upcoming.result()
+            following = todo[position + 1 : position + 2]
+            upcoming = ahead.submit(load, following[0][1], readers) if following else None
+            images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            ask = model.tokens if kind == "tokens" else model.features
+            found = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)]).astype(_TYPES[kind])
+            found[failed] = np.nan
+            _save_aside(_block_file(place, number), found)
+            done += len(found)
+            if progress is not None:
+                progress(done, len(part))
+
+
+def _join(place: Path, whole: Path, count: int) -> np.ndarray:
+    """Make one file of all blocks."""
+    first = np.load(_block_file(place, 0), mmap_mode="r", allow_pickle=False)
+    aside = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}")
+    joined = np.lib.format.open_memmap(aside, mode="w+", dtype=first.dtype, shape=(count, *first.shape[1:]))
+    for number, rows in _blocks(count):
+        joined[rows] = np.load(_block_file(place, number), allow_pickle=False)
+    joined.flush()
+    aside.replace(whole)
+    for number, _ in _blocks(count):
+        _block_file(place, number).unlink(missing_ok=True)
+    found = _read(whole, count)
+    assert found is not None
+    return found
+
+
+def _save_aside(path: Path, values: np.ndarray) -> None:
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.npy")
+    np.save(aside, values, allow_pickle=False)
+    aside.replace(path)
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside.write_bytes(content)
+    aside.replace(path)

@@ -1,0 +1,259 @@
+"""Training a whole model on labelled images: AdamW, crops and flips, the learning rate lower for earlier layers."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import CheckpointError, DataError, VitobenchError
+from ...identity import digest
+from ...tasks.data.geometry import Geometry
+from ..model import Model
+from ..pretraining.views import ViewSettings, random_view
+from .checkpoint import card_of, write_checkpoint
+from .data import Part, ProbeData
+from .layers import parameter_groups
+from .trainable import trainable
+
+LAST = "last.safetensors"
+STATE = "finetune.pt"
+STATE_SECONDS = 60.0
+VIEWS = ViewSettings(jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
+"""Random resized crops of 40 to 100 % of the image, and flips."""
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """How a model is trained. Everything here decides the result.
+
+    Attributes:
+        steps: Steps of the optimiser.
+        batch: Images per step.
+        learning_rate: Peak, of the last layer: linear warm-up over a twentieth of the steps, then a cosine to 0.
+        layer_decay: Each earlier layer has this share of the next one's learning rate; 1 treats all alike.
+        weight_decay: Of matrices and kernels; biases and norms have none.
+        precision: ``"float32"`` or ``"bfloat16"`` (autocast; weights stay float32).
+        every: A checkpoint ``step-NNNNNN.safetensors`` is kept after so many steps; 0 keeps the last one only.
+        seed: Of order and views.
+
+    Raises:
+        VitobenchError: A value out of its range.
+    """
+
+    steps: int
+    batch: int = 64
+    learning_rate: float = 1e-3
+    layer_decay: float = 0.75
+    weight_decay: float = 0.05
+    precision: str = "float32"
+    every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2 or self.every < 0:
+            raise VitobenchError("steps have to be 1 or more and a batch 2 or more, or nothing can be learned.")
+        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.layer_decay <= 1:
+            raise VitobenchError("A learning rate is more than 0, weight decay not negative, layer decay from 0 to 1.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise VitobenchError(f"precision {self.precision!r}: float32 and bfloat16 are known.")
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What training leaves.
+
+    Attributes:
+        checkpoint: The last checkpoint.
+        loss: Mean training loss of the last tenth of the steps of this call; NaN where all was done before.
+        seconds: Time of the training in this call.
+    """
+
+    checkpoint: Path
+    loss: float
+    seconds: float
+
+
+def finetune(
+    model: Model,
+    data: ProbeData,
+    settings: FinetuneSettings,
+    folder: Path,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Finetuned:
+    """Train a model end to end.
+
+    A run that was interrupted in the same folder goes on from its last state: order and views are functions of
+    (seed, step).
+
+    Args:
+        model: Where to begin. A classifier of the same label space is kept, else a new one begins at zero.
+        data: Its training part is used.
+        settings: See `FinetuneSettings`.
+        folder: Receives ``last.safetensors`` and its card, ``step-NNNNNN.safetensors``, and ``finetune.pt``.
+        progress: Called with (steps done, steps, loss).
+
+    Raises:
+        CheckpointError: The folder holds the state of another run.
+        DataError: Less images than a batch.
+        VitobenchError: A model that cannot be trained, a loss that is not finite, or files that cannot be written.
+    """
+    if len(data.train) < settings.batch:
+        raise DataError(f"{len(data.train)} training images do not fill a batch of {settings.batch}.")
+    run = _Run(model, data, settings, folder)
+    return run.go(progress)
+
+
+class _Run:
+    def __init__(self, model: Model, data: ProbeData, settings: FinetuneSettings, folder: Path) -> None:
+        self.model, self.data, self.settings, self.folder = model, data, settings, folder
+        self.device = model.device
+        network, self.architecture = trainable(model, data.label_space, data.classes)
+        self.network = network.to(self.device).train()
+        groups = parameter_groups(network, settings.learning_rate, settings.layer_decay, settings.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
+        self.digest = digest([model.spec.identity.rpartition("@")[2], data.train.digest, asdict(settings)])
+        shown = model.spec.preprocessing
+        self.geometry = Geometry(shown.size, shown.resize, shown.interpolation)
+        self.mean = torch.tensor(shown.mean, device=self.device).view(1, 3, 1, 1)
+        self.std = torch.tensor(shown.std, device=self.device).view(1, 3, 1, 1)
+
+    def go(self, progress: Callable[[int, int, float], None] | None) -> Finetuned:
+        settings, losses = self.settings, []
+        first = self._resume()
+        started = saved = time.monotonic()
+        for step, images, labels in self._batches(first):
+            loss = self._step(step, images, labels)
+            done = step + 1
+            if not math.isfinite(loss):
+                raise VitobenchError(f"The loss became {loss} at step {done}. A lower --lr may help.")
+            losses.append(loss)
+            if progress is not None:
+                progress(done, settings.steps, loss)
+            if settings.every and done % settings.every == 0:
+                self._write(self.folder / f"step-{done:06d}.safetensors", done)
+            if done == settings.steps or time.monotonic() - saved > STATE_SECONDS:
+                self._save(done)
+                saved = time.monotonic()
+        # Written anew by a run that has nothing left to do, since it may have been interrupted between two files.
+        self._write(self.folder / LAST, settings.steps)
+        tail = losses[-max(1, len(losses) // 10) :]
+        return Finetuned(self.folder / LAST, float(np.mean(tail)) if tail else math.nan, time.monotonic() - started)
+
+    def _step(self, step: int, images: Tensor, labels: Tensor) -> float:
+        settings = self.settings
+        factor = _schedule(step, settings.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+        views = random_view(images, VIEWS, torch.Generator().manual_seed(_seed(settings.seed, "views", step)))
+        x = (views.to(self.device) - self.mean) / self.std
+        torch.manual_seed(_seed(settings.seed, "network", step))
+        half = settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
+            logits = self.network(x)
+        loss = F.cross_entropy(logits.float(), labels.to(self.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def _batches(self, first: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Step, images uint8 (N, 3, S, S) and labels, one batch read ahead."""
+        part = self.data.train
+
+        def load(step: int) -> tuple[Tensor, Tensor]:
+            return _load(part, batch_rows(step, len(part), self.settings.batch, self.settings.seed), self.geometry)
+
+        with ThreadPoolExecutor(1) as ahead:
+            upcoming = ahead.submit(load, first) if first < self.settings.steps else None
+            for step in range(first, self.settings.steps):
+                assert upcoming is not None
+                images, labels = upcoming.result()
+                upcoming = ahead.submit(load, step + 1) if step + 1 < self.settings.steps else None
+                yield step, images, labels
+
+    def _resume(self) -> int:
+        path = self.folder / STATE
+        if not path.exists():
+            return 0
+        try:
+            state: Any = torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch meets damaged files with many exceptions
+            raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
+        if not isinstance(state, dict) or state.get("run") != self.digest:
+            raise CheckpointError(
+                f"{path} belongs to a run with other settings, data or model; choose another --output, or delete it."
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        return int(state["step"])
+
+    def _save(self, step: int) -> None:
+        state = {
+            "run": self.digest,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": step,
+        }
+        path = self.folder / STATE
+        aside = path.with_name(f".{STATE}.{uuid.uuid4().hex}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(state, aside)
+            aside.replace(path)
+        except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
+            raise VitobenchError(f"{path} cannot be written ({error}); choose another --output.") from None
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _write(self, path: Path, step: int) -> None:
+        settings = asdict(self.settings)
+        card = card_of(
+            self.model.spec,
+            self.architecture,
+            self.data.label_space,
+            f"fine-tuned on {self.data.description}",
+            f"{self.model.spec.name}, trained on for {step} steps with labels",
+            {"training_step": step, "finetuning": settings | {"views": asdict(VIEWS)}},
+        )
+        write_checkpoint(path, self.network, card)
+
+
+def batch_rows(step: int, count: int, batch: int, seed: int) -> np.ndarray:
+    """Which images a step sees: every epoch in an order of its own, the rest that does not fill a batch left out."""
+    per_epoch = count // batch
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return order[place * batch : (place + 1) * batch]
+
+
+def _load(part: Part, rows: np.ndarray, geometry: Geometry) -> tuple[Tensor, Tensor]:
+    pixels, failed = part.source.load(part.indices[rows].tolist(), geometry)
+    kept = np.setdiff1d(np.arange(len(rows)), list(failed))
+    if len(kept) < 2:  # batch normalisation needs two
+        reason = next(iter(failed.values())).reason if failed else "a batch of one image"
+        raise DataError(f"Nearly no image of a batch of {part.source.name} could be read: {reason}.")
+    return torch.from_numpy(pixels[kept]).permute(0, 3, 1, 2), torch.from_numpy(part.labels[rows[kept]])
+
+
+def _schedule(step: int, steps: int) -> float:
+    warm = max(1, round(0.05 * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _seed(seed: int, what: str, step: int) -> int:
+    return int(digest([seed, what, step])[:15], 16)

@@ -1,0 +1,194 @@
+"""Classifiers that stand on an encoder, and the text by which an architecture names them."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import VitobenchError, unknown_name
+
+KINDS = ("linear", "knn", "attentive")
+NEIGHBOURS = 20
+TEMPERATURE = 0.07
+"""The weighting of DINO's evaluation (Caron et al. 2021), after Wu et al. 2018."""
+
+_NO_VOTES = 1e-12
+_SPEC = re.compile(r"([a-z]+)(?:\(([^()]*)\))?")
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What has to be known of a head before its weights are read.
+
+    Attributes:
+        kind: One of `KINDS`.
+        bank: knn: number of features that are kept.
+        k: knn: neighbours that vote.
+        temperature: knn: a neighbour's vote weighs exp(cosine similarity / temperature).
+        heads: attentive: heads of the attention.
+
+    Raises:
+        UnknownNameError: Another kind.
+        VitobenchError: A number that makes no sense.
+    """
+
+    kind: str
+    bank: int = 0
+    k: int = NEIGHBOURS
+    temperature: float = TEMPERATURE
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("head", self.kind, KINDS)
+        if self.k < 1 or self.temperature <= 0 or self.heads < 1 or self.bank < 0:
+            raise VitobenchError(f"{self.text}: k and heads have to be 1 or more, the temperature more than 0.")
+
+    @property
+    def text(self) -> str:
+        """``"linear"``, ``"knn(bank=4096,k=20,temperature=0.07)"``, ``"attentive(heads=3)"``."""
+        if self.kind == "knn":
+            return f"knn(bank={self.bank},k={self.k},temperature={self.temperature})"
+        return f"attentive(heads={self.heads})" if self.kind == "attentive" else self.kind
+
+    @classmethod
+    def parse(cls, text: str) -> HeadSpec:
+        """The way back from `text`.
+
+        Raises:
+            VitobenchError: Not such a text.
+        """
+        match = _SPEC.fullmatch(text)
+        types = {"bank": int, "k": int, "temperature": float, "heads": int}
+        try:
+            if match is None:
+                raise ValueError("not of the form KIND or KIND(NAME=NUMBER,...)")
+            pairs = [part.split("=") for part in (match[2] or "").split(",") if part]
+            return cls(match[1], **{name: types[name](value) for name, value in pairs})
+        except (KeyError, ValueError) as error:
+            raise VitobenchError(f"The head {text!r} is not understood ({error}).") from None
+
+
+class Head(nn.Module, ABC):
+    """A classifier in two steps, so that a network can tell what its last step sees."""
+
+    reads_tokens = False
+    """Whether it reads spatial tokens (N, T, C) of the encoder; else its pooled features (N, D)."""
+
+    def pool(self, read: Tensor) -> Tensor:
+        """What `classify` sees, (N, D')."""
+        return read
+
+    @abstractmethod
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+
+    def forward(self, read: Tensor) -> Tensor:
+        """Logits (N, classes) of what the head reads of an encoder."""
+        return self.classify(self.pool(read))
+
+
+class LinearHead(Head):
+    """One linear layer on features of width ``width``."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return cast(Tensor, self.linear(pooled))
+
+
+class NeighbourHead(Head):
+    """Nearest neighbours in a bank of training features.
+
+    The k features of the bank that are nearest by cosine similarity s vote for their classes with weight
+    exp(s / temperature). The logit of a class is the logarithm of its share of the votes, so that a softmax gives the
+    shares back (Wu et al. 2018; temperature 0.07 and k = 20 as in DINO, Caron et al. 2021).
+
+    Args:
+        width: Width D of the features.
+        classes: Number of classes.
+        spec: ``bank``, ``k`` and ``temperature`` are used; no more than ``bank`` neighbours vote.
+    """
+
+    bank: Tensor
+    labels: Tensor
+
+    def __init__(self, width: int, classes: int, spec: HeadSpec) -> None:
+        super().__init__()
+        if spec.bank < 1:
+            raise VitobenchError(f"{spec.text} has no features to compare with.")
+        self.classes, self.k, self.temperature = classes, min(spec.k, spec.bank), spec.temperature
+        self.register_buffer("bank", torch.zeros(spec.bank, width, dtype=torch.float16))
+        self.register_buffer("labels", torch.zeros(spec.bank, dtype=torch.int32))
+
+    def fill(self, features: Tensor, labels: Tensor) -> None:
+        """Keep features (bank, D), normalised and in half precision, and their classes (bank,)."""
+        self.bank = F.normalize(features.float(), dim=1).to(self.bank.dtype)
+        self.labels = labels.to(torch.int32)
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits (N, classes), float32: logarithms of shares of the votes; about -28 without a vote."""
+        # The similarities that decide who votes are too close to one another for autocast.
+        with torch.autocast(pooled.device.type, enabled=False):
+            similarity = F.normalize(pooled.float(), dim=1) @ self.bank.float().T
+        near, which = similarity.topk(self.k, dim=1)
+        weight = ((near - near[:, :1]) / self.temperature).exp()
+        votes = torch.zeros(len(pooled), self.classes, device=pooled.device)
+        votes = votes.scatter_add(1, self.labels[which].long(), weight)
+        return (votes / votes.sum(1, keepdim=True) + _NO_VOTES).log()
+
+
+class AttentiveHead(Head):
+    """One learned query attends to all spatial tokens, and a linear layer classifies what it gathers.
+
+    The cross-attention of V-JEPA's attentive probe (Bardes et al. 2024), without the MLP that follows it there. It has
+    no positional code, so the order of the tokens does not matter.
+
+    Args:
+        width: Channels C of the tokens.
+        classes: Number of classes.
+        heads: Heads of the attention; has to divide C.
+    """
+
+    reads_tokens = True
+
+    def __init__(self, width: int, classes: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise VitobenchError(f"{heads} heads of attention do not divide tokens of {width} channels.")
+        self.before = nn.LayerNorm(width)
+        self.query = nn.Parameter(torch.zeros(1, 1, width))
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.after = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, classes)
+        nn.init.trunc_normal_(self.query, std=0.02)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def pool(self, read: Tensor) -> Tensor:
+        """Gather tokens (N, T, C) into (N, C)."""
+        tokens = self.before(read.to(self.query.dtype))
+        gathered, _ = self.attention(self.query.expand(len(tokens), -1, -1), tokens, tokens, need_weights=False)
+        return cast(Tensor, self.after(gathered[:, 0]))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return cast(Tensor, self.linear(pooled))
+
+
+def build_head(spec: HeadSpec, width: int, classes: int) -> Head:
+    """An unfitted head for an encoder whose features, or tokens, have ``width`` channels."""
+    if spec.kind == "knn":
+        return NeighbourHead(width, classes, spec)
+    return AttentiveHead(width, classes, spec.heads) if spec.kind == "attentive" else LinearHead(width, classes)

@@ -1,0 +1,164 @@
+"""Encoders without their classifier, and networks made of an encoder and a head: ``ENCODER+HEAD``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import VitobenchError
+from ..networks import PooledNetwork, build
+from .heads import Head, HeadSpec, build_head
+
+_TIMM = "timm:"
+_TORCHVISION = "torchvision:"
+_PLUS = "+"
+_NO_TOKENS = "This encoder gives no spatial tokens; choose --head linear or knn."
+
+
+class HeadedNetwork(nn.Module):
+    """An encoder and a head, with the two methods that `Model` needs.
+
+    Attributes:
+        encoder: Gives ``features`` (N, D) and, for heads that read them, ``tokens`` (N, T, C).
+        head: See `Head`.
+    """
+
+    head: Head
+
+    def __init__(self, encoder: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last step of the head sees, (N, D), for normalised images."""
+        encoder: Any = self.encoder
+        return self.head.pool(self.tokens(x) if self.head.reads_tokens else encoder.features(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, classes) for normalised images."""
+        return self.head.classify(self.features(x))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The encoder's tokens (N, T, C).
+
+        Raises:
+            VitobenchError: It gives none.
+        """
+        encoder: Any = self.encoder
+        if not hasattr(encoder, "tokens"):
+            raise VitobenchError(_NO_TOKENS)
+        tokens: Tensor = encoder.tokens(x)
+        return tokens
+
+
+def encoder_part(architecture: str) -> str:
+    """The encoder of ``ENCODER+HEAD``, or the architecture itself."""
+    return architecture.partition(_PLUS)[0]
+
+
+def headed(architecture: str, head: HeadSpec) -> str:
+    """The architecture of an encoder with another head."""
+    return f"{encoder_part(architecture)}{_PLUS}{head.text}"
+
+
+def build_encoder(architecture: str) -> nn.Module:
+    """Build an untrained encoder.
+
+    Args:
+        architecture: ``timm:NAME``, ``torchvision:NAME``, or one of `vitobench.models.networks`; a head in it is
+            passed over.
+
+    Returns:
+        A module with ``features`` and, but for torchvision, ``tokens``. Its state has no classifier, but for
+        torchvision, where the classifier is the only way to the features.
+
+    Raises:
+        UnknownNameError: No such architecture.
+    """
+    architecture = encoder_part(architecture)
+    if architecture.startswith(_TIMM):
+        import timm
+
+        from ..sources.timm_models import TimmNetwork, check_name
+
+        name = architecture.removeprefix(_TIMM)
+        check_name(name, architecture)
+        return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
+    if architecture.startswith(_TORCHVISION):
+        import torchvision
+
+        from ..sources.torchvision_models import TorchvisionNetwork
+
+        name = architecture.removeprefix(_TORCHVISION)
+        return TorchvisionNetwork(torchvision.models.get_model(name, weights=None), 1000)
+    network: Any = build(architecture, 1)
+    network.head = nn.Identity()
+    return network
+
+
+def build_network(architecture: str, num_classes: int) -> nn.Module:
+    """Build the untrained network that a card names.
+
+    Args:
+        architecture: One of `vitobench.models.networks`, or ``ENCODER+HEAD``.
+        num_classes: Outputs.
+
+    Raises:
+        UnknownNameError: No such encoder or head.
+        VitobenchError: A head that is not understood or does not fit.
+    """
+    encoder_name, plus, text = architecture.partition(_PLUS)
+    if not plus:
+        return build(architecture, num_classes)
+    spec = HeadSpec.parse(text)
+    encoder = build_encoder(encoder_name)
+    return HeadedNetwork(encoder, build_head(spec, width_of(encoder, spec.kind == "attentive"), num_classes))
+
+
+@torch.no_grad()
+def width_of(encoder: nn.Module, tokens: bool) -> int:
+    """Channels of an encoder's features or tokens.
+
+    Raises:
+        VitobenchError: Tokens of an encoder that gives none.
+    """
+    if isinstance(encoder, PooledNetwork) and not tokens:
+        return encoder.pool.width
+    if tokens and not hasattr(encoder, "tokens"):
+        raise VitobenchError(_NO_TOKENS)
+    training, asked = encoder.training, encoder.eval()
+    network: Any = asked
+    images = torch.zeros(1, 3, *_size_of(network))
+    found: Tensor = network.tokens(images) if tokens else network.features(images)
+    encoder.train(training)
+    return found.shape[-1]
+
+
+def _size_of(network: Any) -> tuple[int, int]:
+    """A size that the encoder takes: timm's own where it has one."""
+    size = (getattr(getattr(network, "network", None), "pretrained_cfg", None) or {}).get("input_size", (3, 224, 224))
+    return size[1], size[2]
+
+
+def encoder_of(network: nn.Module, architecture: str) -> nn.Module:
+    """A copy of a loaded network's encoder, in evaluation mode.
+
+    Args:
+        network: The network of a loaded model.
+        architecture: Its name.
+
+    Raises:
+        VitobenchError: The network has other layers than its architecture's name promises.
+    """
+    source = network.encoder if isinstance(network, HeadedNetwork) else network
+    encoder = build_encoder(architecture)
+    state = source.state_dict()
+    own = encoder.state_dict()
+    lacking = [name for name in own if name not in state or state[name].shape != own[name].shape]
+    if lacking:
+        raise VitobenchError(f"The encoder of {architecture} cannot be told from its classifier: {lacking[0]} differs.")
+    encoder.load_state_dict({name: state[name] for name in own})
+    return encoder.eval()

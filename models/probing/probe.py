@@ -1,0 +1,180 @@
+"""From a model to a checkpoint with a head: read features, fit, write, measure what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...errors import DataError, VitobenchError
+from ..model import Model
+from ..networks import PooledNetwork
+from ..sources.state_dicts import fit as fill
+from ..sources.state_dicts import read_state_dict
+from .attentive import fit_attentive
+from .checkpoint import card_of, write_checkpoint
+from .data import ProbeData
+from .features import Rows, features_of
+from .heads import AttentiveHead, Head, HeadSpec, LinearHead, NeighbourHead, build_head
+from .linear import fit_linear
+from .network import HeadedNetwork, build_network, encoder_of, encoder_part, headed
+
+Stage = Callable[[str, int, int], None]
+"""Told of progress: (what, done, of how many)."""
+
+_FEWEST = 5
+_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe leaves.
+
+    Attributes:
+        checkpoint: The file; ``bench run --model file:...`` takes it.
+        correct: Held-out images that the written network classifies rightly.
+        images: Held-out images.
+        facts: About the fit: penalty, accuracies, left-out images.
+        card: What the checkpoint says of itself.
+    """
+
+    checkpoint: Path
+    correct: int
+    images: int
+    facts: dict[str, Any]
+    card: dict[str, Any]
+
+
+def probe(
+    model: Model,
+    data: ProbeData,
+    head: HeadSpec,
+    checkpoint: Path,
+    features: Path,
+    seed: int = 0,
+    batch: int = 50,
+    stage: Stage | None = None,
+) -> Probed:
+    """Fit a head on the frozen features of a model.
+
+    Args:
+        model: Its encoder is used, its classifier is not.
+        data: What is fitted and measured on.
+        head: Which head; the bank of nearest neighbours becomes as large as there are training images.
+        checkpoint: File to write, ``.safetensors``.
+        features: Folder in which features are kept for the next head.
+        seed: Of the attentive head.
+        batch: Images per forward pass.
+        stage: Told of progress.
+
+    Raises:
+        DataError: Too few images that can be read.
+        VitobenchError: A model that gives no tokens for an attentive head, or files that cannot be written.
+    """
+    stage = stage or (lambda what, done, total: None)
+    _enough(len(data.train))
+    kind = "tokens" if head.kind == "attentive" else "features"
+    encoder = encoder_of(model.network, model.spec.architecture)
+    # The features are those of the encoder that is written, and not of a network of which it was a part.
+    asked = Model(model.spec, HeadedNetwork(encoder, _Unfitted())).to(model.device)
+
+    def read(what: str, train: bool) -> Rows:
+        part = data.train if train else data.held_out
+        return features_of(asked, part, features, kind, batch, lambda done, total: stage(what, done, total))
+
+    train, held_out = read("Reading features", True), read("Reading held-out features", False)
+    values, labels = train.chosen()
+    _enough(len(labels))
+    fitted, facts = _fit(head, values, labels, data.classes, seed, stage)
+    left_out = int((~train.good).sum()) + int((~held_out.good).sum())
+    if left_out:
+        facts["images_left_out"] = left_out
+    if unseen := int((~np.isin(held_out.labels[held_out.good], labels.numpy())).sum()):
+        facts["held_out_images_of_classes_without_a_training_image"] = unseen
+    network, architecture = _assembled(model.spec.architecture, encoder, fitted, head)
+    correct, images = _measured(fitted, held_out)
+    name = "k-nearest-neighbour" if head.kind == "knn" else head.kind
+    facts |= {"kind": head.kind, "correct": correct, "images": images, "accuracy": round(correct / images, 4)}
+    card = card_of(
+        model.spec,
+        architecture,
+        data.label_space,
+        f"{name} head: {data.description}",
+        f"{name.capitalize()} head on the frozen features of {model.spec.name}",
+        {"head": facts},
+    )
+    write_checkpoint(checkpoint, network, card)
+    _check(checkpoint, architecture, data.classes, fitted)
+    return Probed(checkpoint, correct, images, facts, card)
+
+
+def _enough(images: int) -> None:
+    if images < _FEWEST:
+        raise DataError(f"{images} training images are too few to fit a head; {_FEWEST} are the least.")
+
+
+class _Unfitted(Head):
+    """Stands in while only features and tokens are asked for."""
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """The features themselves."""
+        return pooled
+
+
+def _fit(
+    spec: HeadSpec, values: Tensor, labels: Tensor, classes: int, seed: int, stage: Stage
+) -> tuple[Head, dict[str, Any]]:
+    def progress(done: int, total: int) -> None:
+        stage("Fitting", done, total)
+
+    if spec.kind == "linear":
+        head, facts = fit_linear(values, labels, classes, progress=progress)
+        return head, dict(facts)
+    if spec.kind == "attentive":
+        return fit_attentive(values, labels, classes, seed, progress=progress)
+    bank = build_head(replace(spec, bank=len(values)), values.shape[-1], classes)
+    assert isinstance(bank, NeighbourHead)
+    bank.fill(values, labels)
+    return bank, {"bank": len(values), "k": bank.k, "temperature": bank.temperature}
+
+
+def _assembled(architecture: str, encoder: nn.Module, head: Head, spec: HeadSpec) -> tuple[nn.Module, str]:
+    """The network to write, and its name."""
+    encoder_name = encoder_part(architecture)
+    if isinstance(head, LinearHead) and isinstance(encoder, PooledNetwork):
+        # These have a linear classifier of their own, so that what is written is a plain network of theirs.
+        encoder.head = head.linear
+        return encoder, encoder_name
+    written = spec
+    if isinstance(head, NeighbourHead):
+        written = replace(spec, bank=len(head.bank))
+    elif isinstance(head, AttentiveHead):
+        written = replace(spec, heads=head.attention.num_heads)
+    return HeadedNetwork(encoder, head), headed(encoder_name, written)
+
+
+@torch.inference_mode()
+def _measured(head: Head, rows: Rows) -> tuple[int, int]:
+    values, labels = rows.chosen()
+    head.eval()
+    hits = [
+        (head(some.float()).argmax(1) == true).sum()
+        for some, true in zip(values.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True)
+    ]
+    return int(torch.stack(hits).sum()), len(labels)
+
+
+def _check(path: Path, architecture: str, classes: int, head: Head) -> None:
+    """Read the checkpoint again: the head that was measured has to be the one that was written, bit by bit."""
+    network = build_network(architecture, classes)
+    fill(network, read_state_dict(path), str(path))
+    assert isinstance(network, PooledNetwork | HeadedNetwork)
+    written = network.head.state_dict()
+    own = head.linear if isinstance(network, PooledNetwork) and isinstance(head, LinearHead) else head
+    if not all(torch.equal(written[name], value.cpu()) for name, value in own.state_dict().items()):
+        raise VitobenchError(f"{path} does not hold the head that was fitted; the disk may be failing.")
