@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..results.schema import Comparison, Failure, Score
+from .alignment_data import AlignmentData
+from .gallery import Gallery
+
+if TYPE_CHECKING:
+    from ..results.ranking import Contest
 
 Record = Mapping[str, Any]
 
@@ -26,8 +31,11 @@ class ReportData:
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
         tasks: One record per task: name, kind, world, clean, families, citation, data_digest, ...
         shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
+        alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
         undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric).
+        contests: Main numbers of models that are ranked together, a row for each task.
+        gallery: Images on which models disagree.
     """
 
     title: str
@@ -37,8 +45,11 @@ class ReportData:
     models: tuple[Record, ...] = ()
     tasks: tuple[Record, ...] = ()
     shape_decisions: tuple[Record, ...] = ()
+    alignment: tuple[AlignmentData, ...] = ()
     run: Record = field(default_factory=dict)
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
+    contests: tuple[Contest, ...] = ()
+    gallery: Gallery = field(default_factory=Gallery)
 
     @cached_property
     def model_names(self) -> tuple[str, ...]:
@@ -102,6 +113,17 @@ class ReportData:
     def tasks_of_kind(self, kind: str) -> tuple[Record, ...]:
         """The tasks of one kind: ``clean``, ``corruptions``, ``shift`` or ``cue-conflict``."""
         return tuple(record for record in self.task_records if record.get("kind", "shift") == kind)
+
+    def of(self, models: Sequence[str]) -> ReportData:
+        """The same report with some of its models only, in their order; alignment and failures stay as they are."""
+        kept = set(models)
+        return replace(
+            self,
+            scores=tuple(s for s in self.scores if s.model in kept),
+            comparisons=tuple(c for c in self.comparisons if c.a in kept and c.b in kept),
+            models=tuple(record for record in self.models if record["name"] in kept),
+            shape_decisions=tuple(row for row in self.shape_decisions if row["model"] in kept),
+        )
 
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:
         """Whether any model has a row for this metric, be it a hole."""

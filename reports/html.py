@@ -1,14 +1,20 @@
-"""The report as one HTML file that needs nothing else: no network, no script, no other file."""
+"""The report as one HTML file that needs nothing else: no network and no other file; it is whole without its script."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..results.folder import write_aside
+from .alignment_section import alignment_sections
 from .data import Record, ReportData
-from .rows import failure_lines, headline_rows, hole_lines, tallies
+from .gallery_section import gallery_sections
+from .published_section import published_sections
+from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, tallies
+from .sections import Section, ViewFigure, ViewSection, drawn
 from .table import LEGEND
 from .view import (
     ViewTable,
@@ -16,41 +22,59 @@ from .view import (
     corruption_view,
     facts,
     headline_view,
+    leaderboard_view,
     metrics_view,
     severity_views,
     shape_view,
     shift_view,
 )
+from .wording import condition_label, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
+SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery_sections)
+"""Parts of the page between the headline and the figures, in their order; a new part is added here."""
 
-@dataclass(frozen=True)
-class ViewFigure:
-    """A picture of the page: its element, a heading, and how to read it."""
-
-    title: str
-    svg: str
-    caption: str
+MANY = 8
+"""With more models than this, the headline has a line for each of them instead of a column."""
 
 
 def _title(task: Record) -> str:
     return str(task.get("title") or task["name"])
 
 
-def _draw(data: ReportData) -> list[ViewFigure]:
+def drawn_models(data: ReportData) -> tuple[str, ...]:
+    """Models that figures show: of more than `MANY`, those with a declared baseline and these baselines go first."""
+    names = data.model_names
+    if len(names) <= MANY:
+        return names
+    compared = [name for name in names if data.baseline(name)]
+    paired = [name for pair in ((name, data.baseline(name)) for name in compared) for name in pair if name]
+    chosen = set(list(dict.fromkeys([*paired, *names]))[:MANY])
+    return tuple(name for name in names if name in chosen)
+
+
+def _draw(everything: ReportData) -> list[ViewFigure]:
     from . import figures
-    from .style import to_svg
 
     found: list[ViewFigure] = []
+    data = everything.of(drawn_models(everything))
+    left = len(everything.model_names) - len(data.model_names)
+    few = (
+        f" {left} more models are in the tables alone: curves of more than {MANY} would hide each other."
+        if left
+        else ""
+    )
 
     def add(figure: Figure, title: str, caption: str) -> None:
-        label = f"{title}. {caption} Models: {', '.join(data.model_names)}. The tables hold the same numbers."
-        found.append(ViewFigure(title, to_svg(figure, f"fig{len(found) + 1}", label), caption))
+        models = f"Models: {', '.join(data.model_names)}."
+        found.append(drawn(figure, f"fig{len(found) + 1}", title, caption + few, models))
 
+    if not headline_rows(data):
+        return found
     add(
         figures.overview(data),
         "Overview",
@@ -78,12 +102,14 @@ def _draw(data: ReportData) -> list[ViewFigure]:
     return found
 
 
-def _details(data: ReportData) -> list[tuple[str, list[ViewTable]]]:
+def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[str, list[ViewTable]]]:
     """Collapsible groups of tables, those without rows left out."""
     groups: list[tuple[str, list[ViewTable]]] = []
     for task in data.task_records:
         kind = task.get("kind", "shift")
         tables: list[ViewTable | None] = []
+        if kind == "alignment":
+            continue
         if kind == "corruptions":
             groups.append((f"{_title(task)}: every corruption", [corruption_view(data, task)]))
             groups.append((f"{_title(task)}: every severity", severity_views(data, task)))
@@ -93,9 +119,27 @@ def _details(data: ReportData) -> list[tuple[str, list[ViewTable]]]:
         else:
             tables = [metrics_view(data, task), shift_view(data, task)]
             groups.append((f"{_title(task)}: every number", [t for t in tables if t]))
+    groups += [(title, list(tables)) for section in sections for title, tables in section.details]
     groups.append(("Every paired difference, with p-values", [comparison_view(data)]))
     kept = [(title, [table for table in tables if table.rows]) for title, tables in groups]
     return [(title, tables) for title, tables in kept if tables]
+
+
+def _contents(
+    rows: list[HeadlineRow], figures: Sequence[ViewFigure], sections: Sequence[ViewSection]
+) -> list[tuple[str, str]]:
+    """Anchors of the page's parts with what they are called."""
+    found = [("headline", "Headline")] if rows else []
+    found += [(section.anchor, section.title) for section in sections]
+    found += [("figures", "Figures")] if figures else []
+    return [*found, ("details", "All values"), ("provenance", "Where the numbers come from")]
+
+
+def _policy(script: str) -> str:
+    """What a browser may do with the page: run this script and no other, and fetch nothing from anywhere."""
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rules = ("default-src 'none'", f"script-src 'sha256-{known}'", "style-src 'unsafe-inline'", "img-src data:")
+    return "; ".join([*rules, "form-action 'none'", "base-uri 'none'"])
 
 
 def render_html(data: ReportData) -> str:
@@ -118,6 +162,9 @@ def render_html(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     rows = headline_rows(data)
+    sections = [section for make in SECTIONS for section in make(data)]
+    drawn_figures = _draw(data)
+    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     worlds = {str(task.get("world") or "") for task in data.task_records}
     return environment.get_template("report.html.j2").render(
         title=data.title,
@@ -125,19 +172,28 @@ def render_html(data: ReportData) -> str:
         date=str(data.run.get("date") or "")[:10],
         run_facts=facts(data.run),
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
-        tasks=[(_title(task), facts(task, skip=("title",))) for task in data.task_records],
+        tasks=[(str(task["name"]), _title(task), facts(task, skip=("title",))) for task in data.task_records],
+        model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
+        task_ids={str(task["name"]): f"task-{n}" for n, task in enumerate(data.task_records, start=1)},
+        contents=_contents(rows, drawn_figures, sections),
+        policy=_policy(script),
+        base64=lambda content: base64.b64encode(content).decode(),
+        condition_label=condition_label,
+        shorten=shorten,
         counts=(len(data.model_names), len(data.task_records)),
         procedural="microworld" in worlds,
         photographs="photographs" in worlds,
         tallies=tallies(data),
         failures=failure_lines(data),
         holes=hole_lines(rows, data.undefined),
-        headline=headline_view(data, rows),
-        baselines={model: data.baseline(model) for model in data.model_names},
+        headline=leaderboard_view(data, rows) if len(data.model_names) > MANY else headline_view(data, rows),
         legend=LEGEND,
-        # The only markup that is not escaped: it comes from matplotlib, which escapes the text inside.
-        figures=[(figure.title, Markup(figure.svg), figure.caption) for figure in _draw(data)],
-        details=_details(data),
+        # The only markup that is not escaped: figures by matplotlib, which escapes the text inside, and our own script.
+        markup=Markup,
+        script=Markup(script),
+        figures=drawn_figures,
+        sections=sections,
+        details=_details(data, sections),
     )
 
 

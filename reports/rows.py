@@ -84,6 +84,8 @@ def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tupl
 def _lines(data: ReportData, task: Record) -> list[tuple[str, str, str, bool]]:
     """(condition, metric, label, part) for each line of one task."""
     name, kind = str(task["name"]), task.get("kind", "shift")
+    if kind == "alignment":
+        return []  # on a scale of its own, in tables of its own: `alignment_table`
     if kind == "cue-conflict":
         return [("overall", "shape_bias", metric("shape_bias").label, False)]
     main = "top1" if kind == "corruptions" else str(task.get("metric") or "top1")
@@ -128,11 +130,13 @@ def tallies(data: ReportData) -> list[Tally]:
     """Count the verdicts of every model that has a baseline; parts of a task are not counted a second time."""
     found = []
     rows = [row for row in headline_rows(data) if not row.part]
+    aligned = [(str(task["name"]), str(task["metric"])) for task in data.tasks_of_kind("alignment")]
     for position, model in enumerate(data.model_names):
         baseline = data.baseline(model)
         if baseline is None:
             continue
         pairs = [row.cells[position].comparison for row in rows]
+        pairs += [data.comparison(model, task, "overall", name) for task, name in aligned]
         seen = Counter(verdict(pair) for pair in pairs if pair is not None and math.isfinite(pair.difference))
         found.append(
             Tally(
@@ -141,7 +145,7 @@ def tallies(data: ReportData) -> list[Tally]:
                 better=seen[Verdict.BETTER],
                 worse=seen[Verdict.WORSE],
                 open=seen[Verdict.OPEN],
-                missing=len(rows) - seen.total(),
+                missing=len(pairs) - seen.total(),
             )
         )
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .alignment_table import LEGEND as ALIGNMENT_LEGEND
+from .alignment_table import render_tables
 from .data import ReportData
 from .rows import Cell, HeadlineRow, failure_lines, headline_rows, hole_lines
 from .wording import HOLE, Verdict, change, change_interval, interval, metric, percent, verdict
@@ -19,7 +21,8 @@ _SHOWN = 10
 _COLOURS = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.OPEN: ""}
 LEGEND = (
     "In percent, with 95 % intervals. Differences are paired on the same images; ▲ better and ▼ worse only where the "
-    "interval excludes 0. mCE: lower is better. Shape bias: ▲ more by shape, as people decide."
+    "difference is significant after Holm's correction. mCE: lower is better. Shape bias: ▲ more by shape, as people "
+    "decide."
 )
 
 
@@ -90,9 +93,16 @@ def render_terminal(data: ReportData, console: Console) -> None:
 
     rows = headline_rows(data)
     order = sorted(data.model_names, key=lambda name: data.baseline(name) is None)
-    for model in order:
+    for model in order if rows else ():
         console.print(_model_table(data, rows, model))
-    console.print(Text(LEGEND, style="dim"))
+    if rows:
+        console.print(Text(LEGEND, style="dim"))
+    for found in data.alignment:
+        render_tables(found, console)
+    if data.alignment:
+        console.print(Text(ALIGNMENT_LEGEND, style="dim"))
+        for note in dict.fromkeys(note for found in data.alignment for note in found.notes):
+            console.print(Text(f"Note: {note}", style="dim"))
     note = world_note(rows)
     if note:
         console.print(Text(note, style="dim"))

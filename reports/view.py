@@ -10,10 +10,11 @@ from typing import Any
 
 from ..results.schema import Comparison, Score
 from .data import Record, ReportData
-from .rows import Cell, HeadlineRow, cells
+from .rows import Cell, HeadlineRow, cells, tallies
 from .table import row_label
 from .wording import (
     HOLE,
+    NOT_PERCENT,
     change,
     change_interval,
     condition_label,
@@ -24,14 +25,12 @@ from .wording import (
     verdict_words,
 )
 
+_FIRST = ("identity", "weights_hash", "preprocessing", "data_digest", "n", "metric", "seed", "versions")
+
 WORLDS = {
     "microworld": "Procedural world: rendered scenes made for this benchmark, not photographs",
     "photographs": "Photographs",
 }
-
-
-_NOT_PERCENT = ("top5_distance", "mean_top5_distance")
-"""Metrics on a scale of their own, which a table in percent would misstate; the JSON has them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class ViewCell:
     change_span: str = ""
     verdict: str = ""
     words: str = ""
+    absent: str = "not measured"
 
     @property
     def hole(self) -> bool:
@@ -54,7 +54,17 @@ class ViewCell:
 
 @dataclass(frozen=True)
 class ViewRow:
-    """A table line: heading, second heading, and cells; ``world`` is set where a new section starts."""
+    """A table line: heading, second heading, and cells.
+
+    Attributes:
+        label: Heading.
+        note: Second heading.
+        part: Whether the line is a part of the one above.
+        n: Number of images.
+        cells: One for each column.
+        world: Set where the images of another world start.
+        task: Name of the task whose provenance is that of the line.
+    """
 
     label: str
     note: str
@@ -62,16 +72,37 @@ class ViewRow:
     n: str
     cells: tuple[ViewCell, ...]
     world: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)
 class ViewTable:
-    """A table: a title, the column heads and the rows."""
+    """A table: a title, the column heads and the rows.
+
+    Attributes:
+        title: For a heading and for screen readers.
+        heads: Of the columns after the first; a model's name leads to its provenance.
+        rows: Lines.
+        note: How to read it.
+        task: Name of the task whose provenance is that of every line.
+        model: Name of the model of every column, where these are no models.
+        tasks: Names of the tasks of the columns, where models stand in rows.
+        against: What stands under the heads, where anything does.
+    """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[ViewRow, ...]
     note: str = ""
+    task: str = ""
+    model: str = ""
+    tasks: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+    @property
+    def sortable(self) -> bool:
+        """Whether its lines may be put into another order without a loss of sense."""
+        return len(self.rows) > 2 and not any(row.part or row.world for row in self.rows)
 
 
 def score_cell(score: Score | None, comparison: Comparison | None = None) -> ViewCell:
@@ -97,10 +128,11 @@ def _common_n(row: tuple[Cell, ...]) -> str:
     return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,}–{counts[-1]:,}"
 
 
-def _row(label: str, row: tuple[Cell, ...], *, note: str = "", part: bool = False, world: str = "") -> ViewRow:
-    return ViewRow(
-        label, note, part, _common_n(row), tuple(score_cell(c.score, c.comparison) for c in row), world=world
-    )
+def _row(
+    label: str, row: tuple[Cell, ...], *, note: str = "", part: bool = False, world: str = "", task: str = ""
+) -> ViewRow:
+    entries = tuple(score_cell(c.score, c.comparison) for c in row)
+    return ViewRow(label, note, part, _common_n(row), entries, world=world, task=task)
 
 
 def headline_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
@@ -110,9 +142,27 @@ def headline_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
         first = row.task != last_task
         label, note = (row.title, row_label(row)) if first else (row_label(row), "")
         world = WORLDS.get(row.world, row.world) if row.world != last_world else ""
-        lines.append(_row(label, row.cells, note=note, part=not first, world=world))
+        lines.append(_row(label, row.cells, note=note, part=not first, world=world, task=row.task))
         last_task, last_world = row.task, row.world
-    return ViewTable("Headline", data.model_names, tuple(lines))
+    against = tuple(data.baseline(model) or "" for model in data.model_names)
+    return ViewTable("Headline", data.model_names, tuple(lines), against=against)
+
+
+def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
+    """The headline of many models: each has a line of its own, and every whole task a column; parts are left out."""
+    whole = [row for row in rows if not row.part]
+    several = {row.task for row in whole if sum(other.task == row.task for other in whole) > 1}
+    heads = tuple(f"{row.title}: {row_label(row)}" if row.task in several else row.title for row in whole)
+    verdicts = {
+        tally.model: f"against {tally.baseline}: {tally.better} better, {tally.worse} worse, {tally.open} open"
+        for tally in tallies(data)
+    }
+    lines = []
+    for place, model in enumerate(data.model_names):
+        entries = tuple(score_cell(row.cells[place].score, row.cells[place].comparison) for row in whole)
+        lines.append(ViewRow(model, verdicts.get(model, ""), False, "", entries))
+    worlds = tuple(WORLDS.get(row.world, "").partition(":")[0] for row in whole)
+    return ViewTable("Headline", heads, tuple(lines), tasks=tuple(row.task for row in whole), against=worlds)
 
 
 def corruption_view(data: ReportData, task: Record) -> ViewTable:
@@ -130,18 +180,18 @@ def corruption_view(data: ReportData, task: Record) -> ViewTable:
     for key in ("mce", "relative_mce"):
         if data.has(name, key):
             lines.append(_row(f"{metric(key).label} ↓", cells(data, name, "overall", key)))
-    return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines))
+    return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
 def metrics_view(data: ReportData, task: Record) -> ViewTable | None:
     """Every metric of a whole task, or None where there is only one, which the headline shows."""
     name = str(task["name"])
     found = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
-    shown = [key for key in found if key not in _NOT_PERCENT]
+    shown = [key for key in found if key not in NOT_PERCENT]
     if len(shown) < 2:
         return None
     lines = [_row(f"{metric(key).label}{_arrow(key)}", cells(data, name, "overall", key)) for key in shown]
-    return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines))
+    return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
 def _arrow(key: str) -> str:
@@ -166,6 +216,8 @@ def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
                 )
                 for member in members
             ),
+            task=name,
+            model=model,
         )
         for model in data.model_names
     ]
@@ -180,7 +232,7 @@ def shift_view(data: ReportData, task: Record) -> ViewTable | None:
     if not parts:
         return None
     lines = tuple(_row(condition_label(part), cells(data, name, part, key)) for part in parts)
-    return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines)
+    return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines, task=name)
 
 
 def shape_view(data: ReportData, task: Record) -> ViewTable:
@@ -204,7 +256,7 @@ def shape_view(data: ReportData, task: Record) -> ViewTable:
             line.append(entry)
         lines.append(ViewRow(condition_label(str(category)), "", False, "", tuple(line)))
     note = "Second line: decisions for shape / texture / neither."
-    return ViewTable(f"Every category: {_title(task)}", data.model_names, tuple(lines), note)
+    return ViewTable(f"Every category: {_title(task)}", data.model_names, tuple(lines), note, task=name)
 
 
 def _p_value(p: float) -> str:
@@ -214,11 +266,11 @@ def _p_value(p: float) -> str:
 
 
 def comparison_view(data: ReportData) -> ViewTable:
-    """Every paired difference but those of single cells, with p-values."""
+    """Every paired difference but those of single cells, with p-values, plain and corrected."""
     titles = {str(task["name"]): _title(task) for task in data.task_records}
     lines = []
     for pair in data.comparisons:
-        if "/" in pair.condition or pair.metric in _NOT_PERCENT:
+        if "/" in pair.condition or pair.metric in NOT_PERCENT:
             continue
         state = verdict(pair).value if change(pair) != HOLE else ""
         lines.append(
@@ -230,10 +282,16 @@ def comparison_view(data: ReportData) -> ViewTable:
                 (
                     ViewCell(change(pair), change_interval(pair), verdict=state),
                     ViewCell(_p_value(pair.p)),
+                    ViewCell(_p_value(pair.p_adjusted)),
                 ),
+                task=pair.task,
             )
         )
-    return ViewTable("Every paired difference", ("difference", "p"), tuple(lines))
+    note = (
+        "Corrected p: Holm's, within whole tasks' main metrics, their other metrics, and means over conditions. "
+        "▲ and ▼ go by it; intervals stand alone."
+    )
+    return ViewTable("Every paired difference", ("difference", "p", "corrected p"), tuple(lines), note)
 
 
 def _title(task: Record) -> str:
@@ -241,10 +299,12 @@ def _title(task: Record) -> str:
 
 
 def plain(value: Any) -> str:
-    """A provenance value as text: nested records as compact JSON."""
+    """A provenance value as text: ``size 64; mean 0.5, 0.5, 0.5``, records within records as compact JSON."""
     if value is None or value == "":
         return HOLE
     if isinstance(value, Mapping):
+        if not any(isinstance(entry, Mapping) for entry in value.values()):
+            return "; ".join(f"{str(key).replace('_', ' ')} {plain(entry)}" for key, entry in value.items()) or HOLE
         return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     if isinstance(value, (list, tuple, set, frozenset)):
         return ", ".join(map(str, value)) or HOLE
@@ -252,9 +312,10 @@ def plain(value: Any) -> str:
 
 
 def facts(record: Record, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    """A provenance record as (name, text) pairs, in its own order."""
+    """A provenance record as (name, text) pairs: what tells it from all others first, then in its own order."""
+    order = dict.fromkeys([*(key for key in _FIRST if key in record), *record])
     return [
         (key.replace("_", " "), plain(value))
-        for key, value in record.items()
+        for key, value in ((key, record[key]) for key in order)
         if key not in skip and value not in ({}, [])
     ]

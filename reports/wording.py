@@ -13,7 +13,7 @@ MINUS = "−"
 
 
 class Verdict(StrEnum):
-    """What a paired interval says: it excludes zero on one side, or it does not."""
+    """What a paired comparison says: a difference to one side, or none that is clear."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -54,6 +54,12 @@ METRICS = {
     "mce": Metric("mCE", -1),
     "relative_mce": Metric("Relative mCE", -1),
     "ce": Metric("CE", -1),
+    # Human alignment; in tables of percent like everything else, so that kappa 0.21 is 21.
+    "accuracy": Metric("Accuracy"),
+    "accuracy_difference": Metric("Squared accuracy difference", -1, ("nearer", "farther")),
+    "observed_consistency": Metric("Observed consistency", 1, ("more consistent", "less consistent")),
+    "expected_consistency": Metric("Expected consistency", 1, ("higher", "lower")),
+    "error_consistency": Metric("Error consistency (κ)", 1, ("more consistent", "less consistent")),
     # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
     "shape_bias": Metric("Shape bias", 1, ("more by shape", "more by texture")),
 }
@@ -83,6 +89,15 @@ def condition_label(condition: str) -> str:
     return f"{text}, severity {severity}" if severity else text
 
 
+NOT_PERCENT = ("top5_distance", "mean_top5_distance")
+"""Metrics on a scale of their own, which a table in percent would misstate."""
+
+
+def scale(metric_name: str) -> float:
+    """What tables multiply a metric with: 100 where it is shown in percent, else 1."""
+    return 1.0 if metric_name in NOT_PERCENT else 100.0
+
+
 def percent(value: float | None, sign: bool = False) -> str:
     """A fraction in percent with one decimal; a dash where there is no number."""
     if value is None or not math.isfinite(value):
@@ -100,8 +115,17 @@ def interval(low: float, high: float, sign: bool = False) -> str:
     return f"[{percent(low, sign)}, {percent(high, sign)}]"
 
 
+_VERDICTS = {"win": Verdict.BETTER, "loss": Verdict.WORSE, "tie": Verdict.OPEN}
+
+
 def verdict(comparison: Comparison) -> Verdict:
-    """Whether the interval of a difference excludes zero, and on which side of the metric that lies."""
+    """What the corrected test says; in rows that were never judged, whether the interval excludes zero.
+
+    An interval speaks of one comparison alone, the test of all that were made together, so that an interval may exclude
+    zero where the verdict is open.
+    """
+    if comparison.verdict in _VERDICTS:
+        return _VERDICTS[comparison.verdict]
     if comparison.ci_low > 0:
         side = 1
     elif comparison.ci_high < 0:
@@ -118,7 +142,7 @@ def verdict_words(comparison: Comparison) -> str:
 
 
 def change(comparison: Comparison | None) -> str:
-    """``▲ +3.1``: the mark stands only where the interval excludes zero."""
+    """``▲ +3.1``: the mark stands only where the difference is clear, see `verdict`."""
     if comparison is None or not math.isfinite(comparison.difference):
         return HOLE
     return f"{MARKS[verdict(comparison)]} {percent(comparison.difference, sign=True)}".strip()

@@ -79,7 +79,7 @@ def build(
         scores.append(Score(model, task, condition, metric, value, value - half, value + half, n))
 
     for index, model in enumerate(chosen):
-        level = 0.9 - 0.05 * index
+        level = max(0.1, 0.9 - 0.05 * index)
         for task in declared:
             name, kind = task["name"], task["kind"]
             if kind in ("clean", "shift"):

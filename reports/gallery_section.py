@@ -1,0 +1,36 @@
+"""Images on which models disagree, on the page."""
+
+from __future__ import annotations
+
+from .data import ReportData
+from .sections import ViewSection
+
+_LEDE = (
+    "Examples, not evidence: of all images that one model gets right and the other wrong, those whose id has the "
+    "smallest hash are shown, as the first model saw them. How many there are stands with each group."
+)
+
+
+def gallery_sections(data: ReportData) -> list[ViewSection]:
+    """Lay out what `ReportData.gallery` holds.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One section, or none where there is neither an image nor a reason for its absence.
+    """
+    found = data.gallery
+    if not (found.parts or found.notes):
+        return []
+    title = "Images on which models disagree"
+    return [
+        ViewSection(
+            title,
+            "gallery",
+            lede=_LEDE if found.parts else "",
+            notes=found.notes,
+            open_notes=True,
+            pictures=found.parts,
+        )
+    ]

@@ -1,0 +1,75 @@
+"""Numbers that others published for the same photographs, apart from what was measured here."""
+
+from __future__ import annotations
+
+from ..results.published.robustness import PublishedScore, published_for
+from .data import ReportData
+from .sections import ViewSection
+from .view import ViewCell, ViewRow, ViewTable
+from .wording import HOLE, metric, percent
+
+_LEGEND = (
+    "In percent, as published by others: not measured here, without intervals, and not compared with the models above "
+    "by any test. ↓ lower is better."
+)
+
+
+def published_sections(data: ReportData) -> list[ViewSection]:
+    """A table of models others measured, with a column for each number of the report's photograph tasks.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One section; none where no task shows photographs, since numbers on photographs say nothing of another world.
+    """
+    rows: dict[str, dict[tuple[str, str], PublishedScore]] = {}
+    columns: dict[tuple[str, str], str] = {}
+    for task in data.task_records:
+        if task.get("world") != "photographs":
+            continue
+        for found in published_for(str(task["name"])):
+            key = (found.data_set, found.metric)
+            arrow = " ↓" if metric(found.metric).better < 0 else ""
+            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(found.metric).label}{arrow}")
+            rows.setdefault(found.model, {})[key] = found
+    if not rows:
+        return []
+    table = ViewTable(
+        "Published by others",
+        tuple(columns.values()),
+        tuple(
+            ViewRow(model, "published", False, "", tuple(_cell(values.get(key)) for key in columns))
+            for model, values in rows.items()
+        ),
+    )
+    every = [found for values in rows.values() for found in values.values()]
+    notes = dict.fromkeys(
+        f"{', '.join(_titles(every, source, protocol, columns))}: {source}; {protocol}."
+        for source, protocol in dict.fromkeys((found.source, found.protocol) for found in every)
+    )
+    return [
+        ViewSection(
+            "Published numbers, for orientation",
+            "published",
+            tables=(table,),
+            first="Model",
+            legend=_LEGEND,
+            notes=tuple(notes),
+            open_notes=True,
+        )
+    ]
+
+
+def _titles(every: list[PublishedScore], source: str, protocol: str, columns: dict[tuple[str, str], str]) -> list[str]:
+    return list(
+        dict.fromkeys(
+            columns[(found.data_set, found.metric)]
+            for found in every
+            if (found.source, found.protocol) == (source, protocol)
+        )
+    )
+
+
+def _cell(found: PublishedScore | None) -> ViewCell:
+    return ViewCell(HOLE if found is None else percent(found.value), absent="not published")
