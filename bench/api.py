@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import VitobenchError
 from ..models.registry import ModelRow
 from ..models.registry import list_models as list_models
 from ..reports.data import ReportData
@@ -135,15 +136,47 @@ def score(models: Sequence[str] | str = (), suite: str | None = None, seed: int 
     return Result(rescore(_settings(models, None, {"suite": suite, **more}), None, "vitobench.score", seed))
 
 
-def compare(result: Result, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:
-    """Paired differences to the baselines.
+def compare(
+    models: Sequence[str] | Result,
+    suite: str | None = None,
+    metric: str | None = None,
+    condition: str = "overall",
+    seeds: Mapping[str, Sequence[str] | str] | None = None,
+    correction: str = "holm",
+    seed: int | None = None,
+    **more: Any,
+) -> pd.DataFrame:
+    """Paired differences: intervals, p-values, plain and corrected, smallest detectable differences and verdicts.
+
+    p-values are corrected over everything that is compared, whatever part of it is returned.
 
     Args:
-        result: From `run` or `score`.
+        models: Two names or more of models in the store, of which every two are compared; or what `run` or `score`
+            gave, whose models are compared with their baselines.
+        suite: Suite name; with ``tasks`` what is compared, all tasks without either.
         metric: ``"top1"``, ``"mce"``, ...; None for all.
         condition: ``"overall"``, a family, a corruption or a cell; empty for all.
+        seeds: Runs of each method among ``models``, as names or a pattern: ``{"vito": "vito-s*"}``.
+        correction: ``"holm"`` or ``"none"``.
+        seed: Take tasks of this seed; None takes those of the newest run.
+        **more: ``tasks``, ``store``, ``limit`` of `Settings`.
+
+    Raises:
+        VitobenchError: Names that the store does not hold, or models that answered other data.
     """
-    table = result.comparisons
+    import pandas as pd
+
+    if isinstance(models, Result):
+        if suite is not None or seeds or more:
+            raise VitobenchError("A result was scored already; suite, seeds, tasks and store go with names of models.")
+        table = models.comparisons
+    else:
+        from .comparison import Request, compare_stored
+
+        texts = tuple(f"{k}={v if isinstance(v, str) else ','.join(v)}" for k, v in (seeds or {}).items())
+        settings = _settings(models, None, {"suite": suite, "seed": seed or 0, **more})
+        found = compare_stored(Request(settings, texts, correction, seed=seed), "vitobench.compare")
+        table = pd.DataFrame([asdict(row) for row in found.data.comparisons])
     if len(table) and condition:
         table = table[table["condition"] == condition]
     if len(table) and metric is not None:

@@ -9,34 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from ..results.folder import write_aside
+from .alignment_data import plain_alignment
 from .run import Outcome
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no NaN: a hole becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return value
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Everything a run found, as plain data: ``scores``, ``comparisons``, ``failures`` and provenance."""
     data = outcome.data
-    plain: dict[str, Any] = _plain(
+    found: dict[str, Any] = plain(
         {
             "scores": [asdict(row) for row in data.scores],
             "comparisons": [asdict(row) for row in data.comparisons],
             "failures": [asdict(row) for row in data.failures],
             "models": [dict(record) for record in data.models],
             "tasks": [dict(record) for record in data.tasks],
+            **({"alignment": [plain_alignment(found) for found in data.alignment]} if data.alignment else {}),
             "run": dict(data.run),
         }
     )
-    return plain
+    return found
 
 
 def write_json(outcome: Outcome, path: Path) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..reports.alignment_data import AlignmentData
 from ..reports.data import ReportData
+from ..results.ranking import Contest
 from ..results.schema import Comparison, Failure, Score
 from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.effective_scores import effective_scores
 from ..tasks.scoring import Scored, score_task
+from .alignment import KIND, Aligned, align
+from .alignment_data import alignment_data
 from .catalogue import model_record
+from .judgement import judged
 from .plan import Plan, PlannedTask
 from .truths import truth_of
 
@@ -47,6 +52,11 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
     if task.kind == "cue-conflict":
         record["shape_classes"] = list(CLASSES)
     return record
+
+
+def _mean_record(aligned: Aligned) -> dict[str, Any]:
+    mean = aligned.mean
+    return {"name": mean.name, "title": mean.title, "kind": mean.kind, "world": mean.world, "metric": mean.metric}
 
 
 def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
@@ -82,7 +92,15 @@ def _gap_rows(gaps: Mapping[tuple[str, str, str, str], set[str]], everyone: set[
     return rows
 
 
-def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, Any]) -> ReportData:
+def gather(
+    plan: Plan,
+    store: Store,
+    failures: list[Failure],
+    run: Mapping[str, Any],
+    correction: str = "holm",
+    methods: Mapping[str, Sequence[str]] | None = None,
+    contest: Sequence[str] = (),
+) -> ReportData:
     """Score a plan from what the store holds; needs no model.
 
     Args:
@@ -90,6 +108,9 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
         store: Where the predictions lie.
         failures: What went wrong on the way here.
         run: Facts about the run, for the provenance.
+        correction: For the number of comparisons; a name of `judgement.CORRECTIONS`.
+        methods: Names of the runs of each method, where pairs name methods.
+        contest: Models or methods to be ranked together.
 
     Returns:
         Everything a report shows. Whatever is missing is a failure in it.
@@ -99,8 +120,11 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
     comparisons: list[Comparison] = []
     decisions: list[dict[str, Any]] = []
     reasons: dict[tuple[str, str, str, str], str] = {}
+    contests: list[Contest] = []
     for planned in plan.tasks:
         task = planned.task
+        if task.kind == KIND:
+            continue  # scored together below: they have a mean, and observers beside the models
         conflict = task.kind == "cue-conflict"
         truth = truth_of(planned, store)
         if truth is None:
@@ -113,6 +137,8 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
             clean=answers.get(task.clean or ""),
             truth=truth,
             label_names=CLASSES if conflict else (),
+            methods=methods,
+            contest=contest,
         )
         scores += scored.scores
         if task.kind == "shift":
@@ -120,20 +146,33 @@ def gather(plan: Plan, store: Store, failures: list[Failure], run: Mapping[str, 
         reasons |= scored.reasons
         comparisons += scored.comparisons
         decisions += scored.shape_decisions
+        contests += [scored.contest] if scored.contest is not None else []
+    alignment: list[AlignmentData] = []
+    tasks = [_task_record(planned) for planned in plan.tasks]
+    declared = {planned.task.name: planned.task for planned in plan.tasks}
+    for aligned in align(plan, answers, store):
+        scores += aligned.scores
+        comparisons += aligned.comparisons
+        missing += aligned.failures
+        alignment.append(alignment_data(aligned.scored, aligned.reference, aligned.data_sets, plan.pairs))
+        tasks.append(_mean_record(aligned))
+        declared[aligned.mean.name] = aligned.mean
     failed_models = {failure.model for failure in failures if failure.task == "*"}
     # A model that could not be loaded lacks every unit; one line says it better than twenty. What went wrong just now
     # may also stand in the rows that were stored.
     said = {(failure.task, failure.condition, failure.reason) for failure in failures}
     missing = [f for f in missing if f.model not in failed_models and (f.task, f.condition, f.reason) not in said]
-    suite = plan.settings.suite or ", ".join(plan.settings.tasks)
+    suite = plan.settings.suite or ", ".join(plan.settings.tasks) or "All stored tasks"
     return ReportData(
         title=suite,
         scores=tuple(scores),
-        comparisons=tuple(comparisons),
+        comparisons=judged(comparisons, declared, correction),
         failures=tuple([*plan.failures, *failures, *missing]),
         models=tuple(model_record(spec) for spec in plan.models),
-        tasks=tuple(_task_record(planned) for planned in plan.tasks),
+        tasks=tuple(tasks),
         shape_decisions=tuple(decisions),
+        alignment=tuple(alignment),
         undefined=reasons,
         run=dict(run),
+        contests=tuple(contests),
     )

@@ -45,6 +45,26 @@ def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int
 
 
 @contextmanager
+def stages(console: Console | None) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each of several stages in turn: the block calls it with (stage, done, of how many).
+
+    Args:
+        console: Where to show them; None is silent.
+    """
+    with ExitStack() as opened:
+        state: dict[str, Any] = {"title": None}
+
+        def stage(title: str, done: int, total: int) -> None:
+            if state["title"] != title:
+                opened.pop_all().close()
+                state.update(title=title, done=0, advance=opened.enter_context(bar(console, title, total)))
+            state["advance"](done - state["done"])
+            state["done"] = done
+
+        yield stage
+
+
+@contextmanager
 def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
     """Show a bar while the block runs.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import StoreError, VitobenchError, unknown_name
@@ -76,9 +77,18 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     if baselines is not None:  # identities, too; companions go by name
         baselines = tuple(known.resolve(name).name for name in baselines)
     company = companions(asked, [p.task for p in planned], baselines, known.companion)
+    if not settings.models:
+        # Whatever is there was asked for: a baseline that was never run is no gap in that, a reference is.
+        needed = {p.task.reference for p in planned}
+        company = replace(company, failures=tuple(f for f in company.failures if f.model in needed))
     return Plan(
         settings, company.models, company.pairs, tuple(planned), (*failures, *company.failures), tuple(passed.values())
     )
+
+
+def model_names(store: Store) -> list[str]:
+    """Names of the models that a store holds."""
+    return _Models(store, records.runs(store)).names
 
 
 class _Models:

@@ -16,7 +16,7 @@ from ..reports.data import ReportData
 from ..results import records
 from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
-from ..tasks.data.datasets import folders_of
+from ..tasks.data.datasets import check_data_names, folders_of
 from . import catalogue
 from .executors.base import check_executor
 from .outcome import gather
@@ -77,13 +77,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def execute(settings: Settings, console: Console | None = None, command: str = "") -> Outcome:
+def execute(settings: Settings, console: Console | None = None, command: str = "", pictures: bool = False) -> Outcome:
     """Run a suite or tasks, and score them.
 
     Args:
         settings: What to do.
         console: Where to show notes and progress; None is silent.
         command: The command line, for the record.
+        pictures: Whether to show images on which models disagree.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
@@ -112,7 +113,7 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     elif console is not None:
         console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
     ran = time.monotonic() - started
-    data = gather(plan, store, failures, _facts(settings, command))
+    data = _with_pictures(gather(plan, store, failures, facts(settings, command)), plan, store, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
         "status": "finished",
@@ -132,7 +133,13 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     return Outcome(data, todo - left, asked, time.monotonic() - started)
 
 
-def rescore(settings: Settings, console: Console | None = None, command: str = "", seed: int | None = None) -> Outcome:
+def rescore(
+    settings: Settings,
+    console: Console | None = None,
+    command: str = "",
+    seed: int | None = None,
+    pictures: bool = False,
+) -> Outcome:
     """Score what a store holds, without models or images.
 
     Args:
@@ -140,16 +147,27 @@ def rescore(settings: Settings, console: Console | None = None, command: str = "
         console: Where to show notes; None is silent.
         command: The command line, for the provenance.
         seed: Take tasks of this seed; None takes those of the newest run.
+        pictures: Whether to show images on which models disagree.
 
     Raises:
         VitobenchError: There is no store, or nothing in it that was asked.
     """
     started = time.monotonic()
+    check_data_names(settings.data)
     store = Store(settings.store)
     plan = recall(settings, store, seed)
     _show_notes(plan, console)
-    data = gather(plan, store, [], _facts(settings, command))
+    data = _with_pictures(gather(plan, store, [], facts(settings, command)), plan, store, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
+
+
+def _with_pictures(data: ReportData, plan: Plan, store: Store, pictures: bool) -> ReportData:
+    if not pictures:
+        return data
+    # Only now: it needs what renders and corrupts.
+    from .gallery import gallery
+
+    return replace(data, gallery=gallery(plan, store))
 
 
 @dataclass
@@ -213,7 +231,8 @@ def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int
     return list(failures), effort
 
 
-def _facts(settings: Settings, command: str) -> dict[str, Any]:
+def facts(settings: Settings, command: str) -> dict[str, Any]:
+    """What a result is a result of: versions, date, seed, command and store."""
     return {
         "versions": _versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -235,7 +254,7 @@ def _asked(planned: PlannedTask) -> dict[str, Any]:
 def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     settings = plan.settings
     names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
-    return _facts(settings, command) | {
+    return facts(settings, command) | {
         "platform": platform.platform(),
         "host": platform.node(),
         "settings": {name: getattr(settings, name) for name in names},

@@ -148,9 +148,11 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "command",
-    ["--help", "--version", "run --help", "plan --help", "score --help", "report --help", "results --help",
-     "results list --help", "pretrain --help", "models", "models --json", "tasks", "tasks --json", "suites",
-     "suites --json", "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
+    ["--help", "--version", "run --help", "plan --help", "score --help", "saliency --help", "report --help",
+     "results --help", "results list --help", "pretrain --help", "curate --help", "compare --help",
+     "probe --help", "finetune --help", "curve --help",
+     "models", "models --json", "tasks", "tasks --json", "suites", "suites --json",
+     "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
      "data verify --help"],
 )  # fmt: skip
 def test_help_and_listings_load_nothing_heavy(command: str) -> None:

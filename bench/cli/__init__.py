@@ -15,10 +15,16 @@ _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
     "plan": ("plan", "Tell what a run would do and cost: units, minutes, disk, absent data."),
     "score": ("score", "Compute scores and comparisons from a store, without running a model."),
+    "saliency": ("saliency", "Compare what models look at with people's maps, or with object masks."),
+    "compare": ("compare", "Compare models in a store: paired tests, corrected; ranks, seeds, conditions that fail."),
     "report": ("report", "Score what a store holds and write the page again, without running a model."),
     "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
     "data": ("data", "List, get and verify published data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
+    "curate": ("curate", "Choose balanced, confirmed, distinct clips from a collection of videos."),
+    "probe": ("probe", "Fit a head on a model's frozen features: linear, nearest neighbours, attentive."),
+    "finetune": ("finetune", "Train a whole model on labelled images."),
+    "curve": ("curve", "Run a suite or tasks on the checkpoints of one training, and show them by step."),
     "models": ("listings", "List the models that have names."),
     "tasks": ("listings", "List the tasks."),
     "suites": ("listings", "List the suites."),
@@ -60,7 +66,8 @@ def group() -> None:
     bench run --model vito --suite robustness
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
-    Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage.
+    Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage,
+    4 a --fail-if of `bench compare` holds.
     Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 

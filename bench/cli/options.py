@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ...models.spec import PRECISIONS
-from ..settings import EXECUTORS, Settings
+from ..settings import DECISIONS, EXECUTORS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,15 +53,17 @@ def _model(required: bool, more: str) -> Callable[[F], F]:
     )
 
 
-def _scope(limit: str) -> list[Callable[[F], F]]:
-    return [
+def _scope(limit: str, baseline: bool = True) -> list[Callable[[F], F]]:
+    chosen: list[Callable[[F], F]] = [
         click.option(
             "--baseline",
             "baselines",
             multiple=True,
             shell_complete=_complete("models"),
             help="Model to compare with; by default the one that the model declares. 'none' for none. Repeatable.",
-        ),
+        )
+    ]
+    return (chosen if baseline else []) + [
         click.option("--suite", shell_complete=_complete("suites"), help="A name of `bench suites`."),
         click.option(
             "--task",
@@ -91,6 +93,21 @@ def quiet_option(command: F) -> F:
     )
 
 
+def data_option(more: str) -> Callable[[F], F]:
+    """``--data``."""
+    return click.option("--data", multiple=True, callback=_data, metavar="NAME=DIR", help=more)
+
+
+def gallery_option(command: F) -> F:
+    """``--no-gallery``."""
+    return click.option(
+        "--gallery/--no-gallery",
+        default=True,
+        show_default=True,
+        help="Show images on which a model and its baseline disagree on the page.",
+    )(command)
+
+
 _JSON_FILE: Callable[[F], F] = click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write the result here, as JSON."
 )
@@ -103,13 +120,7 @@ def selection(command: F) -> F:
         [
             _model(True, "A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable."),
             *_scope("At most this many images for each task."),
-            click.option(
-                "--data",
-                multiple=True,
-                callback=_data,
-                metavar="NAME=DIR",
-                help="Folder of a data set that you bring, such as imagenet=DIR. Repeatable.",
-            ),
+            data_option("Folder of a data set that you bring, such as imagenet=DIR. Repeatable."),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions."),
             store_option,
             _JSON_FILE,
@@ -122,6 +133,20 @@ def selection(command: F) -> F:
             quiet_option,
         ],
     )
+
+
+def along(command: F) -> F:
+    """Options of ``bench curve`` that say what is run."""
+    suite, task, limit = _scope("At most this many images for each task.")[1:]
+    data = click.option(
+        "--data",
+        multiple=True,
+        callback=_data,
+        metavar="NAME=DIR",
+        help="Folder of a data set that you bring, such as imagenet=DIR. Repeatable.",
+    )
+    seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions.")
+    return _apply(command, [suite, task, limit, data, seed, store_option, _JSON_FILE, quiet_option])
 
 
 def running(command: F) -> F:
@@ -166,10 +191,52 @@ def running(command: F) -> F:
                 "--address", help="Ray cluster to run on ('auto', ray://HOST:10001); else one is started here."
             ),
             click.option(
+                "--decisions",
+                type=click.Choice(DECISIONS),
+                default="mean",
+                show_default=True,
+                help="Human alignment: how the probabilities of ImageNet's classes become those of 16 categories.",
+            ),
+            click.option(
                 "--new-data",
                 is_flag=True,
                 help="Run on a folder although its images changed since the last run on it.",
             ),
+        ],
+    )
+
+
+def mapped(command: F) -> F:
+    """Options of ``bench saliency``."""
+    return _apply(
+        command,
+        [
+            _model(True, "A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable."),
+            click.option(
+                "--data",
+                multiple=True,
+                callback=_data,
+                metavar="NAME=DIR",
+                help="clickme=DIR for people's maps; without it object masks of the micro-world are taken.",
+            ),
+            click.option("--limit", type=int, help="At most this many images."),
+            click.option(
+                "--smooth",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Also SmoothGrad, the mean gradient of N noisy copies.",
+            ),
+            click.option("--seed", type=int, default=0, show_default=True, help="Seed of the micro-world."),
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+            store_option,
+            _JSON_FILE,
+            click.option(
+                "--figure",
+                "figure_file",
+                type=click.Path(path_type=Path),
+                help="Also draw scores and the maps of a few images: FILE.png, .svg or .pdf.",
+            ),
+            quiet_option,
         ],
     )
 
@@ -189,10 +256,36 @@ def stored(command: F) -> F:
     )
 
 
+def compared(command: F) -> F:
+    """Arguments and options that say what of a store is compared."""
+    return _apply(
+        command,
+        [
+            click.argument("models", nargs=-1, required=True, metavar="A B [C …]", shell_complete=_complete("models")),
+            *_scope("At most this many images of each task.", baseline=False),
+            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            store_option,
+            _JSON_FILE,
+            quiet_option,
+        ],
+    )
+
+
 def settings_from(values: dict[str, Any]) -> Settings:
     """Build `Settings` from the options of `selection` and `running`, or of `stored`."""
     baselines = values["baselines"]
-    named = ("device", "precision", "batch", "executor", "workers", "threads", "address", "new_data", "data")
+    named = (
+        "device",
+        "precision",
+        "batch",
+        "executor",
+        "workers",
+        "threads",
+        "address",
+        "decisions",
+        "new_data",
+        "data",
+    )
     return Settings(
         models=values["models"],
         baselines=None if not baselines else tuple(name for name in baselines if name != NO_BASELINE),

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
-from .options import stored
+from .options import data_option, gallery_option, stored
 
 
 @click.command("report")
 @stored
+@data_option("Folder of photographs to show images of, such as imagenet=DIR. Repeatable.")
+@gallery_option
 @click.option(
     "--report", "report_file", type=click.Path(), help="Where to write the page; STORE/report.html by default."
 )

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from .options import running, selection
+from .options import gallery_option, running, selection
 
 
 @click.command("run")
 @selection
+@gallery_option
 @running
 def run_command(**values: Any) -> None:
     """Run a suite or tasks on models; show the table, write the page.

@@ -23,9 +23,9 @@ def run_and_show(values: dict[str, Any]) -> None:
         values: The command's options.
     """
     console = _console(values)
-    _check_files(values)
+    check_files(values)
     settings = settings_from(values)
-    outcome = execute(settings, console, _command())
+    outcome = execute(settings, console, _command(), values.get("gallery", True))
     done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
     _show(outcome, values, console, True, done)
 
@@ -38,8 +38,8 @@ def score_and_show(values: dict[str, Any], page: bool) -> None:
         page: Write the page, too.
     """
     console = _console(values)
-    _check_files(values)
-    outcome = rescore(settings_from(values), console, _command(), values["seed"])
+    check_files(values)
+    outcome = rescore(settings_from(values), console, _command(), values["seed"], page and values.get("gallery", True))
     _show(outcome, values, console, page, f"{outcome.total} units scored")
 
 
@@ -54,7 +54,8 @@ def _console(values: dict[str, Any]) -> Any:
     return None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
 
-def _check_files(values: dict[str, Any]) -> None:
+def check_files(values: dict[str, Any]) -> None:
+    """Refuse a folder where a file is to be written, before anything is run."""
     for name in ("report_file", "json_file"):
         path = values.get(name)
         if path is not None and Path(path).is_dir():
@@ -63,7 +64,10 @@ def _check_files(values: dict[str, Any]) -> None:
 
 def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, done: str) -> None:
     if not outcome.data.scores:
-        raise VitobenchError("There is nothing to show: no task gave a score.")
+        from ...reports.rows import failure_lines
+
+        reasons = "".join(f"\n{line}" for line in failure_lines(outcome.data))
+        raise VitobenchError(f"There is nothing to show: no task gave a score.{reasons}")
     if console is not None:
         from ...reports.table import render_terminal
 

@@ -68,9 +68,23 @@ def decode(path: Path, geometry: Geometry, hashed_as: tuple[int, int] | None = N
     Raises:
         UndecodableImageError: The file is missing, changed, truncated, damaged, too large, or not an image.
     """
-    content = _read(path, hashed_as)
+    return decode_content(_read(path, hashed_as), path, geometry, border)
+
+
+def decode_content(content: bytes, path: Path, geometry: Geometry, border: int = 0) -> np.ndarray:
+    """Decode a photograph from the bytes of its file; else as `decode`.
+
+    Args:
+        content: The bytes.
+        path: What errors call it.
+        geometry: Which pixels to keep.
+        border: Pixels to cut off at each side before anything else.
+
+    Raises:
+        UndecodableImageError: Truncated, damaged, too large, or not an image.
+    """
     try:
-        with _open(content) as image:
+        with open_image(content) as image:
             if border:
                 width, height = image.size
                 if min(width, height) <= 2 * border:
@@ -128,7 +142,8 @@ def _read(path: Path, hashed_as: tuple[int, int] | None) -> bytes:
     return content
 
 
-def _open(content: bytes) -> Image.Image:
+def open_image(content: bytes) -> Image.Image:
+    """Open an image from the bytes of its file, quietly; one of more pixels than Pillow allows is an error."""
     with _OPENING, warnings.catch_warnings():
         # Odd metadata is no news to anyone; an image above Pillow's limit is refused whatever the caller's filters.
         warnings.simplefilter("ignore")

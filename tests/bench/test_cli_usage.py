@@ -125,7 +125,7 @@ def test_a_pretrained_checkpoint_runs(
 ) -> None:
     Path("tiny.toml").write_text(
         'name = "tiny"\ndescription = "A recipe for tests"\nobjective = "contrastive"\n'
-        'architecture = "micro-resnet/attention-2scale"\ntwo_frames = true\n'
+        'architecture = "micro-resnet"\npooling = "attention"\nscales = 2\nwindow = 2.56\n'
         "clips = 16\nframes_per_clip = 2\nsize = 32\nbatch = 8\nsteps = 2\nwarmup = 1\nhidden = 32\nprojection = 16\n"
     )
     monkeypatch.setattr(produce_module, "CLEAN_IMAGES", 32)
@@ -149,3 +149,11 @@ def test_brackets_in_a_path_are_shown_as_they_are(capsys: pytest.CaptureFixture[
     assert "Page: [bold]x[red]/report.html" in capsys.readouterr().out
     main([*VAL, "--store", "[bold]x[red]"])
     assert "are in [bold]x[red]." in capsys.readouterr().out
+
+
+def test_a_recipe_that_the_micro_world_cannot_serve_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for setting, message in (("window=9", "choose 0 to 2.56"), ("data=clips", "cannot be trained on yet")):
+        with pytest.raises(SystemExit) as ended:
+            main(["pretrain", "micro/vito", "--output", "made", "--set", setting])
+        assert ended.value.code == 2
+        assert message in " ".join(capsys.readouterr().err.split())
