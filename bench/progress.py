@@ -45,7 +45,7 @@ def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int
 
 
 @contextmanager
-def stages(console: Console | None) -> Iterator[Callable[[str, int, int], None]]:
+def stages(console: Console | None) -> Iterator[Callable[..., None]]:
     """Show a bar for each of several stages in turn: the block calls it with (stage, done, of how many).
 
     Args:
@@ -54,11 +54,11 @@ def stages(console: Console | None) -> Iterator[Callable[[str, int, int], None]]
     with ExitStack() as opened:
         state: dict[str, Any] = {"title": None}
 
-        def stage(title: str, done: int, total: int) -> None:
+        def stage(title: str, done: int, total: int, what: str = "") -> None:
             if state["title"] != title:
                 opened.pop_all().close()
                 state.update(title=title, done=0, advance=opened.enter_context(bar(console, title, total)))
-            state["advance"](done - state["done"])
+            state["advance"](done - state["done"], what)
             state["done"] = done
 
         yield stage

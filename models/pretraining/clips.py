@@ -49,25 +49,19 @@ def sample_times(clips: int, frames: int, window: float, rng: np.random.Generato
 
 
 def render_pool(
-    clips: int,
-    frames: int,
-    size: int,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
-    window: float = CLIP_SECONDS,
+    clips: int, frames: int, size: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> ClipPool:
     """Render the training clips of the micro-world.
 
     Args:
         clips: Number of clips.
-        frames: Frames per clip, at independent uniform times in the window.
+        frames: Frames per clip, at independent uniform times over the whole clip.
         size: Side of a frame in pixels.
         seed: Seed of the world and of the times.
         progress: Called with (clips done, clips in all).
-        window: T in seconds, see `sample_times`; the whole clip by default.
     """
     source = MicroSet("train", clips, seed)
-    times = sample_times(clips, frames, window, np.random.default_rng([seed, 0x7153]))
+    times = sample_times(clips, frames, CLIP_SECONDS, np.random.default_rng([seed, 0x7153]))
     out = torch.empty((clips, frames, 3, size, size), dtype=torch.uint8)
     chunk = 128
     for start in range(0, clips, chunk):

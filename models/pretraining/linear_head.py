@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks import MicroResNet
+from ..networks import PooledNetwork
 from .clips import ClipPool
 from .learners.learner import normalise
 
@@ -18,7 +18,7 @@ PENALTIES = (1e-4, 1e-3, 1e-2)
 
 @torch.inference_mode()
 def frozen_features(
-    encoder: MicroResNet, pool: ClipPool, batch: int = 256, progress: Callable[[int, int], None] | None = None
+    encoder: PooledNetwork, pool: ClipPool, batch: int = 256, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:
     """Features of every frame of the pool, in evaluation mode: float32 (clips, frames per clip, D)."""
     encoder.eval()

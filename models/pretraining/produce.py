@@ -1,29 +1,37 @@
-"""From a recipe to a checkpoint with its card: train, fit the linear head, measure, write."""
+"""From a recipe to a checkpoint with its card: train, fit a linear head where classes are known, measure, write."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor
+from torch import nn
 
-from ...errors import VitobenchError
+from ...errors import DataError, VitobenchError
 from ...identity import file_digest
+from ...tasks.data.clips.source import ClipSource
 from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLASSES, CLIP_SECONDS
-from ..networks import MicroResNet, build
-from .card import card_facts, card_json, card_page
-from .clips import render_pool
+from ..networks import PooledNetwork, build
+from .card import card_facts, card_json, card_page, classifier_facts, micro_data
+from .clip_feed import ClipFeed
+from .clips import ClipPool
+from .devices import make_fabric
+from .encoder_file import LAST, encoder_state, load_rounded, write_aside, write_encoder
 from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
+from .micro_pool import micro_exam, micro_pool
 from .pool_feed import PoolFeed
 from .recipe import Recipe
+from .trackers import make_tracker
 from .trainer import Training, train
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CLEAN_IMAGES = 2000
 CLEAN_FIRST = 100_000
@@ -38,7 +46,7 @@ class Produced:
     """Files and facts of a finished run.
 
     Attributes:
-        checkpoint: The safetensors file; `bench run --model file:...` takes it.
+        checkpoint: The safetensors file; `bench run --model file:...` or, without a classifier, `bench probe` takes it.
         card: The JSON card beside it.
         facts: What the card says.
     """
@@ -48,20 +56,8 @@ class Produced:
     facts: dict[str, Any]
 
 
-def compact_state(encoder: MicroResNet) -> dict[str, Tensor]:
-    """The state to keep: convolutions in half precision, everything else as it is.
-
-    Convolution weights are followed by normalisation and take the rounding without harm; the classifier and the
-    statistics are small and stay exact.
-    """
-    return {
-        name: (value.half() if value.ndim == 4 else value).contiguous().clone()
-        for name, value in encoder.state_dict().items()
-    }
-
-
 @torch.inference_mode()
-def clean_accuracy(encoder: MicroResNet, size: int, seed: int, images: int) -> float:
+def clean_accuracy(encoder: PooledNetwork, size: int, seed: int, images: int) -> float:
     """Top-1 accuracy on fresh validation images of the micro-world."""
     encoder.eval()
     source = MicroSet("val", CLEAN_FIRST + images, seed)
@@ -73,66 +69,124 @@ def clean_accuracy(encoder: MicroResNet, size: int, seed: int, images: int) -> f
     return hits / images
 
 
-def produce(recipe: Recipe, folder: Path, stage: Stage) -> Produced:
+def produce(
+    recipe: Recipe,
+    folder: Path,
+    stage: Stage,
+    source: ClipSource | None = None,
+    data_words: str = "",
+    workers: int = 0,
+    devices: int = 1,
+    trackers: tuple[str, ...] = (),
+) -> Produced | None:
     """Pretrain a recipe and write its checkpoint.
+
+    While it trains, ``last.safetensors`` is written along with each training checkpoint, so that an unfinished run can
+    be looked at; on the micro-world it has the classifier of the linear monitor.
 
     Args:
         recipe: The run.
         folder: Receives ``NAME.safetensors``, ``NAME.json`` (card), the log and the training checkpoint.
         stage: Told of progress.
+        source: The clips of a recipe with ``data = "clips"``.
+        data_words: What these are, for the card.
+        workers: Processes that read them.
+        devices: Devices of this machine.
+        trackers: Names of `trackers.TRACKERS`.
 
     Returns:
-        The files. The checkpoint carries its card, so that it loads from anywhere.
+        The files; None in every process but the first. The checkpoint carries its card, so that it loads from anywhere.
 
     Raises:
+        DataError: Clips are wanted and not given, or have no labels for an objective that needs them.
         VitobenchError: As for `train`.
     """
-    if recipe.data != "micro":
-        raise VitobenchError(f"recipe {recipe.name!r}: data = {recipe.data!r} cannot be trained on yet; use 'micro'.")
-    if recipe.window > CLIP_SECONDS:
-        raise VitobenchError(
-            f"recipe {recipe.name!r}: a window of {recipe.window} s does not fit a clip of {CLIP_SECONDS} s; choose "
-            f"0 to {CLIP_SECONDS}."
+    if recipe.data != "clips" and recipe.window > CLIP_SECONDS:
+        raise VitobenchError(f"window = {recipe.window} s is longer than a clip of the micro-world ({CLIP_SECONDS} s).")
+    fabric = make_fabric(recipe, devices)
+    first = fabric.global_rank == 0
+    heard = stage if first else _unheard
+    watches = tuple(make_tracker(name, folder, recipe) for name in trackers) if first else ()
+    told = partial(heard, "Training")
+    if recipe.data != "clips":
+        return _on_the_micro_world(recipe, folder, heard, told, fabric, watches)
+    if source is None:
+        raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
+    feed = ClipFeed(source, recipe, workers)
+    if recipe.labelled and feed.classes < 2:
+        raise DataError(
+            f"{recipe.objective} needs labels, and the clips have none; see docs/clips.md for where they go."
         )
-    pool = render_pool(
-        recipe.clips,
-        recipe.frames_per_clip,
-        recipe.size,
-        recipe.seed,
-        lambda done, total: stage("Rendering clips", done, total, ""),
-        # Without a window every step takes one frame of the clip, from anywhere in it.
-        window=recipe.window or CLIP_SECONDS,
-    )
-    feed = PoolFeed(pool, len(CLASSES))
-    training = train(recipe, feed, folder, lambda done, total, loss: stage("Training", done, total, f"loss {loss:.3f}"))
-    encoder = training.learner.encoder
-    assert isinstance(encoder, MicroResNet)
+    words = data_words or f"{feed.clips} clips"
+
+    def facts_of(training: Training) -> dict[str, Any]:
+        return card_facts(recipe, training, words)
+
+    def keep(training: Training) -> None:
+        write_encoder(folder / LAST, encoder_state(training.learner.encoder, None, False), facts_of(training))
+
+    training = train(recipe, feed, folder, _progress(told), fabric, watches, keep)
+    if not first:
+        return None
+    return _write(recipe, folder, encoder_state(training.learner.encoder, None, False), facts_of(training))
+
+
+def _on_the_micro_world(
+    recipe: Recipe, folder: Path, stage: Stage, told: Callable[..., None], fabric: Fabric, watches: tuple[Any, ...]
+) -> Produced | None:
+    pool = micro_pool(recipe, lambda done, total: stage("Rendering clips", done, total, ""))
+    exam = micro_exam(pool, recipe.size, recipe.seed) if recipe.monitor_every else None
+
+    def keep(training: Training) -> None:
+        assert training.monitor is not None
+        state = encoder_state(training.learner.encoder, training.monitor.classifier(), True)
+        answers = classifier_facts({"online_accuracy": round(training.monitor.accuracy or 0.0, 4)}, None, 0)
+        write_encoder(folder / LAST, state, card_facts(recipe, training, micro_data(recipe)) | answers)
+
+    training = train(recipe, PoolFeed(pool, len(CLASSES), exam), folder, _progress(told), fabric, watches, keep)
+    if fabric.global_rank != 0:
+        return None
+    head, facts = _classifier(training.learner.encoder.cpu(), pool, stage)
+    return write_checkpoint(recipe, training, head, facts, folder)
+
+
+def _classifier(encoder: PooledNetwork, pool: ClipPool, stage: Stage) -> tuple[nn.Linear, dict[str, float]]:
     features = frozen_features(encoder, pool, progress=lambda done, total: stage("Reading features", done, total, ""))
-    head, facts = fit_linear_head(features, pool.labels, len(CLASSES))
-    encoder.head = head
-    return write_checkpoint(recipe, training, encoder, facts, folder)
+    return fit_linear_head(features, pool.labels, len(CLASSES))
 
 
 def write_checkpoint(
-    recipe: Recipe, training: Training, encoder: MicroResNet, head: dict[str, float], folder: Path
+    recipe: Recipe, training: Training, head: nn.Linear, facts: dict[str, float], folder: Path
 ) -> Produced:
-    """Write checkpoint and card, each aside and renamed; clean accuracy is that of the written, rounded weights."""
-    state = compact_state(encoder)
+    """Write the files of a run on the micro-world; clean accuracy is that of the written, rounded weights.
+
+    Args:
+        recipe: The run.
+        training: What it left.
+        head: The classifier.
+        facts: How it was fitted.
+        folder: Where to.
+    """
+    state = encoder_state(training.learner.encoder, head, True)
     written = build(recipe.network, len(CLASSES))
-    assert isinstance(written, MicroResNet)
-    written.load_state_dict(
-        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-    )
-    accuracy = clean_accuracy(written, recipe.size, recipe.seed, CLEAN_IMAGES)
-    facts = card_facts(recipe, training, head, accuracy, CLEAN_IMAGES)
+    load_rounded(written, state)
+    answers = classifier_facts(facts, clean_accuracy(written, recipe.size, recipe.seed, CLEAN_IMAGES), CLEAN_IMAGES)
+    return _write(recipe, folder, state, card_facts(recipe, training, micro_data(recipe)) | answers)
+
+
+def _write(recipe: Recipe, folder: Path, state: dict[str, torch.Tensor], facts: dict[str, Any]) -> Produced:
     checkpoint, card = folder / f"{recipe.name}.safetensors", folder / f"{recipe.name}.json"
-    aside = checkpoint.with_suffix(".writing")
-    # Without the curve: the header is read before anything else and should stay small.
-    brief = {key: value for key, value in facts.items() if key != "curve"}
-    aside.write_bytes(save(state, metadata={"vitobench": json.dumps(brief, sort_keys=True)}))
-    aside.replace(checkpoint)
-    facts["sha256"] = file_digest(checkpoint)
-    for path, text in ((folder / f"{recipe.name}.md", card_page(facts)), (card, card_json(facts))):
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+    for path in (checkpoint, folder / LAST):
+        write_encoder(path, state, facts)
+    facts = facts | {"sha256": file_digest(checkpoint)}
+    write_aside(folder / f"{recipe.name}.md", card_page(facts).encode())
+    write_aside(card, card_json(facts).encode())
     return Produced(checkpoint, card, facts)
+
+
+def _progress(told: Callable[..., None]) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: told(done, total, f"loss {loss:.3f}")
+
+
+def _unheard(title: str, done: int, total: int, remark: str) -> None:
+    """Progress of the processes that have no terminal."""

@@ -59,12 +59,14 @@ class Training:
         curve: Rows of the log: step, loss, learning_rate, seconds, and what the monitors said.
         seconds: Wall-clock time of the optimisation, over all resumptions.
         monitor: The linear classifier that learned along; None without labels.
+        step: Steps done.
     """
 
     learner: Learner
     curve: tuple[dict[str, float], ...]
     seconds: float
     monitor: LinearMonitor | None = None
+    step: int = 0
 
 
 class Watch(Protocol):
@@ -150,6 +152,7 @@ class _Run:
         self.curve: list[dict[str, float]] = []
         self.first, self.before = 0, 0.0
         self._resume()
+        self.done = self.first
         self.started = self.last_saved = time.monotonic()
         self.pause = CHECKPOINT_SECONDS
 
@@ -169,7 +172,7 @@ class _Run:
 
     def training(self) -> Training:
         """What the run has come to."""
-        return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor)
+        return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor, self.done)
 
     def go(self, progress: Callable[[int, int, float], None] | None) -> None:
         """All steps that are left."""
@@ -180,7 +183,7 @@ class _Run:
         with closing(batches):  # type: ignore[type-var]
             for step in range(self.first, recipe.steps):
                 value = self._step(step, batches)
-                done = step + 1
+                self.done = done = step + 1
                 self._note(done, value)
                 if progress is not None:
                     progress(done, recipe.steps, value)

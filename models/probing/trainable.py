@@ -42,8 +42,8 @@ def trainable(model: Model, label_space: str, classes: int) -> tuple[nn.Module, 
         kept = {key: value for key, value in source.state_dict().items() if same or not key.startswith("head.linear.")}
     elif isinstance(source, PooledNetwork):
         network = build(name, classes)
-        nn.init.zeros_(network.head.weight)
-        nn.init.zeros_(network.head.bias)
+        for parameter in network.head.parameters():
+            nn.init.zeros_(parameter)
         kept = {key: value for key, value in source.state_dict().items() if same or not key.startswith("head.")}
     else:
         encoder = encoder_of(source, name)

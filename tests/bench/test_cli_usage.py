@@ -152,7 +152,10 @@ def test_brackets_in_a_path_are_shown_as_they_are(capsys: pytest.CaptureFixture[
 
 
 def test_a_recipe_that_the_micro_world_cannot_serve_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for setting, message in (("window=9", "choose 0 to 2.56"), ("data=clips", "cannot be trained on yet")):
+    for setting, message in (
+        ("window=9", "longer than a clip of the micro-world"),
+        ("data=clips", "name them with --data"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["pretrain", "micro/vito", "--output", "made", "--set", setting])
         assert ended.value.code == 2

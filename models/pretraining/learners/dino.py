@@ -43,7 +43,7 @@ class DinoLearner(Learner):
     def __init__(self, recipe: Recipe, ranks: Ranks, classes: int) -> None:
         super().__init__()
         self.recipe, self.ranks = recipe, ranks
-        encoder = build(recipe.network, max(1, classes))
+        encoder = build(recipe.network, classes)
         head = DinoHead(encoder.pool.width, recipe.hidden, recipe.projection, recipe.prototypes)
         self.online = Branch(encoder, head)
         self.target = Target(self.online, recipe.target_statistics)

@@ -31,6 +31,10 @@ class Batch:
         move = [view.to(device, non_blocking=True) for view in self.views]
         return Batch(tuple(move), self.labels.to(device, non_blocking=True))
 
+    def pin_memory(self) -> Batch:
+        """The batch in memory from which an accelerator copies quickly; loaders call this."""
+        return Batch(tuple(view.pin_memory() for view in self.views), self.labels.pin_memory())
+
 
 class Learner(nn.Module, ABC):
     """An objective with its networks. ``forward`` gives the loss, so that wrappers for several devices see it."""
@@ -95,5 +99,5 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 def make_branch(recipe: Recipe, classes: int) -> Branch:
     """Encoder and projector of a recipe, with fresh weights."""
-    encoder = build(recipe.network, max(1, classes))
+    encoder = build(recipe.network, classes)
     return Branch(encoder, mlp(encoder.pool.width, recipe.hidden, recipe.projection))

@@ -30,6 +30,7 @@ class RemoteFile:
         size: Bytes, or None where no source for it was found.
         md5: Hexadecimal, or None.
         sha256: Hexadecimal, or None.
+        sha1: Hexadecimal, or None.
     """
 
     url: str
@@ -37,11 +38,12 @@ class RemoteFile:
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    sha1: str | None = None
 
     @property
     def checksum(self) -> tuple[str, str] | None:
         """The strongest published checksum as ``(algorithm, hexadecimal)``, if there is one."""
-        for algorithm, value in (("sha256", self.sha256), ("md5", self.md5)):
+        for algorithm, value in (("sha256", self.sha256), ("sha1", self.sha1), ("md5", self.md5)):
             if value is not None:
                 return algorithm, value
         return None

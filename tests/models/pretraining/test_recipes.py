@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.models.networks import build
@@ -21,8 +22,11 @@ def test_shipped_recipes_load() -> None:
     assert {"micro/vito", "micro/moclr", "micro/supervised"} < set(names)
     for name in names:
         recipe = load_recipe(name)
-        assert recipe.name == name.partition("/")[2]
-        assert build(recipe.network, 16).pool.width > 0
+        group, _, model = name.partition("/")
+        assert recipe.name == (model if group == "micro" else f"{model}-{group}")
+        assert (recipe.data == "clips") == (group != "micro")
+        with torch.device("meta"):
+            assert build(recipe.network, 16).pool.width > 0
         assert recipe.description
         assert recipe.warmup < recipe.steps
     assert {load_recipe(name).objective for name in names} == set(OBJECTIVES)
@@ -38,7 +42,11 @@ def test_vito_and_its_twin_differ_in_frames_and_pooling_alone() -> None:
 
 def test_ablations_change_one_thing_each() -> None:
     vito = recipe_facts(load_recipe("micro/vito"))
-    for name, key in (("micro/vito-still", "window"), ("micro/vito-average", "pooling")):
+    for name, key in (
+        ("micro/vito-still", "window"),
+        ("micro/vito-average", "pooling"),
+        ("micro/vito-uncurated", "data"),
+    ):
         other = recipe_facts(load_recipe(name))
         assert {k for k in vito if vito[k] != other[k]} == {"name", "description", "baseline", key}
     # Attention adds no width to the features, so that average pooling at the same scales is its control.

@@ -1,0 +1,144 @@
+"""Batches from clips that are read while a run goes on: videos, folders of images, shards, manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ...tasks.data.clips.loading import FailedClips, draw_example
+from ...tasks.data.clips.source import ClipSource, UnreadableClipError
+from .frame_views import centre_view, frame_view, stored_side
+from .learners.learner import Batch
+from .monitors import NeighbourExam
+from .order import clips_at, places, seed_of
+from .recipe import Recipe
+
+_EXAM = 768
+Item = tuple[tuple[Tensor, ...], int]
+
+
+class ClipViews(Dataset[Item]):
+    """Views of clips by (step, clip): functions of these and of the recipe's seed alone.
+
+    Args:
+        source: The clips.
+        recipe: Window, size, views and seed.
+        views: How many views, 1 or 2.
+    """
+
+    def __init__(self, source: ClipSource, recipe: Recipe, views: int) -> None:
+        self.source, self.recipe = source, recipe
+        self.failed = FailedClips(len(source))
+        self.views = [frame_view(recipe.augmentation, number, recipe.size) for number in range(views)]
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        """Views (3, S, S) and the class; of another clip where this one cannot be read."""
+        step, clip = key
+        recipe = self.recipe
+        frames = len(self.views) if recipe.window > 0 else 1
+        side = stored_side(recipe.augmentation, recipe.size)
+        example = draw_example(
+            self.source, clip, frames, recipe.window, (seed_of(recipe.seed, 3, step),), self.failed, side
+        )
+        images = torch.from_numpy(example.frames).permute(0, 3, 1, 2)
+        # torchvision draws from the generator of the process, which is given back as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(recipe.seed, 4, step, clip))
+            made = tuple(view(images[min(n, frames - 1)]) for n, view in enumerate(self.views))
+        return made, self.source.label(example.clip)
+
+
+@dataclass(frozen=True)
+class ClipFeed:
+    """Feeds a run from clips.
+
+    Attributes:
+        source: The clips.
+        recipe: The run; its ``clips`` limits their number, 0 takes all.
+        workers: Processes that read; 0 reads in the process that trains. At most two parts wait for each.
+    """
+
+    source: ClipSource
+    recipe: Recipe
+    workers: int = 0
+
+    @property
+    def clips(self) -> int:
+        """Number of clips."""
+        return min(len(self.source), self.recipe.clips or len(self.source))
+
+    @cached_property
+    def classes(self) -> int:
+        """Number of classes; 0 where no clip has a label."""
+        return max(self.source.label(clip) for clip in range(self.clips)) + 1
+
+    @cached_property
+    def exam(self) -> NeighbourExam | None:
+        """Middle frames of labelled clips, two thirds as the bank; None where there are too few."""
+        if not self.recipe.monitor_every or self.classes < 2:
+            return None
+        order = torch.randperm(self.clips, generator=torch.Generator().manual_seed(seed_of(self.recipe.seed, 5)))
+        images, labels = [], []
+        for clip in order.tolist():
+            if (label := self.source.label(clip)) < 0:
+                continue
+            try:
+                frame = self.source.frames(clip, [0.5 * self.source.seconds(clip)], self.recipe.size)[0]
+            except UnreadableClipError:
+                continue
+            images.append(centre_view(torch.from_numpy(frame).permute(2, 0, 1), self.recipe.size))
+            labels.append(label)
+            if len(images) == _EXAM:
+                break
+        if len(images) < 3:
+            return None
+        bank = 2 * len(images) // 3
+        shown, known = torch.stack(images), torch.tensor(labels)
+        return NeighbourExam(shown[:bank], known[:bank], shown[bank:], known[bank:])
+
+    def batches(self, recipe: Recipe, views: int, first: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Batches of a rank from step ``first`` to the end, part by part.
+
+        Raises:
+            DataError: Too many clips cannot be read.
+        """
+        keys = (
+            [(place.step, clip) for clip in clips_at(place, recipe, self.clips).tolist()]
+            for place in places(recipe, first, rank, ranks)
+        )
+        loader = DataLoader(
+            ClipViews(self.source, recipe, views),
+            batch_sampler=_Once(keys),
+            num_workers=self.workers,
+            prefetch_factor=2 if self.workers else None,
+            collate_fn=_Collate(recipe.channels_last),
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(recipe.seed),  # it would draw from that of the process
+        )
+        yield from loader
+
+
+class _Once:
+    """An iterable that a loader may ask for its iterator, once."""
+
+    def __init__(self, keys: Iterator[list[tuple[int, int]]]) -> None:
+        self._keys = keys
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return self._keys
+
+
+@dataclass(frozen=True)
+class _Collate:
+    channels_last: bool
+
+    def __call__(self, items: list[Item]) -> Batch:
+        views = [torch.stack(view) for view in zip(*(views for views, _ in items), strict=True)]
+        if self.channels_last:
+            views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+        return Batch(tuple(views), torch.tensor([label for _, label in items]))

@@ -1,0 +1,81 @@
+"""The micro-world as training data: the pool that a recipe asks for, and images for its nearest-neighbour check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ...tasks.data.microworld.sets import MicroSet
+from ...tasks.data.microworld.vocabulary import CLASSES, CLIP_SECONDS
+from .clips import ClipPool, render_pool, sample_times
+from .monitors import NeighbourExam
+from .recipe import Recipe
+
+EXAM_FIRST = 200_000
+"""The check asks for validation images beyond those of the tasks and of the clean accuracy."""
+_BANK, _QUERIES, _CHUNK = 1024, 256, 128
+
+
+def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
+    """Render the clips of a recipe.
+
+    Args:
+        recipe: Its ``data``, ``clips``, ``frames_per_clip``, ``size``, ``window`` and ``seed`` are used. Frames stand
+            anywhere in the clip, from where windows of 0 and of the whole clip are served alike; for windows between
+            they lie within one window of each clip.
+        progress: Called with (clips done, clips in all).
+
+    Raises:
+        ValueError: A window longer than a clip of the micro-world.
+    """
+    whole = recipe.window in (0.0, CLIP_SECONDS)
+    if whole and recipe.data == "micro":
+        return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress)
+    rng = np.random.default_rng([recipe.seed, 0x7153])
+    window = CLIP_SECONDS if whole else recipe.window
+    times = sample_times(recipe.clips, recipe.frames_per_clip, window, rng)
+    indices = np.arange(recipe.clips)
+    if recipe.data == "micro-uncurated":
+        indices = uncurated_clips(recipe.clips, recipe.seed)
+    source = MicroSet("train", int(indices.max()) + 1, recipe.seed)
+    shape = (recipe.clips, recipe.frames_per_clip, 3, recipe.size, recipe.size)
+    frames = torch.empty(shape, dtype=torch.uint8)
+    for start in range(0, recipe.clips, _CHUNK):
+        part = slice(start, min(start + _CHUNK, recipe.clips))
+        clips = np.repeat(indices[part], recipe.frames_per_clip).tolist()
+        images = source.frames(clips, recipe.size, times[part].ravel().tolist()).images
+        frames[part] = torch.from_numpy(images).permute(0, 3, 1, 2).reshape(frames[part].shape)
+        if progress is not None:
+            progress(part.stop, recipe.clips)
+    return ClipPool(frames, torch.from_numpy(indices % len(CLASSES)))
+
+
+def uncurated_clips(clips: int, seed: int) -> np.ndarray:
+    """Clips as they come without curation: their classes follow Zipf's law, in an order that the seed decides.
+
+    Args:
+        clips: Number of clips.
+        seed: Seed of the draw.
+
+    Returns:
+        int64 (clips,), distinct indices into the training set, whose clip i has class ``i % 16``.
+    """
+    count = len(CLASSES)
+    rng = np.random.default_rng([seed, 0x21BF])
+    shares = 1.0 / np.arange(1, count + 1)
+    drawn = rng.permutation(count)[rng.choice(count, clips, p=shares / shares.sum())]
+    indices = np.empty(clips, np.int64)
+    for label in range(count):
+        rows = np.flatnonzero(drawn == label)
+        indices[rows] = label + count * np.arange(len(rows))
+    return indices
+
+
+def micro_exam(pool: ClipPool, size: int, seed: int) -> NeighbourExam:
+    """First frames of training clips as the bank, fresh validation images as queries."""
+    numbers = range(EXAM_FIRST, EXAM_FIRST + _QUERIES)
+    asked = MicroSet("val", EXAM_FIRST + _QUERIES, seed).frames(numbers, size)
+    queries = torch.from_numpy(asked.images).permute(0, 3, 1, 2).contiguous()
+    return NeighbourExam(pool.frames[:_BANK, 0], pool.labels[:_BANK], queries, torch.from_numpy(asked.labels))

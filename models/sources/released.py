@@ -1,0 +1,154 @@
+"""The published VITO and its image-pretrained twin, from Brain-Score's public store.
+
+Names in the files are torchvision's for a ResNet-50, with ``avgpool.module_list`` for the attention (as read in
+``models/resnet50_VITO_8deg_cc`` of brain-score/vision, whose loader passes over what it does not know; so does this).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import CheckpointError
+from ...identity import file_digest
+from ...tasks.data.downloads.publication import RemoteFile
+from ..spec import ModelSpec, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_STORE = "https://brainscore-storage.s3.amazonaws.com/brainscore-vision/models"
+_TRAINED = re.compile(r"^(conv1|bn1|layer[1-4])\.")
+_ATTENTION = re.compile(r"^(?:avgpool|attnpool|attn|attention|spatial_attn|pool)\.(?:module_list\.|layers\.)?(\d+)\.")
+_CLASSIFIER = re.compile(r"^(?:fc|linear|head|classifier)\.(weight|bias)$")
+
+
+@dataclass(frozen=True)
+class Released:
+    """A published model.
+
+    Attributes:
+        file: Its weights.
+        architecture: Understood by `vitobench.models.networks.build`.
+        training_data: What it was trained on.
+        description: One line.
+        baseline: Name of the model to compare with, or None.
+    """
+
+    file: RemoteFile
+    architecture: str
+    training_data: str
+    description: str
+    baseline: str | None
+
+
+RELEASED = {
+    "vito-videonet": Released(
+        RemoteFile(
+            f"{_STORE}/resnet50-VITO-8deg-cc/resnet50_vito_linear_sdattn.pth",
+            "resnet50_vito_linear_sdattn.pth",
+            sha1="2103a1941017fdb5f58ac77e5587e7a73cd96bd8",
+        ),
+        "resnet50/attention",
+        "VideoNet, without labels; a linear classifier on ImageNet-1k",
+        "VITO as published: ResNet-50 with attention pooling, pretrained on video",
+        "moclr-imagenet",
+    ),
+    "moclr-imagenet": Released(
+        RemoteFile(
+            f"{_STORE}/resnet50-moclr8deg/resnet50_moclr_linear_sdnoattn.pth",
+            "resnet50_moclr_linear_sdnoattn.pth",
+            sha1="e09f117c8e10c0a38ac914aff5b335327fcd4dbf",
+        ),
+        "resnet50/average",
+        "ImageNet-1k, without labels; a linear classifier on ImageNet-1k",
+        "MoCLR as published beside VITO: ResNet-50, pretrained on images",
+        None,
+    ),
+}
+
+
+def weights_file(name: str) -> Path:
+    """Where the weights of a model lie: ``$VITOBENCH_CACHE``, or ``~/.cache/vitobench``; they need not be there."""
+    root = os.environ.get("VITOBENCH_CACHE") or Path.home() / ".cache" / "vitobench"
+    return Path(root) / "models" / RELEASED[name].file.name
+
+
+def resolve(name: str) -> ModelSpec:
+    """Describe a published model. Its weights are fetched once, since their hash is part of the description.
+
+    Args:
+        name: A key of `RELEASED`.
+
+    Raises:
+        DataError: The weights cannot be fetched, or are not the published ones. The message says how to bring them.
+    """
+    from ...tasks.data.downloads.fetch import fetch
+
+    released = RELEASED[name]
+    path = fetch(released.file, weights_file(name))
+    return ModelSpec(
+        name=name,
+        source="released",
+        architecture=released.architecture,
+        preprocessing=Preprocessing(),
+        label_space="imagenet-1k",
+        weights_hash=file_digest(path),
+        training_data=released.training_data,
+        licence="not stated",
+        baseline=released.baseline,
+        description=released.description,
+        extra={"weights": released.file.url},
+    )
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """Build the network of a published model, with its weights.
+
+    Raises:
+        CheckpointError: The file changed, or does not fit the architecture.
+    """
+    from ..networks import build as build_network
+    from .state_dicts import fit, read_state_dict
+
+    path = weights_file(spec.name)
+    state = read_state_dict(path)
+    if file_digest(path) != spec.weights_hash:
+        raise CheckpointError(f"{path} changed after the model was described; start again.")
+    network = build_network(spec.architecture, 1000)
+    fit(network, translated(state, network.state_dict()), str(path))
+    return network
+
+
+def translated(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Entries under the names of this project's network. What it has no place for is left out.
+
+    Args:
+        state: As published; torchvision's names, perhaps with a prefix such as ``resnet.``.
+        own: The network's entries. A 1x1 convolution that is stored as a matrix takes its shape.
+    """
+    found = {}
+    layers = sorted({int(match[1]) for name in map(_bare, state) if (match := _ATTENTION.match(name))})
+    for name, value in state.items():
+        bare = _bare(name)
+        if _TRAINED.match(bare):
+            place = f"backbone.{bare}"
+        elif match := _ATTENTION.match(bare):
+            # Whether the non-linearities between are counted or not: the layers come in this order.
+            place = f"pool.scales.0.score.{2 * layers.index(int(match[1]))}.{bare.rpartition('.')[2]}"
+        elif match := _CLASSIFIER.match(bare):
+            place = f"head.{match[1]}"
+        else:
+            continue
+        if place in own:
+            matrix = own[place].ndim == 4 and value.ndim == 2 and own[place].numel() == value.numel()
+            found[place] = value.reshape(own[place].shape) if matrix else value
+    return found
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"^(?:module\.|model\.|resnet\.|backbone\.|encoder\.)+", "", name)

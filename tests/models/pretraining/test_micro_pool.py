@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vitobench.models.pretraining.clips import render_pool, sample_times
+from vitobench.models.pretraining.micro_pool import micro_exam, micro_pool, uncurated_clips
+from vitobench.models.pretraining.recipe import Recipe
+from vitobench.tasks.data.microworld.sets import MicroSet
+
+RECIPE = Recipe("t", "", "contrastive", "micro-resnet", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
+
+
+@pytest.mark.parametrize("window", [0.0, 2.56])
+def test_curated_clips_are_those_of_the_plain_pool(window: float) -> None:
+    pool = micro_pool(replace(RECIPE, window=window))
+    assert torch.equal(pool.frames, render_pool(40, 2, 16, 0).frames)
+
+
+def test_windows_between_keep_their_frames_together() -> None:
+    pool = micro_pool(replace(RECIPE, window=0.5))
+    times = sample_times(40, 2, 0.5, np.random.default_rng([0, 0x7153]))
+    for clip in (0, 39):
+        expected = MicroSet("train", 40, 0).frames([clip, clip], 16, times[clip].tolist()).images
+        assert np.array_equal(pool.frames[clip].permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_uncurated_clips_follow_zipf_and_show_what_their_label_says() -> None:
+    indices = uncurated_clips(20_000, 3)
+    assert len(set(indices.tolist())) == 20_000
+    found = np.sort(np.bincount(indices % 16, minlength=16))[::-1] / 20_000
+    expected = (1 / np.arange(1, 17)) / (1 / np.arange(1, 17)).sum()
+    assert np.abs(found - expected).max() < 0.015
+    assert np.array_equal(indices, uncurated_clips(20_000, 3))
+    assert not np.array_equal(indices, uncurated_clips(20_000, 4))
+    pool = micro_pool(replace(RECIPE, data="micro-uncurated"))
+    drawn = uncurated_clips(40, 0)
+    assert pool.labels.tolist() == (drawn % 16).tolist()
+    times = sample_times(40, 2, 2.56, np.random.default_rng([0, 0x7153]))
+    expected = MicroSet("train", 4000, 0).frames([int(drawn[7])] * 2, 16, times[7].tolist()).images
+    assert np.array_equal(pool.frames[7].permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_the_exam_asks_for_images_that_nobody_else_uses() -> None:
+    pool = micro_pool(RECIPE)
+    exam = micro_exam(pool, 16, 0)
+    assert torch.equal(exam.bank, pool.frames[:, 0])
+    assert exam.queries.shape == (256, 3, 16, 16)
+    assert sorted(set(exam.query_labels.tolist())) == list(range(16))
