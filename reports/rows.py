@@ -59,7 +59,7 @@ class HeadlineRow:
 
 @dataclass(frozen=True)
 class Tally:
-    """How often a model is clearly better, worse, or neither than its baseline over the whole-task lines."""
+    """On how many whole tasks a model is clearly better, worse, or neither than its baseline."""
 
     model: str
     baseline: str
@@ -126,10 +126,23 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
     return rows
 
 
+def _main_rows(data: ReportData) -> list[HeadlineRow]:
+    """The line of each task that has its main metric; the first one where none is said to be."""
+    main = {str(task["name"]): task.get("metric") for task in data.task_records}
+    found: dict[str, HeadlineRow] = {}
+    for row in headline_rows(data):
+        if not row.part and (row.task not in found or row.metric == main[row.task]):
+            found[row.task] = row
+    return list(found.values())
+
+
 def tallies(data: ReportData) -> list[Tally]:
-    """Count the verdicts of every model that has a baseline; parts of a task are not counted a second time."""
+    """Count the verdicts of every model that has a baseline: one for each task, by its main metric.
+
+    Accuracy and mCE of a corruption task are made of the same answers; both would count it twice.
+    """
     found = []
-    rows = [row for row in headline_rows(data) if not row.part]
+    rows = _main_rows(data)
     aligned = [(str(task["name"]), str(task["metric"])) for task in data.tasks_of_kind("alignment")]
     for position, model in enumerate(data.model_names):
         baseline = data.baseline(model)

@@ -74,8 +74,20 @@ def test_failures_of_one_kind_are_counted(make_report):
 def test_tallies_count_whole_tasks_once(report):
     (tally,) = tallies(report)
     assert (tally.model, tally.baseline) == ("vito-micro", "supervised-micro")
-    whole = [row for row in headline_rows(report) if not row.part]
-    assert tally.better + tally.worse + tally.open + tally.missing == len(whole)
+    assert tally.better + tally.worse + tally.open + tally.missing == len(report.tasks)
+
+
+@pytest.mark.parametrize(("main", "better", "worse"), [("mce", 1, 0), ("top1", 0, 1), (None, 0, 1)])
+def test_a_task_with_two_whole_lines_is_judged_by_its_main_metric(main, better, worse):
+    task = {"name": "c", "kind": "corruptions", "reference": "b", "metric": main}
+    scores = [Score(m, "c", "overall", key, 0.5, 0.4, 0.6, 9) for m in ("a", "b") for key in ("top1", "mce")]
+    compared = [
+        Comparison("a", "b", "c", "overall", key, -0.2, -0.3, -0.1, 0.001, 9, verdict=said)
+        for key, said in (("top1", "loss"), ("mce", "win"))
+    ]
+    models = ({"name": "a", "baseline": "b"}, {"name": "b"})
+    (tally,) = tallies(ReportData("x", tuple(scores), tuple(compared), models=models, tasks=(task,)))
+    assert (tally.better, tally.worse, tally.open, tally.missing) == (better, worse, 0, 0)
 
 
 @pytest.mark.parametrize(
