@@ -178,6 +178,38 @@ def gallery():
     )
 
 
+def marked(value, mark):
+    """A record with the mark in all text that is for people; names and kinds lead from record to record."""
+    if isinstance(value, str):
+        return value + mark
+    if isinstance(value, dict):
+        kept = ("name", "kind", "world", "clean", "metric", "baseline", "families", "reference", "shape_classes")
+        return {key: entry if key in kept else marked(entry, mark) for key, entry in value.items()}
+    return [marked(entry, mark) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def test_text_of_any_record_stays_text(make_report):
+    data = make_report(3, holes=True)
+    mark = "</dd></script><q src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
+    failures = tuple(replace(failure, reason=failure.reason + mark) for failure in data.failures)
+    page = render_html(
+        replace(
+            data,
+            title=data.title + mark,
+            failures=failures,
+            models=tuple(marked(dict(record), mark) for record in data.models),
+            tasks=tuple(marked(dict(record), mark) for record in data.tasks),
+            run=marked(dict(data.run), mark),
+        )
+    )
+    parsed = Page(page)
+    assert failures
+    assert "q" not in parsed.tags
+    assert parsed.tags.count("script") == 1
+    assert parsed.text.count(mark) > 20  # titles, reasons, sources and facts of the run
+    assert mark not in page
+
+
 def test_pictures_stand_with_label_answers_and_counts(make_report):
     text = render_html(replace(make_report(1), gallery=gallery()))
     parsed = Page(text)

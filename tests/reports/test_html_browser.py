@@ -6,10 +6,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from vitobench.reports.gallery import Disagreement, Gallery, Picture, Said
 from vitobench.reports.html import render_html
+
+from .test_alignment_figures import build
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -55,24 +59,42 @@ def with_probe(text, script):
     return copy.replace("</body>", f"<script>{script}</script></body>")
 
 
-@pytest.mark.parametrize(("models", "width"), [(3, 1280), (3, 390), (12, 390)])
-def test_it_fits_the_window(tmp_path, browser, page, models, width):
-    source, picture, frame = tmp_path / "report.html", tmp_path / "shot.png", tmp_path / "frame.html"
-    names = tuple(f"model-{n}" for n in range(models))
+def widths(tmp_path, browser, text, width):
+    """How wide the window and the page in it are, in pixels."""
+    source, frame = tmp_path / "probed.html", tmp_path / "frame.html"
     # It is asked inside a frame because a window of the browser cannot be as narrow as a phone.
     probe = "parent.postMessage([innerWidth, document.documentElement.scrollWidth].join(' '), '*')"
-    source.write_text(with_probe(page(models, names=names, holes=True), probe), encoding="utf-8")
+    source.write_text(with_probe(text, probe), encoding="utf-8")
     frame.write_text(
         "<script>onmessage = told => document.title = told.data</script>"
         f'<iframe src="{source.name}" width="{width}" height="800" style="border: 0"></iframe>'
     )
-    browser(f"--window-size={width},1600", f"--screenshot={picture}", source.as_uri())
-    assert picture.stat().st_size > 40_000
     found = re.search(r"<title>(\d+) (\d+)</title>", browser("--window-size=1600,1000", "--dump-dom", frame.as_uri()))
     assert found
-    inner, content = map(int, found.groups())
-    assert inner == width
-    assert content <= inner
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.parametrize(("models", "width"), [(3, 1280), (12, 390)])
+def test_it_fits_the_window(tmp_path, browser, page, models, width):
+    source, picture = tmp_path / "report.html", tmp_path / "shot.png"
+    text = page(models, names=tuple(f"model-{n}" for n in range(models)), holes=True)
+    source.write_text(text, encoding="utf-8")
+    browser(f"--window-size={width},1600", f"--screenshot={picture}", source.as_uri())
+    assert picture.stat().st_size > 40_000
+    inner, content = widths(tmp_path, browser, text, width)
+    assert content <= inner == width
+
+
+def test_every_part_fits_a_phone(tmp_path, browser, make_report):
+    said = Said("a-model-with-a-long-name@0123456789abcdef", "mushroom", 0.5, False), Said("b", "ring", 0.9, True)
+    picture = Picture("val-0-000001", "ring", "image/webp", b"", 64, said)
+    part = Disagreement("Micro-C", "shot_noise/5", said[0].model, "b", (1, 2, 3, 4), (picture,) * 6, (picture,) * 6, 15)
+    data = make_report(3, holes=True, photographs=True)
+    text = render_html(replace(data, alignment=(build(3, simulated=True),), gallery=Gallery((part,))))
+    assert all(f'<h2 id="{anchor}"' in text for anchor in ("headline", "published", "alignment", "gallery", "figures"))
+    # Closed parts are as wide as open ones only once they are open.
+    inner, content = widths(tmp_path, browser, text.replace("<details>", "<details open>"), 390)
+    assert content <= inner == 390
 
 
 def asked_for(log):
