@@ -29,4 +29,6 @@ class SupervisedLearner(Learner):
     def forward(self, views: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the classes."""
         features = self.network.features(normalise(views[0]))
-        return F.cross_entropy(self.network.head(features).float(), labels, ignore_index=-1), features.detach()
+        total = F.cross_entropy(self.network.head(features).float(), labels, ignore_index=-1, reduction="sum")
+        # A part without any known class costs nothing; its mean would not be a number.
+        return total / (labels >= 0).sum().clamp(min=1), features.detach()

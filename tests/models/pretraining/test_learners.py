@@ -107,6 +107,14 @@ def test_supervised_loss_is_cross_entropy_on_the_shape(numbered: ClipPool) -> No
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_clips_without_any_label_cost_nothing() -> None:
+    learner = make_learner(replace(RECIPE, objective="supervised", window=0.0), classes=12)
+    loss, _ = learner((torch.rand(4, 3, 32, 32),), torch.full((4,), -1))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(p.grad is None or not p.grad.any() for p in learner.parameters())
+
+
 @pytest.mark.parametrize("epsilon", [0.1, 1.0])
 def test_an_attack_stays_in_its_ball_and_raises_the_loss(epsilon: float) -> None:
     torch.manual_seed(1)
