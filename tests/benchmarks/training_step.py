@@ -1,71 +1,150 @@
-"""Time of a VITO training step over that of bare forward and backward passes of the same network on the same batch.
+"""Time of the training step of a recipe: over its bare passes, and over the same step in lightly's building blocks.
 
-A step makes two views, runs them through the target without and through the online network with gradients, and updates
-both. The bare passes are two forward passes of the encoder, projector and predictor with a backward pass: what no
-training on two views can do without.
+A step of the contrastive recipes makes two views, runs them through the target without and through the online network
+with gradients, and updates both. Timed in turn, so that a busy machine disturbs all alike, are
+
+- the step as `bench pretrain` does it, views made ahead in a thread, the linear monitor along;
+- the bare passes of the same networks on views that are there already: two forward passes with a backward pass, and,
+  as a second number, the target's two forward passes and the loss with them;
+- the step in lightly's blocks: its heads, momentum update and loss, plain AdamW, the same encoder, the same views made
+  just before each step.
+
+Each is timed in rows of consecutive steps, of which the first few do not count: views that were made ahead while
+something else was timed would be a gift.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import torch
 
 from vitobench.models.cpu_tuning import keep_freed_memory
+from vitobench.models.networks import build
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learner import ContrastiveLearner
-from vitobench.models.pretraining.recipe import load_recipe
-from vitobench.models.pretraining.trainer import batch_at
+from vitobench.models.pretraining.devices import make_fabric
+from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise
+from vitobench.models.pretraining.order import Place
+from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
+from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.models.pretraining.trainer import _Run
+
+UNCOUNTED, COUNTED = 4, 4
 
 
-def median_seconds(work: Callable[[int], None], repeats: int) -> float:
-    """Median time of ``work``, called with the number of the repeat, after one call that is not counted."""
-    work(0)
-    times = []
-    for number in range(1, repeats + 1):
-        started = time.perf_counter()
-        work(number)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def our_step(recipe: Recipe, pool: ClipPool, folder: Path) -> Callable[[], None]:
+    """The step of the trainer, monitor included."""
+    run = _Run(recipe, PoolFeed(pool), folder, make_fabric(recipe), (), None)
+    batches = run.feed.batches(recipe, run.learner.views, 0, 0, 1)
+    numbers = count()
+
+    def step() -> None:
+        run._step(next(numbers), batches)
+
+    return step
+
+
+def bare_passes(recipe: Recipe, pool: ClipPool, target: bool) -> Callable[[], None]:
+    """Forward and backward passes of the learner's networks, without views, optimiser and update of the target."""
+    learner = make_learner(recipe).train().to(memory_format=torch.channels_last)
+    batch = pool_batch(pool, recipe, learner.views, Place(0))
+
+    def passes() -> None:
+        learner.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = _loss(learner, batch, target)
+        loss.backward()
+
+    return passes
+
+
+def _loss(learner: Learner, batch: Batch, target: bool) -> torch.Tensor:
+    if target or not hasattr(learner, "target"):
+        return learner(batch.views, batch.labels)[0]
+    total = torch.zeros(())
+    for view in batch.views:
+        out = learner.online(normalise(view))
+        total = total + (learner.predictor(out) if hasattr(learner, "predictor") else out).float().sum()
+    return total
+
+
+def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
+    """The step with an online and a momentum network and a contrastive loss, as lightly's examples write it."""
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+    from lightly.models.utils import deactivate_requires_grad, update_momentum
+
+    encoder = build(recipe.network, 16).train().to(memory_format=torch.channels_last)
+    head = BYOLProjectionHead(encoder.pool.width, recipe.hidden, recipe.projection)
+    predictor = BYOLPredictionHead(recipe.projection, recipe.hidden, recipe.projection)
+    slow_encoder, slow_head = copy.deepcopy(encoder), copy.deepcopy(head)
+    deactivate_requires_grad(slow_encoder)
+    deactivate_requires_grad(slow_head)
+    criterion = NTXentLoss(recipe.temperature)
+    trained = [*encoder.parameters(), *head.parameters(), *predictor.parameters()]
+    optimiser = torch.optim.AdamW(trained, lr=1e-4)
+    numbers = count()
+
+    def step() -> None:
+        batch = pool_batch(pool, recipe, 2, Place(next(numbers)))
+        one, two = (normalise(view) for view in batch.views)
+        update_momentum(encoder, slow_encoder, recipe.momentum)
+        update_momentum(head, slow_head, recipe.momentum)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            with torch.no_grad():
+                keys = [slow_head(slow_encoder.features(view)) for view in (one, two)]
+            queries = [predictor(head(encoder.features(view))) for view in (one, two)]
+            loss = 0.5 * (criterion(queries[0], keys[1]) + criterion(queries[1], keys[0]))
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return step
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--recipe", default="micro/vito", help="a contrastive recipe")
-    parser.add_argument("--repeats", type=int, default=5, help="steps that are timed")
-    parser.add_argument("--batch", type=int, help="clips per step, instead of the recipe's")
+    parser.add_argument("--recipe", default="micro/vito", help="a recipe for the micro-world")
+    parser.add_argument("--rounds", type=int, default=4, help="rows of each kind")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="settings of the recipe")
+    parser.add_argument("--only-step", action="store_true", help="time the step alone")
     options = parser.parse_args()
     keep_freed_memory()
-    recipe = replace(load_recipe(options.recipe, batch=options.batch), clips=1024)
+    recipe = load_recipe(options.recipe, tuple(options.set), clips=1024, steps=100_000)
     torch.manual_seed(0)
     # Noise costs what frames cost, and needs no renderer.
     shape = (recipe.clips, recipe.frames_per_clip, 3, recipe.size, recipe.size)
     pool = ClipPool(torch.randint(0, 256, shape, dtype=torch.uint8), torch.arange(recipe.clips) % 16)
-    learner = ContrastiveLearner(recipe).train()
-    optimiser = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-4)
-    views = torch.rand(recipe.batch, 3, recipe.size, recipe.size).contiguous(memory_format=torch.channels_last)
-
-    def step(number: int) -> None:
-        clips, rng = batch_at(number, recipe, recipe.clips)
-        optimiser.zero_grad(set_to_none=True)
-        learner.loss(pool, clips, rng).backward()
-        optimiser.step()
-        learner.after_step(number)
-
-    def bare(number: int) -> None:
-        learner.zero_grad(set_to_none=True)
-        (learner.predictor(learner.online(views)).sum() + learner.predictor(learner.online(views)).sum()).backward()
-
-    whole, passes = median_seconds(step, options.repeats), median_seconds(bare, options.repeats)
-    print(f"{options.recipe}, batch {recipe.batch}, {torch.get_num_threads()} threads, milliseconds")
-    print(f"training step               {1000 * whole:8.1f}")
-    print(f"bare forward and backward   {1000 * passes:8.1f}")
-    print(f"ratio                       {whole / passes:8.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = {"step": our_step(recipe, pool, Path(folder))}
+        if not options.only_step:
+            kinds["forward and backward"] = bare_passes(recipe, pool, target=False)
+            kinds["the same and the target's forward"] = bare_passes(recipe, pool, target=True)
+            if recipe.objective == "contrastive":
+                kinds["step in lightly's blocks"] = lightly_step(recipe, pool)
+        times: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for _ in range(options.rounds):
+            for kind, work in kinds.items():
+                for number in range(UNCOUNTED + COUNTED):
+                    started = time.perf_counter()
+                    work()
+                    if number >= UNCOUNTED:
+                        times[kind].append(time.perf_counter() - started)
+    print(f"{options.recipe}, batch {recipe.batch}, {recipe.precision}, {torch.get_num_threads()} threads")
+    print(f"{'':36}{'median ms':>10}{'least ms':>10}{'step / it':>10}")
+    whole = statistics.median(times["step"])
+    for kind, values in times.items():
+        median = statistics.median(values)
+        print(f"{kind:36}{1000 * median:10.0f}{1000 * min(values):10.0f}{whole / median:10.2f}")
 
 
 if __name__ == "__main__":
