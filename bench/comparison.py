@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,12 +13,11 @@ from ..errors import StoreError, VitobenchError, unknown_name
 from ..reports.comparison import Compared
 from ..reports.wording import metric
 from ..results import records
-from ..results.folder import write_aside
 from ..results.ranking import ranked
 from ..results.significance import ALPHA, POWER, TESTS
 from ..results.store import PARTIAL, PREDICTIONS, Store
-from .export import plain
 from .fail_if import check, parse
+from .json_file import plain, write_plain
 from .judgement import CORRECTIONS, FAMILIES
 from .methods import members, methods_from
 from .outcome import gather
@@ -163,4 +161,4 @@ def write_json(compared: Compared, path: Path) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, (json.dumps(as_json(compared), indent=1) + "\n").encode())
+    write_plain(path, as_json(compared))

@@ -116,7 +116,7 @@ def points(outcome: Outcome, checkpoints: Checkpoints, column: Column) -> dict[i
 
 def curve_json(outcome: Outcome, checkpoints: Checkpoints) -> dict[str, Any]:
     """Every score of every checkpoint with its step, as plain data: ``points`` and what belongs to them."""
-    from .export import plain
+    from .json_file import plain
 
     steps = {name: step for step, name in checkpoints.steps.items()}
     rows = [{"step": steps[score.model]} | asdict(score) for score in outcome.data.scores if score.model in steps]

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..results.folder import write_aside
 from .alignment_data import plain_alignment
+from .json_file import plain, write_plain
 from .run import Outcome
-
-
-def plain(value: Any) -> Any:
-    """JSON has no NaN: a hole becomes null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return value
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -47,4 +34,4 @@ def write_json(outcome: Outcome, path: Path) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, (json.dumps(as_json(outcome), indent=1) + "\n").encode())
+    write_plain(path, as_json(outcome))

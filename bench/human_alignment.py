@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, unknown_name
-from ..results.folder import write_aside
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, alignment_set
 from ..tasks.alignment.measures import Compat
 from ..tasks.alignment.response_folder import read_models, read_people
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
+from .json_file import plain, write_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +78,7 @@ def score_folders(request: Request) -> Scored:
 
 def as_json(scored: Scored, request: Request) -> dict[str, Any]:
     """Everything found as plain data; NaN becomes null."""
-    plain: dict[str, Any] = _plain(
+    found: dict[str, Any] = plain(
         {
             "scores": [asdict(row) for row in scored.scores],
             "comparisons": [asdict(row) for row in scored.comparisons],
@@ -96,7 +94,7 @@ def as_json(scored: Scored, request: Request) -> dict[str, Any]:
             },
         }
     )
-    return plain
+    return found
 
 
 def write_json(scored: Scored, request: Request, path: Path) -> None:
@@ -105,7 +103,7 @@ def write_json(scored: Scored, request: Request, path: Path) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, (json.dumps(as_json(scored, request), indent=1) + "\n").encode())
+    write_plain(path, as_json(scored, request))
 
 
 def render(scored: Scored, request: Request, console: Console) -> None:
@@ -129,14 +127,3 @@ def problem_lines(scored: Scored) -> list[str]:
     if len(problems) > _PROBLEMS:
         lines.append(f"Missing: {len(problems) - _PROBLEMS} more; --json FILE lists them all.")
     return lines
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: a hole becomes null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return value

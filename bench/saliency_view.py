@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..reports.wording import HOLE, MINUS
-from ..results.folder import write_aside
 from ..results.saliency import SaliencyScore
 from ..tasks.alignment.saliency.baselines import BASELINES, CENTRE
 from .catalogue import model_record
-from .export import plain
+from .json_file import plain, write_plain
 from .saliency import Outcome
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ def write_json(outcome: Outcome, path: Path, command: str) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, (json.dumps(as_json(outcome, command), indent=1) + "\n").encode())
+    write_plain(path, as_json(outcome, command))
 
 
 def render(outcome: Outcome, console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,8 @@ def curve_command(folder: Path, **values: Any) -> None:
     """
     from rich.console import Console
 
-    from ...results.folder import write_aside
     from ..curve import curve_json, find_checkpoints
+    from ..json_file import write_plain
     from ..run import execute
     from .show import check_files
 
@@ -41,8 +40,7 @@ def curve_command(folder: Path, **values: Any) -> None:
     settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
     outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
     if values["json_file"] is not None:
-        content = json.dumps(curve_json(outcome, checkpoints), indent=1) + "\n"
-        write_aside(values["json_file"], content.encode())
+        write_plain(values["json_file"], curve_json(outcome, checkpoints))
     if console is not None:
         _render(outcome, checkpoints, console)
         if values["json_file"] is not None:
