@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..results.folder import write_aside
-
-_TEMPLATES = Path(__file__).parent / "templates"
+from .template import template
 
 _OPEN_CLASSES = 30
 """Classes whose bars are shown at once; the others can be unfolded."""
@@ -57,20 +56,11 @@ def render_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip])
         summary: As in ``summary.json``.
         shown: Clips for the contact sheet, those of a verdict together.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     groups: dict[str, list[ShownClip]] = {}
     for clip in shown:
         groups.setdefault(clip.reason, []).append(clip)
     classes = list(summary["classes"])
-    return environment.get_template("curation.html.j2").render(
+    return template("curation.html.j2").render(
         summary=summary,
         truth=summary.get("truth"),
         unnamed=summary["classes_asked"] - summary["classes_named"],

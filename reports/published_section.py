@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..results.published.robustness import PublishedScore, published_for
+from ..results.published.robustness import published_for
+from ..results.published.rows import PublishedScore
 from .data import ReportData
 from .sections import ViewSection
 from .view import ViewCell, ViewRow, ViewTable

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...errors import DataError
-from .geometry import Geometry
 from .images import open_image
-from .source import LoadFailure
+from .source import ImageSource, LoadFailure
 
 MAP_EXTENSIONS = (".npz", ".npy", ".png")
 _PREFERRED = ("heatmap", "map", "arr_0")
@@ -19,38 +18,12 @@ _ASPECT_TOLERANCE = 0.02
 _WITHOUT_MAP = np.zeros((2, 2), np.float32)
 
 
-class MapSource(Protocol):
-    """An `ImageSource` whose images have maps, by people or by construction."""
-
-    @property
-    def name(self) -> str:
-        """Name of the set, for people."""
-
-    @property
-    def label_space(self) -> str:
-        """``"microworld-16"`` or ``"imagenet-1k"``."""
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """One unique id per image."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 (n,) class indices."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of everything that decides the pixels, labels and maps."""
-
-    def manifest(self) -> Mapping[str, Any]:
-        """What the digest was made of, as plain JSON data."""
+class MapSource(ImageSource, Protocol):
+    """An `ImageSource` whose images have maps, by people or by construction; its digest covers them."""
 
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know of this copy of the set, a line each."""
-
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Pixels; see `ImageSource.load`."""
 
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
         """Maps of the central square of the images.
