@@ -49,27 +49,35 @@ def sample_times(clips: int, frames: int, window: float, rng: np.random.Generato
 
 
 def render_pool(
-    clips: int, frames: int, size: int, seed: int, progress: Callable[[int, int], None] | None = None
+    clips: int,
+    frames: int,
+    size: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    window: float = CLIP_SECONDS,
+    indices: np.ndarray | None = None,
 ) -> ClipPool:
     """Render the training clips of the micro-world.
 
     Args:
         clips: Number of clips.
-        frames: Frames per clip, at independent uniform times over the whole clip.
+        frames: Frames per clip, at independent uniform times in the window.
         size: Side of a frame in pixels.
         seed: Seed of the world and of the times.
         progress: Called with (clips done, clips in all).
+        window: T in seconds, see `sample_times`; the whole clip by default.
+        indices: int64 (clips,), which of the training set they are; the first ones by default.
     """
-    source = MicroSet("train", clips, seed)
-    times = sample_times(clips, frames, CLIP_SECONDS, np.random.default_rng([seed, 0x7153]))
+    chosen = np.arange(clips) if indices is None else indices
+    source = MicroSet("train", int(chosen.max()) + 1, seed)
+    times = sample_times(clips, frames, window, np.random.default_rng([seed, 0x7153]))
     out = torch.empty((clips, frames, 3, size, size), dtype=torch.uint8)
     chunk = 128
     for start in range(0, clips, chunk):
-        stop = min(start + chunk, clips)
-        indices = np.repeat(np.arange(start, stop), frames)
-        rendered = source.frames(indices.tolist(), size, times[start:stop].ravel().tolist()).images
-        batch = torch.from_numpy(rendered).permute(0, 3, 1, 2)
-        out[start:stop] = batch.reshape(stop - start, frames, 3, size, size)
+        part = slice(start, min(start + chunk, clips))
+        rows = np.repeat(chosen[part], frames).tolist()
+        rendered = source.frames(rows, size, times[part].ravel().tolist()).images
+        out[part] = torch.from_numpy(rendered).permute(0, 3, 1, 2).reshape(out[part].shape)
         if progress is not None:
-            progress(stop, clips)
-    return ClipPool(out, torch.from_numpy(source.labels))
+            progress(part.stop, clips)
+    return ClipPool(out, torch.from_numpy(source.labels[chosen]))

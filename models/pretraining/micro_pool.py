@@ -9,13 +9,13 @@ import torch
 
 from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLASSES, CLIP_SECONDS
-from .clips import ClipPool, render_pool, sample_times
+from .clips import ClipPool, render_pool
 from .monitors import NeighbourExam
 from .recipe import Recipe
 
 EXAM_FIRST = 200_000
 """The check asks for validation images beyond those of the tasks and of the clean accuracy."""
-_BANK, _QUERIES, _CHUNK = 1024, 256, 128
+_BANK, _QUERIES = 1024, 256
 
 
 def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
@@ -30,26 +30,9 @@ def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
     Raises:
         ValueError: A window longer than a clip of the micro-world.
     """
-    whole = recipe.window in (0.0, CLIP_SECONDS)
-    if whole and recipe.data == "micro":
-        return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress)
-    rng = np.random.default_rng([recipe.seed, 0x7153])
-    window = CLIP_SECONDS if whole else recipe.window
-    times = sample_times(recipe.clips, recipe.frames_per_clip, window, rng)
-    indices = np.arange(recipe.clips)
-    if recipe.data == "micro-uncurated":
-        indices = uncurated_clips(recipe.clips, recipe.seed)
-    source = MicroSet("train", int(indices.max()) + 1, recipe.seed)
-    shape = (recipe.clips, recipe.frames_per_clip, 3, recipe.size, recipe.size)
-    frames = torch.empty(shape, dtype=torch.uint8)
-    for start in range(0, recipe.clips, _CHUNK):
-        part = slice(start, min(start + _CHUNK, recipe.clips))
-        clips = np.repeat(indices[part], recipe.frames_per_clip).tolist()
-        images = source.frames(clips, recipe.size, times[part].ravel().tolist()).images
-        frames[part] = torch.from_numpy(images).permute(0, 3, 1, 2).reshape(frames[part].shape)
-        if progress is not None:
-            progress(part.stop, recipe.clips)
-    return ClipPool(frames, torch.from_numpy(indices % len(CLASSES)))
+    window = recipe.window or CLIP_SECONDS  # without a window every step takes one frame, from anywhere in the clip
+    indices = uncurated_clips(recipe.clips, recipe.seed) if recipe.data == "micro-uncurated" else None
+    return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, indices)
 
 
 def uncurated_clips(clips: int, seed: int) -> np.ndarray:
