@@ -19,7 +19,7 @@ from ..tasks.alignment.rows import ALL, AlignmentComparison
 from ..tasks.alignment.scoring import Scored, score_alignment
 from ..tasks.alignment.shown import shown
 from ..tasks.alignment.simulation import simulated_panel
-from ..tasks.alignment.trials import Trials
+from ..tasks.alignment.trials import Trials, responses_to, stimuli_of
 from ..tasks.answers import Answers
 from ..tasks.declarations.alignment import data_set_of, mean_of
 from ..tasks.task import Task
@@ -106,16 +106,17 @@ def _align(
         if isinstance(found, str):
             failures.append(Failure("*", name, "*", "*", found))
             continue
+        together = _on_the_same(found, own)
+        problem = _mismatch(together)
+        if problem:
+            failures.append(Failure("*", name, "*", "*", problem))
+            continue
         asked.append(data_set)
         models[data_set.name] = own
-        people[data_set.name] = _on_the_same(found, own)
+        people[data_set.name] = together
     pairs = [(a, b) for a, b in plan.pairs if a in everyone and b in everyone]
     reference = SIMULATED if world == "microworld" else HUMANS
-    try:
-        scored = score_alignment(people, models, asked, list(dict.fromkeys(b for _, b in pairs)), reference=reference)
-    except DataError as error:
-        failures.append(Failure("*", task_of[ALL], "*", "*", str(error)))
-        scored = Scored((), (), (), ())
+    scored = score_alignment(people, models, asked, list(dict.fromkeys(b for _, b in pairs)), reference=reference)
     failures += [Failure(p.observer, task_of[p.data_set], "*", "*", p.reason) for p in scored.problems]
     return Aligned(
         world,
@@ -138,6 +139,17 @@ def _on_the_same(people: Mapping[str, Trials], models: Mapping[str, Trials]) -> 
     """People's trials on the stimuli that the models answered: of a part of a set, or of its first few."""
     answered = next(iter(models.values())).image_ids
     return {name: only(trials, answered) for name, trials in people.items()}
+
+
+def _mismatch(people: Mapping[str, Trials]) -> str:
+    """Why people's trials of a data set cannot be set side by side; empty where they can."""
+    try:
+        stimuli = stimuli_of(next(iter(people.values())))
+        for trials in people.values():
+            responses_to(stimuli, trials)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _scores(scored: Scored, models: Sequence[str], task_of: Mapping[str, str]) -> list[Score]:

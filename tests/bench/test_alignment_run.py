@@ -123,7 +123,7 @@ def test_without_people_it_says_how_to_bring_them(bench_here: Bench, checkout: P
         "run", "--model", classifier, "--task", "alignment-edge", "--task", "alignment-silhouette",
         "--data", f"model-vs-human={checkout}",
     )  # fmt: skip
-    assert done.code in (2, 3)
+    assert done.code == 2
     assert "model-vs-human-answers=DIR" in done.out + done.err
 
 
@@ -165,6 +165,23 @@ def test_part_of_a_set_is_compared_with_people_on_that_part(
     assert done.code == 0, done.err
     assert "16 stimuli" in done.out
     assert {row["n"] for row in _load(tmp_path / "run.json")["scores"]} == {16}
+
+
+def test_trials_that_do_not_match_cost_their_own_set_alone(
+    bench_here: Bench, checkout: Path, classifier: str, tmp_path: Path
+) -> None:
+    odd = checkout / "raw-data" / "edge" / "edge_subject-02_session_1.csv"
+    odd.write_text(odd.read_text().replace("_bear1.png", "_bear9.png"))
+    done = bench_here(
+        "run", "--model", classifier, "--suite", "human-alignment", "--data", f"model-vs-human={checkout}",
+        "--json", "run.json",
+    )  # fmt: skip
+    assert done.code == 3
+    found = _load(tmp_path / "run.json")
+    assert {row["task"] for row in found["scores"]} == {"alignment-silhouette", "alignment-cue-conflict"}
+    (failure,) = found["failures"]
+    assert failure["task"] == "alignment-edge"
+    assert "bear" in failure["reason"]
 
 
 def test_a_folder_without_any_set_is_refused(bench_here: Bench, classifier: str, tmp_path: Path) -> None:
