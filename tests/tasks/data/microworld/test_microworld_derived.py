@@ -35,16 +35,18 @@ def test_hard_frames_are_frames_of_the_set_they_come_from() -> None:
     assert HardSet(3).digest == hard.digest
 
 
-def test_no_shipped_model_is_right_on_a_hard_frame() -> None:
+def test_no_member_of_the_committee_that_is_still_shipped_is_right_on_a_hard_frame() -> None:
     from vitobench.identity import file_digest
     from vitobench.models.batching import answer
     from vitobench.models.registry import load
     from vitobench.models.sources.zoo import ZOO_FOLDER
 
     hard = HardSet(64)
-    for name, weights in facts()["committee"].items():
-        if file_digest(ZOO_FOLDER / f"{name}.safetensors") != weights:
-            pytest.skip("the shipped weights are no longer those of the committee")
+    members = facts()["committee"].items()
+    # Who was trained anew since is no member any more; two of the three still are.
+    still = [name for name, weights in members if file_digest(ZOO_FOLDER / f"{name}.safetensors") == weights]
+    assert still == ["moclr", "supervised"]
+    for name in still:
         images, _ = hard.load(range(64), Geometry(64, 64, "bilinear"))
         logits, _ = answer(load(name), images, 64)
         # Another machine may round a tie the other way.
