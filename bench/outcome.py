@@ -56,7 +56,8 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
 
 def _mean_record(aligned: Aligned) -> dict[str, Any]:
     mean = aligned.mean
-    return {"name": mean.name, "title": mean.title, "kind": mean.kind, "world": mean.world, "metric": mean.metric}
+    facts = {"name": mean.name, "title": mean.title, "kind": mean.kind, "world": mean.world, "metric": mean.metric}
+    return facts | {"mean_of": len(aligned.data_sets)}
 
 
 def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:

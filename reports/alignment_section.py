@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .alignment_data import AlignmentData
-from .alignment_table import LEGEND
+from .alignment_table import LEGEND, has_mean
 from .alignment_view import compared_table, difference_table, reference_words, set_tables, shape_table
 from .data import ReportData
 from .sections import ViewFigure, ViewSection, drawn
@@ -37,7 +37,8 @@ def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection
             if found.simulated
             else ""
         ),
-        tables=(compared_table(found, data),),
+        # Without a mean there is little in the headline, and the sets are what there is to look at.
+        tables=(compared_table(found, data), *(() if has_mean(found) else set_tables(found))),
         first="Observer",
         legend=f"{LEGEND} {_DIFFERENCES}",
         notes=tuple(found.notes),
@@ -45,7 +46,7 @@ def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection
         details=(
             (f"{title}, every data set", tuple(set_tables(found))),
             (f"{title}, shape bias by category", () if shape is None else (shape,)),
-            (f"{title}, every paired difference", (difference_table(found),)),
+            (f"{title}, every paired difference", (difference_table(found, data),)),
         ),
     )
 

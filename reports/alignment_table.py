@@ -36,21 +36,31 @@ def headline(data: AlignmentData, observer: str, metric: str) -> Estimate:
     return data.estimate(observer, data.shape_set if metric == SHAPE_BIAS else ALL, OVERALL, metric)
 
 
+def has_mean(data: AlignmentData) -> bool:
+    """Whether anybody has all data sets, so that there is a mean over them."""
+    return any(score["data_set"] == ALL for score in data.scores)
+
+
 def mean_title(data: AlignmentData) -> str:
     """What the headline is the mean of; there is none where data sets are missing."""
-    number = len(data.data_sets)
-    if any(score["data_set"] == ALL for score in data.scores):
-        return f"Mean of the {number} data sets"
-    return f"No mean: {number} data set{'s' if number != 1 else ''} alone"
+    sets = len(data.data_sets)
+    if has_mean(data):
+        return f"Mean of the {sets} data sets"
+    return f"No mean: {sets} data set{'s' if sets != 1 else ''} alone"
+
+
+def number(value: float, sign: bool = False) -> str:
+    """Three decimals with a true minus; what rounds to 0 has no sign."""
+    text = f"{value:+.3f}" if sign else f"{value:.3f}"
+    return (f"{0:.3f}" if float(text) == 0 else text).replace("-", MINUS)
 
 
 def span(value: float, low: float, high: float, sign: bool = False) -> str:
     """``0.208 [0.183, 0.231]``, with a dash where there is no value."""
-    form = "+.3f" if sign else ".3f"
     if math.isnan(value):
         return HOLE
-    text = f"{value:{form}}" if math.isnan(low) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
-    return text.replace("-", MINUS)
+    text = number(value, sign)
+    return text if math.isnan(low) else f"{text} [{number(low, sign)}, {number(high, sign)}]"
 
 
 def render_tables(data: AlignmentData, console: Console) -> None:
@@ -111,7 +121,7 @@ def _by_data_set(data: AlignmentData) -> Table:
 
 
 def _short(value: float) -> str:
-    return HOLE if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
+    return HOLE if math.isnan(value) else number(value)
 
 
 def _differences(data: AlignmentData) -> Table:

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 
 from ..results.schema import Comparison
-from .alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
-from .alignment_table import HEADS, headline, mean_title, span
+from .alignment_data import OVERALL, SHAPE_BIAS, AlignmentData, Estimate
+from .alignment_table import HEADS, headline, mean_title, number, span
 from .data import ReportData
-from .view import ViewCell, ViewRow, ViewTable
+from .view import ViewCell, ViewRow, ViewTable, p_words
 from .wording import HOLE, MARKS, MINUS, verdict, verdict_words
 
 _MICRO = "micro-"
@@ -84,18 +84,22 @@ def set_tables(data: AlignmentData) -> list[ViewTable]:
     return tables
 
 
-def difference_table(data: AlignmentData) -> ViewTable:
-    """Paired differences of models: means over data sets first, then each data set."""
-    titles = {str(record["name"]): str(record["title"]) for record in data.data_sets} | {ALL: "mean of all"}
+def difference_table(data: AlignmentData, report: ReportData) -> ViewTable:
+    """Paired differences of models, as judged in the report: means over data sets first, then each data set."""
+    titles = {task_of(str(record["name"])): str(record["title"]) for record in data.data_sets}
+    mean = _mean_of(str(data.data_sets[0]["name"])) if data.data_sets else ""
+    own = [pair for pair in report.comparisons if pair.task == mean or pair.task in titles]
     rows = []
-    for row in sorted(data.comparisons, key=lambda row: row["data_set"] != ALL):
-        where = f"{titles.get(str(row['data_set']), row['data_set'])}, {HEADS.get(str(row['metric']), row['metric'])}"
-        low, high = float(row["ci_low"]), float(row["ci_high"])
-        value = span(float(row["difference"]), math.nan, math.nan, sign=True)
-        p = float(row["p"])
-        cells = (ViewCell(value, _ends(low, high, True)), ViewCell(f"{p:.3f}" if p >= 0.001 else "< 0.001"))
-        rows.append(ViewRow(f"{row['a']} {MINUS} {row['b']}", where, False, f"{row['n']:,}", cells))
-    return ViewTable("Every paired difference", ("difference", "p, not corrected"), tuple(rows))
+    for pair in sorted(own, key=lambda pair: pair.task != mean):
+        where = f"{titles.get(pair.task, 'mean of all')}, {HEADS.get(pair.metric, pair.metric.replace('_', ' '))}"
+        value = f"{MARKS[verdict(pair)]} {span(pair.difference, math.nan, math.nan, sign=True)}".strip()
+        cells = (
+            ViewCell(value, _ends(pair.ci_low, pair.ci_high, True), verdict=verdict(pair).value),
+            ViewCell(p_words(pair.p)),
+            ViewCell(p_words(pair.p_adjusted)),
+        )
+        rows.append(ViewRow(f"{pair.a} {MINUS} {pair.b}", where, False, f"{pair.n:,}", cells, task=pair.task))
+    return ViewTable("Every paired difference", ("difference", "p", "corrected p"), tuple(rows))
 
 
 def shape_table(data: AlignmentData) -> ViewTable | None:
@@ -126,5 +130,4 @@ def _cell(found: Estimate) -> ViewCell:
 def _ends(low: float, high: float, sign: bool = False) -> str:
     if math.isnan(low):
         return ""
-    form = "+.3f" if sign else ".3f"
-    return f"[{low:{form}}, {high:{form}}]".replace("-", MINUS)
+    return f"[{number(low, sign)}, {number(high, sign)}]"

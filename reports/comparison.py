@@ -78,10 +78,11 @@ class Compared:
 
     def tally(self, a: str, b: str) -> tuple[int, int, int, int]:
         """Tasks on which ``a`` wins, loses, ties, and tasks that are missing; in either order of the pair."""
-        ahead = Counter(row.verdict for row in self.rows(a, b, "primary"))
-        behind = Counter(row.verdict for row in self.rows(b, a, "primary"))
+        asked = {str(task["name"]) for task in self.data.asked_tasks}
+        ahead = Counter(row.verdict for row in self.rows(a, b, "primary") if row.task in asked)
+        behind = Counter(row.verdict for row in self.rows(b, a, "primary") if row.task in asked)
         found = ahead["win"] + behind["loss"], ahead["loss"] + behind["win"], ahead["tie"] + behind["tie"]
-        return *found, len(self.data.task_records) - sum(found)
+        return *found, len(asked) - sum(found)
 
     def worst(self, a: str, b: str, most: int) -> list[Comparison]:
         """Single conditions on which ``a`` does worst against ``b``."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..results.schema import Comparison, MethodComparison
 from .comparison import Compared
 from .rows import failure_lines
+from .view import p_words
 from .wording import HOLE, MARKS, NOT_PERCENT, condition_label, interval, metric, percent, verdict
 
 if TYPE_CHECKING:
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 _WORST = 5
 _SHOWN = 10
 _COLOURS = {"win": "green", "loss": "red", "tie": ""}
-
-
-def p_text(p: float) -> str:
-    """``0.012``, ``< 0.001``, or a dash."""
-    if not math.isfinite(p):
-        return HOLE
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _number(value: float, name: str, sign: bool = False) -> str:
@@ -96,7 +90,7 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
             *(Text(_number(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
             _change(row),
             *(Text(span or HOLE, style="dim") for span in found),
-            Text(p_text(row.p_adjusted)),
+            Text(p_words(row.p_adjusted)),
             Text(_number(row.minimum_detectable, row.metric), style="dim"),
         )
         last = row.task

@@ -65,6 +65,11 @@ class ReportData:
             records.setdefault(score.task, {"name": score.task})
         return tuple(records.values())
 
+    @property
+    def asked_tasks(self) -> tuple[Record, ...]:
+        """The tasks without those that are only the mean of others, which would be counted twice."""
+        return tuple(record for record in self.task_records if not record.get("mean_of"))
+
     @cached_property
     def _scores(self) -> dict[_ScoreKey, Score]:
         return {(s.model, s.task, s.condition, s.metric): s for s in self.scores}

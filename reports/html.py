@@ -16,6 +16,7 @@ from .published_section import published_sections
 from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, tallies
 from .sections import Section, ViewFigure, ViewSection, drawn
 from .table import LEGEND
+from .template import TEMPLATES, template
 from .view import (
     ViewTable,
     comparison_view,
@@ -33,7 +34,6 @@ from .wording import condition_label, shorten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TEMPLATES = Path(__file__).parent / "templates"
 
 SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery_sections)
 """Parts of the page between the headline and the figures, in their order; a new part is added here."""
@@ -151,22 +151,14 @@ def render_html(data: ReportData) -> str:
     Returns:
         A complete HTML document.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = headline_rows(data)
     sections = [section for make in SECTIONS for section in make(data)]
     drawn_figures = _draw(data)
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     worlds = {str(task.get("world") or "") for task in data.task_records}
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         title=data.title,
         # The day is for the reader; the run's own record below keeps the full time.
         date=str(data.run.get("date") or "")[:10],
@@ -180,7 +172,7 @@ def render_html(data: ReportData) -> str:
         base64=lambda content: base64.b64encode(content).decode(),
         condition_label=condition_label,
         shorten=shorten,
-        counts=(len(data.model_names), len(data.task_records)),
+        counts=(len(data.model_names), len(data.asked_tasks)),
         procedural="microworld" in worlds,
         photographs="photographs" in worlds,
         tallies=tallies(data),

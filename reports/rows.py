@@ -143,7 +143,7 @@ def tallies(data: ReportData) -> list[Tally]:
     """
     found = []
     rows = _main_rows(data)
-    aligned = [(str(task["name"]), str(task["metric"])) for task in data.tasks_of_kind("alignment")]
+    aligned = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("kind") == "alignment"]
     for position, model in enumerate(data.model_names):
         baseline = data.baseline(model)
         if baseline is None:

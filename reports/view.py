@@ -259,18 +259,23 @@ def shape_view(data: ReportData, task: Record) -> ViewTable:
     return ViewTable(f"Every category: {_title(task)}", data.model_names, tuple(lines), note, task=name)
 
 
-def _p_value(p: float) -> str:
+def p_words(p: float) -> str:
+    """``0.012``, ``< 0.001``, or a dash."""
     if not math.isfinite(p):
         return HOLE
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def comparison_view(data: ReportData) -> ViewTable:
-    """Every paired difference but those of single cells, with p-values, plain and corrected."""
+    """Every paired difference but those of single cells, with p-values, plain and corrected.
+
+    Those of human alignment stand with it, on its own scale.
+    """
     titles = {str(task["name"]): _title(task) for task in data.task_records}
+    elsewhere = {str(task["name"]) for task in data.tasks_of_kind("alignment")}
     lines = []
     for pair in data.comparisons:
-        if "/" in pair.condition or pair.metric in NOT_PERCENT:
+        if "/" in pair.condition or pair.metric in NOT_PERCENT or pair.task in elsewhere:
             continue
         state = verdict(pair).value if change(pair) != HOLE else ""
         lines.append(
@@ -281,8 +286,8 @@ def comparison_view(data: ReportData) -> ViewTable:
                 f"{pair.n:,}",
                 (
                     ViewCell(change(pair), change_interval(pair), verdict=state),
-                    ViewCell(_p_value(pair.p)),
-                    ViewCell(_p_value(pair.p_adjusted)),
+                    ViewCell(p_words(pair.p)),
+                    ViewCell(p_words(pair.p_adjusted)),
                 ),
                 task=pair.task,
             )

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from vitobench.reports.alignment_data import ALL, AlignmentData
+from vitobench.reports.alignment_section import alignment_sections
 from vitobench.reports.alignment_table import mean_title, render_tables, span
 from vitobench.reports.alignment_view import difference_table, headline_table, set_tables, shape_table
+from vitobench.reports.comparison import Compared
 from vitobench.reports.data import ReportData
 from vitobench.reports.html import render_html
 from vitobench.reports.rows import tallies
@@ -41,6 +43,8 @@ def test_spans() -> None:
     assert span(-0.0424, -0.0611, -0.0213, sign=True) == "−0.042 [−0.061, −0.021]"
     assert span(float("nan"), 0.1, 0.2) == "—"
     assert span(0.5, float("nan"), float("nan")) == "0.500"
+    assert span(-0.0002, -0.0004, 0.0003) == "0.000 [0.000, 0.000]"  # what rounds to 0 has no sign
+    assert span(0.0002, -0.0104, 0.0123, sign=True) == "0.000 [−0.010, +0.012]"
 
 
 def test_headline_has_models_and_the_group_but_no_single_person() -> None:
@@ -67,13 +71,29 @@ def test_every_set_and_difference_is_on_the_page() -> None:
     data = replace(data, scores=[*data.scores, *whole])
     titles = {row.label for table in set_tables(data) for row in table.rows}
     assert {"Contrast", "Colour", "Edges", "Cue conflict"} <= titles
-    (row,) = difference_table(data).rows
+    pair = Comparison(
+        "model 0", "model 1", "alignment", "overall", "error_consistency", -0.0424, -0.0611, -0.0213, 0.002, 480,
+        p_adjusted=0.03, verdict="loss",
+    )  # fmt: skip
+    (row,) = difference_table(data, ReportData("x", (), (pair, replace(pair, task="other")))).rows
     assert row.label == "model 0 − model 1"
-    assert row.cells[0].value == "−0.042"
-    assert row.cells[1].value == "0.002"
+    assert [cell.value for cell in row.cells] == ["▼ −0.042", "0.002", "0.030"]
     shape = shape_table(data)
     assert shape is not None
     assert len(shape.rows) == 16
+
+
+def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
+    whole = build(2)
+    overall = [{**row, "condition": "overall"} for row in whole.scores if row["condition"] in ("c100", "cr", "0")]
+    part = replace(whole, scores=[row for row in [*whole.scores, *overall] if row["data_set"] != ALL])
+    (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(part,)))
+    assert [table.title for table in section.tables][1:5] == [
+        "OOD accuracy", "Acc. difference ↓", "Observed cons.", "κ"
+    ]  # fmt: skip
+    assert ">Edges<" in render_html(ReportData("x", (), tasks=(TASK,), alignment=(part,))).split('id="details"')[0]
+    (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(whole,)))
+    assert len(section.tables) == 1
 
 
 def test_many_models_leave_the_numbers_of_single_sets_to_the_page() -> None:
@@ -124,3 +144,17 @@ def test_a_tally_counts_alignment() -> None:
     data = ReportData("x", (), (row,), models=({"name": "a", "baseline": "b"}, {"name": "b"}), tasks=(TASK,))
     (tally,) = tallies(data)
     assert (tally.better, tally.worse, tally.open, tally.missing) == (0, 1, 0, 0)
+
+
+def test_a_mean_over_tasks_is_no_task_of_its_own() -> None:
+    mean = {"name": "alignment", "title": "Mean", "kind": "alignment", "metric": "error_consistency", "mean_of": 1}
+    rows = tuple(
+        Comparison("a", "b", task, "overall", "error_consistency", -0.1, -0.2, -0.05, 0.01, 9, family="primary",
+                   p_adjusted=0.01, verdict="loss")
+        for task in ("micro-alignment", "alignment")
+    )  # fmt: skip
+    data = ReportData("x", (), rows, models=({"name": "a", "baseline": "b"}, {"name": "b"}), tasks=(TASK, mean))
+    (tally,) = tallies(data)
+    assert (tally.better, tally.worse, tally.open, tally.missing) == (0, 1, 0, 0)
+    assert Compared(("a", "b"), data).tally("a", "b") == (0, 1, 0, 0)
+    assert "2 models on 1 task" in render_html(data)

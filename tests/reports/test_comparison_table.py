@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from vitobench.reports.comparison import Checked, Compared
-from vitobench.reports.comparison_table import legend, p_text, render_comparison
+from vitobench.reports.comparison_table import legend, render_comparison
 from vitobench.reports.data import ReportData
+from vitobench.reports.view import p_words
 from vitobench.results.ranking import Rank
 from vitobench.results.schema import Comparison, Failure, MethodComparison, Score
 
@@ -87,4 +88,4 @@ def test_all_conditions_on_request(pair: Compared) -> None:
 def test_the_legend_says_what_was_corrected(pair: Compared) -> None:
     assert "corrected by Holm" in legend(pair)
     assert "not corrected" in legend(replace(pair, correction="none"))
-    assert [p_text(p) for p in (0.5, 0.0004, float("nan"))] == ["0.500", "< 0.001", "—"]
+    assert [p_words(p) for p in (0.5, 0.0004, float("nan"))] == ["0.500", "< 0.001", "—"]
