@@ -20,8 +20,8 @@ LEGEND = (
 
 HEADS = {
     "accuracy": "OOD accuracy",
-    "accuracy_difference": "Acc. difference ↓",
-    "observed_consistency": "Observed cons.",
+    "accuracy_difference": "Accuracy difference ↓",
+    "observed_consistency": "Observed consistency",
     "error_consistency": "κ",
     SHAPE_BIAS: "Shape bias",
 }

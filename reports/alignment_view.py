@@ -80,7 +80,7 @@ def set_tables(data: AlignmentData) -> list[ViewTable]:
                 entries = tuple(_cell(one) for one in found)
                 rows.append(ViewRow(str(record["title"]), "", False, n, entries, task=task_of(str(record["name"]))))
         if rows:
-            tables.append(ViewTable(title, heads, tuple(rows)))
+            tables.append(ViewTable(title, heads, tuple(rows), first="Data set"))
     return tables
 
 
@@ -118,7 +118,9 @@ def shape_table(data: AlignmentData) -> ViewTable | None:
             cells.append(ViewCell(cell.value, cell.span, change=f"{shape} / {texture}"))
         rows.append(ViewRow(category, "", False, "", tuple(cells)))
     heads = tuple(data.label(observer) for observer in data.drawn)
-    return ViewTable("Shape bias by category", heads, tuple(rows), "Second line: decisions for shape / texture.")
+    return ViewTable(
+        "Shape bias by category", heads, tuple(rows), "Second line: decisions for shape / texture.", first="Category"
+    )
 
 
 def _cell(found: Estimate) -> ViewCell:

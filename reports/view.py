@@ -88,6 +88,7 @@ class ViewTable:
         model: Name of the model of every column, where these are no models.
         tasks: Names of the tasks of the columns, where models stand in rows.
         against: What stands under the heads, where anything does.
+        first: Head of the first column, where it is another than the section's.
     """
 
     title: str
@@ -98,6 +99,7 @@ class ViewTable:
     model: str = ""
     tasks: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    first: str = ""
 
     @property
     def sortable(self) -> bool:

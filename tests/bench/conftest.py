@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -186,3 +187,12 @@ def bench_here(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         return Ended(code, shown.out, shown.err)
 
     return call
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> str:
+    """An untrained classifier of ImageNet's classes, by its name in a command that is run in the test's folder."""
+    torch.manual_seed(0)
+    network = timm.create_model("test_resnet", pretrained=False, num_classes=1000)
+    torch.save(network.state_dict(), tmp_path / "mine.pth")
+    return "file:mine.pth?arch=timm:test_resnet"

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
-import torch
 from PIL import Image
 
 from vitobench.tasks.alignment.datasets import CATEGORIES
@@ -56,14 +54,6 @@ def checkout(tmp_path: Path) -> Path:
                     image = f"{row:04d}_x_s{person:02d}_0_{category}_00_{name}"
                     writer.writerow([f"subject-{person:02d}", 1, row, 0.7, answer, category, 0, image])
     return root
-
-
-@pytest.fixture
-def classifier(tmp_path: Path) -> str:
-    torch.manual_seed(0)
-    network = timm.create_model("test_resnet", pretrained=False, num_classes=1000)
-    torch.save(network.state_dict(), tmp_path / "mine.pth")
-    return "file:mine.pth?arch=timm:test_resnet"
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
-import torch
 from PIL import Image
 
 from vitobench.tasks.data.image_folder import ImageFolder
@@ -30,14 +28,6 @@ def photographs(tmp_path: Path) -> Path:
             pixels = rng.integers(0, 256, (40 + 30 * number, 90, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((200, 180 + 20 * number)).save(root / wnid / f"{number}.JPEG")
     return root
-
-
-@pytest.fixture
-def classifier(tmp_path: Path) -> str:
-    torch.manual_seed(0)
-    network = timm.create_model("test_resnet", pretrained=False, num_classes=1000)
-    torch.save(network.state_dict(), tmp_path / "mine.pth")
-    return "file:mine.pth?arch=timm:test_resnet"
 
 
 def test_an_image_that_cannot_be_decoded_is_named_and_n_shrinks(

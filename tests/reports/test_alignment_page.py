@@ -89,9 +89,10 @@ def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
     part = replace(whole, scores=[row for row in [*whole.scores, *overall] if row["data_set"] != ALL])
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(part,)))
     assert [table.title for table in section.tables][1:5] == [
-        "OOD accuracy", "Acc. difference ↓", "Observed cons.", "κ"
+        "OOD accuracy", "Accuracy difference ↓", "Observed consistency", "κ"
     ]  # fmt: skip
     assert ">Edges<" in render_html(ReportData("x", (), tasks=(TASK,), alignment=(part,))).split('id="details"')[0]
+    assert {table.first for table in section.tables[1:]} == {"Data set"}
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(whole,)))
     assert len(section.tables) == 1
 
