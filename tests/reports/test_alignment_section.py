@@ -77,8 +77,8 @@ def test_the_headline_holds_every_observer_and_the_judged_differences(simulated:
     rows = {row.label: row for row in table.rows}
     cells = dict(zip(table.heads, rows["vito"].cells, strict=True))
     assert rows["vito"].note == "against moclr"
-    assert cells["Acc. difference ↓"].change == "▲ −0.111"
-    assert cells["Acc. difference ↓"].verdict == "better"
+    assert cells["Accuracy difference ↓"].change == "▲ −0.111"
+    assert cells["Accuracy difference ↓"].verdict == "better"
     assert cells["OOD accuracy"].change == "+0.022"
     assert cells["Shape bias"].change == "▼ −0.333"
     assert cells["Shape bias"].words == "more by texture"
