@@ -95,8 +95,10 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
 
 def wanted_tasks(settings: Settings) -> list[Task]:
     """The tasks of the suite, then those named one by one; empty if neither was named."""
-    names = [*(get_suite(settings.suite).tasks if settings.suite else ()), *settings.tasks]
-    return [answered_by(get_task(name), settings.decisions) for name in dict.fromkeys(names)]
+    suite = get_suite(settings.suite) if settings.suite else None
+    found = {name: suite.declared(name) for name in suite.tasks} if suite else {}
+    found |= {name: get_task(name) for name in settings.tasks if name not in found}
+    return [answered_by(task, settings.decisions) for task in found.values()]
 
 
 class _Resolver:

@@ -136,6 +136,49 @@ class MethodComparison(Comparison):
 
 
 @dataclass(frozen=True)
+class Effect:
+    """A weighted sum of training methods in one metric, with the two components of its variance kept apart.
+
+    Attributes:
+        name: What the sum is called: ``"time"``, ``"vito - moclr"``.
+        task: Task name.
+        condition: As in `Score`.
+        metric: As in `Score`.
+        value: The sum; each method counts with the mean of its runs.
+        ci_low: Lower end of the 95 % interval over images, with the runs fixed.
+        ci_high: Its upper end.
+        runs_ci_low: Lower end of the 95 % interval over runs, with the images fixed; NaN where no method has two runs.
+        runs_ci_high: Its upper end.
+        both_ci_low: Lower end of the 95 % interval over images and runs.
+        both_ci_high: Its upper end.
+        df: Degrees of freedom of the last one.
+        p: Two-sided p-value of no effect, over both.
+        minimum_detectable: Smallest effect that these images and runs would have shown, as in `Comparison`.
+        n: Images that every run answered.
+        runs: Runs of all methods together.
+        p_adjusted: Holm's p-value among the effects that are asked together; NaN before.
+    """
+
+    name: str
+    task: str
+    condition: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    runs_ci_low: float
+    runs_ci_high: float
+    both_ci_low: float
+    both_ci_high: float
+    df: float
+    p: float
+    minimum_detectable: float
+    n: int
+    runs: int
+    p_adjusted: float = math.nan
+
+
+@dataclass(frozen=True)
 class Failure:
     """Something that was asked and is missing from the result, with the reason.
 

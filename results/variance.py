@@ -1,8 +1,9 @@
 """Two sources of chance in a difference of training methods: the images that were drawn, and the runs that were made.
 
-A method is the mean of its runs (seeds). Images are crossed with runs: every run answers the same images. The variance
-over images holds the runs fixed, the variance over runs the images; each holds the interaction of the two once, so the
-total is their sum less the interaction (as in Cameron, Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
+A method is the mean of its runs (seeds); a contrast is a weighted sum of methods, a difference one of weights 1 and -1.
+Images are crossed with runs: every run answers the same images. The variance over images holds the runs fixed, the
+variance over runs the images; each holds the interaction of the two once, so the total is their sum less the
+interaction (as in Cameron, Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
 """
 
 from __future__ import annotations
@@ -29,37 +30,39 @@ class Component:
     df: float
 
 
-def over_runs(a: np.ndarray, b: np.ndarray) -> Component:
-    """Variance of a difference of means over runs with the images fixed (Welch 1947).
+def over_runs(methods: Sequence[tuple[float, np.ndarray]]) -> Component:
+    """Variance over runs of a weighted sum of methods, with the images fixed (of two methods: Welch 1947).
 
     Args:
-        a: (runs,) values of the first method. A single run is a fixed checkpoint and adds nothing.
-        b: (runs,) values of the second.
+        methods: Weight and (runs,) values of each. A single run is a fixed checkpoint and adds nothing.
 
     Returns:
-        With Welch's degrees of freedom; undefined where neither has two runs.
+        With Welch's and Satterthwaite's degrees of freedom; undefined where no method has two runs.
     """
-    parts = [(float(np.var(x, ddof=1)) / len(x), len(x) - 1) for x in (a, b) if len(x) > 1]
+    parts = [
+        (weight**2 * float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+        for weight, values in methods
+        if len(values) > 1
+    ]
     if not parts:
         return Component(math.nan, 0.0)
     return Component(sum(v for v, _ in parts), satterthwaite(parts))
 
 
-def interaction(draws_a: np.ndarray, draws_b: np.ndarray) -> float:
-    """Variance of a difference that comes from images on which the runs of one method differ.
+def interaction(methods: Sequence[tuple[float, np.ndarray]]) -> float:
+    """Variance of a weighted sum of methods that comes from images on which the runs of one method differ.
 
     Args:
-        draws_a: (runs, B), bootstrap draws of each run of the first method on the same samples of images.
-        draws_b: The same of the second.
+        methods: Weight and (runs, B) bootstrap draws of each, all on the same samples of images.
     """
     total = 0.0
-    for draws in (draws_a, draws_b):
+    for weight, draws in methods:
         runs = len(draws)
         if runs > 1:
             apart = draws - draws.mean(axis=0)
             # Each deviation from the mean of the runs loses 1 / runs of the variance.
             spread = np.nanvar(apart, axis=1, ddof=1).sum() / (runs - 1)
-            total += float(spread) / runs
+            total += weight**2 * float(spread) / runs
     return total
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..results import statistics, variance
+from ..results import statistics
 from ..results.ranking import Contest
 from ..results.schema import Comparison, MethodComparison
-from ..results.significance import arms, error_towards_zero, mcnemar, minimum_detectable, t_test
+from ..results.significance import error_towards_zero, mcnemar, minimum_detectable, t_test
+from .contrasts import Methods, measured, over_runs, total
 from .measures import Measure
-from .prepared import Prepared, estimate
+from .prepared import Prepared
 from .resampling import Sampled
-
-Methods = Mapping[str, Sequence[str]]
 
 
 def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) -> list[Comparison]:
@@ -67,15 +66,15 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
 def _difference(
     measure: Measure, left: Sequence[Sampled], right: Sequence[Sampled], third: Sampled | None, n: int, several: bool
 ) -> dict[str, Any] | None:
-    of_a, of_b = _estimates(measure, left, third), _estimates(measure, right, third)
-    difference = float(of_a[0].mean() - of_b[0].mean())
+    parts = [(1.0, measured(measure, left, third)), (-1.0, measured(measure, right, third))]
+    difference, draws = total(parts)
     if math.isnan(difference):
         return None
-    draws = of_a[1].mean(axis=0) - of_b[1].mean(axis=0)
     low, high = statistics.interval(draws)
     found: dict[str, Any] = {"difference": difference, "ci_low": low, "ci_high": high}
     if several:
-        return found | _over_runs(difference, of_a, of_b, draws, n)
+        counts = {"test": "two-way-t", "runs_a": len(left), "runs_b": len(right)}
+        return found | over_runs(parts, n) | counts
     error = error_towards_zero(difference, draws)
     column = measure.proportion
     if column is not None:
@@ -84,43 +83,6 @@ def _difference(
     else:
         p, test = t_test(difference, error, n - 1), "clustered-bootstrap"
     return found | {"p": p, "test": test, "minimum_detectable": minimum_detectable(error)}
-
-
-def _estimates(measure: Measure, runs: Sequence[Sampled], third: Sampled | None) -> tuple[np.ndarray, np.ndarray]:
-    """Values (runs,) and draws (runs, B)."""
-    found = [estimate(measure, run, third) for run in runs]
-    return np.array([value for value, _ in found]), np.array([draws for _, draws in found])
-
-
-def _over_runs(
-    difference: float,
-    of_a: tuple[np.ndarray, np.ndarray],
-    of_b: tuple[np.ndarray, np.ndarray],
-    draws: np.ndarray,
-    n: int,
-) -> dict[str, Any]:
-    runs = variance.over_runs(of_a[0], of_b[0])
-    shared = variance.interaction(of_a[1], of_b[1])
-    # Each side with its own arm over images.
-    below, above = (
-        variance.over_both(variance.Component(error**2, n - 1), runs, shared) for error in arms(difference, draws)
-    )
-    both = below if difference > 0 else above
-    error = math.sqrt(both.variance)
-    runs_low, runs_high = variance.t_interval(difference, runs)
-    both_low, both_high = variance.t_interval(difference, below)[0], variance.t_interval(difference, above)[1]
-    return {
-        "p": t_test(difference, error, both.df),
-        "test": "two-way-t",
-        "minimum_detectable": minimum_detectable(error, both.df),
-        "runs_a": len(of_a[0]),
-        "runs_b": len(of_b[0]),
-        "runs_ci_low": runs_low,
-        "runs_ci_high": runs_high,
-        "both_ci_low": both_low,
-        "both_ci_high": both_high,
-        "df": both.df,
-    }
 
 
 def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | None = None) -> Contest | None:
@@ -144,9 +106,9 @@ def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | No
         third = resampler.sampled(prepared.reference, ids)
     values, draws = [], []
     for name in names:
-        found = _estimates(measure, [resampler.sampled(model, ids) for model in runs[name]], third)
-        values.append(float(found[0].mean()))
-        draws.append(found[1].mean(axis=0))
+        value, drawn = total([(1.0, measured(measure, [resampler.sampled(model, ids) for model in runs[name]], third))])
+        values.append(value)
+        draws.append(drawn)
     if not np.isfinite(values).all():
         return None
     return Contest(task.name, task.metric, tuple(names), np.array(values), np.array(draws), len(ids))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from ..errors import unknown_name
 from .declarations.alignment import ALIGNMENT_TASKS
@@ -26,13 +27,24 @@ class Suite:
         description: One line.
         tasks: Names, in the order of the report. A model takes those that ask in its label space.
         headline: (task, condition, metric) of the numbers to quote; one with a hole is refused, not averaged over.
+        images: Images of a task where the suite takes another number than the task says.
     """
 
     name: str
     description: str
     tasks: tuple[str, ...]
     headline: tuple[tuple[str, str, str], ...]
+    images: Mapping[str, int] = field(default_factory=dict, hash=False)
 
+    def declared(self, name: str) -> Task:
+        """A task as this suite asks it."""
+        task = get_task(name)
+        return replace(task, images=self.images.get(name, task.images))
+
+
+_SHIFTS = ("micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion")
+_MANY = 2000
+"""Images for claims about methods: few enough for dozens of runs, and enough to tell two points of accuracy."""
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -85,6 +97,26 @@ SUITES: dict[str, Suite] = {
                     (f"{world}-cue-conflict", "shape_bias"),
                 )
             ),
+        ),
+        Suite(
+            "claims",
+            "What the claims of VITO's paper are tried on in the micro-world: more images, for methods of several runs",
+            (
+                "micro-val",
+                "micro-c",
+                "micro-c-bar",
+                "micro-3dcc",
+                "micro-vid-robust",
+                *_SHIFTS,
+                "micro-cue-conflict",
+                *(task.name for task in ALIGNMENT_TASKS if task.world == "microworld"),
+            ),
+            (
+                ("micro-val", "overall", "top1"),
+                ("micro-c", "overall", "top1"),
+                ("micro-cue-conflict", "overall", "shape_bias"),
+            ),
+            dict.fromkeys(("micro-val", *_SHIFTS, "micro-cue-conflict"), _MANY),
         ),
     )
 }

@@ -25,6 +25,7 @@ _COMMANDS = {
     "probe": ("probe", "Fit a head on a model's frozen features: linear, nearest neighbours, attentive."),
     "finetune": ("finetune", "Train a whole model on labelled images."),
     "curve": ("curve", "Run a suite or tasks on the checkpoints of one training, and show them by step."),
+    "reproduce": ("reproduce", "Try the claims of VITO's paper in the micro-world: train, measure, write the tables."),
     "models": ("listings", "List the models that have names."),
     "tasks": ("listings", "List the tasks."),
     "suites": ("listings", "List the suites."),

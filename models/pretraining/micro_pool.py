@@ -18,6 +18,12 @@ EXAM_FIRST = 200_000
 _BANK, _QUERIES = 1024, 256
 
 
+def pool_key(recipe: Recipe) -> tuple[object, ...]:
+    """What a pool depends on: recipes that share it share their pool."""
+    window = recipe.window or CLIP_SECONDS
+    return recipe.data, recipe.clips, recipe.frames_per_clip, recipe.size, window, recipe.seed
+
+
 def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
     """Render the clips of a recipe.
 

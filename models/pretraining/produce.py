@@ -78,6 +78,7 @@ def produce(
     workers: int = 0,
     devices: int = 1,
     trackers: tuple[str, ...] = (),
+    pool: ClipPool | None = None,
 ) -> Produced | None:
     """Pretrain a recipe and write its checkpoint.
 
@@ -93,6 +94,7 @@ def produce(
         workers: Processes that read them.
         devices: Devices of this machine.
         trackers: Names of `trackers.TRACKERS`.
+        pool: Clips of the micro-world that are rendered already, as `micro_pool` renders them for this recipe.
 
     Returns:
         The files; None in every process but the first. The checkpoint carries its card, so that it loads from anywhere.
@@ -109,7 +111,9 @@ def produce(
     watches = tuple(make_tracker(name, folder, recipe) for name in trackers) if first else ()
     told = partial(heard, "Training")
     if recipe.data != "clips":
-        return _on_the_micro_world(recipe, folder, heard, told, fabric, watches)
+        if pool is None:
+            pool = micro_pool(recipe, lambda done, total: heard("Rendering clips", done, total, ""))
+        return _on_the_micro_world(recipe, pool, folder, heard, told, fabric, watches)
     if source is None:
         raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
     feed = ClipFeed(source, recipe, workers)
@@ -132,9 +136,14 @@ def produce(
 
 
 def _on_the_micro_world(
-    recipe: Recipe, folder: Path, stage: Stage, told: Callable[..., None], fabric: Fabric, watches: tuple[Any, ...]
+    recipe: Recipe,
+    pool: ClipPool,
+    folder: Path,
+    stage: Stage,
+    told: Callable[..., None],
+    fabric: Fabric,
+    watches: tuple[Any, ...],
 ) -> Produced | None:
-    pool = micro_pool(recipe, lambda done, total: stage("Rendering clips", done, total, ""))
     exam = micro_exam(pool, recipe.size, recipe.seed) if recipe.monitor_every else None
 
     def keep(training: Training) -> None:

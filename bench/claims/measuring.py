@@ -1,0 +1,146 @@
+"""From stored answers of every run to effects: over images, over runs, and over both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...reports.claims_data import ClaimsData, ClaimView, Number
+from ...results import variance
+from ...results.schema import Effect
+from ...results.significance import holm, minimum_detectable, t_test
+from ...results.store import Store
+from ...tasks.answers import collect
+from ...tasks.contrasts import contrast
+from ...tasks.data.microworld.vocabulary import CLASSES
+from ...tasks.prepared import Prepared, prepare
+from ..alignment import KIND
+from ..outcome import gather
+from ..plan import Plan
+from ..truths import truth_of
+from .declared import CLAIMS, NUMBERS, WINDOWS, Asked, Claim
+
+if TYPE_CHECKING:
+    from ...reports.data import ReportData
+
+Runs = Mapping[str, Sequence[str]]
+"""Names of the models that are the runs of each method, by seed."""
+
+_TITLES = {
+    "micro-val": "clean",
+    "micro-c": "Micro-C",
+    "micro-c-bar": "Micro-C-bar",
+    "micro-3dcc": "Micro-3DCC",
+    "micro-viewpoints": "viewpoints",
+    "micro-backgrounds": "backgrounds",
+    "micro-light": "light",
+    "micro-occlusion": "occlusion",
+}
+_METRIC_TITLES = {
+    "pm0": "video, pm-0",
+    "pm10": "video, pm-10",
+    "shape_bias": "shape bias",
+    "accuracy": "alignment, accuracy",
+    "error_consistency": "alignment, κ",
+}
+
+
+def numbers() -> tuple[Number, ...]:
+    """What is measured, with headings."""
+    return tuple(
+        Number(
+            asked.task,
+            asked.metric,
+            _METRIC_TITLES.get(asked.metric) or _TITLES[asked.task],
+            asked.metric != "error_consistency",
+        )
+        for asked in NUMBERS
+    )
+
+
+def judge_claims(plan: Plan, store: Store, runs: Runs, facts: Mapping[str, Any]) -> ClaimsData:
+    """Score every run and every claim.
+
+    Args:
+        plan: What the runs answered.
+        store: Where the answers lie.
+        runs: The runs of each method.
+        facts: For the provenance.
+
+    Returns:
+        Claims whose methods are all there; a method without runs leaves out the effects that need it.
+    """
+    data = gather(plan, store, [], facts)
+    values = {
+        method: {(asked.task, asked.metric): tuple(_value(data, name, asked) for name in names) for asked in NUMBERS}
+        for method, names in runs.items()
+    }
+    prepared = _prepared(plan, store)
+    claims = (_view(claim, prepared, runs, values) for claim in CLAIMS)
+    failures = tuple(f"{f.model}, {f.task}: {f.reason}" for f in data.failures)
+    windows = {method: window for method, window in WINDOWS.items() if method in runs}
+    judged = tuple(claim for claim in claims if claim.effects)
+    return ClaimsData(judged, numbers(), values, windows, facts, failures)
+
+
+def _value(data: ReportData, model: str, asked: Asked) -> float:
+    score = data.score(model, asked.task, "overall", asked.metric)
+    return math.nan if score is None else score.value
+
+
+def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
+    """Every task but those of human alignment, whose numbers have no draws that several runs share."""
+    found = {}
+    for planned in plan.tasks:
+        if planned.task.kind == KIND:
+            continue
+        answers = {
+            spec.name: collect(
+                planned.task, spec.name, store.read(planned.identity, spec.identity, planned.ranges())[0]
+            )
+            for spec in plan.models
+            if plan.takes(spec, planned.task)
+        }
+        names = CLASSES if planned.task.kind == "cue-conflict" else ()
+        # Only whole tasks are asked, and none by the relative error, so that clean answers are not needed.
+        found[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store), names)
+    return found
+
+
+def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Mapping[str, Any]) -> ClaimView:
+    effects: list[Effect] = []
+    for name, weights in claim.effects.items():
+        if any(not runs.get(method) for method in weights):
+            continue
+        for asked in claim.numbers:
+            if asked.task in prepared:
+                rows = contrast(prepared[asked.task], name, weights, runs)
+                effects += [row for row in rows if (row.condition, row.metric) == ("overall", asked.metric)]
+            else:
+                effects += _over_runs(name, asked, weights, values)
+    adjusted = holm([effect.p for effect in effects])
+    judged = tuple(replace(effect, p_adjusted=p) for effect, p in zip(effects, adjusted, strict=True))
+    return ClaimView(claim.key, claim.title, claim.statement, judged)
+
+
+def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Mapping[str, Any]) -> list[Effect]:
+    """An effect by the runs alone."""
+    parts = [(weight, np.array(values[method][(asked.task, asked.metric)])) for method, weight in weights.items()]
+    value = sum(weight * float(part.mean()) for weight, part in parts)
+    if math.isnan(value):
+        return []
+    spread = variance.over_runs(parts)
+    low, high = variance.t_interval(value, spread)
+    error = math.sqrt(spread.variance)
+    nan = math.nan
+    return [
+        Effect(
+            name, asked.task, "overall", asked.metric, value, nan, nan, low, high, low, high, spread.df,
+            t_test(value, error, spread.df), minimum_detectable(error, spread.df), 0,
+            sum(len(part) for _, part in parts),
+        )
+    ]  # fmt: skip

@@ -1,0 +1,147 @@
+"""Train every run that is not there yet, several at a time, each on its share of the cores."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..progress import bar
+from .declared import METHODS, Method
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...models.pretraining.clips import ClipPool
+    from ...models.pretraining.recipe import Recipe
+
+_POLL_SECONDS = 2.0
+_POOLS = 2  # some 400 MB each
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        method: What is trained.
+        seed: Of world, initialisation, order and views.
+        steps: Length.
+        folder: Of its files.
+    """
+
+    method: Method
+    seed: int
+    steps: int
+    folder: Path
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its recipe."""
+        from ...models.pretraining.recipe_files import load_recipe
+
+        return load_recipe(self.method.recipe, self.method.settings, steps=self.steps, seed=self.seed)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that it leaves."""
+        return self.folder / f"{self.method.recipe.rpartition('/')[2]}.safetensors"
+
+    def finished(self) -> bool:
+        """Whether its checkpoint is there, and of this recipe."""
+        from ...models.pretraining.recipe import recipe_facts
+
+        try:
+            card = json.loads(self.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return self.checkpoint.is_file() and card.get("recipe") == json.loads(json.dumps(recipe_facts(self.recipe)))
+
+
+def all_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> list[Run]:
+    """The runs of some methods, seed by seed, so that an early end leaves whole designs.
+
+    Args:
+        folder: ``FOLDER/METHOD/seed-N`` holds each.
+        methods: Names of `METHODS`.
+        seeds: Runs of each: seeds from 0.
+        steps: Length of each.
+    """
+    return [
+        Run(METHODS[name], seed, METHODS[name].steps or steps, folder / name / f"seed-{seed}")
+        for seed in range(seeds)
+        for name in methods
+    ]
+
+
+def train_missing(runs: Sequence[Run], workers: int, console: Console | None = None) -> dict[Run, str]:
+    """Train what is not finished; a run that broke off goes on where its last checkpoint stands.
+
+    Args:
+        runs: What is wanted.
+        workers: Runs at a time.
+        console: Where to show progress; None is silent.
+
+    Returns:
+        Why runs failed; the others are finished.
+    """
+    missing = [run for run in runs if not run.finished()]
+    failed: dict[Run, str] = {}
+    if not missing:
+        return failed
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with (
+        bar(console, "Training", sum(run.steps for run in missing)) as advance,
+        ProcessPoolExecutor(workers, get_context("spawn")) as pool,
+    ):
+        left: dict[Future[None], Run] = {pool.submit(_train, run, threads): run for run in missing}
+        told = dict.fromkeys(missing, 0)
+        while left:
+            done, _ = wait(left, _POLL_SECONDS, FIRST_COMPLETED)
+            for future in done:
+                run = left.pop(future)
+                if (error := future.exception()) is not None:
+                    failed[run] = f"{type(error).__name__}: {error}"
+                advance(run.steps - told[run], f"{run.method.name}, seed {run.seed}")
+                told[run] = run.steps
+            for run, step in _under_way(left.values()):
+                advance(step - told[run], f"{run.method.name}, seed {run.seed}")
+                told[run] = step
+    return failed
+
+
+def _under_way(runs: Any) -> Iterator[tuple[Run, int]]:
+    """How far runs have come, by their logs."""
+    for run in runs:
+        try:
+            last = (run.folder / "log.jsonl").read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
+            yield run, min(int(json.loads(last)["step"]), run.steps)
+        except (OSError, ValueError, KeyError):
+            continue  # not begun, or a line that is being written
+
+
+_pools: dict[tuple[Any, ...], ClipPool] = {}
+"""Rendered clips of this worker: runs of one seed share them."""
+
+
+def _train(run: Run, threads: int) -> None:
+    import torch
+
+    from ...models.pretraining.checkpoint import NAME
+    from ...models.pretraining.micro_pool import micro_pool, pool_key
+    from ...models.pretraining.produce import produce
+
+    torch.set_num_threads(threads)
+    recipe, key = run.recipe, pool_key(run.recipe)
+    if key not in _pools:
+        while len(_pools) >= _POOLS:
+            _pools.pop(next(iter(_pools)))
+        _pools[key] = micro_pool(recipe)
+    produce(recipe, run.folder, lambda *_: None, pool=_pools[key])
+    # The optimiser's state is ten times the checkpoint, and a finished run does not go on.
+    (run.folder / NAME).unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""What claims ask of which methods: designs that are balanced, recipes that exist, numbers that are measured."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from vitobench.bench.claims.declared import (
+    CLAIMS,
+    FACTORIAL,
+    FACTORS,
+    METHODS,
+    NUMBERS,
+    SUITE,
+    UNTRAINED,
+    WINDOWS,
+    factor,
+    together,
+)
+from vitobench.bench.claims.measuring import numbers
+from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.tasks.registry import get_suite
+
+
+def recipe(name: str) -> Recipe:
+    return load_recipe(METHODS[name].recipe, METHODS[name].settings)
+
+
+def test_cells_of_the_factorial_differ_in_their_factors_alone() -> None:
+    assert len(FACTORIAL) == 8
+    for (attention, scales, time), name in FACTORIAL.items():
+        found = recipe(name)
+        assert found.pooling == ("attention" if attention else "average")
+        assert found.scales == (2 if scales else 1)
+        assert found.window == (2.56 if time else 0.0)
+        plain = recipe("vito")
+        for key in vars(plain):
+            if key not in ("name", "description", "baseline", "pooling", "scales", "window"):
+                assert getattr(found, key) == getattr(plain, key), f"{name} differs from vito in {key}"
+
+
+def test_effects_are_orthogonal_contrasts() -> None:
+    effects = [factor(name) for name in FACTORS] + [together(a, b) for a, b in itertools.combinations(FACTORS, 2)]
+    for effect in effects:
+        assert sum(effect.values()) == pytest.approx(0)
+        assert set(effect) == set(FACTORIAL.values())
+    for a, b in itertools.combinations(effects, 2):
+        assert sum(a[name] * b[name] for name in a) == pytest.approx(0)
+    # In a world where time adds 3 points, and 2 more where there is attention:
+    world = {name: 3 * time + 2 * time * attention for (attention, _, time), name in FACTORIAL.items()}
+    assert sum(factor("time")[n] * world[n] for n in world) == pytest.approx(4)
+    assert sum(together("attention", "time")[n] * world[n] for n in world) == pytest.approx(2)
+    assert sum(together("scales", "time")[n] * world[n] for n in world) == pytest.approx(0)
+
+
+def test_windows_differ_in_t_alone_and_untrained_methods_learn_nothing() -> None:
+    for name, window in WINDOWS.items():
+        assert recipe(name).window == window
+        assert (recipe(name).pooling, recipe(name).scales) == ("attention", 2)
+    for name, of in UNTRAINED.items():
+        assert recipe(name).learning_rate == 0
+        assert recipe(name).network == recipe(of).network
+
+
+def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
+    suite = get_suite(SUITE)
+    measured = {*suite.tasks, "micro-alignment"}
+    for claim in CLAIMS:
+        for weights in claim.effects.values():
+            assert set(weights) <= set(METHODS)
+            assert sum(weights.values()) == pytest.approx(0)
+        for asked in claim.numbers:
+            assert asked in NUMBERS
+            assert asked.task in measured
+    assert len({number.title for number in numbers()}) == len(NUMBERS)
+
+
+def test_the_suite_asks_more_images_of_the_tasks_that_are_cheap() -> None:
+    suite = get_suite(SUITE)
+    assert suite.declared("micro-val").images == 2000
+    assert suite.declared("micro-c") == get_suite("robustness").declared("micro-c")

@@ -1,0 +1,97 @@
+"""From nothing to tables: tiny runs of two methods, trained, measured and judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitobench.bench.claims import declared
+from vitobench.bench.claims import reproduction as module
+from vitobench.bench.claims.reproduction import Reproduction, reproduce
+from vitobench.bench.claims.training import train_missing
+from vitobench.bench.cli import main
+from vitobench.errors import VitobenchError
+
+TINY = ("clips=48", "batch=16", "frames_per_clip=2", "monitor_every=0", "warmup=1")
+TASKS = ("micro-val", "micro-viewpoints", "micro-cue-conflict")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {name: replace(method, settings=(*method.settings, *TINY)) for name, method in declared.METHODS.items()}
+    monkeypatch.setattr(declared, "METHODS", small)
+    monkeypatch.setattr(module, "METHODS", small)
+    monkeypatch.setattr("vitobench.bench.claims.training.METHODS", small)
+
+
+def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Reproduction(tmp_path / "out", ("d",), seeds=2, steps=2, workers=1, limit=32, tasks=TASKS)
+    assert asked.methods == ["vito", "vito-uncurated"]
+    data, files = reproduce(asked)
+    assert not data.failures
+    assert all(path.stat().st_size > 0 for path in files)
+    assert {path.name for path in files} == {"claims.md", "effects.md", "claims.json", "methods.svg", "methods.png"}
+    (claim,) = data.claims
+    assert [effect.task for effect in claim.effects] == list(TASKS)
+    found = json.loads((tmp_path / "out" / "claims.json").read_text())
+    rows = {(r["method"], r["task"], r["seed"]): r["value"] for r in found["methods"]}
+    for effect in found["effects"]:
+        means = [np.mean([rows[(name, effect["task"], seed)] for seed in (0, 1)]) for name in asked.methods]
+        assert effect["value"] == pytest.approx(means[0] - means[1])
+        assert effect["runs"] == 4
+        assert effect["both_ci_low"] <= effect["value"] <= effect["both_ci_high"]
+    page = (tmp_path / "out" / "claims.md").read_text()
+    assert "| `vito-uncurated` |" in page
+    assert "(d) Curation" in page
+
+    monkeypatch.setattr("vitobench.bench.claims.training.ProcessPoolExecutor", None)  # nothing is left to train
+    again, _ = reproduce(asked)
+    assert again.claims == data.claims
+
+
+def test_a_run_that_cannot_be_made_is_told_and_the_others_are_judged(tmp_path: Path) -> None:
+    asked = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1, limit=32, tasks=TASKS)
+    broken = asked.runs()[1].folder
+    broken.parent.mkdir(parents=True)
+    broken.write_text("a file where a folder is wanted")
+    data, _ = reproduce(asked)
+    assert any("vito-uncurated, seed 0" in failure for failure in data.failures)
+    assert set(data.methods) == {"vito"}
+    assert not data.claims
+
+
+def test_unfinished_or_other_runs_are_not_taken_for_finished(tmp_path: Path) -> None:
+    asked = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1)
+    run = asked.runs()[0]
+    assert not run.finished()
+    assert not train_missing([run], 1)
+    assert run.finished()
+    assert not replace(run, steps=3).finished()
+    assert not replace(run, seed=1).finished()
+    run.checkpoint.unlink()
+    assert not run.finished()
+
+
+def test_the_command_lists_what_is_missing_and_refuses_claims_that_there_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["reproduce", "--to", str(tmp_path), "--claim", "d", "--seeds", "1", "--list"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"missing  {tmp_path}/runs/vito/seed-0",
+        f"missing  {tmp_path}/runs/vito-uncurated/seed-0",
+    ]
+    with pytest.raises(SystemExit) as end:
+        main(["reproduce", "--to", str(tmp_path), "--claim", "f", "--list"])
+    assert end.value.code == 2
+    assert "Valid names: 0, a, b, c, d, e" in capsys.readouterr().err
+
+
+def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Reproduction(tmp_path, ("d",), seeds=1)
+    monkeypatch.setattr(module, "train_missing", lambda runs, *_: dict.fromkeys(runs, "no room"))
+    with pytest.raises(VitobenchError, match="no room"):
+        reproduce(asked)

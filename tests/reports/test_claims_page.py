@@ -1,0 +1,70 @@
+"""Pages and figures of claims, on made-up effects."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from vitobench.reports.claims import claims_page, effects_page, mark, signed, tally
+from vitobench.reports.claims_data import ClaimsData, ClaimView, Number
+from vitobench.reports.figure_claims import effects_figure, methods_figure, windows_figure
+from vitobench.results.schema import Effect
+
+CLEAN = Number("micro-val", "top1", "clean")
+KAPPA = Number("micro-alignment", "error_consistency", "alignment, κ", fraction=False)
+
+
+def effect(name: str, number: Number, value: float, p: float) -> Effect:
+    half = 0.01
+    ends = (value - half, value + half, value - 2 * half, value + 2 * half, value - 3 * half, value + 3 * half)
+    return Effect(name, number.task, "overall", number.metric, value, *ends, 4.0, p, 0.03, 2000, 24, p)
+
+
+@pytest.fixture
+def data() -> ClaimsData:
+    effects = (
+        effect("time", CLEAN, 0.012, 0.0004),
+        effect("scales", CLEAN, -0.05, 0.03),
+        effect("scales", KAPPA, -0.0004, 0.6),
+    )
+    values = {("micro-val", "top1"): (0.9, 0.92), ("micro-alignment", "error_consistency"): (0.01, math.nan)}
+    names = ("vito-still", "vito-T0.64", "vito")
+    return ClaimsData(
+        (ClaimView("a", "Video", "Video is better.", effects),), (CLEAN, KAPPA), dict.fromkeys(names, values),
+        dict(zip(names, (0.0, 0.64, 2.56), strict=True)), {"seeds": 2, "steps": 400}, ("vito, seed 3: broke off",),
+    )  # fmt: skip
+
+
+def test_the_short_page_holds_means_marks_and_what_is_missing(data: ClaimsData) -> None:
+    page = claims_page(data)
+    assert "| `vito` | 91.0 ± 1.4 |  |" in page  # a hole in a run is no mean of the others
+    assert "| time | ▲ +1.2 [−1.8, +4.2] |  |" in page
+    assert "| scales | ▼ −5.0 [−8.0, −2.0] | 0.000 [−0.030, +0.030] |" in page
+    assert "Of 3 effects 1 speak for it (▲), 1 against it (▼), 1 are open." in page
+    assert "Missing: vito, seed 3: broke off" in page
+    assert tally(data.claims[0]) in page
+
+
+def test_the_long_page_holds_all_three_intervals(data: ClaimsData) -> None:
+    row = next(line for line in effects_page(data).splitlines() if line.startswith("| time"))
+    assert row == ("| time | clean | ▲ +1.2 | [+0.2, +2.2] | [−0.8, +3.2] | [−1.8, +4.2] | < 0.001 | 3.0 | 2000 | 24 |")
+
+
+def test_marks_follow_the_corrected_p() -> None:
+    assert mark(effect("x", CLEAN, 0.1, 0.049)) == "▲ "
+    assert mark(effect("x", CLEAN, -0.1, 0.049)) == "▼ "
+    assert mark(effect("x", CLEAN, 0.1, 0.051)) == ""
+    assert signed(-0.0002, CLEAN) == "0.0"
+
+
+def test_figures_hold_what_was_found(data: ClaimsData) -> None:
+    factors = effects_figure(data, ["time", "scales"])
+    assert [axes.get_title(loc="left") for axes in factors.axes] == ["time", "scales"]
+    ends = [list(line.get_xdata()) for line in factors.axes[0].lines]
+    assert [pytest.approx(-1.8), pytest.approx(4.2)] in ends
+    assert [pytest.approx(0.2), pytest.approx(2.2)] in ends
+    methods = methods_figure(data)
+    assert [text.get_text() for text in methods.axes[0].get_yticklabels()] == list(data.methods)
+    windows = windows_figure(data)
+    assert list(windows.axes[0].get_xticks()) == [0.0, 0.64, 2.56]
