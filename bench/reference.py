@@ -1,0 +1,93 @@
+"""docs/reference.md: every list of the documentation that a registry knows better than a writer.
+
+    python -m vitobench.bench.reference docs/reference.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..models.pretraining.recipe_files import list_recipes, load_recipe
+from ..models.registry import PREFIXES, list_models
+from ..tasks.registry import SUITES, TASKS
+from ..tasks.task import Task
+
+_WORLDS = {"microworld": "In the micro-world", "photographs": "On photographs"}
+_SHOWN = 6  # conditions that are named one by one
+
+
+def page() -> str:
+    """The whole page as Markdown; says nothing that depends on the machine."""
+    parts = [
+        "# Reference",
+        "Made from the registries by `python -m vitobench.bench.reference docs/reference.md`; a test holds it to them. "
+        "`bench models`, `tasks`, `suites` and `recipes` show the same, with `--json` for programs.",
+        "## Models",
+        _table(("--model", "answers in", "baseline", "is"), _models()),
+        "## Recipes",
+        "`bench pretrain NAME`; [pretraining.md](pretraining.md) says what the settings do.",
+        _table(("recipe", "objective", "network", "steps", "is"), _recipes()),
+        "## Suites",
+        _table(("--suite", "tasks", "is"), _suites()),
+        "## Tasks",
+        "Images: the number without `--limit`. Conditions: corruption and severity, or the shift.",
+    ]
+    for world, heading in _WORLDS.items():
+        parts.append(f"### {heading}")
+        parts += [_task(task) for task in TASKS.values() if task.world == world]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _models() -> Iterator[Sequence[str]]:
+    for row in list_models():
+        yield f"`{row.name}`", row.label_space, f"`{row.baseline}`" if row.baseline else "", row.description
+    for form, what in PREFIXES.items():
+        yield f"`{form}`", "", "", what
+
+
+def _recipes() -> Iterator[Sequence[str]]:
+    for name in list_recipes():
+        recipe = load_recipe(name)
+        yield f"`{name}`", recipe.objective, f"`{recipe.network}`", f"{recipe.steps:,}", recipe.description
+
+
+def _suites() -> Iterator[Sequence[str]]:
+    for suite in SUITES.values():
+        yield f"`{suite.name}`", ", ".join(f"`{name}`" for name in suite.tasks), suite.description
+
+
+def _task(task: Task) -> str:
+    conditions = [condition.key for condition in task.conditions]
+    shown = ", ".join(conditions[:_SHOWN]) + (", …" if len(conditions) > _SHOWN else "")
+    facts = [
+        f"data `{task.dataset}`, {'all' if task.images is None else f'{task.images:,}'} images",
+        f"{len(conditions)} condition{'s' if len(conditions) > 1 else ''} ({shown})",
+        f"main metric `{task.metric}`" + (f", errors over those of `{task.reference}`" if task.reference else ""),
+        f"clean counterpart `{task.clean}`" if task.clean else "",
+        f"answers in {task.label_space}",
+    ]
+    lines = [f"**`{task.name}`**: {task.title} (version {task.version}). {'; '.join(f for f in facts if f)}."]
+    lines += [task.notes] if task.notes else []
+    lines += [f"*{task.citation}*" if task.citation else ""]
+    return "\n".join(line for line in lines if line)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the page to the file named, or print it."""
+    if arguments:
+        from ..results.folder import write_aside
+
+        write_aside(Path(arguments[0]), page().encode())
+    else:
+        print(page(), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
