@@ -12,6 +12,7 @@ from ...tasks.data.microworld.sets import GENERATOR_VERSION
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ..spec import IMAGENET_MEAN, IMAGENET_STD
 from .recipe import Recipe, recipe_facts
+from .recipe_files import list_recipes, load_recipe
 from .trainer import Training
 
 
@@ -73,6 +74,13 @@ def card_json(facts: dict[str, Any]) -> str:
     return json.dumps(facts, indent=1) + "\n"
 
 
+def _changes(recipe: dict[str, Any]) -> str:
+    """Options that lead from the recipe as it comes to the one of a run."""
+    name = f"micro/{recipe['name']}"
+    comes = recipe_facts(load_recipe(name)) if name in list_recipes() else recipe
+    return "".join(f" --{key} {recipe[key]}" for key in ("steps", "seed") if recipe[key] != comes[key])
+
+
 def card_page(facts: dict[str, Any]) -> str:
     """The card as Markdown.
 
@@ -84,7 +92,7 @@ def card_page(facts: dict[str, Any]) -> str:
     shown = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
     used = "for training" if recipe["objective"] in ("supervised", "l2-robust") else "for the linear head only"
     size = facts["preprocessing"]["size"]
-    made_by, note = f"bench pretrain micro/{facts['name']}", ""
+    made_by, note = f"bench pretrain micro/{facts['name']}{_changes(recipe)}", ""
     if (head := facts.get("linear_head")) is None:
         made_by = "bench pretrain"
         used = used if "training" in used else "for monitors only"
