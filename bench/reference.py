@@ -1,6 +1,6 @@
 """docs/reference.md: every list of the documentation that a registry knows better than a writer.
 
-    python -m vitobench.bench.reference docs/reference.md
+Made by `python -m vitobench.bench.reference docs/reference.md`.
 """
 
 from __future__ import annotations
