@@ -9,21 +9,13 @@ from functools import cache
 import numpy as np
 
 from ..results import statistics
-from ..results.published.tables import accuracies_under_shift
+from ..results.effective import Baseline, effective_robustness, fit_baseline
+from ..results.published.tables import PUBLISHED_LINES, accuracies_under_shift
 from ..results.schema import Score
 from .answers import Answers
-from .robustness.effective import Baseline, effective_robustness, fit_baseline
 from .task import Task
 
 METRIC = "effective_robustness"
-PUBLISHED_LINES = {"imagenet-v2-matched-frequency": "imagenet-v2", "imagenet-sketch": "imagenet-sketch"}
-"""By task, the shift of `accuracies_under_shift`.
-
-Only the sets of all 1,000 classes, whose line starts from the accuracy on the whole validation set. The lines of
-ImageNet-R and ObjectNet start from clean accuracy on the set's own classes, where for ImageNet-R the other classes'
-logits are left out (77 % for AlexNet, not 57 %). What is kept of an answer to ``imagenet-val``, the five best of 1,000,
-does not tell that accuracy. The other two sets of ImageNet-V2 were not measured for these models.
-"""
 
 _SHIFTED_SEED, _CLEAN_SEED = 0, 1  # two sets of images: they must not share draws where they are equally many
 

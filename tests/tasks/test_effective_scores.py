@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vitobench.results import published, statistics
+from vitobench.results.published.tables import PUBLISHED_LINES
 from vitobench.results.schema import Score
 from vitobench.tasks.answers import Answers
-from vitobench.tasks.effective_scores import PUBLISHED_LINES, effective_scores
+from vitobench.tasks.effective_scores import effective_scores
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Task
 
