@@ -16,7 +16,7 @@ from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.effective_scores import effective_scores
-from ..tasks.scoring import Scored, score_task
+from ..tasks.scoring import Choose, Scored, score_task
 from .alignment import KIND, Aligned, align
 from .alignment_data import alignment_data
 from .catalogue import model_record
@@ -38,6 +38,7 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         "clean": task.clean,
         "data": task.dataset,
         "data_digest": planned.data_digest,
+        "seed": planned.seed,
         "conditions": [condition.key for condition in task.conditions],
         "n": planned.images,
         "citation": task.citation,
@@ -101,6 +102,7 @@ def gather(
     correction: str = "holm",
     methods: Mapping[str, Sequence[str]] | None = None,
     contest: Sequence[str] = (),
+    choose: Choose | None = None,
 ) -> ReportData:
     """Score a plan from what the store holds; needs no model.
 
@@ -112,6 +114,7 @@ def gather(
         correction: For the number of comparisons; a name of `judgement.CORRECTIONS`.
         methods: Names of the runs of each method, where pairs name methods.
         contest: Models or methods to be ranked together.
+        choose: From the scores of a task to more pairs to compare on it.
 
     Returns:
         Everything a report shows. Whatever is missing is a failure in it.
@@ -140,6 +143,7 @@ def gather(
             label_names=CLASSES if conflict else (),
             methods=methods,
             contest=contest,
+            choose=choose,
         )
         scores += scored.scores
         if task.kind == "shift":

@@ -18,6 +18,7 @@ from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
 from ..tasks.data.datasets import check_data_names, folders_of
 from . import catalogue
+from .best import gather_with_best
 from .executors.base import check_executor
 from .outcome import gather
 from .plan import Plan, PlannedTask, Unit, group
@@ -139,6 +140,7 @@ def rescore(
     command: str = "",
     seed: int | None = None,
     pictures: bool = False,
+    best: bool = False,
 ) -> Outcome:
     """Score what a store holds, without models or images.
 
@@ -148,6 +150,7 @@ def rescore(
         command: The command line, for the provenance.
         seed: Take tasks of this seed; None takes those of the newest run.
         pictures: Whether to show images on which models disagree.
+        best: Compare every model with the best of each number, instead of with its baseline.
 
     Raises:
         VitobenchError: There is no store, or nothing in it that was asked.
@@ -157,7 +160,9 @@ def rescore(
     store = Store(settings.store)
     plan = recall(settings, store, seed)
     _show_notes(plan, console)
-    data = _with_pictures(gather(plan, store, [], facts(settings, command)), plan, store, pictures)
+    about = facts(settings, command)
+    gathered = gather_with_best(plan, store, about) if best else gather(plan, store, [], about)
+    data = _with_pictures(gathered, plan, store, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
 
 

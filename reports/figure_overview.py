@@ -1,16 +1,22 @@
-"""The headline as one dot plot: every metric with its interval, the models in their colours."""
+"""The headline as one dot plot: every metric with its interval, the models in their colours.
+
+A radar plot is not drawn: its area depends on the order of its axes, its axes share no scale, and it has no room for
+intervals. Positions along a common scale are read most exactly (Cleveland & McGill 1984, JASA 79:531).
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .data import ReportData
+from .focus import Focus
 from .rows import HeadlineRow, headline_rows
-from .style import BAND, FAINT, INK, Pen, add_legend, grid_along, pens, styled
+from .style import BAND, FAINT, INK, REST, Pen, add_legend, grid_along, pens, styled
 from .wording import metric
 
 
@@ -45,11 +51,15 @@ def _panel(axes: Axes, rows: list[HeadlineRow], ink: dict[str, Pen], step: float
         # Bands tell which markers belong to a row once several models share it.
         if y % 2 == 0:
             axes.axhspan(y - 0.5, y + 0.5, color=BAND, linewidth=0, zorder=0)
-        for index, cell in enumerate(row.cells):
+        places = {model: index - (len(ink) - 1) / 2 for index, model in enumerate(ink)}
+        for cell in row.cells:
             if cell.score is None or not cell.measured:
                 continue
+            if cell.model not in ink:
+                axes.plot([100 * cell.score.value], [y], "|", color=REST, markersize=9, markeredgewidth=0.8, zorder=1.5)
+                continue
             pen = ink[cell.model]
-            at = y + step * (index - (len(row.cells) - 1) / 2)
+            at = y + step * places[cell.model]
             score = cell.score
             axes.plot([100 * score.ci_low, 100 * score.ci_high], [at, at], color=pen.colour, linewidth=1.3)
             axes.plot([100 * score.value], [at], clip_on=False, **pen.point)
@@ -68,17 +78,19 @@ def _panel(axes: Axes, rows: list[HeadlineRow], ink: dict[str, Pen], step: float
     grid_along(axes, "x")
 
 
-def overview(data: ReportData) -> Figure:
+def overview(data: ReportData, models: Focus | None = None) -> Figure:
     """Draw every headline value.
 
     Args:
         data: The report's input.
+        models: Which are in colour, with intervals; all of them unless given.
 
     Returns:
         The figure, one panel per metric, as tall as its rows need.
     """
+    models = models or Focus(data.model_names)
     groups = _groups(headline_rows(data))
-    count = len(data.model_names)
+    count = len(models.shown)
     # Eight models share a row without touching; one model does not float in a tall one.
     inch = 0.2 + 0.05 * count
     heights = [len(rows) for _, rows in groups] or [1]
@@ -87,6 +99,21 @@ def overview(data: ReportData) -> Figure:
         figure = Figure(figsize=(6.2, height), layout="constrained")
         grid = figure.add_gridspec(max(1, len(groups)), 1, height_ratios=heights)
         for place, (_, rows) in enumerate(groups):
-            _panel(figure.add_subplot(grid[place]), rows, pens(data.model_names), step=0.72 / max(count, 3))
-        add_legend(figure, data.model_names, line=False)
+            _panel(figure.add_subplot(grid[place]), rows, pens(models.shown), step=0.72 / max(count, 3))
+        add_legend(figure, models.shown, line=False, rest=len(models.rest), rest_marker="|")
     return figure
+
+
+def overview_rows(data: ReportData) -> list[dict[str, Any]]:
+    """The figure's numbers: a row for each line of the headline and model."""
+    return [
+        {
+            "task": row.task, "condition": row.condition, "metric": row.metric, "model": cell.model,
+            "value": cell.score.value if cell.score else math.nan,
+            "ci_low": cell.score.ci_low if cell.score else math.nan,
+            "ci_high": cell.score.ci_high if cell.score else math.nan,
+            "n": cell.score.n if cell.score else 0,
+        }
+        for row in headline_rows(data)
+        for cell in row.cells
+    ]  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .data import ReportData
-from .style import Pen, add_legend, grid_along, pens, styled
+from .focus import Focus
+from .style import REST, Pen, add_legend, grid_along, pens, styled
 from .wording import condition_label
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -80,20 +81,29 @@ def _dress(axes: Axes, title: str) -> None:
 
 
 def _panels(
-    data: ReportData, task: str, panels: Iterable[tuple[int, int, str, Sequence[str]]], size: tuple[float, float]
+    data: ReportData,
+    task: str,
+    panels: Iterable[tuple[int, int, str, Sequence[str]]],
+    height: float,
+    models: Focus | None,
 ) -> Figure:
     """Draw panels given as (row, column, condition, members) on a grid of which some places may stay empty."""
+    models = models or Focus(data.model_names)
+    size = (9.0, height + 0.1 * len(models.shown))
     placed = list(panels)
     rows = 1 + max((row for row, *_ in placed), default=0)
     columns = 1 + max((column for _, column, *_ in placed), default=0)
-    ink = pens(data.model_names)
+    ink = pens(models.shown)
     with styled():
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.add_gridspec(rows, columns)
         taken = {(row, column) for row, column, *_ in placed}
         for row, column, name, members in placed:
             axes = figure.add_subplot(grid[row, column])
-            for model in data.model_names:
+            for model in models.rest:
+                behind = severity_curve(data, model, task, name, members)
+                axes.plot(range(len(behind)), [100 * p.value for p in behind], color=REST, linewidth=0.5, zorder=1.5)
+            for model in models.shown:
                 _draw(axes, severity_curve(data, model, task, name, members), ink[model])
             _dress(axes, condition_label(name))
             axes.tick_params(labelleft=column == 0)
@@ -101,16 +111,17 @@ def _panels(
             axes.tick_params(labelbottom=(row + 1, column) not in taken)
         figure.supxlabel("Severity", fontsize=8.5)
         figure.supylabel("Top-1 accuracy (%)", fontsize=8.5)
-        add_legend(figure, data.model_names, line=True)
+        add_legend(figure, models.shown, line=True, rest=len(models.rest))
     return figure
 
 
-def accuracy_by_family(data: ReportData, task: str) -> Figure:
+def accuracy_by_family(data: ReportData, task: str, models: Focus | None = None) -> Figure:
     """One panel per corruption family.
 
     Args:
         data: The report's input.
         task: Name of a corruption task.
+        models: Which are in colour; all of them unless given.
 
     Returns:
         The figure.
@@ -118,15 +129,16 @@ def accuracy_by_family(data: ReportData, task: str) -> Figure:
     families = [(name, members) for name, members in data.corruptions(task) if name]
     panels = [(index // 4, index % 4, name, members) for index, (name, members) in enumerate(families)]
     rows = 1 + (len(panels) - 1) // 4 if panels else 1
-    return _panels(data, task, panels, (9.0, 0.7 + 2.0 * rows + 0.1 * len(data.model_names)))
+    return _panels(data, task, panels, 0.7 + 2.0 * rows, models)
 
 
-def accuracy_by_corruption(data: ReportData, task: str) -> Figure:
+def accuracy_by_corruption(data: ReportData, task: str, models: Focus | None = None) -> Figure:
     """One panel per corruption, the families in rows.
 
     Args:
         data: The report's input.
         task: Name of a corruption task.
+        models: Which are in colour; all of them unless given.
 
     Returns:
         The figure.
@@ -136,4 +148,21 @@ def accuracy_by_corruption(data: ReportData, task: str) -> Figure:
     for _, members in data.corruptions(task):
         panels += [(row + index // 5, index % 5, name, ()) for index, name in enumerate(members)]
         row += 1 + (len(members) - 1) // 5
-    return _panels(data, task, panels, (9.0, 0.7 + 1.65 * max(row, 1) + 0.1 * len(data.model_names)))
+    return _panels(data, task, panels, 0.7 + 1.65 * max(row, 1), models)
+
+
+def severity_rows(data: ReportData, task: str, families: bool) -> list[dict[str, Any]]:
+    """The figures' numbers: corruption by corruption or family by family, severity 0 the clean counterpart."""
+    groups = data.corruptions(task)
+    lines: list[tuple[str, Sequence[str]]] = [(name, ()) for _, members in groups for name in members]
+    if families:
+        lines = [(name, members) for name, members in groups if name]
+    return [
+        {
+            "task": task, "family" if families else "corruption": name, "severity": severity, "model": model,
+            "top1": point.value, "ci_low": point.low, "ci_high": point.high,
+        }
+        for name, members in lines
+        for model in data.model_names
+        for severity, point in enumerate(severity_curve(data, model, task, name, members))
+    ]  # fmt: skip

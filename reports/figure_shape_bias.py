@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .data import ReportData
-from .style import FAINT, GRID, add_legend, grid_along, pens, styled
+from .focus import Focus
+from .style import FAINT, GRID, REST, add_legend, grid_along, pens, styled
 from .wording import condition_label
 
 _POOLED = -1.4
@@ -49,19 +50,22 @@ def _mirror(fraction: Any) -> Any:
     return 1 - fraction
 
 
-def shape_bias(data: ReportData, task: str) -> Figure:
+def shape_bias(data: ReportData, task: str, focus: Focus | None = None) -> Figure:
     """Draw one cue-conflict task.
 
     Args:
         data: The report's input.
         task: Name of a cue-conflict task.
+        focus: Which models are in colour; all of them unless given.
 
     Returns:
         The figure: a row per category, a marker per model, a vertical line at each model's pooled value.
     """
     fractions = shape_fractions(data, task)
     categories = _ordered(data, task, fractions)
-    models, ink = data.model_names, pens(data.model_names)
+    models = focus.shown if focus else data.model_names
+    rest = focus.rest if focus else ()
+    ink = pens(models)
     with styled():
         figure = Figure(figsize=(6.0, 1.7 + 0.24 * len(categories) + 0.1 * len(models)), layout="constrained")
         axes = figure.add_subplot()
@@ -69,6 +73,12 @@ def shape_bias(data: ReportData, task: str) -> Figure:
         for y in range(len(categories)):
             axes.axhline(y, color=GRID, linewidth=0.6, zorder=0)
         axes.axvline(0.5, color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
+        for model in rest:
+            x = [1 - fractions[model].get(name, math.nan) for name in categories]
+            axes.plot(x, range(len(categories)), "|", color=REST, markersize=8, markeredgewidth=0.8, zorder=1.2)
+            score = data.score(model, task, "overall", "shape_bias")
+            if score is not None:
+                axes.plot([1 - score.value], [_POOLED], "|", color=REST, markersize=12, markeredgewidth=0.8, zorder=1.2)
         for index, model in enumerate(models):
             pen = ink[model]
             x = [1 - fractions[model].get(name, math.nan) for name in categories]
@@ -91,5 +101,24 @@ def shape_bias(data: ReportData, task: str) -> Figure:
         grid_along(axes, "x")
         top = axes.secondary_xaxis("top", functions=(_mirror, _mirror))
         top.set_xlabel("Fraction of 'shape' decisions")
-        add_legend(figure, models, line=True)
+        add_legend(figure, models, line=True, rest=len(rest), rest_marker="|")
     return figure
+
+
+def shape_bias_rows(data: ReportData, task: str) -> list[dict[str, Any]]:
+    """The figure's numbers: decisions by category, then shape bias over all of them with its interval."""
+    fractions = shape_fractions(data, task)
+    found: list[dict[str, Any]] = []
+    for row in data.shape_decisions:
+        if row["task"] == task:
+            cells = {name: row[name] for name in ("model", "category", "shape", "texture", "other")}
+            value = fractions[str(row["model"])][str(row["category"])]
+            found.append({**cells, "shape_bias": value, "ci_low": math.nan, "ci_high": math.nan})
+    for model in data.model_names:
+        score = data.score(model, task, "overall", "shape_bias")
+        if score is not None:
+            own = [row for row in found if row["model"] == model]
+            sums = {name: sum(int(row[name]) for row in own) for name in ("shape", "texture", "other")}
+            ends = {"shape_bias": score.value, "ci_low": score.ci_low, "ci_high": score.ci_high}
+            found.append({"model": model, "category": "overall", **sums, **ends})
+    return found

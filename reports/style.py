@@ -29,6 +29,8 @@ INK = "#222222"
 FAINT = "#6b6b6b"
 GRID = "#e3e3e3"
 BAND = "#f4f4f4"
+REST = "#c4c4c4"
+"""Models in the background of a figure of many."""
 _TAG = re.compile(r"<[^>]*>")
 _POINTER = re.compile(r'(?:url\(#|href="#)([^")]+)')
 
@@ -93,6 +95,8 @@ def _style() -> Any:
         # A dollar sign in somebody's model name is not an equation.
         "text.parse_math": False,
         "svg.fonttype": "none",
+        # Fonts that a journal accepts and a reader can search, instead of drawn letters.
+        "pdf.fonttype": 42,
         "svg.hashsalt": "vitobench",
     }
 
@@ -127,6 +131,8 @@ def add_legend(
     line: bool,
     ink: Mapping[str, Pen] | None = None,
     labels: Mapping[str, str] | None = None,
+    rest: int = 0,
+    rest_marker: str = "",
 ) -> None:
     """Put the models above the panels, in as many columns as their names leave room for.
 
@@ -136,6 +142,8 @@ def add_legend(
         line: Whether they are drawn as lines.
         ink: Their pens, where these are not by position.
         labels: What stands there, where it is not their names.
+        rest: How many more models are drawn in grey.
+        rest_marker: Their marker; without one they are lines.
     """
     ink = pens(models) if ink is None else ink
     texts = [labels[model] if labels else shorten(model) for model in models]
@@ -143,6 +151,10 @@ def add_legend(
         Line2D([], [], linestyle=ink[model].dashes if line else "none", label=text, **ink[model].point)
         for model, text in zip(models, texts, strict=True)
     ]
+    if rest:
+        texts = [*texts, f"{rest} other{'s' if rest > 1 else ''}"]
+        grey: dict[str, Any] = {"marker": rest_marker, "linestyle": "none"} if rest_marker else {"linewidth": 0.8}
+        handles.append(Line2D([], [], label=texts[-1], color=REST, **grey))
     # About 0.072 inch a letter at this size, and 0.75 inch for the sample and the gaps.
     widths = [0.75 + 0.072 * len(text) for text in texts]
     columns = len(handles) or 1

@@ -115,7 +115,7 @@ def render_terminal(data: ReportData, console: Console) -> None:
             console.print(Text(f"  … and {len(missing) - _SHOWN} more, all in the HTML report", style="dim"))
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Keep a name from ending a cell or starting a tag; Markdown renderers pass HTML through."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(escaped.replace("|", "\\|").split())
@@ -140,15 +140,15 @@ def to_markdown(data: ReportData) -> str:
     header = ["Task", "Condition"]
     align = ["---", "---"]
     for model in data.model_names:
-        header.append(_escape(model))
+        header.append(escape_markdown(model))
         align.append("---:")
         baseline = data.baseline(model)
         if baseline:
-            header.append(f"{_escape(model)} − {_escape(baseline)}")
+            header.append(f"{escape_markdown(model)} − {escape_markdown(baseline)}")
             align.append("---:")
-    lines = [f"# {_escape(data.title)}", "", "| " + " | ".join(header) + " |", "| " + " | ".join(align) + " |"]
+    lines = [f"# {escape_markdown(data.title)}", "", "| " + " | ".join(header) + " |", "| " + " | ".join(align) + " |"]
     for row in rows:
-        entries = [_escape(row.title), _escape(row_label(row))]
+        entries = [escape_markdown(row.title), escape_markdown(row_label(row))]
         for cell in row.cells:
             entries.append(_markdown_cell(cell))
             if data.baseline(cell.model):
@@ -157,8 +157,8 @@ def to_markdown(data: ReportData) -> str:
     lines += ["", LEGEND]
     note = world_note(rows)
     if note:
-        lines += ["", _escape(note)]
+        lines += ["", escape_markdown(note)]
     missing = failure_lines(data) + hole_lines(rows, data.undefined)
     if missing:
-        lines += ["", "Missing:", "", *(f"- {_escape(line)}" for line in missing)]
+        lines += ["", "Missing:", "", *(f"- {escape_markdown(line)}" for line in missing)]
     return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ from .resampling import Resampler
 from .task import Task
 from .truth import Truth
 from .units import Units
+
+Choose = Callable[[Sequence[Score]], Sequence[tuple[str, str]]]
+"""From the scores of one task to pairs of models."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def score_task(
     replicates: int = statistics.REPLICATES,
     methods: Mapping[str, Sequence[str]] | None = None,
     contest: Sequence[str] = (),
+    choose: Choose | None = None,
 ) -> Scored:
     """Score one task for some models.
 
@@ -64,6 +68,7 @@ def score_task(
         replicates: Bootstrap replicates.
         methods: Names of the runs of each method, for pairs and contests that name methods.
         contest: Models or methods to be ranked together.
+        choose: From the scores to more pairs to compare, where it depends on them who is compared with whom.
 
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
@@ -77,6 +82,7 @@ def score_task(
             scores.append(score)
             if reason:
                 reasons[(model, task.name, measure.condition, measure.metric)] = reason
+    pairs = list(dict.fromkeys([*pairs, *(choose(scores) if choose else ())]))
     comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods)]
     decisions = _decisions(task, prepared.resampler.units, label_names) if task.kind == "cue-conflict" else ()
     together = main_numbers(prepared, contest, methods) if contest else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,7 @@ def claims_json(data: ClaimsData) -> dict[str, Any]:
 
 def _figures(data: ClaimsData, folder: Path) -> list[Path]:
     from ...reports.figure_claims import effects_figure, methods_figure, windows_figure
+    from ...reports.figure_files import figure_bytes
 
     asked = {effect.name for claim in data.claims for effect in claim.effects}
     figures = {"methods": methods_figure(data)}
@@ -65,8 +65,6 @@ def _figures(data: ClaimsData, folder: Path) -> list[Path]:
     for name, figure in figures.items():
         for ending in ("svg", "png"):
             path = folder / f"{name}.{ending}"
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format=ending, dpi=150)
-            write_aside(path, drawn.getvalue())
+            write_aside(path, figure_bytes(figure, ending))
             files.append(path)
     return files

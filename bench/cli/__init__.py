@@ -18,6 +18,8 @@ _COMMANDS = {
     "saliency": ("saliency", "Compare what models look at with people's maps, or with object masks."),
     "compare": ("compare", "Compare models in a store: paired tests, corrected; ranks, seeds, conditions that fail."),
     "report": ("report", "Score what a store holds and write the page again, without running a model."),
+    "figures": ("figures", "Draw a paper's figures from a store: PDF, SVG and PNG, with a CSV of the numbers."),
+    "tables": ("tables", "Write a paper's tables from a store: LaTeX, Markdown, HTML or CSV."),
     "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
     "data": ("data", "List, get and verify published data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),

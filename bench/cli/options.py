@@ -256,6 +256,20 @@ def stored(command: F) -> F:
     )
 
 
+def pictured(command: F) -> F:
+    """Options that say what of a store is drawn, or put into tables."""
+    return _apply(
+        command,
+        [
+            _model(False, "A model of the store, by its name or identity; all by default. Repeatable."),
+            *_scope("At most this many images of each task."),
+            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            store_option,
+            quiet_option,
+        ],
+    )
+
+
 def compared(command: F) -> F:
     """Arguments and options that say what of a store is compared."""
     return _apply(

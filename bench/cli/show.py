@@ -108,3 +108,44 @@ def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
         return folder.path(PAGE)
     except StoreError as error:
         raise StoreError(f"{error} --report names another file for the page.") from None
+
+
+def rescored(values: dict[str, Any], best: bool = False) -> Outcome:
+    """Score what is stored for files of figures or tables; notes about what is passed over go to standard error.
+
+    Args:
+        values: The command's options.
+        best: Compare every model with the best of each number, instead of with its baseline.
+    """
+    from rich.console import Console
+
+    console = None if values["quiet"] else Console(stderr=True, highlight=False)
+    return rescore(settings_from(values), console, _command(), values["seed"], best=best)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a file where a folder is to be, before anything is scored."""
+    if folder.exists() and not folder.is_dir():
+        raise VitobenchError(f"{folder} is a file; name a folder with --to.")
+
+
+def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) -> None:
+    """Tell what was written and what was not, and exit with 3 if something is missing.
+
+    Raises:
+        VitobenchError: Nothing was written.
+    """
+    from ...reports.rows import failure_lines
+
+    if not lines:
+        reasons = "".join(f"\n{line}" for line in absent)
+        raise VitobenchError(f"Nothing was written: the scores are not enough for any of it.{reasons}")
+    for line in () if quiet else lines:
+        click.echo(line)
+    for line in absent:
+        click.echo(line, err=True)
+    missing = failure_lines(outcome.data)
+    for line in missing:
+        click.echo(f"Missing: {line}", err=True)
+    if absent or missing:
+        sys.exit(3)

@@ -1,0 +1,88 @@
+"""``bench figures``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import pictured
+
+_FORMATS = ("pdf", "svg", "png")
+
+
+@click.command("figures")
+@click.argument("names", nargs=-1, metavar="[NAME …]")
+@pictured
+@click.option(
+    "--highlight",
+    multiple=True,
+    metavar="MODEL",
+    help="Draw this model in colour and the others in grey. Repeatable. Of more than eight models those with a "
+    "baseline, and their baselines, are in colour unless this is given.",
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="figures",
+    show_default=True,
+    help="Folder of the files.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(_FORMATS),
+    multiple=True,
+    default=_FORMATS,
+    show_default=True,
+    help="Repeatable.",
+)
+@click.option("--list", "listing", is_flag=True, help="List the figures and what they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+def figures_command(
+    names: tuple[str, ...],
+    highlight: tuple[str, ...],
+    folder: Path,
+    formats: tuple[str, ...],
+    listing: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Draw figures from a store, all or those that are named, with a CSV of the numbers beside each.
+
+    No model is loaded and no image read. Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+
+    \b
+    bench figures --suite robustness --to paper/figures
+    bench figures clean-shifted corruptions --highlight vito --format pdf
+    bench figures ablation --model a --model b --baseline reference
+    bench figures --list
+    """
+    from ...reports.figure_registry import FIGURES, figure_spec
+
+    if listing:
+        from .listings import print_rows
+
+        rows = [{"name": s.name, "needs": s.needs, "shows": s.title} for s in FIGURES.values()]
+        print_rows(rows, ("name", "needs", "shows"), as_json=as_json)
+        return
+    specs = [figure_spec(name) for name in dict.fromkeys(names)] or list(FIGURES.values())
+
+    from ...reports.figure_files import write_figures
+    from ...reports.focus import focus
+    from .show import check_folder, rescored, written
+
+    check_folder(folder)
+    outcome = rescored(values)
+    models = focus(outcome.data, highlight)
+    lines, absent = [], []
+    for spec, paths in write_figures(outcome.data, specs, models, folder, tuple(dict.fromkeys(formats))):
+        if paths:
+            lines.append(f"{spec.name}: {', '.join(str(path) for path in paths)}")
+        elif names:
+            absent.append(f"{spec.name} was not drawn: it needs {spec.needs}.")
+    if models.rest and not values["quiet"]:
+        click.echo(f"In colour: {', '.join(models.shown)}; {len(models.rest)} more in grey (--highlight chooses).")
+    written(outcome, lines, absent, values["quiet"])

@@ -1,0 +1,74 @@
+"""``bench tables``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import pictured
+
+
+@click.command("tables")
+@click.argument("names", nargs=-1, metavar="[NAME …]")
+@pictured
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["latex", "markdown", "csv", "html"]),
+    multiple=True,
+    default=("latex",),
+    show_default=True,
+    help="Repeatable.",
+)
+@click.option("--to", "target", default="tables", show_default=True, help="Folder of the files, or - to print them.")
+@click.option("--list", "listing", is_flag=True, help="List the tables and what they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+def tables_command(
+    names: tuple[str, ...], formats: tuple[str, ...], target: str, listing: bool, as_json: bool, **values: Any
+) -> None:
+    """Write tables from a store, all or those that are named.
+
+    The best number is bold; those that paired tests cannot tell from it, corrected within the row (Holm), have a
+    dagger. No model is loaded and no image read. Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+
+    \b
+    bench tables --suite robustness --to paper/tables
+    bench tables headline corruptions --model vito --model moclr --format markdown --to -
+    bench tables --list
+    """
+    from ...reports.table_registry import TABLES, table_spec, tables
+
+    if listing:
+        from .listings import print_rows
+
+        rows = [{"name": s.name, "needs": s.needs, "shows": s.title} for s in TABLES.values()]
+        print_rows(rows, ("name", "needs", "shows"), as_json=as_json)
+        return
+    specs = [table_spec(name) for name in dict.fromkeys(names)] or list(TABLES.values())
+
+    from ...reports.table_text import ENDINGS, WRITERS
+    from ...results.folder import write_aside
+    from .show import check_folder, rescored, written
+
+    printed = target == "-"
+    folder = Path(target)
+    if not printed:
+        check_folder(folder)
+    outcome = rescored(values, best=True)
+    lines, absent = [], []
+    for spec, grids in tables(outcome.data, specs):
+        for table in grids:
+            for form in dict.fromkeys(formats):
+                text = WRITERS[form](table)
+                if printed:
+                    click.echo(text)
+                    lines.append(table.name)
+                else:
+                    path = folder / f"{table.name}.{ENDINGS[form]}"
+                    write_aside(path, text.encode())
+                    lines.append(f"{table.name}: {path}")
+        if names and not grids:
+            absent.append(f"{spec.name} was not written: it needs {spec.needs}.")
+    written(outcome, lines, absent, values["quiet"] or printed)

@@ -1,0 +1,53 @@
+"""Which models a figure shows in colour, so that fifty stay as legible as two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import unknown_name
+from .data import ReportData
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Two groups of models.
+
+    Attributes:
+        shown: Drawn with a pen of their own and named in the legend.
+        rest: Drawn in grey behind them, without names.
+    """
+
+    shown: tuple[str, ...]
+    rest: tuple[str, ...] = ()
+
+
+def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
+    """Choose what is shown in colour.
+
+    Args:
+        data: The figures' input.
+        highlight: Names that the user chose; none takes all models up to `MANY`, and of more those with a declared
+            baseline, their baselines, then the first ones.
+
+    Raises:
+        UnknownNameError: A name that the data lack.
+    """
+    from .html import drawn_models  # only now: figures know nothing of the page
+
+    names = data.model_names
+    for name in highlight:
+        if name not in names:
+            raise unknown_name("model in the scores", name, names)
+    chosen = set(highlight) or set(drawn_models(data))
+    return Focus(
+        tuple(name for name in names if name in chosen),
+        tuple(name for name in names if name not in chosen),
+    )
+
+
+def many(names: Sequence[str]) -> bool:
+    """Whether so many curves would hide each other."""
+    from .html import MANY
+
+    return len(names) > MANY
