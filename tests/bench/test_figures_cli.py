@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vitobench.bench.best import pairs_with_best
+from vitobench.reports.figure_registry import FIGURES
 from vitobench.results.schema import Score
 
 RUN = ("run", "--model", "vito", "--model", "moclr", "--model", "supervised", "--suite", "robustness", "--quiet")
@@ -38,7 +39,7 @@ def test_lists_name_everything(bench_here) -> None:
     assert figures.code == tables.code == 0
     assert "clean-shifted" in figures.out
     assert "calibration" in tables.out
-    as_data = json.loads(bench_here("figures", "--list", "--json").stdout)
+    as_data = json.loads(bench_here("figures", "--list", "--json").out)
     assert [row["name"] for row in as_data] == list(FIGURES)
 
 
