@@ -11,13 +11,15 @@ from ..errors import VitobenchError
 from ..models.registry import ModelRow
 from ..models.registry import list_models as list_models
 from ..reports.data import ReportData
-from ..tasks.registry import SUITES, TASKS, Suite
+from ..tasks.registry import SUITES, Suite, all_tasks
 from ..tasks.task import Task
+from .notebook import draw, summary_html
 from .run import Outcome, execute, rescore
 from .settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from ..models.model import Model
 
@@ -71,13 +73,30 @@ class Result:
 
         return pd.DataFrame([asdict(row) for row in self.data.failures], columns=list(_FAILURE_FIELDS))
 
+    def compare(self, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:
+        """Paired differences to the baselines; see `compare`."""
+        return compare(self, metric=metric, condition=condition)
+
+    def figure(self, name: str, subject: str | None = None, highlight: Sequence[str] = ()) -> Figure:
+        """Draw a figure that `bench figures --list` names.
+
+        Args:
+            name: ``"headline"``, ``"corruptions"``, ``"clean-shifted"``, ...
+            subject: Of a figure that is drawn for several: a task, a world, a reference; the first by default.
+            highlight: Models in colour, the others in grey.
+
+        Raises:
+            UnknownNameError: No such figure, subject or model.
+            VitobenchError: The result has nothing that the figure shows.
+        """
+        return draw(self.data, name, subject, highlight)
+
     def report(self, path: str | Path) -> Path:
         """Write the page; returns its path."""
         return report(self, path)
 
     def _repr_html_(self) -> str:
-        html: str = self.scores.to_html(max_rows=40)
-        return html
+        return summary_html(self.data)
 
 
 _FAILURE_FIELDS = ("model", "task", "condition", "image_id", "reason")
@@ -200,8 +219,8 @@ def load_model(name: str) -> Model:
 
 
 def list_tasks() -> list[Task]:
-    """The tasks."""
-    return list(TASKS.values())
+    """The tasks, those of plugins included."""
+    return list(all_tasks().values())
 
 
 def list_suites() -> list[Suite]:

@@ -11,7 +11,8 @@ from ..models.spec import ModelSpec, Preprocessing
 from ..models.training_step import training_step
 from ..results import records
 from ..results.store import Store, safe_name
-from ..tasks.registry import TASKS
+from ..tasks.plugin_tasks import origin_of
+from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity
 from . import truths
 from .alignment import KIND, set_of
@@ -57,7 +58,9 @@ def _damaged(kind: str, record: Mapping[str, Any], reason: str) -> str:
 def task_record(planned: PlannedTask) -> dict[str, Any]:
     """A task as plain data: what its identity covers, where its images come from and their seed."""
     facts = planned.task.identity_facts(planned.data_digest, planned.seed)
-    return facts | {"identity": planned.identity, "dataset": planned.task.dataset, "seed": planned.seed}
+    origin = origin_of(planned.task)
+    known = {"plugin": origin} if origin else {}
+    return facts | {"identity": planned.identity, "dataset": planned.task.dataset, "seed": planned.seed} | known
 
 
 def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
@@ -73,7 +76,8 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
     name, identity = str(record.get("name")), str(record.get("identity"))
     task = _declared(record)
     if task is None:
-        return f"{identity} is passed over: this version knows no task {name!r}."
+        where = f"; {record['plugin']} gave it" if record.get("plugin") else ""
+        return f"{identity} is passed over: this version knows no task {name!r}{where}."
     if not _sound(record):
         raise StoreError(_damaged(records.TASKS, record, "its facts do not give its identity"))
     if outdated(record):
@@ -94,7 +98,7 @@ def outdated(record: Mapping[str, Any]) -> bool:
 
 def _declared(record: Mapping[str, Any]) -> Task | None:
     """The task of a record as this version declares it, with the decisions that it was run with."""
-    task = TASKS.get(str(record.get("name")))
+    task = find_task(str(record.get("name")))
     if task is None:
         return None
     variants = [answered_by(task, decisions) for decisions in DECISIONS]

@@ -12,7 +12,7 @@ from ..results.folder import Folder, open_folder
 from ..results.schema import SCHEMA_VERSION
 from ..results.store import MARK, PREDICTIONS, parse_unit, read_version, safe_name
 from ..tasks.data.image_folder import shuffling_key
-from ..tasks.registry import TASKS
+from ..tasks.registry import find_task
 from .unit_rows import ANY_CONDITION
 
 _OLDEST = 1
@@ -123,7 +123,7 @@ def _keep_records(folder: Folder) -> None:
 
 
 def _task_record(name: str, facts: dict[str, Any], seed: int) -> dict[str, Any] | None:
-    task = TASKS.get(name)
+    task = find_task(name)
     if task is None or task.identity(facts["data"], seed) != facts["identity"]:
         return None  # of an earlier protocol: its predictions stay, and nobody scores them
     covered = task.identity_facts(facts["data"], seed)

@@ -16,6 +16,7 @@ from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.effective_scores import effective_scores
+from ..tasks.plugin_tasks import origin_of
 from ..tasks.scoring import Choose, Scored, score_task
 from .alignment import KIND, Aligned, align
 from .alignment_data import alignment_data
@@ -46,6 +47,9 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         "notes": task.notes,
         "version": task.version,
     }
+    origin = origin_of(task)
+    if origin:
+        record["plugin"] = origin
     if task.families:
         record["families"] = {family: list(names) for family, names in task.families.items()}
     if task.reference:

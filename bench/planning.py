@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..errors import DataError, VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
+from ..plugins import PluginError
 from ..results import records
 from ..results.schema import Failure
 from ..results.store import Store, safe_name
@@ -82,7 +83,11 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         if source is None or not _photographs(task):
             cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
             keys = [condition.key for condition in task.conditions] if task.on_disk else None
-            source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing, keys)
+            try:
+                source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing, keys)
+            except PluginError as error:
+                failures.append(Failure("*", task.name, "*", "*", str(error)))
+                continue
             sources[task.dataset] = source
             if _photographs(task) and not settings.new_data:
                 _check_unchanged(task.dataset, source, settings, store)
@@ -170,7 +175,7 @@ def _absent_notes(tasks: Sequence[Task]) -> list[str]:
 
 
 def _photographs(task: Task) -> bool:
-    return not task.dataset.startswith("microworld/")
+    return bool(folders_of(task.dataset))
 
 
 def folders_named(dataset: str, settings: Settings) -> str:

@@ -11,7 +11,7 @@ from ..models.spec import ModelSpec
 from ..results import records
 from ..results.schema import Failure
 from ..results.store import Store
-from ..tasks.registry import TASKS
+from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
 from .plan import Plan, PlannedTask
@@ -58,7 +58,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
 
     spaces = {spec.label_space for spec in asked}
     wanted = wanted_tasks(settings)
-    names = [task.name for task in wanted or TASKS.values() if task.label_space in spaces]
+    names = [task.name for task in wanted or all_tasks().values() if task.label_space in spaces]
     planned, passed, damaged = _tasks(names, settings, store, runs, seed)
     failures += damaged
     if wanted:
@@ -148,7 +148,7 @@ def _tasks(
             if identity in kept and (seed is None or kept[identity].get("seed") == seed):
                 newest.setdefault(name, identity)
                 largest[identity] = max(largest.get(identity, 0), int(asked["images"]))
-                task = TASKS.get(name)
+                task = find_task(name)
                 there = task.images if task is not None and task.images is not None else asked.get("available", 0)
                 available[identity] = max(available.get(identity, 0), int(there))
     planned: list[PlannedTask] = []

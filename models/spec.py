@@ -42,7 +42,7 @@ class ModelSpec:
 
     Attributes:
         name: What the user types.
-        source: ``"zoo"``, ``"timm"``, ``"torchvision"``, ``"package"``, ``"released"``, ``"file"``.
+        source: ``"zoo"``, ``"timm"``, ``"torchvision"``, ``"package"``, ``"released"``, ``"file"``, ``"plugin"``.
         architecture: Name of the network's builder, with its version.
         preprocessing: See `Preprocessing`.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.

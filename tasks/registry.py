@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..errors import unknown_name
+from ..errors import VitobenchError, unknown_name
+from . import plugin_tasks
 from .declarations.alignment import ALIGNMENT_TASKS
 from .declarations.cifar import CIFAR_TASKS
 from .declarations.imagenet import IMAGENET_TASKS
@@ -13,6 +14,7 @@ from .declarations.microworld import MICRO_TASKS
 from .task import Task
 
 TASKS: dict[str, Task] = {task.name: task for task in (*MICRO_TASKS, *IMAGENET_TASKS, *CIFAR_TASKS, *ALIGNMENT_TASKS)}
+"""Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")
 """Other readings of what a suite has already; on request only."""
@@ -127,10 +129,25 @@ def get_task(name: str) -> Task:
 
     Raises:
         UnknownNameError: With the nearest names.
+        PluginError: It belongs to a plugin that fails.
     """
-    if name not in TASKS:
-        raise unknown_name("task", name, TASKS)
-    return TASKS[name]
+    found = TASKS[name] if name in TASKS else plugin_tasks.declaration(name, TASKS)
+    if found is None:
+        raise unknown_name("task", name, all_tasks())
+    return found
+
+
+def find_task(name: str) -> Task | None:
+    """A task by name; None where there is none, or its plugin cannot be used."""
+    try:
+        return get_task(name)
+    except VitobenchError:
+        return None
+
+
+def all_tasks() -> dict[str, Task]:
+    """Every task that can be used, by name: vitobench's own, then those of plugins."""
+    return TASKS | {task.name: task for _, task, _ in plugin_tasks.listed(TASKS) if task is not None}
 
 
 def get_suite(name: str) -> Suite:

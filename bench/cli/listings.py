@@ -13,7 +13,7 @@ import click
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-_WHOLE = ("model", "task")
+_WHOLE = ("model", "task", "source")
 
 
 def print_rows(
@@ -60,7 +60,7 @@ def models_command(as_json: bool) -> None:
     for row in rows:
         row["about"] = row["problem"] or row["description"]
     footer = [f"{form}: {what}" for form, what in PREFIXES.items()]
-    columns = ("name", "label_space", "baseline", "about")
+    columns = ("name", "source", "label_space", "baseline", "about")
     if as_json:
         rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
     print_rows(rows, columns, as_json, footer)
@@ -71,8 +71,12 @@ def models_command(as_json: bool) -> None:
 def tasks_command(as_json: bool) -> None:
     """List the tasks."""
     from ...tasks.data.datasets import USER_DATA
+    from ...tasks.plugin_tasks import listed
     from ...tasks.registry import TASKS
 
+    plugged = listed(TASKS)
+    tasks = [(task, "vitobench") for task in TASKS.values()]
+    tasks += [(task, plugin.origin) for plugin, task, _ in plugged if task is not None]
     rows = [
         {
             "name": task.name,
@@ -86,13 +90,22 @@ def tasks_command(as_json: bool) -> None:
             "reference": task.reference,
             "citation": task.citation,
             "notes": task.notes,
+            "source": origin,
+            "problem": "",
         }
-        for task in TASKS.values()
+        for task, origin in tasks
+    ]
+    rows += [
+        dict.fromkeys(rows[0]) | {"name": plugin.name, "title": problem, "source": plugin.origin, "problem": problem}
+        for plugin, task, problem in plugged
+        if task is None
     ]
     own = ("imagenet", "imagenet-depth")
     footer = [f"{name}: {USER_DATA[name]}" for name in own]
     footer.append("Published sets: --data NAME=DIR; `bench data list` says where they are.")
-    print_rows(rows, ("name", "kind", "images", "conditions", "metric", "title"), as_json, footer)
+    # Where nothing is plugged in, a column that says so on every line tells nothing.
+    source = ("source",) if plugged else ()
+    print_rows(rows, ("name", "kind", "images", "conditions", "metric", *source, "title"), as_json, footer)
 
 
 @click.command("suites")

@@ -23,12 +23,15 @@ def _complete(what: str) -> Callable[[click.Context, click.Parameter, str], list
 
             names = [row.name for row in list_models()] + ["timm:", "torchvision:", "file:"]
         else:
-            from ...tasks.registry import SUITES, TASKS
+            from ...tasks.registry import SUITES, all_tasks
 
-            names = list(SUITES if what == "suites" else TASKS)
+            names = list(SUITES if what == "suites" else all_tasks())
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
+
+
+complete_models = _complete("models")
 
 
 def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:

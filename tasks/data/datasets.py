@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DataError, unknown_name
 from ..alignment.datasets import ALIGNMENT_SETS
+from ..plugin_tasks import PREFIX, open_images
 from .sets.published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ MICRO_LENGTH = 1_000_000
 
 
 def folders_of(dataset: str) -> tuple[str, ...]:
-    """Names of the folders that a data set is made of; none for the micro-world."""
-    if dataset.startswith("microworld/"):
+    """Names of the folders that a data set is made of; none for the micro-world and for plugins."""
+    if dataset.startswith(("microworld/", PREFIX)):
         return ()
     return (HUMAN,) if dataset.startswith(f"{HUMAN}/") else _FOLDERS.get(dataset, (dataset,))
 
@@ -104,9 +105,12 @@ def open_source(
 
     Raises:
         DataError: Absent data; the message says how to name it.
+        PluginError: Images of a plugin that fails.
     """
     if dataset.startswith("microworld/"):
         return _micro(dataset, min(limit or MICRO_LENGTH, MICRO_LENGTH), seed)
+    if dataset.startswith(PREFIX):
+        return open_images(dataset, limit, seed)
     if not available(dataset, folders):
         raise DataError(f"The data set {dataset!r} is not here: it is made of {how_to_bring(dataset)}.")
     if dataset == "imagenet":

@@ -1,0 +1,149 @@
+"""Models and tasks of other packages, found by their entry points.
+
+This is at the root because models and tasks both come from plugins and neither folder may import the other. A plugin is
+somebody else's code: it is imported when its name is asked for or listed, and whatever goes wrong in it becomes a line
+about it, never the end of anything else.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from .errors import VitobenchError
+
+MODELS = "vitobench.models"
+"""Group of entry points that give models."""
+
+TASKS = "vitobench.tasks"
+"""Group of entry points that give tasks."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class PluginError(VitobenchError):
+    """A plugin that cannot be used; the message names its package."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point.
+
+    Attributes:
+        name: What the user types.
+        group: `MODELS` or `TASKS`.
+        target: ``"package.module"`` or ``"package.module:object"``.
+        distribution: Package that declares it.
+        version: Version of the package.
+        given: What `register` was given, in place of an import.
+        problem: Why its name cannot be used; empty if it can. The code behind it has not been looked at.
+    """
+
+    name: str
+    group: str
+    target: str
+    distribution: str
+    version: str
+    problem: str = ""
+    given: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """``"toy-plugin 1.0"``."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def load(self) -> Any:
+        """Import what the entry point names.
+
+        Raises:
+            PluginError: It cannot be used, or its import fails.
+        """
+        if self.problem:
+            raise PluginError(self.problem)
+        if self.given is not None:
+            return self.given
+        try:
+            return importlib.metadata.EntryPoint(self.name, self.target, self.group).load()
+        except Exception as error:
+            raise self.failure(f"importing {self.target}", error) from error
+
+    def failure(self, doing: str, error: Exception) -> PluginError:
+        """The error for whatever a plugin raised.
+
+        Args:
+            doing: What was asked of it.
+            error: What it raised.
+        """
+        said = str(error).strip().splitlines()
+        reason = said[0] if said else "no message"
+        return PluginError(f"The plugin {self.name} of {self.origin} failed: {doing}: {type(error).__name__}: {reason}")
+
+    def refuse(self, reason: str) -> PluginError:
+        """The error for a plugin that gave something of another form than it should."""
+        return PluginError(f"The plugin {self.name} of {self.origin} cannot be used: {reason}")
+
+
+def plugins(group: str, taken: Iterable[str]) -> list[Plugin]:
+    """The entry points of a group, sorted by name and package; none of their code is imported.
+
+    Args:
+        group: `MODELS` or `TASKS`.
+        taken: Names of what vitobench itself has, which no plugin may take.
+
+    Returns:
+        Each with its problem where its name is taken, given twice or malformed.
+    """
+    found = [*_declared(group), *(plugin for plugin in _REGISTERED.values() if plugin.group == group)]
+    counts = Counter(plugin.name for plugin in found)
+    own = set(taken)
+    return [_judged(plugin, plugin.name in own, counts[plugin.name] > 1) for plugin in found]
+
+
+def usable(group: str, taken: Iterable[str]) -> dict[str, Plugin]:
+    """Those of `plugins` whose names can be used, by name."""
+    return {plugin.name: plugin for plugin in plugins(group, taken) if not plugin.problem}
+
+
+_REGISTERED: dict[tuple[str, str], Plugin] = {}
+
+
+def register(group: str, name: str, target: Any) -> None:
+    """Give a model or task to this process alone, as a plugin would give it to all.
+
+    For scripts and notebooks that run with one worker; other processes do not know the name. A second call under the
+    same name replaces the first.
+
+    Args:
+        group: `MODELS` or `TASKS`.
+        name: What it is called.
+        target: A module or an object, as an entry point would refer to.
+    """
+    _REGISTERED[group, name] = Plugin(name, group, type(target).__name__, "this process", "", given=target)
+
+
+@cache
+def _declared(group: str) -> tuple[Plugin, ...]:
+    found = []
+    for entry in importlib.metadata.entry_points(group=group):
+        package = entry.dist
+        name, version = (package.name, package.version) if package is not None else ("an unknown package", "")
+        found.append(Plugin(entry.name, group, entry.value, name, version))
+    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.distribution)))
+
+
+def _judged(plugin: Plugin, taken: bool, twice: bool) -> Plugin:
+    reason = ""
+    if not _NAME.fullmatch(plugin.name):
+        reason = "a name has letters, digits, '.', '_' and '-' only"
+    elif taken:
+        reason = "vitobench itself has something of this name; the plugin has to choose another"
+    elif twice:
+        reason = "another package gives the same name; uninstall one of them"
+    if not reason:
+        return plugin
+    return replace(plugin, problem=str(plugin.refuse(reason)))

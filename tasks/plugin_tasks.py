@@ -1,0 +1,167 @@
+"""Tasks that other installed packages give; see `vitobench.plugins`. Listing them loads no numerical library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .. import plugins as found_plugins
+from ..errors import VitobenchError
+from ..plugins import TASKS, Plugin
+from .corruptions.collections import version_of
+from .task import Condition, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .data.geometry import Geometry
+    from .data.source import ImageSource, LoadFailure
+
+PREFIX = "plugin/"
+"""Data sets whose images a plugin gives are called ``plugin/TASK``."""
+
+KINDS = ("clean", "corruptions", "shift")
+"""What a task of a plugin may be; the others need facts about their images that only built-in sets have."""
+
+_LABEL_SPACES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
+
+
+class TaskPlugin(Protocol):
+    """What an entry point of the group ``vitobench.tasks`` refers to: a module or an object with these two members.
+
+    The name of the entry point is the name of the task.
+    """
+
+    task: Task
+    """The declaration. ``name`` and ``dataset`` are set by vitobench; raise ``version`` when the protocol changes."""
+
+    def open(self, limit: int | None, seed: int) -> ImageSource:
+        """Open the images.
+
+        Args:
+            limit: Number of images that are wanted from the front, or None for all; more may be given.
+            seed: Seed of whatever is drawn. Images depend on it and their id alone.
+        """
+
+
+def listed(taken: Iterable[str]) -> list[tuple[Plugin, Task | None, str]]:
+    """Every task of a plugin: its entry point, its declaration or None, and what is wrong with it."""
+    rows: list[tuple[Plugin, Task | None, str]] = []
+    for plugin in found_plugins.plugins(TASKS, taken):
+        try:
+            rows.append((plugin, _declaration(plugin), ""))
+        except VitobenchError as error:
+            rows.append((plugin, None, str(error)))
+    return rows
+
+
+def declaration(name: str, taken: Iterable[str]) -> Task | None:
+    """The task of a name; None where no plugin has it.
+
+    Raises:
+        PluginError: The plugin fails, or its declaration is not sound.
+    """
+    plugin = found_plugins.usable(TASKS, taken).get(name)
+    return None if plugin is None else _declaration(plugin)
+
+
+def origin_of(task: Task) -> str:
+    """Package and version that a task comes from; empty for those of vitobench."""
+    plugin = found_plugins.usable(TASKS, ()).get(task.name) if task.dataset.startswith(PREFIX) else None
+    return "" if plugin is None else plugin.origin
+
+
+def open_images(dataset: str, limit: int | None, seed: int) -> ImageSource:
+    """Open the images of a plugin's task, and check what can be checked without loading any.
+
+    Raises:
+        PluginError: The plugin is gone or fails, or its images are not of the form of `ImageSource`.
+    """
+    name = dataset.removeprefix(PREFIX)
+    plugin = found_plugins.usable(TASKS, ()).get(name)
+    if plugin is None:
+        raise found_plugins.PluginError(f"No installed package gives the task {name}.")
+    task = _declaration(plugin)
+    try:
+        source = plugin.load().open(limit, seed)
+        _check(plugin, task, source)
+    except VitobenchError:
+        raise
+    except Exception as error:
+        raise plugin.failure("opening its images", error) from error
+    return _Checked(plugin, source)
+
+
+class _Checked:
+    """The images of a plugin; pixels of another form are its own failure, and never that of the models shown them."""
+
+    def __init__(self, plugin: Plugin, source: ImageSource) -> None:
+        self._plugin, self._source = plugin, source
+        self.name, self.label_space, self.digest = str(source.name), source.label_space, source.digest
+        self.image_ids, self.labels = source.image_ids, source.labels
+        if hasattr(source, "depths"):  # by which `has_depth` knows
+            self.depths = source.depths
+
+    def manifest(self) -> Mapping[str, Any]:
+        """See `ImageSource.manifest`."""
+        return self._source.manifest()
+
+    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """See `ImageSource.load`."""
+        try:
+            images, failed = self._source.load(indices, geometry)
+        except Exception as error:
+            raise self._plugin.failure("loading images", error) from error
+        wanted = (len(indices), geometry.size, geometry.size, 3)
+        if getattr(images, "shape", None) != wanted or str(images.dtype) != "uint8":
+            form = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}".strip()
+            raise self._plugin.refuse(f"load() has to give uint8 {wanted}, not {form}")
+        return images, failed
+
+
+def _declaration(plugin: Plugin) -> Task:
+    target = plugin.load()
+    task = getattr(target, "task", None)
+    if not isinstance(task, Task):
+        raise plugin.refuse(f"{plugin.target} has no `task` of type Task")
+    if not callable(getattr(target, "open", None)):
+        raise plugin.refuse(f"{plugin.target} has no function open")
+    if task.kind not in KINDS:
+        raise plugin.refuse(f"a plugin's task is of kind {', '.join(KINDS)}, not {task.kind!r}")
+    if task.world not in ("microworld", "photographs"):
+        raise plugin.refuse(f"its world is {task.world!r}; known are microworld and photographs")
+    if not task.conditions or not all(isinstance(condition, Condition) for condition in task.conditions):
+        raise plugin.refuse("it declares no conditions")
+    if len({condition.key for condition in task.conditions}) < len(task.conditions):
+        raise plugin.refuse("it declares a condition twice")
+    if task.label_space not in _LABEL_SPACES or task.answers or task.on_disk:
+        raise plugin.refuse(
+            f"it asks in one of the label spaces {', '.join(_LABEL_SPACES)}, with neither `answers` nor `on_disk`"
+        )
+    try:
+        for condition in task.conditions:
+            if condition.corrupts:
+                version_of(condition.name)
+    except (VitobenchError, LookupError, ValueError) as error:
+        raise plugin.failure("declaring its conditions", error) from error
+    return replace(task, name=plugin.name, dataset=f"{PREFIX}{plugin.name}")
+
+
+def _check(plugin: Plugin, task: Task, source: Any) -> None:
+    ids, labels = list(source.image_ids), source.labels
+    if not ids:
+        raise plugin.refuse("it gave no images")
+    if len(set(ids)) < len(ids) or not all(isinstance(image_id, str) for image_id in ids):
+        raise plugin.refuse("image_ids have to be different texts")
+    if getattr(labels, "shape", None) != (len(ids),) or labels.dtype.kind not in "iu":
+        raise plugin.refuse(f"labels have to be an integer array of shape ({len(ids)},)")
+    if source.label_space != task.label_space:
+        raise plugin.refuse(f"its images are labelled in {source.label_space}, the task asks in {task.label_space}")
+    classes = _LABEL_SPACES[task.label_space]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise plugin.refuse(f"labels have to be 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
+    if not isinstance(source.digest, str) or len(source.digest) < 16:
+        raise plugin.refuse("digest has to be a text of 16 characters or more that changes with pixels and labels")
+    if not callable(source.load) or not callable(source.manifest):
+        raise plugin.refuse("its images have no load() or manifest()")

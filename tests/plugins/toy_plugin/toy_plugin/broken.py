@@ -1,0 +1,1 @@
+raise RuntimeError("this plugin wants a library that nobody has")
