@@ -15,6 +15,7 @@ from ..tasks.registry import SUITES, TASKS
 from ..tasks.task import Task
 
 _WORLDS = {"microworld": "In the micro-world", "photographs": "On photographs"}
+_OWN = ("zoo", "package", "released")
 _SHOWN = 6  # conditions that are named one by one
 
 
@@ -47,6 +48,8 @@ def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 def _models() -> Iterator[Sequence[str]]:
     for row in list_models():
+        if row.source not in _OWN:
+            continue  # a plugin of this machine
         yield f"`{row.name}`", row.label_space, f"`{row.baseline}`" if row.baseline else "", row.description
     for form, what in PREFIXES.items():
         yield f"`{form}`", "", "", what

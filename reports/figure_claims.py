@@ -40,14 +40,14 @@ def effects_figure(data: ClaimsData, names: Sequence[str]) -> Figure:
         for axes, name in zip(panels, names, strict=True):
             axes.axvline(0, color=FAINT, linewidth=0.8)
             for y, number in enumerate(asked):
-                effect = found[name].get((number.task, number.metric))
-                if effect is None:
+                shown = found[name].get((number.task, number.metric))
+                if shown is None:
                     continue
-                ends = ((effect.both_ci_low, effect.both_ci_high, _THIN), (effect.ci_low, effect.ci_high, _THICK))
+                ends = ((shown.both_ci_low, shown.both_ci_high, _THIN), (shown.ci_low, shown.ci_high, _THICK))
                 for low, high, width in ends:
                     if math.isfinite(low):
                         axes.plot([100 * low, 100 * high], [y, y], color=INK, linewidth=width, solid_capstyle="butt")
-                axes.plot([100 * effect.value], [y], "o", color="white", markeredgecolor=INK, markersize=4.5)
+                axes.plot([100 * shown.value], [y], "o", color="white", markeredgecolor=INK, markersize=4.5)
             axes.set_title(name)
             axes.set_ylim(len(asked) - 0.5, -0.5)
             grid_along(axes, "x")

@@ -13,6 +13,7 @@ from ...errors import VitobenchError
 
 _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
+    "mock-run": ("mock_run", "Check a new model in seconds: outputs, preprocessing, label order, every task."),
     "plan": ("plan", "Tell what a run would do and cost: units, minutes, disk, absent data."),
     "score": ("score", "Compute scores and comparisons from a store, without running a model."),
     "saliency": ("saliency", "Compare what models look at with people's maps, or with object masks."),
@@ -45,7 +46,7 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         module = importlib.import_module(f".{_COMMANDS[name][0]}", __package__)
-        command: click.Command = getattr(module, f"{name}_command")
+        command: click.Command = getattr(module, f"{name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

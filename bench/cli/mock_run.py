@@ -1,0 +1,49 @@
+"""``bench mock-run``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from ...models.spec import PRECISIONS
+from .options import complete_models, data_option
+
+
+@click.command("mock-run")
+@click.option("--model", required=True, shell_complete=complete_models, help="A name as for `bench run`.")
+@data_option("Folder of a data set, whose tasks and labels are then checked too. Repeatable.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def mock_run_command(model: str, data: dict[str, Path], device: str, precision: str, as_json: bool) -> None:
+    """Check a new model before hours are spent on it; nothing is kept.
+
+    Shape, type and repeatability of its outputs, its preprocessing, the order of classes and channels, and four images
+    of every task whose data are there.
+
+    Exit codes: 0 nothing failed (there may be warnings), 3 a check failed, 2 wrong usage.
+
+    \b
+    bench mock-run --model file:mine.safetensors
+    bench mock-run --model timm:resnet50 --data imagenet=DIR
+    """
+    from dataclasses import asdict
+
+    from ..mock_run import mock_run
+    from ..model_checks import FAIL, WARN
+    from .listings import print_rows
+
+    checks = list(mock_run(model, data, device, precision))
+    rows = [asdict(check) for check in checks]
+    failed, warned = (sum(check.status == status for check in checks) for status in (FAIL, WARN))
+    shown = [{"check": row["name"], **row} for row in rows]
+    footer = [f"{len(rows)} checks: {failed} failed, {warned} with a warning"]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        print_rows(shown, ("check", "status", "found", "mend"), False, footer)
+    if failed:
+        sys.exit(3)

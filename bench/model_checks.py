@@ -1,0 +1,219 @@
+"""Is a model what its description says? Checks on a few images, each of which names what would mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+PASS, WARN, FAIL, SKIP = "pass", "warn", "fail", "skip"
+
+CLASSES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
+"""Number of classes by label space."""
+
+TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+"""How far logits of one image may differ between batches, as a share of the largest; rounding alone is far below."""
+
+_PERMUTED = 0.25
+"""Accuracy that the best reordering of classes has to win before the order is in doubt. With ten images of each class,
+reordering random answers wins about 0.15."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found.
+
+    Attributes:
+        name: What was checked.
+        status: ``"pass"``, ``"warn"``, ``"fail"`` or ``"skip"``.
+        found: What was seen.
+        mend: What to do about it; empty where nothing needs doing.
+    """
+
+    name: str
+    status: str
+    found: str
+    mend: str = ""
+
+
+def check_preprocessing(spec: ModelSpec) -> Check:
+    """Whether sizes, means and deviations can be those of pixels on the 0..1 scale."""
+    p = spec.preprocessing
+    shown = f"{p.size} pixels from {p.resize}, {p.interpolation}, mean {p.mean}, std {p.std}"
+    if p.size < 1 or p.resize < p.size:
+        return Check("preprocessing", FAIL, shown, "resize is the shorter side before the crop: no less than size.")
+    if p.interpolation not in ("bilinear", "bicubic"):
+        return Check("preprocessing", FAIL, shown, "interpolation is 'bilinear' or 'bicubic'.")
+    if any(not 0 <= m <= 1 for m in p.mean) or any(not 0 < s <= 1 for s in p.std):
+        return Check(
+            "preprocessing", FAIL, shown, "Means and deviations are on the 0..1 scale; divide those for 0..255 by 255."
+        )
+    if any(not 0.1 <= s <= 0.6 for s in p.std):
+        mend = "Unusual for photographs (0.2 to 0.5); right only if the network was trained on pixels scaled like this."
+        return Check("preprocessing", WARN, shown, mend)
+    return Check("preprocessing", PASS, shown)
+
+
+def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
+    """Shape, type and repeatability of logits and features.
+
+    Args:
+        model: Ready to be asked.
+        images: uint8 (n, size, size, 3), n >= 8, all different.
+
+    Yields:
+        A check at a time. None follows a failure that makes the others meaningless.
+    """
+    import torch
+
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2)
+    logits = model.logits(batch)
+    classes = CLASSES.get(model.spec.label_space)
+    shown = f"{tuple(logits.shape)} for {len(images)} images, {str(logits.dtype).removeprefix('torch.')}"
+    if classes is None:
+        yield Check("label space", WARN, model.spec.label_space, f"Known to tasks: {', '.join(CLASSES)}.")
+    if logits.ndim != 2 or len(logits) != len(images) or (classes is not None and logits.shape[1] != classes):
+        mend = f"{model.spec.label_space} wants logits of shape (N, {classes}); mend the head or the label space."
+        yield Check("logits", FAIL, shown, mend)
+        return
+    yield Check("logits", PASS, shown)
+    features = model.features(batch[:8])
+    shape = tuple(features.shape)
+    if features.ndim != 2 or len(features) != 8:
+        yield Check("features", WARN, f"{shape} for 8 images", "Probes and neighbours want (N, D).")
+    else:
+        yield Check("features", PASS, f"{shape} for 8 images")
+    bad = int((~torch.isfinite(logits)).any(dim=1).sum())
+    if bad:
+        mend = "Look for a division by zero or an overflow; try --precision float32."
+        yield Check("finite", FAIL, f"{bad} of {len(images)} images have logits that are NaN or infinite", mend)
+        return
+    yield Check("finite", PASS, f"all logits of {len(images)} images")
+    yield _variation(logits)
+    yield _repeated(model, batch)
+    yield _batches(model, batch)
+    yield _threads(model, batch)
+
+
+def _variation(logits: Any) -> Check:
+    spread, chosen = float(logits.std(dim=0).max()), len(set(logits.argmax(dim=1).tolist()))
+    mend = "Weights that were not loaded, or pixels normalised twice, look like this."
+    if spread <= 1e-6 * max(1.0, float(logits.abs().max())):
+        return Check("variation", FAIL, "the same logits for every image", mend)
+    status = WARN if chosen == 1 else PASS
+    return Check("variation", status, f"{chosen} classes chosen for {len(logits)} images", mend if chosen == 1 else "")
+
+
+def _difference(a: Any, b: Any) -> float:
+    """Largest difference as a share of the largest logit."""
+    return float((a - b).abs().max() / a.abs().max().clamp(min=1e-12))
+
+
+def _repeated(model: Model, batch: Any) -> Check:
+    if bool((model.logits(batch[:8]) == model.logits(batch[:8])).all()):
+        return Check("same image twice", PASS, "the same logits")
+    mend = "Something is drawn at random in evaluation mode: dropout by function, or statistics of the batch."
+    return Check("same image twice", FAIL, "other logits", mend)
+
+
+def _batches(model: Model, batch: Any) -> Check:
+    import torch
+
+    whole = model.logits(batch[:8])
+    alone = torch.cat([model.logits(batch[n : n + 1]) for n in range(8)])
+    found, limit = _difference(whole, alone), TOLERANCES[model.spec.precision]
+    shown = f"logits differ by {found:.1e} of the largest (limit {limit:.0e})"
+    if found <= limit:
+        return Check("batch of 1 and of 8", PASS, shown)
+    mend = "Images must not see one another: no statistics over the batch in evaluation mode."
+    return Check("batch of 1 and of 8", FAIL, shown, mend)
+
+
+def _threads(model: Model, batch: Any) -> Check:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = model.logits(batch[:8])
+        torch.set_num_threads(max(2, before))
+        more = model.logits(batch[:8])
+    finally:
+        torch.set_num_threads(before)
+    found, limit = _difference(one, more), TOLERANCES[model.spec.precision]
+    shown = f"1 and {max(2, before)} threads: logits differ by {found:.1e} of the largest (limit {limit:.0e})"
+    if found <= limit:
+        return Check("threads", PASS, shown)
+    return Check("threads", FAIL, shown, "Two threads write to one place in a layer of your own.")
+
+
+def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Check:
+    """Whether answers are right, or would be with the classes in another order.
+
+    Args:
+        predicted: int (n,) classes that were chosen.
+        labels: int (n,) classes that are right.
+        classes: Number of classes. Reordering is looked at where there are five images or more for each.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.stats import binom
+
+    n = len(labels)
+    right = int((predicted == labels).sum())
+    shown = f"{right / n:.0%} of {n} clean images are right (chance {1 / classes:.1%})"
+    above = float(binom.sf(right - 1, n, 1 / classes)) < 1e-4
+    if n >= 5 * classes:
+        table = np.zeros((classes, classes), np.int64)
+        np.add.at(table, (predicted, labels), 1)
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        best = int(table[rows, columns].sum())
+        if best - right > _PERMUTED * n:
+            mend = "The label order looks permuted: bring the outputs of the head into the order of the label space."
+            return Check("label order", FAIL, f"{shown}; {best / n:.0%} with classes in another order", mend)
+    if above:
+        return Check("label order", PASS, shown)
+    mend = "No better than chance: untrained, of another label space or order, or preprocessed otherwise than trained."
+    return Check("label order", WARN, shown, mend)
+
+
+def check_channels(predicted: np.ndarray, swapped: np.ndarray, labels: np.ndarray) -> Check:
+    """Whether the model does better with red and blue exchanged, paired over images.
+
+    Args:
+        predicted: int (n,) classes chosen for RGB images.
+        swapped: int (n,) classes chosen for the same images as BGR.
+        labels: int (n,).
+    """
+    from scipy.stats import binomtest
+
+    rgb, bgr = predicted == labels, swapped == labels
+    won, lost = int((bgr & ~rgb).sum()), int((rgb & ~bgr).sum())
+    shown = f"{rgb.mean():.0%} right as RGB, {bgr.mean():.0%} as BGR"
+    if won > lost and binomtest(won, won + lost).pvalue < 0.01:
+        return Check(
+            "channel order", WARN, shown, "It seems to want BGR; images are RGB. Exchange them in the network."
+        )
+    return Check("channel order", PASS, shown)
+
+
+def check_speed(model: Model, images: np.ndarray) -> Check:
+    """Images per second in forward passes, the best of three."""
+    import torch
+
+    batch = torch.from_numpy(images[:32]).permute(0, 3, 1, 2)
+    model.logits(batch)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        model.logits(batch).cpu()
+        best = min(best, time.perf_counter() - started)
+    threads = f", {torch.get_num_threads()} threads" if model.device.type == "cpu" else ""
+    return Check("speed", PASS, f"{len(batch) / best:.0f} images/s on {model.device}{threads}, {model.spec.precision}")
