@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ...models.spec import PRECISIONS
 from .options import quiet_option
 
 
@@ -33,6 +34,13 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each run; 400 by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time; as many as there are cores by default.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many images for each task, for a quick look.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="What measuring computes in.",
+)
 @click.option("--list", "listed", is_flag=True, help="Only tell what would be trained, and what is there already.")
 @quiet_option
 def reproduce_command(
@@ -42,6 +50,7 @@ def reproduce_command(
     steps: int | None,
     workers: int | None,
     limit: int | None,
+    precision: str,
     listed: bool,
     quiet: bool,
 ) -> None:
@@ -64,7 +73,7 @@ def reproduce_command(
 
     console = None if quiet else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     cores = os.cpu_count() or 1
-    asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or cores, limit)
+    asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or cores, limit, precision=precision)
     if listed:
         for run in asked.runs():
             click.echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
