@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,27 +96,57 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
     if not missing:
         return failed
     threads = max(1, (os.cpu_count() or 1) // workers)
-    with (
-        bar(console, "Training", sum(run.steps for run in missing)) as advance,
-        ProcessPoolExecutor(workers, get_context("spawn")) as pool,
-    ):
-        left: dict[Future[None], Run] = {pool.submit(_train, run, threads): run for run in missing}
-        told = dict.fromkeys(missing, 0)
-        while left:
-            done, _ = wait(left, _POLL_SECONDS, FIRST_COMPLETED)
-            for future in done:
-                run = left.pop(future)
-                if (error := future.exception()) is not None:
-                    failed[run] = f"{type(error).__name__}: {error}"
-                advance(run.steps - told[run], f"{run.method.name}, seed {run.seed}")
-                told[run] = run.steps
-            for run, step in _under_way(left.values()):
-                advance(step - told[run], f"{run.method.name}, seed {run.seed}")
-                told[run] = step
+    told = dict.fromkeys(missing, 0)
+    with bar(console, "Training", sum(run.steps for run in missing)) as advance:
+
+        def tell(run: Run, step: int) -> None:
+            advance(step - told[run], f"{run.method.name}, seed {run.seed}")
+            told[run] = step
+
+        train = partial(_here, threads) if workers == 1 else partial(_side_by_side, threads, workers)
+        for run, error in train(missing, tell):
+            if error is not None:
+                failed[run] = f"{type(error).__name__}: {error}"
+            tell(run, run.steps)
     return failed
 
 
-def _under_way(runs: Any) -> Iterator[tuple[Run, int]]:
+Tell = Callable[["Run", int], None]
+"""Called with a run and the step that it has reached."""
+
+
+def _here(threads: int, runs: Sequence[Run], tell: Tell) -> Iterator[tuple[Run, Exception | None]]:
+    for run in runs:
+        try:
+            _train(run, threads, partial(_heard, run, tell))
+        except Exception as error:  # one run never stops the others
+            yield run, error
+        else:
+            yield run, None
+
+
+def _heard(run: Run, tell: Tell, stage: str, done: int, total: int, remark: str) -> None:
+    if stage == "Training":
+        tell(run, done)
+
+
+def _side_by_side(
+    threads: int, workers: int, runs: Sequence[Run], tell: Tell
+) -> Iterator[tuple[Run, BaseException | None]]:
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        left: dict[Future[None], Run] = {pool.submit(_train, run, threads): run for run in runs}
+        try:
+            while left:
+                done, _ = wait(left, _POLL_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    yield left.pop(future), future.exception()
+                for run, step in _under_way(left.values()):
+                    tell(run, step)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _under_way(runs: Iterable[Run]) -> Iterator[tuple[Run, int]]:
     """How far runs have come, by their logs."""
     for run in runs:
         try:
@@ -129,19 +160,22 @@ _pools: dict[tuple[Any, ...], ClipPool] = {}
 """Rendered clips of this worker: runs of one seed share them."""
 
 
-def _train(run: Run, threads: int) -> None:
+def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] | None = None) -> None:
     import torch
 
     from ...models.pretraining.checkpoint import NAME
     from ...models.pretraining.micro_pool import micro_pool, pool_key
     from ...models.pretraining.produce import produce
 
+    def pools(recipe: Recipe) -> ClipPool:
+        key = pool_key(recipe)
+        if key not in _pools:
+            while len(_pools) >= _POOLS:
+                _pools.pop(next(iter(_pools)))
+            _pools[key] = micro_pool(recipe)
+        return _pools[key]
+
     torch.set_num_threads(threads)
-    recipe, key = run.recipe, pool_key(run.recipe)
-    if key not in _pools:
-        while len(_pools) >= _POOLS:
-            _pools.pop(next(iter(_pools)))
-        _pools[key] = micro_pool(recipe)
-    produce(recipe, run.folder, lambda *_: None, pool=_pools[key])
+    produce(run.recipe, run.folder, stage or (lambda *_: None), pools=pools)
     # The optimiser's state is ten times the checkpoint, and a finished run does not go on.
     (run.folder / NAME).unlink(missing_ok=True)

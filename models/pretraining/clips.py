@@ -12,6 +12,9 @@ from torch import Tensor
 from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLIP_SECONDS
 
+LONGEST_WINDOW = 4 * CLIP_SECONDS
+"""Beyond it objects have left the frame."""
+
 
 @dataclass(frozen=True)
 class ClipPool:
@@ -33,18 +36,20 @@ def sample_times(clips: int, frames: int, window: float, rng: np.random.Generato
         clips: Number of clips.
         frames: Frames per clip.
         window: T in seconds: all frames of a clip fall, independently and uniformly, into a window of this length that
-            lies anywhere in the clip. 0 makes them one and the same frame, which is image pretraining.
+            lies anywhere in the clip. 0 makes them one and the same frame, which is image pretraining. A longer one
+            than the clip begins before it and ends after it, since scenes go on: for more motion than a clip has.
         rng: Source of randomness.
 
     Returns:
         float64 (clips, frames), seconds from the start of the clip.
 
     Raises:
-        ValueError: A window that does not fit into a clip.
+        ValueError: A window beyond `LONGEST_WINDOW`.
     """
-    if not 0.0 <= window <= CLIP_SECONDS:
-        raise ValueError(f"a window of {window} s does not fit a clip of {CLIP_SECONDS} s; choose 0 to {CLIP_SECONDS}")
-    starts = rng.uniform(0.0, CLIP_SECONDS - window, (clips, 1))
+    if not 0.0 <= window <= LONGEST_WINDOW:
+        raise ValueError(f"a window of {window} s is too long for the micro-world; choose 0 to {LONGEST_WINDOW}")
+    spare = CLIP_SECONDS - window
+    starts = rng.uniform(0.0, spare, (clips, 1)) if spare >= 0 else np.full((clips, 1), spare / 2)
     return starts + rng.uniform(0.0, window, (clips, frames))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,6 +25,14 @@ def pool_key(recipe: Recipe) -> tuple[object, ...]:
     return recipe.data, recipe.clips, recipe.frames_per_clip, recipe.size, window, recipe.seed
 
 
+def for_the_head(recipe: Recipe) -> Recipe:
+    """The recipe whose pool the linear head learns from: balanced classes, frames from anywhere in the clip.
+
+    A head that saw other frames or classes than those of other models would be compared, and not the encoder.
+    """
+    return replace(recipe, data="micro", window=0.0)
+
+
 def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
     """Render the clips of a recipe.
 
@@ -34,7 +43,7 @@ def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
         progress: Called with (clips done, clips in all).
 
     Raises:
-        ValueError: A window longer than a clip of the micro-world.
+        ValueError: A window longer than the micro-world allows.
     """
     window = recipe.window or CLIP_SECONDS  # without a window every step takes one frame, from anywhere in the clip
     indices = uncurated_clips(recipe.clips, recipe.seed) if recipe.data == "micro-uncurated" else None

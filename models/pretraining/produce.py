@@ -15,16 +15,16 @@ from ...errors import DataError, VitobenchError
 from ...identity import file_digest
 from ...tasks.data.clips.source import ClipSource
 from ...tasks.data.microworld.sets import MicroSet
-from ...tasks.data.microworld.vocabulary import CLASSES, CLIP_SECONDS
+from ...tasks.data.microworld.vocabulary import CLASSES
 from ..networks import PooledNetwork, build
 from .card import card_facts, card_json, card_page, classifier_facts, micro_data
 from .clip_feed import ClipFeed
-from .clips import ClipPool
+from .clips import LONGEST_WINDOW, ClipPool
 from .devices import make_fabric
 from .encoder_file import LAST, encoder_state, load_rounded, write_aside, write_encoder
 from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
-from .micro_pool import micro_exam, micro_pool
+from .micro_pool import for_the_head, micro_exam, micro_pool, pool_key
 from .pool_feed import PoolFeed
 from .recipe import Recipe
 from .trackers import make_tracker
@@ -78,7 +78,7 @@ def produce(
     workers: int = 0,
     devices: int = 1,
     trackers: tuple[str, ...] = (),
-    pool: ClipPool | None = None,
+    pools: Callable[[Recipe], ClipPool] | None = None,
 ) -> Produced | None:
     """Pretrain a recipe and write its checkpoint.
 
@@ -94,7 +94,7 @@ def produce(
         workers: Processes that read them.
         devices: Devices of this machine.
         trackers: Names of `trackers.TRACKERS`.
-        pool: Clips of the micro-world that are rendered already, as `micro_pool` renders them for this recipe.
+        pools: Gives what `micro_pool` renders for a recipe, where many runs share pools.
 
     Returns:
         The files; None in every process but the first. The checkpoint carries its card, so that it loads from anywhere.
@@ -103,17 +103,19 @@ def produce(
         DataError: Clips are wanted and not given, or have no labels for an objective that needs them.
         VitobenchError: As for `train`.
     """
-    if recipe.data != "clips" and recipe.window > CLIP_SECONDS:
-        raise VitobenchError(f"window = {recipe.window} s is longer than a clip of the micro-world ({CLIP_SECONDS} s).")
+    if recipe.data != "clips" and recipe.window > LONGEST_WINDOW:
+        raise VitobenchError(f"window = {recipe.window} s is longer than the micro-world allows ({LONGEST_WINDOW} s).")
     fabric = make_fabric(recipe, devices)
     first = fabric.global_rank == 0
     heard = stage if first else _unheard
     watches = tuple(make_tracker(name, folder, recipe) for name in trackers) if first else ()
     told = partial(heard, "Training")
     if recipe.data != "clips":
-        if pool is None:
-            pool = micro_pool(recipe, lambda done, total: heard("Rendering clips", done, total, ""))
-        return _on_the_micro_world(recipe, pool, folder, heard, told, fabric, watches)
+
+        def rendered(asked: Recipe) -> ClipPool:
+            return micro_pool(asked, lambda done, total: heard("Rendering clips", done, total, ""))
+
+        return _on_the_micro_world(recipe, pools or rendered, folder, heard, told, fabric, watches)
     if source is None:
         raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
     feed = ClipFeed(source, recipe, workers)
@@ -137,13 +139,14 @@ def produce(
 
 def _on_the_micro_world(
     recipe: Recipe,
-    pool: ClipPool,
+    pools: Callable[[Recipe], ClipPool],
     folder: Path,
     stage: Stage,
     told: Callable[..., None],
     fabric: Fabric,
     watches: tuple[Any, ...],
 ) -> Produced | None:
+    pool = pools(recipe)
     exam = micro_exam(pool, recipe.size, recipe.seed) if recipe.monitor_every else None
 
     def keep(training: Training) -> None:
@@ -155,7 +158,9 @@ def _on_the_micro_world(
     training = train(recipe, PoolFeed(pool, len(CLASSES), exam), folder, _progress(told), fabric, watches, keep)
     if fabric.global_rank != 0:
         return None
-    head, facts = _classifier(training.learner.encoder.cpu(), pool, stage)
+    probed = for_the_head(recipe)
+    labelled = pool if pool_key(probed) == pool_key(recipe) else pools(probed)
+    head, facts = _classifier(training.learner.encoder.cpu(), labelled, stage)
     return write_checkpoint(recipe, training, head, facts, folder)
 
 

@@ -153,7 +153,7 @@ def test_brackets_in_a_path_are_shown_as_they_are(capsys: pytest.CaptureFixture[
 
 def test_a_recipe_that_the_micro_world_cannot_serve_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for setting, message in (
-        ("window=9", "longer than a clip of the micro-world"),
+        ("window=11", "longer than the micro-world allows"),
         ("data=clips", "name them with --data"),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -26,6 +26,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(declared, "METHODS", small)
     monkeypatch.setattr(module, "METHODS", small)
     monkeypatch.setattr("vitobench.bench.claims.training.METHODS", small)
+    monkeypatch.setattr("vitobench.models.pretraining.produce.CLEAN_IMAGES", 32)
 
 
 def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +49,7 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     assert "| `vito-uncurated` |" in page
     assert "(d) Curation" in page
 
-    monkeypatch.setattr("vitobench.bench.claims.training.ProcessPoolExecutor", None)  # nothing is left to train
+    monkeypatch.setattr("vitobench.bench.claims.training._train", None)  # nothing is left to train
     again, _ = reproduce(asked)
     assert again.claims == data.claims
 
@@ -68,8 +69,9 @@ def test_unfinished_or_other_runs_are_not_taken_for_finished(tmp_path: Path) -> 
     asked = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1)
     run = asked.runs()[0]
     assert not run.finished()
-    assert not train_missing([run], 1)
+    assert not train_missing([run], 2)  # in another process
     assert run.finished()
+    assert not (run.folder / "training.pt").exists()
     assert not replace(run, steps=3).finished()
     assert not replace(run, seed=1).finished()
     run.checkpoint.unlink()

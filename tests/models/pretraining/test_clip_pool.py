@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from vitobench.models.pretraining.clips import render_pool, sample_times
+from vitobench.models.pretraining.clips import LONGEST_WINDOW, render_pool, sample_times
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.microworld.vocabulary import CLIP_SECONDS
 
@@ -30,7 +30,7 @@ def test_times_are_independent_and_uniform_over_the_whole_clip() -> None:
     assert np.abs(times[:, 0] - times[:, 1]).mean() == pytest.approx(CLIP_SECONDS / 3, rel=0.05)
 
 
-@pytest.mark.parametrize("window", [-0.1, CLIP_SECONDS + 0.01])
+@pytest.mark.parametrize("window", [-0.1, LONGEST_WINDOW + 0.01])
 def test_windows_that_do_not_fit_are_refused(window: float) -> None:
     with pytest.raises(ValueError, match="choose 0 to"):
         sample_times(4, 2, window, np.random.default_rng(0))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vitobench.models.pretraining.clips import render_pool, sample_times
-from vitobench.models.pretraining.micro_pool import micro_exam, micro_pool, uncurated_clips
+from vitobench.models.pretraining.micro_pool import for_the_head, micro_exam, micro_pool, pool_key, uncurated_clips
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tasks.data.microworld.sets import MicroSet
 
@@ -24,6 +24,23 @@ def test_windows_between_keep_their_frames_together() -> None:
     for clip in (0, 39):
         expected = MicroSet("train", 40, 0).frames([clip, clip], 16, times[clip].tolist()).images
         assert np.array_equal(pool.frames[clip].permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_windows_longer_than_a_clip_lie_around_it() -> None:
+    times = sample_times(2000, 2, 7.68, np.random.default_rng(0))
+    assert -2.56 <= times.min() < -2.5
+    assert 5.06 < times.max() <= 5.12
+    with pytest.raises(ValueError, match=r"choose 0 to 10\.24"):
+        sample_times(1, 2, 10.5, np.random.default_rng(0))
+
+
+def test_every_head_learns_from_the_same_frames() -> None:
+    recipes = [RECIPE, *(replace(RECIPE, **change) for change in ({"window": 0.5}, {"data": "micro-uncurated"}))]
+    assert len({pool_key(recipe) for recipe in recipes}) == 3
+    assert {pool_key(for_the_head(recipe)) for recipe in recipes} == {pool_key(RECIPE)}
+    pools = [micro_pool(for_the_head(recipe)) for recipe in recipes]
+    assert all(torch.equal(pool.frames, pools[0].frames) for pool in pools)
+    assert np.bincount(pools[0].labels).tolist() == [3] * 8 + [2] * 8
 
 
 def test_uncurated_clips_follow_zipf_and_show_what_their_label_says() -> None:
