@@ -152,6 +152,7 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
      "results --help", "results list --help", "pretrain --help", "curate --help", "compare --help",
      "probe --help", "mock-run --help", "finetune --help", "curve --help", "figures --help", "figures --list",
      "tables --help", "tables --list", "reproduce --help",
+     "export --help", "export --list", "export --list --json",
      "models", "models --json", "tasks", "tasks --json", "suites", "suites --json",
      "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
      "data verify --help"],

@@ -21,6 +21,7 @@ _COMMANDS = {
     "report": ("report", "Score what a store holds and write the page again, without running a model."),
     "figures": ("figures", "Draw a paper's figures from a store: PDF, SVG and PNG, with a CSV of the numbers."),
     "tables": ("tables", "Write a paper's tables from a store: LaTeX, Markdown, HTML or CSV."),
+    "export": ("export", "Hand scores to other tools: CSV, JSON, Parquet, a model card, MLflow, TensorBoard."),
     "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
     "data": ("data", "List, get and verify published data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),

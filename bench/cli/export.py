@@ -1,0 +1,69 @@
+"""``bench export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..exports.registry import EXPORTS, export_spec
+from .options import pictured
+
+
+@click.command("export")
+@click.option("--format", "form", type=click.Choice(list(EXPORTS)), help="A name of `bench export --list`.")
+@pictured
+@click.option("--to", "target", help="Where to; what it names and its default depend on the format, see --list.")
+@click.option("--list", "listing", is_flag=True, help="List the formats, what they write and what they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+def export_command(form: str | None, target: str | None, listing: bool, as_json: bool, **values: Any) -> None:
+    """Hand the scores of a store to another tool: a table, a model card, MLflow or TensorBoard.
+
+    No model is loaded and no image read. (`bench results export` writes the predictions themselves.)
+    Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+
+    \b
+    bench export --format csv --to scores.csv
+    bench export --format hugging-face --model vito --to README.md
+    bench export --format tensorboard --suite robustness --to runs
+    bench export --list
+    """
+    if listing:
+        _list(as_json)
+        return
+    if form is None:
+        raise click.UsageError(f"Name a format: --format {', '.join(EXPORTS)}.")
+    spec = export_spec(form)
+    to = spec.default if target is None else target
+    from ...errors import VitobenchError
+    from ...results.inventory import fits
+    from ..exports.exporter import Handover
+    from .show import check_folder, rescored, written
+
+    if spec.name == "tensorboard":
+        check_folder(Path(to))
+    elif spec.name != "mlflow" and Path(to).is_dir():
+        raise VitobenchError(f"{to} is a folder; name a file with --to.")
+    exporter = spec.load()  # before anything is scored
+    outcome = rescored(values)
+    # Baselines are scored along for the comparisons; a card or a run of their own is for those that were named.
+    models = tuple(str(m["name"]) for m in outcome.data.models if fits(str(m["identity"]), values["models"]))
+    lines = exporter.export(Handover(outcome, models, to, click.echo))
+    written(outcome, lines, [], values["quiet"] or to == "-")
+
+
+def _list(as_json: bool) -> None:
+    from .listings import print_rows
+
+    rows = [
+        {
+            "format": spec.name,
+            "writes": spec.writes,
+            "to": spec.target,
+            "default": spec.default,
+            "needs": f"pip install 'vitobench[{spec.extra}]'" if spec.extra else "",
+        }
+        for spec in EXPORTS.values()
+    ]
+    print_rows(rows, ("format", "writes", "to", "default", "needs"), as_json)

@@ -1,0 +1,39 @@
+"""Headline numbers as evaluation results of a Hugging Face model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import DataError, VitobenchError
+from .exporter import Handover
+from .front_matter import dump, read_front, with_key
+from .model_index import entry_of, merged
+from .text_file import SCREEN, put
+
+KEY = "model-index"
+
+
+def export(handover: Handover) -> list[str]:
+    """See `Exporter`."""
+    if len(handover.models) != 1:
+        raise VitobenchError(
+            f"A model card is of one model; name it with --model. There are: {', '.join(handover.models)}."
+        )
+    (model,) = handover.models
+    entry = entry_of(handover.outcome.data, model)
+    count = sum(len(result["metrics"]) for result in entry["results"])
+    if not count:
+        raise VitobenchError(f"{model} has no headline number that is defined, so there is nothing to put on a card.")
+    what = f"{count} headline numbers of {model}"
+    path = Path(handover.to)
+    if handover.to == SCREEN or path.suffix in (".yaml", ".yml"):
+        return put(handover, dump({KEY: [entry]}), what)
+    if path.suffix.lower() != ".md":
+        raise VitobenchError(f"--to {path}: its name has to end in .md for a card, or in .yaml for the block alone.")
+    try:
+        # By bytes: reading as text would make one kind of line ending of all.
+        text = path.read_bytes().decode() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None
+    index = merged(read_front(text, str(path)).get(KEY), entry, str(path))
+    return put(handover, with_key(text, KEY, index, str(path)), f"{what}, {'merged into' if text else 'a new card'}")

@@ -1,0 +1,102 @@
+"""Scores as runs of MLflow."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...errors import VitobenchError
+from ...reports.data import ReportData
+from ...results.schema import Score
+from ..export import as_json
+from .exporter import Handover
+
+EXPERIMENT = "vitobench"
+DOCUMENT = "vitobench.json"
+"""Artifact of each run with everything that the scoring found."""
+
+_UNNAMEABLE = re.compile(r"[^\w\-./ ]", re.ASCII)
+"""What versions of MLflow from 2 on refuse in a name; slashes make groups in its pages."""
+
+_BATCH = 1000
+_PARAMS = 100
+_LONGEST_VALUE = 500
+
+
+def metrics_of(scores: Iterable[Score]) -> dict[str, float]:
+    """Numbers by the name ``TASK/CONDITION/METRIC``, with ``.ci_low`` and ``.ci_high`` beside each; no holes.
+
+    Characters that MLflow refuses become underscores; of two names that become equal, the second gets a number.
+    """
+    found: dict[str, float] = {}
+    for score in scores:
+        if not math.isfinite(score.value):
+            continue
+        plain = _UNNAMEABLE.sub("_", f"{score.task}/{score.condition}/{score.metric}")
+        name, number = plain, 2
+        while name in found:
+            name, number = f"{plain}_{number}", number + 1
+        found[name] = score.value
+        for end, value in ((".ci_low", score.ci_low), (".ci_high", score.ci_high)):
+            if math.isfinite(value):
+                found[name + end] = value
+    return found
+
+
+def params_of(data: ReportData, model: str) -> dict[str, str]:
+    """What the numbers of a model are numbers of: the model's record, the identity of each task, versions and seed."""
+    record = next((record for record in data.models if record["name"] == model), {})
+    named = ("identity", "source", "architecture", "weights_hash", "label_space", "precision", "licence")
+    found = {"model": model} | {f"model.{key}": str(record[key]) for key in named if record.get(key)}
+    scored = {score.task for score in data.scores if score.model == model}
+    found |= {f"task.{t['name']}": str(t["identity"]) for t in data.tasks if t["name"] in scored and t.get("identity")}
+    found |= {f"version.{name}": str(version) for name, version in data.run.get("versions", {}).items()}
+    found |= {key: str(data.run[key]) for key in ("seed", "store", "command") if key in data.run}
+    return {_UNNAMEABLE.sub("_", key): value[:_LONGEST_VALUE] for key, value in found.items()}
+
+
+def export(handover: Handover) -> list[str]:
+    """See `Exporter`."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    uri = handover.to or mlflow.get_tracking_uri()
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        identity = experiment.experiment_id if experiment is not None else client.create_experiment(EXPERIMENT)
+        return [_one(client, identity, handover, model, uri) for model in handover.models]
+    except (MlflowException, ImportError, OSError) as error:
+        # A database address needs packages that a slim installation of MLflow lacks.
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise VitobenchError(f"MLflow at {uri} refused: {reason} (--to names another tracking address)") from None
+
+
+def _one(client: Any, experiment: str, handover: Handover, model: str, uri: str) -> str:
+    from mlflow.entities import Metric, Param, RunTag
+
+    data = handover.outcome.data
+    record = next((record for record in data.models if record["name"] == model), {})
+    step, now = int(record.get("training_step") or 0), int(time.time() * 1000)
+    numbers = metrics_of(score for score in data.scores if score.model == model)
+    run = client.create_run(experiment, run_name=model).info.run_id
+    try:
+        for part in _parts(list(params_of(data, model).items()), _PARAMS):
+            client.log_batch(run, params=[Param(name, value) for name, value in part])
+        for part in _parts(list(numbers.items()), _BATCH):
+            client.log_batch(run, metrics=[Metric(name, value, now, step) for name, value in part])
+        client.log_batch(run, tags=[RunTag("vitobench.identity", str(record.get("identity", "")))])
+        client.log_dict(run, as_json(handover.outcome), DOCUMENT)
+    except BaseException:
+        client.set_terminated(run, "FAILED")
+        raise
+    client.set_terminated(run)
+    return f"{model}: run {run} of experiment {EXPERIMENT} at {uri}, {len(numbers):,} metrics"
+
+
+def _parts(items: Sequence[tuple[str, Any]], size: int) -> list[Sequence[tuple[str, Any]]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

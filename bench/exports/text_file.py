@@ -1,0 +1,28 @@
+"""Text to a file, or to the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...results.folder import write_aside
+from .exporter import Handover
+
+SCREEN = "-"
+
+
+def put(handover: Handover, text: str, what: str) -> list[str]:
+    """Write text where the handover says, all of it or nothing.
+
+    Args:
+        handover: Whose ``to`` is a file, or `SCREEN`.
+        text: Ends with a newline.
+        what: What it is, for the line that says so.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    if handover.to == SCREEN:
+        handover.show(text.removesuffix("\n"))
+        return [what]
+    write_aside(Path(handover.to), text.encode())
+    return [f"{what}: {handover.to}"]

@@ -1,0 +1,85 @@
+"""``bench export`` on a small store, and the list of formats."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from vitobench.bench.exports.exporter import ExportSpec
+from vitobench.bench.exports.registry import EXPORTS
+from vitobench.errors import VitobenchError
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_list_and_docs_are_those_of_the_registry(bench_here) -> None:
+    shown = bench_here("export", "--list")
+    listed = json.loads(bench_here("export", "--list", "--json").out)
+    page = (ROOT / "docs" / "leaving.md").read_text(encoding="utf-8")
+    assert [row["format"] for row in listed] == list(EXPORTS)
+    rows = [line for line in page.splitlines() if line.startswith("| `") and "`--to`" not in line]
+    assert rows == [
+        f"| `{s.name}` | {s.writes} | {s.target} | {f'`{s.default}`' if s.default else ''} | "
+        f"{f'`vitobench[{s.extra}]`' if s.extra else ''} |"
+        for s in EXPORTS.values()
+    ]  # fmt: skip
+    assert all(name in shown.out for name in EXPORTS)
+
+
+def test_every_extra_exists_and_every_module_is_an_exporter() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for spec in EXPORTS.values():
+        assert not spec.extra or spec.extra in extras
+        # Packages are imported when it is used, not with the module, or the message about the extra would not come.
+        if spec.name != "hugging-face":
+            assert callable(importlib.import_module(f"vitobench.bench.exports.{spec.module}").export)
+
+
+def test_an_absent_package_names_the_extra() -> None:
+    spec = ExportSpec("x", "csv_file", "", "", "", "some-extra", ("no_such_package_at_all",))
+    with pytest.raises(VitobenchError, match=r"--format x cannot be used.*pip install 'vitobench\[some-extra\]'"):
+        spec.load()
+
+
+@pytest.mark.usefixtures("small_tasks")
+def test_exports_of_a_store(bench_here, tmp_path: Path) -> None:
+    run = ("run", "--model", "vito", "--task", "micro-val", "--task", "micro-light", "--quiet", "--device", "cpu")
+    assert bench_here(*run).code == 0
+    assert bench_here("score", "--model", "vito", "--json", "s.json").code == 0
+    scored = json.loads((tmp_path / "s.json").read_text())
+
+    printed = bench_here("export", "--format", "csv", "--model", "vito", "--to", "-")
+    rows = list(csv.DictReader(io.StringIO(printed.out)))
+    assert [(r["model"], r["task"], float(r["value"])) for r in rows if r["metric"] == "top1"] == [
+        (s["model"], s["task"], s["value"]) for s in scored["scores"] if s["metric"] == "top1"
+    ]
+    done = bench_here("export", "--format", "json", "--model", "vito", "--to", "v.json")
+    assert (done.code, json.loads((tmp_path / "v.json").read_text())["scores"]) == (0, scored["scores"])
+
+    done = bench_here("export", "--format", "hugging-face", "--model", "vito", "--to", "README.md")
+    assert "2 headline numbers of vito, a new card: README.md" in done.out
+    assert "moclr" not in (tmp_path / "README.md").read_text()
+
+    done = bench_here("export", "--format", "tensorboard", "--model", "vito")
+    assert [path.name for path in (tmp_path / "tensorboard").iterdir()] == ["vito"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "Name a format: --format csv"),
+        (("--format", "cvs"), "is not one of"),
+        (("--format", "csv", "--to", "."), "is a folder; name a file"),
+        (("--format", "csv"), "There is no store at"),
+    ],
+)
+def test_wrong_usage_is_said(bench_here, args: tuple[str, ...], message: str) -> None:
+    done = bench_here("export", *args)
+    assert done.code == 2
+    assert message in done.err

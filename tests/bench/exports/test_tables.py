@@ -1,0 +1,61 @@
+"""CSV, JSON and Parquet, read back by other libraries."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from vitobench.bench.exports import csv_file, json_document, parquet_file
+from vitobench.bench.exports.exporter import Handover
+from vitobench.bench.exports.long_table import COLUMNS
+from vitobench.errors import StoreError
+
+
+def check(frame: pd.DataFrame, handover: Handover) -> None:
+    scores = handover.outcome.data.scores
+    assert tuple(frame.columns) == COLUMNS
+    for name in ("model", "task", "condition", "metric", "n"):
+        assert list(frame[name]) == [getattr(score, name) for score in scores]
+    for name in ("value", "ci_low", "ci_high"):  # to the last bit
+        assert list(frame[name].dropna()) == [x for s in scores if math.isfinite(x := getattr(s, name))]
+    first = frame.iloc[0]
+    assert (first.task_identity, first["data"], first.data_digest, first.seed) == ("val@11", "microworld/val", "d1", 4)
+    assert (first.model_identity, str(first.vitobench)) == ("vito@500@" + "0" * 16, "9.9")
+    hole = frame[frame.metric == "mce"].iloc[0]
+    assert (hole.better, hole.undefined) == ("lower", "a reason")
+    assert math.isnan(hole.value)
+
+
+def test_csv(handed, tmp_path) -> None:
+    handover = handed(tmp_path / "new" / "s.csv")
+    assert csv_file.export(handover) == [f"12 scores: {handover.to}"]
+    check(pd.read_csv(handover.to), handover)
+
+
+def test_parquet(handed, tmp_path) -> None:
+    handover = handed(tmp_path / "s.parquet")
+    parquet_file.export(handover)
+    check(pd.read_parquet(handover.to), handover)
+    origin = json.loads(pq.read_schema(handover.to).metadata[b"vitobench"])
+    assert [model["name"] for model in origin["models"]] == list(handover.models)
+    assert origin["run"]["command"] == "bench export"
+
+
+def test_json(handed, tmp_path) -> None:
+    handover = handed(tmp_path / "s.json")
+    json_document.export(handover)
+    found = json.loads((tmp_path / "s.json").read_text(), parse_constant=pytest.fail)  # NaN is not JSON
+    assert found["scores"][3]["value"] is None
+    assert (len(found["scores"]), len(found["comparisons"]), len(found["failures"])) == (12, 1, 1)
+    assert found["run"]["versions"] == {"vitobench": "9.9"}
+
+
+def test_a_file_that_cannot_be_written_is_said(handed, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    for module in (csv_file, json_document, parquet_file):
+        with pytest.raises(StoreError, match="cannot be written"):
+            module.export(handed(tmp_path / "file" / "s.out"))
