@@ -153,6 +153,7 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
      "probe --help", "mock-run --help", "finetune --help", "curve --help", "figures --help", "figures --list",
      "tables --help", "tables --list", "reproduce --help",
      "export --help", "export --list", "export --list --json",
+     "doctor --help",
      "models", "models --json", "tasks", "tasks --json", "suites", "suites --json",
      "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
      "data verify --help"],

@@ -30,6 +30,7 @@ _COMMANDS = {
     "finetune": ("finetune", "Train a whole model on labelled images."),
     "curve": ("curve", "Run a suite or tasks on the checkpoints of one training, and show them by step."),
     "reproduce": ("reproduce", "Try the claims of VITO's paper in the micro-world: train, measure, write the tables."),
+    "doctor": ("doctor", "Check this machine: versions, devices, optional packages, data, store, threads."),
     "models": ("listings", "List the models that have names."),
     "tasks": ("listings", "List the tasks."),
     "suites": ("listings", "List the suites."),
@@ -72,7 +73,7 @@ def group() -> None:
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
     Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage,
-    4 a --fail-if of `bench compare` holds.
+    4 a --fail-if of `bench compare` holds, 1 a check of `bench doctor` fails.
     Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 

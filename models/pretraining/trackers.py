@@ -25,7 +25,7 @@ class TensorBoardTracker:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise VitobenchError("--log tensorboard needs a package: pip install tensorboard") from None
+            raise VitobenchError("--log tensorboard needs a package: pip install 'vitobench[tensorboard]'") from None
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def row(self, row: dict[str, float]) -> None:
@@ -54,7 +54,9 @@ class WandbTracker:
         try:
             import wandb
         except ImportError:
-            raise VitobenchError("--log wandb needs a package: pip install wandb, then wandb login") from None
+            raise VitobenchError(
+                "--log wandb needs a package: pip install 'vitobench[wandb]', then wandb login"
+            ) from None
         try:
             self._run: Any = wandb.init(
                 project="vitobench", name=folder.name, dir=str(folder), config=recipe_facts(recipe)

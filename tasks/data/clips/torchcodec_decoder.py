@@ -19,8 +19,8 @@ def _library() -> Any:
     except (ImportError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"TorchCodec cannot be used ({reason}). It needs `pip install torchcodec` and the shared libraries of "
-            'FFmpeg; decoder="pyav" needs neither.'
+            f"TorchCodec cannot be used ({reason}). It needs `pip install 'vitobench[torchcodec]'` and the shared "
+            'libraries of FFmpeg; decoder="pyav" needs neither.'
         ) from None
     return decoders
 

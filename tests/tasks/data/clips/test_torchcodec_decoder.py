@@ -24,7 +24,7 @@ def torchcodec() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("torchcodec") is not None, reason="TorchCodec is installed")
 def test_says_how_to_get_it(clip: Path) -> None:
-    with pytest.raises(DataError, match=r'pip install torchcodec.*decoder="pyav"'):
+    with pytest.raises(DataError, match=r'vitobench\[torchcodec\].*decoder="pyav"'):
         VideoFiles([clip], decoder="torchcodec")
 
 

@@ -1,0 +1,161 @@
+"""What models are computed on: torch, the processor, and GPUs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...tasks.data.downloads.publication import readable_size
+from .check import FAIL, OK, WARN, Check
+
+GROUP = "devices"
+SLOW = 30.0
+"""Seconds for the import of torch above which something is wrong, such as a network file system."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as torch sees it.
+
+    Attributes:
+        device: ``"cuda:0"``.
+        name: Of the product.
+        memory: Bytes.
+        problem: Why it does not compute; empty if it does.
+    """
+
+    device: str
+    name: str
+    memory: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What `measure_devices` found.
+
+    Attributes:
+        version: Of torch; empty where it does not load.
+        seconds: That its import took; about 0 where it was loaded already.
+        problem: Why torch or torchvision does not load; empty if both do.
+        processor: Its architecture: ``"x86_64"``, ``"arm64"``, ...
+        instructions: What torch's kernels use of the processor: ``"AVX2"``, ``"DEFAULT"``, ...
+        threads: Threads of a forward pass.
+        built_for: ``"CUDA 12.8"``, ``"ROCm 6.2"``; empty for a build without GPUs.
+        driver: Whether there is a driver of NVIDIA.
+        hidden: ``CUDA_VISIBLE_DEVICES`` where it is set, else None.
+        gpus: The GPUs.
+        mps: Whether there is a GPU of Apple.
+    """
+
+    version: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+    processor: str = ""
+    instructions: str = ""
+    threads: int = 0
+    built_for: str = ""
+    driver: bool = False
+    hidden: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    mps: bool = False
+
+
+def measure_devices() -> Devices:
+    """Import torch and ask it."""
+    started = time.perf_counter()
+    try:
+        import torch
+
+        seconds = time.perf_counter() - started
+        import torchvision  # noqa: F401 - of another build than torch, it fails at its import
+    except Exception as error:  # what a broken installation raises is anything
+        return Devices(problem=" ".join((str(error) or type(error).__name__).split()))
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else ""
+    built = f"ROCm {torch.version.hip}" if torch.version.hip else built
+    return Devices(
+        str(torch.__version__),
+        seconds,
+        "",
+        platform.machine(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.get_num_threads(),
+        built,
+        shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists(),
+        os.environ.get("CUDA_VISIBLE_DEVICES"),
+        tuple(map(_gpu, range(torch.cuda.device_count()))) if torch.cuda.is_available() else (),
+        torch.backends.mps.is_available(),
+    )
+
+
+def _gpu(number: int) -> Gpu:
+    import torch
+
+    device = f"cuda:{number}"
+    problem = ""
+    try:
+        # A GPU that is too new or too old for the build is listed, and refuses the first kernel.
+        torch.ones(2, device=device).sum().item()
+    except RuntimeError as error:
+        problem = str(error).strip().splitlines()[0]
+    facts = torch.cuda.get_device_properties(number)
+    return Gpu(device, facts.name, facts.total_memory, problem)
+
+
+def check_devices(found: Devices) -> list[Check]:
+    """Rows for torch, the processor and GPUs."""
+    if found.problem:
+        way_out = "pip install --force-reinstall torch torchvision, both of one build (https://pytorch.org/get-started)"
+        return [Check(GROUP, "torch", FAIL, f"does not load: {found.problem}", way_out)]
+    slow = found.seconds > SLOW
+    rows = [
+        Check(
+            GROUP,
+            "torch",
+            WARN if slow else OK,
+            f"{found.version}, imported in {found.seconds:.1f} s",
+            "every worker waits as long; an environment on a local disk is quicker" if slow else "",
+        ),
+        _processor(found),
+        *(_gpu_row(gpu) for gpu in found.gpus),
+    ]
+    if not found.gpus and not found.mps:
+        rows.append(_without(found))
+    if found.mps:
+        rows.append(Check(GROUP, "mps", OK, "a GPU of Apple"))
+    chosen = "cuda" if found.gpus else "mps" if found.mps else "cpu"
+    return [*rows, Check(GROUP, "--device auto", OK, f"takes {chosen}")]
+
+
+def _processor(found: Devices) -> Check:
+    threads = f"{found.threads} thread{'' if found.threads == 1 else 's'} in a forward pass"
+    words = f"{found.instructions or 'unknown'} kernels, {threads}"
+    if found.instructions == "DEFAULT" and found.processor in ("x86_64", "AMD64"):
+        advice = "no AVX2 here, or ATEN_CPU_CAPABILITY is set: models run several times slower"
+        return Check(GROUP, "cpu", WARN, words, advice)
+    return Check(GROUP, "cpu", OK, words)
+
+
+def _gpu_row(gpu: Gpu) -> Check:
+    words = f"{gpu.name}, {readable_size(gpu.memory)}"
+    if not gpu.problem:
+        return Check(GROUP, gpu.device, OK, words)
+    advice = "install a build of torch for it (https://pytorch.org/get-started), or run with --device cpu"
+    return Check(GROUP, gpu.device, FAIL, f"{words}: {gpu.problem}", advice)
+
+
+def _without(found: Devices) -> Check:
+    if not found.driver:
+        return Check(GROUP, "gpu", OK, "none; models run on the processor")
+    if not found.built_for:
+        advice = "install a build for CUDA: https://pytorch.org/get-started"
+        return Check(GROUP, "gpu", WARN, "there is a driver, but this torch is built without GPUs", advice)
+    if found.hidden is not None:
+        words = f"torch sees none; CUDA_VISIBLE_DEVICES is {found.hidden!r}"
+        return Check(GROUP, "gpu", WARN, words, "unset CUDA_VISIBLE_DEVICES, or name a device in it")
+    advice = "nvidia-smi tells whether the driver works and is new enough"
+    return Check(GROUP, "gpu", WARN, f"there is a driver, but torch (for {found.built_for}) sees none", advice)

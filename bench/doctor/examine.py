@@ -1,0 +1,76 @@
+"""All checks, in the order in which they are shown. One that breaks is a row that says so and stops no other."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...errors import VitobenchError
+from . import data_sets, devices, machine, places, threads
+from .check import FAIL, Check
+
+PACKAGE = Path(__file__).parents[2]
+
+
+def examine(store: str, data_root: Path) -> list[Check]:
+    """Look at everything.
+
+    Args:
+        store: As ``--store``.
+        data_root: Folder in which `bench data get` put data sets.
+    """
+    steps: list[tuple[str, Callable[[], list[Check]]]] = [
+        (machine.GROUP, lambda: machine.check_machine(machine.measure_machine())),
+        ("packages", _packages),
+        (devices.GROUP, lambda: devices.check_devices(devices.measure_devices())),
+        (threads.GROUP, lambda: threads.check_threads(os.environ, int(machine.measure_machine().usable) or 1)),
+        ("optional packages", _optional),
+        (places.GROUP, lambda: places.check_store(store)),
+        (places.GROUP, lambda: [places.check_cache(*cache) for cache in places.caches()]),
+        (places.GROUP, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
+        (data_sets.GROUP, lambda: data_sets.check_data(data_sets.measure_data(data_root))),
+        (data_sets.GROUP, lambda: _named(store)),
+    ]
+    return [check for group, step in steps for check in guarded(group, step)]
+
+
+def guarded(group: str, step: Callable[[], list[Check]]) -> Iterator[Check]:
+    """The rows of a step, or one that says why there are none: what is broken here may be what the step needs."""
+    try:
+        yield from step()
+    except Exception as error:
+        words = f"could not be examined: {type(error).__name__}: {' '.join(str(error).split())}"
+        yield Check(group, group, FAIL, words, "pip install --force-reinstall vitobench")
+
+
+def _packages() -> list[Check]:
+    from .packages import check_python, check_required
+    from .requirements import installed, wants
+
+    wanted = wants(PACKAGE)
+    if wanted is None:
+        return [Check("packages", "vitobench", FAIL, f"{PACKAGE} is not installed", "pip install vitobench")]
+    python = check_python(wanted.python, platform.python_version(), platform.python_implementation())
+    return [python, *check_required(installed(wanted.required), wanted.version, PACKAGE)]
+
+
+def _optional() -> list[Check]:
+    from .packages import check_optional, check_torchcodec, torchcodec_problem
+    from .requirements import installed, wants
+
+    wanted = wants(PACKAGE)
+    extras = {} if wanted is None else {name: installed(needs) for name, needs in wanted.extras.items()}
+    there = any(need.installed for need in extras.get("torchcodec", ()))
+    return [*check_optional(extras), *check_torchcodec(torchcodec_problem() if there else "")]
+
+
+def _named(store: str) -> list[Check]:
+    from ...results import records
+    from ...results.store import Store
+
+    try:
+        return data_sets.check_named(data_sets.named_in_runs(records.runs(Store(store))))
+    except VitobenchError:
+        return []  # what is wrong with the store is a row of its own

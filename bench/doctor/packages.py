@@ -1,0 +1,112 @@
+"""Packages that every installation needs, and optional ones by extra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from .check import FAIL, OK, WARN, Check
+from .requirements import NAME, Needed
+
+GROUP = "packages"
+OPTIONAL = "optional packages"
+
+PURPOSES = {
+    "hugging-face": "for bench export --format hugging-face",
+    "mlflow": "for bench export --format mlflow",
+    "ray": "for --executor ray",
+    "real": "for the model efficientnet-lite0",
+    "tensorboard": "for bench pretrain --log tensorboard and bench export --format tensorboard",
+    "torchcodec": 'for decoder="torchcodec" of clips, beside PyAV',
+    "wandb": "for bench pretrain --log wandb",
+}
+"""Extras, and what each is for."""
+
+FOR_DEVELOPMENT = ("test", "dev")
+"""Extras that a user does not need."""
+
+
+def check_python(bounds: str, version: str, kind: str) -> Check:
+    """Whether Python's version is within bounds.
+
+    Args:
+        bounds: Such as ``">=3.11"``.
+        version: Such as ``"3.12.1"``.
+        kind: Such as ``"CPython"``.
+    """
+    if SpecifierSet(bounds).contains(version, prereleases=True):
+        return Check(GROUP, "Python", OK, f"{version} ({kind})")
+    return Check(GROUP, "Python", FAIL, f"{version}, not {bounds}", f"make an environment with Python {bounds}")
+
+
+def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[Check]:
+    """A row for vitobench, one for its dependencies together, and one for each that is absent or out of bounds.
+
+    Args:
+        needed: The dependencies.
+        version: Of vitobench.
+        place: Where it lies.
+    """
+    wrong = [need for need in needed if not need.fits]
+    rows = [Check(GROUP, NAME, OK, f"{version} in {place}")]
+    if len(wrong) < len(needed):
+        rows.append(
+            Check(GROUP, "dependencies", OK, f"{len(needed) - len(wrong)} of {len(needed)} within their bounds")
+        )
+    for need in wrong:
+        found = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
+        rows.append(Check(GROUP, need.name, FAIL, found, f"pip install '{need.name}{need.bounds}'"))
+    return rows
+
+
+def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
+    """A row for each extra of a user: nothing is wrong with one that is absent.
+
+    Args:
+        extras: The packages of each.
+    """
+    rows = []
+    for extra, needed in extras.items():
+        if extra in FOR_DEVELOPMENT:
+            continue
+        install = f"pip install '{NAME}[{extra}]'"
+        purpose = PURPOSES.get(extra, "")
+        absent = [need.name for need in needed if need.installed is None]
+        wrong = [need for need in needed if need.installed is not None and not need.fits]
+        if wrong:
+            found = "; ".join(f"{need.name} {need.installed}, not {need.bounds}" for need in wrong)
+            rows.append(Check(OPTIONAL, extra, WARN, f"{found}; {purpose}", install))
+        elif absent:
+            rows.append(Check(OPTIONAL, extra, OK, f"{', '.join(absent)} not installed; {purpose}", install))
+        else:
+            found = ", ".join(f"{need.name} {need.installed}" for need in needed)
+            rows.append(Check(OPTIONAL, extra, OK, found))
+    return rows
+
+
+def check_torchcodec(problem: str) -> list[Check]:
+    """A row where TorchCodec is installed and does not load.
+
+    Args:
+        problem: Why; empty where it loads or is absent.
+    """
+    if not problem:
+        return []
+    return [
+        Check(OPTIONAL, "torchcodec", WARN, problem, "install FFmpeg's shared libraries, or leave it: PyAV decodes")
+    ]
+
+
+def torchcodec_problem() -> str:
+    """Why TorchCodec does not load although it is installed; empty where it does, or is not installed."""
+    from ...errors import DataError
+
+    try:
+        from ...tasks.data.clips.torchcodec_decoder import TorchCodec
+
+        TorchCodec()
+    except DataError as error:
+        return str(error)
+    return ""

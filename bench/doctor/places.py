@@ -1,0 +1,147 @@
+"""Folders: the store, what is downloaded, and the room that is left. Nothing is left behind in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import StoreError
+from ...tasks.data.downloads.publication import readable_size
+from .check import FAIL, OK, WARN, Check
+
+if TYPE_CHECKING:
+    from ...results.store import Store
+
+GROUP = "folders"
+TIGHT = 2_000_000_000
+"""Bytes of free disk below which a warning is given: weights of one large model, or a few runs."""
+FULL = 50_000_000
+"""Bytes of free disk below which nothing useful can be stored."""
+
+
+def nearest(path: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    here = path.absolute()
+    while not here.is_dir() and here != here.parent:
+        here = here.parent
+    return here
+
+
+def unwritable(path: Path) -> str:
+    """Why nothing can be written to a folder, or made where it will be; empty where it can. Leaves nothing behind."""
+    if path.exists() and not path.is_dir():
+        return "it is a file"
+    try:
+        with tempfile.TemporaryFile(dir=nearest(path)) as probe:
+            probe.write(b"\0")
+            probe.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def check_store(location: str) -> list[Check]:
+    """Whether a store can be read and written, and what it holds.
+
+    Args:
+        location: As ``--store``.
+    """
+    from ...results.records import cache_file
+    from ...results.store import Store
+
+    another = "name another with --store"
+    try:
+        store = Store(location)
+        there = store.exists()
+        rows = [_reading(store) if there else Check(GROUP, "store", OK, f"{location}: not there yet; a run makes it")]
+    except StoreError as error:
+        return [Check(GROUP, "store", FAIL, str(error), another)]
+    local = store.folder.local
+    if local is not None:
+        problem = unwritable(local)
+    elif there:
+        problem = _unwritable_remotely(store)
+    else:  # a probe would make the folder
+        return [*rows, Check(GROUP, "store, writing", WARN, "not tried", "the first run tells whether it is allowed")]
+    found = f"not possible: {problem}" if problem else "possible"
+    rows.append(Check(GROUP, "store, writing", FAIL if problem else OK, found, another if problem else ""))
+    if local is None:
+        hashes = cache_file(store, "hashes").parent
+        return [*rows, check_cache("content hashes", hashes, "XDG_CACHE_HOME")]
+    return [*rows, check_room("store, room", free_at(local))]
+
+
+def _reading(store: Store) -> Check:
+    """Whether the newest unit can be read; reading all is for `bench results verify`."""
+    units = store.unit_entries()
+    if not units:
+        return Check(GROUP, "store", OK, f"{store.location}: empty")
+    newest = max((entry for _, entry in units), key=lambda entry: entry.modified)
+    problem = store.read_file(newest.name)
+    if isinstance(problem, str):
+        return Check(GROUP, "store", FAIL, problem, f"bench results verify --store {store.location}")
+    models, tasks = ({getattr(unit, kind) for unit, _ in units} for kind in ("model", "task"))
+    held = f"{len(units):,} units of {len(models)} models and {len(tasks)} tasks"
+    size = sum(entry.size for _, entry in units)
+    return Check(GROUP, "store", OK, f"{store.location}: {held}, {readable_size(size)}")
+
+
+def _unwritable_remotely(store: Store) -> str:
+    name = f".doctor-{uuid.uuid4().hex}"
+    try:
+        store.folder.write(name, b"")
+        store.folder.remove(name)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def free_at(path: Path) -> int:
+    """Bytes that are free on the disk of a folder, which need not be there."""
+    return shutil.disk_usage(nearest(path)).free
+
+
+def check_room(name: str, free: int, needed: bool = True) -> Check:
+    """Whether there is room on a disk.
+
+    Args:
+        name: Of the row.
+        free: Bytes that are free.
+        needed: Whether nothing can be done without it, so that a full disk is a failure.
+    """
+    status = OK if free >= TIGHT else FAIL if needed and free < FULL else WARN
+    advice = "" if status == OK else "free some space, or name a folder on another disk"
+    return Check(GROUP, name, status, f"{readable_size(free)} free", advice)
+
+
+def check_cache(name: str, path: Path, variable: str) -> Check:
+    """Whether something can be kept in a folder that a variable of the environment names.
+
+    Args:
+        name: Of the row.
+        path: The folder, which need not be there.
+        variable: Of the environment, by which another is named.
+    """
+    problem = unwritable(path)
+    if problem:
+        advice = f"set {variable} to a folder that can be written"
+        return Check(GROUP, name, WARN, f"{path}: {problem}", advice)
+    room = check_room(name, free_at(path), needed=False)
+    advice = f"free some space, or set {variable} to a folder on another disk" if room.advice else ""
+    return Check(GROUP, name, room.status, f"{path}, {room.found}", advice)
+
+
+def caches() -> list[tuple[str, Path, str]]:
+    """Where weights are downloaded to: (name, folder, variable that names another)."""
+    home = Path.home() / ".cache"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or home)
+    found = [("weights of torchvision", Path(os.environ.get("TORCH_HOME") or base / "torch") / "hub", "TORCH_HOME")]
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return found
+    return [("weights of timm", Path(HF_HUB_CACHE), "HF_HOME"), *found]

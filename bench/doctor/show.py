@@ -1,0 +1,49 @@
+"""The rows of `bench doctor` on a screen."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+import click
+
+from .check import FAIL, OK, WARN, Check
+
+_COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """``"23 checks: 1 failed, 2 warnings"``."""
+    count = Counter(check.status for check in checks)
+    warnings = f"{count[WARN]} warning{'' if count[WARN] == 1 else 's'}"
+    return f"{len(checks)} checks: {count[FAIL]} failed, {warnings}"
+
+
+def show(checks: Sequence[Check]) -> None:
+    """Print a table; plain lines where rich, which draws it, is what is broken."""
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        for check in checks:
+            click.echo(": ".join(filter(None, (check.status, check.name, check.found, check.advice))))
+        click.echo(summary(checks))
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for column, whole in (("", True), ("check", True), ("found", False), ("what to do", False)):
+        table.add_column(column, no_wrap=whole, overflow="fold")
+    for group, members in groupby(checks, key=lambda check: check.group):
+        table.add_row("", Text(group, "bold"), "", "")
+        for check in members:
+            colour = _COLOURS[check.status]
+            name = Text(f"  {check.name}")
+            table.add_row(Text(check.status, colour), name, Text(check.found), Text(check.advice))
+        table.add_section()
+    # Where output is piped, rich would assume 80 columns and cut names.
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    console.print(summary(checks))
