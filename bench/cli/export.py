@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -36,21 +35,17 @@ def export_command(form: str | None, target: str | None, listing: bool, as_json:
         raise click.UsageError(f"Name a format: --format {', '.join(EXPORTS)}.")
     spec = export_spec(form)
     to = spec.default if target is None else target
-    from ...errors import VitobenchError
     from ...results.inventory import fits
-    from ..exports.exporter import Handover
-    from .show import check_folder, rescored, written
+    from ..exports.exporter import SCREEN, Handover
+    from .show import rescored, written
 
-    if spec.name == "tensorboard":
-        check_folder(Path(to))
-    elif spec.name != "mlflow" and Path(to).is_dir():
-        raise VitobenchError(f"{to} is a folder; name a file with --to.")
+    spec.check_target(to)
     exporter = spec.load()  # before anything is scored
     outcome = rescored(values)
     # Baselines are scored along for the comparisons; a card or a run of their own is for those that were named.
     models = tuple(str(m["name"]) for m in outcome.data.models if fits(str(m["identity"]), values["models"]))
     lines = exporter.export(Handover(outcome, models, to, click.echo))
-    written(outcome, lines, [], values["quiet"] or to == "-")
+    written(outcome, lines, [], values["quiet"] or to == SCREEN)
 
 
 def _list(as_json: bool) -> None:

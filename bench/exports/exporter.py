@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 from ...errors import VitobenchError
 from ..run import Outcome
+
+SCREEN = "-"
+"""Target that prints."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class ExportSpec:
         name: What the user types.
         module: Module of this package that is an `Exporter`.
         writes: What comes out.
-        target: What ``--to`` names.
+        kind: What ``--to`` names: ``text`` is a file that may be printed instead; ``file``, ``folder``, ``address``.
+        target: The same for a person.
         default: ``--to`` where it is not given.
         extra: Extra of vitobench that brings its packages; empty where none is needed.
         packages: Modules that have to be importable.
@@ -62,10 +67,24 @@ class ExportSpec:
     name: str
     module: str
     writes: str
+    kind: str
     target: str
     default: str
     extra: str = ""
     packages: tuple[str, ...] = ()
+
+    def check_target(self, to: str) -> None:
+        """Refuse what cannot be written to, before anything is scored.
+
+        Raises:
+            VitobenchError: A folder in place of a file, the other way round, or a screen for what is no text.
+        """
+        if to == SCREEN and self.kind != "text":
+            raise VitobenchError(f"--format {self.name} cannot be printed; name {self.target} with --to.")
+        if self.kind in ("text", "file") and Path(to).is_dir():
+            raise VitobenchError(f"{to} is a folder; name a file with --to.")
+        if self.kind == "folder" and Path(to).exists() and not Path(to).is_dir():
+            raise VitobenchError(f"{to} is a file; name a folder with --to.")
 
     def load(self) -> Exporter:
         """Import what it is made with.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import DataError, VitobenchError
-from .exporter import Handover
+from .exporter import SCREEN, Handover
 from .front_matter import dump, read_front, with_key
 from .model_index import entry_of, merged
-from .text_file import SCREEN, put
+from .text_file import put
 
 KEY = "model-index"
 

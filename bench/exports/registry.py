@@ -8,31 +8,57 @@ from .exporter import ExportSpec
 EXPORTS: dict[str, ExportSpec] = {
     spec.name: spec
     for spec in (
-        ExportSpec("csv", "csv_file", "A line for each number of each model", "a file, or - to print it", "scores.csv"),
         ExportSpec(
-            "json", "json_document", "Everything: scores, comparisons, what is missing, models, tasks, versions",
-            "a file, or - to print it", "scores.json",
+            "csv", "csv_file", "A line for each number of each model", "text", "a file, or - to print it", "scores.csv"
         ),
         ExportSpec(
-            "parquet", "parquet_file", "The lines of csv with types; models, tasks and versions in the file's metadata",
-            "a file", "scores.parquet",
+            "json",
+            "json_document",
+            "Everything: scores, comparisons, what is missing, models, tasks, versions",
+            "text",
+            "a file, or - to print it",
+            "scores.json",
         ),
         ExportSpec(
-            "hugging-face", "hugging_face", "The headline numbers of one model as model-index of a model card",
-            "a card (.md), merged into it if it is there; a .yaml file, or - to print the block", "model-index.yaml",
-            "hugging-face", ("huggingface_hub", "yaml"),
+            "parquet",
+            "parquet_file",
+            "The lines of csv with types; models, tasks and versions in the file's metadata",
+            "file",
+            "a file",
+            "scores.parquet",
         ),
         ExportSpec(
-            "mlflow", "mlflow_runs", "A run for each model: numbers as metrics, what they are of as parameters",
-            "a tracking address, such as http://HOST:5000; by default MLflow's own", "", "mlflow", ("mlflow",),
+            "hugging-face",
+            "hugging_face",
+            "The headline numbers of one model as model-index of a model card",
+            "text",
+            "a card (.md), merged into it if it is there; a .yaml file, or - to print the block",
+            "model-index.yaml",
+            "hugging-face",
+            ("huggingface_hub", "yaml"),
         ),
         ExportSpec(
-            "tensorboard", "tensorboard_events",
-            "A folder of events for each model; checkpoints of one training share one, as steps", "a folder",
-            "tensorboard", "tensorboard", ("tensorboard",),
+            "mlflow",
+            "mlflow_runs",
+            "A run for each model: numbers as metrics, what they are of as parameters",
+            "address",
+            "a tracking address, such as http://HOST:5000; by default MLflow's own",
+            "",
+            "mlflow",
+            ("mlflow",),
+        ),
+        ExportSpec(
+            "tensorboard",
+            "tensorboard_events",
+            "A folder of events for each model; checkpoints of one training share one, as steps",
+            "folder",
+            "a folder",
+            "tensorboard",
+            "tensorboard",
+            ("tensorboard",),
         ),
     )
-}  # fmt: skip
+}
 """In the order of the listing; a new export is added here."""
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...results.folder import write_aside
-from .exporter import Handover
-
-SCREEN = "-"
+from .exporter import SCREEN, Handover
 
 
 def put(handover: Handover, text: str, what: str) -> list[str]:

@@ -42,7 +42,7 @@ def test_every_extra_exists_and_every_module_is_an_exporter() -> None:
 
 
 def test_an_absent_package_names_the_extra() -> None:
-    spec = ExportSpec("x", "csv_file", "", "", "", "some-extra", ("no_such_package_at_all",))
+    spec = ExportSpec("x", "csv_file", "", "text", "", "", "some-extra", ("no_such_package_at_all",))
     with pytest.raises(VitobenchError, match=r"--format x cannot be used.*pip install 'vitobench\[some-extra\]'"):
         spec.load()
 
@@ -76,10 +76,13 @@ def test_exports_of_a_store(bench_here, tmp_path: Path) -> None:
         ((), "Name a format: --format csv"),
         (("--format", "cvs"), "is not one of"),
         (("--format", "csv", "--to", "."), "is a folder; name a file"),
+        (("--format", "parquet", "--to", "-"), "cannot be printed; name a file"),
+        (("--format", "tensorboard", "--to", "file"), "is a file; name a folder"),
         (("--format", "csv"), "There is no store at"),
     ],
 )
-def test_wrong_usage_is_said(bench_here, args: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_said(bench_here, tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+    (tmp_path / "file").write_text("")
     done = bench_here("export", *args)
     assert done.code == 2
     assert message in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from huggingface_hub.repocard import metadata_load
 
 from vitobench.bench.exports import hugging_face
 from vitobench.bench.exports.front_matter import read_front, with_key
-from vitobench.bench.exports.model_index import merged
+from vitobench.bench.exports.model_index import entry_of, merged
 from vitobench.errors import DataError, VitobenchError
+from vitobench.results.schema import Score
 
 HEAD = """---
 # what it may be used for
@@ -125,13 +127,32 @@ def test_front_matter_that_cannot_be_edited_is_refused(front: str, message: str)
 @pytest.mark.parametrize(
     "old",
     ["k: |\n  lines\n  of text\n", "k:\n  a: >-\n    folded\n\n", "k: {a: [1,\n  2]} # c\n", 'k: "x\n  y"\n',
-     "'k': 1\n", "k:\n- [1]\n-\n", "k:\n  - a: 1\n    # inside\n    b: 2\n"],
+     "'k': 1\n", "k:\n- [1]\n-\n", "k:\n  a:\n", "k:\n  - a: 1\n    # inside\n    b: 2\n"],
 )  # fmt: skip
 def test_values_of_any_form_are_replaced(old: str) -> None:
     text = with_key(f"---\na: 1\n{old}# z\nz: 2\n---\nbody", "k", [{"x": "é"}], "README.md")
     assert text.startswith("---\na: 1\nk:\n- x: é\n")
     assert text.endswith("# z\nz: 2\n---\nbody")
     assert read_front(text, "README.md") == {"a": 1, "k": [{"x": "é"}], "z": 2}
+
+
+def test_human_alignment_is_there_by_its_main_metric(handed) -> None:
+    data = handed("").outcome.data
+    task = {"name": "h", "title": "People", "kind": "alignment", "metric": "error_consistency", "mean_of": 17}
+    scores = [Score("vito@500", "h", "overall", name, 0.25, 0.2, 0.3, 9) for name in ("accuracy", "error_consistency")]
+    entry = entry_of(replace(data, tasks=(task,), scores=tuple(scores)), "vito@500")
+    (result,) = entry["results"]
+    assert [(m["type"], m["value"], m["name"]) for m in result["metrics"]] == [
+        ("error_consistency", 0.25, "Error consistency (κ)")
+    ]
+    assert result["dataset"] == {"name": "People", "type": "h", "args": {"vitobench": "9.9"}}
+
+
+def test_nothing_defined_is_said(handed, tmp_path) -> None:
+    data = handed("").outcome.data
+    holes = replace(data, scores=tuple(replace(score, value=float("nan")) for score in data.scores))
+    with pytest.raises(VitobenchError, match="no headline number that is defined"):
+        hugging_face.export(handed(tmp_path / "c.md", "vito@500", data=holes))
 
 
 def test_the_block_alone(handed, tmp_path) -> None:
