@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import DataError, VitobenchError
+from ...reports.rows import headline_rows, hole_lines
 from .exporter import SCREEN, Handover
 from .front_matter import dump, read_front, with_key
 from .model_index import entry_of, merged
@@ -24,10 +25,12 @@ def export(handover: Handover) -> list[str]:
     count = sum(len(result["metrics"]) for result in entry["results"])
     if not count:
         raise VitobenchError(f"{model} has no headline number that is defined, so there is nothing to put on a card.")
+    data = handover.outcome.data.of([model])
+    absent = [f"Left out: {line}" for line in hole_lines(headline_rows(data), data.undefined)]
     what = f"{count} headline numbers of {model}"
     path = Path(handover.to)
     if handover.to == SCREEN or path.suffix in (".yaml", ".yml"):
-        return put(handover, dump({KEY: [entry]}), what)
+        return [*put(handover, dump({KEY: [entry]}), what), *absent]
     if path.suffix.lower() != ".md":
         raise VitobenchError(f"--to {path}: its name has to end in .md for a card, or in .yaml for the block alone.")
     try:
@@ -36,4 +39,5 @@ def export(handover: Handover) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
     index = merged(read_front(text, str(path)).get(KEY), entry, str(path))
-    return put(handover, with_key(text, KEY, index, str(path)), f"{what}, {'merged into' if text else 'a new card'}")
+    card = with_key(text, KEY, index, str(path))
+    return [*put(handover, card, f"{what}, {'merged into' if text else 'a new card'}"), *absent]

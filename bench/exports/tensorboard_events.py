@@ -95,4 +95,4 @@ def _origin(data: ReportData, model: str) -> str:
     facts |= {str(task["name"]): task.get("identity", "") for task in data.tasks}
     facts |= {"vitobench": data.run.get("versions", {}).get("vitobench", ""), "command": data.run.get("command", "")}
     lines = [f"| {escape_markdown(key)} | {escape_markdown(str(value))} |" for key, value in facts.items() if value]
-    return "\n".join(["| what | of |", "|---|---|", *lines])
+    return "\n".join(["| what | which |", "|---|---|", *lines])

@@ -45,8 +45,9 @@ def results(path: Path) -> dict[tuple[str, str], float]:
 
 def test_the_hub_reads_the_numbers_of_a_new_card(handed, tmp_path) -> None:
     path = tmp_path / "README.md"
-    (line,) = hugging_face.export(handed(path, "vito@500"))
+    line, absent = hugging_face.export(handed(path, "vito@500"))
     assert "2 headline numbers of vito@500, a new card" in line
+    assert absent == "Left out: vito@500, Corrupted: mCE undefined: a reason"
     assert results(path) == {("val", "accuracy"): 0.9, ("c", "accuracy"): 0.51}
     card = ModelCard.load(path)
     first = card.data.eval_results[0]
