@@ -7,6 +7,7 @@ text between is exchanged, and what comes out is read back and compared with wha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -31,7 +32,7 @@ def with_key(text: str, key: str, value: Any, where: str) -> str:
 
     Args:
         text: Of the file.
-        key: On the first level; it is added at the end where it is not there.
+        key: On the first level; it is added where it is not there.
         value: Plain data.
         where: Of the file, for messages.
 
@@ -47,19 +48,19 @@ def with_key(text: str, key: str, value: Any, where: str) -> str:
     start, end = _span(front, key, where)
     if start is None:
         joint = "" if not front or front.endswith(("\n", "\r")) else line
-        new = f"{front}{joint}{block}"
+        # Behind the last key; before the first where the last is a text whose end would become another.
+        tries = [f"{front}{joint}{block}", f"{block}{line}{front}"]
     else:
-        new = front[:start] + block + front[end:]
-    try:
-        sound = yaml.safe_load(new) == {**old, key: value}
-    except yaml.YAMLError:
-        sound = False
-    if not sound:
-        raise DataError(
-            f"{where}: {key} in its front matter cannot be replaced without touching the rest. Put it into block form "
-            "at the end of the front matter, without anchors, or name another file with --to."
-        )
-    return before + new + after
+        tries = [front[:start] + block + front[end:]]
+    meant = {**old, key: value}
+    for new in tries:
+        with suppress(yaml.YAMLError):
+            if yaml.safe_load(new) == meant:
+                return before + new + after
+    raise DataError(
+        f"{where}: {key} in its front matter cannot be replaced without touching the rest. Put it into block form "
+        "at the end of the front matter, without anchors, or name another file with --to."
+    )
 
 
 def dump(value: dict[str, Any]) -> str:

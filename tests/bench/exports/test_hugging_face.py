@@ -137,6 +137,12 @@ def test_values_of_any_form_are_replaced(old: str) -> None:
     assert read_front(text, "README.md") == {"a": 1, "k": [{"x": "é"}], "z": 2}
 
 
+def test_a_last_text_keeps_its_end() -> None:
+    text = "---\na: |\n  lines\n  of text\n---\nbody"
+    assert with_key(text, "k", 1, "README.md") == text.replace("a:", "k: 1\na:")
+    assert with_key("# body", "k", 1, "README.md") == "---\nk: 1\n---\n# body"
+
+
 def test_human_alignment_is_there_by_its_main_metric(handed) -> None:
     data = handed("").outcome.data
     task = {"name": "h", "title": "People", "kind": "alignment", "metric": "error_consistency", "mean_of": 17}
