@@ -142,7 +142,7 @@ def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
                 ""
                 if effect is None
                 else f"{mark(effect)}{signed(effect.value, number)} "
-                f"{_interval(effect.both_ci_low, effect.both_ci_high, number)}"
+                f"{_interval(effect.both_ci_low, effect.both_ci_high, number)}".rstrip()
             )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
