@@ -12,7 +12,7 @@ from ..results import statistics
 from ..results.ranking import Contest
 from ..results.schema import Comparison, MethodComparison
 from ..results.significance import error_towards_zero, mcnemar, minimum_detectable, t_test
-from .contrasts import Methods, measured, over_runs, total
+from .contrasts import Methods, measured, over_runs, together, total
 from .measures import Measure
 from .prepared import Prepared
 from .resampling import Sampled
@@ -33,22 +33,18 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
     """
     runs = {side: tuple((methods or {}).get(side, (side,))) for side in (a, b)}
     several = any(side in (methods or {}) for side in (a, b))
-    everyone = [*runs[a], *runs[b], *([prepared.reference] if prepared.reference else [])]
-    resampler = prepared.resampler
-    if any(model not in resampler.units for model in everyone):
+    shared = together(prepared, [*runs[a], *runs[b]])
+    if shared is None:
         return []
-    ids = resampler.common(everyone)
-    if not len(ids):
-        return []
-    counts = {side: len(resampler.common(runs[side])) for side in (a, b)}
-    sampled = {model: resampler.sampled(model, ids) for model in dict.fromkeys(everyone)}
+    sampled, n = shared
+    counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
     left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
     third = sampled[prepared.reference] if prepared.reference else None
     rows: list[Comparison] = []
     for measure in prepared.measures:
         if measure.needs_reference and third is None:
             continue
-        found = _difference(measure, left, right, third if measure.needs_reference else None, len(ids), several)
+        found = _difference(measure, left, right, third if measure.needs_reference else None, n, several)
         if found is None:
             continue
         kind = MethodComparison if several else Comparison
@@ -59,7 +55,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
             "condition": measure.condition,
             "metric": measure.metric,
         }
-        rows.append(kind(**row, n=len(ids), n_a=counts[a], n_b=counts[b], **found))
+        rows.append(kind(**row, n=n, n_a=counts[a], n_b=counts[b], **found))
     return rows
 
 

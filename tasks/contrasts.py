@@ -37,6 +37,20 @@ class Runs:
     draws: np.ndarray
 
 
+def together(prepared: Prepared, models: Sequence[str]) -> tuple[dict[str, Sampled], int] | None:
+    """The same units of several models and of the reference, if there is one; and how many.
+
+    Returns:
+        None where one of them has no answers, or none that all have.
+    """
+    everyone = dict.fromkeys([*models, *([prepared.reference] if prepared.reference else [])])
+    resampler = prepared.resampler
+    if any(model not in resampler.units for model in everyone):
+        return None
+    ids = resampler.common(list(everyone))
+    return ({model: resampler.sampled(model, ids) for model in everyone}, len(ids)) if len(ids) else None
+
+
 def measured(measure: Measure, runs: Sequence[Sampled], reference: Sampled | None) -> Runs:
     """A measure of several runs.
 
@@ -101,15 +115,10 @@ def contrast(prepared: Prepared, name: str, weights: Mapping[str, float], method
         Nothing where a run has no answers: the mean of the others would be another number.
     """
     runs = {method: tuple(methods.get(method, (method,))) for method in weights}
-    everyone = [run for members in runs.values() for run in members]
-    everyone += [prepared.reference] if prepared.reference else []
-    resampler = prepared.resampler
-    if any(model not in resampler.units for model in everyone):
+    found = together(prepared, [run for members in runs.values() for run in members])
+    if found is None:
         return []
-    ids = resampler.common(everyone)
-    if not len(ids):
-        return []
-    sampled = {model: resampler.sampled(model, ids) for model in dict.fromkeys(everyone)}
+    sampled, n = found
     third = sampled[prepared.reference] if prepared.reference else None
     rows = []
     for measure in prepared.measures:
@@ -133,9 +142,9 @@ def contrast(prepared: Prepared, name: str, weights: Mapping[str, float], method
                 value,
                 low,
                 high,
-                n=len(ids),
+                n=n,
                 runs=sum(len(members) for members in runs.values()),
-                **over_runs(parts, len(ids)),
+                **over_runs(parts, n),
             )
         )
     return rows
