@@ -127,12 +127,17 @@ _CLEAN = (Asked("micro-val"),)
 _SYNTHETIC = (Asked("micro-c"), Asked("micro-c-bar"), Asked("micro-3dcc"))
 _NATURAL = tuple(Asked(f"micro-{shift}") for shift in ("viewpoints", "backgrounds", "light", "occlusion"))
 _VIDEO = (Asked("micro-vid-robust", "pm0"), Asked("micro-vid-robust", "pm10"))
+DECODED = ("shape", "texture")
+"""What is decoded from features, as metrics of the task `DECODING`, which is no task of the registry."""
+
+DECODING = "decoding"
 _HUMAN = (
     Asked("micro-cue-conflict", "shape_bias"),
+    Asked(DECODING, "shape"),
     Asked("micro-alignment", "accuracy"),
     Asked("micro-alignment", "error_consistency"),
 )
-NUMBERS = (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_VIDEO, *_HUMAN)
+NUMBERS = (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_VIDEO, *_HUMAN, Asked(DECODING, "texture"))
 """Everything that is measured, in the order of tables."""
 
 CLAIMS = (

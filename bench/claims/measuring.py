@@ -22,7 +22,7 @@ from ..alignment import KIND
 from ..outcome import gather
 from ..plan import Plan
 from ..truths import truth_of
-from .declared import CLAIMS, NUMBERS, WINDOWS, Asked, Claim
+from .declared import CLAIMS, DECODING, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:
     from ...reports.data import ReportData
@@ -46,6 +46,8 @@ _METRIC_TITLES = {
     "shape_bias": "shape bias",
     "accuracy": "alignment, accuracy",
     "error_consistency": "alignment, κ",
+    "shape": "shape decoded",
+    "texture": "texture decoded",
 }
 
 
@@ -62,13 +64,16 @@ def numbers() -> tuple[Number, ...]:
     )
 
 
-def judge_claims(plan: Plan, store: Store, runs: Runs, facts: Mapping[str, Any]) -> ClaimsData:
+def judge_claims(
+    plan: Plan, store: Store, runs: Runs, decoded: Mapping[str, Mapping[str, float]], facts: Mapping[str, Any]
+) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
         plan: What the runs answered.
         store: Where the answers lie.
         runs: The runs of each method.
+        decoded: By run, what `decoding.decode_all` found.
         facts: For the provenance.
 
     Returns:
@@ -76,7 +81,12 @@ def judge_claims(plan: Plan, store: Store, runs: Runs, facts: Mapping[str, Any])
     """
     data = gather(plan, store, [], facts)
     values = {
-        method: {(asked.task, asked.metric): tuple(_value(data, name, asked) for name in names) for asked in NUMBERS}
+        method: {
+            (asked.task, asked.metric): tuple(
+                decoded[name][asked.metric] if asked.task == DECODING else _value(data, name, asked) for name in names
+            )
+            for asked in NUMBERS
+        }
         for method, names in runs.items()
     }
     prepared = _prepared(plan, store)

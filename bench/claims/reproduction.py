@@ -14,6 +14,7 @@ from ..planning import make_plan
 from ..run import execute, facts
 from ..settings import Settings
 from .declared import CLAIMS, METHODS, STEPS, SUITE, WINDOWS
+from .decoding import decode_all
 from .measuring import judge_claims
 from .training import Run, all_runs, train_missing
 from .writing import write_claims
@@ -111,7 +112,9 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     store = Store(settings.store)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
     known = facts(settings, command) | {"seeds": asked.seeds, "steps": asked.steps, "precision": asked.precision}
-    data = judge_claims(make_plan(settings, store, None), store, {k: v for k, v in by_method.items() if v}, known)
+    decoded = {model_name(run): found for run, found in decode_all(runs, console).items()}
+    made = {name: members for name, members in by_method.items() if members}
+    data = judge_claims(make_plan(settings, store, None), store, made, decoded, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

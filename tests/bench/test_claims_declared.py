@@ -66,7 +66,7 @@ def test_windows_differ_in_t_alone_and_untrained_methods_learn_nothing() -> None
 
 def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
     suite = get_suite(SUITE)
-    measured = {*suite.tasks, "micro-alignment"}
+    measured = {*suite.tasks, "micro-alignment", "decoding"}
     for claim in CLAIMS:
         for weights in claim.effects.values():
             assert set(weights) <= set(METHODS)

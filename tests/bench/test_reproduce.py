@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from vitobench.bench.claims import declared
+from vitobench.bench.claims import declared, decoding
 from vitobench.bench.claims import reproduction as module
+from vitobench.bench.claims.decoding import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
 from vitobench.bench.claims.training import train_missing
 from vitobench.bench.cli import main
@@ -27,6 +29,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "METHODS", small)
     monkeypatch.setattr("vitobench.bench.claims.training.METHODS", small)
     monkeypatch.setattr("vitobench.models.pretraining.produce.CLEAN_IMAGES", 32)
+    monkeypatch.setattr(decoding, "_LEARNT", 64)
+    monkeypatch.setattr(decoding, "_ASKED", 32)
 
 
 def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +41,7 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     assert all(path.stat().st_size > 0 for path in files)
     assert {path.name for path in files} == {"claims.md", "effects.md", "claims.json", "methods.svg", "methods.png"}
     (claim,) = data.claims
-    assert [effect.task for effect in claim.effects] == list(TASKS)
+    assert [effect.task for effect in claim.effects] == [*TASKS, "decoding"]
     found = json.loads((tmp_path / "out" / "claims.json").read_text())
     rows = {(r["method"], r["task"], r["seed"]): r["value"] for r in found["methods"]}
     for effect in found["effects"]:
@@ -52,6 +56,32 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     monkeypatch.setattr("vitobench.bench.claims.training._train", None)  # nothing is left to train
     again, _ = reproduce(asked)
     assert again.claims == data.claims
+
+
+def test_shape_and_texture_are_decoded_from_features_that_hold_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1).runs()[0]
+    assert not train_missing([run], 1)
+    images = decoding._images(64)
+    assert images.pixels.shape == (96, 3, 64, 64)
+    assert (images.classes["shape"] != images.classes["texture"]).all()
+
+    class Knows:
+        def features(self, pixels: torch.Tensor) -> torch.Tensor:
+            at = [seen[pixel.numpy().tobytes()] for pixel in pixels]
+            return torch.eye(16)[torch.from_numpy(images.classes["texture"][at])]
+
+    seen = {pixel.tobytes(): number for number, pixel in enumerate(images.pixels)}
+    monkeypatch.setattr("vitobench.models.registry.load", lambda name: Knows())
+    found = decode_all([run])[run]
+    assert found["texture"] == 1.0
+    assert found["shape"] < 0.5  # only that it is another than the texture's
+    monkeypatch.setattr(decoding, "_decode", None)  # what is kept is not done again
+    assert decode_all([run])[run] == found
+    (run.folder / "decoding.json").write_text("{")
+    with pytest.raises(TypeError):
+        decode_all([run])
 
 
 def test_a_run_that_cannot_be_made_is_told_and_the_others_are_judged(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""What features hold of shape and of texture, whatever the classifier made of it.
+
+A linear classifier on natural frames takes the easy cue, which in the micro-world is texture, so that its decisions say
+little of what the encoder knows. Here one is fitted to shape, and another to texture, on frozen features of images in
+which neither tells of the other (Hermann, Chen & Kornblith 2020, NeurIPS, ask the same of networks of photographs).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...results.folder import write_aside
+from ..progress import bar
+from .declared import DECODED
+from .training import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SET = "cue-conflict"
+_FIRST, _LEARNT, _ASKED = 100_000, 4096, 2000
+"""Images that are learnt from lie beyond those that tasks ask about."""
+
+
+@dataclass(frozen=True)
+class _Images:
+    """uint8 (n, 3, S, S) and int64 (n,) classes by what is decoded; the first `_LEARNT` are learnt from."""
+
+    pixels: np.ndarray
+    classes: dict[str, np.ndarray]
+
+
+def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, float]]:
+    """Accuracy of shape and of texture from the features of each run; what is known of a checkpoint is kept beside it.
+
+    Args:
+        runs: Finished ones.
+        console: Where to show progress; None is silent.
+
+    Returns:
+        By run: top-1 accuracy by a name of `DECODED`, on 2,000 images, chance 1 / 16.
+    """
+    found = {run: known for run in runs if (known := _known(run))}
+    left = [run for run in runs if run not in found]
+    if left:
+        images = _images(left[0].recipe.size)
+        with bar(console, "Decoding", len(left)) as advance:
+            for run in left:
+                found[run] = _decode(run, images)
+                advance(1, run.method.name)
+    return found
+
+
+def _card(run: Run) -> str:
+    return str(json.loads(run.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
+
+
+def _known(run: Run) -> dict[str, float]:
+    try:
+        kept = json.loads(_kept(run).read_text(encoding="utf-8"))
+        return {name: float(kept[name]) for name in DECODED} if kept["checkpoint"] == _card(run) else {}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _kept(run: Run) -> Path:
+    return run.folder / "decoding.json"
+
+
+def _images(size: int) -> _Images:
+    from ...tasks.data.microworld.sets import MicroSet
+
+    numbers = [*range(_FIRST, _FIRST + _LEARNT), *range(_ASKED)]
+    source = MicroSet(_SET, _FIRST + _LEARNT)
+    frames = source.frames(numbers, size)
+    pixels = np.ascontiguousarray(frames.images.transpose(0, 3, 1, 2))
+    textures = np.array([source.scene(number).texture for number in numbers], np.int64)
+    return _Images(pixels, {"shape": np.asarray(frames.labels, np.int64), "texture": textures})
+
+
+def _decode(run: Run, images: _Images) -> dict[str, float]:
+    import torch
+
+    from ...models.pretraining.linear_head import fit_linear_head
+    from ...models.registry import load
+
+    model = load(f"file:{run.checkpoint}")
+    pixels = torch.from_numpy(images.pixels)
+    features = torch.cat([model.features(part) for part in pixels.split(256)])
+    found = {}
+    for name, classes in images.classes.items():
+        labels = torch.from_numpy(classes)
+        head, _ = fit_linear_head(features[:_LEARNT].unsqueeze(1), labels[:_LEARNT])
+        with torch.inference_mode():
+            right = head(features[_LEARNT:]).argmax(dim=1) == labels[_LEARNT:]
+        found[name] = float(right.float().mean())
+    write_aside(_kept(run), json.dumps(found | {"checkpoint": _card(run)}).encode())
+    return found
