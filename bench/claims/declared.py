@@ -74,7 +74,7 @@ FACTORIAL: dict[tuple[int, int, int], str] = {
 
 FACTORS = ("attention", "scales", "time")
 
-WINDOWS = {"vito-still": 0.0, "vito-T0.64": 0.64, "vito": 2.56, "vito-T5.12": 5.12}
+WINDOWS = {"vito-still": 0.0, "vito": 2.56, "vito-T5.12": 5.12}
 """Methods that differ in T alone, in seconds."""
 
 UNTRAINED = {"untrained": "vito", "untrained-average": "moclr"}
