@@ -44,6 +44,25 @@ def test_attention_matches_the_formula(shape: tuple[int, ...]) -> None:
         assert masks.std() > 0.01  # the mask of this test is not a plain average
 
 
+def test_gradients_are_those_of_plain_sums_in_float64() -> None:
+    torch.manual_seed(1)
+    pool, features = AttentionPooling(6), 2 * torch.randn(3, 6, 4, 5)
+    for parameter in pool.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    wanted = torch.randn(3, 6)
+    inputs = [features.requires_grad_(), *pool.parameters()]
+    got = torch.autograd.grad((pool(features) * wanted).sum(), inputs)
+    x, w1, b1, w2, b2, w3 = wide = [t.detach().double().requires_grad_() for t in inputs]
+    inner = (torch.einsum("ncp,dc->ndp", x.flatten(2), w1.flatten(1)) + b1[:, None]).clamp(min=0)
+    inner = (torch.einsum("ncp,dc->ndp", inner, w2.flatten(1)) + b2[:, None]).clamp(min=0)
+    powers = torch.einsum("ncp,dc->np", inner, w3.flatten(1)).exp()
+    pooled = torch.einsum("ncp,np->nc", x.flatten(2), powers / powers.sum(1, keepdim=True))
+    expected = torch.autograd.grad((pooled * wanted.double()).sum(), wide)
+    for one, two in zip(got, expected, strict=True):
+        assert two.abs().max() > 1e-3
+        torch.testing.assert_close(one.double(), two, rtol=1e-4, atol=1e-5)
+
+
 def test_mask_is_a_distribution_over_positions() -> None:
     pool = AttentionPooling(8)
     with torch.no_grad():
