@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..logistic import Coefficients, Scaling, accuracy, minimise
 from ..networks import PooledNetwork
 from .clips import ClipPool
 from .learners.learner import normalise
 
 PENALTIES = (1e-4, 1e-3, 1e-2)
 """L2 penalties tried; the best on held-out clips is used."""
+
+_ITERATIONS, _TOLERANCE = 150, 1e-7
+"""Of the fit; the heads in the zoo were fitted so."""
 
 
 @torch.inference_mode()
@@ -31,22 +34,6 @@ def frozen_features(
     return torch.cat(parts).view(*pool.frames.shape[:2], -1).clone()
 
 
-def _fit(features: Tensor, labels: Tensor, classes: int, penalty: float) -> nn.Linear:
-    head = nn.Linear(features.shape[1], classes)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    solver = torch.optim.LBFGS(head.parameters(), max_iter=150, history_size=20, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss = F.cross_entropy(head(features), labels) + penalty * head.weight.square().sum()
-        loss.backward()
-        return loss
-
-    solver.step(closure)
-    return head
-
-
 def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tuple[nn.Linear, dict[str, float]]:
     """Multinomial logistic regression with an L2 penalty chosen on held-out clips, then refitted on all.
 
@@ -61,32 +48,31 @@ def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tupl
         The classifier for raw features, and facts: the chosen penalty, training and held-out accuracy.
     """
     clips, frames, width = features.shape
-    mean, deviation = features.flatten(0, 1).mean(0), features.flatten(0, 1).std(0).clamp(min=1e-6)
-    scaled = (features - mean) / deviation
+    scaling = Scaling.of(features.flatten(0, 1))
+    scaled = scaling.apply(features)
     held = torch.arange(clips) % 5 == 4
 
     def rows(which: Tensor) -> tuple[Tensor, Tensor]:
         return scaled[which].flatten(0, 1), labels[which].repeat_interleave(frames)
 
-    def accuracy(head: nn.Linear, which: Tensor) -> float:
-        x, y = rows(which)
-        with torch.no_grad():
-            return float((head(x).argmax(1) == y).float().mean())
+    def fit(which: Tensor, penalty: float) -> Coefficients:
+        return minimise(*rows(which), classes, penalty, iterations=_ITERATIONS, tolerance=_TOLERANCE)
 
     best_penalty, best_accuracy = PENALTIES[0], -1.0
     for penalty in PENALTIES:
-        value = accuracy(_fit(*rows(~held), classes, penalty), held)
+        value = accuracy(fit(~held, penalty), *rows(held))
         if value > best_accuracy:
             best_penalty, best_accuracy = penalty, value
     everything = torch.ones(clips, dtype=torch.bool)
-    fitted = _fit(*rows(everything), classes, best_penalty)
-    head = nn.Linear(width, classes)
+    fitted = fit(everything, best_penalty)
+    head = nn.utils.skip_init(nn.Linear, width, classes)
     with torch.no_grad():
-        head.weight.copy_(fitted.weight / deviation)
-        head.bias.copy_(fitted.bias - (fitted.weight / deviation) @ mean)
+        folded = scaling.fold(fitted)
+        head.weight.copy_(folded.weight)
+        head.bias.copy_(folded.bias)
     facts = {
         "penalty": best_penalty,
         "held_out_accuracy": round(best_accuracy, 4),
-        "training_accuracy": round(accuracy(fitted, everything), 4),
+        "training_accuracy": round(accuracy(fitted, *rows(everything)), 4),
     }
     return head, facts

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..logistic import Coefficients, Scaling, accuracy, minimise
 from .heads import LinearHead
 
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -15,8 +15,6 @@ PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 ABSENT = -1e4
 """Bias of a class of which there is no image: it is never the answer."""
-
-_ITERATIONS = 500
 
 
 def validation_rows(count: int) -> Tensor:
@@ -28,38 +26,6 @@ def validation_rows(count: int) -> Tensor:
     if count < 5:
         raise ValueError(f"{count} images are too few to choose a setting on a fifth of them")
     return torch.arange(count) % 5 == 4
-
-
-def minimise(
-    features: Tensor, labels: Tensor, classes: int, penalty: float, start: tuple[Tensor, Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
-    """Minimise mean cross-entropy + penalty * |W|^2 with L-BFGS; the bias is not penalised.
-
-    Args:
-        features: float (N, D), standardised.
-        labels: int64 (N,).
-        classes: K.
-        penalty: See above. In scikit-learn's LogisticRegression it is C = 1 / (2 N penalty).
-        start: Weight and bias to begin with; zeros if None.
-
-    Returns:
-        Weight (K, D) and bias (K,).
-    """
-    weight = torch.zeros(classes, features.shape[1], dtype=features.dtype) if start is None else start[0].clone()
-    bias = torch.zeros(classes, dtype=features.dtype) if start is None else start[1].clone()
-    weight.requires_grad_(), bias.requires_grad_()
-    solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=_ITERATIONS, history_size=20, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss = F.cross_entropy(features @ weight.T + bias, labels) + penalty * weight.square().sum()
-        loss.backward()
-        return loss
-
-    solver.step(closure)
-    return weight.detach(), bias.detach()
 
 
 def fit_linear(
@@ -90,36 +56,31 @@ def fit_linear(
     """
     held = validation_rows(len(features))
     present, own = labels.unique(return_inverse=True)
-    mean, deviation = features.mean(0), features.std(0).clamp(min=1e-6)
-    scaled = (features - mean) / deviation
+    scaling = Scaling.of(features)
+    scaled = scaling.apply(features)
     few, few_own = scaled[~held], own[~held]
     tried: list[tuple[float, float]] = []
-    place: tuple[Tensor, Tensor] | None = None
+    place: Coefficients | None = None
     places = []
     for penalty in penalties:
         place = minimise(few, few_own, len(present), penalty, place)
         places.append(place)
-        tried.append((_accuracy(place, scaled[held], own[held]), penalty))
+        tried.append((accuracy(place, scaled[held], own[held]), penalty))
         if progress is not None:
             progress(len(tried), len(penalties) + 1)
     best = max(range(len(tried)), key=lambda i: (tried[i][0], tried[i][1]))
-    weight, bias = minimise(scaled, own, len(present), tried[best][1], places[best])
+    fitted = minimise(scaled, own, len(present), tried[best][1], places[best])
     if progress is not None:
         progress(len(penalties) + 1, len(penalties) + 1)
     facts: dict[str, float | str] = {
         "penalty": tried[best][1],
         "validation_accuracy": round(tried[best][0], 4),
-        "training_accuracy": round(_accuracy((weight, bias), scaled, own), 4),
+        "training_accuracy": round(accuracy(fitted, scaled, own), 4),
     }
     if len(tried) > 1 and tried[best][1] in (min(penalties), max(penalties)):
         facts["remark"] = "the best penalty is at the end of those tried"
     head = LinearHead(features.shape[1], classes)
     with torch.no_grad():
         head.linear.bias.fill_(ABSENT if len(present) < classes else 0.0)
-        head.linear.weight[present] = weight / deviation
-        head.linear.bias[present] = bias - (weight / deviation) @ mean
+        head.linear.weight[present], head.linear.bias[present] = scaling.fold(fitted)
     return head, facts
-
-
-def _accuracy(place: tuple[Tensor, Tensor], features: Tensor, labels: Tensor) -> float:
-    return float(((features @ place[0].T + place[1]).argmax(1) == labels).float().mean())
