@@ -106,11 +106,16 @@ def test_classes_and_exam() -> None:
     assert ClipFeed(Coloured(), replace(RECIPE, clips=9)).clips == 9
 
 
-@pytest.mark.parametrize("labels", [True, False])
-def test_a_resumed_run_equals_an_undisturbed_one(labels: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("labels", "accumulate", "workers"), [(True, 1, (0, 0, 0)), (False, 1, (0, 0, 0)), (True, 2, (0, 2, 1))]
+)
+def test_a_resumed_run_equals_an_undisturbed_one(
+    labels: bool, accumulate: int, workers: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(trainer, "LOG_STEPS", 1)
-    feed = ClipFeed(Coloured(labels=labels), RECIPE)
-    whole = trainer.train(RECIPE, feed, tmp_path / "whole")
+    recipe = replace(RECIPE, accumulate=accumulate)
+    feeds = [ClipFeed(Coloured(labels=labels, broken=[3]), recipe, count) for count in workers]
+    whole = trainer.train(recipe, feeds[0], tmp_path / "whole")
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(trainer, "CHECKPOINT_SHARE", 0.0)
 
@@ -119,9 +124,9 @@ def test_a_resumed_run_equals_an_undisturbed_one(labels: bool, tmp_path: Path, m
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(RECIPE, feed, tmp_path / "cut", stop)
+        trainer.train(recipe, feeds[1], tmp_path / "cut", stop)
     torch.manual_seed(99)
-    resumed = trainer.train(RECIPE, feed, tmp_path / "cut")
+    resumed = trainer.train(recipe, feeds[2], tmp_path / "cut")
     timeless = [[{k: v for k, v in row.items() if k != "seconds"} for row in t.curve] for t in (resumed, whole)]
     assert timeless[0] == timeless[1]
     assert ("neighbours" in whole.curve[1]) == labels

@@ -125,7 +125,16 @@ def test_a_supervised_run_learns(pool: ClipPool, tmp_path: Path) -> None:
     assert sum(values[-4:]) < 0.9 * sum(values[:4])
 
 
-@pytest.mark.parametrize("recipe", [VITO, replace(SUPERVISED, steps=6)], ids=["contrastive", "supervised"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        VITO,
+        replace(VITO, accumulate=2, same_view_negatives=True),
+        replace(VITO, objective="dino", pooling="average", scales=1, optimiser="lars", accumulate=4, clip_norm=1.0),
+        replace(SUPERVISED, steps=6),
+    ],
+    ids=["contrastive", "in two parts", "dino by lars in four parts", "supervised"],
+)
 def test_a_resumed_run_equals_an_undisturbed_one(
     recipe: Recipe, pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
