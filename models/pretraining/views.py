@@ -77,10 +77,12 @@ def random_crops(images: Tensor, settings: ViewSettings, rng: torch.Generator) -
     x = (torch.rand(n, generator=rng) * 2 - 1) * (1 - width)
     y = (torch.rand(n, generator=rng) * 2 - 1) * (1 - height)
     sign = 1.0 - 2.0 * (torch.rand(n, generator=rng) < settings.flip).float()
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 0, 2] = width * sign, x
-    theta[:, 1, 1], theta[:, 1, 2] = height, y
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False).to(images.dtype)
+    # What affine_grid gives, which would multiply matrices for every pixel.
+    side = images.shape[-1]
+    centres = torch.linspace(-1, 1, side) * (side - 1) / side
+    columns = (centres * (width * sign)[:, None] + x[:, None])[:, None, :].expand(n, side, side)
+    rows = (centres * height[:, None] + y[:, None])[:, :, None].expand(n, side, side)
+    grid = torch.stack([columns, rows], dim=3).to(images.dtype)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
@@ -110,18 +112,23 @@ def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue of (N, 3, H, W) by turns (N,) of the colour circle, in HSV."""
-    high, low = images.amax(1), images.amin(1)
-    chroma = high - low
-    safe = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
     r, g, b = images.unbind(1)
-    hue = torch.where(high == r, (g - b) / safe, torch.where(high == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
-    hue = (hue / 6 + turns.view(-1, 1, 1)) % 1.0
+    high = torch.maximum(torch.maximum(r, g), b)
+    chroma = high - torch.minimum(torch.minimum(r, g), b)
+    # Sums weighted by zeros and ones, and floors: torch's `where` and `%` are slow on a CPU.
+    red = (high == r).to(images.dtype)
+    green = (high == g).to(images.dtype) * (1.0 - red)
+    blue = 1.0 - red - green
+    hue = ((g - b) * red + (b - r) * green + (r - g) * blue) / chroma.clamp(min=torch.finfo(images.dtype).tiny)
+    hue = (hue + 2.0 * green + 4.0 * blue) / 6.0 + turns.view(-1, 1, 1)
+    hue = 6.0 * (hue - hue.floor())
     # Back from HSV: each channel is V - C * clamp(min(k, 4 - k), 0, 1) with k = (n + 6 h) mod 6.
-    channels = []
-    for n in (5.0, 3.0, 1.0):
-        k = (n + 6.0 * hue) % 6.0
-        channels.append(high - chroma * torch.minimum(k, 4.0 - k).clamp(0, 1))
-    return torch.stack(channels, 1)
+    turned = torch.empty_like(images)
+    for channel, n in enumerate((5.0, 3.0, 1.0)):
+        k = n + hue
+        k -= 6.0 * (k / 6.0).floor_()
+        torch.sub(high, torch.minimum(k, 4.0 - k).clamp_(0, 1).mul_(chroma), out=turned[:, channel])
+    return turned
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
@@ -131,13 +138,14 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
+    term = torch.empty_like(images)
     for axis in (2, 3):
         pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
         padded = F.pad(images, pad, mode="reflect")
-        images = sum(
-            (padded.narrow(axis, i, side) * kernel[:, i].view(-1, 1, 1, 1) for i in range(2 * radius + 1)),
-            start=torch.zeros_like(images),
-        )
+        images = padded.narrow(axis, 0, side) * kernel[:, 0].view(-1, 1, 1, 1)
+        for i in range(1, 2 * radius + 1):
+            torch.mul(padded.narrow(axis, i, side), kernel[:, i].view(-1, 1, 1, 1), out=term)
+            images += term
     return images
 
 

@@ -1,7 +1,9 @@
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 
 from vitobench.models.pretraining.views import (
@@ -137,3 +139,19 @@ def test_global_randomness_is_left_alone() -> None:
     state = torch.get_rng_state()
     random_view(images, ViewSettings(blur=0.5, solarise=0.5), generator())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_crops_are_those_of_an_affine_grid(photos: torch.Tensor) -> None:
+    settings, n = ViewSettings(min_area=0.2), len(photos)
+    got = random_crops(photos, settings, generator(5))
+    rng = generator(5)  # the same draws: area, aspect, place, flip
+    area = torch.empty(n).uniform_(0.2, 1.0, generator=rng)
+    aspect = torch.empty(n).uniform_(-math.log(4 / 3), math.log(4 / 3), generator=rng).exp()
+    width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    x, y = ((2 * torch.rand(n, generator=rng) - 1) * (1 - size) for size in (width, height))
+    mirrored = torch.where(torch.rand(n, generator=rng) < 0.5, -width, width)
+    nothing = torch.zeros(n)
+    theta = torch.stack([torch.stack([mirrored, nothing, x], 1), torch.stack([nothing, height, y], 1)], 1)
+    grid = F.affine_grid(theta, list(photos.shape), align_corners=False)
+    expected = F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
