@@ -1,27 +1,23 @@
-"""Lightning Fabric for a recipe: one device, several of a machine, or what torchrun or SLURM have started."""
+"""Lightning Fabric for a run: one device, several of a machine, or what torchrun or SLURM have started."""
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
-
-from .recipe import Recipe
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-_PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
-
-def make_fabric(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> Fabric:
+def make_fabric(devices: int = 1, accelerator: str = "auto") -> Fabric:
     """Start the processes of a run, or join those that were started.
 
     Under torchrun, and under ``srun`` with several tasks, the numbers of devices and machines are those of the
-    launcher, and ``devices`` is not looked at.
+    launcher, and ``devices`` is not looked at. Autocast is the trainer's: Fabric's would round the views, and attacks
+    on them, to the eight bits of bfloat16.
 
     Args:
-        recipe: Its precision is used.
         devices: Devices of this machine.
         accelerator: ``"auto"``, ``"cpu"``, ``"cuda"`` or another of Fabric's names.
     """
@@ -36,7 +32,6 @@ def make_fabric(recipe: Recipe, devices: int = 1, accelerator: str = "auto") -> 
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if several else "auto",
-        precision=_PRECISION[recipe.precision],
     )
     fabric.launch()
     return fabric

@@ -105,7 +105,7 @@ def produce(
     """
     if recipe.data != "clips" and recipe.window > LONGEST_WINDOW:
         raise VitobenchError(f"window = {recipe.window} s is longer than the micro-world allows ({LONGEST_WINDOW} s).")
-    fabric = make_fabric(recipe, devices)
+    fabric = make_fabric(devices)
     first = fabric.global_rank == 0
     heard = stage if first else _unheard
     watches = tuple(make_tracker(name, folder, recipe) for name in trackers) if first else ()

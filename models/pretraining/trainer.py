@@ -108,7 +108,7 @@ def train(
         VitobenchError: The loss is no longer finite; the last good checkpoint is named.
     """
     keep_freed_memory()
-    fabric = fabric or make_fabric(recipe)
+    fabric = fabric or make_fabric()
     run = _Run(recipe, feed, folder, fabric, tuple(watches), saved)
     try:
         run.go(progress)
@@ -203,7 +203,8 @@ class _Run:
         for part in range(recipe.accumulate):
             batch = next(batches).to(self.fabric.device)
             with self.fabric.no_backward_sync(self.module, enabled=part + 1 < recipe.accumulate):
-                loss, features = self.module(batch.views, batch.labels)
+                with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                    loss, features = self.module(batch.views, batch.labels)
                 self.fabric.backward(loss / recipe.accumulate)
             total += loss.detach() / recipe.accumulate
             if self.monitor is not None:

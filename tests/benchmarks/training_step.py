@@ -42,7 +42,7 @@ UNCOUNTED, COUNTED = 4, 4
 
 def our_step(recipe: Recipe, pool: ClipPool, folder: Path) -> Callable[[], None]:
     """The step of the trainer, monitor included."""
-    run = _Run(recipe, PoolFeed(pool), folder, make_fabric(recipe), (), None)
+    run = _Run(recipe, PoolFeed(pool), folder, make_fabric(), (), None)
     batches = run.feed.batches(recipe, run.learner.views, 0, 0, 1)
     numbers = count()
 

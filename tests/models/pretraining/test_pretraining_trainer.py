@@ -11,11 +11,11 @@ import torch
 from vitobench.errors import CheckpointError, DataError, VitobenchError
 from vitobench.models.pretraining import trainer
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learners import make_learner
+from vitobench.models.pretraining.learners import l2_robust, make_learner
 from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
 from vitobench.models.pretraining.optimisers import learning_rate_at, make_optimiser, parameter_groups
 from vitobench.models.pretraining.order import Place, clips_at, view_seed
-from vitobench.models.pretraining.pool_feed import PoolFeed
+from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
 from vitobench.models.pretraining.recipe import Recipe
 
 VITO = Recipe(
@@ -238,3 +238,28 @@ def test_pretraining_leaves_the_classifier_alone(pool: ClipPool, tmp_path: Path)
     torch.manual_seed(VITO.seed)
     fresh = make_learner(VITO).encoder.head.weight
     assert torch.equal(train(replace(VITO, steps=2), pool, tmp_path).learner.encoder.head.weight, fresh)
+
+
+def test_half_precision_rounds_no_views_and_no_attacks(
+    pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(SUPERVISED, objective="l2-robust", precision="bfloat16", steps=2, epsilon=0.1)
+    honest, seen, types = l2_robust.l2_attack, [], []
+
+    def attack(loss_of: Any, images: torch.Tensor, *arguments: Any) -> torch.Tensor:
+        found = honest(loss_of, images, *arguments)
+        seen.append((images, (found - images).flatten(1).double().norm(dim=1)))
+        return found
+
+    def look(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        if isinstance(module, torch.nn.Conv2d):
+            types.append(output.dtype)
+
+    monkeypatch.setattr(l2_robust, "l2_attack", attack)
+    with torch.nn.modules.module.register_module_forward_hook(look):
+        train(recipe, pool, tmp_path)
+    assert set(types) == {torch.bfloat16}
+    for step, (images, moved) in enumerate(seen):
+        assert torch.equal(images, pool_batch(pool, recipe, 1, Place(step)).views[0])
+        assert moved.max() < 0.1 + 1e-5
+        assert moved.min() > 0.05

@@ -45,7 +45,7 @@ def one_rank(rank: int, port: int, folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank),
                    "WORLD_SIZE": str(RANKS), "LOCAL_WORLD_SIZE": str(RANKS), "TORCHELASTIC_RUN_ID": "test"}  # fmt: skip
     torch.set_num_threads(1)
-    fabric = make_fabric(RECIPE, RANKS, "cpu")
+    fabric = make_fabric(RANKS, "cpu")
     ranks = Ranks(fabric)
     assert (ranks.count, ranks.rank) == (RANKS, rank)
     for objective in OBJECTIVES:
