@@ -41,11 +41,10 @@ def info_nce(
     if predictions.shape[1:] != targets.shape[1:] or first + len(predictions) > len(targets):
         raise ValueError(f"predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape")
     _check_temperature(temperature)
-    p = F.normalize(predictions.float(), dim=1)
-    own = torch.arange(len(p), device=p.device) + first
-    logits = p @ F.normalize(targets.detach().float(), dim=1).T
+    own = torch.arange(len(predictions), device=predictions.device) + first
+    logits = _cosines(predictions, targets.detach())
     if same_view is not None:
-        others = p @ F.normalize(same_view.detach().float(), dim=1).T
+        others = _cosines(predictions, same_view.detach())
         logits = torch.cat([logits, others.scatter(1, own.unsqueeze(1), -torch.inf)], dim=1)
     return F.cross_entropy(logits / temperature, own)
 
@@ -83,13 +82,12 @@ def nt_xent(
         ValueError: A temperature that is not positive.
     """
     _check_temperature(temperature)
-    keys = F.normalize(torch.cat(everyone or (one, two)).float(), dim=1)
-    queries = F.normalize(torch.cat([one, two]).float(), dim=1)
+    keys = torch.cat(everyone or (one, two))
     count = len(keys) // 2
     rows = torch.arange(len(one), device=one.device) + first
     itself, partner = torch.cat([rows, rows + count]), torch.cat([rows + count, rows])
-    logits = (queries @ keys.T / temperature).scatter(1, itself.unsqueeze(1), -torch.inf)
-    return F.cross_entropy(logits, partner)
+    logits = _cosines(torch.cat([one, two]), keys).scatter(1, itself.unsqueeze(1), -torch.inf)
+    return F.cross_entropy(logits / temperature, partner)
 
 
 def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -126,6 +124,12 @@ def dino_loss(
 def momentum_at(step: int, steps: int, base: float) -> float:
     """EMA momentum: ``1 - (1 - base) (cos(pi step / steps) + 1) / 2``, from ``base`` to 1 (Grill et al. 2020)."""
     return 1.0 - (1.0 - base) * (math.cos(math.pi * step / steps) + 1.0) / 2.0
+
+
+def _cosines(rows: Tensor, others: Tensor) -> Tensor:
+    # Autocast would make this product in bfloat16, whose last digit is 0.04 once a temperature of 0.1 divides it.
+    with torch.autocast(rows.device.type, enabled=False):
+        return F.normalize(rows.float(), dim=1) @ F.normalize(others.float(), dim=1).T
 
 
 def _check_temperature(temperature: float) -> None:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -152,3 +153,24 @@ def test_dino_loss_matches_the_formula() -> None:
         total -= (q * np.log(p)).sum(1).mean() / 2
     s, t = ((torch.tensor(x[0]), torch.tensor(x[1])) for x in (student, teacher))
     assert dino_loss(s, t, torch.tensor(centre), 0.1, 0.04).item() == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        info_nce,
+        lambda p, z: info_nce(p, z, same_view=p),
+        lambda p, z: nt_xent(p, z, 0.1),
+        byol_loss,
+        lambda p, z: dino_loss((p, z), (z, p), torch.zeros(8), 0.1, 0.04),
+    ],
+)
+def test_losses_are_float32_under_autocast(loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    z = torch.randn(16, 8)
+    p = (z + 0.3 * torch.randn(16, 8)).requires_grad_()
+    expected = loss_of(p, z)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = loss_of(p, z)
+    assert got.dtype == torch.float32
+    assert torch.equal(got, expected)
+    assert torch.equal(*(torch.autograd.grad(loss, p)[0] for loss in (got, expected)))
