@@ -45,7 +45,9 @@ class AttentionPooling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pool (N, C, H, W) to float32 (N, C)."""
-        return torch.einsum("nchw,nhw->nc", features.float(), self.mask(features))
+        mask = self.mask(features)
+        with torch.autocast(features.device.type, enabled=False):  # it would round the mask and the sum to bfloat16
+            return torch.einsum("nchw,nhw->nc", features.float(), mask)
 
 
 class AveragePooling(nn.Module):

@@ -87,6 +87,16 @@ def test_half_precision_maps_pool_in_float32() -> None:
     assert pooled.dtype == AveragePooling()(features).dtype == torch.float32
 
 
+def test_autocast_leaves_the_sum_in_float32() -> None:
+    torch.manual_seed(0)
+    pool, features = AttentionPooling(8), torch.randn(3, 8, 4, 4)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mask, pooled = pool.mask(features), pool(features)
+    assert pooled.dtype == torch.float32
+    expected = torch.einsum("nchw,nhw->nc", features.double(), mask.double())
+    torch.testing.assert_close(pooled.double(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_parameter_count_is_that_of_the_released_classifier() -> None:
     count = {
         "encoder": sum(p.numel() for p in torchvision.models.resnet50(weights=None).parameters()),
