@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .alignment_data import AlignmentData, Estimate
-from .style import DASHES, FAINT, INK, MARKERS, Pen, add_legend, pens
+from .focus import Focus
+from .style import DASHES, FAINT, INK, MARKERS, REST, Pen, add_legend, pens
 from .wording import shorten
 
 FEW = 6
@@ -18,13 +19,23 @@ FEW = 6
 PUBLISHED = " (published)"
 _PERSON = Pen(FAINT, "o", 3.0, "-")
 _REFERENCE = Pen(INK, "D", 6.0, "-")
+_BEHIND = Pen(REST, "o", 4.0, "-")
 
 
-def observer_pens(data: AlignmentData) -> dict[str, Pen]:
-    """A pen for every observer: ink is for the group compared with, and no two models share colour and marker."""
+def behind(models: Focus | None) -> frozenset[str]:
+    """Observers in grey; nobody where nothing was chosen."""
+    return frozenset(models.rest if models else ())
+
+
+def observer_pens(data: AlignmentData, models: Focus | None = None) -> dict[str, Pen]:
+    """A pen for every observer.
+
+    Ink is for the group compared with, grey for models in the background; no two others share colour and marker.
+    """
     colours = [pen.colour for pen in pens([str(index) for index in range(len(MARKERS))]).values() if pen.colour != INK]
-    found = {data.reference: _REFERENCE}
-    for index, model in enumerate(data.models):
+    grey = behind(models)
+    found = {data.reference: _REFERENCE} | {model: _BEHIND for model in data.models if model in grey}
+    for index, model in enumerate(model for model in data.models if model not in grey):
         # Seven colours and eight markers have no factor in common: 56 pairs before one comes again.
         marker = MARKERS[index % len(MARKERS)]
         found[model] = Pen(colours[index % len(colours)], *marker, DASHES[index % len(DASHES)])
@@ -33,10 +44,24 @@ def observer_pens(data: AlignmentData) -> dict[str, Pen]:
     return found
 
 
-def legend(figure: Figure, data: AlignmentData, names: Sequence[str], *, line: bool) -> None:
-    """Put observers above the panels."""
-    ink = observer_pens(data)
-    add_legend(figure, names, line=line, ink=ink, labels={name: name_of(data, name) for name in names})
+def legend(
+    figure: Figure, data: AlignmentData, names: Sequence[str], models: Focus | None = None, *, line: bool, marker: str
+) -> None:
+    """Put observers above the panels, those in grey as a number.
+
+    Args:
+        figure: Where to.
+        data: The figures' input.
+        names: Observers that are drawn.
+        models: Which models are in colour.
+        line: Whether those are drawn as lines.
+        marker: Of those in grey; none where they are lines.
+    """
+    grey = behind(models)
+    shown = [name for name in names if name not in grey]
+    labels = {name: name_of(data, name) for name in shown}
+    ink, rest = observer_pens(data, models), len(names) - len(shown)
+    add_legend(figure, shown, line=line, ink=ink, labels=labels, rest=rest, rest_marker=marker)
 
 
 def name_of(data: AlignmentData, observer: str, width: int = 28) -> str:

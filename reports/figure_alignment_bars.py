@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .alignment_data import ALL, OVERALL, AlignmentData, Estimate
 from .alignment_style import PUBLISHED, interval_cells, name_of, observer_pens
+from .focus import Focus
 from .style import FAINT, INK, Pen, grid_along, styled
 from .wording import HOLE, shorten
 
@@ -99,16 +100,17 @@ def benchmark_rows(data: AlignmentData) -> list[dict[str, Any]]:
     ]
 
 
-def benchmark_bars(data: AlignmentData) -> Figure:
+def benchmark_bars(data: AlignmentData, models: Focus | None = None) -> Figure:
     """Draw the means over data sets.
 
     Args:
         data: The figures' input.
+        models: Which models are in colour; all of them unless given.
 
     Returns:
         The figure, a panel for each of `BENCHMARK`.
     """
-    ink = observer_pens(data)
+    ink = observer_pens(data, models)
     tables = {metric: bar_rows(data, metric) for metric in BENCHMARK}
     longest = max((len(rows) for rows in tables.values()), default=1)
     inch = 0.175 if longest <= 24 else 0.125

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .alignment_data import AlignmentData
-from .alignment_style import hollow, interval_cells, legend, observer_pens, whisker
+from .alignment_style import behind, hollow, interval_cells, legend, observer_pens, whisker
+from .focus import Focus
 from .style import FAINT, Pen, grid_along, styled
 from .wording import shorten
 
@@ -47,26 +48,31 @@ def scatter_rows(data: AlignmentData) -> list[dict[str, Any]]:
     return found
 
 
-def accuracy_against_consistency(data: AlignmentData) -> Figure:
+def accuracy_against_consistency(data: AlignmentData, models: Focus | None = None) -> Figure:
     """Draw the means over data sets.
 
     Args:
         data: The figures' input.
+        models: Which models are in colour; all of them unless given.
 
     Returns:
         The figure: observed and error consistency against accuracy, intervals as crosses, published models hollow and
         numbered. The dashed line is what independent observers would reach; the bar below a marker is that for the
         accuracies which this observer has in each condition, and the line from there to the marker is what error
-        consistency measures.
+        consistency measures. Models in grey are markers alone.
     """
-    ink = observer_pens(data)
+    ink, grey = observer_pens(data, models), behind(models)
     shown = [name for name in data.drawn if data.headline(name, "accuracy").measured]
     numbers = _numbers(data)
     with styled():
-        figure = Figure(figsize=(9.0, 4.2 + 0.05 * (len(shown) + len(numbers))), layout="constrained")
+        figure = Figure(figsize=(9.0, 4.2 + 0.05 * (len(set(shown) - grey) + len(numbers))), layout="constrained")
         for axes, (metric, name) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
             for observer in shown:
-                _cross(axes, data, observer, metric, ink[observer])
+                if observer in grey:
+                    x, y = (data.headline(observer, name).value for name in ("accuracy", metric))
+                    axes.plot([x], [y], linestyle="none", zorder=1.8, **ink[observer].point)
+                else:
+                    _cross(axes, data, observer, metric, ink[observer])
             _limit(axes, data, metric)
             _published(axes, data, metric, numbers)
             _chance(axes, data, metric)
@@ -80,7 +86,7 @@ def accuracy_against_consistency(data: AlignmentData) -> Figure:
             )
             text = textwrap.fill(f"Published: {key}", _KEY, break_on_hyphens=False)
             figure.supxlabel(text, fontsize=7, color=FAINT)
-        legend(figure, data, shown, line=False)
+        legend(figure, data, shown, models, line=False, marker="o")
     return figure
 
 

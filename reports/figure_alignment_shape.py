@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .alignment_data import OVERALL, SHAPE_BIAS, AlignmentData
-from .alignment_style import FEW, interval_cells, legend, observer_pens
+from .alignment_style import FEW, behind, interval_cells, legend, observer_pens
 from .figure_alignment_bars import bar_rows, bars
-from .style import FAINT, GRID, grid_along, styled
+from .focus import Focus
+from .style import FAINT, GRID, REST, grid_along, styled
 from .wording import condition_label
 
 
@@ -56,18 +57,21 @@ def _categories(data: AlignmentData) -> list[str]:
     return sorted(known, key=order)
 
 
-def shape_bias_matrix(data: AlignmentData) -> Figure:
+def shape_bias_matrix(data: AlignmentData, models: Focus | None = None) -> Figure:
     """Draw the cue-conflict data set.
 
     Args:
         data: The figures' input.
+        models: Which models are in colour; all of them unless given.
 
     Returns:
         The figure. Left: a row for each category, a marker for each observer, a vertical line at each observer's value
-        over all trials, its interval as a band; single people as small grey dots. Right: shape bias as bars.
+        over all trials, its interval as a band; single people as small grey dots, models in the background as
+        grey ticks. Right: shape bias as bars.
     """
-    categories, ink = _categories(data), observer_pens(data)
-    shown = [name for name in data.drawn if data.estimate(name, data.shape_set, OVERALL, SHAPE_BIAS).measured]
+    categories, ink, grey = _categories(data), observer_pens(data, models), behind(models)
+    drawn = [name for name in data.drawn if data.estimate(name, data.shape_set, OVERALL, SHAPE_BIAS).measured]
+    shown = [name for name in drawn if name not in grey]
     few = len(shown) <= FEW + 1
     rows = bar_rows(data, SHAPE_BIAS, data.shape_set)
     with styled():
@@ -78,6 +82,9 @@ def shape_bias_matrix(data: AlignmentData) -> Figure:
             left.axhline(y, color=GRID, linewidth=0.6, zorder=0)
         left.axvline(0.5, color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
         _people(left, data, categories)
+        for observer in (name for name in drawn if name in grey):
+            x = [texture_fractions(data, observer).get(name, math.nan) for name in categories]
+            left.plot(x, range(len(categories)), "|", color=REST, markersize=8, markeredgewidth=0.8, zorder=1.2)
         for index, observer in enumerate(shown):
             pen = ink[observer]
             of_category = texture_fractions(data, observer)
@@ -109,7 +116,7 @@ def shape_bias_matrix(data: AlignmentData) -> Figure:
         right.set_xlim(0, 1)
         # A few bars keep the height of many.
         right.set_ylim(max(len(rows), 12) - 0.4, -0.6)
-        legend(figure, data, shown, line=True)
+        legend(figure, data, drawn, models, line=True, marker="|")
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .alignment_data import AlignmentData, Estimate, Record
-from .alignment_style import FEW, interval_cells, legend, observer_pens, whisker
-from .style import BAND, FAINT, INK, Pen, grid_along, styled
+from .alignment_style import FEW, behind, interval_cells, legend, observer_pens, whisker
+from .focus import Focus
+from .style import BAND, FAINT, INK, REST, Pen, grid_along, styled
 
 CHANCE = 1 / 16
 _COLUMNS = 4
+_LABEL = 24  # letters that fit beside one panel
 
 
 def strength_rows(data: AlignmentData, metric: str) -> list[dict[str, Any]]:
@@ -34,49 +37,55 @@ def strength_rows(data: AlignmentData, metric: str) -> list[dict[str, Any]]:
     ]
 
 
-def accuracy_by_strength(data: AlignmentData) -> Figure:
+def accuracy_by_strength(data: AlignmentData, models: Focus | None = None) -> Figure:
     """Draw accuracy under every condition, those that no score counts in grey.
 
     Args:
         data: The figures' input.
+        models: Which models are in colour; all of them unless given.
 
     Returns:
         The figure, a panel for each data set with more than one condition; dotted where guessing leads.
     """
-    return _panels(data, "accuracy", "Accuracy", (0.0, 1.0))
+    return _panels(data, models, "accuracy", "Accuracy", (0.0, 1.0))
 
 
-def consistency_by_strength(data: AlignmentData) -> Figure:
+def consistency_by_strength(data: AlignmentData, models: Focus | None = None) -> Figure:
     """Draw error consistency with the group compared with; of that group, the mean over its pairs.
 
     Args:
         data: The figures' input.
+        models: Which models are in colour; all of them unless given.
 
     Returns:
         The figure, a panel for each data set with more than one condition; dotted at 0, where chance alone leads.
     """
-    name = f"Error consistency with {data.label(data.reference)} (κ)"
-    return _panels(data, "error_consistency", name, (-0.2, 1.0))
+    name = f"Error consistency (κ) with {data.label(data.reference)}"
+    return _panels(data, models, "error_consistency", name, (-0.2, 1.0))
 
 
-def _panels(data: AlignmentData, metric: str, label: str, limits: tuple[float, float]) -> Figure:
-    sets, ink = data.graded, observer_pens(data)
+def _panels(data: AlignmentData, models: Focus | None, metric: str, label: str, limits: tuple[float, float]) -> Figure:
+    sets, ink, grey = data.graded, observer_pens(data, models), behind(models)
+    few = len(set(data.models) - grey) <= FEW
     rows = max(1, -(-len(sets) // _COLUMNS))
     with styled():
-        figure = Figure(figsize=(9.0, 0.7 + 1.95 * rows + 0.05 * len(data.drawn)), layout="constrained")
+        height = 0.7 + 1.95 * rows + 0.05 * len(set(data.drawn) - grey)
+        figure = Figure(figsize=(9.0, height), layout="constrained")
         grid = figure.add_gridspec(rows, _COLUMNS)
         for index, record in enumerate(sets):
             axes = figure.add_subplot(grid[index // _COLUMNS, index % _COLUMNS])
             for observer in data.drawn:
                 points = [data.estimate(observer, record["name"], c, metric) for c in record["conditions"]]
-                _draw(
-                    axes, points, _kept(record), ink[observer],
-                    reference=observer == data.reference, few=len(data.models) <= FEW,
-                )  # fmt: skip
+                if observer in grey:
+                    axes.plot([point.value for point in points], color=REST, linewidth=0.5, zorder=1.5)
+                else:
+                    reference = observer == data.reference
+                    _draw(axes, points, _kept(record), ink[observer], reference=reference, few=few)
             _dress(axes, record, metric, limits)
             axes.tick_params(labelleft=index % _COLUMNS == 0)
-        figure.supylabel(label, fontsize=8.5)
-        legend(figure, data, data.drawn, line=True)
+        # No longer than the panels are high, or it would run into the legend.
+        figure.supylabel(textwrap.fill(label, _LABEL * rows), fontsize=8.5)
+        legend(figure, data, data.drawn, models, line=True, marker="")
     return figure
 
 

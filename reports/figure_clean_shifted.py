@@ -201,10 +201,17 @@ def _dress(axes: Axes, clean: str, shifted: str) -> None:
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         inside = _inside(low, high)
         axis.set_major_locator(FixedLocator([float(logit(tick / 100)) for tick in inside]))
-        axis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in inside]))
+        axis.set_major_formatter(FixedFormatter([_tick(tick) for tick in inside]))
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"{clean}: top-1 accuracy (%), in log odds")
     axes.set_ylabel(f"{shifted}: top-1 accuracy (%), in log odds")
+
+
+def _tick(percentage: float) -> str:
+    """At the ends stands whatever lies beyond them, too."""
+    low, high = (100 * end for end in _ENDS)
+    sign = "≤ " if percentage <= low else "≥ " if percentage >= high else ""
+    return f"{sign}{percentage:g}"
 
 
 def _key(axes: Axes, shown: Sequence[Spot], words: str) -> None:
@@ -227,7 +234,7 @@ def _number(axes: Axes, figure: Figure, shown: Sequence[Spot]) -> None:
         )  # fmt: skip
     if named:
         # A space that does not break keeps a number with its name.
-        key = ", ".join(f"{n} {shorten(spot.model, 40)}".replace(" ", "\u00a0") for n, spot in enumerate(named, 1))
+        key = ", ".join(f"{n} {shorten(spot.model, 60)}".replace(" ", "\u00a0") for n, spot in enumerate(named, 1))
         figure.supxlabel(textwrap.fill(f"Published: {key}", 92, break_on_hyphens=False), fontsize=7, color=FAINT)
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ..results.schema import Score
 from .data import ReportData
-from .focus import Focus, many
+from .focus import MANY, Focus
 from .rows import HeadlineRow, headline_rows
 from .style import REST, add_legend, grid_along, pens, styled
 from .training_curves import Training, trainings
@@ -60,7 +60,7 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
     shown = every
     if models is not None and models.rest:
         chosen = [one for one in every if set(one.models.values()) & set(models.shown)]
-        shown = chosen[:8] if many([one.name for one in every]) or len(chosen) < len(every) else every
+        shown = chosen[:MANY] if len(every) > MANY or len(chosen) < len(every) else every
     rest = [one for one in every if one not in shown]
     rows, names = panel_rows(data), [one.name for one in shown]
     ink = pens(names)

@@ -68,7 +68,8 @@ def _draw(axes: Axes, points: Sequence[Point], pen: Pen) -> None:
     x = range(len(points))
     low, high = [100 * p.low for p in points], [100 * p.high for p in points]
     axes.fill_between(x, low, high, color=pen.colour, alpha=0.13, linewidth=0)
-    axes.plot(x, [100 * p.value for p in points], linestyle=pen.dashes, **pen.point)
+    # Markers at 0 and 100 are whole: nothing lies beyond them that the edge would have to hide.
+    axes.plot(x, [100 * p.value for p in points], linestyle=pen.dashes, clip_on=False, **pen.point)
 
 
 def _dress(axes: Axes, title: str) -> None:
@@ -127,8 +128,10 @@ def accuracy_by_family(data: ReportData, task: str, models: Focus | None = None)
         The figure.
     """
     families = [(name, members) for name, members in data.corruptions(task) if name]
-    panels = [(index // 4, index % 4, name, members) for index, (name, members) in enumerate(families)]
-    rows = 1 + (len(panels) - 1) // 4 if panels else 1
+    rows = max(1, -(-len(families) // 5))
+    # Rows of equal length, as far as there are panels.
+    columns = max(1, -(-len(families) // rows))
+    panels = [(index // columns, index % columns, name, members) for index, (name, members) in enumerate(families)]
     return _panels(data, task, panels, 0.7 + 2.0 * rows, models)
 
 

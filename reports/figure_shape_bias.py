@@ -84,7 +84,8 @@ def shape_bias(data: ReportData, task: str, focus: Focus | None = None) -> Figur
             x = [1 - fractions[model].get(name, math.nan) for name in categories]
             # A slight step per model, or models that agree would hide each other.
             step = 0.5 - (index + 0.5) / len(models)
-            axes.plot(x, [y + 0.4 * step for y in range(len(categories))], linestyle="none", **pen.point)
+            heights = [y + 0.4 * step for y in range(len(categories))]
+            axes.plot(x, heights, linestyle="none", clip_on=False, zorder=3, **pen.point)
             score = data.score(model, task, "overall", "shape_bias")
             if score is None or not math.isfinite(score.value):
                 continue
@@ -92,7 +93,7 @@ def shape_bias(data: ReportData, task: str, focus: Focus | None = None) -> Figur
             axes.plot(
                 [1 - score.ci_high, 1 - score.ci_low], [_POOLED + 0.9 * step] * 2, color=pen.colour, linewidth=1.5
             )
-            axes.plot([1 - score.value], [_POOLED + 0.9 * step], **pen.point)
+            axes.plot([1 - score.value], [_POOLED + 0.9 * step], clip_on=False, **pen.point)
         axes.set_yticks([_POOLED, *range(len(categories))], ["All categories", *map(condition_label, categories)])
         axes.set_ylim(_POOLED - 0.8, len(categories) - 0.4)
         axes.set_xlim(0, 1)

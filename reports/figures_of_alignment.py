@@ -61,7 +61,7 @@ def _spec(
         return [_world(found) for found in data.alignment if enough(found)]
 
     def drawn(data: ReportData, subject: str, models: Focus) -> Figure:
-        figure: Figure = getattr(import_module(f".{module}", __package__), draw)(_find(data, subject)[0])
+        figure: Figure = getattr(import_module(f".{module}", __package__), draw)(_find(data, subject)[0], models)
         return figure
 
     def numbers(data: ReportData, subject: str) -> list[dict[str, Any]]:

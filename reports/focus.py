@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..errors import unknown_name
 from .data import ReportData
 
+MANY = 8
+"""With more models than this, curves would hide each other: only so many are in colour."""
+
 
 @dataclass(frozen=True)
 class Focus:
@@ -33,8 +36,6 @@ def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
     Raises:
         UnknownNameError: A name that the data lack.
     """
-    from .html import drawn_models  # only now: figures know nothing of the page
-
     names = data.model_names
     for name in highlight:
         if name not in names:
@@ -46,8 +47,12 @@ def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
     )
 
 
-def many(names: Sequence[str]) -> bool:
-    """Whether so many curves would hide each other."""
-    from .html import MANY
-
-    return len(names) > MANY
+def drawn_models(data: ReportData) -> tuple[str, ...]:
+    """Up to `MANY` models; of more, those with a declared baseline and these baselines go first."""
+    names = data.model_names
+    if len(names) <= MANY:
+        return names
+    compared = [name for name in names if data.baseline(name)]
+    paired = [name for pair in ((name, data.baseline(name)) for name in compared) for name in pair if name]
+    chosen = set(list(dict.fromkeys([*paired, *names]))[:MANY])
+    return tuple(name for name in names if name in chosen)

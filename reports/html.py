@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..results.folder import write_aside
 from .alignment_section import alignment_sections
 from .data import Record, ReportData
+from .focus import MANY, drawn_models
 from .gallery_section import gallery_sections
 from .published_section import published_sections
 from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, tallies
@@ -38,23 +39,9 @@ if TYPE_CHECKING:
 SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery_sections)
 """Parts of the page between the headline and the figures, in their order; a new part is added here."""
 
-MANY = 8
-"""With more models than this, the headline has a line for each of them instead of a column."""
-
 
 def _title(task: Record) -> str:
     return str(task.get("title") or task["name"])
-
-
-def drawn_models(data: ReportData) -> tuple[str, ...]:
-    """Models that figures show: of more than `MANY`, those with a declared baseline and these baselines go first."""
-    names = data.model_names
-    if len(names) <= MANY:
-        return names
-    compared = [name for name in names if data.baseline(name)]
-    paired = [name for pair in ((name, data.baseline(name)) for name in compared) for name in pair if name]
-    chosen = set(list(dict.fromkeys([*paired, *names]))[:MANY])
-    return tuple(name for name in names if name in chosen)
 
 
 def _draw(everything: ReportData) -> list[ViewFigure]:
@@ -178,6 +165,7 @@ def render_html(data: ReportData) -> str:
         tallies=tallies(data),
         failures=failure_lines(data),
         holes=hole_lines(rows, data.undefined),
+        # With many models the headline has a line for each of them instead of a column.
         headline=leaderboard_view(data, rows) if len(data.model_names) > MANY else headline_view(data, rows),
         legend=LEGEND,
         # The only markup that is not escaped: figures by matplotlib, which escapes the text inside, and our own script.

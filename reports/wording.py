@@ -78,6 +78,7 @@ _SPELLED = {
     "abr": "ABR",
     "crf": "CRF",
     "quant": "quantisation",
+    "xy": "XY",
 }
 
 

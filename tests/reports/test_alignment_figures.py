@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_hex
 
 from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData
 from vitobench.reports.alignment_style import observer_pens
@@ -23,7 +24,8 @@ from vitobench.reports.figure_alignment_scatter import (
 )
 from vitobench.reports.figure_alignment_shape import shape_bias_matrix, shape_bias_rows, texture_fractions
 from vitobench.reports.figure_alignment_strength import accuracy_by_strength, consistency_by_strength, strength_rows
-from vitobench.reports.style import INK, to_svg
+from vitobench.reports.focus import Focus
+from vitobench.reports.style import INK, REST, to_svg
 
 CATEGORIES = [f"category {letter}" for letter in "abcdefghijklmnop"]
 METRICS = ("accuracy", "accuracy_difference", "observed_consistency", "expected_consistency", "error_consistency")
@@ -100,6 +102,13 @@ FIGURES: dict[str, Callable[[AlignmentData], Any]] = {
 }
 
 
+DRAWN_WITH: dict[str, Callable[[AlignmentData, Focus], Any]] = {
+    "accuracy": accuracy_by_strength,
+    "scatter": accuracy_against_consistency,
+    "shape": shape_bias_matrix,
+}
+
+
 @pytest.mark.parametrize("models", [0, 2, 30])
 @pytest.mark.parametrize("name", FIGURES)
 def test_few_and_many_observers_are_drawn_as_pictures_without_pixels(name: str, models: int) -> None:
@@ -141,6 +150,27 @@ def test_a_hole_may_be_null_as_in_json() -> None:
     assert not found.measured
     assert math.isnan(found.low)
     assert found.n == 160
+
+
+CHOSEN = Focus(("model 3", "model 20"), tuple(f"model {n}" for n in range(30) if n not in (3, 20)))
+
+
+def test_models_in_the_background_are_grey_and_only_counted_in_the_legend() -> None:
+    data = build(30)
+    for name, per_panel in (("accuracy", 28), ("scatter", 28), ("shape", 28)):
+        figure = DRAWN_WITH[name](data, CHOSEN)
+        assert sum(line.get_color() == REST for line in figure.axes[0].lines) == per_panel
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["model 3", "model 20", "humans", "28 others"]
+    # Two in colour have their intervals, which thirty would hide: two curves, two whiskers; and the line of chance.
+    lines = accuracy_by_strength(data, CHOSEN).axes[0].lines
+    assert sum(line.get_color() not in (REST, INK) for line in lines) == 2 * (2 + 2) + 1
+
+
+def test_bars_in_the_background_keep_their_names() -> None:
+    axes = benchmark_bars(build(30), CHOSEN).axes[0]
+    assert len(axes.get_yticklabels()) == 32
+    assert sum(to_hex(bar.get_facecolor()) == REST for bar in axes.patches) == 28
 
 
 def test_pens_of_thirty_models_differ_and_none_has_the_ink_of_people() -> None:
@@ -195,7 +225,7 @@ def test_consistency_by_strength_goes_below_nothing_and_names_whom_it_is_with() 
     figure = consistency_by_strength(build(2))
     assert figure.axes[0].get_ylim() == (-0.2, 1)
     assert [0, 0] in [list(line.get_ydata()) for line in figure.axes[0].lines]
-    assert figure.get_supylabel() == "Error consistency with humans (κ)"
+    assert figure.get_supylabel() == "Error consistency (κ)\nwith humans"
 
 
 def test_intervals_of_many_models_are_left_out_of_the_curves() -> None:

@@ -172,8 +172,12 @@ def test_without_published_models_three_make_a_line_and_two_do_not() -> None:
 
 def test_accuracies_of_nothing_and_everything_are_drawn_at_the_edge() -> None:
     data = shifted({"all": (1.0, 1.0), "none": (0.0, 0.0), "x": (0.5, 0.4)}, "micro-light", "micro-val")
-    for axes in clean_against_shifted(data, "micro-light").axes:
-        assert np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all()
+    (axes,) = clean_against_shifted(data, "micro-light").axes
+    assert np.isfinite([*axes.get_xlim(), *axes.get_ylim()]).all()
+    for axis in (axes.xaxis, axes.yaxis):
+        labels = [text.get_text() for text in axis.get_ticklabels()]
+        assert (labels[0], labels[-1]) == ("≤ 0.1", "≥ 99.9")
+        assert "50" in labels
 
 
 def test_published_models_of_the_same_photographs_stand_beside_those_measured() -> None:

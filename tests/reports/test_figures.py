@@ -55,6 +55,19 @@ def test_clean_counterpart_is_severity_zero(report):
     assert curve[3].value == report.score("vito-micro", "micro-c", "gaussian_noise/3", "top1").value
 
 
+@pytest.mark.parametrize(("families", "rows"), [(1, [1]), (4, [4]), (5, [5]), (6, [3, 3]), (7, [4, 3])])
+def test_families_stand_in_rows_of_equal_length_as_far_as_they_go(make_report, families, rows):
+    whole = make_report(1)
+    records = [dict(record) for record in whole.tasks]
+    (task,) = [record for record in records if record["name"] == "micro-c"]
+    names = [name for members in task["families"].values() for name in members][:families]
+    task["families"] = {f"family of {name}": [name] for name in names}
+    data = dataclasses.replace(whole, tasks=tuple(records))
+    by_family, _ = figures.accuracy_by_severity(data, "micro-c")
+    found = [axes.get_subplotspec().rowspan.start for axes in by_family.axes]
+    assert [found.count(row) for row in dict.fromkeys(found)] == rows
+
+
 def test_family_point_is_the_mean_of_its_cells_and_a_hole_when_one_is_missing(make_report):
     data = make_report(2, holes=True)
     members = data.task("micro-c")["families"]["weather"]

@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vitobench.reports.focus import drawn_models
 from vitobench.reports.gallery import Disagreement, Gallery, Picture, Said
-from vitobench.reports.html import drawn_models, render_html, write_html
+from vitobench.reports.html import render_html, write_html
 from vitobench.reports.wording import interval, percent
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}
