@@ -12,7 +12,7 @@ from .best import Standing, standing
 from .data import ReportData
 from .wording import HOLE, MINUS, interval, metric, percent, scale
 
-DAGGER = "†"
+LEVEL, UNTESTED = "†", "‡"
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Entry:
         score: As it was computed; None where there is none.
         best: Whether it is the best of its line.
         level: Whether it is not significantly different from the best.
+        untested: Whether no test compares it with the best, so that it is neither level nor worse.
         p_adjusted: Holm's p-value against the best; NaN for the best and where nothing was compared.
     """
 
     score: Score | None
     best: bool = False
     level: bool = False
+    untested: bool = False
     p_adjusted: float = math.nan
 
     @property
@@ -61,6 +63,11 @@ class Entry:
         if self.score is None or not math.isfinite(self.score.value):
             return HOLE
         return percent(self.score.value * scale(self.score.metric) / 100)
+
+    @property
+    def mark(self) -> str:
+        """What stands behind the value."""
+        return LEVEL if self.level else UNTESTED if self.untested else ""
 
     @property
     def span(self) -> str:
@@ -106,9 +113,11 @@ class Grid:
         if self.compared:
             what = "row" if across else "column"
             words += (
-                f"; {DAGGER} is not significantly different from it (paired tests on the same images, Holm's "
+                f"; {LEVEL} is not significantly different from it (paired tests on the same images, Holm's "
                 f"correction within the {what}, α = {ALPHA:g})"
             )
+        if any(entry.untested for row in self.entries for entry in row):
+            words += f"; {UNTESTED} could not be tested against it"
         return f"{words}. {self.about}"
 
     def _unit(self) -> str:
@@ -136,7 +145,10 @@ def grid(data: ReportData, name: str, title: str, lines: Sequence[Line]) -> Grid
 
 def _entry(data: ReportData, line: Line, model: str, found: Standing, level: bool) -> Entry:
     score = data.score(model, line.task, line.condition, line.metric)
-    return Entry(score, model == found.best, level, found.p_adjusted.get(model, math.nan))
+    if score is None or not math.isfinite(score.value):
+        return Entry(score)
+    known = model in found.p_adjusted or found.best in ("", model)
+    return Entry(score, model == found.best, level, not known, found.p_adjusted.get(model, math.nan))
 
 
 def _about(data: ReportData, lines: Sequence[Line]) -> str:

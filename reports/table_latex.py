@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from .table_grid import Entry, Grid
 from .wording import HOLE, shorten
@@ -12,12 +13,14 @@ ACROSS = 4
 """Models up to which they stand side by side, and columns of a table with a row for each model."""
 
 _DOWN = 45  # models that fit on a page
+_WORDS = 20  # letters in a line of the first two columns
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "\"": "''", "−": "$-$", "↓": r"$\downarrow$", "κ": r"$\kappa$", "α": r"$\alpha$",
-    "†": r"$^{\dagger}$", "—": "---", "–": "--", "…": r"\ldots{}", "\n": " ", "\r": " ", "\t": " ",
+    "†": r"$^{\dagger}$", "‡": r"$^{\ddagger}$", "—": "---", "–": "--", "…": r"\ldots{}",
+    "\n": " ", "\r": " ", "\t": " ",
 }  # fmt: skip
 
 
@@ -42,7 +45,7 @@ def to_latex(table: Grid) -> str:
         more = f" Part {number} of {len(parts)}." if len(parts) > 1 else ""
         label = f"tab:{_label(table.name)}" + (f"-{number}" if len(parts) > 1 else "")
         blocks.append("\n".join([
-            r"\begin{table}", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{3pt}",
+            r"\begin{table}", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{2.5pt}",
             rf"\caption{{{latex_escape(table.caption(across))}{more}}}", rf"\label{{{label}}}", body, r"\end{table}",
         ]))  # fmt: skip
     return "% \\usepackage{booktabs}\n" + "\n\n".join(blocks) + "\n"
@@ -63,8 +66,12 @@ def _across(table: Grid) -> str:
     head = ["Task", "Condition", *(_stacked(shorten(model, 40), 16) for model in table.models)]
     rows, last = [], ""
     for line, entries in zip(table.lines, table.entries, strict=True):
-        group = "" if line.group == last else latex_escape(shorten(line.group, 20))
-        rows.append([group, latex_escape(shorten(line.heading, 20)), *map(_cell, entries)])
+        words = zip_longest(_broken("" if line.group == last else line.group), _broken(line.heading), fillvalue="")
+        # A name that is too long goes on in rows of its own, below its numbers.
+        cells = [*map(_cell, entries)]
+        for left in words:
+            rows.append([*map(latex_escape, left), *cells])
+            cells = [""] * len(cells)
         last = line.group
     return _tabular("ll" + "r" * len(table.models), head, rows)
 
@@ -87,6 +94,10 @@ def _down(table: Grid) -> list[str]:
     return found
 
 
+def _broken(text: str) -> list[str]:
+    return textwrap.wrap(shorten(text, 3 * _WORDS), _WORDS) or [""]
+
+
 def _stacked(text: str, width: int) -> str:
     """A heading of several lines, broken before its letters are escaped."""
     lines = textwrap.wrap(text, width) or [""]
@@ -99,6 +110,5 @@ def _cell(entry: Entry) -> str:
         return "---"
     value = latex_escape(entry.value)
     value = rf"\textbf{{{value}}}" if entry.best else value
-    mark = r"$^{\dagger}$" if entry.level else ""
     span = rf" {{\tiny {latex_escape(entry.span)}}}" if entry.span else ""
-    return f"{value}{mark}{span}"
+    return f"{value}{latex_escape(entry.mark)}{span}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from .csv_rows import csv_text
 from .table import escape_markdown
-from .table_grid import DAGGER, Entry, Grid, records_of
+from .table_grid import Entry, Grid, records_of
 from .table_latex import ACROSS, to_latex
 
 ENDINGS = {"latex": "tex", "markdown": "md", "csv": "csv", "html": "html"}
@@ -29,7 +29,7 @@ def _laid_out(table: Grid, cell: Callable[[Entry], str], text: Callable[[str], s
 
 def _markdown_cell(entry: Entry) -> str:
     value = f"**{entry.value}**" if entry.best else entry.value
-    return f"{value}{DAGGER if entry.level else ''} {entry.span}".strip()
+    return f"{value}{entry.mark} {entry.span}".strip()
 
 
 def to_markdown_table(table: Grid) -> str:
@@ -43,7 +43,7 @@ def to_markdown_table(table: Grid) -> str:
 
 def _html_cell(entry: Entry) -> str:
     value = f"<b>{html.escape(entry.value)}</b>" if entry.best else html.escape(entry.value)
-    mark = f"<sup>{DAGGER}</sup>" if entry.level else ""
+    mark = f"<sup>{entry.mark}</sup>" if entry.mark else ""
     return f"{value}{mark}{f' <small>{html.escape(entry.span)}</small>' if entry.span else ''}"
 
 

@@ -63,6 +63,26 @@ def test_a_model_that_was_not_compared_is_not_called_level() -> None:
     assert standing(small({"a": 0.9, "b": 0.8, "c": 0.7}, {"b": 0.5}), *KEY).level == {"b"}
 
 
+def test_a_model_that_no_test_compares_is_marked_apart_from_those_that_are_worse() -> None:
+    table = one(small({"a": 0.9, "b": 0.8, "c": 0.7, "d": float("nan")}, {"b": 0.001}))
+    assert [entry.mark for entry in table.entries[0]] == ["", "", "‡", ""]
+    assert "‡ could not be tested against it" in table.caption(across=True)
+    assert r"70.0$^{\ddagger}$" in to_latex(table)
+    assert "70.0‡" in WRITERS["markdown"](table)
+    alone = one(small({"a": 0.9}, {}))
+    assert [entry.mark for entry in alone.entries[0]] == [""]
+    assert "‡" not in alone.caption(across=True)
+
+
+def test_a_long_name_goes_on_below_its_numbers() -> None:
+    data = small({"a": 0.9, "b": 0.885}, {"b": 0.5})
+    record = {**data.tasks[0], "title": "ImageNet-V2, matched frequency"}
+    lines = to_latex(one(dataclasses.replace(data, tasks=(record,)))).splitlines()
+    first = next(n for n, line in enumerate(lines) if "90.0" in line)
+    assert lines[first].startswith("{}ImageNet-V2, matched & Top-1 accuracy & ")
+    assert lines[first + 1] == r"{}frequency &  &  &  \\"
+
+
 def test_every_table_is_filled_or_left_out(make_report) -> None:
     data = make_report(3, photographs=True)
     found = {spec.name: [table.name for table in grids] for spec, grids in tables(data, list(TABLES.values()))}
