@@ -43,9 +43,11 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     (claim,) = data.claims
     assert [effect.task for effect in claim.effects] == [*TASKS, "decoding"]
     found = json.loads((tmp_path / "out" / "claims.json").read_text())
-    rows = {(r["method"], r["task"], r["seed"]): r["value"] for r in found["methods"]}
+    rows = {(r["method"], r["task"], r["metric"], r["seed"]): r["value"] for r in found["methods"]}
     for effect in found["effects"]:
-        means = [np.mean([rows[(name, effect["task"], seed)] for seed in (0, 1)]) for name in asked.methods]
+        means = [
+            np.mean([rows[(name, effect["task"], effect["metric"], seed)] for seed in (0, 1)]) for name in asked.methods
+        ]
         assert effect["value"] == pytest.approx(means[0] - means[1])
         assert effect["runs"] == 4
         assert effect["both_ci_low"] <= effect["value"] <= effect["both_ci_high"]
