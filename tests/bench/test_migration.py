@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vitobench.bench import migration
 from vitobench.bench.migration import migrate
 from vitobench.bench.plan import Plan, PlannedTask
 from vitobench.bench.planning import make_plan
@@ -26,6 +25,7 @@ from vitobench.results import records
 from vitobench.results.store import Store, safe_name
 from vitobench.results.verification import verify
 from vitobench.tasks.data.image_folder import ImageFolder
+from vitobench.tasks.registry import TASKS
 
 Bench = Callable[..., Any]
 OLD_COLUMNS = ("model", "task", "condition", "severity", "image_id", "label", "top1", "confidence", "error")
@@ -310,8 +310,7 @@ def test_tasks_of_an_earlier_protocol_keep_their_predictions(
 ) -> None:
     from dataclasses import replace
 
-    newer = {name: replace(task, version=2) for name, task in migration.TASKS.items() if name == "micro-light"}
-    monkeypatch.setitem(migration.TASKS, "micro-light", newer["micro-light"])
+    monkeypatch.setitem(TASKS, "micro-light", replace(TASKS["micro-light"], version=2))
     files = {name for name in contents(old) if name.endswith(".parquet")}
     migrate(str(old))
     assert files <= contents(old).keys()
