@@ -188,11 +188,10 @@ CLAIMS = (
     ),
     Claim(
         "e",
-        "Attention and scales",
+        "Attention, scales and time apart",
         "Attention that learns what is stable between frames, at several scales, is what makes video useful.",
         {
-            "attention": factor("attention"),
-            "scales": factor("scales"),
+            **{name: factor(name) for name in FACTORS},
             **{f"{a} × {b}": together(a, b) for a, b in itertools.combinations(FACTORS, 2)},
         },
         (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_HUMAN),
