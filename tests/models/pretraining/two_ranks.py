@@ -58,3 +58,5 @@ def one_rank(rank: int, port: int, folder: str) -> None:
         if rank == 0:
             torch.save({"loss": loss, "state": learner.state_dict()}, Path(folder) / f"{objective}.pt")
     fabric.barrier()
+    # A process that leaves while its peer still listens makes gloo abort the peer.
+    torch.distributed.destroy_process_group()
