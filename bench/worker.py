@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..cores import usable_cores
 from ..errors import StoreError
 from ..models import registry
 from ..models.spec import ModelSpec
@@ -86,7 +86,7 @@ class Worker:
         self.job = job
         self.device = device
         self.advance = advance
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or usable_cores()
         self.store = Store(job.settings.store)
         self._models: dict[str, Model | None] = {}
         self._batches: dict[str, int] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...cores import usable_cores
 from ..progress import bar
 from .declared import METHODS, Method
 
@@ -95,7 +95,7 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
     failed: dict[Run, str] = {}
     if not missing:
         return failed
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, usable_cores() // workers)
     told = dict.fromkeys(missing, 0)
     with bar(console, "Training", sum(run.steps for run in missing)) as advance:
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ...cores import limit_openmp
 from ...errors import VitobenchError
 
 _COMMANDS = {
@@ -82,8 +83,9 @@ def main(args: list[str] | None = None) -> None:
     """Entry point of ``bench``: mistakes of a user end in one message, never in a traceback."""
     # Threads of the forward pass spin while they wait for one another. Where the cores are shared, with our own threads
     # that read images or with another process, spinning can make a pass many times slower; sleeping costs little.
-    # The variable is read when torch loads, so it has to be set before.
+    # Variables are read when torch loads, so they have to be set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    limit_openmp()
     try:
         group.main(args=args, prog_name="bench", standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
+from ...cores import usable_cores
 from ...models.spec import PRECISIONS
 from .options import quiet_option
 
@@ -72,8 +72,7 @@ def reproduce_command(
     from ..claims.reproduction import Reproduction, reproduce
 
     console = None if quiet else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    cores = os.cpu_count() or 1
-    asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or cores, limit, precision=precision)
+    asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
     if listed:
         for run in asked.runs():
             click.echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")

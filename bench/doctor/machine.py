@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...cores import allowed_cores
 from ...tasks.data.downloads.publication import readable_size
 from .check import OK, WARN, Check
 
@@ -22,7 +23,7 @@ class Machine:
 
     Attributes:
         system: Operating system and processor.
-        cores: Cores that Python counts, which vitobench shares among its workers.
+        cores: Cores that the machine has.
         usable: Cores that this process may use, by its affinity and by its container; a fraction where a quota is one.
         memory: Bytes of memory, or what a container allows of them; None where the system does not say.
         free: Bytes of it that are free; None where the system does not say.
@@ -42,9 +43,6 @@ def measure_machine(limits: Path = Path("/sys/fs/cgroup"), memory_file: Path = P
         limits: Where Linux tells the limits of a container.
         memory_file: Where Linux tells what memory is free.
     """
-    cores = os.cpu_count() or 1
-    usable: float = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    quota = _quota(limits / "cpu.max")
     memory, free = _memory(memory_file)
     limit, used = (_number(limits / name) for name in ("memory.max", "memory.current"))
     if limit is not None and memory is not None and limit < memory:
@@ -53,8 +51,8 @@ def measure_machine(limits: Path = Path("/sys/fs/cgroup"), memory_file: Path = P
         free = left if free is None else min(free, left)
     return Machine(
         f"{platform.system()} {platform.release()}, {platform.machine()}",
-        cores,
-        usable if quota is None else min(usable, quota),
+        os.cpu_count() or 1,
+        allowed_cores(limits),
         memory,
         free,
     )
@@ -72,14 +70,7 @@ def check_machine(found: Machine) -> list[Check]:
 def _cores(found: Machine) -> Check:
     if found.usable >= found.cores:
         return Check(GROUP, "cores", OK, str(found.cores))
-    whole = max(1, int(found.usable))
-    return Check(
-        GROUP,
-        "cores",
-        WARN,
-        f"{found.cores}, of which this process may use {found.usable:g}",
-        f"run with --threads {whole} and OMP_NUM_THREADS={whole}: more threads than that wait for one another",
-    )
+    return Check(GROUP, "cores", OK, f"{found.cores}, of which this process may use {found.usable:g}")
 
 
 def _free(found: Machine) -> Check:
@@ -100,13 +91,6 @@ def _memory(memory_file: Path) -> tuple[int | None, int | None]:
     with suppress(OSError, ValueError, AttributeError):  # macOS has the first two names, Windows none
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
     return None, None
-
-
-def _quota(path: Path) -> float | None:
-    with suppress(OSError, ValueError):
-        quota, period = path.read_text().split()
-        return int(quota) / int(period)  # "max" is no number: no limit
-    return None
 
 
 def _number(path: Path) -> int | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from ...cores import usable_cores
 from ...errors import VitobenchError
 from ..plan import Pass
 from ..progress import Advance
@@ -51,7 +51,7 @@ def chunks(passes: int, workers: int) -> list[tuple[int, ...]]:
 
 def threads_of(settings: Settings, workers: int) -> int:
     """Threads of one of several workers that share this machine."""
-    return settings.threads or max(1, (os.cpu_count() or 1) // workers)
+    return settings.threads or max(1, usable_cores() // workers)
 
 
 def check_executor(settings: Settings) -> None:

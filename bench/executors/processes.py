@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any
 
+from ...cores import usable_cores
 from ..progress import Advance
 from ..worker import Job, PassReport, Worker, given_up
 from .base import ATTEMPTS, amount, chunks, threads_of
@@ -64,7 +65,7 @@ class ProcessExecutor:
         device = choose_device(job.settings.device)
         # Started afresh instead of forked: neither CUDA nor OpenMP survives a fork.
         context = multiprocessing.get_context("spawn")
-        cores = max(1, (os.cpu_count() or 1) // self.workers)
+        cores = max(1, usable_cores() // self.workers)
         rounds: deque[list[Chunk]] = deque([chunks(len(job.passes), self.workers)])
         deaths: Counter[int] = Counter()
         while rounds:

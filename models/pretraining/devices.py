@@ -37,6 +37,21 @@ def make_fabric(devices: int = 1, accelerator: str = "auto") -> Fabric:
     return fabric
 
 
+def leave(fabric: Fabric) -> None:
+    """Take the group of processes down, when nothing is gathered any more.
+
+    A process that ends while its peers still listen makes gloo abort them.
+
+    Args:
+        fabric: What `make_fabric` returned.
+    """
+    import torch.distributed as processes
+
+    fabric.barrier()
+    if processes.is_available() and processes.is_initialized():
+        processes.destroy_process_group()
+
+
 def _launched(devices: int) -> tuple[int, int]:
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:

@@ -20,7 +20,7 @@ from ..networks import PooledNetwork, build
 from .card import card_facts, card_json, card_page, classifier_facts, micro_data
 from .clip_feed import ClipFeed
 from .clips import LONGEST_WINDOW, ClipPool
-from .devices import make_fabric
+from .devices import leave, make_fabric
 from .encoder_file import LAST, encoder_state, load_rounded, write_aside, write_encoder
 from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
@@ -132,6 +132,7 @@ def produce(
         write_encoder(folder / LAST, encoder_state(training.learner.encoder, None, False), facts_of(training))
 
     training = train(recipe, feed, folder, _progress(told), fabric, watches, keep)
+    leave(fabric)
     if not first:
         return None
     return _write(recipe, folder, encoder_state(training.learner.encoder, None, False), facts_of(training))
@@ -156,6 +157,7 @@ def _on_the_micro_world(
         write_encoder(folder / LAST, state, card_facts(recipe, training, micro_data(recipe)) | answers)
 
     training = train(recipe, PoolFeed(pool, len(CLASSES), exam), folder, _progress(told), fabric, watches, keep)
+    leave(fabric)
     if fabric.global_rank != 0:
         return None
     probed = for_the_head(recipe)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
 from ...identity import digest
 from ...tasks.data.geometry import Geometry
@@ -126,7 +126,7 @@ def _compute(
         return np.concatenate([pixels for pixels, _ in loaded]), failed
 
     # One block is read ahead of the forward passes, by threads: decoding leaves the interpreter's lock.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as readers, ThreadPoolExecutor(1) as ahead:
+    with ThreadPoolExecutor(usable_cores()) as readers, ThreadPoolExecutor(1) as ahead:
         upcoming = ahead.submit(load, todo[0][1], readers) if todo else None
         for position, (number, _) in enumerate(todo):
             assert upcoming is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...cores import usable_cores
 from ...errors import DataError
 from ...identity import file_digest
 
@@ -65,7 +65,7 @@ def hash_files(
     told = time.monotonic()
     if progress:
         progress(0, total)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # hashing releases the interpreter lock
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:  # hashing releases the interpreter lock
         for start in range(0, total, _PER_WINDOW):
             window = image_ids[start : start + _PER_WINDOW]
             parts = [window[k : k + _PER_TASK] for k in range(0, len(window), _PER_TASK)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ....cores import usable_cores
 from ....errors import DataError
 from ....tasks.data.files import images_below
 from .perceptual_hash import perceptual_hash, to_text
@@ -56,7 +56,7 @@ def hash_evaluation_images(
     unreadable = 0
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with cache.open("a", encoding="utf-8") as kept, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with cache.open("a", encoding="utf-8") as kept, ThreadPoolExecutor(min(8, usable_cores())) as pool:
             for start in range(0, len(names), _WINDOW):
                 window = names[start : start + _WINDOW]
                 stamps = [_stamp(folder / name) for name in window]

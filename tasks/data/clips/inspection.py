@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....cores import usable_cores
 from .container import all_packets, measure, opened, stamp
 from .decoding import PyAV
 from .source import UnreadableClipError
@@ -74,7 +74,7 @@ def inspect_videos(
         One row per file, in the order of ``paths``.
     """
     found: list[Inspection] = []
-    with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(threads or min(8, usable_cores())) as pool:
         for row in pool.map(inspect_video, map(Path, paths)):
             found.append(row)
             if progress is not None:

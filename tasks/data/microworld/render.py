@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from ....cores import usable_cores
 from .scene import Scene, frame_parameters
 
 _CHUNK = 8  # frames a thread takes at a time: enough to hide the hand-over, few enough to share the load
@@ -70,8 +70,7 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
             rows[i] = frame_parameters(scenes[i], times[i])
         render_rows(rows[part], images[part], depth[part], mask[part])
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = threads or cores
+    workers = threads or usable_cores()
     starts = range(0, n, _CHUNK)
     if workers == 1 or n <= _CHUNK:
         for start in starts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ....cores import usable_cores
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
@@ -92,7 +92,7 @@ class PerturbationSequences:
         videos = [f"{wnid}/{rest}" for wnid in wnids for rest in images_below(self._folder / wnid, _VIDEOS)]
         if not videos:
             raise published.error(f"{self._folder} has class folders but no videos in them.", self.root)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(8, usable_cores())) as pool:
             counts = pool.map(lambda video: _count(self._folder / video), videos)
         self._set_videos(dict(zip(videos, counts, strict=True)))
 

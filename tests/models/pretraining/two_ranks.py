@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from vitobench.models.pretraining.devices import make_fabric
+from vitobench.models.pretraining.devices import leave, make_fabric
 from vitobench.models.pretraining.learners import make_learner
 from vitobench.models.pretraining.ranks import Ranks
 from vitobench.models.pretraining.recipe import Recipe
@@ -57,6 +57,4 @@ def one_rank(rank: int, port: int, folder: str) -> None:
         loss = ranks.mean(step(learner, module, own))
         if rank == 0:
             torch.save({"loss": loss, "state": learner.state_dict()}, Path(folder) / f"{objective}.pt")
-    fabric.barrier()
-    # A process that leaves while its peer still listens makes gloo abort the peer.
-    torch.distributed.destroy_process_group()
+    leave(fabric)
