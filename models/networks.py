@@ -94,13 +94,15 @@ class MicroResNet(PooledNetwork):
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""
-        x = self.stem(x)
-        found = []
-        for number, stage in enumerate(self.stages):
-            x = stage(x)
-            if number in self.read:
-                found.append(x)
-        return found
+        every = self.every_map(x)
+        return [every[number] for number in self.read]
+
+    def every_map(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of all stages, whether the pooling reads them or not, for normalised (N, 3, H, W)."""
+        found = [self.stem(x)]
+        for stage in self.stages:
+            found.append(stage(found[-1]))
+        return found[1:]
 
 
 MICRO = "micro-resnet"

@@ -83,6 +83,12 @@ UNTRAINED = {"untrained": "vito", "untrained-average": "moclr"}
 Their batch norms see some batches, their weights never move.
 """
 
+LADDER: dict[str, tuple[str, ...]] = {
+    "moclr-t0.2": ("temperature=0.2",),
+    "moclr-t0.2-negatives": ("temperature=0.2", "same_view_negatives=true"),
+}
+"""From `moclr` to `simclr` in steps: its temperature, its negatives; what is then left is one network for two."""
+
 BASELINES = ("moclr", "moclr-video", "simclr", "byol", "dino", "supervised", "l2-robust")
 
 METHODS: dict[str, Method] = {
@@ -92,6 +98,7 @@ METHODS: dict[str, Method] = {
         *(Method(name, f"micro/{name}") for name in BASELINES if name not in FACTORIAL.values()),
         Method("vito-uncurated", "micro/vito-uncurated"),
         *(Method(name, "micro/vito", (f"window={t}",)) for name, t in WINDOWS.items() if "-T" in name),
+        *(Method(name, "micro/moclr", settings) for name, settings in LADDER.items()),
         *(Method(name, f"micro/{of}", ("learning_rate=0",), steps=50) for name, of in UNTRAINED.items()),
     )
 }
@@ -126,11 +133,18 @@ def difference(a: str, b: str) -> dict[str, dict[str, float]]:
 _CLEAN = (Asked("micro-val"),)
 _SYNTHETIC = (Asked("micro-c"), Asked("micro-c-bar"), Asked("micro-3dcc"))
 _NATURAL = tuple(Asked(f"micro-{shift}") for shift in ("viewpoints", "backgrounds", "light", "occlusion"))
-_VIDEO = (Asked("micro-vid-robust", "pm0"), Asked("micro-vid-robust", "pm10"))
 DECODED = ("shape", "texture")
 """What is decoded from features, as metrics of the task `DECODING`, which is no task of the registry."""
 
 DECODING = "decoding"
+TRACKED = ("j_and_f",)
+"""What is measured where masks are carried along clips, as metrics of the task `TRACKING`, as before."""
+
+TRACKING = "tracking"
+BESIDE = (DECODING, TRACKING)
+"""What is measured beside the tasks of the registry."""
+
+_VIDEO = (Asked("micro-vid-robust", "pm0"), Asked("micro-vid-robust", "pm10"), Asked(TRACKING, TRACKED[0]))
 _HUMAN = (
     Asked("micro-cue-conflict", "shape_bias"),
     Asked(DECODING, "shape"),
@@ -161,6 +175,7 @@ CLAIMS = (
             "time": factor("time"),
             **difference("vito", "vito-still"),
             **difference("moclr-video", "moclr"),
+            **difference("vito-T5.12", "vito"),
         },
         (*_CLEAN, *_NATURAL, *_VIDEO),
     ),
@@ -195,5 +210,17 @@ CLAIMS = (
             **{f"{a} × {b}": together(a, b) for a, b in itertools.combinations(FACTORS, 2)},
         },
         (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_HUMAN),
+    ),
+    Claim(
+        "f",
+        "From moclr to simclr",
+        "No claim of the paper: each step from `moclr` to `simclr` (its temperature, its negatives, one network with "
+        "no target and no predictor) makes decisions more by shape.",
+        {
+            name: weights
+            for high, low in itertools.pairwise(("simclr", *reversed(LADDER), "moclr"))
+            for name, weights in difference(high, low).items()
+        },
+        (*_CLEAN, Asked("micro-light"), Asked("micro-viewpoints"), *_HUMAN),
     ),
 )

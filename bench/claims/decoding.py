@@ -7,17 +7,15 @@ which neither tells of the other (Hermann, Chen & Kornblith 2020, NeurIPS, ask t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...results.folder import write_aside
 from ..progress import bar
-from .declared import DECODED
+from .declared import DECODED, DECODING
+from .kept import keep, known
 from .training import Run
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run,
     Returns:
         By run: top-1 accuracy by a name of `DECODED`, on 2,000 images, chance 1 / 16.
     """
-    found = {run: known for run in runs if (known := _known(run))}
+    found = {run: kept for run in runs if (kept := known(run, DECODING, DECODED))}
     left = [run for run in runs if run not in found]
     if left:
         images = _images(left[0].recipe.size)
@@ -55,22 +53,6 @@ def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run,
                 found[run] = _decode(run, images)
                 advance(1, run.method.name)
     return found
-
-
-def _card(run: Run) -> str:
-    return str(json.loads(run.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])
-
-
-def _known(run: Run) -> dict[str, float]:
-    try:
-        kept = json.loads(_kept(run).read_text(encoding="utf-8"))
-        return {name: float(kept[name]) for name in DECODED} if kept["checkpoint"] == _card(run) else {}
-    except (OSError, ValueError, KeyError):
-        return {}
-
-
-def _kept(run: Run) -> Path:
-    return run.folder / "decoding.json"
 
 
 def _images(size: int) -> _Images:
@@ -100,5 +82,5 @@ def _decode(run: Run, images: _Images) -> dict[str, float]:
         with torch.inference_mode():
             right = head(features[_LEARNT:]).argmax(dim=1) == labels[_LEARNT:]
         found[name] = float(right.float().mean())
-    write_aside(_kept(run), json.dumps(found | {"checkpoint": _card(run)}).encode())
+    keep(run, DECODING, found)
     return found

@@ -22,7 +22,7 @@ from ..alignment import KIND
 from ..outcome import gather
 from ..plan import Plan
 from ..truths import truth_of
-from .declared import CLAIMS, DECODING, NUMBERS, WINDOWS, Asked, Claim
+from .declared import BESIDE, CLAIMS, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:
     from ...reports.data import ReportData
@@ -48,6 +48,7 @@ _METRIC_TITLES = {
     "error_consistency": "alignment, κ",
     "shape": "shape decoded",
     "texture": "texture decoded",
+    "j_and_f": "masks carried, J&F",
 }
 
 
@@ -65,7 +66,7 @@ def numbers() -> tuple[Number, ...]:
 
 
 def judge_claims(
-    plan: Plan, store: Store, runs: Runs, decoded: Mapping[str, Mapping[str, float]], facts: Mapping[str, Any]
+    plan: Plan, store: Store, runs: Runs, beside: Mapping[str, Mapping[Asked, float]], facts: Mapping[str, Any]
 ) -> ClaimsData:
     """Score every run and every claim.
 
@@ -73,7 +74,7 @@ def judge_claims(
         plan: What the runs answered.
         store: Where the answers lie.
         runs: The runs of each method.
-        decoded: By run, what `decoding.decode_all` found.
+        beside: By run, what was measured of the tasks `BESIDE`.
         facts: For the provenance.
 
     Returns:
@@ -83,7 +84,7 @@ def judge_claims(
     values = {
         method: {
             (asked.task, asked.metric): tuple(
-                decoded[name][asked.metric] if asked.task == DECODING else _value(data, name, asked) for name in names
+                beside[name][asked] if asked.task in BESIDE else _value(data, name, asked) for name in names
             )
             for asked in NUMBERS
         }

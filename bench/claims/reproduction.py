@@ -13,9 +13,10 @@ from ...results.store import Store
 from ..planning import make_plan
 from ..run import execute, facts
 from ..settings import Settings
-from .declared import CLAIMS, METHODS, STEPS, SUITE, WINDOWS
+from .declared import CLAIMS, DECODING, METHODS, STEPS, SUITE, TRACKING, WINDOWS, Asked
 from .decoding import decode_all
 from .measuring import judge_claims
+from .tracking import track_all
 from .training import Run, all_runs, train_missing
 from .writing import write_claims
 
@@ -112,9 +113,13 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     store = Store(settings.store)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
     known = facts(settings, command) | {"seeds": asked.seeds, "steps": asked.steps, "precision": asked.precision}
-    decoded = {model_name(run): found for run, found in decode_all(runs, console).items()}
+    parts = ((DECODING, decode_all(runs, console)), (TRACKING, track_all(runs, console)))
+    beside = {
+        model_name(run): {Asked(task, metric): value for task, found in parts for metric, value in found[run].items()}
+        for run in runs
+    }
     made = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(make_plan(settings, store, None), store, made, decoded, known)
+    data = judge_claims(make_plan(settings, store, None), store, made, beside, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

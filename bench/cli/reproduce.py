@@ -28,7 +28,7 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     help="Folder of runs, store, tables and figures.",
 )
 @click.option(
-    "--claim", "claims", multiple=True, shell_complete=_claims, help="Which claim: 0, a, b, c, d or e. Repeatable."
+    "--claim", "claims", multiple=True, shell_complete=_claims, help="Which claim: 0, a, b, c, d, e or f. Repeatable."
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each method.")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each run; 400 by default.")

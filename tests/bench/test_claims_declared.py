@@ -7,9 +7,11 @@ import itertools
 import pytest
 
 from vitobench.bench.claims.declared import (
+    BESIDE,
     CLAIMS,
     FACTORIAL,
     FACTORS,
+    LADDER,
     METHODS,
     NUMBERS,
     SUITE,
@@ -64,9 +66,18 @@ def test_windows_differ_in_t_alone_and_untrained_methods_learn_nothing() -> None
         assert recipe(name).network == recipe(of).network
 
 
+def test_steps_from_moclr_to_simclr_change_one_thing_each() -> None:
+    steps = [recipe(name) for name in ("moclr", *LADDER)]
+    changed = [{key for key in vars(a) if getattr(a, key) != getattr(b, key)} for a, b in itertools.pairwise(steps)]
+    assert changed == [{"temperature"}, {"same_view_negatives"}]
+    last, end = vars(steps[-1]), vars(recipe("simclr"))
+    told = {"name", "description"}
+    assert {key for key in end if end[key] != last[key]} == told | {"objective", "same_view_negatives"}
+
+
 def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
     suite = get_suite(SUITE)
-    measured = {*suite.tasks, "micro-alignment", "decoding"}
+    measured = {*suite.tasks, "micro-alignment", *BESIDE}
     for claim in CLAIMS:
         for weights in claim.effects.values():
             assert set(weights) <= set(METHODS)
@@ -80,4 +91,5 @@ def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
 def test_the_suite_asks_more_images_of_the_tasks_that_are_cheap() -> None:
     suite = get_suite(SUITE)
     assert suite.declared("micro-val").images == 2000
+    assert suite.declared("micro-vid-robust").images == 320 * 21
     assert suite.declared("micro-c") == get_suite("robustness").declared("micro-c")

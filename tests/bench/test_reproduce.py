@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.bench.claims import declared, decoding
+from vitobench.bench.claims import declared, decoding, tracking
 from vitobench.bench.claims import reproduction as module
 from vitobench.bench.claims.decoding import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
@@ -31,6 +31,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitobench.models.pretraining.produce.CLEAN_IMAGES", 32)
     monkeypatch.setattr(decoding, "_LEARNT", 64)
     monkeypatch.setattr(decoding, "_ASKED", 32)
+    monkeypatch.setattr(tracking, "_CLIPS", 2)
 
 
 def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +120,9 @@ def test_the_command_lists_what_is_missing_and_refuses_claims_that_there_are_not
         f"missing  {tmp_path}/runs/vito-uncurated/seed-0",
     ]
     with pytest.raises(SystemExit) as end:
-        main(["reproduce", "--to", str(tmp_path), "--claim", "f", "--list"])
+        main(["reproduce", "--to", str(tmp_path), "--claim", "g", "--list"])
     assert end.value.code == 2
-    assert "Valid names: 0, a, b, c, d, e" in capsys.readouterr().err
+    assert "Valid names: 0, a, b, c, d, e, f" in capsys.readouterr().err
 
 
 def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

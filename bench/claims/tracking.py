@@ -1,0 +1,131 @@
+"""How well the features of each run carry an object's mask along a clip of the micro-world: what DAVIS asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..progress import bar
+from .declared import TRACKED, TRACKING
+from .kept import keep, known
+from .training import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import Tensor
+
+    from ...models.networks import MicroResNet
+
+_CLIPS, _FRAMES, _STEP_SECONDS = 160, 12, 0.2
+_SIZE, _STAGE = 128, 1
+"""Pixels, twice those of training as DAVIS is asked at, and the stage before the last: maps of 16 x 16 cells."""
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips with an object each.
+
+    Attributes:
+        pixels: uint8 (B, T, 3, S, S).
+        masks: bool (B, T, S, S), the object where it is seen.
+    """
+
+    pixels: np.ndarray
+    masks: np.ndarray
+
+
+def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, float]]:
+    """Carry masks by the features of each run; what is known of a checkpoint is kept beside it.
+
+    Args:
+        runs: Finished ones.
+        console: Where to show progress; None is silent.
+
+    Returns:
+        By run: J&F, the mean over clips of that over all frames but the first, 0..1, by the name in `TRACKED`.
+    """
+    found = {run: kept for run in runs if (kept := known(run, TRACKING, TRACKED))}
+    left = [run for run in runs if run not in found]
+    if left:
+        from ...models.registry import load
+
+        clips = tracking_clips(_CLIPS)
+        with bar(console, "Carrying masks", len(left)) as advance:
+            for run in left:
+                network = load(f"file:{run.checkpoint}").network
+                found[run] = {TRACKED[0]: float(track(network, clips).mean())}
+                keep(run, TRACKING, found[run])
+                advance(1, run.method.name)
+    return found
+
+
+def tracking_clips(number: int) -> Clips:
+    """Render clips of the set "val", the first of each class in turn.
+
+    Args:
+        number: How many.
+    """
+    from ...tasks.data.microworld.sets import MicroSet
+
+    indices = [clip for clip in range(number) for _ in range(_FRAMES)]
+    times = [_STEP_SECONDS * frame for _ in range(number) for frame in range(_FRAMES)]
+    frames = MicroSet("val", number).frames(indices, _SIZE, times)
+    pixels = np.ascontiguousarray(frames.images.transpose(0, 3, 1, 2))
+    return Clips(pixels.reshape(number, _FRAMES, 3, _SIZE, _SIZE), frames.mask.reshape(number, _FRAMES, _SIZE, _SIZE))
+
+
+def track(network: MicroResNet, clips: Clips) -> np.ndarray:
+    """J&F of each clip, float64 (B,).
+
+    Args:
+        network: In evaluation mode.
+        clips: The clips.
+    """
+    import torch
+
+    from ...models.pretraining.learners import normalise
+    from ...tasks.label_propagation import propagate
+
+    scores: list[float] = []
+    with torch.inference_mode():
+        for start in range(0, len(clips.pixels), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            pixels, truth = torch.from_numpy(clips.pixels[part]), clips.masks[part]
+            maps = network.every_map(normalise(pixels.flatten(0, 1).float() / 255.0))[_STAGE]
+            features = maps.unflatten(0, pixels.shape[:2])
+            carried = propagate(features, _shares(torch.from_numpy(truth[:, 0]), features.shape[-1]))
+            scores += _judge(carried, truth)
+    return np.array(scores)
+
+
+def _shares(masks: Tensor, cells: int) -> Tensor:
+    """float32 (B, 2, H, W): shares of background and object in each cell, from bool (B, S, S)."""
+    import torch
+
+    inside = torch.nn.functional.adaptive_avg_pool2d(masks.float().unsqueeze(1), cells)
+    return torch.cat([1 - inside, inside], dim=1)
+
+
+def _judge(carried: Tensor, truth: np.ndarray) -> list[float]:
+    import torch
+
+    from ...tasks.label_propagation import boundary_accuracy, region_similarity
+
+    whole = torch.nn.functional.interpolate(carried[:, :, 1], truth.shape[-1], mode="bilinear")
+    masks = (whole > 0.5).numpy()
+    return [
+        float(
+            np.mean(
+                [
+                    (region_similarity(one, true) + boundary_accuracy(one, true)) / 2
+                    for one, true in zip(mask[1:], real[1:], strict=True)
+                ]
+            )
+        )
+        for mask, real in zip(masks, truth, strict=True)
+    ]

@@ -1,0 +1,93 @@
+"""Masks carried along clips of the micro-world by the features of runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vitobench.bench.claims import tracking
+from vitobench.bench.claims.training import all_runs
+from vitobench.models.networks import build
+
+CLIPS = 12
+
+
+@pytest.fixture(scope="module")
+def clips() -> tracking.Clips:
+    return tracking.tracking_clips(CLIPS)
+
+
+class Knows(nn.Module):
+    """Its features are the true masks of the clips, in their order, or nothing but their places."""
+
+    def __init__(self, clips: tracking.Clips, places: bool = False) -> None:
+        super().__init__()
+        shares = tracking._shares(torch.from_numpy(clips.masks).flatten(0, 1), 16)
+        still = torch.eye(256).view(1, 256, 16, 16).expand(len(shares), -1, -1, -1)
+        self.maps, self.at = still if places else shares, 0
+
+    def every_map(self, x: Tensor) -> list[Tensor]:
+        self.at += len(x)
+        return [x, self.maps[self.at - len(x) : self.at]]
+
+
+def test_clips_move_and_have_an_object(clips: tracking.Clips) -> None:
+    assert clips.pixels.shape == (CLIPS, 12, 3, 128, 128)
+    assert clips.masks.any(axis=(2, 3)).all()
+    assert (clips.pixels[:, 0] != clips.pixels[:, -1]).any(axis=(1, 2, 3)).all()
+    longer = tracking.tracking_clips(CLIPS + 1)
+    np.testing.assert_array_equal(longer.pixels[:CLIPS], clips.pixels)
+
+
+def test_features_that_know_the_object_are_best_and_those_of_places_do_not_follow(clips: tracking.Clips) -> None:
+    known, still = tracking.track(Knows(clips), clips), tracking.track(Knows(clips, places=True), clips)
+    first = np.repeat(clips.masks[:, :1], 12, axis=1)
+    copied = tracking._judge(torch.stack([tracking._shares(torch.from_numpy(one), 16) for one in first]), clips.masks)
+    np.testing.assert_allclose(still, copied, atol=2e-3)  # shares of just one half may round to either side
+    assert (known > 0.8).all()
+    assert known.mean() > still.mean() + 0.25
+
+
+def test_numbers_do_not_depend_on_how_many_clips_are_asked_at_once(
+    clips: tracking.Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = build("micro-resnet/average", 16).eval()
+    found = tracking.track(network, clips)
+    assert found.shape == (CLIPS,)
+    monkeypatch.setattr(tracking, "_AT_ONCE", 5)
+    np.testing.assert_allclose(tracking.track(network, clips), found, atol=1e-3)
+
+
+def test_single_and_several_scales_are_asked_on_the_same_map() -> None:
+    torch.manual_seed(0)
+    single, double = (build(f"micro-resnet/{pooling}", 16).eval() for pooling in ("average", "attention-2scale"))
+    double.load_state_dict(
+        single.state_dict() | {k: v for k, v in double.state_dict().items() if k[:4] in ("pool", "head")}
+    )
+    x = torch.randn(2, 3, 128, 128)
+    for one, two in zip(single.every_map(x), double.every_map(x), strict=True):
+        torch.testing.assert_close(one, two)
+    assert single.every_map(x)[tracking._STAGE].shape == (2, 96, 16, 16)
+
+
+def test_what_is_known_of_a_run_is_kept(tmp_path: Path, clips: tracking.Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = all_runs(tmp_path, ["vito"], 1, 1)
+    run.folder.mkdir(parents=True)
+    run.checkpoint.with_suffix(".json").write_text('{"sha256": "one"}')
+    monkeypatch.setattr(tracking, "tracking_clips", lambda number: clips)
+    monkeypatch.setattr("vitobench.models.registry.load", lambda name: SimpleNamespace(network=Knows(clips)))
+    found = tracking.track_all([run])[run]
+    assert found["j_and_f"] == pytest.approx(tracking.track(Knows(clips), clips).mean())
+    monkeypatch.setattr(tracking, "track", None)
+    assert tracking.track_all([run])[run] == found
+    assert json.loads((run.folder / "tracking.json").read_text())["checkpoint"] == "one"
+    run.checkpoint.with_suffix(".json").write_text('{"sha256": "two"}')  # trained anew
+    with pytest.raises(TypeError):
+        tracking.track_all([run])
