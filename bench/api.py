@@ -13,6 +13,7 @@ from ..models.registry import list_models as list_models
 from ..reports.data import ReportData
 from ..tasks.registry import SUITES, Suite, all_tasks
 from ..tasks.task import Task
+from .exports.handover import hand_over
 from .notebook import draw, summary_html
 from .run import Outcome, execute, rescore
 from .settings import Settings
@@ -94,6 +95,23 @@ class Result:
     def report(self, path: str | Path) -> Path:
         """Write the page; returns its path."""
         return report(self, path)
+
+    def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = ()) -> list[str]:
+        """Hand the scores to another tool, as `bench export` does.
+
+        Args:
+            form: A name of `bench export --list`: ``"csv"``, ``"hugging-face"``, ``"mlflow"``, ...
+            to: File, folder or address; the format's own default if None. ``"-"`` prints, where it is text.
+            models: Which models get a card or a run of their own, where the format has such; all of them if empty.
+
+        Returns:
+            Lines for a person that say what was written.
+
+        Raises:
+            UnknownNameError: No such format or model.
+            VitobenchError: A package is missing, or the target cannot be written.
+        """
+        return hand_over(self.outcome, form, None if to is None else str(to), models)
 
     def _repr_html_(self) -> str:
         return summary_html(self.data)

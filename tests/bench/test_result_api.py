@@ -81,3 +81,20 @@ def test_the_page_is_written(result: Result, tmp_path: Path) -> None:
     path = result.report(tmp_path / "page.html")
     assert "<html" in path.read_text(encoding="utf-8")
     assert {task.name for task in vitobench.list_tasks()} >= {"micro-val", "imagenet-c"}
+
+
+def test_exports_are_those_of_the_command(result: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = result.export("csv", tmp_path / "scores.csv")
+    assert "scores.csv" in line
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) > len(result.scores)
+    result.export("json", "-")
+    assert '"scores"' in capsys.readouterr().out
+    result.export("hugging-face", tmp_path / "README.md", models=["vito"])
+    card = (tmp_path / "README.md").read_text()
+    assert "vito" in card
+    with pytest.raises(UnknownNameError, match="csv"):
+        result.export("cvs", tmp_path / "scores.csv")
+    with pytest.raises(UnknownNameError, match="moclr"):
+        result.export("hugging-face", tmp_path / "README.md", models=["moclrr"])
+    with pytest.raises(VitobenchError, match="cannot be printed"):
+        result.export("parquet", "-")
