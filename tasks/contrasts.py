@@ -63,6 +63,15 @@ def measured(measure: Measure, runs: Sequence[Sampled], reference: Sampled | Non
     return Runs(np.array([value for value, _ in found]), np.array([draws for _, draws in found]))
 
 
+def averaged(units: np.ndarray) -> Runs:
+    """The mean over units of several runs; equal numbers of units meet equal samples.
+
+    Args:
+        units: float64 (runs, n), the same units for every run.
+    """
+    return Runs(units.mean(axis=1), statistics.resampled_means(np.ascontiguousarray(units.T)).T)
+
+
 def total(methods: Sequence[tuple[float, Runs]]) -> tuple[float, np.ndarray]:
     """The weighted sum of the means of methods, and its draws (B,)."""
     value = sum(weight * float(runs.values.mean()) for weight, runs in methods)
@@ -129,22 +138,24 @@ def contrast(prepared: Prepared, name: str, weights: Mapping[str, float], method
             (weight, measured(measure, [sampled[run] for run in runs[method]], other))
             for method, weight in weights.items()
         ]
-        value, draws = total(parts)
-        if math.isnan(value):
+        if math.isnan(total(parts)[0]):
             continue
-        low, high = statistics.interval(draws)
-        rows.append(
-            Effect(
-                name,
-                prepared.task.name,
-                measure.condition,
-                measure.metric,
-                value,
-                low,
-                high,
-                n=n,
-                runs=sum(len(members) for members in runs.values()),
-                **over_runs(parts, n),
-            )
-        )
+        rows.append(effect(name, prepared.task.name, measure.condition, measure.metric, parts, n))
     return rows
+
+
+def effect(name: str, task: str, condition: str, metric: str, methods: Sequence[tuple[float, Runs]], n: int) -> Effect:
+    """A weighted sum of methods in one measure, with its intervals.
+
+    Args:
+        name: What the sum is called.
+        task: Task name.
+        condition: As in `Score`.
+        metric: As in `Score`.
+        methods: Weight and runs of each.
+        n: Units.
+    """
+    value, draws = total(methods)
+    low, high = statistics.interval(draws)
+    runs = sum(len(part.values) for _, part in methods)
+    return Effect(name, task, condition, metric, value, low, high, n=n, runs=runs, **over_runs(methods, n))

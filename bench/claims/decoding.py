@@ -34,15 +34,17 @@ class _Images:
     classes: dict[str, np.ndarray]
 
 
-def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, float]]:
-    """Accuracy of shape and of texture from the features of each run; what is known of a checkpoint is kept beside it.
+def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, np.ndarray]]:
+    """Which images tell their shape and their texture by the features of each run.
+
+    What is known of a checkpoint is kept beside it.
 
     Args:
         runs: Finished ones.
         console: Where to show progress; None is silent.
 
     Returns:
-        By run: top-1 accuracy by a name of `DECODED`, on 2,000 images, chance 1 / 16.
+        By run and name of `DECODED`: float64 (2000,), 1 where the answer is right; by chance 1 / 16 of them.
     """
     found = {run: kept for run in runs if (kept := known(run, DECODING, DECODED))}
     left = [run for run in runs if run not in found]
@@ -66,7 +68,7 @@ def _images(size: int) -> _Images:
     return _Images(pixels, {"shape": np.asarray(frames.labels, np.int64), "texture": textures})
 
 
-def _decode(run: Run, images: _Images) -> dict[str, float]:
+def _decode(run: Run, images: _Images) -> dict[str, np.ndarray]:
     import torch
 
     from ...models.pretraining.linear_head import fit_linear_head
@@ -81,6 +83,6 @@ def _decode(run: Run, images: _Images) -> dict[str, float]:
         head, _ = fit_linear_head(features[:_LEARNT].unsqueeze(1), labels[:_LEARNT])
         with torch.inference_mode():
             right = head(features[_LEARNT:]).argmax(dim=1) == labels[_LEARNT:]
-        found[name] = float(right.float().mean())
+        found[name] = right.numpy().astype(np.float64)
     keep(run, DECODING, found)
     return found

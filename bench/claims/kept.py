@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 
+import numpy as np
+
 from ...results.folder import write_aside
 from .training import Run
 
 
-def known(run: Run, what: str, names: Collection[str]) -> dict[str, float]:
+def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
     """What is kept, or nothing where it is of another checkpoint, incomplete or damaged.
 
     Args:
@@ -19,20 +21,25 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, float]:
     """
     try:
         found = json.loads((run.folder / f"{what}.json").read_text(encoding="utf-8"))
-        return {name: float(found[name]) for name in names} if found["checkpoint"] == _checkpoint(run) else {}
-    except (OSError, ValueError, KeyError):
+        return (
+            {name: np.array(found[name], np.float64) for name in names}
+            if found["checkpoint"] == _checkpoint(run)
+            else {}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def keep(run: Run, what: str, found: Mapping[str, float]) -> None:
+def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
     """Keep what was found.
 
     Args:
         run: A finished run.
         what: Name of the file.
-        found: Numbers by name.
+        found: By name, float64 (n,): a number for each image or clip.
     """
-    words = json.dumps({**found, "checkpoint": _checkpoint(run)})
+    lists = {name: values.tolist() for name, values in found.items()}
+    words = json.dumps({**lists, "checkpoint": _checkpoint(run)})
     write_aside(run.folder / f"{what}.json", words.encode())
 
 

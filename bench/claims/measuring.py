@@ -15,7 +15,7 @@ from ...results.schema import Effect
 from ...results.significance import holm, minimum_detectable, t_test
 from ...results.store import Store
 from ...tasks.answers import collect
-from ...tasks.contrasts import contrast
+from ...tasks.contrasts import averaged, contrast, effect
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ...tasks.prepared import Prepared, prepare
 from ..alignment import KIND
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, Sequence[str]]
 """Names of the models that are the runs of each method, by seed."""
+
+Beside = Mapping[str, Mapping[Asked, np.ndarray]]
+"""By run, float64 (n,): a number for each image or clip."""
 
 _TITLES = {
     "micro-val": "clean",
@@ -65,16 +68,14 @@ def numbers() -> tuple[Number, ...]:
     )
 
 
-def judge_claims(
-    plan: Plan, store: Store, runs: Runs, beside: Mapping[str, Mapping[Asked, float]], facts: Mapping[str, Any]
-) -> ClaimsData:
+def judge_claims(plan: Plan, store: Store, runs: Runs, beside: Beside, facts: Mapping[str, Any]) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
         plan: What the runs answered.
         store: Where the answers lie.
         runs: The runs of each method.
-        beside: By run, what was measured of the tasks `BESIDE`.
+        beside: What was measured of the tasks `BESIDE`.
         facts: For the provenance.
 
     Returns:
@@ -84,14 +85,15 @@ def judge_claims(
     values = {
         method: {
             (asked.task, asked.metric): tuple(
-                beside[name][asked] if asked.task in BESIDE else _value(data, name, asked) for name in names
+                float(beside[name][asked].mean()) if asked.task in BESIDE else _value(data, name, asked)
+                for name in names
             )
             for asked in NUMBERS
         }
         for method, names in runs.items()
     }
     prepared = _prepared(plan, store)
-    claims = (_view(claim, prepared, runs, values) for claim in CLAIMS)
+    claims = (_view(claim, prepared, runs, values, beside) for claim in CLAIMS)
     failures = tuple(f"{f.model}, {f.task}: {f.reason}" for f in data.failures)
     windows = {method: window for method, window in WINDOWS.items() if method in runs}
     judged = tuple(claim for claim in claims if claim.effects)
@@ -122,7 +124,9 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
     return found
 
 
-def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Mapping[str, Any]) -> ClaimView:
+def _view(
+    claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Mapping[str, Any], beside: Beside
+) -> ClaimView:
     effects: list[Effect] = []
     for name, weights in claim.effects.items():
         if any(not runs.get(method) for method in weights):
@@ -131,10 +135,17 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Ma
             if asked.task in prepared:
                 rows = contrast(prepared[asked.task], name, weights, runs)
                 effects += [row for row in rows if (row.condition, row.metric) == ("overall", asked.metric)]
+            elif asked.task in BESIDE:
+                parts = [
+                    (weight, averaged(np.array([beside[run][asked] for run in runs[method]])))
+                    for method, weight in weights.items()
+                ]
+                units = len(beside[runs[next(iter(weights))][0]][asked])
+                effects.append(effect(name, asked.task, "overall", asked.metric, parts, units))
             else:
                 effects += _over_runs(name, asked, weights, values)
-    adjusted = holm([effect.p for effect in effects])
-    judged = tuple(replace(effect, p_adjusted=p) for effect, p in zip(effects, adjusted, strict=True))
+    adjusted = holm([found.p for found in effects])
+    judged = tuple(replace(found, p_adjusted=p) for found, p in zip(effects, adjusted, strict=True))
     return ClaimView(claim.key, claim.title, claim.statement, judged)
 
 

@@ -39,7 +39,7 @@ class Clips:
     masks: np.ndarray
 
 
-def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, float]]:
+def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, np.ndarray]]:
     """Carry masks by the features of each run; what is known of a checkpoint is kept beside it.
 
     Args:
@@ -47,7 +47,7 @@ def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, 
         console: Where to show progress; None is silent.
 
     Returns:
-        By run: J&F, the mean over clips of that over all frames but the first, 0..1, by the name in `TRACKED`.
+        By run and name of `TRACKED`: J&F of each clip, float64 (160,), 0..1, the mean of all frames but the first.
     """
     found = {run: kept for run in runs if (kept := known(run, TRACKING, TRACKED))}
     left = [run for run in runs if run not in found]
@@ -58,7 +58,7 @@ def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, 
         with bar(console, "Carrying masks", len(left)) as advance:
             for run in left:
                 network = cast("MicroResNet", load(f"file:{run.checkpoint}").network)  # what every recipe here trains
-                found[run] = {TRACKED[0]: float(track(network, clips).mean())}
+                found[run] = {TRACKED[0]: track(network, clips)}
                 keep(run, TRACKING, found[run])
                 advance(1, run.method.name)
     return found

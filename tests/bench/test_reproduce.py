@@ -78,10 +78,10 @@ def test_shape_and_texture_are_decoded_from_features_that_hold_them(
     seen = {pixel.tobytes(): number for number, pixel in enumerate(images.pixels)}
     monkeypatch.setattr("vitobench.models.registry.load", lambda name: Knows())
     found = decode_all([run])[run]
-    assert found["texture"] == 1.0
-    assert found["shape"] < 0.5  # only that it is another than the texture's
+    assert found["texture"].mean() == 1
+    assert found["shape"].mean() < 0.5  # only that it is another than the texture's
     monkeypatch.setattr(decoding, "_decode", None)  # what is kept is not done again
-    assert decode_all([run])[run] == found
+    np.testing.assert_equal(decode_all([run])[run], found)
     (run.folder / "decoding.json").write_text("{")
     with pytest.raises(TypeError):
         decode_all([run])

@@ -14,7 +14,7 @@ from scipy import stats
 
 from vitobench.tasks.answers import Answers
 from vitobench.tasks.comparing import compare
-from vitobench.tasks.contrasts import contrast
+from vitobench.tasks.contrasts import averaged, contrast, effect
 from vitobench.tasks.prepared import Prepared, prepare
 from vitobench.tasks.registry import TASKS
 
@@ -111,3 +111,17 @@ def test_a_run_without_answers_leaves_no_effect(make: Make) -> None:
     prepared = make(hits)
     assert contrast(prepared, "first", {"11": 1, "01": -1}, methods) == []
     assert contrast(prepared, "second", {"01": 1, "00": -1}, methods)
+
+
+def test_units_that_are_no_answers_of_a_task_get_the_same_intervals(make: Make) -> None:
+    hits, methods = factorial(3, 300)
+    (theirs,) = [r for r in contrast(make(hits), "first", {"11": 1, "00": -1}, methods) if r.metric == "top1"]
+    parts = [
+        (weight, averaged(np.array([hits[run][:, 0] for run in methods[name]], float)))
+        for name, weight in (("11", 1.0), ("00", -1.0))
+    ]
+    ours = effect("first", "apart", "overall", "top1", parts, 300)
+    assert (ours.value, ours.n, ours.runs) == (pytest.approx(theirs.value), 300, 6)
+    for key in ("ci_low", "ci_high", "runs_ci_low", "runs_ci_high", "both_ci_low", "both_ci_high"):
+        assert getattr(ours, key) == pytest.approx(getattr(theirs, key), abs=0.01), key
+    assert ours.p == pytest.approx(theirs.p, rel=0.5)
