@@ -92,27 +92,32 @@ def methods_figure(data: ClaimsData, columns: int = 4) -> Figure:
     return figure
 
 
-def windows_figure(data: ClaimsData) -> Figure:
-    """Numbers against T, for methods that differ in nothing else: a dot a run, a line through their means."""
+def windows_figure(data: ClaimsData, columns: int = 5) -> Figure:
+    """Numbers against T, for methods that differ in nothing else: a dot a run, a line through their means.
+
+    Args:
+        data: What was found.
+        columns: Panels side by side.
+    """
     asked = _percent(data.numbers)
     order = sorted(data.windows, key=lambda name: data.windows[name])
-    ink = pens([number.title for number in asked])
+    times = [data.windows[name] for name in order]
+    rows = math.ceil(len(asked) / columns)
     with styled():
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        times = [data.windows[name] for name in order]
-        for number in asked:
-            pen = ink[number.title]
+        figure = Figure(figsize=(0.6 + 1.45 * columns, 1.45 * rows + 0.4), layout="constrained")
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, number in zip(panels, asked, strict=False):
             runs = [100 * np.array(data.methods[name][(number.task, number.metric)]) for name in order]
             base = runs[0].mean()
+            axes.axhline(0, color=FAINT, linewidth=0.8)
             for time, values in zip(times, runs, strict=True):
-                axes.plot([time] * len(values), values - base, ".", color=pen.colour, markersize=3, alpha=0.5)
-            means = [values.mean() - base for values in runs]
-            axes.plot(times, means, color=pen.colour, dashes=() if pen.dashes == "-" else pen.dashes[1],
-                      marker=pen.marker, markersize=pen.size, label=number.title)  # fmt: skip
-        axes.axhline(0, color=FAINT, linewidth=0.8)
-        axes.set_xticks(times)
-        axes.set_xlabel("T, seconds between which the two frames are drawn")
-        axes.set_ylabel("Points above T = 0")
-        figure.legend(loc="outside right upper")
+                axes.plot([time] * len(values), values - base, ".", color=FAINT, markersize=4)
+            axes.plot(times, [values.mean() - base for values in runs], "o-", color=INK, markersize=3.5)
+            axes.set_title(number.title, fontsize=8)
+            axes.set_xticks(times, [f"{time:g}" for time in times])
+            grid_along(axes, "y")
+        for axes in panels[len(asked) :]:
+            axes.set_visible(False)
+        figure.supxlabel("T: the two frames are drawn from so many seconds", fontsize=8.5)
+        figure.supylabel("Points above T = 0", fontsize=8.5)
     return figure

@@ -68,3 +68,5 @@ def test_figures_hold_what_was_found(data: ClaimsData) -> None:
     assert [text.get_text() for text in methods.axes[0].get_yticklabels()] == list(data.methods)
     windows = windows_figure(data)
     assert list(windows.axes[0].get_xticks()) == [0.0, 0.64, 2.56]
+    assert [axes.get_title(loc="left") for axes in windows.axes if axes.get_visible()] == [CLEAN.title]
+    assert list(windows.axes[0].lines[-1].get_ydata()) == pytest.approx([0, 0, 0])
