@@ -56,8 +56,8 @@ def reproduce_command(
 ) -> None:
     """Try the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
 
-    Takes some two and a half hours on two cores. An interrupted command goes on when it is given again, and one more seed costs
-    that seed only. docs/claims.md tells what it finds.
+    Takes some two and a half hours on two cores. An interrupted command goes on when it is given again, and one more
+    seed costs that seed only. docs/claims.md tells what it finds.
 
     Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
 
