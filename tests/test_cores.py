@@ -46,8 +46,13 @@ def test_a_user_s_number_of_threads_stays(four: None, tmp_path: Path, monkeypatc
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
-def test_workers_share_what_the_process_may_use(four: None) -> None:
-    assert threads_of(Settings(models=()), 2) == usable_cores() // 2
+@pytest.mark.parametrize(("quota", "cores", "threads"), [(float("inf"), 4, 2), (2.9, 2, 1), (0.5, 1, 1)])
+def test_workers_share_what_the_process_may_use(
+    four: None, monkeypatch: pytest.MonkeyPatch, quota: float, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr("vitobench.cores._quota", lambda limits: quota)
+    assert usable_cores() == cores
+    assert threads_of(Settings(models=()), 2) == threads
 
 
 def test_a_system_that_tells_no_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
