@@ -138,7 +138,7 @@ DECODED = ("shape", "texture")
 
 DECODING = "decoding"
 TRACKED = ("j_and_f",)
-"""What is measured where masks are carried along clips, as metrics of the task `TRACKING`, as before."""
+"""What is measured where masks are carried along clips, as metrics of `TRACKING`, no task of the registry either."""
 
 TRACKING = "tracking"
 BESIDE = (DECODING, TRACKING)

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ...cores import usable_cores
 from ...errors import VitobenchError
 from . import data_sets, devices, machine, places, threads
 from .check import FAIL, Check
@@ -25,7 +26,7 @@ def examine(store: str, data_root: Path) -> list[Check]:
         (machine.GROUP, lambda: machine.check_machine(machine.measure_machine())),
         ("packages", _packages),
         (devices.GROUP, lambda: devices.check_devices(devices.measure_devices())),
-        (threads.GROUP, lambda: threads.check_threads(os.environ, int(machine.measure_machine().usable) or 1)),
+        (threads.GROUP, lambda: threads.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
         (places.GROUP, lambda: places.check_store(store)),
         (places.GROUP, lambda: [places.check_cache(*cache) for cache in places.caches()]),

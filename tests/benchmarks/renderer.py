@@ -7,13 +7,13 @@ edges. It stands for what a renderer written with tensor operations alone costs.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from vitobench.cores import usable_cores
 from vitobench.tasks.data.microworld.render import render
 from vitobench.tasks.data.microworld.scene import Scene
 from vitobench.tasks.data.microworld.sets import MicroSet
@@ -94,7 +94,7 @@ def main() -> None:
     def run(clips: list[Scene], threads: int | None) -> Callable[[], object]:
         return lambda: render(clips, [0.5 * CLIP_SECONDS] * len(clips), options.size, threads)
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     torch.set_num_threads(cores)
     angles = torch.arange(8) * 0.8
     cameras = 3.4 * torch.stack([angles.cos(), torch.full_like(angles, 0.4), angles.sin()], 1)
