@@ -2,7 +2,8 @@
 
 Nothing is trained. Each place of a frame takes the labels of the most similar places of earlier frames, as features of
 images are asked on DAVIS'17 (Pont-Tuset et al. 2017; protocol of Jabri, Owens & Efros 2020, NeurIPS). Context,
-neighbours and temperature are DINO's (Caron et al. 2021); its radius of 12 cells is for frames of some 60 x 107, ours for 16 x 16.
+neighbours and temperature are DINO's (Caron et al. 2021); its radius of 12 cells is for frames of some 60 x 107 cells,
+ours for 16 x 16.
 """
 
 from __future__ import annotations

@@ -94,8 +94,7 @@ MICRO_TASKS = (
         metric="pm10",
         citation=VID_ROBUST_PAPER,
         notes="60 clips (320 in the suite `claims`), each with an anchor and the ten frames before and after it, 25 a "
-        "second. pm0 is the accuracy "
-        "on anchors; pm10 asks for the anchor and every neighbour.",
+        "second. pm0 is the accuracy on anchors; pm10 asks for the anchor and every neighbour.",
     ),
     _shift("viewpoints", "New viewpoints", "Seen from above or far below, rolled and tilted as no training clip is."),
     _shift("backgrounds", "New backgrounds", "Families of background that no training clip shows."),
