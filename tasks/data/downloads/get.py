@@ -11,7 +11,7 @@ from .checking import Progress
 from .fetch import fetch
 from .place import data_place, file_place, unpack_place
 from .publication import Publication, RemoteFile
-from .unpack import is_unpacked, unpack
+from .unpack import is_unpacked, refuse_mixture, unpack
 
 Bars = Callable[[str], AbstractContextManager[Progress | None]]
 """Opens a progress bar under a title."""
@@ -79,11 +79,13 @@ def get(
     for file in files:
         place = file_place(publication, file, root)
         if not is_here(publication, file, root):
+            if file.is_archive:
+                refuse_mixture(file, unpack_place(publication, root))  # before gigabytes are downloaded in vain
             with bars(file.name) as progress:
                 fetch(file, place, progress, room_to_unpack=file.is_archive)
             if file.is_archive:
                 with bars(f"unpacking {file.name}") as progress:
-                    unpack(file, place, unpack_place(publication, root), progress)
+                    unpack(file, place, unpack_place(publication, root), progress, checked=True)
         if remove_archives and file.is_archive:
             place.unlink(missing_ok=True)
     return data_place(publication, root)

@@ -41,7 +41,7 @@ class Partial:
     def __enter__(self) -> Partial:
         self._opened = self.path.open("ab")
         try:
-            _lock(self._opened, self.path)
+            lock(self._opened, f"{self.path} is being written by another process")
         except DataError:
             self._opened.close()
             raise
@@ -137,7 +137,16 @@ def _version(response: Response) -> dict[str, str]:
     return found
 
 
-def _lock(opened: BinaryIO, path: Path) -> None:
+def lock(opened: BinaryIO, problem: str) -> None:
+    """Keep other processes from locking the same file until it is closed.
+
+    Args:
+        opened: The file.
+        problem: What the error says if another process has locked it.
+
+    Raises:
+        DataError: Another process has.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has no such lock; two downloads of one file at a time are then the user's affair
@@ -145,6 +154,6 @@ def _lock(opened: BinaryIO, path: Path) -> None:
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise DataError(f"{path} is being written by another process; wait for it, or end it.") from None
+        raise DataError(f"{problem}; wait for it, or end it.") from None
     except OSError:
         return  # some network file systems cannot lock

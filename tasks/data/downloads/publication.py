@@ -17,7 +17,7 @@ LICENCES: dict[str, str] = {
 }
 """Every licence that a `Publication` may name, with where it is written."""
 
-_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
 
 
 @dataclass(frozen=True)

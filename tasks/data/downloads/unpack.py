@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import lzma
+import os
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,8 +17,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from ....errors import DataError
-from .checking import Progress
-from .members import BOMB_ALLOWANCE, BOMB_RATIO, Budget, tar_members, zip_members
+from .checking import Progress, difference
+from .members import BOMB_ALLOWANCE, BOMB_RATIO, Budget, Destination, tar_members, zip_members
+from .partial import lock
 from .publication import RemoteFile
 
 MARKERS = ".unpacked"
@@ -25,55 +28,99 @@ MARKERS = ".unpacked"
 
 def is_unpacked(file: RemoteFile, folder: Path) -> bool:
     """Whether this very archive was unpacked there to the end."""
-    with suppress(OSError, ValueError):
-        kept = json.loads(_marker(file, folder).read_text(encoding="utf-8"))
-        return bool(kept == _facts(file))
-    return False
+    return _unpacked_before(file, folder) == _facts(file)
 
 
-def unpack(file: RemoteFile, archive: Path, folder: Path, progress: Progress | None = None) -> bool:
+def refuse_mixture(file: RemoteFile, folder: Path) -> None:
+    """Raise where another archive of this name was unpacked before: files that only that one has would stay.
+
+    Raises:
+        DataError: With what to remove.
+    """
+    before = _unpacked_before(file, folder)
+    if before is not None and before != _facts(file):
+        raise DataError(
+            f"{folder} holds another version of {file.name} ({_marker(file, folder)} says which), and files of both "
+            f"would be mixed. Remove {folder}, or name another folder with --to, and repeat the command."
+        )
+
+
+def unpack(
+    file: RemoteFile, archive: Path, folder: Path, progress: Progress | None = None, checked: bool = False
+) -> bool:
     """Unpack a tar (compressed or not) or zip archive into a folder.
 
-    Members go to a temporary folder inside, which is merged into the folder once all of them are there; then a marker
-    with the archive's checksum is written, by which a repeated call knows that nothing is left to do.
+    Size and checksum are compared with the published ones first. Members go to a temporary folder inside, which is
+    merged into the folder once the archive was read to its end and all members are there with the right sizes; then a
+    marker with the archive's checksum is written, by which a repeated call knows that nothing is left to do.
+
+    Where no checksum is published, changed bytes are still found in gzip, bzip2, xz and zip, whose own checksums are
+    compared. A plain tar has checksums of its headers alone: there, changed contents cannot be found.
 
     Args:
         file: What was published; its name says which kind of archive it is.
         archive: The archive on disk.
         folder: Where its members go; made if absent.
         progress: Told the bytes of the archive that are unpacked, and their total.
+        checked: Whether size and checksum were compared just now.
 
     Returns:
         Whether anything had to be done.
 
     Raises:
-        DataError: A damaged archive; one with members that point outside, links, devices or a password; one that grows
-            out of proportion; a full disk. The folder is left as it was.
+        DataError: An archive that is damaged or not the published one; one with members that point outside, symbolic
+            links, devices or a password; one that grows out of proportion; another version of it that was unpacked
+            there before; another process that unpacks it; a full disk. The folder is left as it was.
     """
     if is_unpacked(file, folder):
         return False
+    refuse_mixture(file, folder)
+    wrong = None if checked else difference(file, archive)
+    if wrong is not None:
+        raise DataError(f"{archive} is not {file.name} as published: {wrong}. Remove it and repeat the command.")
     temporary = folder / f".unpacking-{file.name}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir()
-        try:
-            _extract(file, archive, temporary, progress)
-            _merge(temporary, folder)
-            marker = _marker(file, folder)
-            marker.parent.mkdir(exist_ok=True)
-            marker.write_text(json.dumps(_facts(file)), encoding="utf-8")
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
-        raise DataError(
-            f"{archive} is damaged ({reason}). Remove it and repeat the command, which downloads it again."
-        ) from None
+        with archive.open("rb") as locked:
+            # Two processes would remove each other's files, and each would take those of the other for its own.
+            lock(locked, f"{archive} is being unpacked by another process")
+            folder.mkdir(parents=True, exist_ok=True)
+            if temporary.exists():
+                shutil.rmtree(temporary)
+            temporary.mkdir()
+            try:
+                _extract(file, archive, temporary, progress)
+                _merge(temporary, folder)
+                marker = _marker(file, folder)
+                marker.parent.mkdir(exist_ok=True)
+                (temporary / marker.name).write_text(json.dumps(_facts(file)), encoding="utf-8")
+                (temporary / marker.name).replace(marker)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except _DAMAGED as error:
+        raise _damaged(archive, error) from None
     except OSError as error:
+        if error.errno is None:  # what decompressors raise
+            raise _damaged(archive, error) from None
         _raise_disk(error, archive, folder)
     return True
+
+
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    struct.error,
+)
+"""What reading a damaged archive raises: zipfile has no error of its own for names and fields that make no sense."""
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":.")
+    return DataError(f"{archive} is damaged ({reason}). Remove it and repeat the command, which downloads it again.")
 
 
 def _extract(file: RemoteFile, archive: Path, into: Path, progress: Progress | None) -> None:
@@ -85,16 +132,34 @@ def _extract(file: RemoteFile, archive: Path, into: Path, progress: Progress | N
             "room, or name another folder with --to."
         )
     budget = Budget(file.name, BOMB_RATIO * size + BOMB_ALLOWANCE)
+    to = Destination(into, budget)
     unpacked: Iterator[int]
     if file.name.lower().endswith(".zip"):
-        unpacked = zip_members(archive, into, budget)
+        unpacked = zip_members(archive, to, budget)
     else:
-        unpacked = tar_members(archive, into, budget)
+        unpacked = tar_members(archive, to, budget)
     for position in unpacked:
         if progress is not None:
             progress(min(position, size), size)
+    if not to.files:
+        raise DataError(f"{archive} is damaged or empty: it holds no file. Remove it and repeat the command.")
+    found = _census(into)
+    if found != (to.files, to.bytes):
+        raise DataError(
+            f"{into} has {found[0]:,} files of {found[1]:,} bytes, but {to.files:,} of {to.bytes:,} were written: "
+            "something else changes files there. Nothing was kept; repeat the command."
+        )
     if progress is not None:
         progress(size, size)
+
+
+def _census(folder: Path) -> tuple[int, int]:
+    """How many files there are below a folder, and their sizes together."""
+    count = total = 0
+    for here, _, names in os.walk(folder):
+        count += len(names)
+        total += sum(os.lstat(f"{here}/{name}").st_size for name in names)
+    return count, total
 
 
 def _merge(source: Path, target: Path) -> None:
@@ -109,6 +174,13 @@ def _merge(source: Path, target: Path) -> None:
 
 def _marker(file: RemoteFile, folder: Path) -> Path:
     return folder / MARKERS / f"{file.name}.json"
+
+
+def _unpacked_before(file: RemoteFile, folder: Path) -> object:
+    """What the marker of an archive of this name says; None where there is none, or none that can be read."""
+    with suppress(OSError, ValueError):
+        return json.loads(_marker(file, folder).read_text(encoding="utf-8"))
+    return None
 
 
 def _facts(file: RemoteFile) -> dict[str, object]:
