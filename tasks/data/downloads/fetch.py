@@ -95,20 +95,25 @@ def _download(file: RemoteFile, partial: Partial, progress: Progress | None, bac
             try:
                 with _ask(session, file, partial) as response:
                     _refuse(response, file, partial)
-                    if response.status_code == 416 and partial.total_in(response) == partial.size:
+                    complete = response.status_code == 416 and partial.total_in(response) == partial.size
+                    if complete and file.checksum is not None:
                         break
                     if not partial.continues(response):
                         partial.restart()
                         checksum = Checksum(file)
+                        restarts += 1
+                        if restarts > ATTEMPTS:
+                            raise DataError(
+                                f"{file.url} keeps changing, or keeps breaking off and cannot be taken up there. "
+                                f"{_by_hand(partial.target)}"
+                            )
                         if response.status_code != 200:  # the body is not the beginning of the file: ask again
-                            restarts += 1
-                            if restarts > ATTEMPTS:
-                                raise DataError(f"{file.url} keeps changing. {_by_hand(partial.target)}")
                             continue
                     partial.remember(response)
                     _check_space(file, partial, partial.total_in(response), unpack)
                     _stream(response, file, partial, checksum, progress)
-                    break
+                    if not _lacks(response, file, partial):
+                        break
             except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
                 gained = gained or partial.size > before
                 patience = fresh if partial.size > before else patience
@@ -141,12 +146,52 @@ def _refuse(response: Response, file: RemoteFile, partial: Partial) -> None:
         raise DataError(f"{file.url} cannot be downloaded: {reason}. {_by_hand(partial.target)}")
     if response.headers.get("Content-Type", "").startswith("text/html") and not file.name.endswith(".html"):
         raise DataError(f"{file.url} gives a web page, not {file.name}. {_by_hand(partial.target)}")
+    _refuse_unsure(response, file, partial.target)
     total = partial.total_in(response)
     if file.size is not None and total is not None and total != file.size:
         raise DataError(
             f"{file.url} has {total:,} bytes, but {file.size:,} were published: it is another file now. "
             f"{_by_hand(partial.target)}"
         )
+
+
+def _refuse_unsure(response: Response, file: RemoteFile, target: Path) -> None:
+    """Raise for an answer whose body may not be the file, or not all of it, where no checksum would find that out."""
+    if file.checksum is not None:
+        return
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    declared = encoding in ("gzip", "x-gzip") and file.name.lower().endswith((".gz", ".tgz"))  # a label, no packing
+    if encoding not in ("", "identity") and not declared:
+        raise DataError(
+            f"{file.url} is sent compressed ({encoding}), although it was asked for as it is. {_by_hand(target)}"
+        )
+    headers = response.headers
+    ends = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+    # The end of an archive is found when it is unpacked.
+    if response.status_code == 200 and not ends and file.size is None and not file.is_archive:
+        raise DataError(
+            f"The server does not say how many bytes {file.url} has, so that a part could not be told from the whole. "
+            f"{_by_hand(target)}"
+        )
+
+
+def _lacks(response: Response, file: RemoteFile, partial: Partial) -> bool:
+    """Whether a part is still missing after an answer that did not break off by what the connection says.
+
+    Raises:
+        requests.ConnectionError: It ended before, or after, where its headers said; what is wrong was dropped.
+    """
+    import requests
+
+    total = partial.total
+    if total is None or partial.size == total or (file.size is not None and partial.size > file.size):
+        return False
+    if partial.size > total:
+        partial.restart()
+        raise requests.ConnectionError(f"more than the {total:,} bytes announced were sent")
+    if response.status_code == 206:
+        return True  # a server may give less than it was asked for
+    raise requests.ConnectionError(f"{partial.size:,} of {total:,} bytes were sent")
 
 
 def _stream(

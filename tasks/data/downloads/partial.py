@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
 
 from ....errors import DataError
 from .publication import RemoteFile
@@ -14,9 +18,16 @@ from .publication import RemoteFile
 if TYPE_CHECKING:
     from requests import Response
 
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_FACTS = ("etag", "modified", "total", "path")
+
 
 class Partial:
     """``TARGET.part`` and beside it ``TARGET.part.json``, which says of which state of the server's file it is.
+
+    Bytes of two answers are put together only where the result is sure to be one file: where a checksum is published,
+    which is compared in the end, or where both answers carry the same strong validator (RFC 9110, section 8.8.1): an
+    ETag, or a Last-Modified that was a minute old. Otherwise the download starts again.
 
     Used as a context, which keeps other processes from writing to the same file.
 
@@ -33,6 +44,7 @@ class Partial:
         self.target = target
         self.path = target.with_name(target.name + ".part")
         self._url = file.url
+        self._checked = file.checksum is not None
         self._facts = target.with_name(target.name + ".part.json")
         self._opened: BinaryIO | None = None
         self._size = 0
@@ -49,9 +61,9 @@ class Partial:
         with suppress(OSError, ValueError):
             facts = json.loads(self._facts.read_text(encoding="utf-8"))
             if isinstance(facts, dict) and facts.get("url") == self._url:
-                self._version = {name: str(facts[name]) for name in ("etag", "modified", "total") if name in facts}
-        if self._size and not self._version:
-            self.restart()  # of what state of the file these bytes are, nobody knows
+                self._version = {name: str(facts[name]) for name in _FACTS if name in facts}
+        if self._size and not self._resumable:
+            self.restart()  # nobody knows which state of the file these bytes belong to
         return self
 
     def __exit__(
@@ -68,26 +80,47 @@ class Partial:
         """Bytes collected."""
         return self._size
 
+    @property
+    def total(self) -> int | None:
+        """How many bytes the file has that is being collected; None if no answer has said it."""
+        total = self._version.get("total", "")
+        return int(total) if total.isdecimal() else None
+
+    @property
+    def _resumable(self) -> bool:
+        return bool(self._version) and (self._checked or bool(_strong(self._version)))
+
     def range_headers(self) -> dict[str, str]:
         """What to ask for: the rest, if the file is still the same, else all of it."""
-        if not self._size:
+        if not self._size or not self._resumable:
             return {}
         headers = {"Range": f"bytes={self._size}-"}
-        etag = self._version.get("etag", "")
-        if etag and not etag.startswith("W/"):
-            headers["If-Range"] = etag
-        elif "modified" in self._version:
-            headers["If-Range"] = self._version["modified"]
+        strong = _strong(self._version)
+        if strong:
+            headers["If-Range"] = next(iter(strong.values()))
         return headers
 
     def continues(self, response: Response) -> bool:
         """Whether the body of an answer goes on from here, of the same state of the file."""
         if response.status_code != 206:
             return self._size == 0
-        start = response.headers.get("Content-Range", "").partition("bytes ")[2].partition("-")[0]
+        place = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        if place is None or int(place[1]) != self._size or int(place[2]) < int(place[1]):
+            return False
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) != int(place[2]) - int(place[1]) + 1:
+            return False
+        if place[3].isdecimal() and int(place[2]) >= int(place[3]):
+            return False
         now = _version(response)
-        same = all(now[key] == value for key, value in self._version.items() if key in now)
-        return start == str(self._size) and (same or not self._size)
+        both = [key for key in ("etag", "modified", "total") if key in now and key in self._version]
+        if not self._size:
+            return True
+        if any(now[key] != self._version[key] for key in both):
+            return False
+        same = _strong(now).items() & _strong(self._version).items()
+        # A server may ignore If-Range, or lead to another file this time: only what it says of this answer counts.
+        return self._checked or (bool(same) and now["path"] == self._version.get("path", now["path"]))
 
     def total_in(self, response: Response) -> int | None:
         """How many bytes the whole file has by an answer's headers; None if they do not say."""
@@ -99,12 +132,10 @@ class Partial:
 
     def remember(self, response: Response) -> None:
         """Keep of which state of the file the bytes are."""
-        self._version = _version(response)
+        self._version = {**(self._version if self._size else {}), **_version(response)}
         total = self.total_in(response)
         if total is not None:
             self._version["total"] = str(total)
-        if not self._version:
-            self._version = {"total": "unknown"}
         self._facts.write_text(json.dumps({"url": self._url, **self._version}), encoding="utf-8")
 
     def write(self, data: bytes) -> None:
@@ -129,12 +160,33 @@ class Partial:
 
 
 def _version(response: Response) -> dict[str, str]:
-    names = {"etag": "ETag", "modified": "Last-Modified"}
-    found = {key: response.headers[header] for key, header in names.items() if header in response.headers}
+    """What an answer says of the state of the file, and the path that redirects have led to."""
+    headers = response.headers
+    found = {"path": urlsplit(response.url).path}
+    if "ETag" in headers:
+        found["etag"] = headers["ETag"]
+    if _is_old(headers.get("Last-Modified", ""), headers.get("Date", "")):
+        found["modified"] = headers["Last-Modified"]
     if response.status_code == 206:
-        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+        total = headers.get("Content-Range", "").rpartition("/")[2]
         found |= {"total": total} if total.isdecimal() else {}
     return found
+
+
+def _strong(version: dict[str, str]) -> dict[str, str]:
+    """Of what is known of a state of the file, what changes with every byte."""
+    etag = version.get("etag", "")
+    if etag and not etag.startswith("W/"):
+        return {"etag": etag}
+    return {"modified": version["modified"]} if "modified" in version else {}
+
+
+def _is_old(modified: str, now: str) -> bool:
+    """Whether a file was changed so long ago that a second change would have had another time."""
+    try:
+        return parsedate_to_datetime(now) - parsedate_to_datetime(modified) >= timedelta(seconds=60)
+    except (ValueError, TypeError):
+        return False
 
 
 def lock(opened: BinaryIO, problem: str) -> None:

@@ -30,6 +30,10 @@ class Page:
         kind: Content-Type.
         length: Whether the length is told.
         encoding: Content-Encoding to claim.
+        announced: Content-Length to claim where it is not that of the body.
+        content_range: Content-Range to claim, one entry for each answer of 206; then the right one.
+        most: Bytes that one answer of 206 has at most.
+        quiet_range: Whether an answer of 206 leaves out tag and date.
     """
 
     content: bytes = b""
@@ -43,6 +47,10 @@ class Page:
     kind: str = "application/octet-stream"
     length: bool = True
     encoding: str = ""
+    announced: int | None = None
+    content_range: list[str] = field(default_factory=list)
+    most: int | None = None
+    quiet_range: bool = False
 
 
 @dataclass
@@ -100,22 +108,26 @@ class _Handler(BaseHTTPRequestHandler):
             if start >= total:
                 self._end(416, {"Content-Range": f"bytes */{total}"})
                 return
+            part = True
+            end = total if page.most is None else min(total, start + page.most)
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            right = f"bytes {start}-{end - 1}/{total}"
+            self.send_header("Content-Range", page.content_range.pop(0) if page.content_range else right)
         else:
+            part, end = False, total
             self.send_response(200)
         for name, value in (("ETag", page.etag), ("Last-Modified", page.modified), ("Content-Encoding", page.encoding)):
-            if value:
+            if value and not (part and page.quiet_range and name != "Content-Encoding"):
                 self.send_header(name, value)
-        body = page.content[start:]
+        body = page.content[start:end]
         self.send_header("Content-Type", page.kind)
         if page.length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if page.announced is None else page.announced))
         self.end_headers()
         cut = page.cut.pop(0) if page.cut else None
         with contextlib.suppress(OSError):  # a client that has seen enough goes away
             self.wfile.write(body if cut is None else body[:cut])
-        self.close_connection = cut is not None or not page.length
+        self.close_connection = cut is not None or not page.length or page.announced is not None
 
 
 @pytest.fixture

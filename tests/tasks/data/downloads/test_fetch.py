@@ -9,6 +9,7 @@ import random
 import shutil
 from collections import namedtuple
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,139 @@ def test_two_downloads_of_one_file_do_not_mix(site: Any, tmp_path: Path) -> None
             fetch(file, tmp_path / "a.tar")
 
     assert fetch(file, tmp_path / "a.tar", progress=second).read_bytes() == CONTENT
+
+
+NEW = bytes(reversed(CONTENT))
+OLD_DATE, NEW_DATE = "Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {}),  # nothing tells the versions apart, and both have the same length
+        ({"etag": 'W/"v1"'}, {"etag": 'W/"v1"'}),  # a weak tag may stay the same where bytes change
+        ({"etag": '"v1"'}, {"etag": '"v2"', "if_range": False}),
+        ({"modified": OLD_DATE}, {"modified": NEW_DATE, "if_range": False}),
+        ({"etag": '"v1"'}, {"etag": '"v2"', "if_range": False, "quiet_range": True}),
+        ({"modified": OLD_DATE}, {"modified": NEW_DATE, "if_range": False, "quiet_range": True}),
+        ({"modified": "now"}, {"modified": "now", "if_range": False}),  # changed twice in a second
+    ],
+)
+def test_two_versions_are_never_mixed_where_no_checksum_would_tell(
+    site: Any, tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    if before.get("modified") == "now":
+        date = formatdate(usegmt=True)
+        before, after = {"modified": date}, {**after, "modified": date}
+    target = tmp_path / "a.tar"
+    interrupted(site, replace(site.publish("a.tar", CONTENT, **before), sha256=None), target, 100_000)
+    file = replace(site.publish("a.tar", NEW, **after), sha256=None)
+    assert fetch(file, target).read_bytes() == NEW
+    # Nor where the connection breaks within one command.
+    site.publish("b.tar", CONTENT, **before, cut=[100_000])
+    file = replace(file, url=f"{site.address}/b.tar")
+
+    def swap(done: int, total: int) -> None:
+        if done == 100_000:
+            site.publish("b.tar", NEW, **after)
+
+    assert fetch(file, tmp_path / "b.tar", progress=swap).read_bytes() == NEW
+
+
+@pytest.mark.parametrize("tags", [{"etag": '"v1"'}, {"modified": OLD_DATE}])
+def test_without_a_checksum_a_strong_validator_lets_a_download_go_on(
+    site: Any, tmp_path: Path, tags: dict[str, str]
+) -> None:
+    target = tmp_path / "a.tar"
+    file = replace(site.publish("a.tar", CONTENT, **tags), sha256=None)
+    interrupted(site, file, target, 100_000)
+    assert fetch(file, target).read_bytes() == CONTENT
+    assert site.ranges == ["", "bytes=100000-"]
+    assert site.asked[1]["If-Range"] == next(iter(tags.values()))
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        "bytes 50000-299999/300000",  # another part
+        "bytes 100000-299999/300001",  # of a file of another size
+        "bytes 100000-299999/200000",
+        "bytes 100000-150000/300000",  # not as long as the body
+        "bytes 100000-99999/300000",
+        "items 1-2/3",
+        "",
+    ],
+)
+@pytest.mark.parametrize("checked", [True, False])
+def test_an_answer_that_is_another_part_is_not_taken(site: Any, tmp_path: Path, claimed: str, checked: bool) -> None:
+    target = tmp_path / "a.tar"
+    file = site.publish("a.tar", CONTENT, etag='"v1"', content_range=[claimed])
+    file = replace(file, size=None) if checked else replace(file, size=None, sha256=None)
+    interrupted(site, file, target, 100_000)
+    assert fetch(file, target).read_bytes() == CONTENT
+    assert site.ranges == ["", "bytes=100000-", ""]
+
+
+def test_a_server_that_gives_less_than_the_rest_is_asked_for_what_is_left(site: Any, tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    file = replace(site.publish("a.csv", CONTENT, etag='"v1"', most=90_000), size=None, sha256=None)
+    interrupted(site, file, target, 100_000)
+    assert fetch(file, target).read_bytes() == CONTENT
+    assert site.ranges == ["", "bytes=100000-", "bytes=190000-", "bytes=280000-"]
+
+
+def test_a_body_shorter_than_announced_is_no_whole_file(site: Any, tmp_path: Path) -> None:
+    """Once, it is made up for; always, it is an error."""
+    content = CONTENT[:20_000]
+    file = site.publish("a.csv", content, etag='"v1"', cut=[10_000])
+    unknown = replace(file, size=None, sha256=None)
+    assert fetch(unknown, tmp_path / "a.csv").read_bytes() == content
+    site.publish("b.csv", content, announced=20_001)
+    with pytest.raises(DataError, match="keeps breaking off"):
+        fetch(replace(unknown, url=f"{site.address}/b.csv"), tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_a_body_without_an_end_is_refused_where_nothing_tells_a_part_from_the_whole(site: Any, tmp_path: Path) -> None:
+    file = replace(site.publish("a.csv", CONTENT, length=False), sha256=None)
+    assert fetch(file, tmp_path / "a.csv").read_bytes() == CONTENT  # its size is published
+    with pytest.raises(DataError, match=r"does not say how many bytes .*a\.csv has"):
+        fetch(replace(file, size=None), tmp_path / "b.csv")
+    assert beside(tmp_path / "b.csv") == ["a.csv"]
+
+
+def test_a_compressed_answer_is_no_file_where_no_checksum_would_tell(site: Any, tmp_path: Path) -> None:
+    packed = gzip.compress(b"a,b\n")
+    file = replace(site.publish("a.csv", packed, encoding="gzip"), size=None, sha256=None)
+    with pytest.raises(DataError, match=r"a\.csv is sent compressed \(gzip\)"):
+        fetch(file, tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+    # A .gz that a server declares is the file itself.
+    file = replace(site.publish("a.csv.gz", packed, encoding="gzip"), sha256=None)
+    assert fetch(file, tmp_path / "a.csv.gz").read_bytes() == packed
+
+
+def test_a_redirect_that_leads_to_another_file_meanwhile_starts_again(site: Any, tmp_path: Path) -> None:
+    """Both have the same tag and length, as copies on two servers that count versions may have."""
+    site.publish("v1.csv", CONTENT, etag='"1"')
+    site.publish("v2.csv", NEW, etag='"1"')
+    site.publish("latest.csv", b"", location="/v1.csv")
+    file = RemoteFile(f"{site.address}/latest.csv", "latest.csv")
+    interrupted(site, file, tmp_path / "latest.csv", 100_000)
+    site.publish("latest.csv", b"", location="/v2.csv")
+    assert fetch(file, tmp_path / "latest.csv").read_bytes() == NEW
+
+
+def test_a_complete_part_of_unknown_version_is_not_taken_for_the_file(site: Any, tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    file = replace(site.publish("a.csv", CONTENT, etag='"v1"'), size=None, sha256=None)
+    interrupted(site, file, target, 300_000)
+    site.publish("a.csv", NEW, etag='"v2"', if_range=False)  # answers 416 for whatever version
+    assert fetch(file, target).read_bytes() == NEW
+
+
+def test_a_server_that_always_breaks_off_and_has_no_validator_is_given_up(site: Any, tmp_path: Path) -> None:
+    file = replace(site.publish("a.csv", CONTENT, cut=[10_000, 20_000] * 40), size=None, sha256=None)
+    with pytest.raises(DataError, match="keeps breaking off"):
+        fetch(file, tmp_path / "a.csv")
+    assert len(site.asked) <= 16
