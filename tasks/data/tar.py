@@ -1,9 +1,9 @@
 """Reading tar archives strictly: whatever is damaged, cut short or left over raises, and no header fills the memory.
 
-Python's ``tarfile`` takes a header with a wrong checksum, or a block of zeros, for the end of the archive, does not read
-a compressed stream to its end, where the checksum is, and reads extended headers of any length into memory. Here
-every byte is read or skipped on purpose, up to the two blocks of zeros that end an archive (POSIX.1-2017, ``pax``) and to
-the end of the file.
+Python's ``tarfile`` takes a header with a wrong checksum, or a block of zeros, for the end of the archive, does not
+read a compressed stream to its end, where the checksum is, and reads extended headers of any length into memory. Here
+every byte is read or skipped on purpose, up to the two blocks of zeros that end an archive (POSIX.1-2017, ``pax``) and
+to the end of the file.
 """
 
 from __future__ import annotations

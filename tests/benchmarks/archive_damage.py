@@ -129,7 +129,8 @@ def try_form(form: str, seed: int, rounds: int, per_archive: int = 50) -> tuple[
     while done < rounds:
         content = make(form, draw)
         right = unpacked(content, form)
-        assert right and len(right) == 13, f"the undamaged {form} is refused"
+        assert right is not None, f"the undamaged {form} is refused"
+        assert len(right) == 13, f"the undamaged {form} has {len(right)} files"
         bare = uncovered(content) if form == "tar" else []
         for what, at, damaged in damages(content, draw, min(per_archive, rounds - done)):
             done += 1

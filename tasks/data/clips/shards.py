@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from ....errors import DataError
 from ..files import EXTENSIONS as IMAGE_EXTENSIONS
+from ..tar import TarMember, UnreadableTarError, UnsupportedTarError, tar_members
 from .container import EXTENSIONS, Span, measure
 from .decoders import make_decoder
 from .images import decode_image, shown_at, stacked
@@ -151,24 +151,25 @@ def _index(path: Path) -> dict[str, _Sample]:
     """Where the members of a shard lie, by key: the name up to the first dot that follows the last slash."""
     found: dict[str, _Sample] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                folder, _, file = member.name.rpartition("/")
-                stem, _, rest = file.partition(".")
-                if member.isreg() and stem:
-                    _file(found.setdefault(f"{folder}/{stem}" if folder else stem, _Sample()), rest, member)
+        for member in tar_members(path):
+            folder, _, file = member.name.rpartition("/")
+            stem, _, rest = file.partition(".")
+            if member.kind == "file" and stem:
+                _file(found.setdefault(f"{folder}/{stem}" if folder else stem, _Sample()), rest, member)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except UnsupportedTarError as error:
         raise DataError(
-            f"{path} is no whole tar archive ({error}). Shards must be uncompressed, so that clips can be read in any "
-            "order; gunzip compressed ones."
+            f"{path} cannot be read: {error}. Shards must be plain, uncompressed tar archives, so that clips can be "
+            "read in any order; gunzip compressed ones."
         ) from None
+    except UnreadableTarError as error:
+        raise DataError(f"{path} is no whole tar archive ({error}). Copy or download it again.") from None
     return found
 
 
-def _file(sample: _Sample, rest: str, member: tarfile.TarInfo) -> None:
-    place = (member.offset_data, member.size)
+def _file(sample: _Sample, rest: str, member: TarMember) -> None:
+    place = (member.offset, member.size)
     stem, dot, ending = rest.lower().rpartition(".")
     extension = f".{ending}"
     if extension in EXTENSIONS and sample.video is None:

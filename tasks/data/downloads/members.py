@@ -238,7 +238,7 @@ def zip_members(archive: Path, to: Destination, budget: Budget) -> Iterator[int]
                 else:
                     # zipfile reads no more than the declared size, which the budget has counted, and checks the CRC.
                     with read.open(member) as source:
-                        to.file(member.filename, member.file_size, iter(lambda: source.read(CHUNK), b""))  # noqa: B023
+                        to.file(member.filename, member.file_size, iter(lambda: source.read(CHUNK), b""))
                 done += member.compress_size
                 yield done
 
@@ -291,7 +291,8 @@ def _members_said(opened: BinaryIO, budget: Budget) -> int:
         raise zipfile.BadZipFile("bytes are missing or were put before it")
     if length > _LARGEST_DIRECTORY:
         raise DataError(
-            f"{budget.name} has a directory of {length / 1e6:,.0f} MB; up to {_LARGEST_DIRECTORY / 1e6:.0f} MB are read."
+            f"{budget.name} has a directory of {length / 1e6:,.0f} MB; at most {_LARGEST_DIRECTORY / 1e6:.0f} MB are "
+            "read."
         )
     return int(count)
 

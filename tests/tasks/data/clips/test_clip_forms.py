@@ -157,7 +157,7 @@ def test_images_in_shards_need_a_rate(shards: Path) -> None:
 
 def test_damaged_shards_are_named(tmp_path: Path, clip: Path) -> None:
     packed = shard(tmp_path / "packed.tar", {"a.mp4": clip.read_bytes()}, "w:gz")
-    with pytest.raises(DataError, match=r"packed\.tar is no whole tar archive .*uncompressed"):
+    with pytest.raises(DataError, match=r"packed\.tar cannot be read: it is compressed with gzip.*uncompressed"):
         Shards([packed])
     with pytest.raises(DataError, match="no member is a video"):
         Shards([shard(tmp_path / "texts.tar", {"a.txt": b"a"})])
@@ -169,6 +169,24 @@ def test_damaged_shards_are_named(tmp_path: Path, clip: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:3000])
     with pytest.raises(UnreadableClipError, match="cut short"):
         source.seconds(0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda x: x[:2048] + bytes([x[2048] ^ 1]) + x[2049:], r"after b\.png at byte 2,048, the header is damaged"),
+        (lambda x: x[:2048] + bytes(512) + x[2560:], r"after b\.png something follows the zeros"),
+        (lambda x: x[:2048], r"after b\.png it ends without the two blocks of zeros"),
+        (lambda x: x[:3000], r"after c\.png it ends without the two blocks of zeros"),
+        (lambda x: x + x, r"after d\.png something follows the zeros .* or another archive"),
+    ],
+)
+def test_a_damaged_shard_is_no_shorter_shard(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    whole = shard(tmp_path / "whole.tar", {f"{key}.png": png(5)[:400] for key in "abcd"})  # two blocks for each
+    assert len(Shards([whole], rate=2.0)) == 4
+    whole.write_bytes(damage(whole.read_bytes()))
+    with pytest.raises(DataError, match=rf"whole\.tar is no whole tar archive \({message}"):
+        Shards([whole], rate=2.0)
 
 
 def test_links_in_shards_lead_nowhere(tmp_path: Path, clip: Path) -> None:
