@@ -13,7 +13,7 @@ from ..tasks.alignment.axes import described
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.csv_form import is_person
 from ..tasks.alignment.cue_counts import cue_counts
-from ..tasks.alignment.datasets import AlignmentSet
+from ..tasks.alignment.datasets import AlignmentSet, family_of
 from ..tasks.alignment.observers import PREFIX
 from ..tasks.alignment.scoring import Scored
 
@@ -51,6 +51,7 @@ def alignment_data(
         published=[asdict(row) for row in published_alignment()],
         comparisons=[asdict(row) for row in scored.comparisons if pairs is None or (row.a, row.b) in pairs],
         notes=scored.notes,
+        family=family_of(data_sets[0].name) if data_sets else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,18 +113,30 @@ def render(scored: Scored, request: Request, console: Console) -> None:
     from .alignment_data import alignment_data
 
     names = request.data_sets or tuple(ALIGNMENT_SETS)
-    render_tables(alignment_data(scored, HUMANS, [ALIGNMENT_SETS[name] for name in names]), console)
+    data = alignment_data(scored, HUMANS, [ALIGNMENT_SETS[name] for name in names])
+    render_tables(data, console)
     console.print(LEGEND, style="dim", markup=False)
     for note in scored.notes:
         console.print(f"Note: {note}", markup=False)
-    for line in problem_lines(scored):
+    for line in problem_lines(scored, data.without(HUMANS)):  # those were named above
         console.print(line, markup=False, soft_wrap=True)
 
 
-def problem_lines(scored: Scored) -> list[str]:
-    """What is missing, a line each; of many the first few and their number."""
-    problems = scored.problems
-    lines = [f"Missing: {p.observer} on {p.data_set}: {p.reason}" for p in problems[:_PROBLEMS]]
-    if len(problems) > _PROBLEMS:
-        lines.append(f"Missing: {len(problems) - _PROBLEMS} more; --json FILE lists them all.")
+def problem_lines(scored: Scored, said: Container[str] = ()) -> list[str]:
+    """What is missing and why, a line for all observers of whom the same is; of many the first few and their number.
+
+    Args:
+        scored: From `score_folders`.
+        said: Data sets of which it was said already that people have no trials.
+    """
+    sets: dict[tuple[str, str], list[str]] = {}
+    for problem in scored.problems:
+        if problem.observer != HUMANS or problem.data_set not in said:
+            sets.setdefault((problem.observer, problem.reason), []).append(problem.data_set)
+    observers: dict[tuple[str, str], list[str]] = {}
+    for (observer, reason), names in sets.items():
+        observers.setdefault((", ".join(names), reason), []).append(observer)
+    lines = [f"Missing: {', '.join(who)} on {where}: {reason}" for (where, reason), who in observers.items()]
+    if len(lines) > _PROBLEMS:
+        lines[_PROBLEMS:] = [f"Missing: {len(lines) - _PROBLEMS} more; --json FILE lists them all."]
     return lines

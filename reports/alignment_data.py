@@ -62,6 +62,7 @@ class AlignmentData:
             against people are none against simulated observers.
         comparisons: Paired differences of models, ``{a, b, data_set, metric, difference, ci_low, ci_high, p, n}``.
         notes: Remarks for people.
+        family: Names of all data sets that the mean is over; those of ``data_sets`` if empty.
     """
 
     scores: Sequence[Record]
@@ -73,6 +74,7 @@ class AlignmentData:
     published: Sequence[Record] = ()
     comparisons: Sequence[Record] = ()
     notes: Sequence[str] = ()
+    family: Sequence[str] = ()
 
     @cached_property
     def _observers(self) -> dict[str, Record]:
@@ -129,6 +131,19 @@ class AlignmentData:
             if record["name"] == name:
                 return record
         raise KeyError(name)
+
+    @cached_property
+    def scored_sets(self) -> tuple[Record, ...]:
+        """Data sets that a model has a score on, in the order to draw them; of people alone, those that they have."""
+        own = [name for name in self.drawn if name != self.reference] or [self.reference]
+        scored = {str(score["data_set"]) for score in self.scores if score["observer"] in own}
+        return tuple(d for d in self.data_sets if d["name"] in scored)
+
+    def without(self, observer: str) -> tuple[str, ...]:
+        """Of the data sets that the mean is over, those that an observer has no score on."""
+        own = {str(score["data_set"]) for score in self.scores if score["observer"] == observer}
+        family = self.family or [str(record["name"]) for record in self.data_sets]
+        return tuple(name for name in family if name not in own)
 
     @cached_property
     def graded(self) -> tuple[Record, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .alignment_data import AlignmentData
-from .alignment_table import LEGEND, has_mean
+from .alignment_table import LEGEND, has_mean, holes_in_means
 from .alignment_view import compared_table, difference_table, reference_words, set_tables, shape_table
 from .data import ReportData
 from .sections import ViewFigure, ViewSection, drawn
@@ -37,11 +37,11 @@ def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection
             if found.simulated
             else ""
         ),
-        # Without a mean there is little in the headline, and the sets are what there is to look at.
-        tables=(compared_table(found, data), *(() if has_mean(found) else set_tables(found))),
+        # Without a mean there is nothing to head the section, and the sets are what there is to look at.
+        tables=(compared_table(found, data),) if has_mean(found) else tuple(set_tables(found)),
         first="Observer",
         legend=f"{LEGEND} {_DIFFERENCES}",
-        notes=tuple(found.notes),
+        notes=(*holes_in_means(found), *found.notes),
         figures=tuple(_figures(found, number)),
         details=(
             (f"{title}, every data set", tuple(set_tables(found))),

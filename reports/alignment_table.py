@@ -29,6 +29,8 @@ HEADS = {
 
 FEW = 6
 """Models whose numbers are shown by data set."""
+_ROWS = 40
+"""Lines of numbers by data set that are printed of more models, where there is no mean."""
 
 
 def headline(data: AlignmentData, observer: str, metric: str) -> Estimate:
@@ -37,16 +39,32 @@ def headline(data: AlignmentData, observer: str, metric: str) -> Estimate:
 
 
 def has_mean(data: AlignmentData) -> bool:
-    """Whether anybody has all data sets, so that there is a mean over them."""
-    return any(score["data_set"] == ALL for score in data.scores)
+    """Whether a model has all data sets, so that there is a mean over them; of people alone, whether they have."""
+    shown = [name for name in data.drawn if name != data.reference] or [data.reference]
+    return any(headline(data, name, "accuracy").measured for name in shown)
 
 
 def mean_title(data: AlignmentData) -> str:
-    """What the headline is the mean of; there is none where data sets are missing."""
-    sets = len(data.data_sets)
-    if has_mean(data):
-        return f"Mean of the {sets} data sets"
-    return f"No mean: {sets} data set{'s' if sets != 1 else ''} alone"
+    """What the headline is the mean of."""
+    return f"Mean of the {len(data.data_sets)} data sets"
+
+
+def holes_in_means(data: AlignmentData) -> list[str]:
+    """Why there is no mean over data sets: one line where people lack some, else one for models that lack as many."""
+    whole = len(data.family or data.data_sets)
+    missing = data.without(data.reference)
+    if missing:
+        here = whole - len(missing)
+        is_here = "1 is here" if here == 1 else f"{here} are here"
+        return [f"No mean over the {whole} data sets: {is_here}. Not here: {', '.join(missing)}."]
+    groups: dict[int, list[str]] = {}
+    for name in data.drawn:
+        if not headline(data, name, "accuracy").measured and data.without(name):
+            groups.setdefault(whole - len(data.without(name)), []).append(data.label(name))
+    return [
+        f"No mean over the {whole} data sets for {', '.join(names)}: numbers on {here} of them."
+        for here, names in sorted(groups.items())
+    ]
 
 
 def number(value: float, sign: bool = False) -> str:
@@ -64,18 +82,27 @@ def span(value: float, low: float, high: float, sign: bool = False) -> str:
 
 
 def render_tables(data: AlignmentData, console: Console) -> None:
-    """Print the headline, the numbers by data set if the models are few, and paired differences.
+    """Print the means, the numbers by data set if the models are few, and paired differences.
+
+    Where nobody has all data sets, the numbers by data set are what there is, and are printed with their intervals.
 
     Args:
         data: What to print.
         console: Where to.
     """
-    console.print(_headline(data))
-    if len(data.models) <= FEW:
-        console.print(_by_data_set(data))
+    few = len(data.models) <= FEW
+    if has_mean(data):
+        console.print(_headline(data))
+        tables = [_by_data_set(data)] if few else []
     else:
+        tables = _every_number(data) if few or len(data.scored_sets) * len(data.drawn) <= _ROWS else []
+    for table in tables:
+        console.print(table)
+    if not tables:
         console.print(f"Numbers by data set of {len(data.models)} observers: --json FILE.", style="dim")
-    if data.comparisons and len(data.models) <= FEW:
+    for line in holes_in_means(data):
+        console.print(line, markup=False, highlight=False)
+    if data.comparisons and few:
         console.print(_differences(data))
 
 
@@ -95,9 +122,42 @@ def _headline(data: AlignmentData) -> Table:
     for head in HEADS.values():
         table.add_column(head, justify="right")
     for observer in data.drawn:
-        cells = [Text(_cell(headline(data, observer, metric))) for metric in HEADS]
-        table.add_row(Text(data.label(observer)), *cells)
+        found = [headline(data, observer, metric) for metric in HEADS]
+        if any(one.measured for one in found):
+            table.add_row(Text(data.label(observer)), *(Text(_cell(one)) for one in found))
     return table
+
+
+def _every_number(data: AlignmentData) -> list[Table]:
+    """Data sets with all observers in each; then shape biases, which only one data set has."""
+    from rich.text import Text
+
+    metrics = [metric for metric in HEADS if metric != SHAPE_BIAS]
+    alone = data.label(data.drawn[0]) if len(data.drawn) == 1 else ""
+    title = "By data set, over the conditions that count"
+    table = _table(f"{title}: {alone}" if alone else title)
+    table.add_column("Data set" if alone else "Data set, observer", no_wrap=True)
+    for metric in metrics:
+        table.add_column(HEADS[metric], justify="right")
+    for record in data.scored_sets:
+        name = str(record["name"])
+        if not alone:
+            table.add_row(Text(name, style="bold"))
+        for observer in data.drawn:
+            found = [data.estimate(observer, name, OVERALL, metric) for metric in metrics]
+            if any(one.measured for one in found):
+                label = name if alone else f"  {data.label(observer)}"
+                table.add_row(Text(label), *(Text(_cell(one)) for one in found))
+    if not data.shape_set:
+        return [table]
+    shape = _table(f"Shape bias on {data.shape_set}")
+    shape.add_column("Observer")
+    shape.add_column(HEADS[SHAPE_BIAS], justify="right")
+    for observer in data.drawn:
+        bias = headline(data, observer, SHAPE_BIAS)
+        if bias.measured:
+            shape.add_row(Text(data.label(observer)), Text(_cell(bias)))
+    return [table, shape]
 
 
 def _by_data_set(data: AlignmentData) -> Table:
@@ -108,7 +168,7 @@ def _by_data_set(data: AlignmentData) -> Table:
     table.add_column("Data set", no_wrap=True)
     for observer in data.drawn:
         table.add_column(Text(data.label(observer)), justify="right")
-    for record in data.data_sets:
+    for record in data.scored_sets:
         name = str(record["name"])
         cells = []
         for observer in data.drawn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,10 @@ def test_people_and_models_may_share_a_folder(human: Path, capsys: pytest.Captur
     write(human, "vit", 0.25)
     assert call("--human", human, "--responses", human, "--task", "edge", "--task", "cue-conflict") == 0
     out = capsys.readouterr().out
-    assert "edge" in out
-    assert "sketch" not in out
+    table, _, rest = out.partition("No mean over the 17 data sets: 2 are here. Not here: colour,")
+    assert "edge" in table
+    assert "sketch" not in table
+    assert "sketch" in rest
 
 
 def test_what_is_missing_is_listed_and_the_exit_code_is_3(
@@ -123,8 +126,76 @@ def test_what_is_missing_is_listed_and_the_exit_code_is_3(
     assert call("--human", human, "--responses", tmp_path / "mine", "--quiet") == 3
     err = capsys.readouterr().err
     assert f"{broken}, line 2: object_response is 'zebra'; expected one of airplane" in err
-    assert "vit on colour: there is no file of this observer" in err
+    absent = [name for name in ALIGNMENT_SETS if name not in ("edge", "sketch")]
+    assert f"vit on {', '.join(absent)}: there is no file of this observer" in err
+    assert len(err.splitlines()) == 2
     assert call("--human", human, "--responses", tmp_path / "mine", "--task", "sketch", "--quiet") == 0
+
+
+def cells(out: str, name: str) -> list[str]:
+    """The numbers in a line of a table that begins with a name, without their intervals."""
+    (line,) = (line for line in out.splitlines() if line.strip().startswith(f"{name} "))
+    return re.sub(r"\[.*?\]", "", line).split()[1:]
+
+
+@pytest.mark.parametrize("given", [1, 2, 16])
+def test_a_part_of_the_data_sets_is_shown_by_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: int
+) -> None:
+    names = list(reversed(ALIGNMENT_SETS))[:given]
+    for observer, errors in (("subject-01", 0.2), ("subject-02", 0.3)):
+        write(tmp_path / "human", observer, errors, *names)
+    assert call("--human", tmp_path / "human", "--json", tmp_path / "scores.json") == 3
+    out = capsys.readouterr().out
+    rows = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    found = {
+        (r["data_set"], r["metric"]): r["value"]
+        for r in rows
+        if (r["observer"], r["condition"]) == ("humans", "overall")
+    }
+    metrics = ("accuracy", "accuracy_difference", "observed_consistency", "error_consistency")
+    for name in names:
+        expected = [f"{found[name, metric]:.3f}".replace("-", "−") for metric in metrics]
+        assert cells(out, name) == ["0.000" if value == "−0.000" else value for value in expected]
+    absent = [name for name in ALIGNMENT_SETS if name not in names]
+    here = "1 is here" if given == 1 else f"{given} are here"
+    said = " ".join(out.split())
+    assert f"No mean over the 17 data sets: {here}. Not here: {', '.join(absent)}." in said
+    assert "—" not in out
+    assert "Missing" not in out  # it was said once
+    assert ("Shape bias on cue-conflict" in out) is ("cue-conflict" in names)
+
+
+def test_models_that_lack_data_sets_are_shown_with_what_they_have(
+    human: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / "mine", name, 0.4, "edge", "cue-conflict")
+    args = ("--human", human, "--responses", tmp_path / "mine")
+    assert call(*args) == 3
+    out = capsys.readouterr().out
+    table = out.partition("Paired differences")[0]
+    assert "colour" not in table.partition("No mean")[0]  # no model has answers there
+    assert table.count(" humans ") == 3  # in each data set, and its shape bias
+    assert "—" not in table
+    assert "No mean over the 17 data sets for one, two: numbers on 2 of them." in out
+    absent = [name for name in ALIGNMENT_SETS if name not in ("edge", "cue-conflict")]
+    missing = [line for line in out.splitlines() if line.startswith("Missing")]
+    assert missing == [f"Missing: one, two on {', '.join(absent)}: there is no file of this observer"]
+    # Beside a model that has everything, there are means, and a line for who has none.
+    write(tmp_path / "mine", "whole", 0.3)
+    assert call(*args) == 3
+    out = capsys.readouterr().out
+    assert "Mean of the 17 data sets" in out
+    assert "No mean over the 17 data sets for one, two: numbers on 2 of them." in out
+    assert "for whole" not in out
+    # And a data set that people lack is no fault of the models.
+    for path in (human / "sketch").iterdir():
+        path.unlink()
+    assert call(*args, "--model", "whole") == 3
+    out = capsys.readouterr().out
+    assert "No mean over the 17 data sets: 16 are here. Not here: sketch." in out
+    assert "Missing" not in out
 
 
 def test_kappa_of_observers_who_never_err(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

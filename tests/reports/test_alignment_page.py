@@ -10,7 +10,7 @@ from rich.console import Console
 
 from vitobench.reports.alignment_data import ALL, AlignmentData
 from vitobench.reports.alignment_section import alignment_sections
-from vitobench.reports.alignment_table import mean_title, render_tables, span
+from vitobench.reports.alignment_table import holes_in_means, mean_title, render_tables, span
 from vitobench.reports.alignment_view import difference_table, headline_table, set_tables, shape_table
 from vitobench.reports.comparison import Compared
 from vitobench.reports.data import ReportData
@@ -61,8 +61,11 @@ def test_a_part_of_the_sets_has_no_mean_and_says_so() -> None:
     whole = build(2)
     part = replace(whole, scores=[row for row in whole.scores if row["data_set"] != ALL])
     assert mean_title(whole) == "Mean of the 4 data sets"
-    assert mean_title(part) == "No mean: 4 data sets alone"
-    assert all(cell.hole for row in headline_table(part).rows for cell in row.cells[:4])
+    assert "Mean of" not in terminal(part)
+    names = tuple(str(record["name"]) for record in part.data_sets)
+    (line,) = holes_in_means(replace(part, family=("other", *names, "more")))
+    assert line == "No mean over the 6 data sets: 4 are here. Not here: other, more."
+    assert holes_in_means(whole) == []
 
 
 def test_every_set_and_difference_is_on_the_page() -> None:
@@ -88,11 +91,16 @@ def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
     overall = [{**row, "condition": "overall"} for row in whole.scores if row["condition"] in ("c100", "cr", "0")]
     part = replace(whole, scores=[row for row in [*whole.scores, *overall] if row["data_set"] != ALL])
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(part,)))
-    assert [table.title for table in section.tables][1:5] == [
+    assert [table.title for table in section.tables][:4] == [
         "OOD accuracy", "Accuracy difference ↓", "Observed consistency", "κ"
     ]  # fmt: skip
+    assert not all(cell.hole for table in section.tables for row in table.rows for cell in row.cells)
     assert ">Edges<" in render_html(ReportData("x", (), tasks=(TASK,), alignment=(part,))).split('id="details"')[0]
-    assert {table.first for table in section.tables[1:]} == {"Data set"}
+    assert {table.first for table in section.tables} == {"Data set"}
+    (section,) = alignment_sections(
+        ReportData("x", (), tasks=(TASK,), alignment=(replace(part, family=("more", "edge")),))
+    )
+    assert section.notes[0] == "No mean over the 2 data sets: 1 is here. Not here: more."
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(whole,)))
     assert len(section.tables) == 1
 
