@@ -12,6 +12,10 @@ _DIFFERENCES = (
     "Second line: the paired difference to the baseline; ▲ and ▼ stand only where it is significant after correction "
     "for the number of comparisons, while intervals stand alone."
 )
+_SIMULATED = (
+    "The observers here are simulated, not people: they see what was rendered, with noise of stated strength. What "
+    "follows says how models decide in a world whose truth is known, not how near they are to people."
+)
 _MATRIX = "Error consistency of all pairs"
 
 
@@ -31,17 +35,12 @@ def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection
     return ViewSection(
         title=title,
         anchor="alignment" if number == 1 else f"alignment-{number}",
-        lede=(
-            "The observers here are simulated, not people: they see what was rendered, with noise of stated strength. "
-            "What follows says how models decide in a world whose truth is known, not how near they are to people."
-            if found.simulated
-            else ""
-        ),
+        lede=" ".join([*([_SIMULATED] if found.simulated else []), *holes_in_means(found)]),
         # Without a mean there is nothing to head the section, and the sets are what there is to look at.
         tables=(compared_table(found, data),) if has_mean(found) else tuple(set_tables(found)),
         first="Observer",
-        legend=f"{LEGEND} {_DIFFERENCES}",
-        notes=(*holes_in_means(found), *found.notes),
+        legend=f"{LEGEND} {_DIFFERENCES}" if has_mean(found) else LEGEND,
+        notes=tuple(found.notes),
         figures=tuple(_figures(found, number)),
         details=(
             (f"{title}, every data set", tuple(set_tables(found))),

@@ -136,7 +136,7 @@ def _every_number(data: AlignmentData) -> list[Table]:
     alone = data.label(data.drawn[0]) if len(data.drawn) == 1 else ""
     title = "By data set, over the conditions that count"
     table = _table(f"{title}: {alone}" if alone else title)
-    table.add_column("Data set" if alone else "Data set, observer", no_wrap=True)
+    table.add_column("Data set" if alone else "Data set, observer", overflow="fold")
     for metric in metrics:
         table.add_column(HEADS[metric], justify="right")
     for record in data.scored_sets:

@@ -182,18 +182,22 @@ def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, 
 
 
 def failure_lines(data: ReportData) -> list[str]:
-    """One sentence per distinct failure; images that failed for the same reason are counted, not listed."""
+    """One sentence per distinct failure.
+
+    Images that failed for the same reason are counted, not listed; whole tasks that did are named in one sentence.
+    """
     groups: dict[tuple[str, str, str, str], list[str]] = {}
     for failure in data.failures:
         key = (failure.model, failure.task, failure.condition, failure.reason)
         groups.setdefault(key, []).append(failure.image_id)
     titles = {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
-    lines = []
+    lines: dict[tuple[str, str, str], list[str]] = {}
     for (model, task, condition, reason), images in groups.items():
         who = "every model" if model == "*" else model
         title = "every task" if task == "*" else titles.get(task, task)
         where = title if condition in ("*", "overall") else f"{title}, {condition_label(condition)}"
         named = [image for image in images if image != "*"]
         what = "" if len(named) < len(images) else f" ({named[0] if len(named) == 1 else f'{len(named)} images'})"
-        lines.append(f"{who}, {where}{what}: {reason}")
-    return lines
+        whole = condition == "*" and not what
+        lines.setdefault((who, reason, "" if whole else where + what), []).append(where + what)
+    return [f"{who}, {', '.join(places)}: {reason}" for (who, reason, _), places in lines.items()]

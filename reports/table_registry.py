@@ -91,6 +91,8 @@ _ALIGNMENT = ("accuracy", "accuracy_difference", "observed_consistency", "error_
 
 def _alignment(data: ReportData) -> dict[str, list[Line]]:
     """Means over data sets, whose record has no identity of its own, and the shape bias."""
+    if not _has_means(data):
+        return {}
     lines = []
     for task in data.tasks_of_kind("alignment"):
         names = ("shape_bias",) if "identity" in task else _ALIGNMENT
@@ -98,12 +100,19 @@ def _alignment(data: ReportData) -> dict[str, list[Line]]:
     return _one(lines)
 
 
+def _has_means(data: ReportData) -> bool:
+    means = [task for task in data.tasks_of_kind("alignment") if "identity" not in task]
+    return any(data.has(str(task["name"]), name) for task in means for name in _ALIGNMENT)
+
+
 def _alignment_sets(data: ReportData) -> dict[str, list[Line]]:
+    """Single data sets; without means over them, the shape bias is in no other table."""
+    names = ("accuracy", "error_consistency") if _has_means(data) else ("accuracy", "error_consistency", "shape_bias")
     return _one([
         _line(task, "overall", name)
         for task in data.tasks_of_kind("alignment")
         if "identity" in task
-        for name in ("accuracy", "error_consistency")
+        for name in names
         if data.has(str(task["name"]), name)
     ])  # fmt: skip
 

@@ -100,7 +100,7 @@ def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
     (section,) = alignment_sections(
         ReportData("x", (), tasks=(TASK,), alignment=(replace(part, family=("more", "edge")),))
     )
-    assert section.notes[0] == "No mean over the 2 data sets: 1 is here. Not here: more."
+    assert section.lede == "No mean over the 2 data sets: 1 is here. Not here: more."
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(whole,)))
     assert len(section.tables) == 1
 

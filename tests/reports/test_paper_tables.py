@@ -117,6 +117,16 @@ def test_alignment_has_means_and_the_shape_bias_once(report: ReportData) -> None
     shown = [(line.task, line.metric) for line in one(data, "alignment").lines]
     assert shown == [("alignment-cue-conflict", "shape_bias"), *(("alignment", name) for name in names)]
     assert len(one(data, "alignment-sets").lines) == 4
+    # Without means there is no table of means, and the shape bias is shown beside the single data sets.
+    part = ReportData("t", tuple(score for score in scores if score.task != "alignment"), tasks=tasks)
+    assert not TABLES["alignment"].lines(part)
+    assert [(line.task, line.metric) for line in one(part, "alignment-sets").lines] == [
+        ("alignment-edge", "accuracy"),
+        ("alignment-edge", "error_consistency"),
+        ("alignment-cue-conflict", "accuracy"),
+        ("alignment-cue-conflict", "error_consistency"),
+        ("alignment-cue-conflict", "shape_bias"),
+    ]
 
 
 def test_the_caption_says_images_seed_and_version() -> None:

@@ -12,7 +12,7 @@ import pytest
 from vitobench.reports.data import ReportData
 from vitobench.reports.rows import failure_lines, headline_rows, hole_lines, tallies
 from vitobench.reports.wording import Verdict, change, change_interval, condition_label, percent, shorten, verdict
-from vitobench.results.schema import Comparison, Score
+from vitobench.results.schema import Comparison, Failure, Score
 
 
 def pair(difference, low, high, metric="top1"):
@@ -68,6 +68,16 @@ def test_failures_of_one_kind_are_counted(make_report):
     assert failure_lines(make_report(3, holes=True)) == [
         "vito-micro, Micro-world, corrupted, Snow, severity 4 (3 images): the model returned NaN logits",
         "vito-micro, Micro-world, light: the data folder is missing",
+    ]
+
+
+def test_tasks_that_fail_for_the_same_reason_are_named_in_one_line():
+    rows = [("*", "a", "*", "*"), ("*", "b", "*", "*"), ("m", "a", "*", "*"), ("*", "c", "fog", "1.png")]
+    failures = tuple(Failure(model, task, condition, image, "it is absent") for model, task, condition, image in rows)
+    assert failure_lines(ReportData("t", (), failures=failures, tasks=({"name": "b", "title": "Beta"},))) == [
+        "every model, a, Beta: it is absent",
+        "m, a: it is absent",
+        "every model, c, Fog (1.png): it is absent",
     ]
 
 
