@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import VitobenchError
 from ..models import registry
+from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..tasks.data.datasets import available, open_source
 from ..tasks.registry import all_tasks
@@ -63,6 +64,8 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
     """
     spec = replace(registry.resolve(name), precision=precision)
     yield Check("description", PASS, f"{spec.identity}: {spec.architecture}, {spec.label_space}")
+    if note := spec.extra.get(NOTE):
+        yield Check("weights", WARN, note, "Make sure that these are the weights you mean.")
     yield check_preprocessing(spec)
     started = time.monotonic()
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..errors import DataError, VitobenchError
 from ..models import registry
+from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..plugins import PluginError
 from ..results import records
@@ -95,6 +96,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         identity = task.identity(source.digest, settings.seed)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source))
     everything = (*failures, *company.failures)
+    notes += [f"{spec.name}: {spec.extra[NOTE]}" for spec in company.models if NOTE in spec.extra]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
 
 

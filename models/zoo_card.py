@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CheckpointError
+from ..tasks.data.geometry import INTERPOLATIONS
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
 """Label spaces that tasks exist for, and their numbers of classes."""
 
+
+LARGEST_SIDE = 8192
+"""Pixels of a side that a card may ask for; a single image of that size takes 200 MB."""
 
 ENCODER_ONLY = "none"
 """What stands for the label space of a network without a classifier, which has 0 classes."""
@@ -83,7 +87,9 @@ class ZooCard:
             CheckpointError: Not JSON, a missing key, or values that contradict each other.
         """
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_without_doubles)
+        except RecursionError:
+            raise CheckpointError(f"The card of {where} is nested too deeply to be read.") from None
         except ValueError as error:
             raise CheckpointError(f"The card of {where} is not JSON: {error}.") from error
         if not isinstance(data, dict):
@@ -92,7 +98,7 @@ class ZooCard:
             card = cls._from(data)
         except KeyError as error:
             raise CheckpointError(f"The card of {where} lacks the key {error}.") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except _WrongValueError as error:
             raise CheckpointError(f"The card of {where} has a value of the wrong form: {error}.") from error
         if (LABEL_SPACES | {ENCODER_ONLY: 0}).get(card.label_space) != card.num_classes:
             known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
@@ -104,25 +110,20 @@ class ZooCard:
 
     @classmethod
     def _from(cls, data: Mapping[str, Any]) -> ZooCard:
-        pre = data["preprocessing"]
-        preprocessing = Preprocessing(
-            int(pre["size"]), int(pre["resize"]), str(pre["interpolation"]), triple(pre["mean"]), triple(pre["std"])
-        )
+        preprocessing = _preprocessing(data["preprocessing"])
         named = set(cls.__dataclass_fields__) - {"extra"} | {"curve"}
         return cls(
-            name=str(data["name"]),
-            architecture=str(data["architecture"]),
+            name=_text("name", data["name"], needed=True),
+            architecture=_text("architecture", data["architecture"], needed=True),
             preprocessing=preprocessing,
-            label_space=str(data["label_space"]),
-            num_classes=int(data["num_classes"]),
-            sha256=str(data.get("sha256") or ""),
-            training_data=str(data.get("training_data") or "unknown"),
-            licence=str(data.get("licence") or "unknown"),
-            baseline=data.get("baseline") or None,
-            description=str(data.get("description") or ""),
-            extra={
-                k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in data.items() if k not in named
-            },
+            label_space=_text("label_space", data["label_space"], needed=True),
+            num_classes=_whole("num_classes", data["num_classes"], 0, 10**9),
+            sha256=_text("sha256", data.get("sha256")),
+            training_data=_text("training_data", data.get("training_data")) or "unknown",
+            licence=_text("licence", data.get("licence")) or "unknown",
+            baseline=_text("baseline", data.get("baseline")) or None,
+            description=_text("description", data.get("description")),
+            extra={_encoded(k, k): _encoded(k, _plain(k, v)) for k, v in data.items() if k not in named},
         )
 
     def spec(self, name: str, source: str, weights_hash: str) -> ModelSpec:
@@ -149,6 +150,93 @@ class ZooCard:
             description=self.description,
             extra=dict(self.extra),
         )
+
+
+class _WrongValueError(ValueError):
+    """A value of a card that means nothing; its text gives the key, the value and the valid ones."""
+
+    def __init__(self, key: str, value: Any, valid: str) -> None:
+        shown = repr(value)
+        super().__init__(f"{key} is {shown if len(shown) <= 80 else shown[:77] + '...'}; valid: {valid}")
+
+
+def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:80]!r} is there twice")
+        found[name] = value
+    return found
+
+
+def _preprocessing(values: Any) -> Preprocessing:
+    if not isinstance(values, dict):
+        raise _WrongValueError("preprocessing", values, f"an object with {', '.join(_KEYS)}")
+    for key in values:
+        if key not in _KEYS:
+            # What is passed over here could be what the network was trained with.
+            raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; there are {', '.join(_KEYS)}")
+    size = _whole("preprocessing.size", values["size"], 1, LARGEST_SIDE)
+    return Preprocessing(
+        size,
+        _whole("preprocessing.resize", values["resize"], size, LARGEST_SIDE),
+        _choice("preprocessing.interpolation", values["interpolation"], INTERPOLATIONS),
+        _channels("preprocessing.mean", values["mean"], 0.0),
+        _channels("preprocessing.std", values["std"], 1e-4),
+    )
+
+
+_KEYS = ("size", "resize", "interpolation", "mean", "std")
+
+
+def _whole(key: str, value: Any, least: int, most: int) -> int:
+    # 64.0 is how other languages write 64; 64.5 would be cut off without a word.
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise _WrongValueError(key, value, f"whole numbers from {least} to {most}")
+    return number
+
+
+def _choice(key: str, value: Any, valid: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in valid:
+        raise _WrongValueError(key, value, " or ".join(map(repr, valid)))
+    return value
+
+
+def _channels(key: str, values: Any, least: float) -> tuple[float, float, float]:
+    if isinstance(values, list) and len(values) == 3:
+        plain = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool) and least <= v <= 1]
+        if len(plain) == 3:
+            return triple(plain)
+    valid = f"three numbers, for red, green and blue, from {least:g} to 1 (divide those of a 0..255 scale by 255)"
+    raise _WrongValueError(key, values, valid)
+
+
+def _text(key: str, value: Any, needed: bool = False) -> str:
+    """One line that a terminal and a file can take."""
+    if value is None and not needed:
+        return ""
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not isinstance(value, str) or not text.isprintable() or (needed and not text):
+        raise _WrongValueError(
+            key, value, "text without control characters" + (", not empty" if needed else ", or null")
+        )
+    return value if value.isprintable() else text
+
+
+def _plain(key: str, value: Any) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    except RecursionError:
+        raise _WrongValueError(key, "...", "values that are not nested that deeply") from None
+
+
+def _encoded(key: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _WrongValueError(repr(key), text, "text that UTF-8 can hold") from None
+    return text
 
 
 def triple(values: Any) -> tuple[float, float, float]:

@@ -9,6 +9,7 @@ import torch
 
 from ...errors import CheckpointError
 from ...identity import digest
+from ..sources.torch_files import load_torch
 from .recipe import Recipe, recipe_facts
 
 NAME = "training.pt"
@@ -38,8 +39,8 @@ def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: Any = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch meets damaged files with many exceptions
+        state = load_torch(path)
+    except CheckpointError as error:
         raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
     if not isinstance(state, dict) or state.get("recipe") != run_digest(recipe):
         raise CheckpointError(

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from ...identity import digest
 from ...tasks.data.geometry import Geometry
 from ..model import Model
 from ..pretraining.views import ViewSettings, random_view
+from ..sources.torch_files import load_torch
 from .checkpoint import card_of, write_checkpoint
 from .data import Part, ProbeData
 from .layers import parameter_groups
@@ -189,8 +189,8 @@ class _Run:
         if not path.exists():
             return 0
         try:
-            state: Any = torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch meets damaged files with many exceptions
+            state = load_torch(path)
+        except CheckpointError as error:
             raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
         if not isinstance(state, dict) or state.get("run") != self.digest:
             raise CheckpointError(

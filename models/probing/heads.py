@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -47,8 +48,11 @@ class HeadSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("head", self.kind, KINDS)
-        if self.k < 1 or self.temperature <= 0 or self.heads < 1 or self.bank < 0:
-            raise VitobenchError(f"{self.text}: k and heads have to be 1 or more, the temperature more than 0.")
+        # Compared so that NaN fails, too.
+        if self.k < 1 or not 0 < self.temperature < math.inf or self.heads < 1 or self.bank < 0:
+            raise VitobenchError(
+                f"{self.text}: k and heads have to be 1 or more, the temperature more than 0 and finite."
+            )
 
     @property
     def text(self) -> str:

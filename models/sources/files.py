@@ -1,4 +1,4 @@
-"""Checkpoints on disk: ``file:PATH``, or ``file:PATH?arch=timm:NAME`` where the file does not say what it is."""
+"""Checkpoints: ``file:PATH``, or ``file:PATH?arch=timm:NAME&weights=SET`` where the file alone says less."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ...errors import CheckpointError
-from ...identity import file_digest
+from ...identity import digest, file_digest
 from ..spec import ModelSpec
 from ..zoo_card import ZooCard, label_space_of
 from .safetensors_header import embedded_card, looks_like_safetensors
@@ -16,10 +17,17 @@ from .safetensors_header import embedded_card, looks_like_safetensors
 if TYPE_CHECKING:
     from torch import nn
 
+    from .weight_sets import Chosen
+
 PREFIX = "file:"
 
+NOTE = "weights_note"
+"""Key of a description's ``extra``: what a user should know of the weights that were taken from the file."""
+
 _ARCH = "?arch="
+_WEIGHTS = "?weights="
 _TIMM = "timm:"
+_ANY_COUNT = 1000  # classes of the network that names are compared with, before the file tells how many it has
 
 
 @dataclass(frozen=True)
@@ -30,73 +38,118 @@ class FileName:
         path: The checkpoint.
         architecture: timm's name of the architecture (perhaps with a tag, which then chooses the preprocessing), or
             None where the file has to carry a card.
+        weights: Which of several sets of weights in the file; None leaves the choice to the file.
     """
 
     path: Path
     architecture: str | None
+    weights: str | None = None
 
     @classmethod
     def parse(cls, name: str) -> FileName:
         """Take a name apart.
 
         Raises:
-            CheckpointError: No path, or an architecture that is not one of timm.
+            CheckpointError: No path, an unknown option, or an architecture that is not one of timm.
         """
-        text, found, arch = name.removeprefix(PREFIX).rpartition(_ARCH)
-        path = text if found else arch
+        text = name.removeprefix(PREFIX)
+        start = max(text.rfind(_ARCH), text.rfind(_WEIGHTS))
+        path, options = (text, "") if start < 0 else (text[:start], text[start + 1 :])
         if not path:
             raise CheckpointError(f"{name!r} names no file; write {PREFIX}PATH or {PREFIX}PATH{_ARCH}{_TIMM}NAME.")
-        if found and (not arch.startswith(_TIMM) or arch == _TIMM):
+        if _ARCH in path or _WEIGHTS in path:
+            raise CheckpointError(
+                f"{name!r} has two question marks; join options by &: {_ARCH}{_TIMM}NAME&weights=SET."
+            )
+        found: dict[str, str] = {}
+        for option in options.split("&") if options else ():
+            key, _, value = option.partition("=")
+            if key not in ("arch", "weights") or key in found or not value:
+                raise CheckpointError(
+                    f"The option {option!r} in {name!r} is not understood; valid are arch={_TIMM}NAME and weights=SET, "
+                    f"each once and joined by &: {PREFIX}PATH{_ARCH}{_TIMM}resnet50&weights=ema."
+                )
+            found[key] = value
+        arch = found.get("arch")
+        if arch is not None and (not arch.startswith(_TIMM) or arch == _TIMM):
             raise CheckpointError(
                 f"The architecture {arch!r} in {name!r} is not understood; write {_ARCH[1:]}{_TIMM}NAME, for instance "
                 f"{PREFIX}{path}{_ARCH}{_TIMM}resnet50."
             )
-        return cls(Path(path).expanduser(), arch.removeprefix(_TIMM) if found else None)
+        weights = found.get("weights")
+        return cls(
+            _path(path, name),
+            None if arch is None else arch.removeprefix(_TIMM),
+            None if weights is None else unquote(weights),
+        )
+
+
+def _path(text: str, name: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # the home of a user that does not exist
+        raise CheckpointError(f"{name!r} begins with the home folder of a user that does not exist.") from None
+    if "\0" in text:
+        raise CheckpointError(f"{name!r} holds a null character, which no path has.")
+    return path
 
 
 def resolve(name: str) -> ModelSpec:
-    """Describe a checkpoint. A file with a card needs no torch for that; others are read for their classifier.
+    """Describe a checkpoint. A file with a card needs no torch for that; others are read for their weights.
 
     Args:
         name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``. An
-            architecture that is named wins over a card.
+            architecture that is named wins over a card. ``weights=SET`` chooses among several sets of weights.
 
     Returns:
-        The description; its weights hash is that of the file.
+        The description; its weights hash is that of the file. Of a file with several sets of weights it covers the name
+        of the set, too, unless that is the plain one, which earlier versions took without asking.
 
     Raises:
-        CheckpointError: The file is missing, damaged, unsafe to open, or does not say what it is.
+        CheckpointError: The file is missing, damaged, unsafe to open, does not say what it is, or does not fit the
+            architecture.
         UnknownNameError: timm has no architecture of that name.
     """
     parts = FileName.parse(name)
     if parts.architecture is None:
-        return _card(parts.path).spec(name, "file", file_digest(parts.path))
-    from .state_dicts import read_state_dict
+        card = _card(parts.path)
+        found = _digest(parts.path)
+        return card.spec(name, "file", found if parts.weights is None else digest([found, parts.weights]))
     from .timm_models import preprocessing_of
 
     cfg = _timm_config(parts.architecture, name)
-    count = _num_classes(read_state_dict(parts.path), cfg, parts)
+    chosen, count = _weights(parts, cfg)
+    several = f", weights {chosen.weights.name}" if chosen.others else ""
     return ModelSpec(
         name=name,
         source="file",
         architecture=_TIMM + str(cfg["architecture"]),
         preprocessing=preprocessing_of(cfg, name),
         label_space=label_space_of(count, str(parts.path)),
-        weights_hash=file_digest(parts.path),
-        description=f"{parts.path.name} as timm's {parts.architecture}",
-        extra={"preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}", **_library()},
+        weights_hash=_hash(_digest(parts.path), chosen),
+        description=f"{parts.path.name} as timm's {parts.architecture}{several}",
+        extra={
+            "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
+            "weights": chosen.weights.name,
+            **({NOTE: chosen.note} if chosen.note else {}),
+            **_library(),
+        },
     )
 
 
 def still_describes(spec: ModelSpec) -> bool:
     """Whether an earlier description of a file holds: the same bytes, read by the same version of timm.
 
-    Spares the reading of the weights and the import of torch and timm; the file is hashed.
+    Spares the reading of the weights and the import of torch and timm; the file is hashed. Descriptions by versions
+    that did not say which weights they took hold no longer.
     """
     parts = FileName.parse(spec.name)
     if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
         return False
-    return parts.path.is_file() and file_digest(parts.path) == spec.weights_hash
+    if "weights" not in spec.extra or not parts.path.is_file():
+        return False
+    found = _digest(parts.path)
+    return spec.weights_hash in (found, digest([found, spec.extra["weights"]]))
 
 
 def _library() -> dict[str, str]:
@@ -110,32 +163,54 @@ def build(spec: ModelSpec) -> nn.Module:
         CheckpointError: The file changed after it was described, is damaged, or does not fit its architecture.
     """
     parts = FileName.parse(spec.name)
-    from .state_dicts import check_file, fit, read_state_dict
+    from .torch_files import check_file
 
     check_file(parts.path)
-    if file_digest(parts.path) != spec.weights_hash:
-        raise CheckpointError(f"{parts.path} changed after the model was described; start again.")
+    changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
+    found = _digest(parts.path)
     if parts.architecture is None:
+        if spec.weights_hash != (found if parts.weights is None else digest([found, parts.weights])):
+            raise changed
         from .zoo import build_from_card
 
-        return build_from_card(_card(parts.path), parts.path)
+        return build_from_card(_card(parts.path), parts.path, parts.weights)
     import timm
 
+    from .state_dicts import fit
     from .timm_models import TimmNetwork
 
-    state = read_state_dict(parts.path)
-    cfg = _timm_config(parts.architecture, spec.name)
-    network = timm.create_model(parts.architecture, pretrained=False, num_classes=_num_classes(state, cfg, parts))
-    fit(network, state, str(parts.path))
+    chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
+    if spec.weights_hash != _hash(found, chosen):
+        raise changed
+    network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
+    fit(network, chosen.weights.tensors, str(parts.path))
     return TimmNetwork(network)
 
 
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read: {error.strerror or error}.") from None
+
+
+def _hash(file: str, chosen: Chosen) -> str:
+    """The weights hash; a file alone does not tell which of its sets was used."""
+    return file if chosen.plain or not chosen.others else digest([file, chosen.weights.name])
+
+
 def _card(path: Path) -> ZooCard:
-    if not path.is_file() or path.stat().st_size == 0:
-        from .state_dicts import check_file  # has the words for it
+    try:
+        there = path.is_file() and path.stat().st_size > 0
+        safe = there and (path.suffix == ".safetensors" or looks_like_safetensors(path))
+        text = embedded_card(path) if safe else None
+    except OSError:
+        there = False
+    if not there:
+        from .torch_files import check_file  # has the words for it
 
         check_file(path)
-    text = embedded_card(path) if path.suffix == ".safetensors" or looks_like_safetensors(path) else None
+        raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read.")
     if text is None:
         raise CheckpointError(
             f"{path} does not say which architecture it is for: it has no vitobench card. Name one of timm's: "
@@ -154,14 +229,33 @@ def _timm_config(architecture: str, name: str) -> dict[str, Any]:
     return {} if cfg is None else cfg.to_dict()
 
 
-def _num_classes(state: dict[str, Any], cfg: dict[str, Any], parts: FileName) -> int:
+def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
+    """The weights of an architecture of timm in a file, and how many classes they have."""
+    import timm
+
+    from .state_dicts import check_fit, read_checkpoint, skeleton
+    from .weight_sets import choose, shown
+
+    def network(classes: int) -> nn.Module:
+        made: nn.Module = timm.create_model(str(parts.architecture), pretrained=False, num_classes=classes)
+        return made
+
     classifier = cfg.get("classifier")
-    first = classifier[0] if isinstance(classifier, (tuple, list)) else classifier
-    weight = state.get(f"{first}.weight")
-    if weight is None:
+    heads = tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),)
+    where = str(parts.path)
+    own = skeleton(lambda: network(_ANY_COUNT))
+    chosen = choose(read_checkpoint(parts.path), own, heads, parts.weights, where, str(parts.architecture))
+    tensors = chosen.weights.tensors
+    weight = tensors.get(f"{heads[0]}.weight")
+    if weight is None or weight.ndim == 0:
+        if any(name not in tensors and not name.startswith(tuple(f"{head}." for head in heads)) for name in own):
+            check_fit(own, tensors, where)
         raise CheckpointError(
-            f"{parts.path} has no classifier ({first}.weight), which {parts.architecture} ends in; its entries begin "
-            f"{', '.join(list(state)[:3])}. A backbone without a classifier cannot be scored, and another "
+            f"{parts.path} has no classifier ({heads[0]}.weight), which {parts.architecture} ends in; its entries "
+            f"begin {shown(list(tensors))}. A backbone without a classifier cannot be scored, and another "
             "architecture needs another name after arch=timm:."
         )
-    return int(weight.shape[0])
+    count = int(weight.shape[0])
+    label_space_of(count, where)
+    check_fit(own if count == _ANY_COUNT else skeleton(lambda: network(count)), tensors, where)
+    return chosen, count

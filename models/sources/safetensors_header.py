@@ -40,10 +40,13 @@ def read_header(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} is truncated or is not a safetensors file (its header does not fit in it).")
         text = handle.read(length)
     try:
-        header = json.loads(text)
-        end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+        header = json.loads(text, object_pairs_hook=_without_doubles)
+        ends = [_end_of(entry) for key, entry in header.items() if key != "__metadata__"]
+    except RecursionError:
+        raise CheckpointError(f"{path} is not a safetensors file: its header is nested too deeply.") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise CheckpointError(f"{path} is not a safetensors file: its header cannot be read ({error}).") from error
+    end = max(ends, default=0)
     if size < 8 + length + end:
         raise CheckpointError(
             f"{path} is truncated: {size} bytes of {8 + length + end}. Copy or download it once more."
@@ -51,11 +54,31 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # readers differ in which of the two they take
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _end_of(entry: dict[str, Any]) -> int:
+    start, end = entry["data_offsets"]
+    if type(start) is not int or type(end) is not int or not 0 <= start <= end:
+        raise ValueError(f"data_offsets {str([start, end])[:80]} are no range of bytes")
+    return end
+
+
 def embedded_card(path: Path) -> str | None:
     """The text of the card that the file carries in its metadata, or None.
 
     Raises:
-        CheckpointError: See `read_header`.
+        CheckpointError: See `read_header`; or a card that is no text.
     """
     metadata = read_header(path).get("__metadata__")
-    return metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
+    card = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
+    if card is not None and not isinstance(card, str):
+        raise CheckpointError(
+            f"The card of {path} is a JSON {type(card).__name__} in the header's metadata; valid: its JSON as text, "
+            "since metadata of safetensors are strings."
+        )
+    return card

@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, VitobenchError
 from .safetensors_header import looks_like_safetensors, read_header
+from .torch_files import check_file, load_torch
 
 _WRAPPERS = ("state_dict", "model")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
+_COUNTER = "num_batches_tracked"
 _SHOWN = 3
 
-_CONVERT = """If you trust where it comes from, convert it once, in an environment where its code may run:
-  import torch
-  from safetensors.torch import save_file
-  state = torch.load("{name}", weights_only=False, map_location="cpu")["state_dict"]  # or the key it has
-  save_file({{k: v.contiguous().clone() for k, v in state.items()}}, "{stem}.safetensors")
-and name the converted file instead."""
+
+def read_checkpoint(path: Path) -> Any:
+    """Read a safetensors file or a torch checkpoint as it is, without running any code that the file may hold.
+
+    The format is told by the content, not by the extension.
+
+    Args:
+        path: The checkpoint.
+
+    Returns:
+        What the file holds, tensors on the CPU; of safetensors names and tensors.
+
+    Raises:
+        CheckpointError: Missing, empty, truncated, not a checkpoint, or a pickle that needs code to be opened.
+    """
+    check_file(path)
+    if path.suffix != ".safetensors" and not looks_like_safetensors(path):
+        return load_torch(path)
+    read_header(path)  # for its messages
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError, OverflowError) as error:  # the last ones: a type unknown to torch
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file or a torch checkpoint, without running any code that the file may hold.
+    """Read the one set of weights of a file whose form is known; see `weight_sets` for files of other people.
 
     Wrappers (``{"state_dict": ...}``, ``{"model": ...}``) and prefixes that all keys share (``module.``, ``model.``)
-    are taken off. The format is told by the content, not by the extension.
+    are taken off.
 
     Args:
         path: The checkpoint.
@@ -41,47 +62,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: Missing, empty, truncated, not a checkpoint, or a pickle that needs code to be opened.
     """
-    check_file(path)
-    if path.suffix == ".safetensors" or looks_like_safetensors(path):
-        read_header(path)  # for its messages
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path} is damaged: {error}.") from error
-    return _unwrap(_read_torch(path), path)
-
-
-def check_file(path: Path) -> None:
-    """Make sure that there is a file with something in it.
-
-    Raises:
-        CheckpointError: There is not.
-    """
-    if not path.exists():
-        raise CheckpointError(f"The checkpoint {path} does not exist.")
-    if not path.is_file():
-        raise CheckpointError(f"The checkpoint {path} is a folder; name a .safetensors, .pt or .pth file.")
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"The checkpoint {path} is empty (0 bytes). Copy or download it once more.")
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "nsupported" not in str(error):  # "Unsupported global/operand/class": the rest is mere damage
-            raise CheckpointError(f"{path} is not a torch checkpoint, or is damaged.") from error
-        wanted = next((line.strip() for line in str(error).splitlines() if "nsupported" in line), "")
-        raise CheckpointError(
-            f"{path} was refused: besides tensors it holds Python objects, and opening those can run any code that "
-            f"the file's author chose. ({wanted[:200]})\n" + _CONVERT.format(name=path.name, stem=path.stem)
-        ) from error
-    except Exception as error:  # torch meets damaged files with RuntimeError, EOFError, KeyError, struct.error, ...
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise CheckpointError(f"{path} is truncated, damaged, or not a torch checkpoint: {lines[0][:200]}.") from error
+    return _unwrap(read_checkpoint(path), path)
 
 
 def _unwrap(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
@@ -118,6 +99,22 @@ def tensors_digest(state: Mapping[str, torch.Tensor]) -> str:
     return sha.hexdigest()
 
 
+def skeleton(make: Callable[[], nn.Module]) -> dict[str, torch.Tensor]:
+    """The entries of a network without their values, and without the memory and the time that these take.
+
+    Args:
+        make: Builds the network. Where it cannot do without values it is built as usual.
+    """
+    try:
+        with torch.device("meta"):
+            network = make()
+    except VitobenchError:
+        raise
+    except Exception:  # code of other people, which may ask a tensor for its value
+        network = make()
+    return dict(network.state_dict())
+
+
 def fit(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Load a state dict into a network, all of it, as float32.
 
@@ -129,19 +126,39 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> No
         where: What the state dict belongs to, for messages.
 
     Raises:
-        CheckpointError: Missing, unexpected or mis-shaped entries; the message gives their numbers and the first few.
+        CheckpointError: See `check_fit`.
     """
-    own = network.state_dict()
-    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    check_fit(network.state_dict(), state, where)
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, strict=False)
+
+
+def check_fit(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Make sure that a state dict is a network's.
+
+    Args:
+        own: The network's entries, perhaps without values (on torch's meta device).
+        state: Names and tensors.
+        where: What the state dict belongs to, for messages.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped entries, or values that are no plain numbers of the kind the
+            network has; the message gives their numbers and the first few.
+    """
+    missing = [k for k in own if k not in state and not k.endswith(_COUNTER)]
     unexpected = [k for k in state if k not in own]
+    both = [k for k in own if k in state]
     shapes = [
-        f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
+        f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}" for k in both if state[k].shape != own[k].shape
     ]
+    kinds = [f"{k} {_kind(state[k])} instead of {_kind(own[k])}" for k in both if not _same_kind(k, state[k], own[k])]
     problems = [
         f"{len(names)} {kind} ({_first(names)})"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("mis-shaped", shapes))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("mis-shaped", shapes),
+            ("of another kind", kinds),
+        )
         if names
     ]
     if problems:
@@ -149,7 +166,18 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> No
             f"{where} does not fit its architecture: of {len(own)} entries, {'; '.join(problems)}. "
             "Name the architecture that it was trained with."
         )
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, strict=False)
+
+
+def _same_kind(name: str, value: torch.Tensor, own: torch.Tensor) -> bool:
+    """Whether numbers can be copied as they are; integers in the place of floats are quantised and lack their scale."""
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
+        return False
+    return name.endswith(_COUNTER) or value.is_floating_point() == own.is_floating_point()
+
+
+def _kind(value: torch.Tensor) -> str:
+    kind = str(value.dtype).removeprefix("torch.")
+    return kind if value.layout == torch.strided else f"{kind} ({str(value.layout).removeprefix('torch.')})"
 
 
 def _first(names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import CheckpointError, VitobenchError
+from ...errors import CheckpointError
 from ...identity import file_digest
 from ..spec import ModelSpec
 from ..zoo_card import ZooCard
@@ -67,12 +67,13 @@ def build(spec: ModelSpec) -> nn.Module:
     return build_from_card(card(spec.name), _weights(spec.name))
 
 
-def build_from_card(card: ZooCard, path: Path) -> nn.Module:
+def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn.Module:
     """Build the network that a card describes and fill it from a safetensors file.
 
     Args:
         card: The card.
         path: The file; half-precision weights are widened to float32.
+        weights: Which of several sets of weights.
 
     Returns:
         A module with ``forward`` and ``features``.
@@ -81,15 +82,23 @@ def build_from_card(card: ZooCard, path: Path) -> nn.Module:
         CheckpointError: An architecture that this version does not know, or weights that do not fit it.
     """
     from ..probing.network import build_network
-    from .state_dicts import fit, read_state_dict
+    from .state_dicts import check_fit, fit, read_checkpoint, skeleton
+    from .weight_sets import choose
 
+    loaded = read_checkpoint(path)
     try:
+        # Names and shapes first: a card may ask for more memory than its file has weights for.
+        own = skeleton(lambda: build_network(card.architecture, card.num_classes))
+        chosen = choose(loaded, own, (), weights, str(path), card.architecture).weights
+        check_fit(own, chosen.tensors, str(path))
         network = build_network(card.architecture, card.num_classes)
-    except (KeyError, ValueError, VitobenchError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # timm and torchvision meet unusual names with any exception
         raise CheckpointError(
-            f"{path} needs an architecture that this version of vitobench cannot build. {error}"
+            f"{path} needs an architecture that this version of vitobench cannot build: {card.architecture!r}. {error}"
         ) from error
-    fit(network, read_state_dict(path), str(path))
+    fit(network, chosen.tensors, str(path))
     return network
 
 
