@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,14 +107,25 @@ class AlignmentData:
     def label(self, observer: str) -> str:
         """What an observer is called in a figure; a simulated one is always called so."""
         text = str(self._observers.get(observer, {}).get("label") or observer)
+        if self._texts[text] > 1 and text != observer:
+            text = f"{text} ({observer})"
         simulated = self.kind(observer) == "simulated" or (observer == self.reference and self.simulated)
         return f"{text} (simulated)" if simulated and "simulated" not in text.lower() else text
 
     @cached_property
+    def everyone(self) -> tuple[str, ...]:
+        """Every observer: the described ones in their order, then any that only has scores, then the reference."""
+        scored = (str(score["observer"]) for score in self.scores)
+        return tuple(dict.fromkeys([*self._observers, *scored, self.reference]))
+
+    @cached_property
+    def _texts(self) -> Counter[str]:
+        return Counter(str(self._observers.get(name, {}).get("label") or name) for name in self.everyone)
+
+    @cached_property
     def models(self) -> tuple[str, ...]:
         """The described ones in their order, then any that only has scores."""
-        names = dict.fromkeys([*self._observers, *(str(score["observer"]) for score in self.scores)])
-        return tuple(name for name in names if name != self.reference and self.kind(name) == "model")
+        return tuple(name for name in self.everyone if name != self.reference and self.kind(name) == "model")
 
     @cached_property
     def drawn(self) -> tuple[str, ...]:

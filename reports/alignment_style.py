@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from .alignment_data import AlignmentData, Estimate
 from .focus import Focus
 from .style import DASHES, FAINT, INK, MARKERS, REST, Pen, add_legend, pens
-from .wording import shorten
+from .wording import labels
 
 FEW = 6
 """So many models have their intervals drawn along curves; those of more would hide each other."""
@@ -59,15 +59,16 @@ def legend(
     """
     grey = behind(models)
     shown = [name for name in names if name not in grey]
-    labels = {name: name_of(data, name) for name in shown}
+    texts = names_of(data, shown)
     ink, rest = observer_pens(data, models), len(names) - len(shown)
-    add_legend(figure, shown, line=line, ink=ink, labels=labels, rest=rest, rest_marker=marker)
+    add_legend(figure, shown, line=line, ink=ink, labels=texts, rest=rest, rest_marker=marker)
 
 
-def name_of(data: AlignmentData, observer: str, width: int = 28) -> str:
-    """An observer's label, shortened but for the remark that it is simulated."""
-    label, mark, rest = data.label(observer).partition(" (simulated)")
-    return shorten(label, width) + mark + rest
+def names_of(data: AlignmentData, observers: Sequence[str], width: int = 28) -> dict[str, str]:
+    """Observers' labels, shortened but for the remark that one is simulated; no two of a figure are alike."""
+    parts = {name: data.label(name).partition(" (simulated)") for name in (*data.everyone, *observers)}
+    short = labels((label for label, _, _ in parts.values()), width)
+    return {name: short[parts[name][0]] + "".join(parts[name][1:]) for name in observers}
 
 
 def hollow(size: float = 5.0) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..results.schema import Comparison, MethodComparison
 from .comparison import Compared
 from .rows import failure_lines
 from .view import p_words
-from .wording import HOLE, MARKS, NOT_PERCENT, condition_label, interval, metric, percent, verdict
+from .wording import HOLE, MARKS, NOT_PERCENT, condition_label, interval, labels, metric, percent, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +104,13 @@ def _matrix(compared: Compared, task: str) -> Table:
     rows = {(row.a, row.b): row for row in compared.data.comparisons if row.family == "primary" and row.task == task}
     name = next((row.metric for row in rows.values()), "")
     arrow = " ↓" if metric(name).better < 0 else ""
-    table = _table(f"{_titles(compared)[task]}, {metric(name).label}{arrow}", ("", "Value", "Rank", *compared.sides), 1)
+    # Columns are narrow and do not wrap; the rows have the names in full.
+    heads = labels(compared.sides)
+    table = _table(
+        f"{_titles(compared)[task]}, {metric(name).label}{arrow}",
+        ("", "Value", "Rank", *(heads[side] for side in compared.sides)),
+        1,
+    )
     order = sorted(compared.sides, key=lambda side: ranks[side].rank if side in ranks else math.inf)
     turned = {"win": "loss", "loss": "win", "tie": "tie"}
     for side in order:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ from .figure_curves import panel_rows
 from .focus import Focus
 from .rows import HeadlineRow
 from .style import BAND, FAINT, INK, grid_along, styled
-from .wording import Verdict, metric, scale, shorten, verdict
+from .wording import Verdict, labels, metric, scale, verdict
 
 COLOURS = {Verdict.BETTER: "#0173b2", Verdict.WORSE: "#d55e00", Verdict.OPEN: FAINT}
 _NAMES = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.OPEN: "no clear difference"}
@@ -79,17 +80,18 @@ def ablation(data: ReportData, reference: str, models: Focus | None = None) -> F
     strong = set(models.shown) if models is not None and models.rest else set()
     height = -(-len(lines) // _COLUMNS) or 1
     inch = 0.24 if len(variants) <= _FEW else 0.13
+    short = labels([*variants, reference], 24)
     with styled():
         figure = Figure(figsize=(9.5, 0.6 + height * (0.75 + inch * max(2, len(variants)))), layout="constrained")
         grid = figure.add_gridspec(height, _COLUMNS)
         for place, line in enumerate(lines):
             axes = figure.add_subplot(grid[place // _COLUMNS, place % _COLUMNS])
-            _panel(axes, line, variants, found)
+            _panel(axes, line, variants, short, found)
             axes.tick_params(labelleft=place % _COLUMNS == 0, labelsize=8 if len(variants) <= _FEW else 6.5)
             for name, text in zip(variants, axes.get_yticklabels(), strict=place % _COLUMNS == 0):
                 text.set_fontweight("bold" if name in strong else "normal")
         handles = [Line2D([], [], label=_NAMES[kind], linestyle="none", **_point(kind)) for kind in (*COLOURS,)]
-        title = f"Difference to {shorten(reference, 40)}, in points"
+        title = f"Difference to {labels([*variants, reference], 40)[reference]}, in points"
         figure.legend(handles=handles, loc="outside upper left", ncols=3, title=title, alignment="left")
     return figure
 
@@ -103,7 +105,11 @@ def _point(kind: Verdict) -> dict[str, Any]:
 
 
 def _panel(
-    axes: Axes, line: HeadlineRow, variants: list[str], found: dict[tuple[str, str, str, str], Comparison]
+    axes: Axes,
+    line: HeadlineRow,
+    variants: list[str],
+    short: Mapping[str, str],
+    found: dict[tuple[str, str, str, str], Comparison],
 ) -> None:
     factor = scale(line.metric)
     reach = [1.0 if factor > 1 else 0.1]
@@ -122,7 +128,7 @@ def _panel(
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axes.set_xlim(-1.08 * max(reach), 1.08 * max(reach))
     axes.set_ylim(len(variants) - 0.5, -0.5)
-    axes.set_yticks(range(len(variants)), [shorten(name, 24) for name in variants])
+    axes.set_yticks(range(len(variants)), [short[name] for name in variants])
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     reading = metric(line.metric)

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .alignment_data import ALL, OVERALL, AlignmentData, Estimate
-from .alignment_style import PUBLISHED, interval_cells, name_of, observer_pens
+from .alignment_style import PUBLISHED, interval_cells, names_of, observer_pens
 from .focus import Focus
 from .style import FAINT, INK, Pen, grid_along, styled
-from .wording import HOLE, shorten
+from .wording import HOLE, labels
 
 BENCHMARK = {
     "accuracy": ("OOD accuracy", 1),
@@ -40,11 +40,10 @@ class BarRow:
 
 def bar_rows(data: AlignmentData, metric: str, data_set: str = ALL) -> list[BarRow]:
     """The bars of a metric, the best first, observers without a value last."""
-    found = [BarRow(name, name_of(data, name), data.estimate(name, data_set, OVERALL, metric)) for name in data.drawn]
-    found += [
-        BarRow(model, shorten(model, 30) + PUBLISHED, Estimate(value), True)
-        for model, value in data.published_values(metric, data_set).items()
-    ]
+    own, published = names_of(data, data.drawn), data.published_values(metric, data_set)
+    others = labels(published, 30)
+    found = [BarRow(name, own[name], data.estimate(name, data_set, OVERALL, metric)) for name in data.drawn]
+    found += [BarRow(model, others[model] + PUBLISHED, Estimate(value), True) for model, value in published.items()]
     better = BENCHMARK.get(metric, ("", 1))[1]
 
     def order(row: BarRow) -> tuple[float, str]:

@@ -11,7 +11,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from .alignment_data import AlignmentData
-from .alignment_style import name_of
+from .alignment_style import names_of
 from .style import FAINT, INK, styled
 from .wording import MINUS
 
@@ -101,7 +101,8 @@ def _short(kappa: float) -> str:
 
 
 def _name(data: AlignmentData, axes: Any, names: Sequence[str], places: Sequence[float]) -> None:
-    texts = [name_of(data, name, 24) for name in names]
+    short = names_of(data, names, 24)
+    texts = [short[name] for name in names]
     small = 8 if len(names) <= _WRITTEN else 6
     axes.set_xticks(places, texts, rotation=90, fontsize=small)
     axes.set_yticks(places, texts, fontsize=small)

@@ -14,7 +14,7 @@ from .alignment_data import AlignmentData
 from .alignment_style import behind, hollow, interval_cells, legend, observer_pens, whisker
 from .focus import Focus
 from .style import FAINT, Pen, grid_along, styled
-from .wording import shorten
+from .wording import labels
 
 PANELS = {"observed_consistency": "Observed consistency", "error_consistency": "Error consistency (κ)"}
 _KEY = 140  # letters in a line of the key below
@@ -81,9 +81,8 @@ def accuracy_against_consistency(data: AlignmentData, models: Focus | None = Non
             grid_along(axes, "y")
         if numbers:
             # A space that does not break keeps a number with its name.
-            key = ", ".join(
-                f"{number} {shorten(model, 30)}".replace(" ", "\u00a0") for model, number in numbers.items()
-            )
+            short = labels(numbers, 30)
+            key = ", ".join(f"{n} {short[model]}".replace(" ", "\u00a0") for model, n in numbers.items())
             text = textwrap.fill(f"Published: {key}", _KEY, break_on_hyphens=False)
             figure.supxlabel(text, fontsize=7, color=FAINT)
         legend(figure, data, shown, models, line=False, marker="o")

@@ -21,7 +21,7 @@ from ..results.schema import Score
 from .data import ReportData
 from .focus import Focus
 from .style import FAINT, REST, add_legend, pens, styled
-from .wording import shorten
+from .wording import labels
 
 _TICKS: tuple[tuple[float, ...], ...] = (
     (0.1, 0.5, 1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9),
@@ -151,8 +151,9 @@ def clean_against_shifted(data: ReportData, task: str, focus: Focus | None = Non
         _number(axes, figure, shown)
         _dress(axes, _title(data, clean_of(data, task)), _title(data, task))
         _key(axes, shown, words)
-        labels = {model: shorten(model) + ("" if model in measured else " (not measured)") for model in focus.shown}
-        add_legend(figure, focus.shown, line=False, labels=labels, rest=len(focus.rest), rest_marker="o")
+        short = labels(focus.shown)
+        texts = {model: short[model] + ("" if model in measured else " (not measured)") for model in focus.shown}
+        add_legend(figure, focus.shown, line=False, labels=texts, rest=len(focus.rest), rest_marker="o")
     return figure
 
 
@@ -234,7 +235,8 @@ def _number(axes: Axes, figure: Figure, shown: Sequence[Spot]) -> None:
         )  # fmt: skip
     if named:
         # A space that does not break keeps a number with its name.
-        key = ", ".join(f"{n} {shorten(spot.model, 60)}".replace(" ", "\u00a0") for n, spot in enumerate(named, 1))
+        short = labels((spot.model for spot in named), 60)
+        key = ", ".join(f"{n} {short[spot.model]}".replace(" ", "\u00a0") for n, spot in enumerate(named, 1))
         figure.supxlabel(textwrap.fill(f"Published: {key}", 92, break_on_hyphens=False), fontsize=7, color=FAINT)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ..results.saliency import SaliencyScore
 from .style import FAINT, INK, Pen, grid_along, pens, styled
-from .wording import shorten
+from .wording import labels
 
 _CELL = 1.05
 _LEFT = 0.9
@@ -86,7 +86,8 @@ def saliency_figure(view: SaliencyView) -> Figure:
 
 def _grid(figure: SubFigure, view: SaliencyView, keys: Sequence[tuple[str, str]]) -> None:
     axes = figure.subplots(len(view.examples), 2 + len(keys), squeeze=False)
-    heads = ["image", view.reference, *(f"{shorten(observer)}\n{name}" for observer, name in keys)]
+    short = labels(observer for observer, _ in keys)
+    heads = ["image", view.reference, *(f"{short[observer]}\n{name}" for observer, name in keys)]
     for axis, head in zip(axes[0], heads, strict=True):
         axis.set_title(head, fontsize=7.5, fontweight="normal", loc="center")
     for line, example in zip(axes, view.examples, strict=True):
@@ -128,7 +129,8 @@ def _bars(axes: Axes, view: SaliencyView, own: Sequence[SaliencyScore], baseline
         axes.axvline(row.value, color=FAINT, linestyle=dashes, linewidth=1.1, label=f"{row.observer} {row.value:.3f}")
     axes.axvline(view.ceiling, color=INK, linewidth=1.1, label=f"ceiling {view.ceiling:g}")
     axes.axvline(0, color=FAINT, linewidth=0.6)
-    axes.set_yticks(range(len(own)), [f"{shorten(row.observer)}, {row.map}" for row in own])
+    short = labels(row.observer for row in own)
+    axes.set_yticks(range(len(own)), [f"{short[row.observer]}, {row.map}" for row in own])
     axes.set_ylim(len(own) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(

@@ -30,7 +30,7 @@ from .view import (
     shape_view,
     shift_view,
 )
-from .wording import condition_label, shorten
+from .wording import condition_label, labels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -141,6 +141,7 @@ def render_html(data: ReportData) -> str:
     from markupsafe import Markup
 
     rows = headline_rows(data)
+    short = labels(data.model_names)
     sections = [section for make in SECTIONS for section in make(data)]
     drawn_figures = _draw(data)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -158,7 +159,7 @@ def render_html(data: ReportData) -> str:
         policy=_policy(script),
         base64=lambda content: base64.b64encode(content).decode(),
         condition_label=condition_label,
-        shorten=shorten,
+        shorten=lambda name: short.get(name) or shorten(name),
         counts=(len(data.model_names), len(data.asked_tasks)),
         procedural="microworld" in worlds,
         photographs="photographs" in worlds,

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .wording import shorten
+from .wording import labels as labels_of
 
 # Positions in seaborn's colour-blind palette; its pink and yellow vanish on white and its tan is taken for the orange,
 # so black takes their place.
@@ -146,7 +146,8 @@ def add_legend(
         rest_marker: Their marker; without one they are lines.
     """
     ink = pens(models) if ink is None else ink
-    texts = [labels[model] if labels else shorten(model) for model in models]
+    labels = labels or labels_of(models)
+    texts = [labels[model] for model in models]
     handles = [
         Line2D([], [], linestyle=ink[model].dashes if line else "none", label=text, **ink[model].point)
         for model, text in zip(models, texts, strict=True)

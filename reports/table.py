@@ -8,7 +8,7 @@ from .alignment_table import LEGEND as ALIGNMENT_LEGEND
 from .alignment_table import render_tables
 from .data import ReportData
 from .rows import Cell, HeadlineRow, failure_lines, headline_rows, hole_lines
-from .wording import HOLE, Verdict, change, change_interval, interval, metric, percent, verdict
+from .wording import HOLE, Verdict, change, change_interval, interval, labels, metric, percent, verdict, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,12 +139,13 @@ def to_markdown(data: ReportData) -> str:
     rows = headline_rows(data)
     header = ["Task", "Condition"]
     align = ["---", "---"]
+    models = labels(data.model_names, None, lambda label: visible(escape_markdown(label)))
     for model in data.model_names:
-        header.append(escape_markdown(model))
+        header.append(escape_markdown(models[model]))
         align.append("---:")
         baseline = data.baseline(model)
         if baseline:
-            header.append(f"{escape_markdown(model)} − {escape_markdown(baseline)}")
+            header.append(f"{escape_markdown(models[model])} − {escape_markdown(models[baseline])}")
             align.append("---:")
     lines = [f"# {escape_markdown(data.title)}", "", "| " + " | ".join(header) + " |", "| " + " | ".join(align) + " |"]
     for row in rows:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from .table_grid import Entry, Grid
-from .wording import HOLE, shorten
+from .wording import HOLE, labels, visible
 
 ACROSS = 4
 """Models up to which they stand side by side, and columns of a table with a row for each model."""
@@ -63,10 +63,16 @@ def _tabular(columns: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 
 def _across(table: Grid) -> str:
-    head = ["Task", "Condition", *(_stacked(shorten(model, 40), 16) for model in table.models)]
+    models = labels(table.models, 40, _printed)
+    head = ["Task", "Condition", *(_stacked(models[model], 16) for model in table.models)]
+    groups, headings = (
+        labels(texts, 3 * _WORDS, _printed)
+        for texts in ((line.group for line in table.lines), (line.heading for line in table.lines))
+    )
     rows, last = [], ""
     for line, entries in zip(table.lines, table.entries, strict=True):
-        words = zip_longest(_broken("" if line.group == last else line.group), _broken(line.heading), fillvalue="")
+        group = "" if line.group == last else groups[line.group]
+        words = zip_longest(_broken(group), _broken(headings[line.heading]), fillvalue="")
         # A name that is too long goes on in rows of its own, below its numbers.
         cells = [*map(_cell, entries)]
         for left in words:
@@ -79,6 +85,7 @@ def _across(table: Grid) -> str:
 def _down(table: Grid) -> list[str]:
     found = []
     one = len({line.group for line in table.lines}) == 1
+    models = labels(table.models, 24, _printed)
     for left in range(0, len(table.lines), ACROSS):
         chosen = range(left, min(left + ACROSS, len(table.lines)))
         titles = [
@@ -87,7 +94,7 @@ def _down(table: Grid) -> list[str]:
         head = ["Model", *(_stacked(title, 16) for title in titles)]
         for top in range(0, len(table.models), _DOWN):
             rows = [
-                [latex_escape(shorten(model, 24)), *(_cell(table.entries[n][top + place]) for n in chosen)]
+                [latex_escape(models[model]), *(_cell(table.entries[n][top + place]) for n in chosen)]
                 for place, model in enumerate(table.models[top : top + _DOWN])
             ]
             found.append(_tabular("l" + "r" * len(chosen), head, rows))
@@ -95,7 +102,12 @@ def _down(table: Grid) -> list[str]:
 
 
 def _broken(text: str) -> list[str]:
-    return textwrap.wrap(shorten(text, 3 * _WORDS), _WORDS) or [""]
+    return textwrap.wrap(text, _WORDS) or [""]
+
+
+def _printed(text: str) -> str:
+    """What a label is on paper, where any space is one."""
+    return latex_escape(visible(text))
 
 
 def _stacked(text: str, width: int) -> str:

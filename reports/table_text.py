@@ -9,6 +9,7 @@ from .csv_rows import csv_text
 from .table import escape_markdown
 from .table_grid import Entry, Grid, records_of
 from .table_latex import ACROSS, to_latex
+from .wording import labels, visible
 
 ENDINGS = {"latex": "tex", "markdown": "md", "csv": "csv", "html": "html"}
 """Formats, and how their files end."""
@@ -16,14 +17,15 @@ ENDINGS = {"latex": "tex", "markdown": "md", "csv": "csv", "html": "html"}
 
 def _laid_out(table: Grid, cell: Callable[[Entry], str], text: Callable[[str], str]) -> list[list[str]]:
     """Head and rows; models side by side while they are few."""
+    models = labels(table.models, None, lambda label: visible(text(label)))
     if len(table.models) <= ACROSS:
-        rows = [["Task", "Condition", *map(text, table.models)]]
+        rows = [["Task", "Condition", *(text(models[model]) for model in table.models)]]
         for line, entries in zip(table.lines, table.entries, strict=True):
             rows.append([text(line.group), text(line.heading), *map(cell, entries)])
         return rows
     rows = [["Model", *(text(f"{line.group}: {line.heading}") for line in table.lines)]]
     for place, model in enumerate(table.models):
-        rows.append([text(model), *(cell(entries[place]) for entries in table.entries)])
+        rows.append([text(models[model]), *(cell(entries[place]) for entries in table.entries)])
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -155,8 +156,83 @@ def change_interval(comparison: Comparison | None) -> str:
 
 
 def shorten(name: str, width: int = 28) -> str:
-    """A name that fits a legend: the middle goes, since names tend to differ at their ends."""
+    """One text that fits its place: the middle goes. Names of models that stand together need `labels`."""
     if len(name) <= width:
         return name
     head = (width - 1) // 2
     return f"{name[:head]}…{name[-(width - 1 - head) :]}"
+
+
+def visible(text: str) -> str:
+    """What a reader can see of a text: letters without a shape go, and any space is one space."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+
+
+def labels(names: Iterable[str], width: int | None = 28, written: Callable[[str], str] = visible) -> dict[str, str]:
+    """Labels for things that stand together, by name: short, and no two alike.
+
+    A name that fits stays as it is, and a longer one loses its middle as in `shorten`. Where that leaves some names
+    alike (seeds of one recipe, say), these show the part in which they differ instead, in more letters than ``width``
+    if need be. Names that look alike even in full, as they are written, are numbered. The order of the names does not
+    matter.
+
+    Args:
+        names: All that are shown together.
+        width: Letters that there is room for; None for no limit.
+        written: What becomes of a label where it is shown, for instance its LaTeX.
+    """
+    every = sorted(set(names))
+    longest = max(map(len, every), default=0)
+    room = longest if width is None else width
+    found = {name: shorten(name, room) for name in every}
+    together: list[set[str]] = []
+    while (alike := _alike(found, written)) and room < longest:
+        # Names that were alike once stay in one group, so that its labels show everything in which they differ.
+        for group in alike:
+            joined = [other for other in together if other & set(group)]
+            together = [other for other in together if other not in joined] + [set(group).union(*joined)]
+        before = found
+        found = found | {name: _apart(name, sorted(group), room) for group in together for name in group}
+        room += max(4, room // 2) if found == before else 0
+    while short := [name for group in _alike(found, written) for name in group if found[name] != name]:
+        found |= {name: name for name in short}
+    for group in _alike(found, written):
+        for number, name in enumerate(group, 1):
+            found[name] = _numbered(name, number, {written(found[other]) for other in every if other != name}, written)
+    return found
+
+
+def _alike(found: Mapping[str, str], written: Callable[[str], str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, label in found.items():
+        groups.setdefault(written(label), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _apart(name: str, group: Sequence[str], room: int) -> str:
+    """A window of ``room`` letters on the part of a name in which it differs from the others of its group."""
+    if len(name) <= room:
+        return name
+    start = _shared(group)
+    end = len(name) - min(_shared([other[::-1] for other in group]), min(map(len, group)) - start)
+    middle, letters = name[start:end], room - 2
+    if len(middle) > letters:
+        # They differ at both ends: what lies between goes.
+        return f"…{shorten(middle, letters)}…"
+    # The word before the difference says what it is of, so that most of the room is given to it.
+    first = max(0, min(start - 2 * (letters - len(middle)) // 3, len(name) - letters))
+    first = 0 if first == 1 and end <= letters else first
+    last = min(len(name), first + letters)
+    return ("…" if first else "") + name[first:last] + ("…" if last < len(name) else "")
+
+
+def _shared(texts: Sequence[str]) -> int:
+    """How many letters all texts have in common at their beginning."""
+    first, last = min(texts), max(texts)
+    return next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
+def _numbered(name: str, number: int, taken: Collection[str], written: Callable[[str], str]) -> str:
+    while written(f"{name} ({number})") in taken:
+        number += 1
+    return f"{name} ({number})"
