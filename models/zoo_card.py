@@ -103,7 +103,7 @@ class ZooCard:
         if (LABEL_SPACES | {ENCODER_ONLY: 0}).get(card.label_space) != card.num_classes:
             known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
             raise CheckpointError(
-                f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space!r}; "
+                f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space[:80]!r}; "
                 f"known are {known}."
             )
         return card
@@ -176,6 +176,9 @@ def _preprocessing(values: Any) -> Preprocessing:
         if key not in _KEYS:
             # What is passed over here could be what the network was trained with.
             raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; there are {', '.join(_KEYS)}")
+    if lacking := [key for key in _KEYS if key not in values]:
+        valid = f"an object with {', '.join(_KEYS)}; it lacks the key {lacking[0]!r}"
+        raise _WrongValueError("preprocessing", values, valid)
     size = _whole("preprocessing.size", values["size"], 1, LARGEST_SIDE)
     return Preprocessing(
         size,

@@ -243,8 +243,9 @@ def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
     classifier = cfg.get("classifier")
     heads = tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),)
     where = str(parts.path)
+    loaded = read_checkpoint(parts.path)
     own = skeleton(lambda: network(_ANY_COUNT))
-    chosen = choose(read_checkpoint(parts.path), own, heads, parts.weights, where, str(parts.architecture))
+    chosen = choose(loaded, own, heads, parts.weights, where, str(parts.architecture))
     tensors = chosen.weights.tensors
     weight = tensors.get(f"{heads[0]}.weight")
     if weight is None or weight.ndim == 0:

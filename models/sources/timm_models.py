@@ -133,13 +133,13 @@ def check_name(architecture: str, name: str) -> None:
     Raises:
         UnknownNameError: It cannot; the message holds the nearest names.
     """
-    base, _, tag = architecture.partition(".")
+    base, dot, tag = architecture.partition(".")
     if not timm.is_model(base):
         every = timm.list_models()
         near = difflib.get_close_matches(base, every, n=5, cutoff=0.5) or every[:5]
         hint = f"These are the nearest of {len(every)}; timm.list_models() gives all, without the prefix {PREFIX!r}."
         raise unknown_name("timm model", base, near, hint)
-    if tag:
+    if dot:
         tags = timm.models.get_arch_pretrained_cfgs(base)
         known = [key.partition(".")[2] for key in tags]
         if tag not in known:

@@ -28,7 +28,11 @@ def card(name: str) -> ZooCard:
         CheckpointError: A card that cannot be read.
     """
     path = ZOO_FOLDER / f"{name}.json"
-    found = ZooCard.parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"The card {path} is not UTF-8 ({error}).") from None
+    found = ZooCard.parse(text, str(path))
     if found.name != name:
         raise CheckpointError(f"The card {path} is that of {found.name!r}; it should be called {found.name}.json.")
     return found
