@@ -243,7 +243,7 @@ def _aliases(sets: list[WeightSet]) -> dict[str, WeightSet]:
         # Where Lightning swaps the averaged weights in, the others are kept as "current_model_state".
         if any(fit.place == "current_model_state" for fit in sets):
             meant = [fit for fit in sets if (fit.place == "state_dict") == averaged and "/" not in fit.place]
-        if len(meant) == 1 and len(sets) > 1:
+        if len(meant) == 1:
             found[alias] = meant[0]
     return found
 

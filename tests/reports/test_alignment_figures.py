@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData
-from vitobench.reports.alignment_style import observer_pens
+from vitobench.reports.alignment_style import names_of, observer_pens
 from vitobench.reports.csv_rows import csv_text
 from vitobench.reports.figure_alignment_bars import BENCHMARK, bar_rows, benchmark_bars, benchmark_rows
 from vitobench.reports.figure_alignment_matrix import agreement_matrix, agreement_of, agreement_rows
@@ -314,3 +314,19 @@ def test_numbers_go_into_a_table_and_come_back(rows: Callable[[AlignmentData], A
             if isinstance(value, float):
                 assert text[key] == "" if math.isnan(value) else float(text[key]) == value
     assert csv_text([]) == ""
+
+
+def test_observers_of_one_label_are_told_apart() -> None:
+    def record(name: str, label: str) -> dict[str, str]:
+        return {"name": name, "label": label, "kind": "model"}
+
+    long = [f"A network with quite a long name, seed {seed} of its recipe" for seed in (0, 1)]
+    observers = [record("a", "ViT"), record("b", "ViT"), record("c", long[0]), record("d", long[1])]
+    data = AlignmentData(scores=(), observers=(*observers, {"name": "humans", "kind": "group"}))
+    assert [data.label(name) for name in "ab"] == ["ViT (a)", "ViT (b)"]
+    found = names_of(data, "abcd")
+    assert (found["a"], found["b"]) == ("ViT (a)", "ViT (b)")
+    assert "seed 0" in found["c"]
+    assert "seed 1" in found["d"]
+    # The same in every figure, whoever else is drawn there.
+    assert names_of(data, "c") == {"c": found["c"]}

@@ -8,15 +8,25 @@ import re
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 
 from vitobench.reports import figures
 from vitobench.reports.figure_severity import severity_curve
 from vitobench.reports.figure_shape_bias import shape_fractions
 from vitobench.reports.html import render_html
-from vitobench.reports.style import pens, to_svg
+from vitobench.reports.style import add_legend, pens, to_svg
 from vitobench.reports.view import corruption_view
 from vitobench.reports.wording import condition_label
 from vitobench.results.schema import Score
+
+
+def test_a_legend_tells_seeds_of_one_recipe_apart():
+    names = [f"file:runs/2026-11-28/vito-seed{seed}/vito.safetensors" for seed in range(3)]
+    figure = Figure()
+    add_legend(figure, names, line=True)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [f"seed{seed}" in text for seed, text in enumerate(texts)] == [True] * 3
+    assert all(len(text) <= 28 for text in texts)
 
 
 @pytest.mark.parametrize("models", [1, 8])

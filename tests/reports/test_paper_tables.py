@@ -74,6 +74,32 @@ def test_a_model_that_no_test_compares_is_marked_apart_from_those_that_are_worse
     assert "‡" not in alone.caption(across=True)
 
 
+SEEDS = [f"file:runs/2026-11-28/vito-seed{seed}/checkpoints/vito.safetensors" for seed in range(6)]
+
+
+@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize(
+    "names", [SEEDS, ["a b", "a  b", "a\u200b b", 'a" b', "a'' b", "a\tb"]], ids=["seeds", "escapes"]
+)
+def test_models_side_by_side_or_below_one_another_have_labels_of_their_own(names: list[str], count: int) -> None:
+    table = one(small({name: 0.5 + n / 100 for n, name in enumerate(names[:count])}, {}))
+    text = to_latex(table)
+    if count == 2:  # in the head
+        heads = re.findall(r"\\shortstack\[r\]\{(.*?)\}(?= [&\\])", text.split(r"\midrule")[0])
+    else:
+        heads = [line.removeprefix("{}").split(" & ")[0] for line in text.splitlines() if line.startswith("{}")]
+    printed = [" ".join(head.split()) for head in heads]
+    assert len(printed) == len(set(printed)) == count
+    if names is SEEDS:
+        assert all(f"seed{n}" in head.replace(r"\\{}", "") for n, head in enumerate(heads))
+    for form in ("markdown", "html"):
+        written = WRITERS[form](table)
+        cells = re.findall(r"<th scope=\"(?:col|row)\">(.*?)</th>", written) if form == "html" else written.split("|")
+        shown = [" ".join("".join(c for c in cell if c.isprintable() or c == "\t").split()) for cell in cells]
+        wanted = [cell for cell in shown if cell.startswith(("file:", "a"))]
+        assert len(set(wanted)) == len(wanted) >= count
+
+
 def test_a_long_name_goes_on_below_its_numbers() -> None:
     data = small({"a": 0.9, "b": 0.885}, {"b": 0.5})
     record = {**data.tasks[0], "title": "ImageNet-V2, matched frequency"}

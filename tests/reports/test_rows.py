@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 import subprocess
 import sys
 
@@ -11,7 +12,17 @@ import pytest
 
 from vitobench.reports.data import ReportData
 from vitobench.reports.rows import failure_lines, headline_rows, hole_lines, tallies
-from vitobench.reports.wording import Verdict, change, change_interval, condition_label, percent, shorten, verdict
+from vitobench.reports.wording import (
+    Verdict,
+    change,
+    change_interval,
+    condition_label,
+    labels,
+    percent,
+    shorten,
+    verdict,
+    visible,
+)
 from vitobench.results.schema import Comparison, Failure, Score
 
 
@@ -132,6 +143,58 @@ def test_names_for_people():
     assert condition_label("gaussian_noise/3") == "Gaussian noise, severity 3"
     assert condition_label("jpeg_compression") == "JPEG compression"
     assert shorten("x" * 100, 21) == "x" * 10 + "…" + "x" * 10
+
+
+def test_labels_that_fit_stay_and_long_ones_lose_their_middle():
+    names = ["vito", "moclr", "file:runs/a-long-folder/of-mine/x.safetensors"]
+    assert labels(names, 21) == {name: shorten(name, 21) for name in names}
+    assert labels([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "expected"),
+    [
+        (
+            [f"file:runs/vito-seed{seed}/vito.safetensors" for seed in (0, 1)],
+            28,
+            ["…e:runs/vito-seed0/vito.saf…", "…e:runs/vito-seed1/vito.saf…"],
+        ),
+        ([f"{'x' * 30}{digit}{'y' * 30}" for digit in "12"], 11, ["…xxxxx1yyy…", "…xxxxx2yyy…"]),
+        ([f"a{'x' * 30}@{digest * 16}" for digest in "ab"], 24, [f"axxxxxxxxxx…{d * 12}" for d in "ab"]),
+        # They differ at the beginning and in the middle: both places are shown, for all four.
+        (
+            [f"run/{a}/{'x' * 30}/{b}/last.safetensors" for a in ("one", "two") for b in ("k", "q")],
+            20,
+            ["…one/xxxx…xxxxxxx/k…", "…one/xxxx…xxxxxxx/q…", "…two/xxxx…xxxxxxx/k…", "…two/xxxx…xxxxxxx/q…"],
+        ),
+        (["Vito", "vito"], 28, ["Vito", "vito"]),
+        # Alike in full, as a reader sees them.
+        (["a b", "a  b", "a\u200b b"], 28, ["a b (2)", "a  b (1)", "a\u200b b (3)"]),
+        (["a b", "a  b", "a b (1)"], 28, ["a b (3)", "a  b (2)", "a b (1)"]),
+    ],
+)
+def test_labels_of_one_table_differ_where_their_names_do(names, width, expected):
+    found = labels(names, width)
+    assert [found[name] for name in names] == expected
+    assert labels(reversed(names), width) == found
+    assert len({visible(label) for label in found.values()}) == len(names)
+
+
+def test_labels_are_unique_whatever_the_names():
+    rng = random.Random(0)
+    for _ in range(300):
+        base = [rng.choice("ab-/") for _ in range(rng.randint(5, 80))]
+        names = set()
+        for _ in range(rng.randint(2, 8)):
+            letters = list(base)
+            for _ in range(rng.randint(0, 3)):
+                letters[rng.randrange(len(letters))] = rng.choice("ab \u200b-…")
+            names.add("".join(letters))
+        for width in (12, 28, None):
+            found = labels(names, width)
+            assert len({visible(label) for label in found.values()}) == len(names) == len(found)
+            if all(name.isprintable() and name.isascii() and " " not in name for name in names):
+                assert all(len(label) <= len(name) or len(label) <= (width or 0) for name, label in found.items())
 
 
 def test_light_modules_import_nothing_heavy():
