@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import CheckpointError
@@ -176,7 +176,7 @@ def _preprocessing(values: Any) -> Preprocessing:
         if key not in _KEYS:
             # What is passed over here could be what the network was trained with.
             raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; there are {', '.join(_KEYS)}")
-    if lacking := [key for key in _KEYS if key not in values]:
+    if lacking := [key for key in _NEEDED if key not in values]:
         valid = f"an object with {', '.join(_KEYS)}; it lacks the key {lacking[0]!r}"
         raise _WrongValueError("preprocessing", values, valid)
     size = _whole("preprocessing.size", values["size"], 1, LARGEST_SIDE)
@@ -186,10 +186,12 @@ def _preprocessing(values: Any) -> Preprocessing:
         _choice("preprocessing.interpolation", values["interpolation"], INTERPOLATIONS),
         _channels("preprocessing.mean", values["mean"], 0.0),
         _channels("preprocessing.std", values["std"], 1e-4),
+        **{key: _text(f"preprocessing.{key}", value, True) for key, value in values.items() if key not in _NEEDED},
     )
 
 
-_KEYS = ("size", "resize", "interpolation", "mean", "std")
+_NEEDED = ("size", "resize", "interpolation", "mean", "std")
+_KEYS = tuple(known.name for known in fields(Preprocessing))
 
 
 def _whole(key: str, value: Any, least: int, most: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -96,4 +97,10 @@ def _describe(plugin: Plugin) -> ModelSpec:
         raise plugin.refuse(f"describe() gave a {type(spec).__name__}, not a ModelSpec")
     if not spec.weights_hash or not spec.architecture:
         raise plugin.refuse("its ModelSpec needs a weights_hash and an architecture, which identify its predictions")
+    mean, std = spec.preprocessing.mean, spec.preprocessing.std
+    if len(mean) != 3 or len(std) != 3 or not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
+        raise plugin.refuse(
+            f"its preprocessing has the means {mean} and deviations {std}; valid are three finite numbers each, "
+            "deviations above 0"
+        )
     return replace(spec, name=plugin.name, source=SOURCE, extra=spec.extra | {"plugin": plugin.origin})

@@ -106,8 +106,8 @@ def _check_size(path: Path) -> None:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise CheckpointError(
                 f"{path} was refused: its entry {entry.filename!r} is compressed ({entry.compress_size:,} bytes that "
-                f"unpack to {entry.file_size:,}), which torch.save never does (torch.jit.save does). Save the network's "
-                "state_dict() with torch.save."
+                f"unpack to {entry.file_size:,}), which torch.save never does (torch.jit.save does). Save the "
+                "network's state_dict() with torch.save."
             )
     after = [entry.header_offset for entry in entries[1:]] + [size]
     for entry, following in zip(entries, after, strict=True):

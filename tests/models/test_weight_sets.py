@@ -15,11 +15,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from vitobench.bench.mock_run import mock_run
+from vitobench.bench.planning import make_plan
+from vitobench.bench.settings import Settings
 from vitobench.errors import CheckpointError
 from vitobench.identity import file_digest
 from vitobench.models import registry
 from vitobench.models.sources import files
 from vitobench.models.sources.weight_sets import choose
+from vitobench.results.store import Store
 
 State = dict[str, torch.Tensor]
 ARCHITECTURE = "test_resnet"
@@ -154,6 +157,12 @@ def test_the_only_set_there_is_is_taken(tmp_path: Path, form: str) -> None:
     assert equal(taken(path), EMA)
     spec = registry.resolve(name_of(path))
     assert spec.weights_hash == file_digest(path)
+    for alias in ("ema", "raw"):
+        if alias == ("ema" if "averaged" in spec.extra.get(files.NOTE, "") else "raw"):
+            assert equal(taken(path, f"&weights={alias}"), EMA)
+        else:
+            with pytest.raises(CheckpointError, match=f"no set of weights '{alias}'"):
+                registry.resolve(name_of(path, f"&weights={alias}"))
     assert ("averaged weights" in spec.extra.get(files.NOTE, "")) == ("ema" in form or form == "callback")
 
 
@@ -277,3 +286,11 @@ def test_mock_run_says_which_weights_it_checks(tmp_path: Path, monkeypatch: pyte
     found = next(lines)
     assert (found.name, found.status) == ("weights", "warn")
     assert "state_dict_ema is used; state_dict with &weights=raw" in found.found
+
+
+def test_a_run_says_which_weights_it_takes(tmp_path: Path) -> None:
+    path = saved(tmp_path / "c.pth", {"state_dict": RAW, "state_dict_ema": EMA})
+    store = Store(tmp_path / "store")
+    settings = Settings(models=(name_of(path),), baselines=(), tasks=("micro-val",), store=store.location, limit=2)
+    (note,) = make_plan(settings, store).notes
+    assert note.startswith(f"{name_of(path)}: The file holds 2 sets of weights: state_dict_ema is used;")

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from safetensors.torch import save, save_file
 from vitobench.errors import CheckpointError
 from vitobench.models import registry
 from vitobench.models.networks import ARCHITECTURES, build
+from vitobench.models.sources import plugins as plugin_source
 from vitobench.models.sources.safetensors_header import embedded_card, read_header
 from vitobench.models.sources.state_dicts import read_state_dict
+from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.models.zoo_card import LABEL_SPACES, LARGEST_SIDE, ZooCard
+from vitobench.plugins import MODELS, Plugin, PluginError
 
 WHERE = "mine.safetensors"
 CARD: dict[str, Any] = {
@@ -203,3 +207,12 @@ def test_a_card_cannot_ask_for_more_memory_than_its_file_has_weights(tmp_path: P
     save_file({f"_orig_mod.{k}": v for k, v in state.items()}, path, metadata={"vitobench": json.dumps(CARD)})
     loaded: Any = registry.load(f"file:{path}")
     assert torch.equal(loaded._network.state_dict()["head.weight"], state["head.weight"])
+
+
+@pytest.mark.parametrize("std", [(0.2, 0.2, 0.0), (0.2, math.nan, 0.2), (0.2, math.inf, 0.2), (0.2, 0.2)])
+def test_a_plugin_cannot_divide_by_nothing_either(std: Any) -> None:
+    spec = ModelSpec("p", "plugin", "p 1", Preprocessing(std=std), "microworld-16", "0" * 64)
+    given = SimpleNamespace(describe=lambda: spec, build=lambda spec: None)
+    plugin = Plugin("p", MODELS, "p", "package-p", "1", given=given)
+    with pytest.raises(PluginError, match="package-p 1 cannot be used: its preprocessing .* deviations above 0"):
+        plugin_source._describe(plugin)
