@@ -214,5 +214,5 @@ def test_a_plugin_cannot_divide_by_nothing_either(std: Any) -> None:
     spec = ModelSpec("p", "plugin", "p 1", Preprocessing(std=std), "microworld-16", "0" * 64)
     given = SimpleNamespace(describe=lambda: spec, build=lambda spec: None)
     plugin = Plugin("p", MODELS, "p", "package-p", "1", given=given)
-    with pytest.raises(PluginError, match="package-p 1 cannot be used: its preprocessing .* deviations above 0"):
+    with pytest.raises(PluginError, match=r"package-p 1 cannot be used: its preprocessing .* deviations above 0"):
         plugin_source._describe(plugin)
