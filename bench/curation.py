@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, VitobenchError
 from ..models.pretraining.curation.settings import CurationSettings
+from ..text import utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,8 +132,8 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
         }
         shown = _shown(source, rows, queries, labels, job, stage)
     manifest, page = job.output / "manifest.jsonl", job.output / "report.html"
-    write_aside(manifest, "".join(lines).encode())
-    write_aside(job.output / "summary.json", (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
+    write_aside(manifest, utf8("".join(lines)))
+    write_aside(job.output / "summary.json", utf8(json.dumps(summary, indent=1, ensure_ascii=False) + "\n"))
     write_curation_page(summary, shown, page)
     return Curated(summary, manifest, page, curation.examined)
 

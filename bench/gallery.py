@@ -20,6 +20,7 @@ from ..tasks.data.geometry import Geometry
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.data.source import has_conditions
 from ..tasks.task import Condition
+from ..text import escaped
 from .pixels import one_line
 from .plan import Plan, PlannedTask, geometry_of
 
@@ -172,14 +173,14 @@ def _pixels(
     if not wanted:
         return {}
     source = _source(planned, plan)
-    places = {str(image_id): place for place, image_id in enumerate(source.image_ids)}
+    places = {escaped(str(image_id)): place for place, image_id in enumerate(source.image_ids)}
     kept = [image_id for image_id in wanted if image_id in places]
     at = [places[image_id] for image_id in kept]
     if has_conditions(source):
         images, failed = source.load(at, geometry, condition.key)
     else:
         images, failed = source.load(at, geometry)
-        images = apply_condition(images, condition, kept, planned.seed)
+        images = apply_condition(images, condition, [str(source.image_ids[place]) for place in at], planned.seed)
     return {image_id: images[n] for n, image_id in enumerate(kept) if n not in failed}
 
 

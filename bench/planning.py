@@ -91,7 +91,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
                 continue
             sources[task.dataset] = source
             if _photographs(task) and not settings.new_data:
-                _check_unchanged(task.dataset, source, settings, store)
+                notes += _check_unchanged(task.dataset, source, settings, store)
         count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
         identity = task.identity(source.digest, settings.seed)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source))
@@ -185,18 +185,29 @@ def folders_named(dataset: str, settings: Settings) -> str:
     return ", ".join(str(settings.data[name].absolute()) for name in folders_of(dataset))
 
 
-def _check_unchanged(dataset: str, source: ImageSource | ConditionSource, settings: Settings, store: Store) -> None:
-    """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise."""
+def _check_unchanged(
+    dataset: str, source: ImageSource | ConditionSource, settings: Settings, store: Store
+) -> list[str]:
+    """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise.
+
+    Returns:
+        A note where all that changed is that files can be read that could not be read then.
+    """
     folder = folders_named(dataset, settings)
     for run in records.runs(store):
         last = run.get("data", {}).get(dataset)
         if not last or last.get("folder") != folder:
             continue
         if last.get("digest") == source.digest:
-            return
+            return []
         before = records.packed(store, records.MANIFESTS, dataset, str(last.get("digest")))
-        what = difference(before, source.manifest()).summary if before is not None else "its files are others"
+        found = difference(before, source.manifest()) if before is not None else None
+        if found is not None and found.mended:
+            note = f"{folder} is another set than in the last run ({run['name']}), and is run anew: {found.summary}."
+            return [note]
+        what = found.summary if found is not None else "its files are others"
         raise DataError(
             f"The images in {folder} are not those of the last run ({run['name']}): {what}. Its predictions stay valid "
             "for the images they are of. Put the images back, or give --new-data to run on what is there now."
         )
+    return []

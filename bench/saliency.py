@@ -20,6 +20,7 @@ from ..tasks.alignment.saliency.baselines import BASELINES
 from ..tasks.alignment.saliency.scoring import Key, compare, score
 from ..tasks.alignment.saliency.tasks import SaliencyTask, choose_task, open_task
 from ..tasks.data.saliency_maps import MapSource
+from ..text import escaped
 from .catalogue import model_record
 from .progress import counting
 from .settings import SHARD
@@ -217,7 +218,7 @@ def gather(
     plan: Plan, store: Store, failures: Sequence[Failure]
 ) -> tuple[tuple[SaliencyScore, ...], tuple[SaliencyComparison, ...], tuple[Failure, ...]]:
     """Score what the store holds of a plan; needs neither models nor images."""
-    image_ids = plan.source.image_ids[: plan.count]
+    image_ids = [escaped(image_id) for image_id in plan.source.image_ids[: plan.count]]
     rows: dict[Key, MapRows] = {}
     found = list(failures)
     told = {failure.model for failure in failures}

@@ -20,6 +20,7 @@ from ..tasks.alignment.saliency.baselines import BASELINES, CENTRE, MEAN_MAP, ce
 from ..tasks.alignment.saliency.rows import Reference, reference_of, rows_of
 from ..tasks.data.geometry import Geometry
 from ..tasks.data.source import LoadFailure
+from ..text import escaped
 from .executors.device import choose_device
 from .progress import bar
 from .saliency import MAPS, Piece, Plan
@@ -78,7 +79,9 @@ def compute(
                     again = shard.to_try_again(failed)
                     passing |= dict.fromkeys(again)
                     if not again:
-                        rows = rows_of(shard.image_ids, shard.labels, shard.reference, maps, failed)
+                        rows = rows_of(
+                            [escaped(i) for i in shard.image_ids], shard.labels, shard.reference, maps, failed
+                        )
                         write_shard(store, plan.identity, piece.identity, piece.explainer, start, stop, rows)
                         computed += stop - start
                 move(stop - start, piece.name)
@@ -133,7 +136,7 @@ class _Shard:
     def to_try_again(self, failed: Mapping[int, LoadFailure]) -> list[Failure]:
         everything = {**failed, **self.reference.failed}
         return [
-            Failure("*", self._plan.task.name, "*", self.image_ids[position], failure.reason)
+            Failure("*", self._plan.task.name, "*", escaped(self.image_ids[position]), failure.reason)
             for position, failure in everything.items()
             if failure.transient
         ]

@@ -9,6 +9,7 @@ from ..results import records
 from ..results.store import Store
 from ..tasks.data.datasets import open_source
 from ..tasks.truth import Truth
+from ..text import escaped
 from .plan import PlannedTask
 
 _KINDS = ("video", "multi-label", "sequences")
@@ -57,10 +58,10 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
 
 
 def _facts(source: Any) -> dict[str, Any]:
-    ids = [str(image_id) for image_id in source.image_ids]
+    ids = [escaped(str(image_id)) for image_id in source.image_ids]  # as they stand in the predictions
     facts: dict[str, Any] = {}
     if hasattr(source, "frames") and isinstance(source.frames, dict):
-        facts["frames"] = source.frames
+        facts["frames"] = {escaped(video): count for video, count in source.frames.items()}
     if hasattr(source, "accepted"):
         facts["accepted"] = {
             i: sorted(int(c) for c in classes) for i, classes in zip(ids, source.accepted, strict=True)

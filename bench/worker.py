@@ -21,6 +21,7 @@ from ..tasks.alignment.decisions import ranking
 from ..tasks.answer_spaces import answer_space
 from ..tasks.labels import labels_for
 from ..tasks.task import Condition, Task
+from ..text import escaped
 from .pixels import Batch, PassPixels, one_line
 from .plan import Pass, Unit
 from .progress import Advance, silent
@@ -162,7 +163,7 @@ class Worker:
             return report, []
         images, failed = pixels.images()
         good = np.array([n for n in range(len(images)) if n not in failed], dtype=np.int64)
-        ids = [str(work.source.image_ids[n]) for n in range(work.start, work.stop)]
+        ids = [escaped(str(work.source.image_ids[n])) for n in range(work.start, work.stop)]
         labels = work.source.labels[work.start : work.stop]
         rows: dict[tuple[str, str], UnitRows] = {}
         for unit in units:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..results.folder import write_aside
+from ..text import utf8
 from .template import template
 
 _OPEN_CLASSES = 30
@@ -88,4 +89,4 @@ def write_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip], 
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, render_curation_page(summary, shown).encode())
+    write_aside(path, utf8(render_curation_page(summary, shown)))

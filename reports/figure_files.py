@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..identity import digest
 from ..results.folder import write_aside
 from ..results.store import safe_name
+from ..text import utf8
 from .csv_rows import csv_text
 from .data import ReportData
 from .figure_spec import FigureSpec
@@ -71,7 +72,7 @@ def write_figures(
             stem = file_stem(spec, subject)
             figure = spec.draw(data, subject, models)
             contents = {form: figure_bytes(figure, form) for form in formats}
-            contents["csv"] = csv_text(spec.rows(data, subject)).encode()
+            contents["csv"] = utf8(csv_text(spec.rows(data, subject)))
             for ending, content in contents.items():
                 path = folder / f"{stem}.{ending}"
                 write_aside(path, content)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..results.folder import write_aside
+from ..text import utf8
 from .alignment_section import alignment_sections
 from .data import Record, ReportData
 from .focus import MANY, drawn_models
@@ -188,4 +189,4 @@ def write_html(data: ReportData, path: Path) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(Path(path), render_html(data).encode())
+    write_aside(Path(path), utf8(render_html(data)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..text import printable
 from .store import Store, safe_name, unit_file
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def write_shard(
     import pyarrow.parquet as pq
 
     fixed = {"observer": observer, "task": task}
-    table = pa.Table.from_pylist([{**fixed, **row} for row in rows], schema=_schema())
+    found = [{**fixed, **row} for row in rows]
+    plain = [{key: printable(v) if isinstance(v, str) else v for key, v in row.items()} for row in found]
+    table = pa.Table.from_pylist(plain, schema=_schema())
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     own = folder(task, observer, explainer)

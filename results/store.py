@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from ..text import printable
 from .folder import Entry, open_folder
 from .schema import SCHEMA_VERSION
 
@@ -32,7 +33,8 @@ def safe_name(identity: str) -> str:
     deep down, the end is kept. The digest tells apart what looks the same then. Nor does a name begin with a dot or an
     underscore: pandas and DuckDB would pass over the folder.
     """
-    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in identity)
+    # As it stands in the rows, where surrogates are escaped: `verify` compares the two.
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in printable(identity))
     return safe[-_LONGEST_NAME:].lstrip("._")
 
 

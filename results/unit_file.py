@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import StoreError
+from ..text import printable
 from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
 
 if TYPE_CHECKING:
@@ -49,13 +50,22 @@ def _dictionary(values: Any) -> pa.Array:
     import pyarrow as pa
 
     # Text becomes a dictionary by a cast: pyarrow makes none from Python strings.
-    return pa.array(values, pa.string()).cast(pa.dictionary(pa.int32(), pa.string()))
+    return _texts(values).cast(pa.dictionary(pa.int32(), pa.string()))
+
+
+def _texts(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # one text that is no UTF-8 must not cost the unit
+        return pa.array([None if value is None else printable(value) for value in values], pa.string())
 
 
 def _constant(value: str, rows: int) -> pa.Array:
     import pyarrow as pa
 
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value], pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), _texts([value]))
 
 
 def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
@@ -79,7 +89,7 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
         "image_id": _dictionary(columns["image_id"]),
         "label": pa.array(columns["label"], pa.int16()),
         "confidence": pa.array(round_confidence(np.asarray(columns["confidence"]))),
-        "error": pa.array(columns["error"], pa.string()),
+        "error": _texts(columns["error"]),
     }
     for rank, name in enumerate(TOP_COLUMNS):
         kept = pa.array(top[:, rank]) if rank < top.shape[1] else pa.nulls(rows, pa.int16())

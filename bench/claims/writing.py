@@ -9,6 +9,7 @@ from typing import Any
 from ...reports.claims import claims_page, effects_page
 from ...reports.claims_data import ClaimsData
 from ...results.folder import write_aside
+from ...text import utf8
 from ..json_file import plain, write_plain
 from .declared import FACTORS
 
@@ -29,7 +30,7 @@ def write_claims(data: ClaimsData, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"claims.md": claims_page(data), "effects.md": effects_page(data)}
     for name, text in pages.items():
-        write_aside(folder / name, text.encode())
+        write_aside(folder / name, utf8(text))
     write_plain(folder / "claims.json", plain(claims_json(data)))
     return [*(folder / name for name in pages), folder / "claims.json", *_figures(data, folder)]
 

@@ -96,8 +96,9 @@ def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
     from ...reports.html import render_html
     from ...results.folder import write_aside
     from ...results.store import Store
+    from ...text import utf8
 
-    content = render_html(outcome.data).encode()
+    content = utf8(render_html(outcome.data))
     named = values.get("report_file")
     try:
         if named is not None:

@@ -50,6 +50,7 @@ def tables_command(
 
     from ...reports.table_text import ENDINGS, WRITERS
     from ...results.folder import write_aside
+    from ...text import utf8
     from .show import check_folder, rescored, written
 
     printed = target == "-"
@@ -67,7 +68,7 @@ def tables_command(
                     lines.append(table.name)
                 else:
                     path = folder / f"{table.name}.{ENDINGS[form]}"
-                    write_aside(path, text.encode())
+                    write_aside(path, utf8(text))
                     lines.append(f"{table.name}: {path}")
         if names and not grids:
             absent.append(f"{spec.name} was not written: it needs {spec.needs}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...results.folder import write_aside
+from ...text import utf8
 from .exporter import SCREEN, Handover
 
 
@@ -22,5 +23,5 @@ def put(handover: Handover, text: str, what: str) -> list[str]:
     if handover.to == SCREEN:
         handover.show(text.removesuffix("\n"))
         return [what]
-    write_aside(Path(handover.to), text.encode())
+    write_aside(Path(handover.to), utf8(text))
     return [f"{what}: {handover.to}"]

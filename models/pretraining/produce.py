@@ -16,6 +16,7 @@ from ...identity import file_digest
 from ...tasks.data.clips.source import ClipSource
 from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLASSES
+from ...text import utf8
 from ..networks import PooledNetwork, build
 from .card import card_facts, card_json, card_page, classifier_facts, micro_data
 from .clip_feed import ClipFeed
@@ -195,8 +196,8 @@ def _write(recipe: Recipe, folder: Path, state: dict[str, torch.Tensor], facts: 
     for path in (checkpoint, folder / LAST):
         write_encoder(path, state, facts)
     facts = facts | {"sha256": file_digest(checkpoint)}
-    write_aside(folder / f"{recipe.name}.md", card_page(facts).encode())
-    write_aside(card, card_json(facts).encode())
+    write_aside(folder / f"{recipe.name}.md", utf8(card_page(facts)))
+    write_aside(card, utf8(card_json(facts)))
     return Produced(checkpoint, card, facts)
 
 

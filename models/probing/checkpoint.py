@@ -15,6 +15,7 @@ from torch import nn
 
 from ...errors import VitobenchError
 from ...identity import file_digest
+from ...text import utf8
 from ..sources.safetensors_header import CARD_KEY
 from ..spec import ModelSpec
 from ..zoo_card import LABEL_SPACES
@@ -72,7 +73,7 @@ def write_checkpoint(path: Path, network: nn.Module, card: Mapping[str, Any]) ->
         _write_aside(path, content)
         sha256 = file_digest(path)
         text = json.dumps(dict(card) | {"sha256": sha256}, indent=1) + "\n"
-        _write_aside(path.with_suffix(".json"), text.encode())
+        _write_aside(path.with_suffix(".json"), utf8(text))
     except OSError as error:
         raise VitobenchError(f"{path} cannot be written ({error.strerror}); choose another --output.") from None
     return sha256

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...results.folder import write_aside
+from ...text import utf8
 from .datasets import AlignmentSet, image_id
 from .trials import NO_RESPONSE, Trials
 
@@ -126,7 +127,7 @@ def write_trials(trials: Trials, folder: Path) -> Path:
             ]
         )
     path = folder / name / f"{name}_{end}.csv"
-    write_aside(path, text.getvalue().encode())
+    write_aside(path, utf8(text.getvalue()))
     return path
 
 

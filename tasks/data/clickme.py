@@ -12,11 +12,11 @@ import numpy as np
 from ...errors import DataError
 from ...identity import digest
 from .classes import NUM_CLASSES
-from .files import hash_with_cache, load_each, shuffling_key
+from .files import load_each, shuffling_key
 from .geometry import Geometry
-from .hashing import Hashed, Progress
+from .hashing import Hashed, Progress, hash_with_cache, is_unchanged, stamp_of
 from .image_folder import ImageFolder
-from .images import UndecodableImageError, decode_content, open_image
+from .images import CHANGED, UndecodableImageError, decode_content, open_image
 from .saliency_maps import MAP_EXTENSIONS, MapSource, central_square, collect_maps, grey, read_map, same_field
 from .source import LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
@@ -47,7 +47,8 @@ def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress
     if (root / "images").is_dir() and (root / "maps").is_dir():
         return MapFolder(root, manifest_cache, progress)
     shards = sorted(root.rglob("*.tfrecord*"), key=_natural)
-    shards = [path for path in shards if path.is_file() and path.suffix in (".tfrecord", ".tfrecords")]
+    # A link that leads nowhere is listed too: reading it refuses the set, which without it would be another.
+    shards = [path for path in shards if not path.is_dir() and path.suffix in (".tfrecord", ".tfrecords")]
     if not shards:
         raise DataError(f"{root} holds neither.\n{_EXPECTED.format(root=root)}")
     return ClickMeRecords(root, shards, manifest_cache, progress)
@@ -73,6 +74,7 @@ class ClickMeRecords:
     ) -> None:
         self._root, self._cache, self._progress = root, manifest_cache, progress
         self._shards = [path.relative_to(root).as_posix() for path in shards]
+        self._verified: dict[Path, int] = {}  # stamps under which shards were found to be those that were hashed
         places: dict[str, tuple[Path, int, int]] = {}
         for path, shard in zip(shards, self._shards, strict=True):
             for number, record in enumerate(read_records(path)):
@@ -123,6 +125,7 @@ class ClickMeRecords:
 
     def _feature(self, index: int, name: str) -> tuple[bytes, Path]:
         path, offset, _ = self._places[index]
+        self._check_unchanged(path)
         try:
             values = parse_example(read_record(path, offset), str(path)).get(name, [])
         except DataError as error:
@@ -130,6 +133,19 @@ class ClickMeRecords:
         if len(values) != 1 or not isinstance(values[0], bytes):
             raise UndecodableImageError(path, f"its record has no {name}")
         return values[0], path
+
+    def _check_unchanged(self, path: Path) -> None:
+        """Refuse a shard that is no longer the hashed one; a record of another may lie at the same place."""
+        if "_hashed" not in self.__dict__:
+            return
+        try:
+            stamp = stamp_of(path.stat())
+            if self._verified.get(path) != stamp:
+                if not is_unchanged(path, self._hashed[path.relative_to(self._root).as_posix()]):
+                    raise UndecodableImageError(path, CHANGED, transient=True)
+                self._verified[path] = stamp  # where the bytes had to decide, once is enough
+        except OSError as error:
+            raise UndecodableImageError(path, error.strerror or str(error), transient=True) from error
 
 
 def _label(example: dict[str, Feature], where: str) -> int:
@@ -157,7 +173,9 @@ class MapFolder:
         found: dict[int, str] = {}
         for position, image_id in enumerate(self._images.image_ids):
             stem = f"maps/{image_id.rpartition('.')[0]}"
-            name = next((stem + e for e in MAP_EXTENSIONS if (root / (stem + e)).is_file()), None)
+            places = [(stem + e, root / (stem + e)) for e in MAP_EXTENSIONS]
+            # A link that leads nowhere is a map that cannot be read for now.
+            name = next((name for name, path in places if path.is_file() or path.is_symlink()), None)
             if name is not None:
                 found[position] = name
         if not found:
@@ -171,9 +189,12 @@ class MapFolder:
     def manifest(self) -> dict[str, str]:
         """Images and maps, each with the SHA-256 of its content."""
         images = self._images.manifest()
-        maps = hash_with_cache(self._root, self._maps, self._map_cache, self._progress)
         shown = {f"images/{image_id}": images[image_id] for image_id in self.image_ids}
-        return dict(sorted((shown | {name: entry.sha256 for name, entry in maps.items()}).items()))
+        return dict(sorted((shown | {name: entry.sha256 for name, entry in self._hashed.items()}).items()))
+
+    @cached_property
+    def _hashed(self) -> dict[str, Hashed]:
+        return hash_with_cache(self._root, self._maps, self._map_cache, self._progress)
 
     @cached_property
     def digest(self) -> str:
@@ -190,12 +211,16 @@ class MapFolder:
         def one(index: int) -> np.ndarray | LoadFailure:
             path, shown = self._root / self._maps[index], self._root / "images" / self.image_ids[index]
             try:
+                if "_hashed" in self.__dict__ and not is_unchanged(path, self._hashed[self._maps[index]]):
+                    return LoadFailure(f"its map {CHANGED}", transient=True)
                 found = read_map(path)
                 with open_image(shown.read_bytes()) as image:
                     size = image.size
-            except (DataError, OSError):
-                gone = not (path.is_file() and shown.is_file())
-                return LoadFailure("its map or image cannot be read", transient=gone)
+            except (DataError, OSError) as error:
+                cause = error.__cause__ or error
+                # Only the system's errors have a number, and they are of the moment.
+                of_the_moment = isinstance(cause, OSError) and cause.errno is not None
+                return LoadFailure("its map or image cannot be read", of_the_moment)
             if not same_field(found, size):
                 shape = f"{found.shape[1]} x {found.shape[0]}"
                 return LoadFailure(f"its map ({shape}) has other proportions than the image", transient=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import DataError
 from ...identity import digest
 from .geometry import Geometry
-from .hashing import Hashed, Progress, hash_files, pack, read_cache, unpack, write_cache
+from .hashing import Progress, check_readable, hash_with_cache, pack, unpack
 from .images import UndecodableImageError, decode
 from .source import LoadFailure
 
@@ -51,8 +51,8 @@ class FileSource(ABC):
         Args:
             root: The folder.
             name: What the data set is called.
-            manifest_cache: JSON file in which content hashes are kept, so that a large folder is hashed once. Files
-                are hashed again when their size or modification time changes.
+            manifest_cache: JSON file in which content hashes are kept, so that a large folder is hashed once; see
+                `hash_with_cache`. Files are hashed again when their `stamp_of` changes.
             progress: Told ``(done, total)`` while files are hashed, in the thread that asks for the digest, ten times a
                 second at most. A pickled copy has none.
         """
@@ -60,7 +60,7 @@ class FileSource(ABC):
         self.name = name
         self._manifest_cache = manifest_cache
         self._progress = progress
-        self._hashed: dict[str, Hashed] | None = None
+        self._contents: dict[str, str] | None = None  # SHA-256 or `UNREADABLE` by id
 
     @abstractmethod
     def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:
@@ -93,46 +93,46 @@ class FileSource(ABC):
             "root": self.root.absolute(),
             "name": self.name,
             "_manifest_cache": cache.absolute() if cache is not None else None,
-            "packed": pack(sorted(self.image_ids), self._hashed),
+            "packed": pack(sorted(self.image_ids), self._contents),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        ids, hashed = unpack(state.pop("packed"))
+        ids, contents = unpack(state.pop("packed"))
         self.__dict__.update(state)
         self._progress = None
-        self._hashed = hashed
+        self._contents = contents
         self._set_ids(ids)
 
     @cached_property
     def digest(self) -> str:
         """Identity of the data: 64 hexadecimal digits over every image's id and content, and the protocol.
 
+        A file that cannot be read counts with its content as it was last read in this folder, or as `UNREADABLE`.
+
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the files can be read.
         """
         files = list(self.manifest().items())
         protocol = self._protocol()
         return digest(files if protocol is None else [protocol, files])
 
     def manifest(self) -> dict[str, str]:
-        """Image ids, sorted, each with the SHA-256 of its content.
+        """Image ids, sorted, each with the SHA-256 of its content or `UNREADABLE`.
 
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the files can be read.
         """
-        entries = self._entries()
-        return {image_id: entries[image_id].sha256 for image_id in sorted(entries)}
-
-    def _entries(self) -> dict[str, Hashed]:
-        if self._hashed is None:
-            self._hashed = hash_with_cache(self.root, self.image_ids, self._manifest_cache, self._progress)
-        return self._hashed
+        if self._contents is None:
+            entries = hash_with_cache(self.root, self.image_ids, self._manifest_cache, self._progress)
+            check_readable(self.root, entries)
+            self._contents = {image_id: entry.sha256 for image_id, entry in entries.items()}
+        return {image_id: self._contents[image_id] for image_id in sorted(self._contents)}
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Decode some of the images. A bad image is reported and never raises.
 
-        Once the digest is computed, a file that has another size or modification time than it had then is reported as
-        changed: its predictions would be stored under the hash of something else.
+        Once the digest is computed, a file that holds other bytes than it held then is reported as changed: its
+        predictions would be stored under the hash of something else.
 
         Args:
             indices: Positions in `image_ids`, in any order.
@@ -142,11 +142,11 @@ class FileSource(ABC):
             uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be decoded, and
             ``{position in indices: why}`` for those images.
         """
-        hashed = self._hashed
+        contents = self._contents
 
         def one(index: int) -> np.ndarray:
             image_id = self.image_ids[index]
-            return decode(self.root / image_id, geometry, hashed[image_id][:2] if hashed else None, self.border)
+            return decode(self.root / image_id, geometry, contents[image_id] if contents else None, self.border)
 
         return load_each(indices, geometry, one)
 
@@ -169,17 +169,6 @@ def load_each(
         except UndecodableImageError as error:
             failed[position] = LoadFailure(error.reason, error.transient)
     return pixels, failed
-
-
-def hash_with_cache(
-    root: Path, names: Sequence[str], cache: Path | None, progress: Progress | None
-) -> dict[str, Hashed]:
-    """Hash files, with the help of hashes that an earlier run has kept, and keep them; see `hash_files`."""
-    known: Mapping[str, Hashed] = read_cache(cache)
-    entries = hash_files(root, names, known, progress)
-    if cache is not None and any(known.get(name) != entry for name, entry in entries.items()):
-        write_cache(cache, {**known, **entries})  # sets that list a part of the same folder share its cache
-    return entries
 
 
 def list_folders(root: Path, expected: str) -> list[str]:

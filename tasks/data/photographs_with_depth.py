@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...identity import digest
 from .depth import DepthFolder
 from .geometry import Geometry
-from .hashing import Hashed, Progress, hash_files, read_cache, write_cache
+from .hashing import Hashed, Progress, hash_with_cache, is_unchanged
 from .image_folder import ImageFolder
 from .images import CHANGED
 from .source import LoadFailure
@@ -68,11 +68,7 @@ class PhotographsWithDepth:
 
     @cached_property
     def _maps(self) -> dict[str, Hashed]:
-        known = read_cache(self._cache)
-        entries = hash_files(self._depths.root, sorted(set(self._files.values())), known, self._progress)
-        if self._cache is not None and entries != known:
-            write_cache(self._cache, entries)
-        return entries
+        return hash_with_cache(self._depths.root, sorted(set(self._files.values())), self._cache, self._progress)
 
     @cached_property
     def digest(self) -> str:
@@ -114,8 +110,7 @@ class PhotographsWithDepth:
         if "_maps" not in self.__dict__:  # not hashed yet: nothing to differ from
             return False
         file = self._files[image_id]
-        status = (self._depths.root / file).stat()
-        return self._maps[file][:2] != (status.st_size, status.st_mtime_ns)
+        return not is_unchanged(self._depths.root / file, self._maps[file])
 
     def _without_paths(self, error: DataError) -> str:
         """The first line of an error; it is stored beside the predictions, which outlive the folders."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ....errors import DataError
-from ....tasks.data.files import hash_with_cache
-from ....tasks.data.hashing import hash_files
+from ....tasks.data.hashing import hash_with_cache
 from . import frames as reading
 from .listing import Video, list_videos
 
@@ -70,15 +67,8 @@ class FolderSource:
     def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
         """See `Source`."""
         there = [video.path for video in self.videos if not video.problem]
-        try:
-            return {name: entry.sha256 for name, entry in hash_with_cache(self._root, there, cache, progress).items()}
-        except DataError:
-            pass
-        found = {}
-        for name in there:  # one of them is unreadable: go on without it
-            with suppress(DataError):
-                found[name] = hash_files(self._root, [name], {})[name].sha256
-        return found
+        entries = hash_with_cache(self._root, there, cache, progress)
+        return {name: entry.sha256 for name, entry in entries.items() if entry.stamp is not None}
 
     def duration(self, path: str) -> float:
         """See `Source`."""

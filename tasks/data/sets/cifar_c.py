@@ -12,9 +12,9 @@ from PIL import Image
 
 from ....errors import DataError
 from ....identity import digest
-from ..files import first, hash_with_cache, load_each
+from ..files import first, load_each
 from ..geometry import Geometry
-from ..hashing import Hashed, Progress
+from ..hashing import Hashed, Progress, hash_with_cache, is_unchanged, stamp_of
 from ..images import CHANGED, UndecodableImageError, fit
 from ..source import LoadFailure
 from .published import PublishedSet, published_set
@@ -71,6 +71,7 @@ class CifarC:
         self._progress = progress
         self._hashed: dict[str, Hashed] | None = None
         self._arrays: dict[str, np.ndarray] = {}
+        self._verified: dict[str, int] = {}  # stamps under which files were found to be those that were hashed
         if not self.root.is_dir():
             problem = "is a file, not a folder" if self.root.exists() else "does not exist"
             raise published.error(f"{self.root} {problem}.", self.root)
@@ -85,9 +86,18 @@ class CifarC:
             raise published.error(
                 f"{self.root} has none of the conditions {first(self.conditions)}; it has {first(every)}.", self.root
             )
-        self.labels = self._read_labels(self._files[0], published)
-        for corruption in self._files:
+        readable = [corruption for corruption in self._files if self._is_readable(corruption)] or self._files
+        self.labels = self._read_labels(readable[0], published)
+        for corruption in readable:
             self._check(corruption, published)
+
+    def _is_readable(self, corruption: str) -> bool:
+        """Whether a file can be opened; one that cannot costs its own conditions, when they are loaded."""
+        try:
+            with (self.root / f"{corruption}.npy").open("rb"):
+                return True
+        except OSError:
+            return False
 
     def _read_labels(self, corruption: str, published: PublishedSet) -> np.ndarray:
         """int64 (n,) labels of one severity, from a file that has them once or five times over."""
@@ -143,17 +153,12 @@ class CifarC:
     def digest(self) -> str:
         """Identity of the data: 64 hexadecimal digits over the files, the label space and the conditions.
 
-        Raises:
-            DataError: A file that can no longer be read.
+        A file that cannot be read counts as in `FileSource.digest`.
         """
         return digest(["cifar-c", self.label_space, sorted(self.conditions), list(self.manifest().items())])
 
     def manifest(self) -> dict[str, str]:
-        """Names of the files, sorted, each with the SHA-256 of its content.
-
-        Raises:
-            DataError: A file that can no longer be read.
-        """
+        """Names of the files, sorted, each with the SHA-256 of its content or `UNREADABLE`."""
         if self._hashed is None:
             names = sorted([_LABELS, *(f"{corruption}.npy" for corruption in self._files)])
             self._hashed = hash_with_cache(self.root, names, self._manifest_cache, self._progress)
@@ -198,9 +203,11 @@ class CifarC:
         """The open file of a corruption, or why it cannot be had at the moment."""
         name = f"{corruption}.npy"
         try:
-            status = (self.root / name).stat()
-            if self._hashed is not None and self._hashed[name][:2] != (status.st_size, status.st_mtime_ns):
-                return None, CHANGED
+            stamp = stamp_of((self.root / name).stat())
+            if self._hashed is not None and self._verified.get(name) != stamp:
+                if not is_unchanged(self.root / name, self._hashed[name]):
+                    return None, CHANGED
+                self._verified[name] = stamp  # where the bytes had to decide, once is enough
             if corruption not in self._arrays:
                 published = published_set(self.set_name)
                 self._check(corruption, published)
@@ -218,6 +225,7 @@ class CifarC:
             "root": self.root.absolute(),
             "_manifest_cache": cache.absolute() if cache is not None else None,
             "_progress": None,
+            "_verified": {},
             "_arrays": {},  # every process maps the files for itself
         }
 

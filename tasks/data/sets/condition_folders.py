@@ -15,9 +15,9 @@ import numpy as np
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
-from ..files import first, hash_with_cache, images_below, list_folders, load_each, shuffling_key
+from ..files import first, images_below, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
-from ..hashing import Progress
+from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache
 from ..images import UndecodableImageError, decode
 from ..source import LoadFailure
 from .published import PublishedSet, published_set
@@ -97,8 +97,9 @@ class ConditionFolders:
         place_of[[numbers[i] for i in self.image_ids]] = np.arange(len(self))
         for row, listed_numbers in enumerate(rows):
             self._present[row, place_of[listed_numbers]] = True
-        self._stamps: np.ndarray | None = None  # int64 (conditions, n, 2): size and time when hashed
+        self._beginnings: np.ndarray | None = None  # uint64 (conditions, n): the first digits of each file's hash
         self._combined: bytes | None = None  # 32 per image, in the order of `image_ids`
+        self._unread: frozenset[int] = frozenset()  # positions of images that were never read under some condition
 
     def _list(self, place: str, published: PublishedSet) -> list[str]:
         folder = self.root / place
@@ -141,30 +142,37 @@ class ConditionFolders:
     def digest(self) -> str:
         """Identity of the data: 64 hexadecimal digits over ids and contents under every condition.
 
-        Neither the place of the folder nor the folders of several corruptions in between enter.
+        Neither the place of the folder nor the folders of several corruptions in between enter. A file that cannot be
+        read counts as in `FileSource.digest`.
 
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the files can be read.
         """
         return digest(["condition-folders", sorted(self.conditions), list(self.manifest().items())])
 
     def manifest(self) -> dict[str, str]:
         """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
 
+        Before it stands `UNREADABLE` and a colon where one of the files was never read.
+
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the files can be read.
         """
         self._hash()
         combined = self._combined or b""
-        return dict(sorted((i, combined[32 * n : 32 * n + 32].hex()) for n, i in enumerate(self.image_ids)))
+        marks = {n: f"{UNREADABLE}:" for n in self._unread}
+        rows = ((i, marks.get(n, "") + combined[32 * n : 32 * n + 32].hex()) for n, i in enumerate(self.image_ids))
+        return dict(sorted(rows))
 
     def _hash(self) -> None:
         """Hash condition after condition, and keep of millions of files no more than load and digest need."""
         if self._combined is not None:
             return
-        stamps = np.zeros((len(self._places), len(self), 2), dtype=np.int64)
+        beginnings = np.zeros((len(self._places), len(self)), dtype=np.uint64)
+        unread: set[int] = set()
         hashers = [hashlib.sha256() for _ in self.image_ids]
         total, done = int(self._present.sum()), 0
+        sample: dict[str, Hashed] = {}  # of every condition a file that can be read, if there is one
         for key in sorted(self.conditions):
             if key not in self._places:
                 continue
@@ -178,12 +186,18 @@ class ConditionFolders:
                     told(before + part, total)
 
             entries = hash_with_cache(self.root / self._places[key], names, self._cache_of(key), progress)
-            stamps[row, rows] = [entries[name][:2] for name in names]
+            lost = [n for n, name in zip(rows.tolist(), names, strict=True) if entries[name].sha256 == UNREADABLE]
+            unread.update(lost)
+            best = next((name for name in names if entries[name].sha256 != UNREADABLE), names[0])
+            sample[f"{self._places[key]}/{best}"] = entries[best]
+            beginnings[row, rows] = [_beginning(entries[name].sha256) for name in names]
             for n, image_id in enumerate(self.image_ids):
                 entry = entries.get(image_id)
                 hashers[n].update(f"{key} {entry.sha256 if entry else 'absent'}\n".encode())
             done += len(names)
-        self._stamps, self._combined = stamps, b"".join(hasher.digest() for hasher in hashers)
+        check_readable(self.root, sample)
+        self._beginnings, self._combined = beginnings, b"".join(hasher.digest() for hasher in hashers)
+        self._unread = frozenset(unread)
 
     def _cache_of(self, key: str) -> Path | None:
         cache = self._manifest_cache
@@ -218,14 +232,13 @@ class ConditionFolders:
                 raise UndecodableImageError(self.root, f"the folder has no {condition}")
             if not self._present[row, index]:
                 raise UndecodableImageError(folder / image_id, f"{condition} has no such image")
-            stamp = self._stamps[row, index].tolist() if self._stamps is not None else None
-            return decode(folder / image_id, whole, (stamp[0], stamp[1]) if stamp else None)
+            hashed_as = f"{int(self._beginnings[row, index]):016x}" if self._beginnings is not None else None
+            return decode(folder / image_id, whole, hashed_as)
 
         return load_each(indices, whole, one)
 
     def __getstate__(self) -> dict[str, Any]:
         cache = self._manifest_cache
-        stamps = self._stamps
         return {
             "root": self.root.absolute(),
             "name": self.name,
@@ -234,24 +247,25 @@ class ConditionFolders:
             "_places": self._places,
             "_manifest_cache": cache.absolute() if cache is not None else None,
             "_combined": self._combined,
+            "_beginnings": self._beginnings,
+            "_unread": self._unread,
             "ids": zlib.compress("\0".join(sorted(self.image_ids)).encode("utf-8", "surrogateescape")),
             "present": zlib.compress(np.packbits(self._present).tobytes()),
-            # Bytes of equal weight beside each other: the high ones hardly change from file to file.
-            "stamps": None if stamps is None else zlib.compress(stamps.view(np.uint8).reshape(-1, 16).T.tobytes(), 1),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        ids, present, stamps = (state.pop(key) for key in ("ids", "present", "stamps"))
+        ids, present = state.pop("ids"), state.pop("present")
         self.__dict__.update(state)
         self._progress = None
         self._set_ids(zlib.decompress(ids).decode("utf-8", "surrogateescape").split("\0"))
         shape = (len(self._places), len(self))
         bits = np.unpackbits(np.frombuffer(zlib.decompress(present), np.uint8), count=shape[0] * shape[1])
         self._present = bits.astype(bool).reshape(shape)
-        self._stamps = None
-        if stamps is not None:
-            planes = np.frombuffer(zlib.decompress(stamps), np.uint8).reshape(16, -1).T
-            self._stamps = np.ascontiguousarray(planes).view(np.int64).reshape(*shape, 2)
+
+
+def _beginning(sha256: str) -> int:
+    """The first 64 bits of a hash, enough to notice another file; no file has the 0 of `UNREADABLE`."""
+    return 0 if sha256 == UNREADABLE else int(sha256[:16], 16)
 
 
 def _find(root: Path, published: PublishedSet) -> dict[str, str]:

@@ -15,9 +15,9 @@ from ....cores import usable_cores
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
-from ..files import first, hash_with_cache, images_below, list_folders, load_each, shuffling_key
+from ..files import first, images_below, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
-from ..hashing import Hashed, Progress
+from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache, is_unchanged
 from ..images import CHANGED, UndecodableImageError, fit
 from ..source import LoadFailure
 from .published import PUBLISHED
@@ -93,8 +93,9 @@ class PerturbationSequences:
         if not videos:
             raise published.error(f"{self._folder} has class folders but no videos in them.", self.root)
         with ThreadPoolExecutor(min(8, usable_cores())) as pool:
-            counts = pool.map(lambda video: _count(self._folder / video), videos)
-        self._set_videos(dict(zip(videos, counts, strict=True)))
+            counts = dict(zip(videos, pool.map(lambda video: _count(self._folder / video), videos), strict=True))
+        self._unopened = frozenset(video for video, count in counts.items() if count is None)
+        self._set_videos({video: count or 1 for video, count in counts.items()})
 
     def _set_videos(self, counts: dict[str, int]) -> None:
         self._counts = {video: counts[video] for video in sorted(counts, key=shuffling_key)}
@@ -127,18 +128,24 @@ class PerturbationSequences:
         """Identity of the data: 64 hexadecimal digits over every video's name and content, and the perturbation.
 
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the videos can be read.
         """
         return digest(["imagenet-p", self.perturbation, list(self.manifest().items())])
 
     def manifest(self) -> dict[str, str]:
-        """Names of the videos, sorted, each with the SHA-256 of its content.
+        """Names of the videos, sorted, each with the SHA-256 of its content or `UNREADABLE`.
+
+        What a video held before does not help where it cannot be read now: the number of its frames is not known.
 
         Raises:
-            DataError: A file that can no longer be read.
+            DataError: Not one of the videos can be read.
         """
         if self._hashed is None:
-            self._hashed = hash_with_cache(self._folder, self._videos, self._manifest_cache, self._progress)
+            found = hash_with_cache(self._folder, self._videos, self._manifest_cache, self._progress)
+            unread = {name for name, entry in found.items() if entry.stamp is None} | self._unopened
+            found |= dict.fromkeys(unread, Hashed(None, UNREADABLE))
+            check_readable(self._folder, found)
+            self._hashed = found
         return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
@@ -184,8 +191,7 @@ class PerturbationSequences:
         path = self._folder / video
         found: dict[int, np.ndarray] = {}
         try:
-            status = path.stat()
-            if self._hashed is not None and self._hashed[video][:2] != (status.st_size, status.st_mtime_ns):
+            if self._hashed is not None and not is_unchanged(path, self._hashed[video]):
                 raise UndecodableImageError(path, CHANGED, transient=True)
             with path.open("rb") as handle, _av().open(handle, mode="r") as container:
                 for number, frame in enumerate(container.decode(video=0)):
@@ -196,10 +202,7 @@ class PerturbationSequences:
         except UndecodableImageError:
             raise
         except Exception as error:  # PyAV meets damaged files with errors of many kinds
-            # Some of them are OSErrors too, but only those of the system are of the moment.
-            code = error.errno if isinstance(error, OSError) else None
-            of_the_system = code is not None and not type(error).__module__.startswith("av")
-            transient = of_the_system or isinstance(error, MemoryError)
+            transient = _of_the_moment(error)
             if transient or not found:  # else the frames before the damage are good
                 reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
                 raise UndecodableImageError(path, reason, transient) from error
@@ -214,6 +217,7 @@ class PerturbationSequences:
             "name": self.name,
             "_manifest_cache": cache.absolute() if cache is not None else None,
             "_hashed": self._hashed,
+            "_unopened": self._unopened,
             "videos": zlib.compress("\0".join(sorted(self._counts)).encode("utf-8", "surrogateescape")),
             "counts": [self._counts[video] for video in sorted(self._counts)],
         }
@@ -234,11 +238,20 @@ def _av() -> Any:
     return av
 
 
-def _count(path: Path) -> int:
-    """How many frames a video has; 1 where it cannot be opened, so that it is listed and fails when it is loaded."""
+def _of_the_moment(error: Exception) -> bool:
+    """Whether the system is at fault and not the file; some of PyAV's errors are OSErrors too."""
+    of_the_system = isinstance(error, OSError) and error.errno is not None
+    return (of_the_system and not type(error).__module__.startswith("av")) or isinstance(error, MemoryError)
+
+
+def _count(path: Path) -> int | None:
+    """How many frames a video has: 1 for a damaged one, so that it is listed and fails when it is loaded.
+
+    None for one that cannot be opened for now.
+    """
     try:
         with path.open("rb") as handle, _av().open(handle, mode="r") as container:
             stream = container.streams.video[0]
             return stream.frames or max(1, sum(1 for _ in container.decode(stream)))
-    except Exception:  # PyAV meets damaged files with errors of many kinds
-        return 1
+    except Exception as error:  # PyAV meets damaged files with errors of many kinds
+        return None if _of_the_moment(error) else 1
