@@ -8,6 +8,8 @@ one of them. Here they become an escape such as JSON has: a backslash, ``u`` and
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LOOKS_ESCAPED = re.compile(r"\\(?=u(?:d[89a-f][0-9a-f]{2}|005c))")
@@ -33,6 +35,17 @@ def restored(name: str) -> str:
 def printable(text: str) -> str:
     """A text for people; what is text already stays as it is, so that doing it twice is doing it once."""
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def printable_plain(value: Any) -> Any:
+    """Plain data (mappings, lists, tuples, scalars) in which every text is `printable`."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable_plain(key): printable_plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(printable_plain, value))
+    return value
 
 
 def utf8(text: str) -> bytes:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..models.model import Model
-    from ..models.pretraining.curation.curate import Stage
-    from ..models.pretraining.curation.decisions import ClipRow
+    from ..models.pretraining.curation.curate import Curation, Stage
     from ..models.pretraining.curation.queries import QueryClass
     from ..models.pretraining.curation.sources import Source
     from ..reports.curation import ShownClip
@@ -130,7 +129,7 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             **summarise(curation.decisions, queries, job.settings),
         }
-        shown = _shown(source, rows, queries, labels, job, stage)
+        shown = _shown(source, curation, queries, labels, job, stage)
     manifest, page = job.output / "manifest.jsonl", job.output / "report.html"
     write_aside(manifest, utf8("".join(lines)))
     write_aside(job.output / "summary.json", utf8(json.dumps(summary, indent=1, ensure_ascii=False) + "\n"))
@@ -172,7 +171,7 @@ def _load(name: str, device: str) -> Model:
 
 def _shown(
     source: Source,
-    rows: Sequence[ClipRow],
+    curation: Curation,
     queries: Sequence[QueryClass],
     labels: Sequence[str],
     job: CurationJob,
@@ -181,7 +180,7 @@ def _shown(
     from ..models.pretraining.curation.contact_sheet import choose_shown, thumbnail
     from ..reports.curation import ShownClip
 
-    chosen = choose_shown(rows, job.shown)
+    chosen = choose_shown(curation.decisions.rows, job.shown)
     found = []
     for number, row in enumerate(chosen, start=1):
         answers = row.evidence.answers if row.evidence else ()
@@ -198,7 +197,9 @@ def _shown(
                 confidence=first.confidences[0] if first else 0.0,
                 duplicate_of=row.duplicate_of,
                 problem=row.seen.evidence.problem or (row.evidence.problem if row.evidence else ""),
-                picture=thumbnail(source, row, job.output / "thumbnails"),
+                picture=thumbnail(
+                    source, row, job.output / "thumbnails", curation.contents.get(row.seen.video.path, "")
+                ),
             )
         )
         stage("Contact sheet", number, len(chosen), "")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..text import printable
+
 EXECUTORS = ("local", "ray")
 
 DECISIONS = ("mean", "max", "sum")
@@ -56,3 +58,9 @@ class Settings:
     precision: str = "float32"
     decisions: str = "mean"
     new_data: bool = False
+
+    def __post_init__(self) -> None:
+        # As the models call themselves, see `registry.resolve`.
+        object.__setattr__(self, "models", tuple(map(printable, self.models)))
+        if self.baselines is not None:
+            object.__setattr__(self, "baselines", tuple(map(printable, self.baselines)))

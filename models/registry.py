@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CheckpointError, VitobenchError, unknown_name
 from ..plugins import MODELS, Plugin, PluginError
 from ..plugins import plugins as found_plugins
+from ..text import printable
 from .sources import packages, plugins, released, zoo
 from .spec import ModelSpec
 
@@ -105,6 +106,7 @@ def resolve(name: str) -> ModelSpec:
         CheckpointError: Its file is missing, damaged, unsafe to open, or of another architecture.
         VitobenchError: Its weights could not be fetched.
     """
+    name = printable(name)  # of a file it may hold bytes that are no text, and it goes into every table
     source = _source_of(name)
     return plugins.describe(name, _own()) if source == plugins.SOURCE else _module(source).resolve(name)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.schema import Comparison, Failure, Score
+from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 from .gallery import Gallery
 
@@ -50,6 +51,13 @@ class ReportData:
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
+
+    def __post_init__(self) -> None:
+        # Once here, and no writer of any form meets text that has no form in UTF-8: paths, commands, words of cards.
+        for name in ("title", "models", "tasks", "run"):
+            object.__setattr__(self, name, printable_plain(getattr(self, name)))
+        told = (Failure(*map(printable, astuple(failure))) for failure in self.failures)
+        object.__setattr__(self, "failures", tuple(told))
 
     @cached_property
     def model_names(self) -> tuple[str, ...]:

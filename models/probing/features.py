@@ -16,6 +16,7 @@ from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
 from ...identity import digest
 from ...tasks.data.geometry import Geometry
+from ...tasks.data.source import LoadFailure
 from ..model import Model
 from .data import Part
 
@@ -25,6 +26,8 @@ BLOCK = 256
 
 _TYPES = {"features": np.float32, "tokens": np.float16}  # tokens are many; a half keeps what a head can use of them
 _CHUNK = 32
+_PASSING = "passing"
+"""Name of an empty file: some image of the blocks could not be read for now."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def features_of(
     """Features of images, from the cache as far as they are there.
 
     The cache is keyed by model, preprocessing, images and kind. A pass that was interrupted goes on after its last
-    whole block; several processes may work on the same one.
+    whole block; several processes may work on the same one. Where an image could not be read for now, nothing is kept.
 
     Args:
         model: Gives the features.
@@ -84,6 +87,10 @@ def features_of(
             _write_aside(place / "about.json", json.dumps(note).encode())
             _compute(model, part, place, kind, batch, progress)
             values = _join(place, whole, len(part))
+            passing = place / _PASSING
+            if passing.exists():  # the next run asks again; the map of the file stays as it is
+                whole.unlink()
+                passing.unlink()
     except OSError as error:
         raise VitobenchError(f"The features cannot be kept in {folder} ({error.strerror}); see --features.") from None
     good = np.isfinite(values.reshape(len(part), -1)[:, 0])
@@ -118,11 +125,11 @@ def _compute(
     todo = [(n, rows) for n, rows in _blocks(len(part)) if _read(_block_file(place, n), rows.stop - rows.start) is None]
     done = len(part) - sum(rows.stop - rows.start for _, rows in todo)
 
-    def load(rows: slice, readers: ThreadPoolExecutor) -> tuple[np.ndarray, list[int]]:
+    def load(rows: slice, readers: ThreadPoolExecutor) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         indices = part.indices[rows].tolist()
         chunks = [indices[at : at + _CHUNK] for at in range(0, len(indices), _CHUNK)]
         loaded = list(readers.map(lambda chunk: part.source.load(chunk, geometry), chunks))
-        failed = [number * _CHUNK + at for number, (_, failures) in enumerate(loaded) for at in failures]
+        failed = {n * _CHUNK + at: why for n, (_, failures) in enumerate(loaded) for at, why in failures.items()}
         return np.concatenate([pixels for pixels, _ in loaded]), failed
 
     # One block is read ahead of the forward passes, by threads: decoding leaves the interpreter's lock.
@@ -136,7 +143,9 @@ def _compute(
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             ask = model.tokens if kind == "tokens" else model.features
             found = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)]).astype(_TYPES[kind])
-            found[failed] = np.nan
+            found[list(failed)] = np.nan
+            if any(failure.transient for failure in failed.values()):
+                (place / _PASSING).touch()
             _save_aside(_block_file(place, number), found)
             done += len(found)
             if progress is not None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from ...errors import CheckpointError
 from ...identity import digest, file_digest
+from ...text import restored
 from ..spec import ModelSpec
 from ..zoo_card import ZooCard, label_space_of
 from .safetensors_header import embedded_card, looks_like_safetensors
@@ -85,13 +86,26 @@ class FileName:
 
 
 def _path(text: str, name: str) -> Path:
+    """The file of a name as it is typed or, in records and tables, as `printable` shows it.
+
+    Raises:
+        CheckpointError: No path can be of this form, or there is a file of either name.
+    """
     try:
-        path = Path(text).expanduser()
+        typed, meant = Path(text).expanduser(), Path(restored(text)).expanduser()
     except RuntimeError:  # the home of a user that does not exist
         raise CheckpointError(f"{name!r} begins with the home folder of a user that does not exist.") from None
     if "\0" in text:
         raise CheckpointError(f"{name!r} holds a null character, which no path has.")
-    return path
+    try:
+        if typed == meant or not meant.exists():
+            return typed
+        both = typed.exists()
+    except OSError:  # a name that is too long; opening it says so
+        return typed
+    if both:
+        raise CheckpointError(f"{typed} may be this file or one whose name is not UTF-8; rename one of them.")
+    return meant
 
 
 def resolve(name: str) -> ModelSpec:

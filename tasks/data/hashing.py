@@ -63,7 +63,7 @@ def stamp_of(status: os.stat_result) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "big")
 
 
-def _tells_changes(status: os.stat_result) -> bool:
+def tells_changes(status: os.stat_result) -> bool:
     """Whether the time of change is a clock's: read-only images and archives that are mounted make it up."""
     return status.st_ctime_ns % 10**9 != 0
 
@@ -118,7 +118,7 @@ def _hash(path: Path, known: Hashed | None) -> Hashed:
     try:
         status = path.stat()  # before the reading: a change during it shows as another stamp later
         stamp = stamp_of(status)
-        if known is not None and known.stamp == stamp and _tells_changes(status):
+        if known is not None and known.stamp == stamp and tells_changes(status):
             return known
         return Hashed(stamp, file_digest(path))
     except OSError:

@@ -37,18 +37,19 @@ def choose_shown(rows: Sequence[ClipRow], each: int) -> list[ClipRow]:
     return found
 
 
-def thumbnail(source: Source, row: ClipRow, folder: Path) -> bytes | None:
+def thumbnail(source: Source, row: ClipRow, folder: Path, content: str = "") -> bytes | None:
     """The middle frame of a clip as a small JPEG, kept in a folder from run to run.
 
     Args:
         source: Where frames come from.
         row: The clip.
         folder: Keeps the pictures.
+        content: Digest of the video: another one of the same name and length has pictures of its own.
 
     Returns:
         The file's bytes; None where the frame cannot be decoded.
     """
-    kept = folder / f"{digest([source.name, row.clip_id, row.end, row.seen.evidence.seconds, _SIDE])[:32]}.jpg"
+    kept = folder / f"{digest([content, row.clip_id, row.end, row.seen.evidence.seconds, _SIDE])[:32]}.jpg"
     with suppress(OSError):
         return kept.read_bytes()
     if row.seen.evidence.problem:

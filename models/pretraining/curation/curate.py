@@ -27,10 +27,12 @@ class Curation:
     Attributes:
         decisions: The verdicts.
         examined: Videos that were looked at now; the others were known from an earlier run, or not worth a look.
+        contents: Digest of each video that can be read, by its path.
     """
 
     decisions: Decisions
     examined: int
+    contents: Mapping[str, str]
 
 
 def curate(
@@ -103,7 +105,7 @@ def curate(
     collection = [Seen(v, matches[v.path], found[v.path], source.facts(v.path)) for v in source.videos]
     decisions = decide(collection, queries, settings, evaluation)
     stage("Deciding", 1, 1, "")
-    return Curation(decisions, len(looks))
+    return Curation(decisions, len(looks), contents)
 
 
 def _lengths(

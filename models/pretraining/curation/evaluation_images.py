@@ -14,6 +14,7 @@ from PIL import Image
 from ....cores import usable_cores
 from ....errors import DataError
 from ....tasks.data.files import images_below
+from ....tasks.data.hashing import stamp_of, tells_changes
 from .perceptual_hash import perceptual_hash, to_text
 
 _WINDOW = 256
@@ -39,8 +40,7 @@ def hash_evaluation_images(
 
     Args:
         folder: At any depth; the extensions of `vitobench.tasks.data.files`.
-        cache: JSON-lines file to which hashes are added; an image whose size or time of change is another is hashed
-            again.
+        cache: JSON-lines file to which hashes are added; an image whose place or `stamp_of` is another is hashed again.
         progress: Told (done, total).
 
     Raises:
@@ -61,12 +61,15 @@ def hash_evaluation_images(
                 window = names[start : start + _WINDOW]
                 stamps = [_stamp(folder / name) for name in window]
                 fresh = [i for i, stamp in enumerate(stamps) if stamp not in known]
-                for i, value in zip(fresh, pool.map(_hash, [folder / window[i] for i in fresh]), strict=True):
-                    known[stamps[i]] = value
+                values = {i: known.get(stamp) for i, stamp in enumerate(stamps)}
+                for i, hashed in zip(fresh, pool.map(_hash, [folder / window[i] for i in fresh]), strict=True):
+                    value, lasting = hashed
+                    values[i] = value
                     # A line each: what was hashed before an interruption stays.
-                    kept.write(json.dumps([stamps[i], None if value is None else to_text(value)]) + "\n")
-                for name, stamp in zip(window, stamps, strict=True):
-                    value = known[stamp]
+                    if lasting and stamps[i]:
+                        kept.write(json.dumps([stamps[i], None if value is None else to_text(value)]) + "\n")
+                for i, name in enumerate(window):
+                    value = values[i]
                     if value is None:
                         unreadable += 1
                     else:
@@ -79,11 +82,12 @@ def hash_evaluation_images(
 
 
 def _stamp(path: Path) -> str:
+    """Under what the hash of an image is kept; empty where nothing tells a later change. Older forms were shorter."""
     try:
         status = path.stat()
     except OSError:
-        return f"{path.absolute()}|gone"
-    return f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}"
+        return ""
+    return f"{path.resolve()}|stamp|{stamp_of(status):016x}" if tells_changes(status) else ""
 
 
 def _read(cache: Path) -> dict[str, int | None]:
@@ -101,11 +105,14 @@ def _read(cache: Path) -> dict[str, int | None]:
     return found
 
 
-def _hash(path: Path) -> int | None:
+def _hash(path: Path) -> tuple[int | None, bool]:
+    """The hash, None where there is none, and whether that will be so the next time."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                return perceptual_hash(image)
-    except Exception:  # Pillow's plugins meet damaged files with errors of many kinds
-        return None
+                return perceptual_hash(image), True
+    except Exception as error:  # Pillow's plugins meet damaged files with errors of many kinds
+        # Only the system's errors have a number, and they are of the moment.
+        of_the_moment = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
+        return None, not of_the_moment
