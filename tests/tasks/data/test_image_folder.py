@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -211,13 +212,16 @@ def test_the_digest_of_a_folder_is_that_of_the_first_release(tmp_path: Path) -> 
 
 def test_a_file_that_changed_since_it_was_hashed_is_reported(folder: Path) -> None:
     source = ImageFolder(folder)
-    touched, grown, gone = (folder / source.image_ids[n] for n in (0, 1, 2))
+    other, grown, gone, touched = (folder / source.image_ids[n] for n in (0, 1, 2, 3))
     geometry = Geometry(28, 32, "bilinear")
-    os.utime(touched, ns=(1, 1))
+    os.utime(other, ns=(1, 1))
     assert source.load(range(12), geometry)[1] == {}  # nothing was hashed yet
     assert source.digest
     assert source.load(range(12), geometry)[1] == {}
-    os.utime(touched, ns=(1, 2))
+    os.utime(touched, ns=(1, 2))  # its bytes are the same
+    content = other.read_bytes()
+    other.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # as long, and as old
+    os.utime(other, ns=(1, 1))
     status = grown.stat()
     grown.write_bytes(grown.read_bytes() + b"\0")
     os.utime(grown, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -244,7 +248,7 @@ def test_progress_reaches_the_whole_folder(folder: Path) -> None:
 
 @pytest.mark.parametrize("hashed", [False, True])
 def test_a_pickled_copy_is_equal_and_hashes_nothing(
-    folder: Path, hashed: bool, monkeypatch: pytest.MonkeyPatch
+    folder: Path, hashed: bool, monkeypatch: pytest.MonkeyPatch, change_in_place: Callable[[Path], None]
 ) -> None:
     strange = os.fsdecode(b"\xff new\nline.JPEG")
     (folder / WNIDS[0] / "0.JPEG").rename(folder / WNIDS[0] / strange)
@@ -266,7 +270,7 @@ def test_a_pickled_copy_is_equal_and_hashes_nothing(
     assert failed == {}
     np.testing.assert_array_equal(pixels, ImageFolder(folder).load(range(12), geometry)[0])
     assert pickle.dumps(copy) == pickle.dumps(pickle.loads(pickle.dumps(copy)))
-    os.utime(folder / copy.image_ids[3], ns=(1, 1))
+    change_in_place(folder / copy.image_ids[3])
     assert copy.load([3], geometry)[1] == {0: LoadFailure(CHANGED, transient=True)}
 
 

@@ -1,6 +1,6 @@
 import multiprocessing
-import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +98,10 @@ def test_a_copy_in_another_process_reads_the_same(root: Path) -> None:
     assert pickle.loads(pickle.dumps(source)).digest == source.digest
 
 
-def test_files_that_change_or_go_are_reported(root: Path) -> None:
+def test_files_that_change_or_go_are_reported(root: Path, change_in_place: Callable[[Path], None]) -> None:
     source = CifarC(root)
     assert source.digest
-    os.utime(root / "fog.npy", ns=(1, 1))
+    change_in_place(root / "fog.npy")
     assert source.load([0], PLAIN, "fog/1")[1] == {0: LoadFailure(CHANGED, transient=True)}
     (root / "shot_noise.npy").unlink()
     _, failed = source.load([0], PLAIN, "shot_noise/1")

@@ -133,7 +133,9 @@ def test_hashes_are_kept_and_told_of(tmp_path: Path, write: Write, monkeypatch: 
 
 
 @pytest.mark.parametrize("hashed", [False, True])
-def test_a_pickled_copy_is_equal(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, hashed: bool) -> None:
+def test_a_pickled_copy_is_equal(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, hashed: bool, change_in_place: Callable[[Path], None]
+) -> None:
     root = make(tmp_path / "c", write)
     (root / "fog/1" / IDS[0]).unlink()
     monkeypatch.chdir(tmp_path)
@@ -153,7 +155,7 @@ def test_a_pickled_copy_is_equal(tmp_path: Path, write: Write, monkeypatch: pyte
     hole = copy.image_ids.index(IDS[0])
     assert list(copy.load([0, 1, 2], geometry, "fog/1")[1]) == [hole]
     image_id = copy.image_ids[1]
-    os.utime(root / "fog/3" / image_id, ns=(1, 1))
+    change_in_place(root / "fog/3" / image_id)
     assert copy.load([0, 1, 2], geometry, "fog/3")[1] == {1: LoadFailure(CHANGED, transient=True)}
     assert copy.load([0, 1, 2], geometry, "gaussian_noise/3")[1] == {}
 

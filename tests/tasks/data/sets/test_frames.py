@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +98,9 @@ def test_the_digest_follows_frames_groups_and_classes(vid: Path, tmp_path: Path)
     assert digest() != first
 
 
-def test_a_pickled_copy_is_equal_and_hashes_nothing(vid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickled_copy_is_equal_and_hashes_nothing(
+    vid: Path, monkeypatch: pytest.MonkeyPatch, change_in_place: Callable[[Path], None]
+) -> None:
     source = FrameGroups(vid, "imagenet-vid-robust", progress=lambda done, total: None)
     digest = source.digest
     assert source.anchors.size
@@ -111,7 +112,7 @@ def test_a_pickled_copy_is_equal_and_hashes_nothing(vid: Path, monkeypatch: pyte
     np.testing.assert_array_equal(copy.anchors, source.anchors)
     for mine, theirs in zip(copy.neighbours, source.neighbours, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    os.utime(vid / copy.image_ids[3], ns=(1, 1))
+    change_in_place(vid / copy.image_ids[3])
     assert copy.load(range(10), SMALL)[1] == {3: LoadFailure(CHANGED, transient=True)}
 
 

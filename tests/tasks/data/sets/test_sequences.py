@@ -1,6 +1,6 @@
-import os
 import pickle
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,7 +99,9 @@ def test_the_digest_follows_the_videos_and_the_perturbation(root: Path, tmp_path
 
 
 @pytest.mark.parametrize("hashed", [False, True])
-def test_a_pickled_copy_opens_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, hashed: bool) -> None:
+def test_a_pickled_copy_opens_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, hashed: bool, change_in_place: Callable[[Path], None]
+) -> None:
     source = PerturbationSequences(root, "brightness", progress=lambda done, total: None)
     expected = source.load(range(12), PLAIN)[0]
     digest = PerturbationSequences(root, "brightness").digest
@@ -111,7 +113,8 @@ def test_a_pickled_copy_opens_nothing(root: Path, monkeypatch: pytest.MonkeyPatc
     assert (copy.name, copy.image_ids, copy.digest) == ("imagenet-p/brightness", source.image_ids, digest)
     np.testing.assert_array_equal(copy.load(range(12), PLAIN)[0], expected)
     video = copy.image_ids[0].rsplit("/", 1)[0]
-    os.utime(root / "brightness" / video, ns=(1, 1))
+    monkeypatch.undo()
+    change_in_place(root / "brightness" / video)
     _, failed = copy.load(range(12), PLAIN)
     assert failed == dict.fromkeys(range(VIDEOS[video]), LoadFailure(CHANGED, transient=True))
 
