@@ -44,7 +44,8 @@ def printable_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {printable_plain(key): printable_plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(printable_plain, value))
+        found = map(printable_plain, value)
+        return list(found) if isinstance(value, list) else tuple(found)
     return value
 
 
