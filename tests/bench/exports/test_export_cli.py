@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from vitobench.bench.exports.exporter import ExportSpec
 from vitobench.bench.exports.registry import EXPORTS
 from vitobench.errors import VitobenchError
+from vitobench.results.schema import Failure
+from vitobench.tests.bench.exports.conftest import MODELS, made_up
 
 ROOT = Path(__file__).parents[3]
 
@@ -86,3 +89,26 @@ def test_wrong_usage_is_said(bench_here, tmp_path: Path, args: tuple[str, ...], 
     done = bench_here("export", *args)
     assert done.code == 2
     assert message in done.err
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_text_that_is_not_utf8_spoils_no_export(handed, tmp_path: Path, name: str, monkeypatch) -> None:
+    """A command may name any file, and the cards of models hold what others wrote."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    spec = EXPORTS[name]
+    for package in spec.packages:
+        pytest.importorskip(package)
+    data = made_up()
+    odd = "caf\udce9 \ud83d"
+    models = tuple({**record, "licence": odd, "description": odd, "source": odd} for record in data.models)
+    tasks = tuple({**record, "title": f"{record['title']} {odd}"} for record in data.tasks)
+    failures = (Failure("*", "c", "fog/1", odd, odd),)
+    run = {**data.run, "command": f"bench export --store {odd}", "store": odd}
+    data = replace(data, models=models, tasks=tasks, failures=failures, run=run)
+    target = {"mlflow": f"file://{tmp_path / 'mlruns'}", "tensorboard": str(tmp_path)}.get(
+        name, str(tmp_path / "x.yaml")
+    )
+    asked = MODELS[:1] if name == "hugging-face" else ()
+    assert spec.load().export(handed(target, *asked, data=data))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert data.failures[0].image_id == r"caf\udce9 \ud83d"

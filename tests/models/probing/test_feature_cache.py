@@ -20,6 +20,7 @@ class Counting(MicroSet):
 
     loaded = 0
     bad: frozenset[int] = frozenset()
+    passing = False
     limit = 10**9
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
@@ -27,7 +28,7 @@ class Counting(MicroSet):
         if self.loaded > self.limit:
             raise KeyboardInterrupt
         images, _ = super().load(indices, geometry)
-        failed = {at: LoadFailure("damaged", False) for at, index in enumerate(indices) if index in self.bad}
+        failed = {at: LoadFailure("damaged", self.passing) for at, index in enumerate(indices) if index in self.bad}
         return images, failed
 
 
@@ -141,3 +142,17 @@ def test_a_folder_is_split_or_brings_its_split(tmp_path: Path) -> None:
     assert set(data.held_out.labels) == {0, 1}
     with pytest.raises(DataError, match="does not exist"):
         open_data(f"imagefolder={tmp_path / 'absent'}")
+
+
+def test_what_could_not_be_read_for_now_is_read_again(micro_model: Model, tmp_path: Path) -> None:
+    part = part_of()
+    part.source.bad, part.source.passing = frozenset({3}), True
+    rows = features_of(micro_model, part, tmp_path)
+    assert np.flatnonzero(~rows.good).tolist() == [3]
+    assert np.isfinite(rows.values[4]).all()  # still there to be read
+    again = part_of()
+    assert features_of(micro_model, again, tmp_path).good.all()
+    assert again.source.loaded == 40
+    last = part_of()
+    assert features_of(micro_model, last, tmp_path).good.all()
+    assert last.source.loaded == 0

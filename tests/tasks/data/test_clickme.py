@@ -1,6 +1,7 @@
 """Both forms of ClickMe, made up here: shards of TFRecords, and folders of images and maps."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,16 @@ def test_a_folder_of_images_and_maps(tmp_path: Path) -> None:
     (tmp_path / "maps" / a / "y.npy").unlink()
     assert source.maps([at[f"{a}/y.JPEG"]])[1][0].transient
     np.save(tmp_path / "maps" / a / "y.npy", np.eye(20)[:, :5])
-    assert "other proportions" in source.maps([at[f"{a}/y.JPEG"]])[1][0].reason
+    changed = source.maps([at[f"{a}/y.JPEG"]])[1][0]
+    assert (changed.transient, "changed on disk" in changed.reason) == (True, True)
+    assert "other proportions" in open_maps(tmp_path).maps([at[f"{a}/y.JPEG"]])[1][0].reason
+    # A link that leads nowhere is a map that cannot be read for now, and not an image without one.
+    (tmp_path / "maps" / a / "y.npy").unlink()
+    without = open_maps(tmp_path).digest
+    (tmp_path / "maps" / a / "y.npy").symlink_to("nowhere")
+    lost = open_maps(tmp_path)
+    assert lost.digest not in (before, without)
+    assert lost.maps([at[f"{a}/y.JPEG"]])[1][0].transient
 
 
 def test_folders_of_neither_form_say_what_is_expected(tmp_path: Path) -> None:
@@ -152,3 +162,25 @@ def test_maps_of_another_form_are_refused(tmp_path: Path, array: np.ndarray, wor
     np.save(tmp_path / "p.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read as a map"):
         read_map(tmp_path / "p.npy")
+
+
+def test_a_record_of_another_shard_at_the_same_place_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "val-0.tfrecords", 0, 2)
+    source = open_maps(tmp_path)
+    assert source.load([0, 1], PLAIN)[1] == {}
+    assert source.digest
+    assert source.load([0, 1], PLAIN)[1] == {}
+    status = (tmp_path / "val-0.tfrecords").stat()
+    image = (encoded(np.full((256, 256, 3), 99, np.uint8)), "byte")
+    write_shard(tmp_path / "val-0.tfrecords", 0, 2, image=image)
+    os.utime(tmp_path / "val-0.tfrecords", ns=(status.st_atime_ns, status.st_mtime_ns))
+    for failed in (source.load([0, 1], PLAIN)[1], source.maps([0, 1])[1]):
+        assert [failed[0].transient, failed[1].transient] == [True, True]
+        assert "changed on disk" in failed[0].reason
+
+
+def test_a_shard_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    write_shard(tmp_path / "val-0.tfrecords", 0, 1)
+    (tmp_path / "val-1.tfrecords").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"val-1\.tfrecords"):
+        open_maps(tmp_path)

@@ -173,7 +173,8 @@ def test_the_manifest_cache_spares_the_second_hashing(
     cache = tmp_path / "cache" / "manifest.json"
     plain = ImageFolder(folder).digest
     assert ImageFolder(folder, manifest_cache=cache).digest == plain
-    assert [p.name for p in cache.parent.iterdir()] == ["manifest.json"]
+    (kept,) = cache.parent.iterdir()
+    assert kept.match("manifest-*.json")
     hashed: list[Path] = []
     real = hashing.file_digest
     monkeypatch.setattr(hashing, "file_digest", lambda path: hashed.append(path) or real(path))
@@ -183,14 +184,15 @@ def test_the_manifest_cache_spares_the_second_hashing(
     changed.write_bytes(changed.read_bytes() + b"\0")
     assert ImageFolder(folder, manifest_cache=cache).digest != plain
     assert hashed == [changed]
-    cache.write_text("{ damaged")
+    kept.write_text("{ damaged")
     assert ImageFolder(folder, manifest_cache=cache).digest == ImageFolder(folder).digest
 
 
 def test_a_cache_with_a_hash_that_is_none_is_not_believed(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "manifest.json"
     plain = ImageFolder(folder, manifest_cache=cache).digest
-    cache.write_text(cache.read_text().replace("0", "g"))
+    (kept,) = tmp_path.glob("manifest-*.json")
+    kept.write_text(kept.read_text().replace("0", "g"))
     assert ImageFolder(folder, manifest_cache=cache).digest == plain
 
 
@@ -320,3 +322,33 @@ def test_real_photographs_decode_as_torchvision_decodes_them(photographs: Path) 
     assert failed == {}
     for image, image_id in zip(pixels, source.image_ids, strict=False):
         np.testing.assert_array_equal(image, oracle(photographs / image_id, geometry))
+
+
+def test_files_that_cannot_be_read_are_listed_and_have_a_digest(folder: Path, tmp_path: Path) -> None:
+    without = ImageFolder(folder).digest
+    odd = folder / WNIDS[0] / "odd.JPEG"
+    odd.symlink_to(tmp_path / "elsewhere")
+    source = ImageFolder(folder)
+    assert len(source) == 13
+    assert source.manifest()[f"{WNIDS[0]}/odd.JPEG"] == "unreadable"
+    lost = source.digest
+    assert lost != without
+    assert ImageFolder(folder).digest == lost  # again and again
+    at = source.image_ids.index(f"{WNIDS[0]}/odd.JPEG")
+    geometry = Geometry(28, 32, "bilinear")
+    assert source.load([at], geometry)[1] == {0: LoadFailure("No such file or directory", transient=True)}
+    # It is there by now, but its answer must not be stored in the set in which it was not.
+    (tmp_path / "elsewhere").write_bytes((folder / source.image_ids[at - 1]).read_bytes())
+    for copy in (source, pickle.loads(pickle.dumps(source))):
+        assert copy.digest == lost
+        assert copy.load([at], geometry)[1] == {0: LoadFailure(CHANGED, transient=True)}
+    mended = ImageFolder(folder)
+    assert mended.load([at], geometry)[1] == {}
+    assert mended.digest not in (lost, without)
+
+
+def test_a_folder_without_one_readable_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / WNIDS[0]).mkdir()
+    (tmp_path / WNIDS[0] / "a.JPEG").symlink_to("a.JPEG")
+    with pytest.raises(DataError, match=r"None of the 1 files in .* can be read"):
+        ImageFolder(tmp_path).manifest()

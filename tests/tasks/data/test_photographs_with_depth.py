@@ -84,7 +84,7 @@ def test_hashes_are_kept_in_two_files(folders: Folders, tmp_path: Path, monkeypa
         for path in folder.rglob("*.*"):
             os.utime(path, (1e9, 1e9))  # a file changed just now might change again within the clock's grain
     first = opened(folders, caches).digest
-    assert all(cache.is_file() for cache in caches)
+    assert [len(list(tmp_path.glob(f"{name}-*.json"))) for name in ("images", "maps")] == [1, 1]
     read: list[Path] = []
     monkeypatch.setattr(hashing, "file_digest", lambda path: read.append(path))
     assert opened(folders, caches).digest == first
@@ -159,3 +159,14 @@ def test_a_folder_with_no_map_at_all_is_refused(folders: Folders, tmp_path: Path
     with pytest.raises(DataError):
         opened((tmp_path / "nowhere", folders[1]))
     assert DepthFolder(tmp_path / "empty").root.is_dir()
+
+
+def test_a_link_to_a_map_that_leads_nowhere_is_tried_again(folders: Folders, tmp_path: Path) -> None:
+    whole = opened(folders).digest
+    (folders[1] / "n01440764" / "a.npy").rename(tmp_path / "aside.npy")
+    without = opened(folders).digest
+    (folders[1] / "n01440764" / "a.npy").symlink_to(tmp_path / "nowhere")
+    source = opened(folders)
+    assert source.digest not in (whole, without)
+    (failure,) = source.depths([0, 1, 2], GEOMETRY)[1].values()
+    assert failure == LoadFailure("its depth map: No such file or directory", transient=True)

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -153,3 +154,28 @@ def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
     for name, words in (("empty", "no arrays"), ("file", "is a file"), ("nowhere", "does not exist")):
         with pytest.raises(DataError, match=words):
             CifarC(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_costs_its_corruption_alone(root: Path) -> None:
+    whole = CifarC(root).digest
+    (root / "fog.npy").rename(root / "aside")
+    conditions = ["fog/1", "shot_noise/1"]
+    without = CifarC(root, conditions=conditions).digest
+    (root / "fog.npy").symlink_to("nowhere.npy")
+    source = CifarC(root, conditions=conditions)
+    assert source.missing == ()
+    assert source.digest not in (whole, without)
+    assert source.manifest()["fog.npy"] == "unreadable"
+    assert source.load([0], PLAIN, "fog/1")[1] == {0: LoadFailure("No such file or directory", transient=True)}
+    found, failed = source.load([2], PLAIN, "shot_noise/1")
+    assert failed == {}
+    np.testing.assert_array_equal(found[0], pixels_of("shot_noise")[2])
+    (root / "aside").rename(root / "nowhere.npy")
+    assert source.load([0], PLAIN, "fog/1")[1] == {0: LoadFailure(CHANGED, transient=True)}
+
+
+def test_a_file_with_another_time_and_the_same_bytes_is_the_same(root: Path) -> None:
+    source = CifarC(root)
+    assert source.digest
+    os.utime(root / "fog.npy", (7, 7))
+    assert source.load([0], PLAIN, "fog/1")[1] == {}

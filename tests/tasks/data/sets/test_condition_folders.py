@@ -197,3 +197,37 @@ def test_errors_say_what_was_expected_and_where_it_is(
 def test_a_folder_with_none_of_the_conditions_is_refused(tmp_path: Path, write: Write) -> None:
     with pytest.raises(DataError, match=r"none of the conditions snow/1; it has fog/1"):
         ConditionFolders(make(tmp_path / "c", write), "imagenet-3dcc", ["snow/1"])
+
+
+def test_a_file_that_cannot_be_read_costs_its_condition_alone(tmp_path: Path, write: Write) -> None:
+    root = make(tmp_path / "c", write)
+    whole = ConditionFolders(root).digest
+    path = root / "fog/1" / IDS[0]
+    path.unlink()
+    without = ConditionFolders(root).digest
+    path.symlink_to(path)
+    source = ConditionFolders(root)
+    lost = source.digest
+    assert lost not in (whole, without)
+    assert ConditionFolders(root).digest == lost
+    marked = [image_id for image_id, value in source.manifest().items() if value.startswith("unreadable:")]
+    assert marked == [IDS[0]]
+    at, geometry = source.image_ids.index(IDS[0]), Geometry(24, 24, "bilinear")
+    reason = "Too many levels of symbolic links"
+    for copy in (source, pickle.loads(pickle.dumps(source))):
+        assert copy.digest == lost
+        assert copy.load([0, 1, 2], geometry, "fog/1")[1] == {at: LoadFailure(reason, transient=True)}
+        assert copy.load([0, 1, 2], geometry, "fog/3")[1] == {}
+    path.unlink()
+    write(path, 1)
+    assert source.load([at], geometry, "fog/1")[1] == {0: LoadFailure(CHANGED, transient=True)}
+
+
+def test_a_set_without_one_readable_file_is_refused(tmp_path: Path, write: Write) -> None:
+    root = make(tmp_path / "c", write)
+    for path in [path for path in root.rglob("*.JPEG") if "fog" in path.parts]:
+        path.unlink()
+        path.symlink_to("nowhere")
+    assert ConditionFolders(root).digest  # the other conditions are there
+    with pytest.raises(DataError, match="can be read"):
+        ConditionFolders(root, conditions=["fog/1", "fog/3"]).manifest()

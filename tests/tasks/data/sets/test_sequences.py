@@ -157,3 +157,22 @@ def test_without_pyav_it_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DataError, match="pip install av"):
         PerturbationSequences(root, "brightness")
+
+
+def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "c.json"
+    whole = PerturbationSequences(root, "brightness", manifest_cache=cache).digest
+    video = root / "brightness" / "n01440764" / "a.mp4"
+    video.rename(tmp_path / "aside.mp4")
+    without = PerturbationSequences(root, "brightness", manifest_cache=cache).digest
+    video.symlink_to(tmp_path / "nowhere.mp4")
+    # How many frames it had is not known now, so what the cache knows of its content does not help.
+    source = PerturbationSequences(root, "brightness", manifest_cache=cache)
+    assert (len(source), source.frames["n01440764/a.mp4"]) == (1 + 3 + 4, 1)
+    assert source.digest not in (whole, without)
+    assert source.manifest()["n01440764/a.mp4"] == "unreadable"
+    at = source.image_ids.index("n01440764/a.mp4/000")
+    assert source.load(range(8), PLAIN)[1] == {at: LoadFailure("No such file or directory", transient=True)}
+    (tmp_path / "aside.mp4").rename(tmp_path / "nowhere.mp4")
+    assert source.load([at], PLAIN)[1] == {0: LoadFailure(CHANGED, transient=True)}
+    assert PerturbationSequences(root, "brightness", manifest_cache=cache).digest == whole
