@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import StoreError
 from .store import Store
@@ -36,7 +36,8 @@ def export(store: Store, names: Sequence[str], path: Path, progress: Callable[[i
     rows = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _writer(path.suffix, aside) as writer:
+        # Opened here, for pyarrow takes no path that is not UTF-8.
+        with aside.open("wb") as handle, _writer(path.suffix, handle) as writer:
             for done, name in enumerate(names, 1):
                 table = store.read_file(name)
                 if isinstance(table, str):
@@ -62,11 +63,11 @@ def _flat() -> Any:
     return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema()])
 
 
-def _writer(suffix: str, path: Path) -> Any:
+def _writer(suffix: str, handle: BinaryIO) -> Any:
     if suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(path, schema(), compression="zstd")
+        return pq.ParquetWriter(handle, schema(), compression="zstd")
     import pyarrow.csv as pc
 
-    return pc.CSVWriter(path, _flat())
+    return pc.CSVWriter(handle, _flat())

@@ -54,6 +54,8 @@ def export(handover: Handover) -> list[str]:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror or error}; --to names another.") from None
+        except UnicodeEncodeError:
+            raise StoreError(f"TensorBoard writes to no folder whose name is not UTF-8: {folder}.") from None
         finally:
             with suppress(OSError):
                 shutil.rmtree(aside)

@@ -18,6 +18,7 @@ from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.errors import DataError
 from vitobench.reports.html import render_html
+from vitobench.results.exporting import FORMATS, export
 from vitobench.results.store import Store
 from vitobench.results.verification import verify
 from vitobench.tasks.data.image_folder import ImageFolder
@@ -172,6 +173,10 @@ def test_names_that_are_not_utf8_are_stored_escaped(
     }  # fmt: skip
     assert len(ids) == 9
     assert verify(store) == []
+    for suffix in FORMATS:
+        target = tmp_path / os.fsdecode(b"dat\xe9" + b"a.") / f"all{suffix}"
+        assert export(store, [entry.name for _, entry in store.unit_entries()], target) == 9
+        assert b"caf\\udce9.JPEG" in target.read_bytes()
     again = run_here(elsewhere, os.fsdecode(b"st\xe9re"))
     assert (again.complete, again.computed, top1_of(again)) == (True, 0, expected)
 
