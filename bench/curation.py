@@ -91,6 +91,7 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
     from ..models.registry import resolve
     from ..reports.curation import write_curation_page
     from ..results.folder import write_aside
+    from ..tasks.data.walking import left_out_of
 
     micro = job.source == MICROWORLD
     spec = resolve(job.model or ("supervised" if micro else "efficientnet-lite0"))
@@ -126,6 +127,14 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
             "against": None if job.against is None else str(job.against),
             "evaluation_images": len(images.hashes),
             "evaluation_images_unreadable": images.unreadable,
+            "left_out": {
+                name: record
+                for name, record in (
+                    ("source", left_out_of(source).record("the source")),
+                    ("against", images.left_out.record("the evaluation images")),
+                )
+                if record
+            },
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             **summarise(curation.decisions, queries, job.settings),
         }

@@ -12,6 +12,7 @@ from ..models import registry
 from ..models.training_step import step_in_name, training_step
 from ..reports.rows import headline_rows
 from ..results.schema import Score
+from ..tasks.data.walking import walk
 from .run import Outcome
 
 _EXAMPLE = "step-000500.safetensors"
@@ -53,7 +54,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
     """Find the checkpoints below a folder that tell their step.
 
     Args:
-        folder: Any depth is looked into; hidden files are passed over.
+        folder: Any depth is looked into; see `walk`.
 
     Raises:
         VitobenchError: No such folder, no checkpoint that tells its step, or two different ones of the same step.
@@ -63,9 +64,8 @@ def find_checkpoints(folder: Path) -> Checkpoints:
     found: dict[int, tuple[str, str]] = {}
     passed: list[str] = []
     # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
-    for path in sorted(folder.rglob("*.safetensors"), key=lambda path: (step_in_name(path.name) is None, path)):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
+    paths = [folder / name for name in walk(folder, (".safetensors",)).files]
+    for path in sorted(paths, key=lambda path: (step_in_name(path.name) is None, path)):
         name = f"file:{path}"
         try:
             spec = registry.resolve(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..results.schema import Failure
@@ -60,6 +60,7 @@ class Budget:
         device: Where it was measured.
         absent: Data sets that are not here, with how to get them.
         failures: Models that cannot be had.
+        left_out: By data set what the listing of its folder left out; see `LeftOut.record`.
     """
 
     tasks: tuple[TaskBudget, ...]
@@ -71,6 +72,7 @@ class Budget:
     device: str
     absent: dict[str, str]
     failures: tuple[Failure, ...]
+    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def budget(
@@ -124,6 +126,7 @@ def budget(
         device,
         absent,
         (*plan.failures, *failures),
+        {planned.task.dataset: dict(planned.left_out) for planned in plan.tasks if planned.left_out},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from ..errors import DataError, unknown_name
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, alignment_set
 from ..tasks.alignment.measures import Compat
-from ..tasks.alignment.response_folder import read_models, read_people
+from ..tasks.alignment.response_folder import left_out_of_folder, read_models, read_people
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
 from .json_file import plain, write_plain
@@ -58,8 +58,11 @@ def score_folders(request: Request) -> Scored:
     """
     data_sets = [alignment_set(name) for name in dict.fromkeys(request.data_sets)] or list(ALIGNMENT_SETS.values())
     people = read_people(request.human, data_sets)
+    folders = dict.fromkeys(folder for folder in (request.human, request.responses) if folder is not None)
+    left_out = tuple(filter(None, (left_out_of_folder(folder, data_sets).line(str(folder)) for folder in folders)))
     if request.responses is None:
-        return score_alignment(people, {}, data_sets, None, request.replicates, request.seed, request.compat)
+        scored = score_alignment(people, {}, data_sets, None, request.replicates, request.seed, request.compat)
+        return replace(scored, notes=(*scored.notes, *left_out))
     models, problems = read_models(request.responses, data_sets)
     names = sorted({name for by_name in models.values() for name in by_name})
     if not names:
@@ -74,7 +77,7 @@ def score_folders(request: Request) -> Scored:
     )
     if {row.observer for row in scored.scores}.isdisjoint(asked):
         raise DataError((*problems, *scored.problems)[0].reason)
-    return Scored(scored.scores, scored.comparisons, (*problems, *scored.problems), scored.notes)
+    return Scored(scored.scores, scored.comparisons, (*problems, *scored.problems), (*scored.notes, *left_out))
 
 
 def as_json(scored: Scored, request: Request) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         record["families"] = {family: list(names) for family, names in task.families.items()}
     if task.reference:
         record["reference"] = task.reference
+    if planned.left_out:
+        record["left_out"] = dict(planned.left_out)
     if task.kind == "cue-conflict":
         record["shape_classes"] = list(CLASSES)
     return record

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..models.spec import ModelSpec
 from ..results.schema import Failure
@@ -26,6 +27,7 @@ class PlannedTask:
         identity: See `Task.identity`.
         images: Number of images taken from the front of the source.
         source: The images themselves; None where only stored answers are wanted.
+        left_out: What the listing of its folder left out, as from `LeftOut.record`; empty where that is nothing.
     """
 
     task: Task
@@ -34,6 +36,7 @@ class PlannedTask:
     identity: str
     images: int
     source: ImageSource | ConditionSource | None = None
+    left_out: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""

@@ -25,6 +25,7 @@ from ..tasks.data.datasets import (
 )
 from ..tasks.data.manifest import difference
 from ..tasks.data.source import ConditionSource, ImageSource
+from ..tasks.data.walking import left_out_of
 from ..tasks.registry import get_suite, get_task
 from ..tasks.task import Task, answered_by
 from .catalogue import spec_of
@@ -94,7 +95,9 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
                 notes += _check_unchanged(task.dataset, source, settings, store)
         count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
         identity = task.identity(source.digest, settings.seed)
-        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source))
+        left_out = left_out_of(source).record(task.dataset)
+        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out))
+    notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.extra[NOTE]}" for spec in company.models if NOTE in spec.extra]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))

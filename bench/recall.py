@@ -134,6 +134,16 @@ class _Models:
         return self._taken.get(name) or self.resolve(name)
 
 
+def _left_out(runs: Sequence[Mapping[str, Any]], planned: PlannedTask) -> dict[str, Any]:
+    """What the newest run on just these images left out of their folder."""
+    for run in runs:
+        facts = run.get("data", {}).get(planned.task.dataset) or {}
+        if facts.get("digest") == planned.data_digest:
+            found = facts.get("left_out")
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
 def _tasks(
     names: Sequence[str], settings: Settings, store: Store, runs: Sequence[Mapping[str, Any]], seed: int | None
 ) -> tuple[list[PlannedTask], dict[str, str], list[Failure]]:
@@ -169,5 +179,5 @@ def _tasks(
         if isinstance(found, str):
             passed[name] = found
         else:
-            planned.append(found)
+            planned.append(replace(found, left_out=_left_out(runs, found)))
     return planned, passed, damaged

@@ -268,6 +268,7 @@ def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "tasks": {p.task.name: _asked(p) for p in plan.tasks},
         "data": {
             p.task.dataset: {"folder": folders_named(p.task.dataset, settings), "digest": p.data_digest}
+            | ({"left_out": dict(p.left_out)} if p.left_out else {})
             for p in plan.tasks
             if p.source is not None and folders_of(p.task.dataset)
         },

@@ -15,7 +15,7 @@ from .data import Record, ReportData
 from .focus import MANY, drawn_models
 from .gallery_section import gallery_sections
 from .published_section import published_sections
-from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, tallies
+from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
 from .sections import Section, ViewFigure, ViewSection, drawn
 from .table import LEGEND
 from .template import TEMPLATES, template
@@ -153,7 +153,9 @@ def render_html(data: ReportData) -> str:
         date=str(data.run.get("date") or "")[:10],
         run_facts=facts(data.run),
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
-        tasks=[(str(task["name"]), _title(task), facts(task, skip=("title",))) for task in data.task_records],
+        tasks=[
+            (str(task["name"]), _title(task), facts(task, skip=("title", "left_out"))) for task in data.task_records
+        ],
         model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
         task_ids={str(task["name"]): f"task-{n}" for n, task in enumerate(data.task_records, start=1)},
         contents=_contents(rows, drawn_figures, sections),
@@ -166,6 +168,7 @@ def render_html(data: ReportData) -> str:
         photographs="photographs" in worlds,
         tallies=tallies(data),
         failures=failure_lines(data),
+        left_out=left_out_lines(data),
         holes=hole_lines(rows, data.undefined),
         # With many models the headline has a line for each of them instead of a column.
         headline=leaderboard_view(data, rows) if len(data.model_names) > MANY else headline_view(data, rows),

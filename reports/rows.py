@@ -181,6 +181,13 @@ def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, 
     return [f"{model}, {title}: {', '.join(labels)} {what}" for (model, title, what), labels in holes.items()]
 
 
+def left_out_lines(data: ReportData) -> list[str]:
+    """A line for each data set of whose folder something was left out that may have been meant to be in it."""
+    records = [task.get("left_out") for task in data.task_records]
+    lines = [str(record.get("line") or "") for record in records if isinstance(record, Mapping)]
+    return [line for line in dict.fromkeys(lines) if line]
+
+
 def failure_lines(data: ReportData) -> list[str]:
     """One sentence per distinct failure.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .alignment_table import LEGEND as ALIGNMENT_LEGEND
 from .alignment_table import render_tables
 from .data import ReportData
-from .rows import Cell, HeadlineRow, failure_lines, headline_rows, hole_lines
+from .rows import Cell, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines
 from .wording import HOLE, Verdict, change, change_interval, interval, labels, metric, percent, verdict, visible
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def render_terminal(data: ReportData, console: Console) -> None:
     note = world_note(rows)
     if note:
         console.print(Text(note, style="dim"))
+    for line in left_out_lines(data):
+        console.print(Text(line, style="yellow"))
     missing = failure_lines(data) + hole_lines(rows, data.undefined)
     if missing:
         console.print(Text(f"\nMissing ({len(missing)})", style="bold yellow"))

@@ -123,6 +123,9 @@ def curate_command(
             f"{summary['classes_kept']} of {summary['classes_asked']} classes, at most {summary['cap']} a class; "
             f"{done.examined} videos looked at in this run."
         )
+        for record in summary["left_out"].values():
+            if record["line"]:
+                console.print(record["line"], style="yellow", soft_wrap=True, markup=False)
         console.print(f"Manifest: {done.manifest}\nPage: {done.page}", soft_wrap=True)
     if not summary["kept"]:
         click.echo("No clip was kept; the reasons are in the page.", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .learning import folder_for, learning, tell
+from .learning import folder_for, learning, tell, tell_notes
 
 
 @click.command("finetune")
@@ -99,6 +99,7 @@ def finetune_command(
         written = load(f"file:{made.checkpoint}").to(where)
         correct, images = accuracy(written, data.held_out, lambda done, total: stage("Measuring", done, total))
     if console is not None:
+        tell_notes(console, data.notes)
         ended = f"in {made.seconds / 60:.1f} min, training loss {made.loss:.3f} at the end"
         console.print(f"Trained {count} steps {ended}.", soft_wrap=True, markup=False)
         tell(console, "Accuracy", correct, images, made.checkpoint, data.label_space)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +50,12 @@ def folder_for(what: str, model: str) -> Path:
     """``runs/probe-NAME``: where a checkpoint goes if nothing is said."""
     stem = re.sub(r"\.(safetensors|pth?)$", "", model.partition("?")[0].rpartition("/")[2])
     return RUNS / f"{what}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem).strip('-')}"
+
+
+def tell_notes(console: Any, notes: Sequence[str]) -> None:
+    """What people should know of the images, a line each."""
+    for note in notes:
+        console.print(note, style="yellow", soft_wrap=True, markup=False)
 
 
 def tell(console: Any, what: str, correct: int, images: int, checkpoint: Path, label_space: str) -> None:

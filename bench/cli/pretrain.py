@@ -82,6 +82,13 @@ def pretrain_command(
     console = None if quiet else Console(highlight=False)
     from ...models.pretraining.produce import produce
 
+    if console is not None and source is not None:
+        from ...tasks.data.walking import left_out_of
+
+        console.print(f"{len(source):,} clips of {data}", soft_wrap=True, markup=False)
+        line = left_out_of(source).line(str(data))
+        if line:
+            console.print(line, style="yellow", soft_wrap=True, markup=False)
     with stages(console) as stage:
         words = "" if source is None else f"clips of {data}"
         made = produce(chosen, folder, stage, source, words, workers, devices, trackers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .learning import RUNS, folder_for, learning, tell
+from .learning import RUNS, folder_for, learning, tell, tell_notes
 
 
 @click.command("probe")
@@ -81,6 +81,7 @@ def probe_command(
         )
         made = probe(loaded, data, spec, checkpoint, features, seed, batch, stage)
     if console is not None:
+        tell_notes(console, data.notes)
         settings = ", ".join(
             f"{name.replace('_', ' ')} {value}"
             for name, value in made.facts.items()

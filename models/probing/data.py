@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ...tasks.data.hashing import Progress
 from ...tasks.data.image_folder import ImageFolder
 from ...tasks.data.microworld.sets import GENERATOR_VERSION, MicroSet
 from ...tasks.data.source import ImageSource
+from ...tasks.data.walking import Seen
 from ..zoo_card import LABEL_SPACES
 
 MICROWORLD = "microworld"
@@ -66,12 +67,14 @@ class ProbeData:
         held_out: For the accuracy that is reported.
         label_space: A key of `vitobench.models.zoo_card.LABEL_SPACES`.
         description: For the card.
+        notes: Lines for people about what was left out of a folder.
     """
 
     train: Part
     held_out: Part
     label_space: str
     description: str
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -111,7 +114,7 @@ def open_data(
         raise VitobenchError(f"--data {name!r} is not understood; write {MICROWORLD} or {FOLDER}DIR.")
     root = Path(name.removeprefix(FOLDER)).expanduser()
     data = _folder(root, cache, progress)
-    return ProbeData(data.train.head(train), data.held_out.head(held_out), data.label_space, data.description)
+    return replace(data, train=data.train.head(train), held_out=data.held_out.head(held_out))
 
 
 def _microworld(train: int, held_out: int, seed: int) -> ProbeData:
@@ -125,18 +128,23 @@ def _microworld(train: int, held_out: int, seed: int) -> ProbeData:
 
 
 def _folder(root: Path, cache: Path | None, progress: Progress | None) -> ProbeData:
+    seen: Seen = {}  # a folder that is in train/ and in val/ would be learned from and measured on
+
     def source(folder: Path) -> ImageFolder:
         kept = None if cache is None else cache / f"files-{digest(str(folder.absolute()))[:16]}.json"
-        return ImageFolder(folder, root.name, kept, progress)
+        return ImageFolder(folder, root.name, kept, progress, seen)
 
     if (root / "train").is_dir() and (root / "val").is_dir():
         sources = [source(root / name) for name in ("train", "val")]
         train, held_out = (Part(found, np.arange(len(found))) for found in sources)
     else:
         whole = source(root)
+        sources = [whole]
         # The order is that of hashed names, so every fifth image is a random fifth, the same one every time.
         last = np.arange(len(whole)) % _EVERY == _EVERY - 1
         train, held_out = Part(whole, np.flatnonzero(~last)), Part(whole, np.flatnonzero(last))
     if not len(train) or not len(held_out):
         raise DataError(f"{root} has too few images to fit a head and to measure it; {_EVERY} are the least.")
-    return ProbeData(train, held_out, ImageFolder.label_space, f"{len(train)} images of the folder {root.name}")
+    description = f"{len(train)} images of the folder {root.name}"
+    notes = tuple(line for found in sources if (line := found.left_out.line(str(found.root))))
+    return ProbeData(train, held_out, ImageFolder.label_space, description, notes)

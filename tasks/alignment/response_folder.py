@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
+from ..data.walking import LeftOut, files_in
 from .csv_form import PERSON, read_trials
 from .datasets import AlignmentSet, family_of
 from .trials import Trials, joined
+
+_CSV = (".csv",)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,22 @@ def _example(data_set: AlignmentSet, prefix: str) -> Path:
     return Path(data_set.name) / f"{data_set.name}_{prefix}{end}.csv"
 
 
+def left_out_of_folder(folder: Path, data_sets: Sequence[AlignmentSet]) -> LeftOut:
+    """What lies in the folders of data sets and is not read.
+
+    Args:
+        folder: Holds a folder for each data set.
+        data_sets: Which.
+    """
+    found = LeftOut()
+    for data_set in data_sets:
+        if (folder / data_set.name).is_dir():
+            found += files_in(folder / data_set.name, _CSV).left_out.below(data_set.name)
+    return found
+
+
 def _files(folder: Path, data_set: AlignmentSet) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected one that holds a folder for each data set.")
-    return sorted((folder / data_set.name).glob("*.csv"))
+    place = folder / data_set.name
+    return [place / name for name in files_in(place, _CSV).files] if place.is_dir() else []

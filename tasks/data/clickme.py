@@ -20,6 +20,7 @@ from .images import CHANGED, UndecodableImageError, decode_content, open_image
 from .saliency_maps import MAP_EXTENSIONS, MapSource, central_square, collect_maps, grey, read_map, same_field
 from .source import LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
+from .walking import NOTHING, LeftOut, walk
 
 _EXPECTED = """Expected either the published shards, `bench data get clickme`:
   {root}/
@@ -46,12 +47,11 @@ def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress
         raise DataError(f"The folder {root} does not exist.\n{_EXPECTED.format(root=root)}")
     if (root / "images").is_dir() and (root / "maps").is_dir():
         return MapFolder(root, manifest_cache, progress)
-    shards = sorted(root.rglob("*.tfrecord*"), key=_natural)
-    # A link that leads nowhere is listed too: reading it refuses the set, which without it would be another.
-    shards = [path for path in shards if not path.is_dir() and path.suffix in (".tfrecord", ".tfrecords")]
+    listing = walk(root, (".tfrecord", ".tfrecords"))
+    shards = sorted((root / name for name in listing.files), key=_natural)
     if not shards:
         raise DataError(f"{root} holds neither.\n{_EXPECTED.format(root=root)}")
-    return ClickMeRecords(root, shards, manifest_cache, progress)
+    return ClickMeRecords(root, shards, manifest_cache, progress, listing.left_out)
 
 
 def _natural(path: Path) -> tuple[list[int], str]:
@@ -70,8 +70,14 @@ class ClickMeRecords:
     label_space = "imagenet-1k"
 
     def __init__(
-        self, root: Path, shards: Sequence[Path], manifest_cache: Path | None, progress: Progress | None
+        self,
+        root: Path,
+        shards: Sequence[Path],
+        manifest_cache: Path | None,
+        progress: Progress | None,
+        left_out: LeftOut = NOTHING,
     ) -> None:
+        self.left_out = left_out
         self._root, self._cache, self._progress = root, manifest_cache, progress
         self._shards = [path.relative_to(root).as_posix() for path in shards]
         self._verified: dict[Path, int] = {}  # stamps under which shards were found to be those that were hashed
@@ -86,7 +92,7 @@ class ClickMeRecords:
         self.image_ids = tuple(sorted(places, key=shuffling_key))
         self._places = [places[image_id] for image_id in self.image_ids]
         self.labels = np.array([label for _, _, label in self._places], dtype=np.int64)
-        self.notes = (f"{len(shards)} shards, {len(places):,} images",)
+        self.notes = (f"{len(shards)} shards, {len(places):,} images", *filter(None, [left_out.line(self.name)]))
 
     def manifest(self) -> dict[str, str]:
         """Shards, each with the SHA-256 of its content."""
@@ -171,9 +177,10 @@ class MapFolder:
         self._map_cache = manifest_cache.with_name(f"{manifest_cache.stem}-maps.json") if manifest_cache else None
         self._progress = progress
         found: dict[int, str] = {}
+        cases = (*MAP_EXTENSIONS, *(extension.upper() for extension in MAP_EXTENSIONS))
         for position, image_id in enumerate(self._images.image_ids):
             stem = f"maps/{image_id.rpartition('.')[0]}"
-            places = [(stem + e, root / (stem + e)) for e in MAP_EXTENSIONS]
+            places = [(stem + e, root / (stem + e)) for e in cases]
             # A link that leads nowhere is a map that cannot be read for now.
             name = next((name for name, path in places if path.is_file() or path.is_symlink()), None)
             if name is not None:
@@ -184,7 +191,11 @@ class MapFolder:
         self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
         self.labels = self._images.labels[self._positions]
         lacking = len(self._images.image_ids) - len(found)
-        self.notes = (f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),)
+        self.left_out = self._images.left_out.below("images")
+        self.notes = (
+            f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),
+            *filter(None, [self.left_out.line(self.name)]),
+        )
 
     def manifest(self) -> dict[str, str]:
         """Images and maps, each with the SHA-256 of its content."""

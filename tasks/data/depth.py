@@ -87,7 +87,8 @@ class DepthFolder:
         relative = PurePosixPath(image_id)
         if relative.is_absolute() or ".." in relative.parts:
             raise DataError(f"{image_id!r} is no path of an image below a folder.")
-        candidates = [self.root / relative.with_suffix(extension) for extension in EXTENSIONS]
+        cases = (*EXTENSIONS, *(extension.upper() for extension in EXTENSIONS))
+        candidates = [self.root / relative.with_suffix(extension) for extension in cases]
         for path in candidates:
             if path.is_file() or path.is_symlink():  # a link that leads nowhere is a map that cannot be read for now
                 return path
@@ -98,7 +99,7 @@ class DepthFolder:
 
     def _read(self, path: Path) -> np.ndarray:
         try:
-            if path.suffix == ".npy":
+            if path.suffix.lower() == ".npy":
                 depth = np.load(path, allow_pickle=False)
             else:
                 with Image.open(path) as image:
@@ -107,7 +108,7 @@ class DepthFolder:
             raise DataError(f"{path} cannot be read as a depth map: {error}") from error
         if depth.ndim != 2 or 0 in depth.shape:
             raise DataError(f"{path} has the shape {depth.shape}; a depth map has one value a pixel, (H, W).")
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             if not np.issubdtype(depth.dtype, np.floating):
                 raise DataError(f"{path} holds {depth.dtype}; a .npy depth map holds floats.")
             with np.errstate(over="ignore"):

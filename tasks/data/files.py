@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -18,9 +17,15 @@ from .geometry import Geometry
 from .hashing import Progress, check_readable, hash_with_cache, pack, unpack
 from .images import UndecodableImageError, decode
 from .source import LoadFailure
+from .walking import NOTHING, Listing, Seen, names_in, walk
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""Files that count as images, in lower case."""
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .avif "  # noqa: SIM905
+    ".jp2 .j2k .j2c .jpc .jpf .jpx".split()
+)
+"""Files that count as images, in lower case: photographs that Pillow reads, those of torchvision's ImageFolder among
+them. A list of our own, so that what is in a set does not depend on the version of Pillow: one that cannot read a file
+reports it."""
 
 
 class FileSource(ABC):
@@ -34,6 +39,7 @@ class FileSource(ABC):
         label_space: In which classes the labels are.
         image_ids: Paths below the root with forward slashes.
         labels: int64 array of shape (n,).
+        left_out: What the listing left out; a pickled copy does not know it.
     """
 
     root: Path
@@ -41,6 +47,8 @@ class FileSource(ABC):
     label_space: str
     image_ids: tuple[str, ...]
     labels: np.ndarray
+
+    left_out = NOTHING
 
     border = 0
     """Pixels that are cut off at each side before anything else."""
@@ -172,7 +180,7 @@ def load_each(
 
 
 def list_folders(root: Path, expected: str) -> list[str]:
-    """Names of the folders in a folder, sorted, hidden ones left out.
+    """Names of the folders in a folder, sorted, without those that are hidden or the system's.
 
     Args:
         root: The folder.
@@ -186,7 +194,7 @@ def list_folders(root: Path, expected: str) -> list[str]:
     if not root.is_dir():
         raise DataError(f"{root} is a file, not a folder of images.\n{expected}")
     try:
-        folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        folders, _ = names_in(root)
     except OSError as error:
         raise DataError(f"{root} cannot be listed: {error.strerror}.\n{expected}") from error
     if not folders:
@@ -200,20 +208,28 @@ def first(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def images_below(folder: Path, extensions: frozenset[str] = EXTENSIONS) -> list[str]:
-    """Paths of the images below a folder, with forward slashes. Hidden files and folders are passed over."""
-    found = []
-    for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(here).relative_to(folder).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        # Plain strings, for some sets have millions of files.
-        found += [
-            prefix + name
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions  # noqa: PTH122
-        ]
-    return found
+def images_below(folder: Path, extensions: frozenset[str] = EXTENSIONS) -> Listing:
+    """The images below a folder, at any depth; see `walk`."""
+    return walk(folder, extensions)
+
+
+def images_in_classes(
+    root: Path, folders: Sequence[str], extensions: frozenset[str] = EXTENSIONS, seen: Seen | None = None
+) -> Listing:
+    """The images below the class folders of a set.
+
+    Args:
+        root: Holds the class folders.
+        folders: Their names.
+        extensions: Of the files that count.
+        seen: See `walk`.
+
+    Raises:
+        DataError: A folder that cannot be read, or one that is reached from two classes.
+    """
+    listing = walk(root, extensions, folders, seen)
+    listing.refuse_two_labels()
+    return listing
 
 
 def shuffling_key(image_id: str) -> tuple[bytes, str]:

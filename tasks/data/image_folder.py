@@ -10,8 +10,9 @@ import numpy as np
 
 from ...errors import DataError
 from .classes import NUM_CLASSES, imagenet_wnids
-from .files import EXTENSIONS, FileSource, first, images_below, list_folders, shuffling_key
+from .files import EXTENSIONS, FileSource, first, images_in_classes, list_folders, shuffling_key
 from .hashing import Progress
+from .walking import Seen
 
 __all__ = ["ImageFolder", "imagenet_wnids", "shuffling_key"]
 
@@ -45,23 +46,26 @@ class ImageFolder(FileSource):
         name: str = "imagenet",
         manifest_cache: Path | None = None,
         progress: Progress | None = None,
+        seen: Seen | None = None,
     ) -> None:
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder with one sub-folder per class. Hidden files and files with other extensions are passed over.
+            root: Folder with one sub-folder per class. What is not listed is counted in `left_out`.
             name: What the data set is called.
             manifest_cache: See `FileSource`.
             progress: See `FileSource`.
+            seen: Shared by sets that may have no folder in common; see `walk`.
 
         Raises:
             DataError: The folder is missing, is a file, or is not of the expected form.
         """
         super().__init__(root, name, manifest_cache, progress)
-        ids = [f"{wnid}/{rest}" for wnid in self._class_folders() for rest in images_below(self.root / wnid)]
-        if not ids:
+        listing = images_in_classes(self.root, self._class_folders(), seen=seen)
+        if not listing.files:
             raise self._error(f"{self.root} has class folders but no images ({' '.join(sorted(EXTENSIONS))}) in them.")
-        self._set_ids(ids)
+        self.left_out = listing.left_out
+        self._set_ids(listing.files)
 
     def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:
         index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}

@@ -19,6 +19,7 @@ from .hashing import Hashed, Progress, hash_with_cache, is_unchanged
 from .image_folder import ImageFolder
 from .images import CHANGED
 from .source import LoadFailure
+from .walking import LeftOut
 
 
 class PhotographsWithDepth:
@@ -65,6 +66,11 @@ class PhotographsWithDepth:
     def labels(self) -> np.ndarray:
         """As in `ImageFolder`."""
         return self._images.labels
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the listing of the photographs left out."""
+        return self._images.left_out
 
     @cached_property
     def _maps(self) -> dict[str, Hashed]:

@@ -79,7 +79,7 @@ def read_map(path: Path) -> np.ndarray:
         DataError: It cannot be read or is not of this form.
     """
     try:
-        if path.suffix == ".png":
+        if path.suffix.lower() == ".png":
             found = grey(path.read_bytes())
         else:
             loaded = np.load(path, allow_pickle=False)

@@ -15,6 +15,7 @@ from ....cores import usable_cores
 from ....errors import DataError
 from ....tasks.data.files import images_below
 from ....tasks.data.hashing import stamp_of, tells_changes
+from ....tasks.data.walking import NOTHING, LeftOut
 from .perceptual_hash import perceptual_hash, to_text
 
 _WINDOW = 256
@@ -27,10 +28,12 @@ class EvaluationImages:
     Attributes:
         hashes: Perceptual hash by path below the folder.
         unreadable: How many could not be decoded.
+        left_out: What the listing of the folder left out.
     """
 
     hashes: dict[str, int]
     unreadable: int
+    left_out: LeftOut = NOTHING
 
 
 def hash_evaluation_images(
@@ -48,7 +51,8 @@ def hash_evaluation_images(
     """
     if not folder.is_dir():
         raise DataError(f"The folder of evaluation images {folder} does not exist.")
-    names = sorted(images_below(folder))
+    listing = images_below(folder)
+    names = listing.files
     if not names:
         raise DataError(f"{folder} holds no images to compare with.")
     known = _read(cache)
@@ -78,7 +82,7 @@ def hash_evaluation_images(
                     progress(min(start + _WINDOW, len(names)), len(names))
     except OSError as error:
         raise DataError(f"{cache} cannot be written: {error.strerror or error}.") from None
-    return EvaluationImages(found, unreadable)
+    return EvaluationImages(found, unreadable, listing.left_out)
 
 
 def _stamp(path: Path) -> str:

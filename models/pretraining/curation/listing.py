@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
-from ....tasks.data.files import images_below
+from ....tasks.data.clips.container import EXTENSIONS
+from ....tasks.data.walking import NOTHING, LeftOut, walk
 from .settings import FIELDS
 
-EXTENSIONS = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".flv", ".wmv", ".3gp", ".ts"}
-)
-"""Files that count as videos, in lower case."""
-
+_SIDECAR = ".info.json"
 _FORM = """Expected a folder of videos, each with its sidecar as `yt-dlp --write-info-json` writes it (dog.mp4 and
 dog.info.json), or a CSV file with the columns path,title,tags (and description, categories), tags parted by ';'."""
 
@@ -40,35 +37,37 @@ class Video:
     note: str = ""
 
 
-def list_videos(where: Path) -> tuple[Path, tuple[Video, ...]]:
+def list_videos(where: Path) -> tuple[Path, tuple[Video, ...], LeftOut]:
     """List a source.
 
     Args:
-        where: Folder (searched at any depth; hidden files are passed over), or CSV file.
+        where: Folder (searched at any depth; see `walk`), or CSV file.
 
     Returns:
-        The folder that paths are relative to, and the videos sorted by path.
+        The folder that paths are relative to, the videos sorted by path, and what was left out of a folder; sidecars
+        and other JSON files do not count as that.
 
     Raises:
         DataError: There is nothing there, or nothing of the expected form.
     """
     if where.is_dir():
-        return where, _folder(where)
+        return where, *_folder(where)
     if where.is_file() and where.suffix.lower() in {".csv", ".tsv"}:
-        return where.parent, _table(where)
+        return where.parent, _table(where), NOTHING
     problem = "is a file, but not a .csv file" if where.exists() else "does not exist"
     raise DataError(f"{where} {problem}.\n{_FORM}")
 
 
-def _folder(root: Path) -> tuple[Video, ...]:
+def _folder(root: Path) -> tuple[tuple[Video, ...], LeftOut]:
     videos = []
-    for name in sorted(images_below(root, EXTENSIONS)):
-        sidecar = (root / name).with_suffix(".info.json")
+    listing = walk(root, EXTENSIONS)
+    for name in listing.files:
+        sidecar = (root / name).with_suffix(_SIDECAR)
         metadata, note = _sidecar(sidecar)
         videos.append(Video(name, metadata, note=note))
     if not videos:
         raise DataError(f"{root} holds no videos ({' '.join(sorted(EXTENSIONS))}).\n{_FORM}")
-    return tuple(videos)
+    return tuple(videos), listing.left_out.without(".json files")
 
 
 def _sidecar(path: Path) -> tuple[dict[str, str | tuple[str, ...]], str]:

@@ -62,7 +62,7 @@ class FolderSource:
             DataError: See `list_videos`.
         """
         self.name = str(where)
-        self._root, self.videos = list_videos(where)
+        self._root, self.videos, self.left_out = list_videos(where)
 
     def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
         """See `Source`."""

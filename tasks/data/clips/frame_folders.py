@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import DataError
-from ..files import EXTENSIONS
+from ..files import EXTENSIONS, images_below
+from ..walking import NOTHING, OUTSIDE, LeftOut, files_in
 from .images import decode_image, shown_at, stacked
 from .source import UnreadableClipError, check_times
 
@@ -24,15 +25,23 @@ class FrameFolders:
         folders: One folder for each clip.
         rate: Images per second, of folders whose names do not end in it (``dog_12.5fps``).
         labels: Class of each; None where they are unknown.
+        left_out: What the listing of the folders left out.
 
     Raises:
         DataError: A folder whose rate is unknown.
         ValueError: A rate that is not positive.
     """
 
-    def __init__(self, folders: Sequence[Path], rate: float | None = None, labels: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        rate: float | None = None,
+        labels: Sequence[int] | None = None,
+        left_out: LeftOut = NOTHING,
+    ) -> None:
         if rate is not None and not 0.0 < rate < float("inf"):
             raise ValueError(f"frames cannot follow each other {rate} times a second; give a positive number")
+        self.left_out = left_out
         self.folders = tuple(Path(folder) for folder in folders)
         self.labels = tuple(labels) if labels is not None else (-1,) * len(self.folders)
         self.rates = tuple(_rate_of(folder, rate) for folder in self.folders)
@@ -87,9 +96,10 @@ def _rate_of(folder: Path, rate: float | None) -> float:
 def _list(folder: Path) -> tuple[list[int], list[str]]:
     """Numbers and names of the images of a folder, by number."""
     try:
-        names = [p.name for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and p.name[0] != "."]
-    except OSError as error:
-        raise UnreadableClipError(folder, (error.strerror or "cannot be listed").lower()) from None
+        names = files_in(folder, EXTENSIONS).files
+    except DataError as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
+        raise UnreadableClipError(folder, (reason or "cannot be listed").lower()) from None
     numbered = sorted((int(found[1]), name) for name in names if (found := _NUMBER.search(Path(name).stem)))
     if not numbered:
         raise UnreadableClipError(folder, "has no images whose names end in a number")
@@ -109,7 +119,10 @@ def frame_folders(root: Path, rate: float | None = None) -> FrameFolders:
     Raises:
         DataError: There are none, or their rate is not known.
     """
-    folders = sorted({p.parent for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.parent != root})
-    if not folders:
+    listing = images_below(root)
+    folders = {name.rpartition("/")[0] for name in listing.files}
+    loose = [name for name in listing.files if "/" not in name]
+    left_out = listing.left_out + (LeftOut({OUTSIDE: (len(loose), loose[0])}) if loose else NOTHING)
+    if not folders - {""}:
         raise DataError(f"{root} has neither videos nor folders with images in it.")
-    return FrameFolders(folders, rate)
+    return FrameFolders(sorted(root / folder for folder in folders - {""}), rate, left_out=left_out)

@@ -49,13 +49,10 @@ def open_clips(
         return MicroClips(limit if limit is not None else 8192, seed)
     path = Path(spec)
     if path.is_dir():
-        from .video_files import video_folder, videos_below
-
-        if videos_below(path):
-            return video_folder(path, threads, decoder)
         from .frame_folders import frame_folders
+        from .video_files import video_folder
 
-        return frame_folders(path, rate)
+        return video_folder(path, threads, decoder) or frame_folders(path, rate)
     if path.suffix.lower() == ".tar":
         from .shards import Shards
 

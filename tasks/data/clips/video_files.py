@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import DataError
+from ..walking import NOTHING, LeftOut, walk
 from .container import EXTENSIONS, Span, measure
 from .decoders import make_decoder
 from .source import check_times
@@ -21,6 +21,7 @@ class VideoFiles:
         labels: Class of each; None where they are unknown.
         threads: Threads to decode one clip with. Leave 1 where clips are read by several threads.
         decoder: ``"pyav"`` or ``"torchcodec"``.
+        left_out: What the listing of the files left out.
 
     Raises:
         ValueError: Another number of labels than of files.
@@ -32,9 +33,11 @@ class VideoFiles:
         labels: Sequence[int] | None = None,
         threads: int = 1,
         decoder: str = "pyav",
+        left_out: LeftOut = NOTHING,
     ) -> None:
         if labels is not None and len(labels) != len(paths):
             raise ValueError(f"{len(labels)} labels for {len(paths)} videos")
+        self.left_out = left_out
         self.paths = tuple(Path(path) for path in paths)
         self.labels = tuple(labels) if labels is not None else (-1,) * len(self.paths)
         self._decoder = make_decoder(decoder, threads)
@@ -64,12 +67,11 @@ class VideoFiles:
 
 
 def videos_below(root: Path) -> list[Path]:
-    """All video files below a folder, sorted by path. Hidden files and folders are passed over."""
-    found = (path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
+    """All video files below a folder, sorted by path; see `walk`."""
+    return sorted(root / name for name in walk(root, EXTENSIONS).files)
 
 
-def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFiles:
+def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFiles | None:
     """All videos below a folder. Where every one lies in a sub-folder, the sub-folders of the root are the classes.
 
     Args:
@@ -77,14 +79,19 @@ def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFi
         threads: See `VideoFiles`.
         decoder: See `VideoFiles`.
 
+    Returns:
+        None if there are none.
+
     Raises:
-        DataError: There are none.
+        DataError: A folder cannot be read, or is reached from two classes.
     """
-    paths = videos_below(root)
-    if not paths:
-        raise DataError(f"{root} has no videos ({' '.join(sorted(EXTENSIONS))}) in it or below it.")
+    listing = walk(root, EXTENSIONS)
+    if not listing.files:
+        return None
+    paths = sorted(root / name for name in listing.files)
     tops = [path.relative_to(root).parts for path in paths]
     if not all(len(parts) > 1 for parts in tops):
-        return VideoFiles(paths, None, threads, decoder)
+        return VideoFiles(paths, None, threads, decoder, listing.left_out)
+    listing.refuse_two_labels()
     classes = {name: label for label, name in enumerate(sorted({parts[0] for parts in tops}))}
-    return VideoFiles(paths, [classes[parts[0]] for parts in tops], threads, decoder)
+    return VideoFiles(paths, [classes[parts[0]] for parts in tops], threads, decoder, listing.left_out)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....errors import DataError
+from ..walking import names_in, walk
 from .checking import Progress, difference
 from .place import data_place, file_place
 from .publication import Folder, Publication, RemoteFile
@@ -126,8 +127,11 @@ def _check_folder(folder: Folder, path: Path) -> tuple[Problem | None, int | Non
     """What is wrong with an unpacked folder, and how many images it has (None if it is absent)."""
     if not path.is_dir():
         return Problem("absent", str(path), "The folder is not there."), None
-    classes = sum(entry.is_dir() and not entry.name.startswith(".") for entry in os.scandir(path))
-    images = _count_images(path)
+    try:
+        classes = len(names_in(path)[0])
+        images = len(walk(path, _IMAGES).files)
+    except (OSError, DataError) as error:
+        return Problem("incomplete", str(path), f"It cannot be listed: {error}"), 0
     reasons = []
     if folder.classes is not None and classes != folder.classes:
         reasons.append(f"{classes:,} folders instead of {folder.classes:,}")
@@ -135,11 +139,3 @@ def _check_folder(folder: Folder, path: Path) -> tuple[Problem | None, int | Non
         reasons.append(f"{images:,} images instead of {folder.images:,}")
     problem = Problem("incomplete", str(path), f"It has {' and '.join(reasons)}.") if reasons else None
     return problem, images
-
-
-def _count_images(path: Path) -> int:
-    count = 0
-    for _, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        count += sum(name.lower().endswith(_IMAGES) and not name.startswith(".") for name in names)
-    return count

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..classes import NUM_CLASSES, imagenet_a_wnids, imagenet_r_wnids, imagenet_wnids, objectnet_classes
-from ..files import EXTENSIONS, FileSource, first, images_below, list_folders
+from ..files import EXTENSIONS, FileSource, first, images_in_classes, list_folders
 from ..hashing import Progress
 from .published import published_set
 
@@ -45,7 +45,7 @@ class ClassFolders(FileSource):
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder with one sub-folder per class. Hidden files and files with other extensions are passed over.
+            root: Folder with one sub-folder per class. What is not listed is counted in `left_out`.
             set_name: ``"imagenet-a"``, ``"imagenet-r"``, ``"imagenet-sketch"``, ``"imagenet-v2-matched-frequency"``,
                 ``"imagenet-v2-threshold-0.7"``, ``"imagenet-v2-top-images"`` or ``"objectnet"``.
             name: What the data set is called; None calls it by the set's name.
@@ -72,11 +72,12 @@ class ClassFolders(FileSource):
             raise published.error(
                 f"{self.root} has none of the class folders of {published.title}.{self._hint(names)}", self.root
             )
-        ids = [f"{folder}/{rest}" for folder in folders for rest in images_below(self.root / folder)]
-        if not ids:
+        listing = images_in_classes(self.root, folders)
+        if not listing.files:
             kinds = " ".join(sorted(EXTENSIONS))
             raise published.error(f"{self.root} has class folders but no images ({kinds}) in them.", self.root)
-        self._set_ids(ids)
+        self.left_out = listing.left_out
+        self._set_ids(listing.files)
 
     def _configure(self) -> None:
         self._classes = _classes(self.set_name)

@@ -15,11 +15,12 @@ import numpy as np
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
-from ..files import first, images_below, list_folders, load_each, shuffling_key
+from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
 from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache
 from ..images import UndecodableImageError, decode
 from ..source import LoadFailure
+from ..walking import NOTHING, Seen, names_in
 from .published import PublishedSet, published_set
 
 _SEVERITIES = ("1", "2", "3", "4", "5")
@@ -45,9 +46,11 @@ class ConditionFolders:
         image_ids: ``"n01440764/ILSVRC2012_val_00000293.JPEG"``: every image of any condition, ordered by hash as in
             `ImageFolder`, so that the first ones are the same images as there.
         labels: int64 array of shape (n,), class indices 0..999.
+        left_out: What the listing left out under these conditions; a pickled copy does not know it.
     """
 
     label_space = "imagenet-1k"
+    left_out = NOTHING
 
     def __init__(
         self,
@@ -88,8 +91,9 @@ class ConditionFolders:
             )
         numbers: dict[str, int] = {}
         rows = []
+        seen: Seen = {}  # a folder that counts for two conditions would be a silent error in one of them
         for place in self._places.values():  # numbers, for as text the names of some sets fill half a gigabyte
-            listed = self._list(place, published)
+            listed = self._list(place, published, seen)
             rows.append(np.array([numbers.setdefault(i, len(numbers)) for i in listed], dtype=np.int64))
         self._set_ids(list(numbers))
         self._present = np.zeros((len(rows), len(self)), dtype=bool)
@@ -101,16 +105,17 @@ class ConditionFolders:
         self._combined: bytes | None = None  # 32 per image, in the order of `image_ids`
         self._unread: frozenset[int] = frozenset()  # positions of images that were never read under some condition
 
-    def _list(self, place: str, published: PublishedSet) -> list[str]:
+    def _list(self, place: str, published: PublishedSet, seen: Seen) -> list[str]:
         folder = self.root / place
         wnids = list_folders(folder, published.expected(self.root))
         strange = sorted(set(wnids) - set(imagenet_wnids()))
         if strange:
             raise published.error(f"{folder} has folders of no class of ImageNet-1k: {first(strange)}.", self.root)
-        ids = [f"{wnid}/{rest}" for wnid in wnids for rest in images_below(folder / wnid)]
-        if not ids:
+        listing = images_in_classes(folder, wnids, seen=seen)
+        if not listing.files:
             raise published.error(f"{folder} has class folders but no images in them.", self.root)
-        return ids
+        self.left_out += listing.left_out.below(place)
+        return listing.files
 
     def _set_ids(self, image_ids: Sequence[str]) -> None:
         self.image_ids = tuple(sorted(image_ids, key=shuffling_key))
@@ -305,6 +310,6 @@ def _find(root: Path, published: PublishedSet) -> dict[str, str]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return names_in(folder)[0]
     except OSError:
         return []

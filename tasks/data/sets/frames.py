@@ -95,7 +95,8 @@ class FrameGroups(FileSource):
 
     def _absent(self, found: Annotations) -> list[str]:
         folder = self.root / found.folder
-        there = {f"{found.folder}/{name}" for name in images_below(folder)} if folder.is_dir() else set()
+        # What else is in the folder is no part of the set: the authors' files name every frame.
+        there = {f"{found.folder}/{name}" for name in images_below(folder).files} if folder.is_dir() else set()
         return sorted(self._accepted.keys() - there)
 
     def _order(self, image_ids: Iterable[str]) -> tuple[str, ...]:

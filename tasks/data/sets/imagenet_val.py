@@ -62,9 +62,10 @@ class ImageNetReal(FileSource):
         super().__init__(root, name, manifest_cache, progress)
         published = PUBLISHED["imagenet-real"]
         try:
-            ids = ImageFolder(self.root).image_ids
+            whole = ImageFolder(self.root)
         except DataError as error:
             raise published.error(str(error).splitlines()[0], self.root) from error
+        ids, self.left_out = whole.image_ids, whole.left_out
         found = real_labels(labels)
         strange = [i for i in ids if not _NUMBER.fullmatch(Path(i).stem)]
         if strange:
@@ -145,6 +146,7 @@ class ImageNetSubset(FileSource):
         self.label_space = label_space
         self._classes = dict(classes)
         whole = ImageFolder(self.root)
+        self.left_out = whole.left_out
         ids = [i for i, label in zip(whole.image_ids, whole.labels.tolist(), strict=True) if label in self._classes]
         if not ids:
             raise DataError(f"{self.root} has no image of a class of {label_space}.")

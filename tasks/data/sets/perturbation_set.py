@@ -14,6 +14,7 @@ from ..files import list_folders
 from ..geometry import Geometry
 from ..hashing import Progress
 from ..source import LoadFailure
+from ..walking import NOTHING
 from .published import PUBLISHED
 from .sequences import PerturbationSequences
 
@@ -32,9 +33,11 @@ class PerturbationSet:
         image_ids: ``"n01440764/ILSVRC2012_val_00000293.mp4/007"``, sequence by sequence.
         labels: int64 (n,). Stability does not need them.
         frames: Number of frames of each sequence, by its name.
+        left_out: What the listing left out; a pickled copy does not know it.
     """
 
     label_space = "imagenet-1k"
+    left_out = NOTHING
 
     def __init__(
         self,
@@ -65,9 +68,14 @@ class PerturbationSet:
         if not present:
             raise published.error(f"{root} has none of the perturbations {', '.join(perturbations)}.", Path(root))
         self._parts = {}
+        places: dict[Path, str] = {}
         for p in present:
             cache = manifest_cache.with_stem(f"{manifest_cache.stem}-{p}") if manifest_cache else None
             self._parts[p] = PerturbationSequences(root, p, None, cache, progress)
+            self.left_out += self._parts[p].left_out
+            other = places.setdefault(self._parts[p].real_folder, p)
+            if other != p:
+                raise published.error(f"{p} and {other} in {root} are one and the same folder, by a link.", Path(root))
         self._index()
         if not self.image_ids:
             raise published.error(f"The perturbations in {root} have no sequence in common.", Path(root))

@@ -15,11 +15,12 @@ from ....cores import usable_cores
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
-from ..files import first, images_below, list_folders, load_each, shuffling_key
+from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
 from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache, is_unchanged
 from ..images import CHANGED, UndecodableImageError, fit
 from ..source import LoadFailure
+from ..walking import NOTHING
 from .published import PUBLISHED
 
 _VIDEOS = frozenset({".mp4"})
@@ -43,9 +44,11 @@ class PerturbationSequences:
         sequences: For each sequence the int64 positions of its frames in `image_ids`.
         compare_with_first: Whether the protocol compares every frame with the first of its sequence (noise), and not
             with the one before.
+        left_out: What the listing left out; a pickled copy does not know it.
     """
 
     label_space = "imagenet-1k"
+    left_out = NOTHING
 
     def __init__(
         self,
@@ -89,7 +92,8 @@ class PerturbationSequences:
         strange = sorted(set(wnids) - set(imagenet_wnids()))
         if strange:
             raise published.error(f"{self._folder} has folders of no class of ImageNet: {first(strange)}.", self.root)
-        videos = [f"{wnid}/{rest}" for wnid in wnids for rest in images_below(self._folder / wnid, _VIDEOS)]
+        listing = images_in_classes(self._folder, wnids, _VIDEOS)
+        videos, self.left_out = listing.files, listing.left_out.below(self._folder.relative_to(self.root).as_posix())
         if not videos:
             raise published.error(f"{self._folder} has class folders but no videos in them.", self.root)
         with ThreadPoolExecutor(min(8, usable_cores())) as pool:
@@ -114,6 +118,11 @@ class PerturbationSequences:
     def compare_with_first(self) -> bool:
         """Whether the sequences are noise drawn anew for every frame."""
         return "noise" in self.perturbation
+
+    @property
+    def real_folder(self) -> Path:
+        """The folder of the perturbation, where links lead to."""
+        return self._folder.resolve()
 
     @property
     def frames(self) -> dict[str, int]:

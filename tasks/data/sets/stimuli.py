@@ -14,7 +14,7 @@ from ....errors import DataError
 from ...alignment.datasets import CATEGORIES, NO_CONDITION, AlignmentSet, alignment_set
 from ...alignment.datasets import image_id as join_key
 from ..datasets import HUMAN
-from ..files import EXTENSIONS, FileSource, first, images_below, list_folders
+from ..files import EXTENSIONS, FileSource, first, images_below, images_in_classes, list_folders
 from ..geometry import Geometry
 from ..hashing import Progress
 from ..source import LoadFailure
@@ -113,13 +113,16 @@ class PublishedStimuli(FileSource):
             raise self._error(f"{self.root / _SESSIONS} has folders that are no sessions: {first(strange)}.")
         self.root = self.root / _SESSIONS
         if len(sessions) == 1:
-            self.root, sessions = self.root / sessions[0], [""]
-        ids = [f"{name}/{rest}" if name else rest for name in sessions for rest in images_below(self.root / name)]
-        for name in sorted(ids):
+            self.root = self.root / sessions[0]
+            listing = images_below(self.root)
+        else:
+            listing = images_in_classes(self.root, sessions)
+        self.left_out = listing.left_out
+        for name in listing.files:
             problem = self._problem_of(name)
             if problem:
                 raise self._error(f"The stimulus {self.root / name} {problem}.")
-        return ids
+        return listing.files
 
     def _problem_of(self, name: str) -> str:
         parts = _parts(name)
@@ -142,7 +145,9 @@ class PublishedStimuli(FileSource):
             )
         if self.data_set.conditions != (NO_CONDITION,):
             raise self._error(f"{self.root} does not tell in which condition its stimuli are: it has no {_SESSIONS}/.")
-        return [f"{folder}/{rest}" for folder in folders for rest in images_below(self.root / folder)]
+        listing = images_in_classes(self.root, folders)
+        self.left_out = listing.left_out
+        return listing.files
 
     def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:
         names = [_parts(i)[4] if self._named else i.split("/", 1)[0] for i in image_ids]

@@ -18,7 +18,7 @@ def test_a_folder_with_sidecars(tmp_path: Path) -> None:
     (tmp_path / "b.info.json").write_text(json.dumps(sidecar))
     (tmp_path / "more" / "a.info.json").write_text("[1]")
     (tmp_path / "d.info.json").write_text("{")
-    root, videos = list_videos(tmp_path)
+    root, videos, _ = list_videos(tmp_path)
     assert root == tmp_path
     assert [v.path for v in videos] == ["b.mp4", "c.avi", "d.mkv", "more/a.webm"]
     assert videos[0].metadata == {"title": "Tench", "tags": ("fish",), "description": ()}
@@ -29,7 +29,7 @@ def test_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
     table = tmp_path / "videos.csv"
     table.write_text('path,title,tags\nb.mp4,"Cats, and more",cat;pet\na.mp4,,\n', encoding="utf-8")
-    root, videos = list_videos(table)
+    root, videos, _ = list_videos(table)
     assert root == tmp_path
     assert [(v.path, bool(v.problem)) for v in videos] == [("a.mp4", False), ("b.mp4", True)]
     assert videos[1].metadata["title"] == "Cats, and more"
