@@ -215,3 +215,48 @@ def test_a_model_in_a_file_whose_name_is_not_utf8_spoils_no_page(
     assert execute(replace(settings, models=(record["name"],))).computed == 0
     assert rescore(replace(settings, models=(name,))).data.models[0]["name"] == record["name"]
     render_html(outcome.data).encode()
+
+
+def test_what_is_left_out_is_said_by_plan_run_json_and_page(
+    bench_here: Bench, photographs: Path, classifier: str, tmp_path: Path
+) -> None:
+    common = ("--model", classifier, "--data", f"imagenet={photographs}", "--task", "imagenet-val")
+    (photographs / WNIDS[0] / "Thumbs.db").touch()
+    quiet = bench_here("plan", *common, "--no-measure", "--json", "quiet.json")
+    assert "Left out" not in quiet.out
+    quiet_facts = json.loads((tmp_path / "quiet.json").read_text())["left_out"]["imagenet"]
+    assert quiet_facts == {
+        "line": "",
+        "kinds": {"hidden files and files of the system": {"count": 1, "example": f"{WNIDS[0]}/Thumbs.db"}},
+    }
+
+    (photographs / WNIDS[0] / "all").symlink_to(".")
+    for number in range(1200):
+        (photographs / WNIDS[1] / f"{number:04d}.heic").touch()
+    (photographs / WNIDS[2] / "<i>&.txt").touch()
+    line = (
+        f"Left out of imagenet: .heic files: 1,200 (such as {WNIDS[1]}/0000.heic); .txt files: 1 "
+        f"({WNIDS[2]}/<i>&.txt); links to folders that are listed already: 1 ({WNIDS[0]}/all)."
+    )
+    planned = bench_here("plan", *common, "--no-measure", "--json", "plan.json")
+    assert line in " ".join(planned.out.split())
+    assert json.loads((tmp_path / "plan.json").read_text())["left_out"]["imagenet"]["line"] == line
+
+    done = bench_here("run", *common, "--json", "run.json", "--report", "run.html")
+    assert done.code == 0, done.err
+    assert line in " ".join(done.out.split())
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert {row["n"] for row in found["scores"]} == {9}
+    (task,) = found["tasks"]
+    assert task["left_out"]["line"] == line
+    assert task["left_out"]["kinds"][".heic files"]["count"] == 1200
+    escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert (tmp_path / "run.html").read_text().count(f"<li>{escaped}</li>") == 1
+
+    # Without the folder, from what the store has kept.
+    scored = bench_here("score", "--task", "imagenet-val", "--json", "score.json")
+    assert scored.code == 0, scored.err
+    assert line in " ".join(scored.out.split())
+    assert json.loads((tmp_path / "score.json").read_text())["tasks"][0]["left_out"] == task["left_out"]
+    assert bench_here("report", "--task", "imagenet-val", "--report", "again.html").code == 0
+    assert f"<li>{escaped}</li>" in (tmp_path / "again.html").read_text()

@@ -156,3 +156,22 @@ def test_what_could_not_be_read_for_now_is_read_again(micro_model: Model, tmp_pa
     last = part_of()
     assert features_of(micro_model, last, tmp_path).good.all()
     assert last.source.loaded == 0
+
+
+def test_no_image_is_learned_from_and_measured_on(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for n, wnid in enumerate(("n01440764", "n01443537", "n01484850", "n01491361", "n01494475", "n01496331")):
+        (tmp_path / "d" / wnid).mkdir(parents=True)
+        Image.new("RGB", (8, 8), (40 * n, 0, 0)).save(tmp_path / "d" / wnid / "a.png")
+        (tmp_path / "d" / wnid / "again").symlink_to(".")
+    data = open_data(f"imagefolder={tmp_path / 'd'}")
+    assert (len(data.train), len(data.held_out)) == (5, 1)
+    assert data.notes == (
+        f"Left out of {tmp_path / 'd'}: links to folders that are listed already: 6 (such as n01440764/again).",
+    )
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "d").rename(tmp_path / "parts" / "train")
+    (tmp_path / "parts" / "val").symlink_to("train")
+    with pytest.raises(DataError, match="are one and the same folder"):
+        open_data(f"imagefolder={tmp_path / 'parts'}")

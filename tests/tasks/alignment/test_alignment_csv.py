@@ -9,7 +9,7 @@ import pytest
 from vitobench.errors import DataError
 from vitobench.tasks.alignment.csv_form import COLUMNS, model_trials, read_trials, write_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, alignment_set
-from vitobench.tasks.alignment.response_folder import read_models, read_people
+from vitobench.tasks.alignment.response_folder import left_out_of_folder, read_models, read_people
 from vitobench.tasks.alignment.trials import Trials, responses_to, stimuli_of
 
 HEAD = "subj,Session,trial,rt,object_response,category,condition,imagename\n"
@@ -166,3 +166,24 @@ def test_empty_folders(tmp_path: Path) -> None:
         read_models(tmp_path, sets)
     with pytest.raises(DataError, match="is not a folder"):
         read_people(tmp_path / "absent", sets)
+
+
+def test_what_systems_and_office_programs_leave_is_no_trial(tmp_path: Path) -> None:
+    written(tmp_path, LINES[0], name="contrast/contrast_subject-01_session_1.csv")
+    written(tmp_path, *LINES[1:], name="contrast/contrast_subject-01_session_2.CSV")
+    model = [line.replace("subject-01", "resnet_50") for line in LINES]
+    written(tmp_path, *model, name="contrast/contrast_resnet-50_session-1.csv")
+    for name in ("contrast_subject-01_session_1.csv", "contrast_resnet-50_session-1.csv"):
+        (tmp_path / "contrast" / f"._{name}").write_bytes(b"\x00\x05\x16\x07\xff\xfe")
+        (tmp_path / "contrast" / f"~${name}").write_bytes(b"\x04owner")
+    written(tmp_path, *model, name="contrast/old/contrast_resnet-50_session-1.csv")
+    written(tmp_path, *model, name="contrast/contrast_resnet-50_session-1.csv.bak")
+    people = read_people(tmp_path, [CONTRAST])
+    assert len(people["contrast"]["subject-01"]) == 3
+    models, problems = read_models(tmp_path, [CONTRAST])
+    assert problems == ()
+    assert len(models["contrast"]["resnet_50"]) == 3
+    assert left_out_of_folder(tmp_path, [CONTRAST, alignment_set("edge")]).line("it") == (
+        "Left out of it: .bak files: 1 (contrast/contrast_resnet-50_session-1.csv.bak); "
+        "folders inside: 1 (contrast/old)."
+    )

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm.data
-from PIL import Image
+from PIL import Image, features
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
 from vitobench.errors import DataError
 from vitobench.tasks.data import hashing
 from vitobench.tasks.data.datasets import open_source
+from vitobench.tasks.data.files import EXTENSIONS
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.image_folder import ImageFolder, imagenet_wnids
 from vitobench.tasks.data.images import CHANGED, UndecodableImageError, decode
@@ -31,7 +33,8 @@ def picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.
 def oracle(path: Path, geometry: Geometry) -> np.ndarray:
     interpolation = v2.InterpolationMode(geometry.interpolation)
     steps = v2.Compose([v2.Resize(geometry.resize, interpolation), v2.CenterCrop(geometry.size)])
-    return np.asarray(steps(Image.open(path).convert("RGB")))
+    with Image.open(path) as image:
+        return np.asarray(steps(image.convert("RGB")))
 
 
 @pytest.fixture
@@ -352,3 +355,64 @@ def test_a_folder_without_one_readable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / WNIDS[0] / "a.JPEG").symlink_to("a.JPEG")
     with pytest.raises(DataError, match=r"None of the 1 files in .* can be read"):
         ImageFolder(tmp_path).manifest()
+
+
+def test_links_into_the_set_and_system_folders_add_no_image(folder: Path) -> None:
+    plain = ImageFolder(folder)
+    (folder / WNIDS[0] / "all").symlink_to(".")
+    (folder / WNIDS[1] / "root").symlink_to("..")
+    for place in (WNIDS[0], "."):
+        for name in ("@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information"):
+            (folder / place / name / "0.JPEG").mkdir(parents=True)
+            picture(8, 8).save(folder / place / name / "0.JPEG" / "SYNOPHOTO_THUMB_S.jpg")
+    (folder / WNIDS[0] / "Thumbs.db").touch()
+    (folder / WNIDS[2] / "caption.txt").touch()
+    source = ImageFolder(folder)
+    assert source.image_ids == plain.image_ids
+    assert source.digest == plain.digest
+    assert source.left_out.line("imagenet") == (
+        f"Left out of imagenet: .txt files: 1 ({WNIDS[2]}/caption.txt); "
+        f"links to folders that are listed already: 2 (such as {WNIDS[0]}/all)."
+    )
+    assert plain.left_out.kinds == {}
+    assert pickle.loads(pickle.dumps(source)).image_ids == plain.image_ids
+
+
+def test_one_folder_for_two_classes_is_refused(folder: Path) -> None:
+    (folder / "n01484850").symlink_to(WNIDS[0])
+    with pytest.raises(DataError, match=rf"n01484850 and .*{WNIDS[0]} are one and the same folder"):
+        ImageFolder(folder)
+    (folder / "n01484850").unlink()
+    (folder / "n01484850").symlink_to("/nowhere/n01484850")
+    with pytest.raises(DataError, match="n01484850 cannot be listed: No such file or directory"):
+        ImageFolder(folder)
+
+
+def test_images_of_every_format_are_read_as_by_pillow(tmp_path: Path) -> None:
+    place = tmp_path / WNIDS[0]
+    place.mkdir()
+    whole = picture(64, 64)
+    names = "a.jpg b.png c.tif d.TIFF e.ppm f.gif g.jfif h.webp i.bmp j.JPE k.jp2 l.apng m.j2k".split()  # noqa: SIM905
+    if features.check("avif"):
+        names.append("n.avif")
+    for name in names:
+        forms = {".jfif": "JPEG", ".jpe": "JPEG", ".apng": "PNG"}
+        whole.save(place / name, forms.get(Path(name).suffix.lower()))
+    whole.convert("L").save(place / "o.pgm")
+    whole.convert("1").save(place / "p.pbm")
+    (place / "photo.heic").touch()
+    (place / "without").touch()
+    source = ImageFolder(tmp_path)
+    assert {i.partition("/")[2] for i in source.image_ids} == {*names, "o.pgm", "p.pbm"}
+    assert source.left_out.line("x") == (
+        f"Left out of x: .heic files: 1 ({WNIDS[0]}/photo.heic); files without an extension: 1 ({WNIDS[0]}/without)."
+    )
+    geometry = Geometry(64, 64, "bilinear")
+    pixels, failed = source.load(range(len(source)), geometry)
+    assert failed == {}
+    for found, image_id in zip(pixels, source.image_ids, strict=True):
+        np.testing.assert_array_equal(found, oracle(tmp_path / image_id, geometry), err_msg=image_id)
+
+
+def test_all_that_torchvision_lists_is_listed() -> None:
+    assert set(IMG_EXTENSIONS) <= EXTENSIONS

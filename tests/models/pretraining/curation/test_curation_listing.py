@@ -18,7 +18,8 @@ def test_a_folder_with_sidecars(tmp_path: Path) -> None:
     (tmp_path / "b.info.json").write_text(json.dumps(sidecar))
     (tmp_path / "more" / "a.info.json").write_text("[1]")
     (tmp_path / "d.info.json").write_text("{")
-    root, videos, _ = list_videos(tmp_path)
+    root, videos, left_out = list_videos(tmp_path)
+    assert left_out.line("it") == "Left out of it: .txt files: 1 (notes.txt)."
     assert root == tmp_path
     assert [v.path for v in videos] == ["b.mp4", "c.avi", "d.mkv", "more/a.webm"]
     assert videos[0].metadata == {"title": "Tench", "tags": ("fish",), "description": ()}

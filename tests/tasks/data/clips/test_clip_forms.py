@@ -16,12 +16,14 @@ import pytest
 from PIL import Image
 
 from vitobench.errors import DataError, UnknownNameError
+from vitobench.models.pretraining.curation.listing import list_videos
 from vitobench.tasks.data.clips.frame_folders import FrameFolders, frame_folders
 from vitobench.tasks.data.clips.manifest import Segments, read_manifest
 from vitobench.tasks.data.clips.opening import open_clips
 from vitobench.tasks.data.clips.shards import Shards
 from vitobench.tasks.data.clips.source import UnreadableClipError
 from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.data.walking import OUTSIDE, REPEATED, left_out_of
 from vitobench.tests.tasks.data.clips.kit import number_in, picture
 
 
@@ -326,3 +328,38 @@ def test_what_cannot_be_opened_is_explained(folder: Path) -> None:
             open_clips(spec)
     with pytest.raises(UnknownNameError, match="no video decoder named 'decord'"):
         open_clips(str(folder), decoder="decord")
+
+
+def test_linked_folders_are_classes_as_well(tmp_path: Path, clip: Path) -> None:
+    video = clip.read_bytes()
+    for name in ("v/cat/a.mp4", "v/cat/b.MP4", "disk/dog/c.mp4", "v/@eaDir/preview.mp4", "v/cat/.hidden.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(video)
+    (tmp_path / "v" / "dog").symlink_to("../disk/dog")
+    (tmp_path / "v" / "cat" / "up").symlink_to("..")
+    (tmp_path / "v" / "cat" / "a.srt").touch()
+    source = open_clips(str(tmp_path / "v"))
+    assert [source.label(k) for k in range(len(source))] == [0, 0, 1]
+    assert left_out_of(source).line("v") == (
+        "Left out of v: .srt files: 1 (cat/a.srt); links to folders that are listed already: 1 (cat/up)."
+    )
+    assert len(list_videos(tmp_path / "v")[1]) == 3
+    (tmp_path / "v" / "wolf").symlink_to("cat")
+    with pytest.raises(DataError, match="wolf and .*cat are one and the same folder"):
+        open_clips(str(tmp_path / "v"))
+
+
+def test_linked_folders_of_frames_are_clips_as_well(tmp_path: Path) -> None:
+    images(tmp_path / "disk" / "b_2fps", [4, 5])
+    images(tmp_path / "v" / "a_2fps", [1, 2])
+    images(tmp_path / "v" / "a_2fps" / ".thumbnails", [1])
+    images(tmp_path / "v" / "@eaDir", [1])
+    (tmp_path / "v" / "b").symlink_to("../disk")
+    (tmp_path / "v" / "a_2fps" / "again").symlink_to(".")
+    (tmp_path / "v" / "a_2fps" / "._frame_00009.png").touch()
+    (tmp_path / "v" / "cover1.png").touch()
+    source = frame_folders(tmp_path / "v")
+    assert [folder.name for folder in source.folders] == ["a_2fps", "b_2fps"]
+    assert [numbers(source, clip, [0.5]) for clip in range(2)] == [[2], [5]]
+    assert source.left_out.kinds[OUTSIDE] == (1, "cover1.png")
+    assert source.left_out.kinds[REPEATED] == (1, "a_2fps/again")

@@ -32,6 +32,8 @@ def images(folder: Path, *names: str) -> Path:
 @pytest.mark.parametrize("place", ["toy/toy-1.0", "toy-1.0", "."])
 def test_data_are_found_where_a_user_may_have_put_them(tmp_path: Path, place: str) -> None:
     images(tmp_path / place, "n1/a.JPEG", "n1/b.png", "n2/c.jpg", "n2/readme.txt", "n2/._c.jpg", ".cache/x")
+    images(tmp_path / place, "__MACOSX/n1/._a.JPEG", "n1/@eaDir/a.JPEG/thumb.jpg", "lost+found/x")
+    (tmp_path / place / "n1" / "again").symlink_to(".")
     found = verify(publication(), tmp_path)
     assert found.problems == ()
     assert (found.folders, found.images, found.archives) == (1, 3, 0)

@@ -231,3 +231,31 @@ def test_a_set_without_one_readable_file_is_refused(tmp_path: Path, write: Write
     assert ConditionFolders(root).digest  # the other conditions are there
     with pytest.raises(DataError, match="can be read"):
         ConditionFolders(root, conditions=["fog/1", "fog/3"]).manifest()
+
+
+def test_a_folder_that_counts_for_two_conditions_is_refused(tmp_path: Path, write: Write) -> None:
+    root = make(tmp_path / "c", write)
+    (root / "fog" / "2").symlink_to("1")
+    with pytest.raises(DataError, match=r"fog/2/n01440764 and .*fog/1/n01440764 are one and the same folder"):
+        ConditionFolders(root)
+    assert len(ConditionFolders(root, "imagenet-c", CONDITIONS)) == 3
+    (root / "fog" / "2").unlink()
+    shutil.rmtree(root / "fog" / "3" / "n01440764")
+    (root / "fog" / "3" / "n01440764").symlink_to("../1/n01440764")
+    with pytest.raises(DataError, match="are one and the same folder"):
+        ConditionFolders(root)
+
+
+def test_conditions_on_another_disk_and_what_systems_leave(tmp_path: Path, write: Write) -> None:
+    root = make(tmp_path / "c", write)
+    plain = ConditionFolders(root)
+    (root / "fog").rename(tmp_path / "fog of another disk")
+    (root / "fog").symlink_to(tmp_path / "fog of another disk")
+    for place in ("__MACOSX/fog/1", "fog/@eaDir/1", "fog/1/#recycle", "gaussian_noise/lost+found"):
+        write(root / place / IDS[0])
+    (root / "fog" / "1" / "n01440764" / "again").symlink_to(".")
+    source = ConditionFolders(root)
+    assert (source.conditions, source.image_ids, source.digest) == (CONDITIONS, plain.image_ids, plain.digest)
+    assert source.left_out.line("c") == (
+        "Left out of c: links to folders that are listed already: 1 (fog/1/n01440764/again)."
+    )

@@ -201,3 +201,20 @@ def test_all_data_sets_share_one_folder(tmp_path: Path, write: Write) -> None:
     assert not available("model-vs-human/contrast", folders)
     with pytest.raises(DataError, match="--data model-vs-human=DIR"):
         open_source("model-vs-human/edge", {}, None, 0)
+
+
+def test_what_systems_leave_is_no_category_and_no_session(
+    tmp_path: Path, sessions: Callable[..., Path], write: Write
+) -> None:
+    for name in ("cat", "dog"):
+        write(tmp_path / "edge" / name / f"{name}1.png", size=(224, 224))
+        write(tmp_path / "edge" / name / "@eaDir" / f"{name}1.png" / "SYNOPHOTO_THUMB_M.png")
+    write(tmp_path / "edge" / "@eaDir" / "cat" / "cat1.png")
+    (tmp_path / "edge" / "cat" / "list.csv").touch()
+    source = PublishedStimuli(tmp_path, "edge")
+    assert sorted(source.image_ids) == ["cat/cat1.png", "dog/dog1.png"]
+    assert source.left_out.line("edge") == "Left out of edge: .csv files: 1 (cat/list.csv)."
+    sessions("contrast", inside=".")
+    write(tmp_path / "contrast" / "dnn" / "__MACOSX" / "session-1" / "x.png")
+    write(tmp_path / "contrast" / "dnn" / "session-1" / "@eaDir" / "x.png")
+    assert len(PublishedStimuli(tmp_path, "contrast")) == 20

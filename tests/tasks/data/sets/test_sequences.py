@@ -14,6 +14,7 @@ from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.opening import open_published
 from vitobench.tasks.data.sets.sequences import PerturbationSequences
 from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.data.walking import left_out_of
 
 av = pytest.importorskip("av")
 
@@ -176,3 +177,14 @@ def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Pat
     (tmp_path / "aside.mp4").rename(tmp_path / "nowhere.mp4")
     assert source.load([at], PLAIN)[1] == {0: LoadFailure(CHANGED, transient=True)}
     assert PerturbationSequences(root, "brightness", manifest_cache=cache).digest == whole
+
+
+def test_one_folder_for_two_perturbations_is_refused(root: Path) -> None:
+    (root / "fog").symlink_to("brightness")
+    with pytest.raises(DataError, match="fog and brightness in .* are one and the same folder"):
+        open_published("imagenet-p", root, ["brightness", "fog"])
+    (root / "brightness" / "n01440764" / "notes.txt").touch()
+    (root / "brightness" / "n01440764" / "up").symlink_to("..")
+    source = open_published("imagenet-p", root, ["brightness", "gaussian_noise"])
+    assert set(source.image_ids) == {"n01440764/a.mp4/000", "n01440764/a.mp4/001"}
+    assert left_out_of(source).kinds[".txt files"] == (1, "brightness/n01440764/notes.txt")
