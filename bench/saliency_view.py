@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..reports.wording import HOLE, MINUS
 from ..results.saliency import SaliencyScore
 from ..tasks.alignment.saliency.baselines import BASELINES, CENTRE
+from ..tasks.data.walking import left_out_of
 from .catalogue import model_record
 from .json_file import plain, write_plain
 from .saliency import Outcome
@@ -40,6 +41,7 @@ def as_json(outcome: Outcome, command: str) -> dict[str, Any]:
                 "ceiling": task.ceiling,
                 "citation": task.citation,
                 "n": plan.count,
+                "left_out": left_out_of(plan.source).record(task.name),
             },
             "models": [model_record(piece.spec) for piece in plan.pieces if piece.spec is not None],
             "run": {"command": command, "store": str(plan.request.store), "seed": plan.request.seed},

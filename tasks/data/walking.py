@@ -9,8 +9,8 @@ The rules:
   images would have two labels.
 * Links to files are files, those that lead nowhere too: they are members of the set that cannot be read. Two links to
   one file are two files, as two copies are; folders made of links into a store of contents are usual.
-* Hidden files, and what systems, archivers and office programs leave in folders, are never data. They are counted, but
-  no one is bothered with them.
+* Hidden files, and what systems, archivers and office programs leave in folders, are never data. They are counted in
+  JSON files, and no line mentions them.
 * All else that is not listed is counted by kind with an example, for a number that shrinks must not do so in silence.
 * A folder that cannot be read is an error: how many images are in it is not known.
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vitobench.bench.curve import find_checkpoints
+
 Bench = Callable[..., "object"]
 SMALL = ("--train", 64, "--held-out", 32, "--device", "cpu")
 
@@ -56,6 +58,16 @@ def test_a_folder_of_checkpoints_is_a_curve(bench_here: Bench, small_tasks: None
     # The store knows the step, for figures.
     records = [json.loads(path.read_text()) for path in (tmp_path / "bench-results/models").glob("*.json")]
     assert sorted(record["training_step"] for record in records) == [2, 4]
+    # A part of the run on another disk, and a link back into the run.
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run/step-000004.safetensors").rename(tmp_path / "disk/step-000004.safetensors")
+    (tmp_path / "run/last.safetensors").unlink()
+    (tmp_path / "run/part").symlink_to("../disk")
+    (tmp_path / "run/part/run").symlink_to("../run")
+    assert dict(find_checkpoints(tmp_path / "run").steps) == {
+        2: f"file:{tmp_path}/run/step-000002.safetensors",
+        4: f"file:{tmp_path}/run/part/step-000004.safetensors",
+    }
 
 
 def test_a_curve_alone_equals_a_run(bench_here: Bench, small_tasks: None, tmp_path: Path) -> None:

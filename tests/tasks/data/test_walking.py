@@ -32,7 +32,7 @@ def plant(root: Path, *names: str) -> Path:
         path, _, target = name.partition(" -> ")
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         if target:
-            os.symlink(target, root / path)
+            (root / path).symlink_to(target)
         else:
             (root / path).touch()
     return root
@@ -101,10 +101,15 @@ def test_walks_of_one_set_may_share_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "._a.jpg .DS_Store .hidden.jpg .Trashes __MACOSX @eaDir #recycle #snapshot lost+found $RECYCLE.BIN Thumbs.db "
-    "thumbs.DB desktop.ini ~$answers.csv found.000 @Recycle @Recently-Snapshot ~snapshot .~lock.x.csv# "
-    "a.jpg@SynoEAStream .git .nfs0001 Icon\r".split(" ")  # noqa: SIM905
-    + ["System Volume Information", "Network Trash Folder"],
+    [
+        *"._a.jpg .DS_Store .hidden.jpg .Trashes __MACOSX Icon\r $RECYCLE.BIN Thumbs.db thumbs.DB desktop.ini".split(
+            " "
+        ),
+        *"found.000 lost+found @eaDir a.jpg@SynoEAStream #recycle #snapshot @Recycle @Recently-Snapshot".split(),
+        *"~snapshot ~$answers.csv .~lock.x.csv# .git .nfs0001".split(),
+        "System Volume Information",
+        "Network Trash Folder",
+    ],
 )
 def test_what_systems_leave_is_no_data(tmp_path: Path, name: str) -> None:
     assert is_system(name)

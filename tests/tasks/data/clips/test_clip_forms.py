@@ -345,7 +345,7 @@ def test_linked_folders_are_classes_as_well(tmp_path: Path, clip: Path) -> None:
     )
     assert len(list_videos(tmp_path / "v")[1]) == 3
     (tmp_path / "v" / "wolf").symlink_to("cat")
-    with pytest.raises(DataError, match="wolf and .*cat are one and the same folder"):
+    with pytest.raises(DataError, match=r"wolf and .*cat are one and the same folder"):
         open_clips(str(tmp_path / "v"))
 
 

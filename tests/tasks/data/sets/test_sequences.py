@@ -181,7 +181,7 @@ def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Pat
 
 def test_one_folder_for_two_perturbations_is_refused(root: Path) -> None:
     (root / "fog").symlink_to("brightness")
-    with pytest.raises(DataError, match="fog and brightness in .* are one and the same folder"):
+    with pytest.raises(DataError, match=r"fog and brightness in .* are one and the same folder"):
         open_published("imagenet-p", root, ["brightness", "fog"])
     (root / "brightness" / "n01440764" / "notes.txt").touch()
     (root / "brightness" / "n01440764" / "up").symlink_to("..")
