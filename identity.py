@@ -12,10 +12,15 @@ from typing import Any
 IDENTITY_VERSION = 1
 """Raised when the way identities are computed changes, so that old and new ones never collide."""
 
+OMITTED_IF_DEFAULT: Mapping[str, Any] = {"identity": "omitted if default"}
+"""``metadata`` of a dataclass field that enters an identity only where it differs from its default: for a fact that is
+noted since a later version, so that the identities of all that was right before stay what they were."""
+
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        covered = (f for f in dataclasses.fields(value) if not _omitted(f, getattr(value, f.name)))
+        return {f.name: _plain(getattr(value, f.name)) for f in covered}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -23,6 +28,10 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise TypeError(f"{type(value).__name__} has no canonical form; give plain values to an identity")
+
+
+def _omitted(field: dataclasses.Field[Any], value: Any) -> bool:
+    return all(field.metadata.get(key) == mark for key, mark in OMITTED_IF_DEFAULT.items()) and value == field.default
 
 
 def digest(value: Any) -> str:

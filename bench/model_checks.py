@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.spec import ModelSpec
+from ..tasks.data.geometry import CROP_MODES, INTERPOLATIONS
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -47,11 +48,13 @@ class Check:
 def check_preprocessing(spec: ModelSpec) -> Check:
     """Whether sizes, means and deviations can be those of pixels on the 0..1 scale."""
     p = spec.preprocessing
-    shown = f"{p.size} pixels from {p.resize}, {p.interpolation}, mean {p.mean}, std {p.std}"
+    shown = f"{p.size} pixels from {p.resize} ({p.crop_mode}), {p.interpolation}, mean {p.mean}, std {p.std}"
     if p.size < 1 or p.resize < p.size:
-        return Check("preprocessing", FAIL, shown, "resize is the shorter side before the crop: no less than size.")
-    if p.interpolation not in ("bilinear", "bicubic"):
+        return Check("preprocessing", FAIL, shown, "resize is the side before the crop: no less than size.")
+    if p.interpolation not in INTERPOLATIONS:
         return Check("preprocessing", FAIL, shown, "interpolation is 'bilinear' or 'bicubic'.")
+    if p.crop_mode not in CROP_MODES:
+        return Check("preprocessing", FAIL, shown, f"crop_mode is one of {', '.join(CROP_MODES)}.")
     if any(not 0 <= m <= 1 for m in p.mean) or any(not 0 < s <= 1 for s in p.std):
         return Check(
             "preprocessing", FAIL, shown, "Means and deviations are on the 0..1 scale; divide those for 0..255 by 255."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import VitobenchError
 from ..models.spec import ModelSpec
 from ..results.schema import Failure
 from ..results.store import Store
@@ -126,9 +127,15 @@ class Pass:
 
 
 def geometry_of(spec: ModelSpec) -> Geometry:
-    """The pixels that a model wants to see."""
-    p = spec.preprocessing
-    return Geometry(p.size, p.resize, p.interpolation)
+    """The pixels that a model wants to see.
+
+    Raises:
+        VitobenchError: Its preprocessing is none that can be done.
+    """
+    try:
+        return spec.preprocessing.geometry
+    except ValueError as error:
+        raise VitobenchError(f"The preprocessing of {spec.name} cannot be done: {error}.") from None
 
 
 def group(units: list[Unit]) -> list[Pass]:

@@ -112,6 +112,7 @@ def model_maps(model: Model, images: np.ndarray, labels: np.ndarray, image_ids: 
 
 def geometry_of(spec: ModelSpec) -> Geometry:
     """The whole central square of an image, at the model's size: people saw all of it, so nothing is cut off."""
+    # Maps are of the central square of an image, so it is shown whatever the crop mode of the model.
     size = spec.preprocessing.size
     return Geometry(size, size, spec.preprocessing.interpolation)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import unknown_name
-from ..identity import digest
+from ..identity import OMITTED_IF_DEFAULT, digest
+from ..tasks.data.geometry import Geometry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -23,10 +24,12 @@ class Preprocessing:
 
     Attributes:
         size: Side of the square input, in pixels.
-        resize: Shorter side after resizing and before the centre crop, in pixels.
+        resize: Shorter side after resizing and before the centre crop, in pixels. With ``"squash"`` both sides, with
+            ``"border"`` the longer side.
         interpolation: ``"bilinear"`` or ``"bicubic"`` (Pillow's, with its antialiasing).
-        mean: Channel means on the 0..1 scale.
+        mean: Channel means on the 0..1 scale. Also the colour of a border.
         std: Channel standard deviations on the 0..1 scale.
+        crop_mode: How a photograph becomes a square; one of `vitobench.tasks.data.geometry.CROP_MODES`.
     """
 
     size: int = 224
@@ -34,6 +37,20 @@ class Preprocessing:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    # Not part of the identity where it is the default, so that results of earlier versions are found again.
+    crop_mode: str = field(default="center", metadata=OMITTED_IF_DEFAULT)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The geometric half.
+
+        Raises:
+            ValueError: Values that `Geometry` does not take.
+        """
+        red, green, blue = self.mean
+        # As timm fills it; without a border every model has the same colour, so that they share decoded images.
+        fill = (round(255 * red), round(255 * green), round(255 * blue)) if self.crop_mode == "border" else (0, 0, 0)
+        return Geometry(self.size, self.resize, self.interpolation, self.crop_mode, fill)
 
 
 @dataclass(frozen=True)

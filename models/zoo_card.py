@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import CheckpointError
-from ..tasks.data.geometry import INTERPOLATIONS
+from ..tasks.data.geometry import CROP_MODES, INTERPOLATIONS
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
@@ -186,7 +186,7 @@ def _preprocessing(values: Any) -> Preprocessing:
         _choice("preprocessing.interpolation", values["interpolation"], INTERPOLATIONS),
         _channels("preprocessing.mean", values["mean"], 0.0),
         _channels("preprocessing.std", values["std"], 1e-4),
-        **{key: _text(f"preprocessing.{key}", value, True) for key, value in values.items() if key not in _NEEDED},
+        _choice("preprocessing.crop_mode", values.get("crop_mode", "center"), CROP_MODES),
     )
 
 

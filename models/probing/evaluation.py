@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from ...errors import DataError
-from ...tasks.data.geometry import Geometry
 from ..batching import answer
 from ..model import Model
 from .data import Part
@@ -32,8 +31,7 @@ def accuracy(
     Raises:
         DataError: None of the images could be read.
     """
-    shown = model.spec.preprocessing
-    geometry = Geometry(shown.size, shown.resize, shown.interpolation)
+    geometry = model.spec.preprocessing.geometry
     correct = images = 0
     for start in range(0, len(part), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(part)))

@@ -15,7 +15,6 @@ import torch
 from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
 from ...identity import digest
-from ...tasks.data.geometry import Geometry
 from ...tasks.data.source import LoadFailure
 from ..model import Model
 from .data import Part
@@ -120,8 +119,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
 def _compute(
     model: Model, part: Part, place: Path, kind: str, batch: int, progress: Callable[[int, int], None] | None
 ) -> None:
-    shown = model.spec.preprocessing
-    geometry = Geometry(shown.size, shown.resize, shown.interpolation)
+    geometry = model.spec.preprocessing.geometry
     todo = [(n, rows) for n, rows in _blocks(len(part)) if _read(_block_file(place, n), rows.stop - rows.start) is None]
     done = len(part) - sum(rows.stop - rows.start for _, rows in todo)
 

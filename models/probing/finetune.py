@@ -125,7 +125,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
         self.digest = digest([model.spec.identity.rpartition("@")[2], data.train.digest, asdict(settings)])
         shown = model.spec.preprocessing
-        self.geometry = Geometry(shown.size, shown.resize, shown.interpolation)
+        self.geometry = shown.geometry
         self.mean = torch.tensor(shown.mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(shown.std, device=self.device).view(1, 3, 1, 1)
 

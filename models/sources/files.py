@@ -132,18 +132,20 @@ def resolve(name: str) -> ModelSpec:
     from .timm_models import preprocessing_of
 
     cfg = _timm_config(parts.architecture, name)
+    preprocessing = preprocessing_of(cfg, name)
     chosen, count = _weights(parts, cfg)
     several = f", weights {chosen.weights.name}" if chosen.others else ""
     return ModelSpec(
         name=name,
         source="file",
         architecture=_TIMM + str(cfg["architecture"]),
-        preprocessing=preprocessing_of(cfg, name),
+        preprocessing=preprocessing,
         label_space=label_space_of(count, str(parts.path)),
         weights_hash=_hash(_digest(parts.path), chosen),
         description=f"{parts.path.name} as timm's {parts.architecture}{several}",
         extra={
             "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
+            "crop_mode": preprocessing.crop_mode,
             "weights": chosen.weights.name,
             **({NOTE: chosen.note} if chosen.note else {}),
             **_library(),
@@ -158,6 +160,9 @@ def still_describes(spec: ModelSpec) -> bool:
     that did not say which weights they took hold no longer.
     """
     parts = FileName.parse(spec.name)
+    # Earlier versions took every crop mode for "center" and did not note it.
+    if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
+        return False
     if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
         return False
     if "weights" not in spec.extra or not parts.path.is_file():

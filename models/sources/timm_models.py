@@ -15,6 +15,7 @@ from timm.data import resolve_data_config
 from torch import nn
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
+from ...tasks.data.geometry import CROP_MODES, INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
 from .state_dicts import tensors_digest
@@ -80,7 +81,7 @@ def resolve(name: str) -> ModelSpec:
             training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
             licence=str(cfg.get("license") or "unknown"),
             description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
-            extra={"timm": timm.__version__, "crop_mode": str(cfg.get("crop_mode") or "center")},
+            extra={"timm": timm.__version__},
         )
     return _SPECS[name]
 
@@ -106,21 +107,34 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
         name: The model's name, for messages.
 
     Returns:
-        The preprocessing that timm's own evaluation would use, as far as it is a resize of the shorter side and a
-        centre crop. (A few models are evaluated by squashing the image to a square; ``extra["crop_mode"]`` tells.)
+        The preprocessing of ``timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=cfg))``, pixel
+        for pixel. That is at the size the model was trained at. timm's ``validate.py`` evaluates about a fifth of its
+        models at a larger ``test_input_size`` or with a wider ``test_crop_pct``, unless it is told
+        ``--use-train-size``; its published tables hold those numbers.
 
     Raises:
-        CheckpointError: The model takes other than three channels or square images, or uses another interpolation.
+        CheckpointError: The model takes other than three channels or square images, uses another interpolation or crop
+            mode, or is shown images smaller than its input.
     """
     data = resolve_data_config(pretrained_cfg=dict(cfg))
     channels, height, width = data["input_size"]
-    if channels != 3 or height != width or data["interpolation"] not in ("bilinear", "bicubic"):
+    if channels != 3 or height != width or data["interpolation"] not in INTERPOLATIONS:
         raise CheckpointError(
             f"{name} takes {channels} channels of {height} x {width} pixels with {data['interpolation']} "
             "interpolation; needed are 3 channels, a square, and bilinear or bicubic interpolation."
         )
+    if data["crop_mode"] not in CROP_MODES:
+        raise CheckpointError(
+            f"{name} has the crop_mode {data['crop_mode']!r}; those that can be done are {', '.join(CROP_MODES)}."
+        )
     resize = math.floor(height / data["crop_pct"])
-    return Preprocessing(height, resize, data["interpolation"], triple(data["mean"]), triple(data["std"]))
+    if resize < height:
+        raise CheckpointError(
+            f"{name} is shown images of {resize} pixels in a frame of {height} (crop_pct {data['crop_pct']}); images "
+            "smaller than the input of the model cannot be done."
+        )
+    mean, std = triple(data["mean"]), triple(data["std"])
+    return Preprocessing(height, resize, data["interpolation"], mean, std, data["crop_mode"])
 
 
 def check_name(architecture: str, name: str) -> None:

@@ -39,7 +39,7 @@ def folder() -> Path:
 @lru_cache(maxsize=DRAWN)
 def picture(index: int) -> Pixels:
     """One picture at its own size: uint8 ``(H, W, 3)``, RGB."""
-    with Image.open(folder() / FILES[index]) as image:
+    with Image.open(folder() / FILES[index], formats=("PNG", "JPEG")) as image:
         return np.asarray(image.convert("RGB"))
 
 

@@ -54,5 +54,5 @@ def round_trip_pillow(image: Pixels, quality: int) -> Pixels:
     """The same by Pillow."""
     stream = BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
-    with Image.open(stream) as compressed:
+    with Image.open(stream, formats=("JPEG",)) as compressed:
         return np.asarray(compressed.convert("RGB"))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ...errors import DataError
 from .geometry import Geometry
+from .images import open_image
 
 EXTENSIONS = (".npy", ".png")
 _MOST_PNG = 65535
@@ -102,7 +103,7 @@ class DepthFolder:
             if path.suffix.lower() == ".npy":
                 depth = np.load(path, allow_pickle=False)
             else:
-                with Image.open(path) as image:
+                with Image.open(path, formats=("PNG",)) as image:
                     depth = np.asarray(image)
         except Exception as error:  # numpy and Pillow meet damaged files with many kinds
             raise DataError(f"{path} cannot be read as a depth map: {error}") from error
@@ -119,7 +120,7 @@ class DepthFolder:
 
 
 def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Resize the shorter side and cut out the centre, with the rounding of `images.decode`.
+    """Resize and cut out the centre, with the rounding of `images.decode`.
 
     Args:
         depth: float32 ``(H, W)``.
@@ -127,12 +128,18 @@ def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
 
     Returns:
         float32 ``(size, size)``.
+
+    Raises:
+        DataError: The geometry adds a border, which is at no distance.
     """
     height, width = depth.shape
-    short, long = min(height, width), max(height, width)
-    longer = int(geometry.resize * long / short)
-    rows, columns = (longer, geometry.resize) if width <= height else (geometry.resize, longer)
-    top, left = round((rows - geometry.size) / 2), round((columns - geometry.size) / 2)
+    columns, rows = geometry.resized(width, height)
+    top, left = geometry.start(rows), geometry.start(columns)
+    if top < 0 or left < 0:
+        raise DataError(
+            "A border round an image has no depth: the corruptions in 3D cannot be run for a model with the crop_mode "
+            "'border'."
+        )
     kept = np.arange(geometry.size)
     return depth[np.ix_(_nearest(top + kept, rows, height), _nearest(left + kept, columns, width))]
 
@@ -144,9 +151,9 @@ def _nearest(positions: np.ndarray, resized: int, size: int) -> np.ndarray:
 
 def _compare(path: Path, depth: np.ndarray, image_path: Path) -> None:
     try:
-        with Image.open(image_path) as image:
+        with open_image(image_path.read_bytes()) as image:
             width, height = image.size
-    except OSError as error:
+    except Exception as error:  # Pillow's plugins meet damaged files with many kinds
         raise DataError(f"{image_path}, the image of {path}, cannot be read: {error}") from error
     rows, columns = depth.shape
     if abs(rows * width / (columns * height) - 1) > _ASPECT_TOLERANCE:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from ....cores import usable_cores
 from ....errors import DataError
 from ....tasks.data.files import images_below
 from ....tasks.data.hashing import stamp_of, tells_changes
+from ....tasks.data.images import eight_bits, open_image
 from ....tasks.data.walking import NOTHING, LeftOut
 from .perceptual_hash import perceptual_hash, to_text
 
@@ -112,10 +110,8 @@ def _read(cache: Path) -> dict[str, int | None]:
 def _hash(path: Path) -> tuple[int | None, bool]:
     """The hash, None where there is none, and whether that will be so the next time."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return perceptual_hash(image), True
+        with open_image(path.read_bytes()) as image:
+            return perceptual_hash(eight_bits(image)), True
     except Exception as error:  # Pillow's plugins meet damaged files with errors of many kinds
         # Only the system's errors have a number, and they are of the moment.
         of_the_moment = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)

@@ -80,8 +80,7 @@ class Classifier:
             top_k: Answers that are needed; at least `ANSWERS` are kept where there are as many classes.
             batch: Frames per forward pass.
         """
-        wanted = model.spec.preprocessing
-        self.geometry = Geometry(wanted.size, wanted.resize, wanted.interpolation)
+        self.geometry = model.spec.preprocessing.geometry
         self._model, self._keep, self._batch = model, max(top_k, ANSWERS), batch
 
     def answers(self, pixels: np.ndarray) -> list[FrameAnswer]:

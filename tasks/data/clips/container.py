@@ -23,7 +23,7 @@ EXTENSIONS = frozenset(
 """Files that count as videos, in lower case."""
 
 # A playlist that is called .mp4 would have FFmpeg open whatever it names, over the network too.
-_OPTIONS = {
+OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mp3,wav,aac,flac",
 }
@@ -84,7 +84,7 @@ def opened(content: Content, name: str) -> Iterator[tuple[InputContainer, VideoS
     # With "file:" in front no name is taken for an address.
     place: Any = f"file:{content}" if isinstance(content, Path) else BytesIO(content)
     try:
-        with av.open(place, options=_OPTIONS, metadata_errors="replace") as container:
+        with av.open(place, options=OPTIONS, metadata_errors="replace") as container:
             yield container, _stream(container, name)
     except (FFmpegError, OverflowError, IndexError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

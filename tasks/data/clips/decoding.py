@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from .container import Content, Span, opened, whole_packets
 from .groups import by_seeking
+from .images import stacked
 from .source import UnreadableClipError, resized
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ _FAR = 20.0
 
 _HELD = 0.5
 """Seconds for which a frame may stand in for those after it that the decoder withheld at the end."""
+
+_CROOKED = 1e-3
+"""Share of the largest entry of a display matrix up to which another one is rounding: 0.06 degrees."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class PyAV:
             size: Length of the shorter side; None for the video's own.
 
         Returns:
-            uint8 (n, H, W, 3), upright if the file says how it was held.
+            uint8 (n, H, W, 3), turned and mirrored as the file says; see `upright`.
 
         Raises:
-            UnreadableClipError: A frame cannot be decoded.
+            UnreadableClipError: A frame cannot be decoded, or is to be shown in a way that `upright` refuses.
         """
         # A timestamp that went through floating point may have come out a little smaller.
         ticks = [span.start + int(time / span.tick + 1e-3) for time in times]
@@ -56,7 +61,7 @@ class PyAV:
         pictures: dict[int, np.ndarray] = {}
         with opened(content, name) as (container, stream):
             self._set(stream)
-            convert = _Pictures(stream, size)
+            convert = _Pictures(stream, size, name)
             for near in _near(wanted, _FAR / span.tick):
                 pictures |= {t: convert.of(f) for t, f in by_seeking(container, stream, near, span)}
         missing = [tick for tick in wanted if tick not in pictures]
@@ -64,7 +69,7 @@ class PyAV:
             with opened(content, name) as (container, stream):
                 self._set(stream)
                 pictures |= {t: convert.of(f) for t, f in _by_decoding_all(container, stream, missing, span, name)}
-        return np.stack([pictures[tick] for tick in ticks])
+        return stacked([pictures[tick] for tick in ticks], name)
 
     def _set(self, stream: VideoStream) -> None:
         stream.codec_context.thread_count = self.threads
@@ -129,11 +134,11 @@ def _whole(frame: VideoFrame, name: str) -> VideoFrame:
 class _Pictures:
     """Turns frames into RGB arrays of one shape: that in the header, as the resolution may change within a file."""
 
-    def __init__(self, stream: VideoStream, size: int | None) -> None:
+    def __init__(self, stream: VideoStream, size: int | None, name: str) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._shape = resized(stream.width, stream.height, size) if stream.width and stream.height else None
-        self._size = size
+        self._size, self._name = size, name
         self._converter = VideoReformatter()
 
     def of(self, frame: VideoFrame) -> np.ndarray:
@@ -143,4 +148,55 @@ class _Pictures:
             self._shape = resized(frame.width, frame.height, self._size)
         # Swscale's bilinear filter grows with the reduction, as an antialiased one does.
         found = self._converter.reformat(frame, *self._shape, "rgb24", interpolation=Interpolation.BILINEAR)
-        return np.rot90(found.to_ndarray(), round(frame.rotation / 90))
+        try:
+            return upright(found.to_ndarray(), frame)
+        except ValueError as error:
+            raise UnreadableClipError(self._name, str(error)) from None
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """How a frame is to be shown: a b u c d v x y w as ISO/IEC 14496-12 (6.2.2) has them, in 1/65536 but for u v w.
+
+    Containers (MP4, MOV, the projection of Matroska) and codecs (a message in H.264 and HEVC) say so in many ways,
+    which FFmpeg brings to this one.
+
+    Returns:
+        None where nothing is said, or nothing but zeros.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    matrix = struct.unpack("=9i", bytes(data))
+    return matrix if any(matrix[at] for at in (0, 1, 3, 4)) else None
+
+
+def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    """A frame as a player shows it: turned by quarter turns and mirrored as its display matrix says.
+
+    That the matrix also moves or scales the picture changes nothing: it is moved into view, and pixels that are not
+    square are left so.
+
+    Args:
+        picture: (H, W, 3), the frame as it is stored.
+        frame: Where the matrix is.
+
+    Returns:
+        (H, W, 3) or (W, H, 3).
+
+    Raises:
+        ValueError: The matrix shears, turns by another angle, or has a perspective. The text can stand in an
+            `UnreadableClipError`.
+    """
+    matrix = display_matrix(frame)
+    if matrix is None:
+        return picture
+    # x' = a x + c y and y' = b x + d y, where x goes right and y goes down.
+    a, b, u, c, d, v, *_ = matrix
+    least = max(map(abs, (a, b, c, d))) * _CROOKED
+    if not (u or v) and max(abs(b), abs(c)) <= least < min(abs(a), abs(d)):
+        down, right, found = d, a, picture
+    elif not (u or v) and max(abs(a), abs(d)) <= least < min(abs(b), abs(c)):
+        down, right, found = b, c, picture.swapaxes(0, 1)
+    else:
+        raise ValueError("is to be shown sheared, or turned by something else than quarter turns; store it upright")
+    return found[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]

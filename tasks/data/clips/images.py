@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,21 +27,31 @@ def shown_at(numbers: Sequence[int], rate: float, times: Sequence[float]) -> lis
 
 
 def decode_image(content: bytes, name: str, size: int | None) -> np.ndarray:
-    """An image as uint8 (H, W, 3), reduced so that its shorter side has ``size`` pixels.
+    """An image as uint8 (H, W, 3), resized so that its shorter side has ``size`` pixels.
+
+    The formats and colours are those of `vitobench.tasks.data.images.decode`.
 
     Raises:
-        UnreadableClipError: It is damaged.
+        UnreadableClipError: It is damaged, too large, or not an image.
     """
     from PIL import Image
 
+    from ..images import MAX_RESIZED_PIXELS, eight_bits, open_image
+
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content) as image:
             shape = resized(*image.size, size)
+            if shape != image.size and shape[0] * shape[1] > MAX_RESIZED_PIXELS:
+                raise OSError(f"too elongated to be resized ({image.size[0]} x {image.size[1]} pixels)")
             image.draft("RGB", shape)  # lets a JPEG be decoded at an eighth, quarter or half of its size
-            rgb = image.convert("RGB")
+            image.info.pop("transparency", None)  # it plays no part in RGB, and Pillow warns when it drops it
+            rgb = eight_bits(image).convert("RGB")
             return np.asarray(rgb if rgb.size == shape else rgb.resize(shape, Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "no image" if isinstance(error, Image.UnidentifiedImageError) else str(error).splitlines()[0]
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins meet damaged files with SyntaxError, struct.error, zlib.error, ...
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = "no image" if isinstance(error, Image.UnidentifiedImageError) else first
         raise UnreadableClipError(name, f"a frame cannot be decoded ({reason})") from None
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ....errors import DataError
-from .container import Content, Span
+from .container import Content, Span, opened
+from .decoding import PyAV, display_matrix
 from .source import UnreadableClipError, resized
 
 
@@ -42,7 +43,13 @@ class TorchCodec:
         _library()
 
     def frames(self, content: Content, name: str, span: Span, times: Sequence[float], size: int | None) -> np.ndarray:
-        """uint8 (n, H, W, 3); of all frames shown at or before a time the last one."""
+        """uint8 (n, H, W, 3); of all frames shown at or before a time the last one.
+
+        Videos that are to be turned or mirrored are left to PyAV: of TorchCodec some versions leave them as they are
+        stored, and others turn them and do not mirror them.
+        """
+        if _is_turned(content, name):
+            return PyAV(self.threads).frames(content, name, span, times, size)
         import torch
 
         decoders = _library()
@@ -65,3 +72,9 @@ class TorchCodec:
 
             found = interpolate(found, (height, width), mode="bilinear", antialias=True)
         return np.ascontiguousarray(found.permute(0, 2, 3, 1).numpy())
+
+
+def _is_turned(content: Content, name: str) -> bool:
+    with opened(content, name) as (container, stream):
+        first = next(container.decode(stream), None)
+        return first is not None and display_matrix(first) is not None

@@ -227,7 +227,7 @@ class ConditionFolders:
         """
         if condition not in self.conditions:
             raise ValueError(f"{condition!r} is none of the conditions {first(self.conditions)}")
-        whole = Geometry(geometry.size, geometry.size, geometry.interpolation)
+        whole = geometry.whole
         folder = self.root / self._places[condition] if condition in self._places else None
         row = self._row(condition) if folder else 0
 

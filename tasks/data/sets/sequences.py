@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ....cores import usable_cores
 from ....errors import DataError
 from ....identity import digest
 from ..classes import imagenet_wnids
+from ..clips.container import OPTIONS
+from ..clips.decoding import upright
 from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
 from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache, is_unchanged
@@ -168,7 +171,7 @@ class PerturbationSequences:
             uint8 array of shape (len(indices), size, size, 3), zeros where a frame could not be decoded, and
             ``{position in indices: why}`` for those frames.
         """
-        whole = Geometry(geometry.size, geometry.size, geometry.interpolation)
+        whole = geometry.whole
         wanted: dict[int, set[int]] = {}
         places = [self._place(index) for index in indices]
         for video, frame in places:
@@ -202,10 +205,10 @@ class PerturbationSequences:
         try:
             if self._hashed is not None and not is_unchanged(path, self._hashed[video]):
                 raise UndecodableImageError(path, CHANGED, transient=True)
-            with path.open("rb") as handle, _av().open(handle, mode="r") as container:
+            with path.open("rb") as handle, _av().open(handle, mode="r", options=OPTIONS) as container:
                 for number, frame in enumerate(container.decode(video=0)):
                     if number in frames:
-                        found[number] = fit(frame.to_image(), geometry)
+                        found[number] = fit(Image.fromarray(upright(np.asarray(frame.to_image()), frame)), geometry)
                     if number >= max(frames):
                         break
         except UndecodableImageError:
@@ -259,7 +262,7 @@ def _count(path: Path) -> int | None:
     None for one that cannot be opened for now.
     """
     try:
-        with path.open("rb") as handle, _av().open(handle, mode="r") as container:
+        with path.open("rb") as handle, _av().open(handle, mode="r", options=OPTIONS) as container:
             stream = container.streams.video[0]
             return stream.frames or max(1, sum(1 for _ in container.decode(stream)))
     except Exception as error:  # PyAV meets damaged files with errors of many kinds

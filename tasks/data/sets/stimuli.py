@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ class PublishedStimuli(FileSource):
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Decode some of the stimuli, whole; see `FileSource.load`."""
-        return super().load(indices, replace(geometry, resize=geometry.size))
+        return super().load(indices, geometry.whole)
 
     def _in_sessions(self) -> list[str]:
         sessions = list_folders(self.root / _SESSIONS, self._expected())
