@@ -70,10 +70,22 @@ def test_a_file_is_hashed_by_its_bytes(tmp_path: Path) -> None:
         {"preprocessing": Preprocessing(64, 64, "bicubic")},
         {"preprocessing": Preprocessing(64, 64, mean=(0.5, 0.5, 0.5))},
         {"preprocessing": Preprocessing(64, 64, std=(0.5, 0.5, 0.5))},
+        {"preprocessing": Preprocessing(64, 64, crop_mode="squash")},
+        {"preprocessing": Preprocessing(64, 64, crop_mode="border")},
     ],
 )
 def test_what_changes_an_output_changes_a_models_identity(change: dict) -> None:
     assert replace(SPEC, **change).identity != SPEC.identity
+
+
+def test_a_fact_that_came_later_leaves_earlier_identities_as_they_were() -> None:
+    shown = {"size": 64, "resize": 64, "interpolation": "bilinear"}
+    shown |= {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    earlier = digest((SPEC.architecture, shown, SPEC.label_space, SPEC.weights_hash))
+    assert SPEC.identity == f"m@{earlier[:16]}" == "m@c88af927092014b9"
+    squashed = replace(SPEC, preprocessing=Preprocessing(64, 64, crop_mode="squash"))
+    later = digest((SPEC.architecture, shown | {"crop_mode": "squash"}, SPEC.label_space, SPEC.weights_hash))
+    assert squashed.identity == f"m@{later[:16]}"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
     height, width = depth.shape
     columns, rows = geometry.resized(width, height)
     top, left = geometry.start(rows), geometry.start(columns)
-    if top < 0 or left < 0:
+    if min(rows, columns) < geometry.size:
         raise DataError(
             "A border round an image has no depth: the corruptions in 3D cannot be run for a model with the crop_mode "
             "'border'."

@@ -72,7 +72,7 @@ class Geometry:
         return (self.resize, longer) if width <= height else (longer, self.resize)
 
     def start(self, length: int) -> int:
-        """Where the cut begins along a side of the resized image, in pixels; negative where a border comes first.
+        """Where the cut begins along a side of the resized image, in pixels; 0 or less where a border is needed.
 
         Half pixels are rounded to even, as in torchvision's ``CenterCrop``; of an odd border the smaller half comes
         first, as there.

@@ -208,12 +208,13 @@ def _cut(image: Image.Image | np.ndarray, shape: tuple[int, int], geometry: Geom
     """Resize to ``shape``, which an array has already, and cut."""
     left, top = geometry.start(shape[0]), geometry.start(shape[1])
     right, bottom = left + geometry.size, top + geometry.size
-    if left < 0 or top < 0:
+    bordered = min(shape) < geometry.size
+    if bordered:
         image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
     if isinstance(image, np.ndarray):
         return np.ascontiguousarray(image[top:bottom, left:right])
     resized = image if shape == image.size else image.resize(shape, _FILTERS[geometry.interpolation])
-    if left < 0 or top < 0:
+    if bordered:
         square = Image.new("RGB", (geometry.size, geometry.size), geometry.fill)
         square.paste(resized, (-left, -top))
         return np.array(square)

@@ -3,6 +3,7 @@ import os
 import pickle
 import zipfile
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,36 @@ def test_a_checkpoint_with_a_card_loads_by_itself(tmp_path: Path) -> None:
     assert (model.spec.baseline, model.spec.preprocessing.resize) == ("supervised", 72)
     expected = network.eval()(images(64).float() / 255 * 2 - 1)
     torch.testing.assert_close(model.logits(images(64)), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_card_says_how_an_image_becomes_a_square(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    tensors = {k: v.contiguous() for k, v in build(ARCHITECTURE, 16).state_dict().items()}
+    shown = CARD["preprocessing"]
+    for crop_mode in ("squash", "border"):
+        card = CARD | {"preprocessing": shown | {"crop_mode": crop_mode}}
+        save_file(tensors, path, metadata={"vitobench": json.dumps(card)})
+        assert registry.resolve(f"file:{path}").preprocessing.crop_mode == crop_mode
+    for wrong, said in (
+        ({"crop_mode": "stretch"}, "center, squash, border, not 'stretch'"),
+        ({"interpolation": "nearest"}, "bilinear, bicubic, not 'nearest'"),
+        ({"resize": 63}, "size=64 and resize=63"),
+    ):
+        card = CARD | {"preprocessing": shown | wrong}
+        save_file(tensors, path, metadata={"vitobench": json.dumps(card)})
+        with pytest.raises(CheckpointError, match=said):
+            registry.resolve(f"file:{path}")
+
+
+def test_a_description_that_lacks_the_crop_mode_no_longer_holds(tmp_path: Path) -> None:
+    """Earlier versions took squashing models for cropping ones, and kept that in the store."""
+    path = tmp_path / "c.pt"
+    torch.save(resnet(1000).state_dict(), path)
+    spec = registry.resolve(name(path))
+    assert registry.still_describes(spec)
+    without = {key: value for key, value in spec.extra.items() if key != "crop_mode"}
+    assert not registry.still_describes(replace(spec, extra=without))
+    assert not registry.still_describes(replace(spec, preprocessing=replace(spec.preprocessing, crop_mode="squash")))
 
 
 @pytest.mark.parametrize("wrapped", ["plain", "state_dict", "model", "prefixed", "nested", "legacy", "safetensors"])

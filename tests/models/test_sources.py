@@ -3,19 +3,22 @@ import os
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import timm
 import torch
 import torchvision
-from timm.data import resolve_model_data_config
+from PIL import Image
+from timm.data import create_transform, resolve_data_config, resolve_model_data_config
 from torch import nn
 
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry
 from vitobench.models.sources import packages, timm_models, torchvision_models
 from vitobench.models.sources.state_dicts import tensors_digest
-from vitobench.tasks.data.geometry import Geometry
+from vitobench.models.spec import ModelSpec
 from vitobench.tasks.data.image_folder import ImageFolder
+from vitobench.tasks.data.images import decode
 
 create_model = timm.create_model
 get_model = torchvision.models.get_model
@@ -73,17 +76,60 @@ def test_timm_preprocessing_and_outputs(timm_offline: None) -> None:
     assert registry.resolve("timm:resnet10t.c3_in1k") is model.spec
 
 
-def test_timm_preprocessing_of_many_models_is_timms_own() -> None:
-    seen = set()
-    for name in timm.list_models(pretrained=True)[::40]:
+@pytest.fixture(scope="module")
+def configurations() -> dict[str, dict]:
+    """Preprocessing of every model of timm with weights by a name that has it; each combination once."""
+    found: dict[tuple, tuple[str, dict]] = {}
+    for name in timm.list_models(pretrained=True):
         cfg = timm.models.get_pretrained_cfg(name).to_dict()
+        data = resolve_data_config(pretrained_cfg=cfg)
+        found.setdefault(tuple(map(str, data.values())), (name, cfg))
+    return dict(found.values())
+
+
+def test_timm_preprocessing_of_all_models_is_timms_own(configurations: dict[str, dict], tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 111, 3), np.uint8)).save(tmp_path / "a.png")
+    image = Image.open(tmp_path / "a.png").convert("RGB")
+    refused, pixels = set(), {}
+    for name, cfg in configurations.items():
+        data = resolve_data_config(pretrained_cfg=cfg)
         try:
             pre = timm_models.preprocessing_of(cfg, name)
         except CheckpointError:
+            channels, height, width = data["input_size"]
+            assert channels != 3 or height != width or data["crop_pct"] > 1
+            refused.add(name)
             continue
-        assert 1 <= pre.size <= pre.resize
-        seen.add((pre.size, pre.resize, pre.interpolation))
-    assert len(seen) > 5
+        assert (pre.mean, pre.std) == (tuple(data["mean"]), tuple(data["std"]))
+        if pre.geometry not in pixels and pre.resize <= 600:
+            pixels[pre.geometry] = decode(tmp_path / "a.png", pre.geometry)
+            wanted = create_transform(**data, use_prefetcher=True)(image).numpy().transpose(1, 2, 0)
+            np.testing.assert_array_equal(pixels[pre.geometry], wanted, err_msg=f"{name} {data}")
+    assert len(refused) < 0.1 * len(configurations)
+    assert len(pixels) > 20
+    assert {geometry.crop_mode for geometry in pixels} >= {"center", "squash"}
+
+
+def test_what_timm_does_and_we_do_not_is_refused() -> None:
+    plain = timm.models.get_pretrained_cfg("resnet10t").to_dict()
+    for change, said in (
+        ({"input_size": (3, 224, 192)}, r"224 x 192 pixels.*a square"),
+        ({"interpolation": "lanczos"}, "with lanczos interpolation"),
+        ({"crop_mode": "stretch"}, r"crop_mode 'stretch'; those .* center, squash, border"),
+        ({"crop_pct": 1.15}, r"153 pixels in a frame of 176 \(crop_pct 1.15\)"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            timm_models.preprocessing_of(plain | change, "a")
+
+
+def test_a_squashing_model_of_timm_has_an_identity_of_its_own() -> None:
+    cfg = timm.models.get_pretrained_cfg("convnext_base.fb_in22k_ft_in1k_384").to_dict()
+    spec = ModelSpec("a", "timm", "b", timm_models.preprocessing_of(cfg, "a"), "imagenet-1k", "0" * 64)
+    cropped = ModelSpec(
+        "a", "timm", "b", timm_models.preprocessing_of(cfg | {"crop_mode": None}, "a"), "imagenet-1k", "0" * 64
+    )
+    assert (spec.preprocessing.crop_mode, cropped.preprocessing.crop_mode) == ("squash", "center")
+    assert spec.identity != cropped.identity
 
 
 def test_timm_without_network_is_explained_and_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +262,7 @@ def test_efficientnet_lite0_recognises_photographs() -> None:
     pre = model.spec.preprocessing
     assert pre.mean == pre.std == (0.5, 0.5, 0.5)
     source = ImageFolder(where)
-    pixels, failed = source.load(range(48), Geometry(pre.size, pre.resize, pre.interpolation))
+    pixels, failed = source.load(range(48), pre.geometry)
     assert not failed
     logits = model.logits(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     assert logits.shape == (48, 1000)

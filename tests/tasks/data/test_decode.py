@@ -31,6 +31,7 @@ with_same_library = pytest.mark.skipif(
 )
 many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 GEOMETRY = Geometry(28, 32, "bilinear")
+NO_IMAGE = "not an image of a format that is read (AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PPM, TIFF, WEBP)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,13 +100,13 @@ def verdict_of_pillow(path: Path, geometry: Geometry) -> str | np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=images.FORMATS) as image:
                 width, height = image.size
                 if geometry.resize**2 * max(width, height) / min(width, height) > 2**27:
                     return f"too elongated to be resized ({width} x {height} pixels)"
                 rgb = image.convert("RGB")
     except UnidentifiedImageError:
-        return "not an image that Pillow can read" if path.stat().st_size else "empty file"
+        return NO_IMAGE if path.stat().st_size else "empty file"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"more than the {Image.MAX_IMAGE_PIXELS} pixels that are allowed"
     except OSError as error:

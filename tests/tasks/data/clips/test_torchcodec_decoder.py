@@ -11,7 +11,14 @@ import pytest
 from vitobench.errors import DataError
 from vitobench.tasks.data.clips.source import UnreadableClipError
 from vitobench.tasks.data.clips.video_files import VideoFiles
-from vitobench.tests.tasks.data.clips.kit import number_in, write_video
+from vitobench.tests.tasks.data.clips.kit import (
+    ORIENTATIONS,
+    number_in,
+    placed,
+    with_matrix,
+    write_quarters,
+    write_video,
+)
 
 
 @pytest.fixture
@@ -39,6 +46,16 @@ def test_agrees_with_pyav(clip: Path, tmp_path: Path) -> None:
         assert [number_in(f) for f in found] == [number_in(f) for f in wanted]
         assert np.abs(found.astype(int) - wanted).max() <= 2
         assert one.frames(k, times, 32).shape == (23, 32, 64, 3)
+
+
+@pytest.mark.usefixtures("torchcodec")
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_stands_as_the_display_matrix_says(orientation: str, tmp_path: Path) -> None:
+    wanted = placed(write_quarters(tmp_path / "a.mp4"), ORIENTATIONS[orientation])
+    with_matrix(tmp_path / "a.mp4", ORIENTATIONS[orientation])
+    found = VideoFiles([tmp_path / "a.mp4"], decoder="torchcodec").frames(0, [0.2])[0]
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).mean() < 6
 
 
 @pytest.mark.usefixtures("torchcodec")

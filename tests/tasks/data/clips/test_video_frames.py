@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -16,8 +17,18 @@ import pytest
 from vitobench.errors import DataError, UnknownNameError
 from vitobench.tasks.data.clips import decoding, groups
 from vitobench.tasks.data.clips.container import measure
+from vitobench.tasks.data.clips.source import UnreadableClipError, resized
 from vitobench.tasks.data.clips.video_files import VideoFiles, video_folder
-from vitobench.tests.tasks.data.clips.kit import HEIGHT, WIDTH, number_in, write_video
+from vitobench.tests.tasks.data.clips.kit import (
+    HEIGHT,
+    ORIENTATIONS,
+    WIDTH,
+    number_in,
+    placed,
+    with_matrix,
+    write_quarters,
+    write_video,
+)
 
 STEADY = tuple(range(0, 2400, 40))
 RNG = np.random.default_rng(5)
@@ -168,18 +179,56 @@ def test_reduced_frames_are_antialiased(clip: Path) -> None:
     assert np.abs(found.astype(int) - by_area).mean() < 8
 
 
-@pytest.mark.skipif(not hasattr(av.VideoStream, "set_display_rotation"), reason="this PyAV cannot write a rotation")
-@pytest.mark.parametrize("rotation", [90, 180, -90])
-def test_stands_upright_as_in_opencv(rotation: int, tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", STEADY[:5], rotation=rotation)
-    reader = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-    wanted = cv2.cvtColor(reader.read()[1], cv2.COLOR_BGR2RGB)
-    reader.release()
-    found = VideoFiles([path]).frames(0, [0.0])[0]
-    assert found.shape == wanted.shape == ((HEIGHT, WIDTH, 3) if rotation == 180 else (WIDTH, HEIGHT, 3))
-    assert np.abs(found.astype(int) - wanted).mean() < 3
-    assert VideoFiles([path]).frames(0, [0.0], 32).shape[1:3] == tuple(s // 2 for s in wanted.shape[:2])
+@pytest.mark.parametrize("file", ["a.mp4", "a.mov"])
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_stands_as_the_display_matrix_says(orientation: str, file: str, tmp_path: Path) -> None:
+    """Against the formula of the standard: OpenCV and TorchCodec turn such videos and do not mirror them."""
+    for width, height in ((96, 48), (51, 35)):
+        stored = write_quarters(tmp_path / file, width, height)
+        wanted = placed(stored, ORIENTATIONS[orientation])
+        source = VideoFiles([with_matrix(tmp_path / file, ORIENTATIONS[orientation])])
+        found = source.frames(0, [0.2, 0.0])
+        assert found.shape == (2, *wanted.shape)
+        assert np.abs(found.astype(int) - wanted).mean() < 6
+        assert source.frames(0, [0.0], 24).shape[1:3] == resized(*wanted.shape[1::-1], 24)[::-1]
+
+
+@pytest.mark.skipif(not hasattr(av.VideoStream, "set_display_matrix"), reason="this PyAV cannot write a projection")
+@pytest.mark.parametrize(("yaw", "roll"), [(0, 90), (0, -90), (0, 180), (180, 0), (180, 180), (180, 90), (-180, -90)])
+def test_stands_as_the_projection_of_matroska_says(yaw: int, roll: int, tmp_path: Path) -> None:
+    """RFC 9559, 5.1.4.1.28.45 and 47: a yaw of half a turn mirrors left to right, then a roll turns anticlockwise."""
+    path = tmp_path / "a.mkv"
+    stored = write_quarters(path, matrix=(0, 65536, 0, 65536, 0, 0, 0, 0, 1 << 30))
+    content = bytearray(path.read_bytes())
+    for element, degrees in ((b"\x76\x73", yaw), (b"\x76\x75", roll)):
+        place = content.index(element, content.index(b"\x76\x70"))
+        assert content[place + 2] == 0x88
+        content[place + 3 : place + 11] = struct.pack(">d", degrees)
+    path.write_bytes(content)
+    wanted = np.rot90(stored[:, ::-1] if yaw else stored, roll // 90)
+    found = VideoFiles([path]).frames(0, [0.2])[0]
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).mean() < 6
+
+
+@pytest.mark.parametrize(
+    "matrix", [(0.8, 0.6, -0.6, 0.8), (1, 0, 0.5, 1), (1, 1, 1, 1), (1, 0, 0, 0), (0.9999, 0.0175, -0.0175, 0.9999)]
+)
+def test_what_is_neither_turned_by_quarters_nor_mirrored_is_refused(matrix: tuple[float, ...], tmp_path: Path) -> None:
+    write_quarters(tmp_path / "a.mp4")
+    with pytest.raises(UnreadableClipError, match="sheared, or turned by something else than quarter turns"):
+        VideoFiles([with_matrix(tmp_path / "a.mp4", matrix)]).frames(0, [0.0])
+
+
+def test_scale_and_zeros_in_a_display_matrix_change_nothing(tmp_path: Path) -> None:
+    stored = write_quarters(tmp_path / "a.mp4")
+    plain = VideoFiles([tmp_path / "a.mp4"]).frames(0, [0.0])[0]
+    assert np.abs(plain.astype(int) - stored).mean() < 6
+    for matrix in ((0, 0, 0, 0), (2, 0, 0, 1), (0.5, 0, 0, 0.5), (1, 1e-4, -1e-4, 1)):
+        found = VideoFiles([with_matrix(tmp_path / "a.mp4", matrix)]).frames(0, [0.0])[0]
+        np.testing.assert_array_equal(found, plain)
+    with pytest.raises(UnreadableClipError, match="sheared"):
+        VideoFiles([with_matrix(tmp_path / "a.mp4", (1, 0, 0, 1), perspective=0.25)]).frames(0, [0.0])
 
 
 @pytest.mark.parametrize("time", [-0.1, 2.5, float("nan"), float("inf")])
