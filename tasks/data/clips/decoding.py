@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     Returns:
         None where nothing is said, or nothing but zeros.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")  # typed as any side data; it has a buffer
     if data is None:
         return None
     matrix = struct.unpack("=9i", bytes(data))

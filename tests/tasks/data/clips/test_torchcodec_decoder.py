@@ -66,5 +66,5 @@ def test_damage_is_the_same_error(clip: Path, tmp_path: Path) -> None:
     source = VideoFiles([path], decoder="torchcodec")
     source.seconds(0)
     path.write_bytes(content[:100])
-    with pytest.raises(UnreadableClipError, match="cannot be decoded"):
+    with pytest.raises(UnreadableClipError, match=r"has no video stream|cannot be decoded"):
         source.frames(0, [0.0])
