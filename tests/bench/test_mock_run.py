@@ -14,6 +14,8 @@ from torch import nn
 
 from vitobench.bench import mock_run as mock_module
 from vitobench.bench.model_checks import check_channels, check_labels, check_outputs, check_preprocessing
+from vitobench.bench.plan import geometry_of
+from vitobench.errors import VitobenchError
 from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.spec import ModelSpec, Preprocessing
@@ -80,11 +82,19 @@ def test_a_head_of_another_size_is_named(images: np.ndarray) -> None:
         ({"std": (1.0, 1.0, 1.0)}, "warn"),
         ({"resize": 8}, "fail"),
         ({"interpolation": "nearest"}, "fail"),
+        ({"crop_mode": "squash"}, "pass"),
+        ({"crop_mode": "stretch"}, "fail"),
     ],
 )
 def test_preprocessing_has_to_be_plausible(change: dict[str, Any], status: str) -> None:
     spec = replace(SPEC, preprocessing=replace(SPEC.preprocessing, **change))
     assert check_preprocessing(spec).status == status
+
+
+def test_a_preprocessing_that_cannot_be_done_is_named_with_its_model() -> None:
+    spec = replace(SPEC, preprocessing=replace(SPEC.preprocessing, crop_mode="stretch"))
+    with pytest.raises(VitobenchError, match=r"preprocessing of toy .*center, squash, border, not 'stretch'"):
+        geometry_of(spec)
 
 
 def test_label_orders_are_told_apart() -> None:

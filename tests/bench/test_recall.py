@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from vitobench.bench.catalogue import outdated, planned_of, spec_of
+from vitobench.bench.catalogue import model_record, outdated, planned_of, spec_of
 from vitobench.bench.plan import PlannedTask
 from vitobench.bench.recall import recall
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError, UnknownNameError, VitobenchError
 from vitobench.models.sources import zoo as zoo_source
+from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.results import records
 from vitobench.results.store import Store
 from vitobench.tasks import registry as task_registry
@@ -48,6 +49,19 @@ def sizes(outcome: Outcome) -> dict[tuple[str, str], int]:
 
 def versions(outcome: Outcome) -> dict[str, str]:
     return {model["name"]: model["identity"] for model in outcome.data.models}
+
+
+@pytest.mark.parametrize("crop_mode", ["center", "squash", "border"])
+def test_a_record_holds_the_crop_mode_and_earlier_ones_mean_the_centre(crop_mode: str) -> None:
+    spec = ModelSpec("m", "file", "a", Preprocessing(64, 72, crop_mode=crop_mode), "imagenet-1k", "0" * 64)
+    record = json.loads(json.dumps(model_record(spec)))
+    assert spec_of(record) == spec
+    del record["preprocessing"]["crop_mode"]
+    if crop_mode == "center":
+        assert spec_of(record) == spec
+    else:
+        with pytest.raises(StoreError, match="its facts are those of"):
+            spec_of(record)
 
 
 def test_identities_follow_from_the_records(run_small: Run, store: Callable[[], Store]) -> None:

@@ -18,6 +18,10 @@ from .perceptual_hash import perceptual_hash, to_text
 
 _WINDOW = 256
 
+_READ_AS = 2
+"""Raised when files come to be read in another way, so that the hashes of a cache are made again. With 1, grey of 16 bits
+was cut off at 255."""
+
 
 @dataclass(frozen=True)
 class EvaluationImages:
@@ -89,7 +93,7 @@ def _stamp(path: Path) -> str:
         status = path.stat()
     except OSError:
         return ""
-    return f"{path.resolve()}|stamp|{stamp_of(status):016x}" if tells_changes(status) else ""
+    return f"{path.resolve()}|{_READ_AS}|{stamp_of(status):016x}" if tells_changes(status) else ""
 
 
 def _read(cache: Path) -> dict[str, int | None]:
