@@ -19,8 +19,7 @@ from .perceptual_hash import perceptual_hash, to_text
 _WINDOW = 256
 
 _READ_AS = 2
-"""Raised when files come to be read in another way, so that the hashes of a cache are made again. With 1, grey of 16 bits
-was cut off at 255."""
+"""Raised when files come to be read in another way, so that hashes are made again. With 1, 16 bits were cut off at 255."""
 
 
 @dataclass(frozen=True)
