@@ -19,7 +19,7 @@ from .perceptual_hash import perceptual_hash, to_text
 _WINDOW = 256
 
 _READ_AS = 2
-"""Raised when files come to be read in another way, so that hashes are made again. With 1, 16 bits were cut off at 255."""
+"""Raised when files come to be read in another way, so that hashes are made again. 1 cut 16 bits off at 255."""
 
 
 @dataclass(frozen=True)
