@@ -62,7 +62,7 @@ def grey(content: bytes) -> np.ndarray:
             # 16 bits of one channel would be cut off at 255 by a conversion to grey.
             found = np.asarray(image if image.mode.startswith(("I", "F")) else image.convert("L"), np.float32)
     except Exception as error:  # Pillow's plugins meet damaged files with SyntaxError, struct.error, zlib.error, ...
-        raise ValueError(f"no image that Pillow can read ({error})") from error
+        raise ValueError(f"no image that can be read ({error})") from error
     return found
 
 
