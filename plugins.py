@@ -8,14 +8,20 @@ about it, never the end of anything else.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import signal
+import threading
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from .errors import VitobenchError
+from .errors import Stopped, VitobenchError
+from .terminal import output_to_errors
 
 MODELS = "vitobench.models"
 """Group of entry points that give models."""
@@ -67,12 +73,40 @@ class Plugin:
             raise PluginError(self.problem)
         if self.given is not None:
             return self.given
-        try:
-            return importlib.metadata.EntryPoint(self.name, self.target, self.group).load()
-        except Exception as error:
-            raise self.failure(f"importing {self.target}", error) from error
+        key = (self.group, self.name, self.target)
+        if key not in _FAILED:
+            try:
+                with self.doing(f"importing {self.target}"):
+                    return importlib.metadata.EntryPoint(self.name, self.target, self.group).load()
+            except PluginError as error:
+                _FAILED[key] = str(error)  # importing it again would fail, print and wait again
+                raise
+        raise PluginError(_FAILED[key])
 
-    def failure(self, doing: str, error: Exception) -> PluginError:
+    @contextmanager
+    def doing(self, what: str, alone: bool = True) -> Iterator[None]:
+        """Run code of the plugin in the block.
+
+        Args:
+            what: What is asked of it.
+            alone: Nothing else runs meanwhile, so that what it prints can go to standard error, and the current
+                folder, signal handlers and filters of warnings can be put back as they were.
+
+        Raises:
+            PluginError: It raised anything, be it `SystemExit`; only an interruption by the user passes.
+        """
+        try:
+            if alone:
+                with _contained():
+                    yield
+            else:
+                yield
+        except (KeyboardInterrupt, Stopped, PluginError):
+            raise
+        except BaseException as error:
+            raise self.failure(what, error) from error
+
+    def failure(self, doing: str, error: BaseException) -> PluginError:
         """The error for whatever a plugin raised.
 
         Args:
@@ -81,6 +115,8 @@ class Plugin:
         """
         said = str(error).strip().splitlines()
         reason = said[0] if said else "no message"
+        if isinstance(error, SystemExit):
+            reason = f"it tried to end the program, with {error.code!r}"
         return PluginError(f"The plugin {self.name} of {self.origin} failed: {doing}: {type(error).__name__}: {reason}")
 
     def refuse(self, reason: str) -> PluginError:
@@ -124,6 +160,29 @@ def register(group: str, name: str, target: Any) -> None:
         target: A module or an object, as an entry point would refer to.
     """
     _REGISTERED[group, name] = Plugin(name, group, type(target).__name__, "this process", "", given=target)
+
+
+_FAILED: dict[tuple[str, str, str], str] = {}
+"""Why imports failed, by group, name and target."""
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Undo what code of others may change for the whole process, and keep what it prints off standard output."""
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
+    folder = ""
+    with suppress(OSError):  # the current folder was removed
+        folder = os.getcwd()  # noqa: PTH109
+    try:
+        with warnings.catch_warnings(), output_to_errors():
+            yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        with suppress(OSError):
+            os.chdir(folder)
 
 
 @cache

@@ -13,6 +13,7 @@ from ..models.registry import list_models as list_models
 from ..reports.data import ReportData
 from ..tasks.registry import SUITES, Suite, all_tasks
 from ..tasks.task import Task
+from ..terminal import open_console
 from .exports.handover import hand_over
 from .notebook import draw, summary_html
 from .run import Outcome, execute, rescore
@@ -152,9 +153,7 @@ def run(
     """
     console = None
     if progress:
-        from rich.console import Console
-
-        console = Console(highlight=False)
+        console = open_console()
     return Result(execute(_settings(models, data, {"suite": suite, **more}), console, "vitobench.run"))
 
 

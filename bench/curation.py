@@ -83,6 +83,7 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
     Raises:
         VitobenchError: Wrong settings, no such source, classes or model, or an output that cannot be written.
     """
+    from ..files import write_file
     from ..models.pretraining.curation.curate import curate
     from ..models.pretraining.curation.evaluation_images import EvaluationImages, hash_evaluation_images
     from ..models.pretraining.curation.manifest import plain_row
@@ -90,7 +91,6 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
     from ..models.pretraining.curation.summary import summarise
     from ..models.registry import resolve
     from ..reports.curation import write_curation_page
-    from ..results.folder import write_aside
     from ..tasks.data.walking import left_out_of
 
     micro = job.source == MICROWORLD
@@ -140,8 +140,8 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
         }
         shown = _shown(source, curation, queries, labels, job, stage)
     manifest, page = job.output / "manifest.jsonl", job.output / "report.html"
-    write_aside(manifest, utf8("".join(lines)))
-    write_aside(job.output / "summary.json", utf8(json.dumps(summary, indent=1, ensure_ascii=False) + "\n"))
+    write_file(manifest, utf8("".join(lines)))
+    write_file(job.output / "summary.json", utf8(json.dumps(summary, indent=1, ensure_ascii=False) + "\n"))
     write_curation_page(summary, shown, page)
     return Curated(summary, manifest, page, curation.examined)
 

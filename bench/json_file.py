@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..results.folder import write_aside
+from ..files import write_file
 
 
 def plain(value: Any) -> Any:
@@ -31,4 +31,4 @@ def write_plain(path: Path, facts: dict[str, Any]) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, (json.dumps(facts, indent=1) + "\n").encode())
+    write_file(path, (json.dumps(facts, indent=1) + "\n").encode())

@@ -85,9 +85,9 @@ def _task(task: Task) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Write the page to the file named, or print it."""
     if arguments:
-        from ..results.folder import write_aside
+        from ..files import write_file
 
-        write_aside(Path(arguments[0]), page().encode())
+        write_file(Path(arguments[0]), page().encode())
     else:
         print(page(), end="")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_file
 from ..models import registry
 from ..reports.figure_saliency import Example, SaliencyView, saliency_figure
 from ..reports.style import styled
-from ..results.folder import write_aside
 from ..tasks.alignment.saliency.baselines import BASELINES
 from ..tasks.alignment.saliency.measures import spearman
 from ..tasks.alignment.saliency.preparation import resize
@@ -51,7 +51,7 @@ def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None
     with styled():
         metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
         saliency_figure(view).savefig(buffer, format=kind, dpi=200, metadata=metadata)
-    write_aside(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())
 
 
 def examples_of(plan: Plan, count: int) -> list[Example]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..results.folder import write_aside
+from ..files import write_file
 from ..text import utf8
 from .template import template
 
@@ -89,4 +89,4 @@ def write_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip], 
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(path, utf8(render_curation_page(summary, shown)))
+    write_file(path, utf8(render_curation_page(summary, shown)))

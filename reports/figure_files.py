@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import write_file
 from ..identity import digest
-from ..results.folder import write_aside
 from ..results.store import safe_name
 from ..text import utf8
 from .csv_rows import csv_text
@@ -75,6 +75,6 @@ def write_figures(
             contents["csv"] = utf8(csv_text(spec.rows(data, subject)))
             for ending, content in contents.items():
                 path = folder / f"{stem}.{ending}"
-                write_aside(path, content)
+                write_file(path, content)
                 paths.append(path)
         yield spec, paths

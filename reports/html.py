@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..results.folder import write_aside
+from ..files import write_file
 from ..text import utf8
 from .alignment_section import alignment_sections
 from .data import Record, ReportData
@@ -192,4 +192,4 @@ def write_html(data: ReportData, path: Path) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    write_aside(Path(path), utf8(render_html(data)))
+    write_file(Path(path), utf8(render_html(data)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import StoreError
+from ..files import output_file
 from .store import Store
 from .unit_file import schema
 
@@ -32,28 +31,17 @@ def export(store: Store, names: Sequence[str], path: Path, progress: Callable[[i
     """
     if path.suffix not in FORMATS:
         raise StoreError(f"{path} should end in {' or '.join(FORMATS)}; the ending decides the form.")
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
     rows = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Opened here, for pyarrow takes no path that is not UTF-8.
-        with aside.open("wb") as handle, _writer(path.suffix, handle) as writer:
-            for done, name in enumerate(names, 1):
-                table = store.read_file(name)
-                if isinstance(table, str):
-                    raise StoreError(table)
-                # A writer of CSV knows no dictionaries.
-                writer.write_table(table if path.suffix == ".parquet" else table.cast(_flat()))
-                rows += len(table)
-                if progress is not None:
-                    progress(done, len(names))
-        aside.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from None
-        raise
+    with output_file(path) as aside, _writer(path.suffix, aside) as writer:
+        for done, name in enumerate(names, 1):
+            table = store.read_file(name)
+            if isinstance(table, str):
+                raise StoreError(table)
+            # A writer of CSV knows no dictionaries.
+            writer.write_table(table if path.suffix == ".parquet" else table.cast(_flat()))
+            rows += len(table)
+            if progress is not None:
+                progress(done, len(names))
     return rows
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import StoreError
+from ..files import replace_file
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _PUT_IS_ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "r2", "memory"})
 """Object stores show a file when it is whole; elsewhere a file is written aside and moved."""
-
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -91,23 +90,9 @@ def write_aside(path: Path, content: bytes) -> None:
     Raises:
         StoreError: The folder cannot be written or the disk is full; nothing is left behind.
     """
-    # Not by `tempfile`, whose files are private: a store is shared as any new file is.
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
     try:
-        for left in reversed(range(_TRIES)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                aside.write_bytes(content)
-                break
-            except FileNotFoundError:  # another writer found the folder empty and removed it
-                if not left:
-                    raise
-        aside.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
+        replace_file(path, content)
+    except OSError as error:
         raise _unwritable(str(path), error) from None
 
 

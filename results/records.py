@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..caches import user_cache
 from ..errors import StoreError
 from .store import Store, safe_name
 
@@ -124,8 +124,7 @@ def cache_file(store: Store, name: str) -> Path:
     """
     if store.folder.local is not None:
         return store.folder.local / CACHE / name
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "vitobench" / name
+    return user_cache() / "vitobench" / name
 
 
 def resolve_one(records: Mapping[str, Mapping[str, Any]], wanted: str, kind: str) -> str:

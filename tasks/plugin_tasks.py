@@ -83,13 +83,10 @@ def open_images(dataset: str, limit: int | None, seed: int) -> ImageSource:
     if plugin is None:
         raise found_plugins.PluginError(f"No installed package gives the task {name}.")
     task = _declaration(plugin)
-    try:
-        source = plugin.load().open(limit, seed)
+    target = plugin.load()
+    with plugin.doing("opening its images"):
+        source = target.open(limit, seed)
         _check(plugin, task, source)
-    except VitobenchError:
-        raise
-    except Exception as error:
-        raise plugin.failure("opening its images", error) from error
     return _Checked(plugin, source)
 
 
@@ -109,10 +106,8 @@ class _Checked:
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """See `ImageSource.load`."""
-        try:
+        with self._plugin.doing("loading images", alone=False):
             images, failed = self._source.load(indices, geometry)
-        except Exception as error:
-            raise self._plugin.failure("loading images", error) from error
         wanted = (len(indices), geometry.size, geometry.size, 3)
         if getattr(images, "shape", None) != wanted or str(images.dtype) != "uint8":
             form = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}".strip()

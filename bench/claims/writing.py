@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ...files import write_file
 from ...reports.claims import claims_page, effects_page
 from ...reports.claims_data import ClaimsData
-from ...results.folder import write_aside
 from ...text import utf8
 from ..json_file import plain, write_plain
 from .declared import FACTORS
@@ -30,7 +30,7 @@ def write_claims(data: ClaimsData, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"claims.md": claims_page(data), "effects.md": effects_page(data)}
     for name, text in pages.items():
-        write_aside(folder / name, utf8(text))
+        write_file(folder / name, utf8(text))
     write_plain(folder / "claims.json", plain(claims_json(data)))
     return [*(folder / name for name in pages), folder / "claims.json", *_figures(data, folder)]
 
@@ -66,6 +66,6 @@ def _figures(data: ClaimsData, folder: Path) -> list[Path]:
     for name, figure in figures.items():
         for ending in ("svg", "png"):
             path = folder / f"{name}.{ending}"
-            write_aside(path, figure_bytes(figure, ending))
+            write_file(path, figure_bytes(figure, ending))
             files.append(path)
     return files

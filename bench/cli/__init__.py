@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from ...caches import prepare_caches
 from ...cores import limit_openmp
-from ...errors import VitobenchError
+from ...terminal import echo, prepare_streams
+from .ending import check_arguments, guarded, pipes, stopping
 
 _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
@@ -56,6 +58,14 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with pipes():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with pipes():
+            return super().invoke(ctx)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         from ...errors import unknown_name
 
@@ -74,28 +84,32 @@ def group() -> None:
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
     Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage,
-    4 a --fail-if of `bench compare` holds, 1 a check of `bench doctor` fails.
+    4 a --fail-if of `bench compare` holds; 1 a check of `bench doctor` fails, standard output cannot be written, or
+    vitobench itself is at fault; 130 interrupted, 143 stopped, 141 nobody reads the output (`bench tasks | head -1`).
     Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point of ``bench``: mistakes of a user end in one message, never in a traceback."""
+    """Entry point of ``bench``: whatever goes wrong ends in a message and an exit code, never in a traceback."""
     # Threads of the forward pass spin while they wait for one another. Where the cores are shared, with our own threads
     # that read images or with another process, spinning can make a pass many times slower; sleeping costs little.
     # Variables are read when torch loads, so they have to be set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     limit_openmp()
+    prepare_streams()
+    note = prepare_caches()
+    with stopping():
+        code = guarded(lambda: _command(sys.argv[1:] if args is None else args, note))
+    if code:
+        sys.exit(code)
+
+
+def _command(args: list[str], note: str) -> int:
+    check_arguments(args)
     try:
-        group.main(args=args, prog_name="bench", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. Finished units are kept; the same command goes on from there.", err=True)
-        sys.exit(130)
-    except VitobenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+        code = group.main(args=args, prog_name="bench", standalone_mode=False)
+    finally:
+        if note and "--quiet" not in args and not {"numba", "matplotlib", "torch"}.isdisjoint(sys.modules):
+            echo(note, err=True)
+    return code if isinstance(code, int) else 0

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ...files import check_output
+from ...terminal import echo, open_console
 from .options import compared as options
 
 FAILED = 4
@@ -54,15 +56,13 @@ def compare_command(
     bench compare mine vito --suite robustness --fail-if "micro-c.mce > vito + 0.5" --fail-if "micro-val.top1 < 80"
     bench compare vito moclr --suite robustness --seeds "vito=vito-s*" --seeds moclr=moclr-s0,moclr-s1
     """
-    from ...errors import VitobenchError
     from ...reports.comparison_table import render_comparison
     from ...reports.rows import failure_lines
     from ..comparison import Request, compare_stored, write_json
     from .options import settings_from
 
     json_file = values["json_file"]
-    if json_file is not None and json_file.is_dir():
-        raise VitobenchError(f"{json_file} is a folder; name a file.")
+    check_output(json_file)
     settings = settings_from(values | {"baselines": ()})
     request = Request(settings, seeds, correction, fail_if, values["seed"])
     found = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
@@ -70,17 +70,13 @@ def compare_command(
         write_json(found, json_file)
     if values["quiet"]:
         for line in [*found.unpaired(), *failure_lines(found.data)]:
-            click.echo(line, err=True)
+            echo(line, err=True)
         for check in found.checked:
             if check.holds is not False:
-                click.echo(
-                    f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True
-                )
+                echo(f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True)
     else:
-        from rich.console import Console
-
         # Where output is piped, rich would fall back to 80 columns and cut the table.
-        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+        console = open_console()
         for note in found.notes:
             console.print(note, style="yellow", markup=False)
         render_comparison(found, console, conditions)

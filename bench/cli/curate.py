@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ...models.pretraining.curation.settings import FIELDS, MAX_HASH_DISTANCE, CurationSettings
+from ...terminal import echo, open_console
 from ..curation import MICROWORLD, CurationJob
 
 _DEFAULT = CurationSettings()
@@ -106,11 +107,10 @@ def curate_command(
     chosen = source or named_source or ""
     usual = 1 if chosen == MICROWORLD else _DEFAULT.top_k
     settings = CurationSettings(top_k=usual if top_k is None else top_k, **choices)
-    from rich.console import Console
 
     from ..curation import run_curation
 
-    console = None if quiet else Console(highlight=False)
+    console = None if quiet else open_console()
     job = CurationJob(chosen, output, classes, model, against, settings, clips, device, batch, shown)
     done = run_curation(job, console)
     summary = done.summary
@@ -128,5 +128,5 @@ def curate_command(
                 console.print(record["line"], style="yellow", soft_wrap=True, markup=False)
         console.print(f"Manifest: {done.manifest}\nPage: {done.page}", soft_wrap=True)
     if not summary["kept"]:
-        click.echo("No clip was kept; the reasons are in the page.", err=True)
+        echo("No clip was kept; the reasons are in the page.", err=True)
         sys.exit(3)

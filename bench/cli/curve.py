@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...terminal import echo, open_console
 from .options import along, running, settings_from
 
 _SIDE_BY_SIDE = 3
@@ -27,15 +28,13 @@ def curve_command(folder: Path, **values: Any) -> None:
     bench curve runs/vito --suite robustness
     bench curve runs/finetune-vito --task micro-val --json curve.json
     """
-    from rich.console import Console
-
     from ..curve import curve_json, find_checkpoints
     from ..json_file import write_plain
     from ..run import execute
     from .show import check_files
 
     check_files(values)
-    console = None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = None if values["quiet"] else open_console()
     checkpoints = find_checkpoints(folder)
     settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
     outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
@@ -51,7 +50,7 @@ def curve_command(folder: Path, **values: Any) -> None:
         from ...reports.rows import failure_lines
 
         for line in failure_lines(outcome.data):
-            click.echo(line, err=True)
+            echo(line, err=True)
         sys.exit(3)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option
 
@@ -101,10 +102,10 @@ def get_command(
         try:
             place = get(publication, files, root, _bars(quiet), remove_archives)
         except VitobenchError as error:
-            click.echo(f"{publication.name}: {error}", err=True)
+            echo(f"{publication.name}: {error}", err=True)
             failed = True
             continue
-        click.echo(f"{publication.title} is there: {_usage(publication, place)}")
+        echo(f"{publication.title} is there: {_usage(publication, place)}")
     if failed:
         sys.exit(3)
 
@@ -126,14 +127,14 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
     with _bars(quiet or as_json)("Verifying") as progress:
         found = verify(publication, folder, progress)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=1))
+        echo(json.dumps(asdict(found), indent=1))
     elif found.problems:
         print_rows([asdict(problem) for problem in found.problems], ("kind", "where", "reason"), False)
     elif not quiet:
         counted = f"{found.archives} archives, {found.folders} folders, {found.images:,} images in {found.folder}"
-        click.echo(f"Nothing is wrong with {publication.title}: {counted}.")
+        echo(f"Nothing is wrong with {publication.title}: {counted}.")
     if found.unchecked and not as_json and not quiet:
-        click.echo(f"No size or checksum is published of: {', '.join(found.unchecked)}.")
+        echo(f"No size or checksum is published of: {', '.join(found.unchecked)}.")
     if found.problems:
         sys.exit(3)
 
@@ -152,17 +153,17 @@ def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: 
         sizes.append(size)
         if not quiet:
             how_much = "a download of unpublished size" if size is None else f"{readable_size(size)} to download"
-            click.echo(f"{publication.title}: {how_much} from {publication.page}")
-            click.echo(f"  licence: {publication.licence} ({LICENCES[publication.licence]})")
+            echo(f"{publication.title}: {how_much} from {publication.page}")
+            echo(f"  licence: {publication.licence} ({LICENCES[publication.licence]})")
             if publication.notes:
-                click.echo(f"  {publication.notes}")
+                echo(f"  {publication.notes}")
     known = sum(size or 0 for size in sizes)
     if yes or (known <= ASK_ABOVE and None not in sizes):
         return
     if not sys.stdin.isatty():
         raise click.UsageError("The download is large, or its size is not published; add --yes to begin it.")
     if not click.confirm("Download?"):
-        click.echo("Nothing was downloaded.", err=True)
+        echo("Nothing was downloaded.", err=True)
         sys.exit(3)
 
 
@@ -172,9 +173,8 @@ def _bars(quiet: bool) -> Any:
     def open_bar(title: str) -> AbstractContextManager[Any]:
         if quiet:
             return counting(None, title)
-        from rich.console import Console
 
-        return counting(Console(stderr=True), title)
+        return counting(open_console(err=True), title)
 
     return open_bar
 

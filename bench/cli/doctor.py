@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ...terminal import echo
 from .options import store_option
 
 FAILED = 1
@@ -41,7 +42,7 @@ def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
 
     checks = examine(store, data_root.expanduser())
     if as_json:
-        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+        echo(json.dumps([asdict(check) for check in checks], indent=1))
     else:
         show(checks)
     if failed(checks):

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ...files import check_output_folder
+from ...terminal import echo
 from .options import pictured
 
 _FORMATS = ("pdf", "svg", "png")
@@ -72,9 +74,9 @@ def figures_command(
 
     from ...reports.figure_files import write_figures
     from ...reports.focus import focus
-    from .show import check_folder, rescored, written
+    from .show import rescored, written
 
-    check_folder(folder)
+    check_output_folder(folder)
     outcome = rescored(values)
     models = focus(outcome.data, highlight)
     lines, absent = [], []
@@ -84,5 +86,5 @@ def figures_command(
         elif names:
             absent.append(f"{spec.name} was not drawn: it needs {spec.needs}.")
     if models.rest and not values["quiet"]:
-        click.echo(f"In colour: {', '.join(models.shown)}; {len(models.rest)} more in grey (--highlight chooses).")
+        echo(f"In colour: {', '.join(models.shown)}; {len(models.rest)} more in grey (--highlight chooses).")
     written(outcome, lines, absent, values["quiet"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ...terminal import open_console
 from .learning import folder_for, learning, tell, tell_notes
 
 
@@ -71,13 +72,11 @@ def finetune_command(
     bench probe --model timm:resnet50 --data imagefolder=DIR
     bench finetune --model file:runs/probe-resnet50/linear.safetensors --data imagefolder=DIR --lr 1e-4
     """
-    from rich.console import Console
-
     from ..progress import stages
 
     if epochs is not None and steps is not None:
         raise click.UsageError("--epochs and --steps say the same thing; give one of them.")
-    console = None if quiet else Console(highlight=False)
+    console = None if quiet else open_console()
     folder = output or folder_for("finetune", model)
     from ...models.probing.data import open_data
     from ...models.probing.evaluation import accuracy

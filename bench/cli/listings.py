@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
+
+from ...terminal import echo, open_console
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -28,10 +29,9 @@ def print_rows(
         footer: Lines below the table.
     """
     if as_json:
-        click.echo(json.dumps(list(rows), indent=1))
+        echo(json.dumps(list(rows), indent=1))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -44,7 +44,7 @@ def print_rows(
     for row in rows:
         table.add_row(*(str(row[column]) if row[column] is not None else "" for column in columns))
     # Where output is piped, rich would assume 80 columns and cut names.
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console = open_console(markup=False)
     console.print(table)
     for line in footer:
         console.print(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ...models.spec import PRECISIONS
+from ...terminal import echo
 from .options import complete_models, data_option
 
 
@@ -42,7 +43,7 @@ def mock_run_command(model: str, data: dict[str, Path], device: str, precision: 
     shown = [{"check": row["name"], **row} for row in rows]
     footer = [f"{len(rows)} checks: {failed} failed, {warned} with a warning"]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
     else:
         print_rows(shown, ("check", "status", "found", "mend"), False, footer)
     if failed:

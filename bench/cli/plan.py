@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...terminal import echo, open_console
 from .options import running, selection, settings_from
 
 if TYPE_CHECKING:
@@ -24,30 +24,29 @@ def plan_command(no_measure: bool, **values: Any) -> None:
 
     The time comes from running the models on a few of the images, here and now; nothing is stored.
     """
-    from rich.console import Console
-
     from ...results.store import Store
     from ..estimate import budget
     from ..executors.base import check_executor
+    from ..json_file import plain, write_plain
     from ..progress import counting
     from ..run import planned
+    from .show import check_files
 
+    check_files(values)
     settings = settings_from(values)
     check_executor(settings)
-    console = None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    console = None if values["quiet"] else open_console(width=100)
     store = Store(settings.store)
     plan = planned(settings, store, console)
     with counting(console, "Measuring") as progress:
         found = budget(plan, store, not no_measure, progress)
+    if values["json_file"] is not None:
+        write_plain(values["json_file"], plain(asdict(found)))
     if console is not None:
         _show(found, store.location, console)
-    if values["json_file"] is not None:
-        from ...results.folder import write_aside
-
-        write_aside(values["json_file"], (json.dumps(asdict(found), indent=1) + "\n").encode())
     if found.failures:
         for failure in found.failures:
-            click.echo(f"{failure.model}: {failure.reason}", err=True)
+            echo(f"{failure.model}: {failure.reason}", err=True)
         sys.exit(3)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...terminal import open_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -69,8 +71,6 @@ def pretrain_command(
     `bench run --model file:FOLDER/NAME.safetensors`; FOLDER/last.safetensors is there while it trains. Encoders that
     learned from clips of yours have no classifier: `bench probe` fits one.
     """
-    from rich.console import Console
-
     from ...models.pretraining.recipe_files import load_recipe
     from ..progress import stages
 
@@ -79,7 +79,7 @@ def pretrain_command(
     if data is not None or chosen.data == "clips":
         chosen, source = _clips(chosen, data, changes.get("clips"), settings)
     folder = output or Path("runs") / f"{chosen.name}-{chosen.seed}"
-    console = None if quiet else Console(highlight=False)
+    console = None if quiet else open_console()
     from ...models.pretraining.produce import produce
 
     if console is not None and source is not None:

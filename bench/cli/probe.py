@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ...terminal import open_console
 from .learning import RUNS, folder_for, learning, tell, tell_notes
 
 
@@ -60,11 +61,9 @@ def probe_command(
     bench probe --model vito --head knn
     bench probe --model timm:resnet50 --head attentive --data imagefolder=DIR
     """
-    from rich.console import Console
-
     from ..progress import stages
 
-    console = None if quiet else Console(highlight=False)
+    console = None if quiet else open_console()
     folder = output or folder_for("probe", model)
     from ...models.probing.data import open_data
     from ...models.probing.heads import HeadSpec

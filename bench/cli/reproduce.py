@@ -9,6 +9,7 @@ import click
 
 from ...cores import usable_cores
 from ...models.spec import PRECISIONS
+from ...terminal import echo, open_console
 from .options import quiet_option
 
 
@@ -66,16 +67,14 @@ def reproduce_command(
     bench reproduce --claim d --seeds 5
     bench reproduce --list
     """
-    from rich.console import Console
-
     from ..claims.declared import STEPS
     from ..claims.reproduction import Reproduction, reproduce
 
-    console = None if quiet else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = None if quiet else open_console()
     asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
     if listed:
         for run in asked.runs():
-            click.echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
+            echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
         return
     data, files = reproduce(asked, console, " ".join(["bench", *sys.argv[1:]]))
     if console is not None:
@@ -88,5 +87,5 @@ def reproduce_command(
             console.print(str(path), soft_wrap=True, markup=False)
     if data.failures:
         for line in data.failures:
-            click.echo(line, err=True)
+            echo(line, err=True)
         sys.exit(3)

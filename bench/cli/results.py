@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option, store_option
 
@@ -51,9 +52,8 @@ def _bar(quiet: bool, title: str) -> Any:
 
     if quiet:
         return counting(None, title)
-    from rich.console import Console
 
-    return counting(Console(stderr=True), title)
+    return counting(open_console(err=True), title)
 
 
 @results_command.command("list")
@@ -92,11 +92,11 @@ def show_command(what: str, store: str) -> None:
     place = _open(store)
     runs = records.runs(place)
     if what == "last" and runs:
-        click.echo(json.dumps(runs[0], indent=1))
+        echo(json.dumps(runs[0], indent=1))
         return
     for run in runs:
         if run["name"] == what:
-            click.echo(json.dumps(run, indent=1))
+            echo(json.dumps(run, indent=1))
             return
     found = []
     for kind in (records.MODELS, records.TASKS):
@@ -107,7 +107,7 @@ def show_command(what: str, store: str) -> None:
     if not found:
         names = {str(r["name"]) for kind in (records.MODELS, records.TASKS) for r in records.kept(place, kind).values()}
         raise unknown_name("model, task or run", what, [*names, *(run["name"] for run in runs[:5]), "last"])
-    click.echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+    echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
 
 
 @results_command.command("export")
@@ -128,7 +128,7 @@ def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple
     with _bar(quiet, "Exporting") as progress:
         rows = export(place, names, file, progress)
     if not quiet:
-        click.echo(f"{rows:,} predictions in {file}")
+        echo(f"{rows:,} predictions in {file}")
 
 
 def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> list[str]:
@@ -166,7 +166,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
     settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
     files = write_responses(settings, folder.expanduser())
     if not quiet:
-        click.echo(f"{len(files)} files in {folder}")
+        echo(f"{len(files)} files in {folder}")
 
 
 @results_command.command("verify")
@@ -184,12 +184,10 @@ def verify_command(store: str, as_json: bool, quiet: bool) -> None:
     if rows or as_json:
         print_rows(rows, ("kind", "file", "reason"), as_json)
     elif not quiet:
-        click.echo(f"All is well in {store}: {len(place.unit_entries())} units read.")
+        echo(f"All is well in {store}: {len(place.unit_entries())} units read.")
     if rows:
         if not as_json:
-            click.echo(
-                f"`bench results prune --damaged --leftovers --store {store}` shows what can be removed.", err=True
-            )
+            echo(f"`bench results prune --damaged --leftovers --store {store}` shows what can be removed.", err=True)
         sys.exit(3)
 
 
@@ -236,7 +234,7 @@ def _remove(store: Store, chosen: dict[str, str], yes: bool, quiet: bool) -> Non
             store.folder.remove(name)
     if not quiet:
         verb = "removed" if yes else "would be removed; add --yes"
-        click.echo(f"{len(chosen)} files {verb}")
+        echo(f"{len(chosen)} files {verb}")
 
 
 @results_command.command("migrate")
@@ -249,4 +247,4 @@ def migrate_command(store: str, quiet: bool) -> None:
     with _bar(quiet, "Migrating") as progress:
         count = migrate(store, progress)
     if not quiet:
-        click.echo(f"{count} files rewritten" if count else "The store is up to date.")
+        echo(f"{count} files rewritten" if count else "The store is up to date.")

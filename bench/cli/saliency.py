@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ...files import check_output
+from ...terminal import echo, open_console
 from .options import mapped
 
 _FORMATS = (".png", ".svg", ".pdf")
@@ -28,44 +30,38 @@ def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bo
     bench saliency --model timm:resnet50 --data clickme=DIR --json saliency.json
     """
     _check_files(json_file, figure_file)
-    from rich.console import Console
 
     from ..saliency import Request, execute
     from ..saliency_view import problem_lines, render, write_json
 
     # Where output is piped, rich would fall back to 80 columns and cut the table.
-    console = None if quiet else Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = None if quiet else open_console()
     outcome = execute(Request(**values), console)
-    if console is not None:
-        render(outcome, console)
+    # Files first: what is shown may meet a screen that cannot take it.
     if json_file is not None:
         write_json(outcome, json_file, " ".join(["bench", *sys.argv[1:]]))
-        _tell(console, "Scores", json_file)
     if figure_file is not None:
         from ..saliency_figure import write_figure
 
         write_figure(outcome, figure_file)
-        _tell(console, "Figure", figure_file)
     if console is not None:
+        render(outcome, console)
+        for what, path in (("Scores", json_file), ("Figure", figure_file)):
+            if path is not None:
+                console.print(f"{what}: {path}", soft_wrap=True, markup=False)
         done = f"{outcome.computed:,} maps computed" if outcome.computed else "nothing computed"
         console.print(f"{done}, {outcome.seconds:.1f} s")
     elif outcome.failures:
         for line in problem_lines(outcome):
-            click.echo(line, err=True)
+            echo(line, err=True)
     if outcome.failures:
         sys.exit(3)
-
-
-def _tell(console: Any, what: str, path: Path) -> None:
-    if console is not None:
-        console.print(f"{what}: {path}", soft_wrap=True, markup=False)
 
 
 def _check_files(json_file: Path | None, figure_file: Path | None) -> None:
     from ...errors import VitobenchError
 
     for path in (json_file, figure_file):
-        if path is not None and path.is_dir():
-            raise VitobenchError(f"{path} is a folder; name a file.")
+        check_output(path)
     if figure_file is not None and figure_file.suffix.lower() not in _FORMATS:
         raise VitobenchError(f"--figure {figure_file}: its name has to end in {', '.join(_FORMATS)}.")

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ...files import check_output
+from ...terminal import echo, open_console
 from .options import NO_BASELINE, stored
 
 _FOLDER = click.Path(path_type=Path)
@@ -58,7 +60,6 @@ def score_command(human: Path | None, responses: Path | None, compat: str | None
 
 
 def _score_folders(human: Path, responses: Path | None, compat: Any, values: dict[str, Any]) -> None:
-    from ...errors import VitobenchError
     from ..human_alignment import SUITE, Request, problem_lines, render, score_folders, write_json
 
     if values["suite"] not in (None, SUITE):
@@ -68,8 +69,7 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
     if responses is None and (values["models"] or values["baselines"]):
         raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' answers.")
     json_file = values["json_file"]
-    if json_file is not None and json_file.is_dir():
-        raise VitobenchError(f"{json_file} is a folder; name a file.")
+    check_output(json_file)
     named = values["baselines"]
     request = Request(
         human,
@@ -86,12 +86,10 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
         write_json(scored, request, json_file)
     if values["quiet"]:
         for line in problem_lines(scored):
-            click.echo(line, err=True)
+            echo(line, err=True)
     else:
-        from rich.console import Console
-
         # Where output is piped, rich would fall back to 80 columns and cut the table.
-        console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+        console = open_console()
         render(scored, request, console)
         if json_file is not None:
             console.print(f"Scores: {json_file}", soft_wrap=True, markup=False)

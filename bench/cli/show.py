@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ...errors import StoreError, VitobenchError
+from ...files import check_output
+from ...terminal import echo, open_console
 from ..export import write_json
 from ..run import Outcome, execute, rescore
 from .options import settings_from
@@ -48,18 +48,15 @@ def _command() -> str:
 
 
 def _console(values: dict[str, Any]) -> Any:
-    from rich.console import Console
 
     # Where output is piped, rich would fall back to 80 columns and cut the table.
-    return None if values["quiet"] else Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    return None if values["quiet"] else open_console(width=100)
 
 
 def check_files(values: dict[str, Any]) -> None:
-    """Refuse a folder where a file is to be written, before anything is run."""
+    """Refuse files that cannot be written, before anything is run."""
     for name in ("report_file", "json_file"):
-        path = values.get(name)
-        if path is not None and Path(path).is_dir():
-            raise VitobenchError(f"{path} is a folder; name a file.")
+        check_output(values.get(name))
 
 
 def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, done: str) -> None:
@@ -68,10 +65,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, do
 
         reasons = "".join(f"\n{line}" for line in failure_lines(outcome.data))
         raise VitobenchError(f"There is nothing to show: no task gave a score.{reasons}")
-    if console is not None:
-        from ...reports.table import render_terminal
-
-        render_terminal(outcome.data, console)
+    # Files first: what is shown may meet a screen that cannot take it.
     written = {}
     if page:
         written["Page"] = _write_page(outcome, values)
@@ -79,6 +73,9 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, do
         write_json(outcome, values["json_file"])
         written["Scores"] = str(values["json_file"])
     if console is not None:
+        from ...reports.table import render_terminal
+
+        render_terminal(outcome.data, console)
         console.print()
         for what, where in written.items():
             console.print(f"{what}: {where}", soft_wrap=True, markup=False)
@@ -88,13 +85,13 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, do
             from ...reports.rows import failure_lines
 
             for line in failure_lines(outcome.data):
-                click.echo(line, err=True)
+                echo(line, err=True)
         sys.exit(3)
 
 
 def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
+    from ...files import write_file
     from ...reports.html import render_html
-    from ...results.folder import write_aside
     from ...results.store import Store
     from ...text import utf8
 
@@ -102,7 +99,7 @@ def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
     named = values.get("report_file")
     try:
         if named is not None:
-            write_aside(Path(named), content)
+            write_file(Path(named), content)
             return str(named)
         folder = Store(values["store"]).folder
         folder.write(PAGE, content)
@@ -118,16 +115,8 @@ def rescored(values: dict[str, Any], best: bool = False) -> Outcome:
         values: The command's options.
         best: Compare every model with the best of each number, instead of with its baseline.
     """
-    from rich.console import Console
-
-    console = None if values["quiet"] else Console(stderr=True, highlight=False)
+    console = None if values["quiet"] else open_console(err=True)
     return rescore(settings_from(values), console, _command(), values["seed"], best=best)
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a file where a folder is to be, before anything is scored."""
-    if folder.exists() and not folder.is_dir():
-        raise VitobenchError(f"{folder} is a file; name a folder with --to.")
 
 
 def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) -> None:
@@ -142,11 +131,11 @@ def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) 
         reasons = "".join(f"\n{line}" for line in absent)
         raise VitobenchError(f"Nothing was written: the scores are not enough for any of it.{reasons}")
     for line in () if quiet else lines:
-        click.echo(line)
+        echo(line)
     for line in absent:
-        click.echo(line, err=True)
+        echo(line, err=True)
     missing = failure_lines(outcome.data)
     for line in missing:
-        click.echo(f"Missing: {line}", err=True)
+        echo(f"Missing: {line}", err=True)
     if absent or missing:
         sys.exit(3)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ...files import check_output_folder
+from ...terminal import echo
 from .options import pictured
 
 
@@ -48,15 +50,15 @@ def tables_command(
         return
     specs = [table_spec(name) for name in dict.fromkeys(names)] or list(TABLES.values())
 
+    from ...files import write_file
     from ...reports.table_text import ENDINGS, WRITERS
-    from ...results.folder import write_aside
     from ...text import utf8
-    from .show import check_folder, rescored, written
+    from .show import rescored, written
 
     printed = target == "-"
     folder = Path(target)
     if not printed:
-        check_folder(folder)
+        check_output_folder(folder)
     outcome = rescored(values, best=True)
     lines, absent = [], []
     for spec, grids in tables(outcome.data, specs):
@@ -64,11 +66,11 @@ def tables_command(
             for form in dict.fromkeys(formats):
                 text = WRITERS[form](table)
                 if printed:
-                    click.echo(text)
+                    echo(text)
                     lines.append(table.name)
                 else:
                     path = folder / f"{table.name}.{ENDINGS[form]}"
-                    write_aside(path, utf8(text))
+                    write_file(path, utf8(text))
                     lines.append(f"{table.name}: {path}")
         if names and not grids:
             absent.append(f"{spec.name} was not written: it needs {spec.needs}.")

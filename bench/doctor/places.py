@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...caches import user_cache
 from ...errors import StoreError
 from ...tasks.data.downloads.publication import readable_size
 from .check import FAIL, OK, WARN, Check
@@ -137,8 +138,7 @@ def check_cache(name: str, path: Path, variable: str) -> Check:
 
 def caches() -> list[tuple[str, Path, str]]:
     """Where weights are downloaded to: (name, folder, variable that names another)."""
-    home = Path.home() / ".cache"
-    base = Path(os.environ.get("XDG_CACHE_HOME") or home)
+    base = user_cache()
     found = [("weights of torchvision", Path(os.environ.get("TORCH_HOME") or base / "torch") / "hub", "TORCH_HOME")]
     try:
         from huggingface_hub.constants import HF_HUB_CACHE

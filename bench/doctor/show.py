@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-import click
-
+from ...terminal import echo, open_console
 from .check import FAIL, OK, WARN, Check
 
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
@@ -25,13 +23,12 @@ def show(checks: Sequence[Check]) -> None:
     """Print a table; plain lines where rich, which draws it, is what is broken."""
     try:
         from rich import box
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
     except ImportError:
         for check in checks:
-            click.echo(": ".join(filter(None, (check.status, check.name, check.found, check.advice))))
-        click.echo(summary(checks))
+            echo(": ".join(filter(None, (check.status, check.name, check.found, check.advice))))
+        echo(summary(checks))
         return
     table = Table(box=box.SIMPLE_HEAD)
     for column, whole in (("", True), ("check", True), ("found", False), ("what to do", False)):
@@ -44,6 +41,6 @@ def show(checks: Sequence[Check]) -> None:
             table.add_row(Text(check.status, colour), name, Text(check.found), Text(check.advice))
         table.add_section()
     # Where output is piped, rich would assume 80 columns and cut names.
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console = open_console(markup=False)
     console.print(table)
     console.print(summary(checks))

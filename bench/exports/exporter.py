@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Protocol
 
 from ...errors import VitobenchError
+from ...files import check_output, check_output_folder
 from ..run import Outcome
 
 SCREEN = "-"
@@ -81,10 +81,10 @@ class ExportSpec:
         """
         if to == SCREEN and self.kind != "text":
             raise VitobenchError(f"--format {self.name} cannot be printed; name {self.target} with --to.")
-        if self.kind in ("text", "file") and Path(to).is_dir():
-            raise VitobenchError(f"{to} is a folder; name a file with --to.")
-        if self.kind == "folder" and Path(to).exists() and not Path(to).is_dir():
-            raise VitobenchError(f"{to} is a file; name a folder with --to.")
+        if self.kind in ("text", "file") and to != SCREEN:
+            check_output(to)
+        if self.kind == "folder":
+            check_output_folder(to)
 
     def load(self) -> Exporter:
         """Import what it is made with.

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...results.folder import write_aside
+from ...files import write_file
 from ..export import as_json
 from .exporter import Handover
 from .long_table import COLUMNS, long_rows
@@ -30,7 +30,7 @@ def export(handover: Handover) -> list[str]:
     schema = pa.schema([(name, _type(pa, name)) for name in COLUMNS], {METADATA: json.dumps(origin).encode()})
     held = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), held)
-    write_aside(Path(handover.to), held.getvalue())
+    write_file(Path(handover.to), held.getvalue())
     return [f"{len(rows):,} scores: {handover.to}"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...results.folder import write_aside
+from ...files import write_file
 from ...text import utf8
 from .exporter import SCREEN, Handover
 
@@ -23,5 +23,5 @@ def put(handover: Handover, text: str, what: str) -> list[str]:
     if handover.to == SCREEN:
         handover.show(text.removesuffix("\n"))
         return [what]
-    write_aside(Path(handover.to), utf8(text))
+    write_file(Path(handover.to), utf8(text))
     return [f"{what}: {handover.to}"]

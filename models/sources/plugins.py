@@ -72,12 +72,9 @@ def build(spec: ModelSpec, taken: Iterable[str]) -> nn.Module:
     now = replace(_describe(plugin), precision=spec.precision)
     if now.weights_hash != spec.weights_hash or now.architecture != spec.architecture:
         raise plugin.refuse("it changed after the model was described; start again")
-    try:
-        network = plugin.load().build(spec)
-    except VitobenchError:
-        raise
-    except Exception as error:
-        raise plugin.failure("building the network", error) from error
+    target = plugin.load()
+    with plugin.doing("building the network"):
+        network = target.build(spec)
     for method in ("forward", "features", "state_dict"):
         if not callable(getattr(network, method, None)):
             raise plugin.refuse(f"its network has no {method}(); it should be a torch.nn.Module with features()")
@@ -89,10 +86,8 @@ def _describe(plugin: Plugin) -> ModelSpec:
     for function in ("describe", "build"):
         if not callable(getattr(target, function, None)):
             raise plugin.refuse(f"{plugin.target} has no function {function}")
-    try:
+    with plugin.doing("describing the model"):
         spec = target.describe()
-    except Exception as error:
-        raise plugin.failure("describing the model", error) from error
     if not isinstance(spec, ModelSpec):
         raise plugin.refuse(f"describe() gave a {type(spec).__name__}, not a ModelSpec")
     if not spec.weights_hash or not spec.architecture:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...caches import user_cache
 from ...errors import CheckpointError
 from ...identity import file_digest
 from ...tasks.data.downloads.publication import RemoteFile
@@ -74,7 +75,7 @@ RELEASED = {
 
 def weights_file(name: str) -> Path:
     """Where the weights of a model lie: ``$VITOBENCH_CACHE``, or ``~/.cache/vitobench``; they need not be there."""
-    root = os.environ.get("VITOBENCH_CACHE") or Path.home() / ".cache" / "vitobench"
+    root = os.environ.get("VITOBENCH_CACHE") or user_cache() / "vitobench"
     return Path(root) / "models" / RELEASED[name].file.name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...results.folder import write_aside
+from ...files import write_file
 from ...text import utf8
 from .datasets import AlignmentSet, image_id
 from .trials import NO_RESPONSE, Trials
@@ -127,7 +127,7 @@ def write_trials(trials: Trials, folder: Path) -> Path:
             ]
         )
     path = folder / name / f"{name}_{end}.csv"
-    write_aside(path, utf8(text.getvalue()))
+    write_file(path, utf8(text.getvalue()))
     return path
 
 

@@ -1,0 +1,222 @@
+"""How a command ends: every error as a sentence and an exit code, whatever happens to its output."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import click
+
+from ...errors import Stopped, VitobenchError
+from ...terminal import drop_output, echo, printable, shown
+
+FAILED = 1
+"""The output could not be written, memory ran out, or vitobench itself is at fault."""
+
+USAGE = 2
+"""A mistake that the user can mend."""
+
+INTERRUPTED = 130
+UNREAD = 141
+STOPPED = 143
+
+_PATHS = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.ENXIO,
+        errno.ENOTEMPTY,
+    }
+)
+"""Errors of the operating system that speak of a path somebody named."""
+
+
+class _Unread(Exception):  # noqa: N818
+    """Nobody reads the output any more. It is no `OSError`, which click would end in its own way."""
+
+
+@contextmanager
+def pipes() -> Iterator[None]:
+    """Let `guarded`, and not click, decide how a command ends whose output nobody reads."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _Unread from error
+
+
+def check_arguments(args: Sequence[str]) -> None:
+    """Refuse what no file can be called and no terminal types.
+
+    Raises:
+        click.UsageError: An argument holds a NUL, or half a character.
+    """
+    for arg in args:
+        try:
+            bad = b"\0" in os.fsencode(arg)
+        except UnicodeEncodeError:
+            bad = True
+        if bad:
+            raise click.UsageError(f"The argument {arg!r} holds a sign that no argument can have.")
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """While the block runs, SIGTERM raises `Stopped`, so that unfinished files are removed."""
+    own = os.getpid()
+
+    def stop(number: int, frame: Any) -> None:
+        if os.getpid() != own:  # a fork, which inherits the handler
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise Stopped
+
+    free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if free:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if free:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command and write out what it printed.
+
+    Args:
+        command: Returns its exit code, or raises.
+
+    Returns:
+        The exit code; what went wrong is told on standard error.
+    """
+    try:
+        code = _code_of(command)
+    except BaseException as error:
+        code = _told(error)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        code = _unwritten(error)
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    return code
+
+
+def _code_of(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except SystemExit as done:
+        if done.code is None or isinstance(done.code, int):
+            return done.code or 0
+        _complain(str(done.code))
+        return FAILED
+
+
+def _told(error: BaseException) -> int:
+    """Say what happened; the exit code that goes with it."""
+    if isinstance(error, _Unread) or _is_of_output(error):
+        return _unwritten(error.__cause__ if isinstance(error, _Unread) else error)
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError, Stopped)):
+        _end_workers()
+        stopped = isinstance(error, Stopped)
+        what = "Stopped" if stopped else "Interrupted"
+        _complain(f"\n{what}. Finished units are kept; the same command goes on from there.")
+        return STOPPED if stopped else INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.message = printable(error.message)
+        with suppress(OSError, ValueError):
+            error.show()
+        return USAGE
+    if isinstance(error, VitobenchError):
+        _complain(f"Error: {error}")
+        return USAGE
+    if isinstance(error, OSError) and error.errno in _PATHS and error.filename is not None:
+        named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        _complain(f"Error: {_short(shown(named))} cannot be used: {error.strerror}.")
+        return USAGE
+    if isinstance(error, MemoryError):
+        _complain("Error: out of memory. Ask for less at once: a smaller --batch, fewer --workers, a --limit.")
+        return FAILED
+    if isinstance(error, OSError):
+        of = f" ({_short(shown(error.filename))})" if error.filename is not None else ""
+        _complain(f"Error: {error.strerror or one_line(error)}{of}. {_report(error)}")
+        return FAILED
+    _complain(f"Error: vitobench failed in a way that nobody foresaw: {one_line(error)}. {_report(error)}")
+    return FAILED
+
+
+def one_line(error: BaseException) -> str:
+    """``"TypeError: what it said"``, on one line."""
+    said = str(error).strip().splitlines()
+    return _short(shown(f"{type(error).__name__}: {said[0]}" if said else type(error).__name__))
+
+
+def _short(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Whether an error is that of standard output: it still has what it could not write."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return False
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _unwritten(error: BaseException | None) -> int:
+    drop_output(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return UNREAD  # as a program that SIGPIPE ends
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    _complain(f"Error: standard output cannot be written: {reason}.")
+    return FAILED
+
+
+def _complain(text: str) -> None:
+    """Print an error. Its further lines are indented, so that a name with a newline cannot pose as another message."""
+    start = "\n" if text.startswith("\n") else ""
+    try:
+        echo(start + text.removeprefix("\n").replace("\n", "\n  "), err=True)
+    except (OSError, ValueError):
+        drop_output(sys.stderr)
+
+
+def _report(error: BaseException) -> str:
+    """Keep where it happened in a file, and say so."""
+    words = ["Command: " + " ".join(["bench", *sys.argv[1:]]), f"Python {sys.version}, {sys.platform}", ""]
+    words += traceback.format_exception(error)
+    try:
+        number, path = tempfile.mkstemp(prefix="vitobench-error-", suffix=".txt")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("\n".join(words))
+    except OSError:
+        return "No folder for temporary files can be written, so that where it happened was not kept."
+    return f"Please report it together with the file {path}, which says where it happened."
+
+
+def _end_workers() -> None:
+    """End processes that would work on, and hold this one up, for as long as their piece of work takes."""
+    processes = sys.modules.get("multiprocessing")
+    for child in processes.active_children() if processes is not None else ():
+        child.terminate()
