@@ -14,6 +14,7 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 COMPILED = (
     "tasks/corruptions",
@@ -121,6 +122,7 @@ def _fallback() -> Path | None:
 
 
 def _compile_without_cache() -> None:
-    from numba.core.dispatcher import Dispatcher
+    from numba.core import dispatcher
 
-    Dispatcher.enable_caching = lambda self: None
+    compiler: Any = dispatcher.Dispatcher
+    compiler.enable_caching = lambda self: None

@@ -73,16 +73,63 @@ def echo(text: object = "", err: bool = False) -> None:
         text: What to print.
         err: On standard error.
     """
-    import click
-
-    click.echo(printable(str(text)), err=err)
+    _echo(printable(str(text)), sys.stderr if err else sys.stdout)
 
 
 def echo_data(text: str) -> None:
     """Print text that is also written to files: as it is, but on a terminal `printable`."""
+    _echo(printable(text) if sys.stdout.isatty() else text, sys.stdout)
+
+
+def _echo(text: str, stream: TextIO) -> None:
     import click
 
-    click.echo(printable(text) if sys.stdout.isatty() else text)
+    try:
+        click.echo(text, file=stream)
+    except OSError as error:
+        _lose(stream, error)
+
+
+def lost_output() -> OSError | None:
+    """Why standard output could not be written since this was last asked; None if it could.
+
+    Work goes on without it, since files and predictions are what it is done for.
+    """
+    found = _LOST[:]
+    _LOST.clear()
+    return found[0] if found else None
+
+
+_LOST: list[OSError] = []
+
+
+def _lose(stream: Any, error: OSError) -> None:
+    if stream is not sys.stderr:
+        _LOST.append(error)
+    drop_output(stream)
+
+
+class _Lasting:
+    """A stream that takes what is printed whether or not anybody can read it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            _lose(self._stream, error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            _lose(self._stream, error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def open_console(err: bool = False, width: int = PIPED_WIDTH, markup: bool = True) -> Console:
@@ -93,8 +140,9 @@ def open_console(err: bool = False, width: int = PIPED_WIDTH, markup: bool = Tru
         width: Columns where its stream is no terminal.
         markup: Whether ``[bold]`` in a text is rich's markup.
     """
-    piped = None if (sys.stderr if err else sys.stdout).isatty() else width
-    made: Console = _console_class()(stderr=err, width=piped, markup=markup, highlight=False)
+    stream = sys.stderr if err else sys.stdout
+    piped = None if stream.isatty() else width
+    made: Console = _console_class()(file=_Lasting(stream), stderr=err, width=piped, markup=markup, highlight=False)
     return made
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, VitobenchError
+from ..files import home_path
 from ..models.pretraining.curation.settings import CurationSettings
 from ..text import utf8
 
@@ -168,7 +169,7 @@ def _source(job: CurationJob) -> Source:
         return MicroSource(job.clips, job.settings.seed)
     from ..models.pretraining.curation.sources import FolderSource
 
-    return FolderSource(Path(job.source).expanduser())
+    return FolderSource(home_path(job.source))
 
 
 def _load(name: str, device: str) -> Model:

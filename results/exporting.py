@@ -32,7 +32,8 @@ def export(store: Store, names: Sequence[str], path: Path, progress: Callable[[i
     if path.suffix not in FORMATS:
         raise StoreError(f"{path} should end in {' or '.join(FORMATS)}; the ending decides the form.")
     rows = 0
-    with output_file(path) as aside, _writer(path.suffix, aside) as writer:
+    # Opened here, for pyarrow takes no path that is not UTF-8.
+    with output_file(path) as aside, aside.open("wb") as handle, _writer(path.suffix, handle) as writer:
         for done, name in enumerate(names, 1):
             table = store.read_file(name)
             if isinstance(table, str):

@@ -281,9 +281,10 @@ def _file_system(url: str) -> tuple[AbstractFileSystem, str]:
 
     try:
         fs, root = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # every file system has exceptions of its own
+        reason = str(error).rstrip(".") or type(error).__name__
         raise StoreError(
-            f"The store {url} cannot be opened: {str(error).rstrip('.')}. A store is a folder, or a URL of fsspec such "
+            f"The store {url} cannot be opened: {reason}. A store is a folder, or a URL of fsspec such "
             "as s3://bucket/results (pip install s3fs, gcsfs, adlfs, ...)."
         ) from None
     return fs, str(root).rstrip("/")

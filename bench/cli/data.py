@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...files import home_path
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option
@@ -95,7 +96,7 @@ def get_command(
         everything = dict.fromkeys(name for found in publications for name in (found.name, *found.along))
         publications = [get_publication(name) for name in everything]
     wanted = [(publication, chosen_files(publication, only)) for publication in publications]
-    root = root.expanduser()
+    root = home_path(root)
     _announce(wanted, root, yes, quiet)
     failed = False
     for publication, files in wanted:

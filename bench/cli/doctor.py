@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ...files import home_path
 from ...terminal import echo
 from .options import store_option
 
@@ -40,7 +41,7 @@ def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
     from ..doctor.examine import examine
     from ..doctor.show import show
 
-    checks = examine(store, data_root.expanduser())
+    checks = examine(store, home_path(data_root))
     if as_json:
         echo(json.dumps([asdict(check) for check in checks], indent=1))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from ...errors import Stopped, VitobenchError
-from ...terminal import drop_output, echo, printable, shown
+from ...terminal import drop_output, echo, lost_output, shown
 
 FAILED = 1
 """The output could not be written, memory ran out, or vitobench itself is at fault."""
@@ -113,6 +114,9 @@ def guarded(command: Callable[[], int]) -> int:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
         code = _unwritten(error)
+    lost = lost_output()
+    if lost is not None:
+        code = _unwritten(lost)
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     return code
@@ -130,8 +134,8 @@ def _code_of(command: Callable[[], int]) -> int:
 
 def _told(error: BaseException) -> int:
     """Say what happened; the exit code that goes with it."""
-    if isinstance(error, _Unread) or _is_of_output(error):
-        return _unwritten(error.__cause__ if isinstance(error, _Unread) else error)
+    if isinstance(error, _Unread):
+        return _unwritten(error.__cause__)
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError, Stopped)):
@@ -141,9 +145,9 @@ def _told(error: BaseException) -> int:
         _complain(f"\n{what}. Finished units are kept; the same command goes on from there.")
         return STOPPED if stopped else INTERRUPTED
     if isinstance(error, click.ClickException):
-        error.message = printable(error.message)
-        with suppress(OSError, ValueError):
-            error.show()
+        words = io.StringIO()
+        error.show(words)
+        _complain(words.getvalue().rstrip("\n"), indent="")
         return USAGE
     if isinstance(error, VitobenchError):
         _complain(f"Error: {error}")
@@ -173,17 +177,6 @@ def _short(text: str, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _is_of_output(error: BaseException) -> bool:
-    """Whether an error is that of standard output: it still has what it could not write."""
-    if not isinstance(error, OSError) or error.filename is not None:
-        return False
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
-
-
 def _unwritten(error: BaseException | None) -> int:
     drop_output(sys.stdout)
     if isinstance(error, BrokenPipeError):
@@ -193,13 +186,10 @@ def _unwritten(error: BaseException | None) -> int:
     return FAILED
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, indent: str = "  ") -> None:
     """Print an error. Its further lines are indented, so that a name with a newline cannot pose as another message."""
     start = "\n" if text.startswith("\n") else ""
-    try:
-        echo(start + text.removeprefix("\n").replace("\n", "\n  "), err=True)
-    except (OSError, ValueError):
-        drop_output(sys.stderr)
+    echo(start + text.removeprefix("\n").replace("\n", f"\n{indent}"), err=True)
 
 
 def _report(error: BaseException) -> str:

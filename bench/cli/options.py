@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ...files import home_path
 from ...models.spec import PRECISIONS
 from ..settings import DECISIONS, EXECUTORS, Settings
 
@@ -40,7 +41,7 @@ def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
         name, equals, folder = value.partition("=")
         if not (name and equals and folder):
             raise click.BadParameter(f"{value!r} is not of the form NAME=DIR, such as imagenet=/data/imagenet/val.")
-        found[name] = Path(folder).expanduser()
+        found[name] = home_path(folder)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...files import home_path
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option, store_option
@@ -164,7 +165,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
     from ..settings import Settings
 
     settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
-    files = write_responses(settings, folder.expanduser())
+    files = write_responses(settings, home_path(folder))
     if not quiet:
         echo(f"{len(files)} files in {folder}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, VitobenchError
+from ...files import home_path
 from ...identity import digest
 from ...tasks.data.hashing import Progress
 from ...tasks.data.image_folder import ImageFolder
@@ -112,7 +113,7 @@ def open_data(
         return _microworld(train or TRAIN_IMAGES, held_out or HELD_OUT_IMAGES, seed)
     if not name.startswith(FOLDER) or name == FOLDER:
         raise VitobenchError(f"--data {name!r} is not understood; write {MICROWORLD} or {FOLDER}DIR.")
-    root = Path(name.removeprefix(FOLDER)).expanduser()
+    root = home_path(name.removeprefix(FOLDER))
     data = _folder(root, cache, progress)
     return replace(data, train=data.train.head(train), held_out=data.held_out.head(held_out))
 

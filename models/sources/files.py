@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ...errors import CheckpointError
+from ...files import home_path
 from ...identity import digest, file_digest
 from ...text import restored
 from ..spec import ModelSpec
@@ -89,14 +90,11 @@ def _path(text: str, name: str) -> Path:
     """The file of a name as it is typed or, in records and tables, as `printable` shows it.
 
     Raises:
-        CheckpointError: No path can be of this form, or there is a file of either name.
+        VitobenchError: No path can be of this form, or there is a file of either name.
     """
-    try:
-        typed, meant = Path(text).expanduser(), Path(restored(text)).expanduser()
-    except RuntimeError:  # the home of a user that does not exist
-        raise CheckpointError(f"{name!r} begins with the home folder of a user that does not exist.") from None
     if "\0" in text:
         raise CheckpointError(f"{name!r} holds a null character, which no path has.")
+    typed, meant = home_path(text), home_path(restored(text))
     try:
         if typed == meant or not meant.exists():
             return typed
