@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def open_console(err: bool = False, width: int = PIPED_WIDTH, markup: bool = Tru
 def _console_class() -> Any:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
-    from rich.text import Text
+    from rich.text import Span, Text
 
     class SafeConsole(Console):
         """Writes out control characters before anything is laid out."""
@@ -160,15 +161,11 @@ def _console_class() -> Any:
 
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Any:
             if isinstance(renderable, Text) and printable(renderable.plain) != renderable.plain:
-                plain = printable(renderable.plain)
-                renderable = Text(
-                    plain,
-                    renderable.style,
-                    justify=renderable.justify,
-                    overflow=renderable.overflow,
-                    no_wrap=renderable.no_wrap,
-                    end=renderable.end,
-                )
+                signs = [printable(sign) for sign in renderable.plain]
+                at = [0, *accumulate(map(len, signs))]  # where each sign begins now
+                spans = [Span(at[span.start], at[span.end], span.style) for span in renderable.spans]
+                renderable = renderable.blank_copy("".join(signs))
+                renderable.spans = spans
             found: Any = super().render(renderable, options)
             return (Segment(printable(s.text), s.style) if not s.control else s for s in found)
 

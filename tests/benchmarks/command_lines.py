@@ -2,8 +2,9 @@
 
     python tests/benchmarks/command_lines.py --number 800 --seed 1
 
-Every command gets some of its options, with values that fit and values that nobody means, in a fresh folder. A command that
-works for longer than a moment is stopped, which is one of the documented endings. Prints what went wrong and exits with 1.
+Every command gets some of its options, with values that fit and values that nobody means, in a fresh folder. A command
+that works for longer than a moment is stopped, which is one of the documented endings. Prints what went wrong, and exits
+with 1 if anything did.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ from vitobench.bench.cli import group, main
 from vitobench.errors import Stopped
 
 CODES = {0, 2, 3, 4, 141, 143}
-HEAVY = frozenset({"run", "plan", "mock-run", "saliency", "pretrain", "curate", "probe", "finetune", "curve", "reproduce"})
+HEAVY = frozenset(
+    {"run", "plan", "mock-run", "saliency", "pretrain", "curate", "probe", "finetune", "curve", "reproduce"}
+)
 
 STRANGE = (
-    "", " ", "-", "--", "-1", "0", "1", "2", "7.5", "1e999", "nan", "inf", "-inf", "99999999999999999999", "None", "true",
-    "é😀", "a\udcff", "a\0b", "a" * 255, "a" * 300, "a/" * 2000 + "b", "..", ".", "~", "~nobody/x", "zip://",
+    "", " ", "-", "--", "-1", "0", "1", "2", "7.5", "1e999", "nan", "inf", "-inf", "99999999999999999999", "None",
+    "true", "é😀", "a\udcff", "a\0b", "a" * 255, "a" * 300, "a/" * 2000 + "b", "..", ".", "~", "~nobody/x", "zip://",
     "zip://a.zip", "s3://b/x", "gs://", "http://", "http://127.0.0.1:1/x", "file://", "file:", "file:file.txt",
     "memory://x", "ftp://", "::", "://", "[bold]x[/red]", "\x1b[31mred", "line\nbreak", "\u202eright", "NAME=", "=x",
     "imagenet=folder", "imagenet=", "imagenet=~nobody", "clickme=file.txt", "folder", "file.txt", "file.txt/x", "loop",
@@ -46,11 +49,24 @@ STRANGE = (
 )  # fmt: skip
 
 FITTING = {
-    "model": ("vito", "supervised", "nope", "file:file.txt", "file:missing", "file:folder", "timm:nope", "torchvision:nope"),
-    "baseline": ("none", "moclr", "nope"),
-    "suite": ("robustness", "human-alignment", "nope"),
-    "task": ("micro-val", "micro-c", "imagenet-val", "nope"),
-    "store": ("good", "odd", "empty", "missing"),
+    "model": ("supervised", "moclr") * 4 + ("vito", "nope", "file:file.txt", "file:missing", "file:folder", "timm:nope"),
+    "baseline": ("none", "none", "none", "moclr", "nope"),
+    "suite": ("robustness", "robustness", "human-alignment", "nope"),
+    "task": ("micro-val",) * 6 + ("micro-c", "imagenet-val", "nope"),
+    "store": ("good", "odd", "good", "odd", "good", "odd", "empty", "missing"),
+    "recipe": ("micro/vito", "micro/vito", "micro/supervised", "nope", "odd.toml", "file.txt"),
+    "what": ("last", "supervised", "micro-val", "nope"),
+    "file": ("made.csv", "made.parquet", "made.txt"),
+    "folder": ("folder", "runs", "made"),
+    "name": ("imagenet-a", "imagenet-c", "nope"),
+    "names": ("imagenet-a", "cifar-10-c", "nope"),
+    "figure": ("overview", "corruptions", "nope"),
+    "table": ("headline", "corruptions", "nope"),
+    "source": ("folder", "odd.csv", "microworld"),
+    "report": ("made.html",),
+    "figure-file": ("made.png",),
+    "smooth": ("1",),
+    "frames": ("2",),
     "limit": ("1", "2"),
     "seed": ("0", "5"),
     "workers": ("1",),
@@ -59,7 +75,8 @@ FITTING = {
     "executor": ("local",),
     "device": ("cpu", "auto", "cuda:99", "tpu"),
     "format": ("csv", "json", "latex", "png"),
-    "set": ("size=1", "seed=-1", "window=x", "steps=0", "nope=1", "augmentation.grey=2", "batch=-3", "clips=0", "=", "size"),
+    "set": ("size=1", "seed=-1", "window=x", "steps=0", "nope=1", "augmentation.grey=2", "batch=-3", "clips=0", "=",
+            "size", "seed=1e9", "size=8"),
     "to": ("-", "made", "made.csv"),
     "json": ("made.json",),
     "output": ("made",),
@@ -71,6 +88,20 @@ FITTING = {
     "human": ("folder",),
     "responses": ("folder",),
 }  # fmt: skip
+
+NEEDED = {
+    "run": ("--task", "--store"),
+    "plan": ("--task", "--store", "--no-measure"),
+    "curve": ("--task", "--store"),
+    "score": ("--store",),
+    "report": ("--store",),
+    "compare": ("--store",),
+    "figures": ("--store",),
+    "tables": ("--store",),
+    "export": ("--store", "--format"),
+    "results": ("--store",),
+}
+"""Options without which a command seldom comes to work."""
 
 ALWAYS = {
     ("run",): ["--limit", "1", "--quiet"],
@@ -98,28 +129,32 @@ def commands(here: click.Group = group, path: tuple[str, ...] = ()) -> Iterator[
             yield (*path, name), command
 
 
-def value(draw: random.Random, name: str, param: click.Parameter) -> str:
+def value(draw: random.Random, name: str, param: click.Parameter, strange: float) -> str:
     """A value of a parameter, mostly one that fits."""
-    pool: tuple[str, ...] = FITTING.get(name, ())
+    pool = FITTING.get(name, ())
     if isinstance(param.type, click.Choice):
         pool = pool or tuple(str(choice) for choice in param.type.choices)
-    return draw.choice(pool) if pool and draw.random() < 0.5 else draw.choice(STRANGE)
+    elif not pool and isinstance(param.type, (click.types.IntParamType, click.types.FloatParamType)):
+        pool = ("1", "2", "3")
+    return draw.choice(pool) if pool and draw.random() > strange else draw.choice(STRANGE)
 
 
 def command_line(draw: random.Random, path: tuple[str, ...], command: click.Command) -> list[str]:
-    """A random command line of one command."""
+    """A random command line of one command. In most, one value in ten is strange, so that it comes to work."""
     words = list(path)
     options: list[str] = []
+    strange = draw.choice([0.02, 0.1, 0.1, 0.5])
     for param in command.params:
         if isinstance(param, click.Option):
-            if param.name == "help" or draw.random() > (0.85 if param.required else 0.25):
+            wanted = param.required or param.opts[0] in NEEDED.get(path[0], ())
+            if param.name == "help" or draw.random() > (0.95 if wanted else 0.25):
                 continue
             flag = draw.choice([*param.opts, *param.secondary_opts])
             for _ in range(draw.randint(1, 2) if param.multiple else 1):
-                options += [flag] if param.is_flag else [flag, value(draw, param.opts[0].lstrip("-"), param)]
-        elif draw.random() < 0.9:
-            known = "model" if path[0] in ("compare", "results") else str(param.name)
-            words += [value(draw, known, param) for _ in range(draw.randint(1, 2) if param.nargs == -1 else 1)]
+                options += [flag] if param.is_flag else [flag, value(draw, param.opts[0].lstrip("-"), param, strange)]
+        elif draw.random() < 0.95:
+            known = {"compare": "model", "figures": "figure", "tables": "table"}.get(path[0], str(param.name))
+            words += [value(draw, known, param, strange) for _ in range(draw.randint(1, 2) if param.nargs == -1 else 1)]
     if draw.random() < 0.03:
         options.append(draw.choice(["--nope", "--help", "-h", "--quie"]))
     return [*words, *options, *ALWAYS.get(path, [])]
@@ -133,7 +168,9 @@ def lay_out(folder: Path, good: Path, draw: random.Random) -> None:
     """Files that the values name: a store, the same with records of other types, folders and files."""
     shutil.copytree(good, folder / "good")
     shutil.copytree(good, folder / "odd")
-    for path in (folder / "odd").rglob("*.json"):
+    for path in sorted((folder / "odd").rglob("*.json")):
+        if path.name == "vitobench-store.json" and draw.random() < 0.9:
+            continue
         record = json.loads(path.read_text())
         for key in draw.sample(sorted(record), max(1, len(record) // 3)):
             record[key] = odd_value(draw)
@@ -143,6 +180,7 @@ def lay_out(folder: Path, good: Path, draw: random.Random) -> None:
     (folder / "file.txt").write_text("text\n")
     (folder / "odd.csv").write_text("name,synonyms\n\x1b,\n")
     (folder / "odd.json").write_text("[1]")
+    (folder / "odd.toml").write_text("name = 1\nsteps = 'x'\n")
     (folder / "loop").symlink_to("loop")
 
 
@@ -222,19 +260,18 @@ def fuzz(number: int, seed: int, seconds: float, limit: float, only: frozenset[s
     """
     draw = random.Random(seed)
     known = [entry for entry in commands() if not only or entry[0][0] in only]
-    weights = [1.0 if path[0] in HEAVY else 2.0 for path, _ in known]
     ends: Counter[str] = Counter()
     started, before = time.monotonic(), Path.cwd()
     root = Path(tempfile.mkdtemp(prefix="command-lines-"))
     try:
         os.chdir(root)
-        made = run_here(["run", "--model", "supervised", "--baseline", "none", "--task", "micro-val", "--limit", "2",
+        made = run_here(["run", "--model", "supervised", "--model", "moclr", "--baseline", "none", "--task", "micro-val", "--limit", "2",
                          "--device", "cpu", "--no-gallery", "--store", "made"], 120)  # fmt: skip
         assert made.code == 0, made
         for count in range(number):
             if time.monotonic() - started > limit:
                 break
-            path, command = draw.choices(known, weights)[0]
+            path, command = draw.choice(known)
             args = command_line(draw, path, command)
             folder = root / f"{count}"
             folder.mkdir()
