@@ -185,14 +185,34 @@ def _contained() -> Iterator[None]:
             os.chdir(folder)
 
 
-@cache
+def unreadable(group: str) -> list[str]:
+    """Packages whose entry points cannot be read, a line each."""
+    return list(_read(group)[1])
+
+
 def _declared(group: str) -> tuple[Plugin, ...]:
-    found = []
-    for entry in importlib.metadata.entry_points(group=group):
-        package = entry.dist
-        name, version = (package.name, package.version) if package is not None else ("an unknown package", "")
-        found.append(Plugin(entry.name, group, entry.value, name, version))
-    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.distribution)))
+    return _read(group)[0]
+
+
+@cache
+def _read(group: str) -> tuple[tuple[Plugin, ...], tuple[str, ...]]:
+    found: list[Plugin] = []
+    problems: list[str] = []
+    try:
+        found = [_plugin(entry, entry.dist) for entry in importlib.metadata.entry_points(group=group)]
+    except Exception:  # one file that is no text hides all others: read them one by one
+        for package in importlib.metadata.distributions():
+            try:
+                found += [_plugin(entry, package) for entry in package.entry_points if entry.group == group]
+            except Exception as error:
+                where = getattr(package, "_path", "an unknown package")
+                problems.append(f"The entry points of {where} cannot be read: {error}")
+    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))), tuple(problems)
+
+
+def _plugin(entry: importlib.metadata.EntryPoint, package: importlib.metadata.Distribution | None) -> Plugin:
+    name, version = (package.name, package.version) if package is not None else ("an unknown package", "")
+    return Plugin(entry.name, entry.group, entry.value, name, version)
 
 
 def _judged(plugin: Plugin, taken: bool, twice: bool) -> Plugin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,30 @@ def runs(store: Store) -> list[dict[str, Any]]:
     for name in sorted(store.folder.names(RUNS), reverse=True):
         record = _load(store, f"{RUNS}/{name}") if name.endswith(".json") and not name.startswith(".") else None
         if record is not None:
-            found.append({**record, "name": name.removesuffix(".json")})
+            found.append({**record, **_run_facts(record), "name": name.removesuffix(".json")})
     return found
+
+
+def _run_facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields of a run that are looked things up in, without entries of another form than a run writes."""
+
+    def task(facts: Any) -> bool:
+        if not isinstance(facts, dict) or not isinstance(facts.get("identity"), str):
+            return False
+        return type(facts.get("images")) is int and type(facts.get("available", 0)) is int
+
+    fits: dict[str, Callable[[Any], bool]] = {
+        "models": lambda identity: isinstance(identity, str),
+        "tasks": task,
+        "data": lambda place: True,
+    }
+    return {
+        key: {name: entry for name, entry in record[key].items() if sound(entry)}
+        if isinstance(record[key], dict)
+        else {}
+        for key, sound in fits.items()
+        if key in record
+    }
 
 
 def keep_packed(

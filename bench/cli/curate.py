@@ -61,7 +61,13 @@ def _fields(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str
 )
 @click.option("--per-class", type=int, help="Most clips of a class; by default the median over classes.")
 @click.option("--uncurated", is_flag=True, help="The ablation: as many clips, at random from the source.")
-@click.option("--seed", type=int, default=_DEFAULT.seed, show_default=True, help="Of the ablation and the micro-world.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=_DEFAULT.seed,
+    show_default=True,
+    help="Of the ablation and the micro-world.",
+)
 @click.option(
     "--clips",
     type=click.IntRange(min=1),

@@ -34,7 +34,13 @@ def learning(command: F) -> F:
         click.option(
             "--held-out", type=click.IntRange(min=1), help="At most this many images to measure on; 2000 or all."
         ),
-        click.option("--seed", type=int, default=0, show_default=True, help="Seed of micro-world and training."),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, 2**63 - 1),
+            default=0,
+            show_default=True,
+            help="Seed of micro-world and training.",
+        ),
         click.option(
             "--output", type=click.Path(path_type=Path), help="Folder of the checkpoint, below runs/ if unset."
         ),

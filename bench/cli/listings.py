@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from ...terminal import echo, open_console
+from ...terminal import echo, open_console, shown
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -35,14 +35,14 @@ def print_rows(
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
-    needed = min(22, max((len(str(row[columns[-1]])) for row in rows), default=1))
+    needed = min(22, max((len(shown(row[columns[-1]])) for row in rows), default=1))
     for number, column in enumerate(columns):
         last = number + 1 == len(columns)
         # Names have to be whole to be copied; the last column is the one with sentences in it.
         whole = number == 0 or column in _WHOLE
         table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold", min_width=needed if last else None)
     for row in rows:
-        table.add_row(*(str(row[column]) if row[column] is not None else "" for column in columns))
+        table.add_row(*(shown(row[column]) if row[column] is not None else "" for column in columns))
     # Where output is piped, rich would assume 80 columns and cut names.
     console = open_console(markup=False)
     console.print(table)
@@ -50,11 +50,18 @@ def print_rows(
         console.print(line)
 
 
+def tell_problems(problems: Iterable[str]) -> None:
+    """Name what cannot be used, a line each on standard error, where a listing as JSON is read by no person."""
+    for problem in dict.fromkeys(filter(None, problems)):
+        echo(shown(problem), err=True)
+
+
 @click.command("models")
 @_JSON
 def models_command(as_json: bool) -> None:
     """List the models that have names, and the forms of name that stand for more."""
     from ...models.registry import PREFIXES, list_models
+    from ...plugins import MODELS, unreadable
 
     rows = [asdict(row) for row in list_models()]
     for row in rows:
@@ -64,12 +71,15 @@ def models_command(as_json: bool) -> None:
     if as_json:
         rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
     print_rows(rows, columns, as_json, footer)
+    tell_problems([*(row["problem"] for row in rows if "plugin" in row["problem"]), *unreadable(MODELS)])
 
 
 @click.command("tasks")
 @_JSON
 def tasks_command(as_json: bool) -> None:
     """List the tasks."""
+    from ...plugins import TASKS as PLUGGED
+    from ...plugins import unreadable
     from ...tasks.data.datasets import USER_DATA
     from ...tasks.plugin_tasks import listed
     from ...tasks.registry import TASKS
@@ -106,6 +116,7 @@ def tasks_command(as_json: bool) -> None:
     # Where nothing is plugged in, a column that says so on every line tells nothing.
     source = ("source",) if plugged else ()
     print_rows(rows, ("name", "kind", "images", "conditions", "metric", *source, "title"), as_json, footer)
+    tell_problems([*(problem for _, _, problem in plugged), *unreadable(PLUGGED)])
 
 
 @click.command("suites")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import VitobenchError, unknown_name
@@ -25,6 +26,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "target_statistics": TARGET_STATISTICS,
     "data": DATA,
 }
+_SMALLEST = 8  # pixels, of which the micro-world can be rendered
+_LAST_SEED = 2**63 - 1  # which every generator takes
+
 _WHOLE = ("clips", "frames_per_clip", "size", "batch", "accumulate", "steps", "hidden", "projection", "prototypes",
           "attack_steps")  # fmt: skip
 _NOT_NEGATIVE = ("window", "warmup", "learning_rate", "weight_decay", "clip_norm", "epsilon", "attack_step_size",
@@ -131,9 +135,16 @@ class Recipe:
             if getattr(self, key) not in choices:
                 raise unknown_name(key.replace("_", " "), getattr(self, key), choices)
         least = {key: 1 for key in _WHOLE} | {"clips": 0 if self.data == "clips" else 1}
+        least |= {"size": _SMALLEST, "seed": 0}
         for key, smallest in least.items():
             if getattr(self, key) < smallest:
                 self._refuse(key, f"must be {smallest} or more")
+        if self.seed > _LAST_SEED:
+            self._refuse("seed", f"must be {_LAST_SEED} or less")
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                self._refuse(entry.name, "must be a number")
         for key in _NOT_NEGATIVE:
             if not getattr(self, key) >= 0:
                 self._refuse(key, "must not be negative")

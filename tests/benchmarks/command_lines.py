@@ -3,8 +3,8 @@
     python tests/benchmarks/command_lines.py --number 800 --seed 1
 
 Every command gets some of its options, with values that fit and values that nobody means, in a fresh folder. A command
-that works for longer than a moment is stopped, which is one of the documented endings. Prints what went wrong, and exits
-with 1 if anything did.
+that works for longer than a moment is stopped, which is one of the documented endings. Prints what went wrong, and
+exits with 1 if anything did.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ STRANGE = (
 )  # fmt: skip
 
 FITTING = {
-    "model": ("supervised", "moclr") * 4 + ("vito", "nope", "file:file.txt", "file:missing", "file:folder", "timm:nope"),
+    "model": ("supervised", "moclr") * 4
+    + ("vito", "nope", "file:file.txt", "file:missing", "file:folder", "timm:nope"),
     "baseline": ("none", "none", "none", "moclr", "nope"),
     "suite": ("robustness", "robustness", "human-alignment", "nope"),
     "task": ("micro-val",) * 6 + ("micro-c", "imagenet-val", "nope"),
@@ -88,6 +89,12 @@ FITTING = {
     "human": ("folder",),
     "responses": ("folder",),
 }  # fmt: skip
+
+FIRST = (
+    "run", "--model", "supervised", "--model", "moclr", "--baseline", "none", "--task", "micro-val", "--limit", "2",
+    "--device", "cpu", "--no-gallery",
+)  # fmt: skip
+"""Makes the store that the others read."""
 
 NEEDED = {
     "run": ("--task", "--store"),
@@ -265,8 +272,7 @@ def fuzz(number: int, seed: int, seconds: float, limit: float, only: frozenset[s
     root = Path(tempfile.mkdtemp(prefix="command-lines-"))
     try:
         os.chdir(root)
-        made = run_here(["run", "--model", "supervised", "--model", "moclr", "--baseline", "none", "--task", "micro-val", "--limit", "2",
-                         "--device", "cpu", "--no-gallery", "--store", "made"], 120)  # fmt: skip
+        made = run_here([*FIRST, "--store", "made"], 120)
         assert made.code == 0, made
         for count in range(number):
             if time.monotonic() - started > limit:

@@ -1,0 +1,143 @@
+"""Plugins that end the program, print, move or close things: each is named, and nothing else suffers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = "import sys; from vitobench.bench.cli import main; main(sys.argv[1:])"
+
+GOOD = """
+from vitobench.models.spec import ModelSpec, Preprocessing
+def describe():
+    return ModelSpec("x", "x", "toy", Preprocessing(), "microworld-16", "hash-of-weights")
+def build(spec):
+    raise NotImplementedError
+"""
+
+BAD = {
+    "leaves": ("import sys\nsys.exit(0)", "SystemExit: it tried to end the program, with 0"),
+    "leaves-with-words": ("raise SystemExit('bye')", "SystemExit: it tried to end the program, with 'bye'"),
+    "raises": ("class Odd(BaseException): pass\nraise Odd('odd\\x1b[31m\\nmore')", r"Odd: odd\x1b[31m"),
+    "breaks": ("def f(:", "SyntaxError"),
+    "absent": (None, "ModuleNotFoundError"),
+    "exits-later": (
+        "import sys\ndef describe(): sys.exit(0)\ndef build(spec): pass",
+        "describing the model: SystemExit",
+    ),
+    "recurses": ("def f(): f()\nf()", "RecursionError"),
+}
+
+LOUD = {
+    "prints": "print('[[[')",
+    "prints-errors": "import sys; print('{{{', file=sys.stderr)",
+    "prints-below-python": "import os; os.write(1, b'[[[\\n')",
+    "starts-a-program": "import subprocess; subprocess.run(['echo', '[[['])",
+    "closes": "import sys; sys.stdout.close(); sys.stderr.close()",
+    "closes-descriptors": "import os; os.close(1); os.close(2)",
+    "warns": "import warnings; warnings.warn('careful'); warnings.simplefilter('error')",
+    "moves": "import os; os.chdir('/')",
+    "takes-signals": "from signal import *\nfor number in (SIGINT, SIGTERM): signal(number, SIG_IGN)\n",
+}  # fmt: skip
+
+
+def install(site: Path, models: dict[str, str | None], group: str = "vitobench.models", package: str = "odd") -> None:
+    """Lay an installed package with one module an entry point; None is one whose module is missing."""
+    folder = site / f"{package}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"[{group}]"]
+    for number, (name, code) in enumerate(models.items()):
+        module = f"{package}_{number}"
+        lines.append(f"{name} = {module}")
+        if code is not None:
+            (site / f"{module}.py").write_text(code)
+    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def bench(site: Path, cwd: Path, *args: str, script: str = BENCH) -> subprocess.CompletedProcess[str]:
+    variables = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", script, *args]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=cwd, check=False, timeout=100)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_plugins_that_fail_are_named_on_one_line_each_and_the_rest_works(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site, {name: code for name, (code, _) in BAD.items()})
+    install(site, {"good": GOOD}, package="fine")
+    done = bench(site, tmp_path, "models", "--json")
+    assert done.returncode == 0
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["vito"]["problem"] == rows["good"]["problem"] == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(BAD)
+    for name, (_, reason) in BAD.items():
+        (line,) = [line for line in lines if f"The plugin {name} of odd 1.0 failed" in line]
+        assert reason in line
+        assert rows[name]["problem"]
+    assert "\x1b" not in done.stderr
+
+
+def test_plugins_that_disturb_leave_standard_output_alone(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site, {name: f"{code}\n{GOOD}" for name, code in LOUD.items()})
+    script = (
+        "import os, signal, sys, warnings\nfrom vitobench.bench.cli import main\n"
+        "before = os.getcwd(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), warnings.filters[:]\n"
+        "main(sys.argv[1:])\n"
+        "assert before == (os.getcwd(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM),"
+        " warnings.filters[:])\nprint('at its end', file=sys.stderr)"
+    )
+    done = bench(site, tmp_path, "models", "--json", script=script)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert {name: rows[name]["problem"] for name in LOUD} == dict.fromkeys(LOUD, "")
+    assert done.stderr.count("[[[") == 3
+    assert "at its end" in done.stderr
+
+
+def test_an_interruption_while_a_plugin_loads_is_one(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site, {"waits": "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time; time.sleep(5)"})
+    done = bench(site, tmp_path, "models")
+    assert done.returncode == 130
+    assert "Interrupted" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["models", "tasks"])
+def test_entry_points_that_cannot_be_read_hide_no_others(command: str, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site, {"bad name \x1b[31m": GOOD, "twice": GOOD}, f"vitobench.{command}")
+    install(site, {"twice": GOOD}, f"vitobench.{command}", package="other")
+    install(site, {"broken": GOOD}, f"vitobench.{command}", package="spoilt")
+    (site / "spoilt-1.0.dist-info/entry_points.txt").write_bytes(b"[vitobench.models]\n\xff\xfe = x\n=\n")
+    done = bench(site, tmp_path, command, "--json")
+    assert done.returncode == 0, done.stderr
+    problems = [row["problem"] for row in json.loads(done.stdout) if row["problem"]]
+    assert sum("another package gives the same name" in problem for problem in problems) == 2
+    assert sum("a name has letters, digits" in problem for problem in problems) == 1
+    assert "spoilt" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom vitobench.tasks.task import Condition\nfrom vitobench.tasks.registry import TASKS\n"
+        "from dataclasses import replace\ntask = replace(TASKS['micro-val'], name='x', dataset='x')\n"
+        "def open(limit, seed): sys.exit(0)"
+    )
+    site = tmp_path / "site"
+    install(site, {"ends": code}, "vitobench.tasks")
+    done = bench(site, tmp_path, "run", "--model", "supervised", "--baseline", "none", "--task", "ends", "--task",
+                 "micro-val", "--limit", "1", "--json", "scores.json", "--quiet", "--no-gallery")  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert any("it tried to end the program" in row["reason"] for row in found["failures"])
+    assert {row["task"] for row in found["scores"] if row["value"] is not None} == {"micro-val"}
