@@ -70,7 +70,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
     started = time.monotonic()
     try:
         model = registry.load(spec).to(choose_device(device))
-    except Exception as error:  # code of other people may raise anything
+    except (Exception, SystemExit) as error:  # code of other people may raise anything
         yield Check("loading", FAIL, one_line(error), "Mend what it names; nothing else was checked.")
         return
     yield Check("loading", PASS, f"{time.monotonic() - started:.1f} s")
@@ -79,7 +79,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
         yield from check_outputs(model, images)
         yield check_speed(model, images)
         yield from _labels(model, data)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield Check(
             "answers", FAIL, one_line(error), "The network fails on uint8 images of its own size; try it alone."
         )

@@ -131,7 +131,7 @@ class Worker:
         """A pass that breaks in a way that nothing below foresaw costs its own images, and no other's."""
         try:
             return self._run_pass(pool, index, pixels)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return given_up(index, self.job, one_line(error)), []
 
     def _pixels(self, pool: ThreadPoolExecutor, index: int) -> PassPixels:
@@ -248,7 +248,7 @@ class Worker:
         if spec.identity not in self._models:
             try:
                 self._models[spec.identity] = registry.load(spec).to(self.device)
-            except Exception as error:  # a file, a driver or memory: whatever it lacks, the others go on
+            except (Exception, SystemExit) as error:  # a file, a driver or memory: whatever it lacks, the others go on
                 self._fail(spec, one_line(error), report)
         return self._models[spec.identity]
 
@@ -272,7 +272,7 @@ class Worker:
         try:
             batch = self._batches.get(spec.identity, self.job.settings.batch)
             logits, self._batches[spec.identity] = answer(model, images, batch)
-        except Exception as error:  # one model that fails must not take the others with it
+        except (Exception, SystemExit) as error:  # one model that fails must not take the others with it
             self._fail(spec, one_line(error), report)
             return None
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..results.schema import Comparison, Score
+from ..terminal import shown
 from .data import Record, ReportData
 from .wording import Verdict, condition_label, metric, verdict
 
@@ -207,4 +208,4 @@ def failure_lines(data: ReportData) -> list[str]:
         what = "" if len(named) < len(images) else f" ({named[0] if len(named) == 1 else f'{len(named)} images'})"
         whole = condition == "*" and not what
         lines.setdefault((who, reason, "" if whole else where + what), []).append(where + what)
-    return [f"{who}, {', '.join(places)}: {reason}" for (who, reason, _), places in lines.items()]
+    return [shown(f"{who}, {', '.join(places)}: {reason}") for (who, reason, _), places in lines.items()]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from ...models.spec import PRECISIONS
-from ...terminal import echo
+from ...terminal import echo, output_to_errors
 from .options import complete_models, data_option
 
 
@@ -37,7 +38,8 @@ def mock_run_command(model: str, data: dict[str, Path], device: str, precision: 
     from ..model_checks import FAIL, WARN
     from .listings import print_rows
 
-    checks = list(mock_run(model, data, device, precision))
+    with output_to_errors() if as_json else nullcontext():  # what a model prints is no JSON
+        checks = list(mock_run(model, data, device, precision))
     rows = [asdict(check) for check in checks]
     failed, warned = (sum(check.status == status for check in checks) for status in (FAIL, WARN))
     shown = [{"check": row["name"], **row} for row in rows]
