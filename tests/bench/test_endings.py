@@ -91,19 +91,6 @@ def test_a_run_that_is_stopped_says_so_and_keeps_its_units(workers: str, tmp_pat
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     assert errors.strip() == "Stopped. Finished units are kept; the same command goes on from there."
-        "Stopped.",
-        "Finished",
-        "units",
-        "are",
-        "kept;",
-        "the",
-        "same",
-        "command",
-        "goes",
-        "on",
-        "from",
-        "there.",
-    ]
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half written
 
 
