@@ -206,7 +206,7 @@ def _shown(
                 answer=labels[first.labels[0]] if first else "",
                 confidence=first.confidences[0] if first else 0.0,
                 duplicate_of=row.duplicate_of,
-                problem=row.seen.evidence.problem or (row.evidence.problem if row.evidence else ""),
+                problem=row.problem,
                 picture=thumbnail(
                     source, row, job.output / "thumbnails", curation.contents.get(row.seen.video.path, "")
                 ),

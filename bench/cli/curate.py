@@ -132,6 +132,12 @@ def curate_command(
         for record in summary["left_out"].values():
             if record["line"]:
                 console.print(record["line"], style="yellow", soft_wrap=True, markup=False)
+        if summary["metadata_problems"]:
+            first = summary["metadata_problem_examples"][0]
+            console.print(
+                f"{summary['metadata_problems']} videos have no readable metadata, for instance {first['video']}: "
+                f"{first['problem']}.", soft_wrap=True, markup=False,
+            )  # fmt: skip
         console.print(f"Manifest: {done.manifest}\nPage: {done.page}", soft_wrap=True)
     if not summary["kept"]:
         echo("No clip was kept; the reasons are in the page.", err=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ...errors import VitobenchError, unknown_name
+from ...text_files import NotTextError, read_text
 from .augmentation import Augmentation
 from .recipe import Recipe
 
@@ -62,7 +63,12 @@ def _text(name: str) -> str:
         path = Path(name)
         if not path.is_file():
             raise VitobenchError(f"There is no recipe file at {path}.")
-        return path.read_text(encoding="utf-8")
+        try:
+            return read_text(path)
+        except OSError as error:
+            raise VitobenchError(f"{path} cannot be read: {error.strerror or error}.") from None
+        except NotTextError as error:
+            raise VitobenchError(f"{path} cannot be read: {error}.") from None
     known = list_recipes()
     if name not in known:
         raise unknown_name("recipe", name, known, "A path that ends in .toml is read as a recipe of your own.")

@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import DataError
 from ...files import write_file
 from ...text import utf8
+from ...text_files import NotTextError, read_text
 from .datasets import AlignmentSet, image_id
 from .trials import NO_RESPONSE, Trials
 
@@ -171,16 +172,17 @@ def is_person(observer: str) -> bool:
 def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
     rows, lines = [], []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            for row in reader:
-                if row:
-                    rows.append(row)
-                    lines.append(reader.line_num)
+        reader = csv.reader(io.StringIO(read_text(path), newline=""))
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(reader.line_num)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file in UTF-8 (after line {len(rows)}): {error}.") from error
+    except NotTextError as error:
+        raise DataError(f"{path} is not a CSV file: {error}.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV file (after line {len(rows)}): {error}.") from error
     return rows, lines
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from ...errors import DataError
+from ...text_files import read_text
 
 NUM_CLASSES = 1000
 """Classes of ImageNet-1k."""
@@ -110,10 +111,10 @@ def real_labels(path: Path | None = None) -> tuple[frozenset[int], ...]:
     path = path or _of_timm("imagenet_real_labels.json")
     form = "a JSON list that holds a list of class indices 0..999 for every validation image"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Expected {form}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON. Expected {form}.") from error
     if not (isinstance(found, list) and found and all(map(_are_classes, found))):
         raise DataError(f"{path} holds something else than {form}.")

@@ -71,7 +71,7 @@ def test_real_clips_are_confirmed_by_a_real_classifier_and_broken_ones_survived(
     assert len(answers) == 15
     assert rows["backpack.mp4@0"]["class"] == "backpack"
     assert verdicts["backpack.mp4@0"] == ("kept" if "backpack" in answers else "unconfirmed")
-    assert verdicts["silent.mp4@0"] == "no-class"
+    assert verdicts["silent.mp4@0"] == "no-metadata"
     assert (verdicts["cut.mp4@0"], verdicts["empty.mp4@0"]) == ("unreadable", "unreadable")
     assert {verdicts["teddy-again.mp4@0"], verdicts["teddy.mp4@0"]} == {"kept", "duplicate"}
     assert rows["teddy.mp4@0"]["duplicate_of"] == "teddy-again.mp4@0"  # the first by path survives

@@ -22,6 +22,7 @@ def summary(classes: int = 2, **more: Any) -> dict[str, Any]:
                                        {"reason": "kept", "clips": 2, "meaning": EVIL}],
         "cap": 2, "classes_asked": 50, "classes_named": classes, "classes_kept": 1, "classes_short": 1,
         "entropy_before": 1.0, "entropy_after": 0.5, "classes": rows, "metadata_problems": 1,
+        "metadata_problem_examples": [{"video": EVIL, "problem": EVIL}],
     } | more  # fmt: skip
 
 

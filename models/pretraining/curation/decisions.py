@@ -68,6 +68,12 @@ class ClipRow:
         """Whether it is in the curated set."""
         return self.reason in (Reason.KEPT, Reason.SAMPLED)
 
+    @property
+    def problem(self) -> str:
+        """What could not be read of it: the video, its frames or its metadata; empty if nothing."""
+        frames = self.evidence.problem if self.evidence is not None else ""
+        return self.seen.evidence.problem or frames or self.seen.video.note
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -136,7 +142,7 @@ def _first_look(seen: Seen, queries: Sequence[QueryClass], settings: CurationSet
         if evidence is not None and evidence.problem:
             reason = Reason.UNREADABLE
         elif not seen.matches:
-            reason = Reason.NO_CLASS
+            reason = _why_no_class(seen.video)
         elif not long_enough((start, end), settings):
             reason = Reason.TOO_SHORT
         else:
@@ -146,6 +152,12 @@ def _first_look(seen: Seen, queries: Sequence[QueryClass], settings: CurationSet
             query = query if confirmed is None else confirmed
         rows.append(ClipRow(seen, start, end, reason, query, evidence))
     return rows
+
+
+def _why_no_class(video: Video) -> Reason:
+    if video.unread:
+        return Reason.METADATA_UNREADABLE
+    return Reason.NO_METADATA if video.note else Reason.NO_CLASS
 
 
 def _mark_duplicates(rows: list[ClipRow], settings: CurationSettings, evaluation: Mapping[str, int]) -> None:

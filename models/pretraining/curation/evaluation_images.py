@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ....cores import usable_cores
 from ....errors import DataError
+from ....identity import digest
 from ....tasks.data.files import images_below
 from ....tasks.data.hashing import stamp_of, tells_changes
 from ....tasks.data.images import eight_bits, open_image
@@ -72,7 +73,7 @@ def hash_evaluation_images(
                     values[i] = value
                     # A line each: what was hashed before an interruption stays.
                     if lasting and stamps[i]:
-                        kept.write(json.dumps([stamps[i], None if value is None else to_text(value)]) + "\n")
+                        kept.write(_line(stamps[i], value))
                 for i, name in enumerate(window):
                     value = values[i]
                     if value is None:
@@ -84,6 +85,12 @@ def hash_evaluation_images(
     except OSError as error:
         raise DataError(f"{cache} cannot be written: {error.strerror or error}.") from None
     return EvaluationImages(found, unreadable, listing.left_out)
+
+
+def _line(stamp: str, value: int | None) -> str:
+    """A line of the cache: what the hash is of, the hash, and a digest of both."""
+    row = [stamp, None if value is None else to_text(value)]
+    return json.dumps([*row, digest(row)[:16]]) + "\n"
 
 
 def _stamp(path: Path) -> str:
@@ -103,8 +110,10 @@ def _read(cache: Path) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     for line in lines:
         try:
-            stamp, value = json.loads(line)
-            found[str(stamp)] = None if value is None else int(value, 16)
+            stamp, text, _ = json.loads(line)
+            value = None if text is None else int(text, 16)
+            if line == _line(stamp, value).rstrip("\n"):  # else a bit has flipped, and another hash would match
+                found[str(stamp)] = value
         except (ValueError, TypeError):
             continue  # the half line of an interruption
     return found

@@ -86,7 +86,8 @@ class EvidenceFolder:
         """What is kept under a key, or None."""
         try:
             found = json.loads(self._path(key).read_text(encoding="utf-8"))
-            return _from_plain(found) if found["key"] == key else None
+            written = found.pop("digest")
+            return _from_plain(found) if found["key"] == key and written == digest(found) else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -101,7 +102,8 @@ class EvidenceFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".writing")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"key": key, **_plain(evidence)}, file, separators=(",", ":"))
+                row = {"key": key, **_plain(evidence)}
+                json.dump({**row, "digest": digest(row)}, file, separators=(",", ":"))
             Path(aside).replace(path)
         except OSError as error:
             if aside is not None:

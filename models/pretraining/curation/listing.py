@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
 from ....tasks.data.clips.container import EXTENSIONS
+from ....tasks.data.files import first
 from ....tasks.data.walking import NOTHING, LeftOut, walk
+from ....text_files import NotTextError, named_file, read_text, same_name
 from .settings import FIELDS
 
 _SIDECAR = ".info.json"
+
+_FORMAT = re.compile(r"\.f(?:\d|hls|dash|http)[\w-]*$")
+"""What yt-dlp adds to the name of a stream that it has not merged with others: ``dog.f137.mp4``."""
+
 _FORM = """Expected a folder of videos, each with its sidecar as `yt-dlp --write-info-json` writes it (dog.mp4 and
 dog.info.json), or a CSV file with the columns path,title,tags (and description, categories), tags parted by ';'."""
 
@@ -29,12 +37,14 @@ class Video:
         metadata: Texts by field of `FIELDS`: one for title and description, several for tags and categories.
         problem: Why it cannot be read although it is listed; empty if nothing is known against it.
         note: What is wrong with its metadata; empty if nothing is.
+        unread: Whether there are metadata that cannot be read; ``note`` says why.
     """
 
     path: str
     metadata: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     problem: str = ""
     note: str = ""
+    unread: bool = False
 
 
 def list_videos(where: Path) -> tuple[Path, tuple[Video, ...], LeftOut]:
@@ -59,26 +69,68 @@ def list_videos(where: Path) -> tuple[Path, tuple[Video, ...], LeftOut]:
 
 
 def _folder(root: Path) -> tuple[tuple[Video, ...], LeftOut]:
-    videos = []
+    folders: dict[str, list[str]] = {}
     listing = walk(root, EXTENSIONS)
     for name in listing.files:
-        sidecar = (root / name).with_suffix(_SIDECAR)
-        metadata, note = _sidecar(sidecar)
-        videos.append(Video(name, metadata, note=note))
-    if not videos:
+        folders.setdefault(name.rpartition("/")[0], []).append(name)
+    if not folders:
         raise DataError(f"{root} holds no videos ({' '.join(sorted(EXTENSIONS))}).\n{_FORM}")
-    return tuple(videos), listing.left_out.without(".json files")
+    videos = [video for below, names in folders.items() for video in _Sidecars(root / below).videos(names)]
+    return tuple(sorted(videos, key=lambda video: video.path)), listing.left_out.without(".json files")
+
+
+class _Sidecars:
+    """The sidecars of a folder, by their names in one normal form."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: dict[str, list[str]] = {}
+        self._unused: dict[str, None] = {}
+        for name in sorted(path.name for path in folder.iterdir()):
+            if name.lower().endswith(_SIDECAR) and not name.startswith("."):
+                self._names.setdefault(same_name(name[: -len(_SIDECAR)]), []).append(name)
+                self._unused[name] = None
+
+    def videos(self, paths: Sequence[str]) -> list[Video]:
+        """All videos of the folder with what their sidecars say.
+
+        Args:
+            paths: Below the source's folder.
+        """
+        found = [self._video(path) for path in paths]
+        if not self._unused:
+            return found
+        # Where a sidecar is called otherwise than its video, somebody who looks for it will want to know.
+        left = f"; sidecars of no video in this folder: {first(list(self._unused))}"
+        return [replace(v, note=v.note + left) if v.note and not v.unread else v for v in found]
+
+    def _video(self, path: str) -> Video:
+        file = path.rpartition("/")[2]
+        stem = os.path.splitext(file)[0]  # noqa: PTH122 - as names are listed
+        for base in dict.fromkeys((stem, file, _FORMAT.sub("", stem))):
+            names = self._names.get(same_name(base), [])
+            for name in names:
+                self._unused.pop(name, None)
+            exact = [name for name in names if name == base + _SIDECAR]
+            if len(exact or names) > 1:
+                return Video(path, note=f"which sidecar is its own is not clear: {first(names)}", unread=True)
+            if names:
+                metadata, note = _sidecar(self._folder / (exact or names)[0])
+                return Video(path, metadata, note=note, unread=note != "")
+        return Video(path, note=f"there is no {stem}{_SIDECAR}")
 
 
 def _sidecar(path: Path) -> tuple[dict[str, str | tuple[str, ...]], str]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}, "no .info.json beside it"
-    except (OSError, ValueError, RecursionError) as error:
-        return {}, f"its .info.json cannot be read ({type(error).__name__})"
+        found = json.loads(read_text(path))
+    except OSError as error:
+        return {}, f"its sidecar {path.name} cannot be read: {error.strerror or error}"
+    except NotTextError as error:
+        return {}, f"its sidecar {path.name} cannot be read: {error}"
+    except (ValueError, RecursionError) as error:
+        return {}, f"its sidecar {path.name} is not JSON ({error})"
     if not isinstance(found, dict):
-        return {}, "its .info.json is not a JSON object"
+        return {}, f"its sidecar {path.name} is not a JSON object"
     return {name: _text(found[name]) for name in FIELDS if name in found}, ""
 
 
@@ -91,23 +143,25 @@ def _text(value: Any) -> str | tuple[str, ...]:
 
 def _table(path: Path) -> tuple[Video, ...]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            rows = list(reader)
-            columns: Sequence[str] = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_text(path), newline="")
+        reader = csv.DictReader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        rows = list(reader)
+        columns: Sequence[str] = reader.fieldnames or ()
+    except (OSError, NotTextError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table ({error}).\n{_FORM}") from None
     if "path" not in columns or not rows:
         raise DataError(f"{path} has no rows under a column 'path'.\n{_FORM}")
     videos: dict[str, Video] = {}
     for number, row in enumerate(rows):
-        name = (row["path"] or "").strip()
+        written = (row["path"] or "").strip()
+        there = named_file(path.parent, written)
+        name = there.relative_to(path.parent).as_posix() if written and there.is_relative_to(path.parent) else written
         if not name or name in videos:
             raise DataError(f"{path}, row {number + 2}: the path {name!r} is empty or stands there twice.\n{_FORM}")
         metadata: dict[str, str | tuple[str, ...]] = {}
         for column in FIELDS:
             text = row.get(column) or ""
             metadata[column] = tuple(re.split(r"[;|]", text)) if column in ("tags", "categories") else text
-        problem = "" if (path.parent / name).is_file() else "there is no such file"
+        problem = "" if there.is_file() else "there is no such file"
         videos[name] = Video(name, metadata, problem)
     return tuple(videos[name] for name in sorted(videos))

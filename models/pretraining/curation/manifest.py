@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
+from ....text_files import NotTextError, read_text
 from .confirming import FrameAnswer
 from .cutting import probe_times
 from .decisions import ClipRow
@@ -44,7 +46,7 @@ def plain_row(row: ClipRow, queries: Sequence[QueryClass], labels: Sequence[str]
             for time, answer in zip(times, evidence.answers if evidence else (), strict=True)
         ],
         "hashes": [to_text(value) for value in evidence.hashes] if evidence else [],
-        "problem": row.seen.evidence.problem or (evidence.problem if evidence else "") or None,
+        "problem": row.problem or None,
     }
     return {**found, **row.seen.facts}
 
@@ -68,14 +70,15 @@ def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
     """
     number = 0
     try:
-        with path.open(encoding="utf-8") as handle:
-            for number, line in enumerate(handle, start=1):
-                row = json.loads(line)
-                if not isinstance(row, dict) or not isinstance(row.get("kept"), bool):
-                    raise DataError(f"{path}, line {number} is not a row of a manifest. {_HINT}")
-                yield row
+        for number, line in enumerate(io.StringIO(read_text(path)), start=1):
+            row = json.loads(line)
+            if not isinstance(row, dict) or not isinstance(row.get("kept"), bool):
+                raise DataError(f"{path}, line {number} is not a row of a manifest. {_HINT}")
+            yield row
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}. {_HINT}") from None
+    except NotTextError as error:
+        raise DataError(f"{path} cannot be read: {error}. {_HINT}") from None
     except ValueError as error:
         raise DataError(f"{path}, line {number or 1} is not JSON ({error}). {_HINT}") from None
 

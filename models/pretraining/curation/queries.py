@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ....tasks.data.classes import (
     ytbb_classes,
 )
 from ....tasks.data.microworld.vocabulary import CLASSES, SYNONYMS
+from ....text_files import NotTextError, read_text
 
 _FORM = """Expected a CSV file with a header and these columns:
   name,synonyms,members
@@ -101,9 +103,9 @@ def load_queries(name: str, label_space: str, num_classes: int) -> tuple[QueryCl
 
 def _read(path: Path, num_classes: int) -> tuple[QueryClass, ...]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_text(path), newline="")
+        rows = list(csv.DictReader(line for line in text if not line.startswith("#")))
+    except (OSError, NotTextError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table ({error}).\n{_FORM}") from None
     if not rows or "name" not in rows[0]:
         raise DataError(f"{path} has no rows under a column 'name'.\n{_FORM}")

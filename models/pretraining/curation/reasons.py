@@ -9,6 +9,8 @@ class Reason(StrEnum):
     """What the manifest says of a clip. The first that applies, from the top, is the one that is written."""
 
     UNREADABLE = "unreadable"
+    METADATA_UNREADABLE = "metadata-unreadable"
+    NO_METADATA = "no-metadata"
     NO_CLASS = "no-class"
     TOO_SHORT = "too-short"
     UNCONFIRMED = "unconfirmed"
@@ -22,6 +24,8 @@ class Reason(StrEnum):
 
 EXPLANATIONS: dict[Reason, str] = {
     Reason.UNREADABLE: "the video, or the frames that were asked for, cannot be decoded",
+    Reason.METADATA_UNREADABLE: "its metadata file is there but cannot be read; the manifest says why",
+    Reason.NO_METADATA: "there is no metadata file for it",
     Reason.NO_CLASS: "title, tags and other searched fields name no class",
     Reason.TOO_SHORT: "shorter than the shortest clip allowed",
     Reason.UNCONFIRMED: "the classifier does not see the class that the metadata name",

@@ -13,6 +13,9 @@ from .reasons import EXPLANATIONS, Reason
 from .settings import CurationSettings
 from .truth import entropy, purity
 
+_NAMED = 20
+"""Videos whose metadata have a problem that are named; the manifest names all."""
+
 
 def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: CurationSettings) -> dict[str, Any]:
     """Counts and distributions as plain data.
@@ -26,7 +29,8 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
         ``settings``; ``clips``, ``kept`` and ``would_curate``; ``reasons`` (count and explanation of each that occurs);
         ``classes`` (a row for each class that any clip names: candidates, confirmed, kept, short); ``cap``;
         ``classes_asked``, ``classes_named``, ``classes_kept``, ``classes_short``; entropies in bits of the named
-        classes before and after; ``truth`` where it is known (micro-world).
+        classes before and after; ``metadata_problems`` (videos whose metadata are absent or cannot be read) and some of
+        them by name; ``truth`` where it is known (micro-world).
     """
     rows = decisions.rows
     counts = Counter(row.reason for row in rows)
@@ -42,6 +46,9 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
         }
         for query in sorted(before, key=lambda q: (-before[q], q))
     ]
+    # Those that are there and cannot be read go first: they are what somebody can mend.
+    videos = sorted((row.seen.video for row in rows), key=lambda video: not video.unread)
+    notes = {video.path: video.note for video in videos if video.note}
     found: dict[str, Any] = {
         "settings": asdict(settings),
         "videos": len({row.seen.video.path for row in rows}),
@@ -61,7 +68,8 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
         "entropy_before": round(entropy(before.values()), 4),
         "entropy_after": round(entropy(after.values()), 4),
         "classes": classes,
-        "metadata_problems": len({row.seen.video.path for row in rows if row.seen.video.note}),
+        "metadata_problems": len(notes),
+        "metadata_problem_examples": [{"video": video, "problem": notes[video]} for video in list(notes)[:_NAMED]],
     }
     truth = _truth(decisions)
     return {**found, "truth": truth} if truth else found

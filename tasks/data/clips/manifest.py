@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ....errors import DataError
+from ....text_files import NotTextError, named_file, read_text
 from ..files import first
+from .labels import number_categories, read_category
 from .source import UnreadableClipError, check_times
 from .video_files import VideoFiles
 
@@ -47,23 +49,24 @@ class Segment:
 class Segments:
     """A `ClipSource` of the kept segments of a manifest.
 
-    Classes that are numbers are labels as they stand; names are numbered in the order of the alphabet, over all rows of
+    Classes that are numbers are labels as they are; names are numbered in the order of the alphabet, over all rows of
     the manifest, kept or not.
 
     Args:
         segments: Rows; those that are not kept are left out.
         threads: See `VideoFiles`.
         decoder: See `VideoFiles`.
+
+    Raises:
+        DataError: Some classes are numbers and others names.
     """
 
     def __init__(self, segments: Sequence[Segment], threads: int = 1, decoder: str = "pyav") -> None:
         self.segments = tuple(segment for segment in segments if segment.kept)
-        self.classes = tuple(sorted({s.category for s in segments if isinstance(s.category, str)}))
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        self.labels = tuple(
-            -1 if s.category is None else numbers[s.category] if isinstance(s.category, str) else s.category
-            for s in self.segments
+        labels, self.classes = number_categories(
+            [s.category for s in segments], (str(s.video) for s in segments), "The manifest"
         )
+        self.labels = tuple(label for label, s in zip(labels, segments, strict=True) if s.kept)
         places = {path: place for place, path in enumerate(dict.fromkeys(s.video for s in self.segments))}
         self._videos = VideoFiles(list(places), None, threads, decoder)
         self._video_of = tuple(places[s.video] for s in self.segments)
@@ -96,17 +99,18 @@ def read_manifest(path: Path) -> list[Segment]:
     """Read a manifest.
 
     Args:
-        path: A CSV if its name ends in ``.csv``, lines of JSON otherwise. Paths of videos in it are relative to it.
+        path: A CSV if its name ends in ``.csv``, lines of JSON otherwise, in UTF-8, UTF-16 or UTF-32. Paths of videos
+            in it are relative to it.
 
     Raises:
         DataError: It cannot be read, a line is not of the expected form, or videos of kept segments are not there.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is no text in UTF-8.\n{_FORM}") from None
+    except NotTextError as error:
+        raise DataError(f"{path} cannot be read: {error}.\n{_FORM}") from None
     rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text)
     segments: list[Segment] = []
     try:
@@ -138,7 +142,7 @@ def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(io.StringIO(text), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     for row in reader:
         yield reader.line_num, row
 
@@ -153,7 +157,7 @@ def _segment(row: Any, folder: Path) -> Segment:
     if (start or 0.0) < 0.0 or (end is not None and end <= (start or 0.0)):
         raise ValueError(f"a clip from {row.get('start')} to {row.get('end')} s has no length")
     return Segment(
-        folder / row["video"],
+        named_file(folder, row["video"]),
         start or 0.0,
         end,
         _category(row.get("class")),
@@ -178,13 +182,10 @@ def _number(row: dict[str, Any], key: str) -> float | None:
 
 
 def _category(value: Any) -> int | str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return int(value) if value.strip().lstrip("-").isdecimal() else value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"class is {value!r}, neither a number nor a name")
-    return value
+    try:
+        return read_category(value)
+    except ValueError as error:
+        raise ValueError(f"class is {error}") from None
 
 
 def _flag(value: Any) -> bool:

@@ -8,19 +8,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ....errors import DataError
+from ....text_files import NotTextError, decode_text
 from ..files import EXTENSIONS as IMAGE_EXTENSIONS
+from ..files import first
 from ..tar import TarMember, UnreadableTarError, UnsupportedTarError, tar_members
 from .container import EXTENSIONS, Span, measure
 from .decoders import make_decoder
 from .images import decode_image, shown_at, stacked
+from .labels import agreed, number_categories, unreadable
 from .source import UnreadableClipError, check_times
 
 _FRAME = re.compile(r"(?:.*[._\-])?(\d+)")
-_LARGEST_JSON = 1_000_000
+_LARGEST_TEXT = 16_000_000
+_CLASS_KEYS = ("label", "class", "cls", "class_name")
+_CLASS_FILE = re.compile(r"(?:(?P<part>.*)\.)?(?P<what>cls|class|label)(?:\.txt)?")
 
 Member = tuple[int, int]
 """Where the content of a file in a tar begins, and how many bytes it has."""
@@ -28,18 +34,50 @@ Member = tuple[int, int]
 
 @dataclass
 class _Sample:
-    """The members of a shard that share a key."""
+    """The members of a shard that share a key; a part is what the names of several videos have behind the key.
 
-    video: Member | None = None
-    facts: Member | None = None
-    frames: dict[int, Member] = field(default_factory=dict)
+    Attributes:
+        videos: By the rest of the name: ``"mp4"``, or ``"v1.mp4"`` and ``"v2.mp4"``.
+        facts: JSON by part; that of the part "" is for all.
+        classes: Files with a class in them, by part and by the rest of the name.
+        frames: By number, with the rest of the name.
+        twice: The numbers of two images.
+    """
+
+    videos: dict[str, Member] = field(default_factory=dict)
+    facts: dict[str, Member] = field(default_factory=dict)
+    classes: dict[str, dict[str, Member]] = field(default_factory=dict)
+    frames: dict[int, tuple[str, Member]] = field(default_factory=dict)
+    twice: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A video of a sample, or its images.
+
+    Attributes:
+        shard: Which shard it is in.
+        name: Key, and the rest of the video's name where the sample has several.
+        part: As in `_Sample`.
+        video: None where the clip is images.
+        sample: With everything else.
+    """
+
+    shard: int
+    name: str
+    part: str
+    video: Member | None
+    sample: _Sample
 
 
 class Shards:
     """A `ClipSource` of WebDataset shards, whose samples are ``KEY.mp4`` or ``KEY.0000.jpg``, ``KEY.0001.jpg`` ….
 
-    ``KEY.json`` may give ``fps`` (needed for images) and ``label`` (or ``class``), a number. Other members are passed
-    over. A video is read into memory as a whole when frames are asked for.
+    A key ends at the first dot, and a sample may have several videos (``KEY.v1.mp4``, ``KEY.v2.mp4``): each is a clip.
+    ``KEY.json`` may give ``fps`` (needed for images) and the class, as ``label``, ``class``, ``cls`` or ``class_name``;
+    so may ``KEY.cls``, ``KEY.class`` and ``KEY.label``, also with ``.txt`` behind. A class is a number or a name; names
+    are numbered as those of a manifest, over all clips of all shards. Other members are passed over, and so are images
+    that a sample has beside a video. A video is read into memory as a whole when frames are asked for.
 
     Args:
         paths: The shards, uncompressed.
@@ -57,26 +95,29 @@ class Shards:
         self.paths = tuple(Path(path) for path in paths)
         self._rate = rate
         self._decoder = make_decoder(decoder, threads)
-        self._samples: list[tuple[int, str, _Sample]] = []
-        for number, path in enumerate(self.paths):
-            found = _index(path)
-            self._samples += [(number, key, found[key]) for key in found if found[key].video or found[key].frames]
-        if not self._samples:
+        self._clips = [
+            clip
+            for number, path in enumerate(self.paths)
+            for key, sample in _index(path).items()
+            for clip in _clips_of(number, key, sample)
+        ]
+        if not self._clips:
             raise DataError(f"{', '.join(map(str, self.paths[:3]))}: no member is a video or a numbered image.")
         self._spans: dict[int, Span] = {}
-        self._facts: dict[int, dict[str, object]] = {}
+        self._facts: dict[int, dict[str, Any]] = {}
+        self._labels: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._clips)
 
     def name(self, clip: int) -> str:
         """Shard and key of a clip."""
-        shard, key, _ = self._samples[clip]
-        return f"{self.paths[shard]}:{key}"
+        found = self._clips[clip]
+        return f"{self.paths[found.shard]}:{found.name}"
 
     def _read(self, clip: int, member: Member) -> bytes:
         try:
-            with self.paths[self._samples[clip][0]].open("rb") as handle:
+            with self.paths[self._clips[clip].shard].open("rb") as handle:
                 handle.seek(member[0])
                 content = handle.read(member[1])
         except OSError as error:
@@ -85,36 +126,58 @@ class Shards:
             raise UnreadableClipError(self.name(clip), "its shard is cut short")
         return content
 
-    def _told(self, clip: int, *keys: str) -> float | None:
-        """A number in the JSON of a clip."""
-        member = self._samples[clip][2].facts
+    def _text(self, clip: int, what: str, member: Member) -> str:
+        if member[1] > _LARGEST_TEXT:
+            raise UnreadableClipError(self.name(clip), f"its .{what} is larger than {_LARGEST_TEXT // 10**6} MB")
+        try:
+            return decode_text(self._read(clip, member))
+        except NotTextError as error:
+            raise UnreadableClipError(self.name(clip), f"its .{what} cannot be read: {error}") from None
+
+    def _told(self, clip: int) -> dict[str, Any]:
+        """What the JSON of a clip says of its rate and class, by the place that says it; its own goes before."""
         if clip not in self._facts:
-            found: object = {}
-            if member is not None and member[1] <= _LARGEST_JSON:
+            found: dict[str, Any] = {}
+            sample, part = self._clips[clip].sample, self._clips[clip].part
+            for ending in dict.fromkeys((f"{part}.json" if part else "json", "json")):
+                member = sample.facts.get(ending.rpartition(".")[0])
+                if member is None:
+                    continue
                 try:
-                    found = json.loads(self._read(clip, member))
+                    facts = json.loads(self._text(clip, ending, member))
                 except (ValueError, RecursionError):
-                    raise UnreadableClipError(self.name(clip), "its .json is no JSON") from None
-            self._facts[clip] = (
-                {k: found[k] for k in ("fps", "label", "class") if k in found} if isinstance(found, dict) else {}
-            )
-        for key in keys:
-            value = self._facts[clip].get(key)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-                return value
-        return None
+                    raise UnreadableClipError(self.name(clip), f"its .{ending} is no JSON") from None
+                if not isinstance(facts, dict):
+                    raise UnreadableClipError(self.name(clip), f"its .{ending} is not a JSON object")
+                found |= {f"{k} of .{ending}": facts[k] for k in ("fps", *_CLASS_KEYS) if k in facts}
+            self._facts[clip] = found
+        return self._facts[clip]
 
     def _rate_of(self, clip: int) -> float:
-        rate = self._told(clip, "fps") or self._rate
-        if not rate or rate < 0.0:
+        for place, value in self._told(clip).items():
+            if place.startswith("fps ") and value is not None and value != "":
+                return _positive(value, place, self.name(clip))
+        if not self._rate or self._rate < 0.0:
             raise DataError(
                 f"{self.name(clip)}: how many images a second there are is not known; put "
                 '"fps" into its .json, or give a rate for all clips.'
             )
-        return rate
+        return self._rate
+
+    def _category(self, clip: int) -> int | str | None:
+        """The class that the members of a clip state."""
+        sample, part = self._clips[clip].sample, self._clips[clip].part
+        stated = {place: value for place, value in self._told(clip).items() if not place.startswith("fps ")}
+        for own in dict.fromkeys((part, "")):
+            for rest, member in sample.classes.get(own, {}).items():
+                stated[f".{rest}"] = self._text(clip, rest, member)
+        try:
+            return agreed(stated)
+        except ValueError as error:
+            raise UnreadableClipError(self.name(clip), str(error)) from None
 
     def _span(self, clip: int, content: bytes | None = None) -> Span:
-        member = self._samples[clip][2].video
+        member = self._clips[clip].video
         assert member is not None
         if clip not in self._spans:
             self._spans[clip] = measure(content if content is not None else self._read(clip, member), self.name(clip))
@@ -122,29 +185,66 @@ class Shards:
 
     def seconds(self, clip: int) -> float:
         """Duration; see `ClipSource`."""
-        sample = self._samples[clip][2]
-        if sample.video is not None:
+        if self._clips[clip].video is not None:
             return self._span(clip).seconds
-        return (max(sample.frames) - min(sample.frames) + 1) / self._rate_of(clip)
+        frames = self._clips[clip].sample.frames
+        return (max(frames) - min(frames) + 1) / self._rate_of(clip)
 
     def label(self, clip: int) -> int:
-        """What ``KEY.json`` says, otherwise -1."""
-        found = self._told(clip, "label", "class")
-        return -1 if found is None else int(found)
+        """Class, -1 where nothing states it. The first call reads the classes of all clips, to number their names.
+
+        Raises:
+            DataError: Some classes cannot be read or contradict each other (the message counts and names the clips), or
+                some are numbers and others names.
+        """
+        if self._labels is None:
+            found: list[int | str | None] = []
+            problems: dict[str, str] = {}
+            for number in range(len(self)):
+                try:
+                    found.append(self._category(number))
+                except UnreadableClipError as error:
+                    problems[error.clip] = error.reason
+            if problems:
+                raise unreadable(problems, len(self))
+            where = first([str(path) for path in self.paths], 2)
+            self._labels, _ = number_categories(found, map(self.name, range(len(self))), where)
+        return self._labels[clip]
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
         """Frames on the screen at given times; see `ClipSource`."""
-        sample, name = self._samples[clip][2], self.name(clip)
-        if sample.video is not None:
-            content = self._read(clip, sample.video)
+        video, sample, name = self._clips[clip].video, self._clips[clip].sample, self.name(clip)
+        if video is not None:
+            content = self._read(clip, video)
             span = self._span(clip, content)
             check_times(times, span.seconds)
             return self._decoder.frames(content, name, span, times, size)
         check_times(times, self.seconds(clip))
+        if sample.twice:
+            raise UnreadableClipError(name, "has two images of one number")
         numbers = sorted(sample.frames)
         places = shown_at(numbers, self._rate_of(clip), times)
-        pictures = {p: decode_image(self._read(clip, sample.frames[numbers[p]]), name, size) for p in set(places)}
+        pictures = {p: decode_image(self._read(clip, sample.frames[numbers[p]][1]), name, size) for p in set(places)}
         return stacked([pictures[place] for place in places], name)
+
+
+def _positive(value: Any, place: str, clip: str) -> float:
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not 0.0 < found < math.inf:
+        raise UnreadableClipError(clip, f"{place} is {value!r}, not a positive number")
+    return found
+
+
+def _clips_of(shard: int, key: str, sample: _Sample) -> list[_Clip]:
+    several = len(sample.videos) > 1
+    clips = [
+        _Clip(shard, f"{key}.{rest}" if several else key, rest.lower().rpartition(".")[0], video, sample)
+        for rest, video in sample.videos.items()
+    ]
+    return clips or ([_Clip(shard, key, "", None, sample)] if sample.frames else [])
 
 
 def _index(path: Path) -> dict[str, _Sample]:
@@ -169,14 +269,21 @@ def _index(path: Path) -> dict[str, _Sample]:
 
 
 def _file(sample: _Sample, rest: str, member: TarMember) -> None:
+    """Add a member; of two with the same name the later one counts, as when a tar is unpacked."""
     place = (member.offset, member.size)
-    stem, dot, ending = rest.lower().rpartition(".")
+    lower = rest.lower()
+    stem, dot, ending = lower.rpartition(".")
     extension = f".{ending}"
-    if extension in EXTENSIONS and sample.video is None:
-        sample.video = place
-    elif rest.lower() == "json":
-        sample.facts = place
+    if extension in EXTENSIONS:
+        sample.videos[rest] = place
+    elif ending == "json":
+        sample.facts[stem] = place
+    elif (told := _CLASS_FILE.fullmatch(lower)) is not None:
+        sample.classes.setdefault(told["part"] or "", {})[lower] = place
     elif extension in IMAGE_EXTENSIONS:
         number = _FRAME.fullmatch(stem) if dot else None
         if number or not dot:  # KEY.jpg is a clip of one frame
-            sample.frames[int(number[1]) if number else 0] = place
+            position = int(number[1]) if number else 0
+            if sample.frames.get(position, (rest,))[0] != rest:
+                sample.twice.add(position)
+            sample.frames[position] = (rest, place)

@@ -6,6 +6,7 @@ Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
+from ....text_files import read_text
 from ..classes import imagenet_vid_classes, ytbb_classes
 
 NEIGHBOURHOOD = 10
@@ -126,10 +128,10 @@ def read_ytbb(metadata: Path) -> Annotations:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON.") from error
 
 
@@ -151,8 +153,8 @@ def _reviews(path: Path) -> dict[str, frozenset[str]]:
 def _original_classes(path: Path) -> dict[str, int]:
     """Folder of an anchor to its class; the file has ``none`` and ``car`` the other way round than the class list."""
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = [(f"{row['ytid']}_{row['time_ms']}", int(row["label"])) for row in csv.DictReader(handle)]
+        table = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        rows = [(f"{row['ytid']}_{row['time_ms']}", int(row["label"])) for row in table]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except (KeyError, TypeError, ValueError) as error:

@@ -59,6 +59,16 @@ def test_a_file_of_ones_own_and_changes(tmp_path: Path) -> None:
     assert recipe == Recipe("mine", "d", "contrastive", "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_of_an_editor_of_windows(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes((LEAST + "steps = 7\n").replace("\n", "\r\n").encode(encoding))
+    assert load_recipe(str(path)).steps == 7
+    path.write_bytes(b"# Gr\xf6\xdfe\n")
+    with pytest.raises(VitobenchError, match="save it as UTF-8"):
+        load_recipe(str(path))
+
+
 def test_unknown_names_are_refused_with_the_valid_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'micro/vito'.*\.toml"):
         load_recipe("micro/vitto")

@@ -43,6 +43,16 @@ def test_reading(tmp_path: Path) -> None:
     assert found.place(2) == f"{tmp_path / 'trials.csv'}, line 4"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_trials_are_read_in_every_unicode_encoding(tmp_path: Path, encoding: str) -> None:
+    before, path = read(tmp_path, *LINES), tmp_path / "other.csv"
+    path.write_bytes((tmp_path / "trials.csv").read_text().replace("\n", "\r\n").encode(encoding))
+    after = read_trials(path, CONTRAST)
+    assert after.image_names == before.image_names
+    assert after.responses.tolist() == [CATEGORIES.index("knife"), -1, CATEGORIES.index("dog")]
+    assert after.place(2).endswith("line 4")
+
+
 def test_case_order_and_number_of_columns_do_not_matter(tmp_path: Path) -> None:
     frame = pd.read_csv(written(tmp_path, *LINES), keep_default_na=False, dtype=str)
     frame["more"] = "x"
@@ -84,7 +94,7 @@ def test_files_that_are_no_trials(tmp_path: Path) -> None:
         read(tmp_path, head="")
     path = tmp_path / "bytes.csv"
     path.write_bytes(HEAD.encode() + b"\xff\xfe\n")
-    with pytest.raises(DataError, match="not a CSV file in UTF-8"):
+    with pytest.raises(DataError, match="not a CSV file: it is not text in UTF-8"):
         read_trials(path, CONTRAST)
     with pytest.raises(DataError, match="cannot be read"):
         read_trials(tmp_path / "absent.csv", CONTRAST)

@@ -26,6 +26,67 @@ def test_a_folder_with_sidecars(tmp_path: Path) -> None:
     assert [v.note != "" for v in videos] == [False, True, True, True]
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_sidecar_is_read_in_every_unicode_encoding(tmp_path: Path, codec: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    text = json.dumps({"title": "Café für Katzen", "tags": ["日本"]}, ensure_ascii=False)
+    (tmp_path / "a.info.json").write_bytes(text.encode(codec))
+    (video,) = list_videos(tmp_path)[1]
+    assert video.metadata == {"title": "Café für Katzen", "tags": ("日本",)}
+    assert (video.note, video.unread) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("video", "sidecar"),
+    [
+        ("clip.f137.mp4", "clip.info.json"),  # a stream that yt-dlp has not merged
+        ("clip.fhls-1080.mp4", "clip.info.json"),
+        ("clip.mp4", "clip.mp4.info.json"),
+        ("clip.MP4", "clip.INFO.json"),
+        ("cafe\u0301.mp4", "caf\u00e9.info.json"),  # macOS decomposes names
+        ("caf\u00e9.mp4", "cafe\u0301.info.json"),
+    ],
+)
+def test_a_sidecar_is_found_under_the_names_that_other_systems_give_it(
+    tmp_path: Path, video: str, sidecar: str
+) -> None:
+    (tmp_path / video).write_bytes(b"")
+    (tmp_path / sidecar).write_text('{"title": "Tench"}')
+    (found,) = list_videos(tmp_path)[1]
+    assert (found.path, found.metadata, found.note) == (video, {"title": "Tench"}, "")
+
+
+def test_the_sidecar_of_exactly_its_name_goes_before_others(tmp_path: Path) -> None:
+    for name in ("a.f137.mp4", "a.mp4", "b.f1.mp4", "b.final.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    for name, title in (("a.f137", "stream"), ("a", "whole"), ("b", "of b")):
+        (tmp_path / f"{name}.info.json").write_text(json.dumps({"title": title}))
+    found = {v.path: v.metadata.get("title") for v in list_videos(tmp_path)[1]}
+    assert found == {"a.f137.mp4": "stream", "a.mp4": "whole", "b.f1.mp4": "of b", "b.final.mp4": None}
+
+
+def test_metadata_that_cannot_be_read_are_no_absent_metadata(tmp_path: Path) -> None:
+    broken = {
+        "cut": b'{"title": "Tench',
+        "latin": '{"title": "Größe"}'.encode("cp1252"),
+        "list": b"[1]",
+        "empty": b"",
+        "deep": b"[" * 100_000,
+    }
+    for name, content in broken.items():
+        (tmp_path / f"{name}.mp4").write_bytes(b"")
+        (tmp_path / f"{name}.info.json").write_bytes(content)
+    (tmp_path / "folder.mp4").write_bytes(b"")
+    (tmp_path / "folder.info.json").mkdir()
+    (tmp_path / "none.mp4").write_bytes(b"")
+    (tmp_path / "Other [x].info.json").write_text("{}")
+    found = {v.path.removesuffix(".mp4"): v for v in list_videos(tmp_path)[1]}
+    assert {name for name, video in found.items() if video.unread} == {*broken, "folder"}
+    assert "cut.info.json is not JSON" in found["cut"].note
+    assert "save it as UTF-8" in found["latin"].note
+    assert found["none"].note == "there is no none.info.json; sidecars of no video in this folder: Other [x].info.json"
+
+
 def test_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
     table = tmp_path / "videos.csv"
@@ -35,6 +96,20 @@ def test_a_table(tmp_path: Path) -> None:
     assert [(v.path, bool(v.problem)) for v in videos] == [("a.mp4", False), ("b.mp4", True)]
     assert videos[1].metadata["title"] == "Cats, and more"
     assert videos[1].metadata["tags"] == ("cat", "pet")
+
+
+def test_a_table_from_windows(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "dog.mp4").write_bytes(b"")
+    (tmp_path / "cafe\u0301.mp4").write_bytes(b"")
+    table = tmp_path / "videos.csv"
+    table.write_bytes("path,title,tags\r\nvideos\\dog.mp4,Größe,a;b\r\ncaf\u00e9.mp4,,\r\n".encode("utf-16"))
+    cafe, dog = list_videos(table)[1]
+    assert (dog.path, dog.problem, dog.metadata["title"]) == ("videos/dog.mp4", "", "Größe")
+    assert (cafe.path, cafe.problem) == ("cafe\u0301.mp4", "")
+    table.write_text("path\nvideos/dog.mp4\nvideos\\dog.mp4\n")
+    with pytest.raises(DataError, match="stands there twice"):
+        list_videos(table)
 
 
 @pytest.mark.parametrize("text", ["", "file,title\na,b\n", "path,title\n,x\n", "path\na\na\n", "path\n"])
@@ -58,6 +133,8 @@ def test_classes_of_ones_own(tmp_path: Path) -> None:
     dog, cat = load_queries(str(path), "imagenet-1k", 1000)
     assert (dog.name, dog.terms, dog.members) == ("dog", ("dog", "hound", "puppy"), (151, 152, 153, 200))
     assert (cat.terms, cat.members) == (("cat",), (281,))
+    path.write_bytes(path.read_text().replace("\n", "\r\n").encode("utf-16"))
+    assert load_queries(str(path), "imagenet-1k", 1000) == (dog, cat)
     path.write_text("name\nfirst\nsecond\n")
     assert [q.members for q in load_queries(str(path), "imagenet-1k", 2)] == [(0,), (1,)]
 

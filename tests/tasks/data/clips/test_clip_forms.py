@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import tarfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from vitobench.tasks.data.clips.shards import Shards
 from vitobench.tasks.data.clips.source import UnreadableClipError
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.walking import OUTSIDE, REPEATED, left_out_of
-from vitobench.tests.tasks.data.clips.kit import number_in, picture
+from vitobench.tests.tasks.data.clips.kit import number_in, picture, write_video
 
 
 def png(number: int) -> bytes:
@@ -130,7 +131,7 @@ def test_members_of_shards_are_read_in_place(shards: Path) -> None:
     source = open_clips(str(shards / "shards-*.tar"), rate=2.0)
     assert isinstance(source, Shards)
     assert [source.name(k).rpartition(":")[2] for k in range(len(source))] == ["deep/a", "b", "a", "d", "e"]
-    assert [source.label(k) for k in range(5)] == [3, 9, -1, -1, -1]
+    assert [source.label(k) for k in range(5)] == [3, 9, 1, -1, -1]
     assert source.seconds(0) == pytest.approx(2.4)
     assert numbers(source, 0, [1.0, 0.0]) == [25, 0]
     assert source.seconds(1) == 1.0
@@ -164,7 +165,7 @@ def test_damaged_shards_are_named(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(DataError, match="no member is a video"):
         Shards([shard(tmp_path / "texts.tar", {"a.txt": b"a"})])
     bad = Shards([shard(tmp_path / "json.tar", {"a.mp4": clip.read_bytes(), "a.json": b"{"})])
-    with pytest.raises(UnreadableClipError, match="no JSON"):
+    with pytest.raises(DataError, match=r"1 of 1 clips cannot be read .*json\.tar:a: its \.json is no JSON"):
         bad.label(0)
     whole = shard(tmp_path / "whole.tar", {"a.mp4": clip.read_bytes()})
     source = Shards([whole])
@@ -189,6 +190,113 @@ def test_a_damaged_shard_is_no_shorter_shard(tmp_path: Path, damage: Callable[[b
     whole.write_bytes(damage(whole.read_bytes()))
     with pytest.raises(DataError, match=rf"whole\.tar is no whole tar archive \({message}"):
         Shards([whole], rate=2.0)
+
+
+LABEL_3: dict[str, dict[str, bytes]] = {
+    "a number as text": {"json": b'{"label": "3"}'},
+    "a whole float": {"json": b'{"class": 3.0}'},
+    "cls in JSON": {"json": b'{"cls": 3}'},
+    "webdataset's cls": {"cls": b"3\n"},
+    "cls.txt": {"cls.txt": b"3.0"},
+    "label.txt in UTF-16": {"label.txt": "3".encode("utf-16")},
+    "JSON with a byte order mark": {"json": b'\xef\xbb\xbf{"label": 3}'},
+    "JSON in UTF-16": {"json": '{"label": 3}'.encode("utf-16")},
+    "JSON in UTF-32 without a mark": {"json": '{"label": 3}'.encode("utf-32-be")},
+    "a number and its name": {"json": b'{"label": 3, "class_name": "dog"}', "cls": b"3"},
+    "capital letters": {"JSON": b'{"label": 3}'},
+}
+
+
+@pytest.mark.parametrize("members", LABEL_3.values(), ids=LABEL_3)
+def test_a_label_of_a_shard_is_read_however_it_is_written(
+    tmp_path: Path, clip: Path, members: dict[str, bytes]
+) -> None:
+    files = {"a.mp4": clip.read_bytes(), **{f"a.{ending}": content for ending, content in members.items()}}
+    assert Shards([shard(tmp_path / "a.tar", files)]).label(0) == 3
+
+
+def test_names_of_classes_in_shards_are_numbered_as_those_of_a_manifest(tmp_path: Path, clip: Path) -> None:
+    video = clip.read_bytes()
+    first = shard(tmp_path / "s-0.tar", {"a.mp4": video, "a.json": b'{"label": "dog"}', "b.mp4": video})
+    cafe = "caf\u00e9"
+    second = shard(
+        tmp_path / "s-1.tar",
+        {
+            "c.mp4": video,
+            "c.cls": b"ant",
+            "d.mp4": video,
+            "d.json": json.dumps({"class_name": cafe}).encode(),
+            "e.mp4": video,
+            "e.class.txt": unicodedata.normalize("NFD", cafe).encode(),
+        },
+    )
+    source = Shards([first, second])
+    assert [source.label(k) for k in range(5)] == [2, -1, 0, 1, 1]
+    rows = [{"video": str(clip), "class": name} for name in ("dog", None, "ant", cafe)]
+    manifest = Segments(read_manifest(json_lines(tmp_path / "m.jsonl", rows)))
+    assert list(manifest.labels) == [2, -1, 0, 1]
+    assert pickle.loads(pickle.dumps(source)).label(0) == 2
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"a.json": b'{"label": 3}', "a.cls": b"4"}, r"label of \.json says 3, \.cls says 4"),
+        ({"a.json": b'{"label": "dog", "class": "cat"}'}, r"label of \.json says dog, class of \.json says cat"),
+        ({"a.cls": b"3.5"}, r"\.cls is '3\.5', neither a whole number from 0 nor a name"),
+        ({"a.json": b'{"label": 2.7}'}, "is 2.7, neither"),
+        ({"a.json": b'{"label": true}'}, "is True, neither"),
+        ({"a.json": b'{"label": [3]}'}, r"is \[3\], neither"),
+        ({"a.json": b'{"label": -5}'}, "is -5, neither"),
+        ({"a.json": b"3"}, r"its \.json is not a JSON object"),
+        ({"a.cls": b"\xff\xfe\x00"}, r"its \.cls cannot be read: it is not text"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_counted_and_named(
+    tmp_path: Path, clip: Path, members: dict[str, bytes], message: str
+) -> None:
+    files = {"a.mp4": clip.read_bytes(), "b.mp4": clip.read_bytes(), **members}
+    source = Shards([shard(tmp_path / "a.tar", files)])
+    with pytest.raises(DataError, match=rf"The classes of 1 of 2 clips cannot be read \(.*a\.tar:a: .*{message}"):
+        source.label(1)
+
+
+def test_numbers_and_names_in_one_set_would_collide(tmp_path: Path, clip: Path) -> None:
+    video = clip.read_bytes()
+    mixed = Shards([shard(tmp_path / "a.tar", {"a.mp4": video, "a.cls": b"0", "b.mp4": video, "b.cls": b"dog"})])
+    with pytest.raises(DataError, match=r"a has 0, .*b has 'dog'"):
+        mixed.label(0)
+    rows = [{"video": str(clip), "class": 0}, {"video": str(clip), "class": "dog", "kept": False}]
+    with pytest.raises(DataError, match=r"has 0, .*has 'dog'"):
+        Segments(read_manifest(json_lines(tmp_path / "m.jsonl", rows)))
+
+
+def test_every_video_of_a_key_is_a_clip(tmp_path: Path, shards: Path, clip: Path) -> None:
+    video, other = clip.read_bytes(), clip.with_name("other.mp4")
+    write_video(other, [40 * k for k in range(25)])
+    files = {"clip.v1.mp4": video, "clip.json": b'{"label": 3}', "clip.v2.mp4": other.read_bytes()}
+    source = Shards([shard(tmp_path / "a.tar", files)])
+    assert [source.name(k).rpartition(":")[2] for k in range(len(source))] == ["clip.v1.mp4", "clip.v2.mp4"]
+    assert [source.label(k) for k in range(2)] == [3, 3]
+    assert [source.seconds(k) for k in range(2)] == pytest.approx([2.4, 1.0])
+    files = {"my.cat.mp4": video, "my.cat.json": b'{"label": 1}', "my.dog.mp4": video, "my.dog.cls": b"2"}
+    source = Shards([shard(tmp_path / "b.tar", files)])
+    assert [source.label(k) for k in range(2)] == [1, 2]
+    with tarfile.open(tmp_path / "b.tar", "a") as tar:  # the later one of two of the same name counts, as in tar
+        info = tarfile.TarInfo("my.dog.cls")
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"7"))
+    assert [Shards([tmp_path / "b.tar"]).label(k) for k in range(2)] == [1, 7]
+
+
+def test_two_images_of_one_number_and_a_rate_that_is_none(tmp_path: Path) -> None:
+    files = {"a.left.0000.png": png(1), "a.right.0000.png": png(2), "b.0000.png": png(3), "b.json": b'{"fps": "4"}'}
+    source = Shards([shard(tmp_path / "a.tar", {**files, "c.0.png": png(4), "c.json": b'{"fps": 0}'})], rate=1.0)
+    with pytest.raises(UnreadableClipError, match="two images of one number"):
+        source.frames(0, [0.0])
+    assert source.seconds(1) == 0.25
+    with pytest.raises(UnreadableClipError, match=r"fps of \.json is 0, not a positive number"):
+        source.seconds(2)
 
 
 def test_links_in_shards_lead_nowhere(tmp_path: Path, clip: Path) -> None:
@@ -282,11 +390,35 @@ def test_bad_lines_are_named(folder: Path, line: str, message: str) -> None:
         read_manifest(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(("name", "write"), [("m.jsonl", json_lines), ("m.csv", comma_separated)])
+def test_manifests_come_in_every_unicode_encoding(
+    folder: Path, name: str, write: Callable[..., Path], encoding: str
+) -> None:
+    path = write(folder / name, ROWS)
+    path.write_bytes(path.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    source = open_clips(str(path))
+    assert [source.label(0), source.label(1)] == [2, 3]
+    assert source.seconds(0) == pytest.approx(1.0)
+
+
+def test_manifests_of_other_systems_name_the_same_files(folder: Path) -> None:
+    cafe = "caf\u00e9"
+    inside = folder / "videos" / (unicodedata.normalize("NFD", cafe) + ".mp4")
+    inside.parent.mkdir()
+    inside.write_bytes((folder / "clip.mp4").read_bytes())
+    rows = [{"video": f"videos\\{cafe}.mp4", "class": "10"}, {"video": "clip.mp4", "class": "2.0"}]
+    source = Segments(read_manifest(comma_separated(folder / "m.csv", rows)))
+    assert source.segments[0].video == inside
+    # As names these would be 0 and 1, in the order of the alphabet.
+    assert [source.label(k) for k in range(2)] == [10, 2]
+
+
 def test_manifests_that_hold_nothing(folder: Path) -> None:
     with pytest.raises(DataError, match="keeps none of its 1 clips"):
         read_manifest(json_lines(folder / "m.jsonl", [ROWS[1]]))
     (folder / "n.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="no text in UTF-8"):
+    with pytest.raises(DataError, match="not text in UTF-8, UTF-16 or UTF-32"):
         read_manifest(folder / "n.csv")
     with pytest.raises(DataError, match="cannot be read"):
         read_manifest(folder / "absent.jsonl")
