@@ -13,10 +13,6 @@ class VitobenchError(Exception):
     """Something the user can mend. The command line prints the message without a traceback and exits with 2."""
 
 
-class Stopped(BaseException):
-    """The process was asked to end (SIGTERM). As `KeyboardInterrupt`, no handler of `Exception` may swallow it."""
-
-
 class UnknownNameError(VitobenchError):
     """A name that no registry knows. The message holds the nearest valid names."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,44 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+_SEAL = b"\nvitobench sha256 "
+SEAL_BYTES = len(_SEAL) + 64 + 1
+_AT_ONCE = 1 << 20
+
+
+def seal_file(path: Path) -> None:
+    """Append the SHA-256 of a file to it, so that `broken_seal` finds every later change; the file is on disk then.
+
+    Readers of torch's checkpoints and of numpy's arrays pass over what follows them.
+    """
+    with path.open("r+b") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+        handle.seek(0, os.SEEK_END)
+        handle.write(_SEAL + found.encode() + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def broken_seal(path: Path) -> str:
+    """Why a file is not as `seal_file` left it, in words that name no path; empty if it is.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as handle:
+        left = handle.seek(0, os.SEEK_END) - SEAL_BYTES
+        handle.seek(max(0, left))
+        seal = handle.read()
+        if left < 0 or not seal.startswith(_SEAL):
+            return "it does not end with its digest: it was cut short, or an earlier version wrote it"
+        handle.seek(0)
+        found = hashlib.sha256()
+        while left:
+            part = handle.read(min(left, _AT_ONCE))
+            if not part:
+                return "it was cut short while it was read"
+            found.update(part)
+            left -= len(part)
+    return "" if seal == _SEAL + found.hexdigest().encode() + b"\n" else "its content does not have the digest it ends with"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from .errors import Stopped, VitobenchError
+from .errors import VitobenchError
 from .terminal import output_to_errors
 
 MODELS = "vitobench.models"
@@ -101,7 +101,7 @@ class Plugin:
                     yield
             else:
                 yield
-        except (KeyboardInterrupt, Stopped, PluginError):
+        except (KeyboardInterrupt, PluginError):  # `Stopped` is one of the first
             raise
         except BaseException as error:
             raise self.failure(what, error) from error

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from ...identity import digest
 from ...results.folder import write_aside
 from .training import Run
 
@@ -21,11 +22,10 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
     """
     try:
         found = json.loads((run.folder / f"{what}.json").read_text(encoding="utf-8"))
-        return (
-            {name: np.array(found[name], np.float64) for name in names}
-            if found["checkpoint"] == _checkpoint(run)
-            else {}
-        )
+        whole = found.pop("digest") == digest(found)
+        if not whole or found["checkpoint"] != _checkpoint(run):
+            return {}
+        return {name: np.array(found[name], np.float64) for name in names}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -39,8 +39,8 @@ def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
         found: By name, float64 (n,): a number for each image or clip.
     """
     lists = {name: values.tolist() for name, values in found.items()}
-    words = json.dumps({**lists, "checkpoint": _checkpoint(run)})
-    write_aside(run.folder / f"{what}.json", words.encode())
+    row = {**lists, "checkpoint": _checkpoint(run)}
+    write_aside(run.folder / f"{what}.json", json.dumps({**row, "digest": digest(row)}).encode())
 
 
 def _checkpoint(run: Run) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cores import usable_cores
+from ...identity import file_digest
+from ...interruption import Stopped, finish_first
 from ..progress import bar
 from .declared import METHODS, Method
 
@@ -54,14 +59,16 @@ class Run:
         return self.folder / f"{self.method.recipe.rpartition('/')[2]}.safetensors"
 
     def finished(self) -> bool:
-        """Whether its checkpoint is there, and of this recipe."""
+        """Whether its checkpoint is there, whole, and of this recipe."""
         from ...models.pretraining.recipe import recipe_facts
 
         try:
             card = json.loads(self.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return self.checkpoint.is_file() and card.get("recipe") == json.loads(json.dumps(recipe_facts(self.recipe)))
+        if not self.checkpoint.is_file() or card.get("sha256") != file_digest(self.checkpoint):
+            return False
+        return bool(card.get("recipe") == json.loads(json.dumps(recipe_facts(self.recipe))))
 
 
 def all_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> list[Run]:
@@ -90,6 +97,9 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
 
     Returns:
         Why runs failed; the others are finished.
+
+    Raises:
+        Stopped: By a signal, after every run under way has saved its step.
     """
     missing = [run for run in runs if not run.finished()]
     failed: dict[Run, str] = {}
@@ -133,17 +143,37 @@ def _heard(run: Run, tell: Tell, stage: str, done: int, total: int, remark: str)
 def _side_by_side(
     threads: int, workers: int, runs: Sequence[Run], tell: Tell
 ) -> Iterator[tuple[Run, BaseException | None]]:
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with finish_first() as asked, ProcessPoolExecutor(workers, get_context("spawn"), _finish_steps) as pool:
         left: dict[Future[None], Run] = {pool.submit(_train, run, threads): run for run in runs}
+        forwarded = False
         try:
             while left:
                 done, _ = wait(left, _POLL_SECONDS, FIRST_COMPLETED)
                 for future in done:
-                    yield left.pop(future), future.exception()
+                    run, error = left.pop(future), future.exception()
+                    if not isinstance(error, Stopped):
+                        yield run, error
+                if asked() and not forwarded:
+                    forwarded = True
+                    left = {future: run for future, run in left.items() if not future.cancel()}
+                    # The signal may have come to this process alone. Not Ctrl-C: a second one would stop them at once.
+                    for child in active_children():
+                        if child.pid is not None:
+                            os.kill(child.pid, signal.SIGTERM)
                 for run, step in _under_way(left.values()):
                     tell(run, step)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        if asked():
+            raise Stopped(asked(), "every run saved the step that it was at; run the same command to continue.")
+
+
+def _finish_steps() -> None:
+    """Have a worker note signals for as long as it lives, also between two runs, where they would break the pool."""
+    _waiting.enter_context(finish_first())
+
+
+_waiting = ExitStack()
 
 
 def _under_way(runs: Iterable[Run]) -> Iterator[tuple[Run, int]]:
@@ -175,6 +205,9 @@ def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] |
             _pools[key] = micro_pool(recipe)
         return _pools[key]
 
+    with finish_first() as asked:
+        if asked():  # a worker takes its next run from the queue although there should be none any more
+            raise Stopped(asked())
     torch.set_num_threads(threads)
     produce(run.recipe, run.folder, stage or (lambda *_: None), pools=pools)
     # The optimiser's state is ten times the checkpoint, and a finished run does not go on.

@@ -11,8 +11,9 @@ import click
 
 from ...caches import prepare_caches
 from ...cores import limit_openmp
+from ...interruption import answer_signals
 from ...terminal import echo, prepare_streams
-from .ending import check_arguments, guarded, pipes, stopping
+from .ending import check_arguments, guarded, pipes
 
 _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
@@ -99,7 +100,7 @@ def main(args: list[str] | None = None) -> None:
     limit_openmp()
     prepare_streams()
     note = prepare_caches()
-    with stopping():
+    with answer_signals():
         code = guarded(lambda: _command(sys.argv[1:] if args is None else args, note))
     if code:
         sys.exit(code)

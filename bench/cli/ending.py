@@ -5,18 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import click
 
-from ...errors import Stopped, VitobenchError
+from ...errors import VitobenchError
+from ...interruption import ending
 from ...terminal import drop_output, echo, lost_output, shown
 
 FAILED = 1
@@ -25,9 +23,7 @@ FAILED = 1
 USAGE = 2
 """A mistake that the user can mend."""
 
-INTERRUPTED = 130
 UNREAD = 141
-STOPPED = 143
 
 _PATHS = frozenset(
     {
@@ -76,27 +72,6 @@ def check_arguments(args: Sequence[str]) -> None:
             raise click.UsageError(f"The argument {arg!r} holds a sign that no argument can have.")
 
 
-@contextmanager
-def stopping() -> Iterator[None]:
-    """While the block runs, SIGTERM raises `Stopped`, so that unfinished files are removed."""
-    own = os.getpid()
-
-    def stop(number: int, frame: Any) -> None:
-        if os.getpid() != own:  # a fork, which inherits the handler
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        raise Stopped
-
-    free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if free:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        if free:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def guarded(command: Callable[[], int]) -> int:
     """Run a command and write out what it printed.
 
@@ -138,12 +113,12 @@ def _told(error: BaseException) -> int:
         return _unwritten(error.__cause__)
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError, Stopped)):
+    if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError)):
         _end_workers()
-        stopped = isinstance(error, Stopped)
-        what = "Stopped" if stopped else "Interrupted"
-        _complain(f"\n{what}. Finished units are kept; the same command goes on from there.")
-        return STOPPED if stopped else INTERRUPTED
+        message, code = ending(error)
+        if message:
+            _complain(f"\n{message}")
+        return code
     if isinstance(error, click.ClickException):
         words = io.StringIO()
         error.show(words)

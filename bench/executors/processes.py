@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ def _start(job: Job, device: str, threads: int, cores: int, numbers: Any) -> Non
     with numbers.get_lock():
         number = numbers.value
         numbers.value += 1
+    # Ctrl-C reaches all processes; the parent ends this one, which has nothing to add.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
@@ -101,6 +104,7 @@ class ProcessExecutor:
 
     def _round(self, left: list[Chunk], context: Any, arguments: Any) -> Iterator[tuple[Chunk, list[PassReport]]]:
         """What a pool brings to an end; less than all if one of its workers dies."""
+        others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _start, arguments)
         futures: dict[Future[list[PassReport]], Chunk] = {}
         try:
@@ -110,5 +114,10 @@ class ProcessExecutor:
             for future in as_completed(futures):
                 with suppress(BrokenProcessPool):
                     yield futures[future], future.result()
+        except (KeyboardInterrupt, GeneratorExit):  # here, or where the reports are read
+            # Units are stored whole or not at all, so nothing is lost that one would have to wait for.
+            for child in set(multiprocessing.active_children()) - others:
+                child.kill()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

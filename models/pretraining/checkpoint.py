@@ -1,14 +1,17 @@
-"""Training checkpoints: written aside and renamed, read without running anything that they may hold."""
+"""Training checkpoints: written aside and renamed, with a digest; read without running what they may hold."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import CheckpointError
-from ...identity import digest
+from ...errors import CheckpointError, VitobenchError
+from ...identity import SEAL_BYTES, broken_seal, digest, seal_file
 from ..sources.torch_files import load_torch
 from .recipe import Recipe, recipe_facts
 
@@ -20,11 +23,54 @@ def run_digest(recipe: Recipe) -> str:
     return digest(recipe_facts(recipe))
 
 
-def save_training(path: Path, state: dict[str, Any]) -> None:
-    """Write a state; a reader sees the old file or the new one, whole."""
-    aside = path.with_suffix(".writing")
-    torch.save(state, aside)
-    aside.replace(path)
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what a training needs to go on, with a digest; a reader sees the old file or the new one, whole.
+
+    Args:
+        path: The file; its folder is made.
+        state: Tensors and plain data.
+
+    Raises:
+        VitobenchError: It cannot be written; the old file is still there.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, aside)
+        seal_file(aside)
+        aside.replace(path)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
+        raise VitobenchError(f"{path} cannot be written ({error}); choose another --output.") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """Read what `save_state` wrote.
+
+    torch does not compare the checksums of the archive that it writes, so a changed bit would be other weights.
+
+    Returns:
+        The state, tensors on the CPU; None where there is no file.
+
+    Raises:
+        CheckpointError: A file that is damaged or has no digest.
+    """
+    if not path.exists():
+        return None
+    again = "delete it to start this run again"
+    try:
+        if problem := broken_seal(path):
+            raise CheckpointError(f"{path} is damaged ({problem}); {again}, or bring back a copy of it.")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); {again}.") from None
+    try:
+        state: Any = load_torch(path, SEAL_BYTES)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); {again}.") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} is not the state of a training; {again}.")
+    return state
 
 
 def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -36,14 +82,28 @@ def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     Raises:
         CheckpointError: A damaged file, or the state of a run with other settings.
     """
-    if not path.exists():
-        return None
-    try:
-        state = load_torch(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
-    if not isinstance(state, dict) or state.get("recipe") != run_digest(recipe):
+    state = load_state(path)
+    if state is not None and state.get("recipe") != run_digest(recipe):
         raise CheckpointError(
             f"{path} belongs to a run with other settings; choose another --output folder, or delete that file."
         )
     return state
+
+
+@contextmanager
+def same_threads() -> Iterator[None]:
+    """Give torch back the number of threads that it has now, after a block that may have taken those of a run."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def take_threads(state: dict[str, Any]) -> None:
+    """Compute with as many threads as the run of a state began with.
+
+    Sums are split among threads, so that another number of them rounds otherwise, and after some steps that is another
+    network. Threads may outnumber the cores.
+    """
+    torch.set_num_threads(int(state["threads"]))

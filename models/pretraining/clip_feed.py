@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ...interruption import leave_to_parent
 from ...tasks.data.clips.loading import FailedClips, draw_example
 from ...tasks.data.clips.source import ClipSource, UnreadableClipError
 from .frame_views import centre_view, frame_view, stored_side
@@ -116,6 +117,7 @@ class ClipFeed:
             batch_sampler=_Once(keys),
             num_workers=self.workers,
             prefetch_factor=2 if self.workers else None,
+            worker_init_fn=leave_to_parent,
             collate_fn=_Collate(recipe.channels_last),
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(recipe.seed),  # it would draw from that of the process

@@ -19,6 +19,7 @@ from ...tasks.data.microworld.vocabulary import CLASSES
 from ...text import utf8
 from ..networks import PooledNetwork, build
 from .card import card_facts, card_json, card_page, classifier_facts, micro_data
+from .checkpoint import same_threads
 from .clip_feed import ClipFeed
 from .clips import LONGEST_WINDOW, ClipPool
 from .devices import leave, make_fabric
@@ -103,9 +104,25 @@ def produce(
     Raises:
         DataError: Clips are wanted and not given, or have no labels for an objective that needs them.
         VitobenchError: As for `train`.
+        Stopped: Likewise.
     """
     if recipe.data != "clips" and recipe.window > LONGEST_WINDOW:
         raise VitobenchError(f"window = {recipe.window} s is longer than the micro-world allows ({LONGEST_WINDOW} s).")
+    with same_threads():  # a run that goes on takes those that it began with
+        return _produce(recipe, folder, stage, source, data_words, workers, devices, trackers, pools)
+
+
+def _produce(
+    recipe: Recipe,
+    folder: Path,
+    stage: Stage,
+    source: ClipSource | None,
+    data_words: str,
+    workers: int,
+    devices: int,
+    trackers: tuple[str, ...],
+    pools: Callable[[Recipe], ClipPool] | None,
+) -> Produced | None:
     fabric = make_fabric(devices)
     first = fabric.global_rank == 0
     heard = stage if first else _unheard

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import torch
 from torch import nn
 
-from ...errors import VitobenchError
+from ...errors import CheckpointError, VitobenchError
+from ...interruption import Stopped, finish_first
 from ..cpu_tuning import keep_freed_memory
-from .checkpoint import NAME, load_training, run_digest, save_training
-from .devices import make_fabric
+from .checkpoint import NAME, load_training, run_digest, save_state, take_threads
+from .devices import leave, make_fabric
 from .learners import Batch, Learner, make_learner
 from .monitors import LinearMonitor, NeighbourExam
 from .optimisers import learning_rate_at, make_optimiser
@@ -91,7 +93,10 @@ def train(
     """Train a recipe; a run that was interrupted in the same folder goes on where its last checkpoint stands.
 
     It goes on exactly: order, views and everything random are functions of (seed, step), and networks, optimiser and
-    monitors come from the checkpoint. The number of devices has to stay the same for that.
+    monitors come from the checkpoint. So does the number of threads that torch computes with, on which rounding depends;
+    it stays changed afterwards. The number of devices has to be the same.
+
+    At SIGTERM, SIGUSR1 or Ctrl-C, on any of the ranks, all ranks finish the step, the first one saves, and all stop.
 
     Args:
         recipe: The run.
@@ -103,15 +108,20 @@ def train(
         saved: Called on the first rank after each checkpoint.
 
     Raises:
-        CheckpointError: The folder holds the checkpoint of another run.
+        CheckpointError: The folder holds the checkpoint of another run, of another number of devices, or a damaged one.
         DataError: A batch that cannot be shared out, or more than there are clips.
         VitobenchError: The loss is no longer finite; the last good checkpoint is named.
+        Stopped: By a signal, after the step was saved.
     """
     keep_freed_memory()
     fabric = fabric or make_fabric()
     run = _Run(recipe, feed, folder, fabric, tuple(watches), saved)
     try:
-        run.go(progress)
+        with finish_first() as asked:
+            run.go(progress, asked)
+    except Stopped:
+        leave(fabric)  # all ranks are here
+        raise
     finally:
         for watch in run.watches:
             watch.close()
@@ -164,6 +174,12 @@ class _Run:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.monitor is not None:
             self.monitor.load(state["monitor"])
+        if state["ranks"] != self.ranks.count:
+            raise CheckpointError(
+                f"{self.checkpoint} belongs to a run on {state['ranks']} devices, and this one has {self.ranks.count}: it "
+                "would not go on as it began. Use as many devices, choose another --output folder, or delete that file."
+            )
+        take_threads(state)
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
 
     def seconds(self) -> float:
@@ -174,26 +190,36 @@ class _Run:
         """What the run has come to."""
         return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor, self.done)
 
-    def go(self, progress: Callable[[int, int, float], None] | None) -> None:
-        """All steps that are left."""
+    def go(self, progress: Callable[[int, int, float], None] | None, asked: Callable[[], int]) -> None:
+        """All steps that are left, until a signal asks this rank or another one to stop."""
         recipe = self.recipe
         if self.ranks.rank == 0 and self.curve:
             self.log.write_text("".join(json.dumps(row) + "\n" for row in self.curve), encoding="utf-8")
         batches = self.feed.batches(recipe, self.learner.views, self.first, self.ranks.rank, self.ranks.count)
         with closing(batches):  # type: ignore[type-var]
             for step in range(self.first, recipe.steps):
-                value = self._step(step, batches)
+                value, stop = self._step(step, batches, asked)
                 self.done = done = step + 1
                 self._note(done, value)
                 if progress is not None:
                     progress(done, recipe.steps, value)
+                if stop:
+                    self._stop(asked() or signal.SIGTERM)
                 if self.ranks.rank == 0 and time.monotonic() - self.last_saved > self.pause and done < recipe.steps:
                     self._save(done)
         if self.ranks.rank == 0 and self.first < recipe.steps:
             self._save(recipe.steps)
         self.fabric.barrier()
 
-    def _step(self, step: int, batches: Iterator[Batch]) -> float:
+    def _stop(self, number: int) -> NoReturn:
+        if self.ranks.rank == 0:
+            self._save(self.done)
+        self.fabric.barrier()
+        saved = f"saved at step {self.done} of {self.recipe.steps}; run the same command to continue."
+        raise Stopped(number, saved if self.ranks.rank == 0 else "")
+
+    def _step(self, step: int, batches: Iterator[Batch], asked: Callable[[], int]) -> tuple[float, bool]:
+        """A step of the optimiser; returns the loss and whether any rank was asked to stop."""
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, recipe)
@@ -209,14 +235,15 @@ class _Run:
             total += loss.detach() / recipe.accumulate
             if self.monitor is not None:
                 self.monitor.learn(features, batch.labels)
-        value = float(self.ranks.mean(total))
+        # Signals reach ranks at different times, or only one of them: what all know is what all act upon.
+        value, share = self.ranks.mean(torch.stack([total, torch.full_like(total, asked() > 0)])).tolist()
         if not math.isfinite(value):
             self._fail(f"The loss became {value} at step {step + 1}")
         if recipe.clip_norm > 0:
             self.fabric.clip_gradients(self.module, self.optimiser, max_norm=recipe.clip_norm)
         self.optimiser.step()
         self.learner.after_step(step + 1)
-        return value
+        return value, share > 0
 
     def _note(self, done: int, value: float) -> None:
         recipe, row = self.recipe, {}
@@ -241,7 +268,7 @@ class _Run:
             self._fail(f"Weights are no longer finite after step {step}")
         began = time.monotonic()
         monitor = {} if self.monitor is None else {"monitor": self.monitor.state()}
-        save_training(
+        save_state(
             self.checkpoint,
             {
                 "recipe": run_digest(self.recipe),
@@ -250,6 +277,8 @@ class _Run:
                 "step": step,
                 "seconds": self.seconds(),
                 "curve": self.curve,
+                "threads": torch.get_num_threads(),
+                "ranks": self.ranks.count,
             }
             | monitor,
         )

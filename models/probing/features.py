@@ -14,7 +14,7 @@ import torch
 
 from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
-from ...identity import digest
+from ...identity import broken_seal, digest, seal_file
 from ...tasks.data.source import LoadFailure
 from ..model import Model
 from .data import Part
@@ -108,8 +108,10 @@ def _block_file(place: Path, number: int) -> Path:
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    """A file of the cache, mapped; None where it is absent or damaged."""
+    """A file of the cache, mapped; None where it is absent, damaged or has no digest."""
     try:
+        if broken_seal(path):
+            return None
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
@@ -158,6 +160,8 @@ def _join(place: Path, whole: Path, count: int) -> np.ndarray:
     for number, rows in _blocks(count):
         joined[rows] = np.load(_block_file(place, number), allow_pickle=False)
     joined.flush()
+    del joined
+    seal_file(aside)
     aside.replace(whole)
     for number, _ in _blocks(count):
         _block_file(place, number).unlink(missing_ok=True)
@@ -169,6 +173,7 @@ def _join(place: Path, whole: Path, count: int) -> np.ndarray:
 def _save_aside(path: Path, values: np.ndarray) -> None:
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.npy")
     np.save(aside, values, allow_pickle=False)
+    seal_file(aside)
     aside.replace(path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -18,10 +17,11 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError, DataError, VitobenchError
 from ...identity import digest
+from ...interruption import Stopped, finish_first
 from ...tasks.data.geometry import Geometry
 from ..model import Model
+from ..pretraining.checkpoint import load_state, same_threads, save_state, take_threads
 from ..pretraining.views import ViewSettings, random_view
-from ..sources.torch_files import load_torch
 from .checkpoint import card_of, write_checkpoint
 from .data import Part, ProbeData
 from .layers import parameter_groups
@@ -95,7 +95,8 @@ def finetune(
     """Train a model end to end.
 
     A run that was interrupted in the same folder goes on from its last state: order and views are functions of
-    (seed, step).
+    (seed, step), and it computes with as many threads as it began with. At SIGTERM, SIGUSR1 or Ctrl-C it finishes the
+    step, saves and stops.
 
     Args:
         model: Where to begin. A classifier of the same label space is kept, else a new one begins at zero.
@@ -108,11 +109,13 @@ def finetune(
         CheckpointError: The folder holds the state of another run.
         DataError: Less images than a batch.
         VitobenchError: A model that cannot be trained, a loss that is not finite, or files that cannot be written.
+        Stopped: By a signal, after the step was saved.
     """
     if len(data.train) < settings.batch:
         raise DataError(f"{len(data.train)} training images do not fill a batch of {settings.batch}.")
     run = _Run(model, data, settings, folder)
-    return run.go(progress)
+    with same_threads(), finish_first() as asked:
+        return run.go(progress, asked)
 
 
 class _Run:
@@ -129,7 +132,7 @@ class _Run:
         self.mean = torch.tensor(shown.mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(shown.std, device=self.device).view(1, 3, 1, 1)
 
-    def go(self, progress: Callable[[int, int, float], None] | None) -> Finetuned:
+    def go(self, progress: Callable[[int, int, float], None] | None, asked: Callable[[], int]) -> Finetuned:
         settings, losses = self.settings, []
         first = self._resume()
         started = saved = time.monotonic()
@@ -143,9 +146,12 @@ class _Run:
                 progress(done, settings.steps, loss)
             if settings.every and done % settings.every == 0:
                 self._write(self.folder / f"step-{done:06d}.safetensors", done)
-            if done == settings.steps or time.monotonic() - saved > STATE_SECONDS:
+            number = asked()
+            if number or done == settings.steps or time.monotonic() - saved > STATE_SECONDS:
                 self._save(done)
                 saved = time.monotonic()
+            if number:
+                raise Stopped(number, f"saved at step {done} of {settings.steps}; run the same command to continue.")
         # Written anew by a run that has nothing left to do, since it may have been interrupted between two files.
         self._write(self.folder / LAST, settings.steps)
         tail = losses[-max(1, len(losses) // 10) :]
@@ -186,16 +192,14 @@ class _Run:
 
     def _resume(self) -> int:
         path = self.folder / STATE
-        if not path.exists():
+        state = load_state(path)
+        if state is None:
             return 0
-        try:
-            state = load_torch(path)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path} cannot be read ({error}); delete it to start this run again.") from None
-        if not isinstance(state, dict) or state.get("run") != self.digest:
+        if state.get("run") != self.digest:
             raise CheckpointError(
                 f"{path} belongs to a run with other settings, data or model; choose another --output, or delete it."
             )
+        take_threads(state)
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
@@ -206,17 +210,9 @@ class _Run:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": step,
+            "threads": torch.get_num_threads(),
         }
-        path = self.folder / STATE
-        aside = path.with_name(f".{STATE}.{uuid.uuid4().hex}")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            torch.save(state, aside)
-            aside.replace(path)
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
-            raise VitobenchError(f"{path} cannot be written ({error}); choose another --output.") from None
-        finally:
-            aside.unlink(missing_ok=True)
+        save_state(self.folder / STATE, state)
 
     def _write(self, path: Path, step: int) -> None:
         settings = asdict(self.settings)

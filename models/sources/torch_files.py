@@ -46,11 +46,12 @@ def check_file(path: Path) -> None:
         raise CheckpointError(f"The checkpoint {path} is empty (0 bytes). Copy or download it once more.")
 
 
-def load_torch(path: Path) -> Any:
+def load_torch(path: Path, trailing: int = 0) -> Any:
     """Open a torch file without running any code that it may hold, and without unpacking more than its own size.
 
     Args:
         path: An existing file, as `torch.save` writes it (zip or the older form).
+        trailing: Bytes that follow what `torch.save` wrote.
 
     Returns:
         What was saved, tensors on the CPU.
@@ -60,7 +61,7 @@ def load_torch(path: Path) -> Any:
             would take more memory than its size explains.
     """
     try:
-        _check_size(path)
+        _check_size(path, trailing)
         return torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
@@ -78,7 +79,7 @@ def load_torch(path: Path) -> Any:
         raise CheckpointError(f"{path} is truncated, damaged, or not a torch checkpoint: {lines[0][:200]}.") from error
 
 
-def _check_size(path: Path) -> None:
+def _check_size(path: Path, trailing: int) -> None:
     """Refuse what unpacks to more than the file itself.
 
     `torch.save` stores its entries as they are, so a compressed entry, or two that share bytes, was put there by
@@ -89,8 +90,8 @@ def _check_size(path: Path) -> None:
         zipped = content[:4] == b"PK\x03\x04"
         called = content.find(_ALLOCATES) >= 0
         # Readers of zip files disagree on where the list of entries is once something follows it.
-        ends = content[-_END_SIZE:].startswith(_END) and content[-2:] == b"\0\0"
-        size = len(content)
+        size = len(content) - trailing
+        ends = content[max(0, size - _END_SIZE) : size].startswith(_END) and content[max(0, size - 2) : size] == b"\0\0"
     if called:
         raise CheckpointError(
             f"{path} was refused: its pickle makes a bytearray, which can fill the memory and which no weights need. "

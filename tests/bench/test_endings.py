@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from vitobench.bench.cli import ending, main
-from vitobench.errors import Stopped
+from vitobench.interruption import Stopped
 from vitobench.results import records
 from vitobench.results.store import Store
 
@@ -90,7 +90,7 @@ def test_a_run_that_is_stopped_says_so_and_keeps_its_units(workers: str, tmp_pat
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert errors.strip() == "Stopped. Finished units are kept; the same command goes on from there."
+    assert errors.strip() == "Stopped by SIGTERM: What is finished is kept; run the same command to continue."
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half written
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_is_stopped_says_so_and_keeps_its_units(workers: str, tmp_pat
         (KeyError("k\x1b[31m"), 1, "nobody foresaw: KeyError"),
         (RecursionError("too deep"), 1, "nobody foresaw: RecursionError: too deep"),
         (KeyboardInterrupt(), 130, "Interrupted"),
-        (Stopped(), 143, "Stopped"),
+        (Stopped(signal.SIGTERM), 143, "Stopped by SIGTERM"),
         (SystemExit("words"), 1, "words"),
         (SystemExit(3), 3, ""),
     ],

@@ -32,7 +32,7 @@ from typing import Any
 import click
 
 from vitobench.bench.cli import group, main
-from vitobench.errors import Stopped
+from vitobench.interruption import Stopped
 
 CODES = {0, 2, 3, 4, 141, 143}
 HEAVY = frozenset(
@@ -197,7 +197,7 @@ def for_a_moment(seconds: float) -> Iterator[None]:
 
     def stop(number: int, frame: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.2)  # once more, should somebody have swallowed it
-        raise Stopped
+        raise Stopped(signal.SIGTERM)
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -143,8 +143,8 @@ def _text(value: Any) -> str | tuple[str, ...]:
 
 def _table(path: Path) -> tuple[Video, ...]:
     try:
-        text = io.StringIO(read_text(path), newline="")
-        reader = csv.DictReader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        content = io.StringIO(read_text(path), newline="")
+        reader = csv.DictReader(content, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         rows = list(reader)
         columns: Sequence[str] = reader.fieldnames or ()
     except (OSError, NotTextError, csv.Error) as error:
