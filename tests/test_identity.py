@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitobench.identity import IDENTITY_VERSION, digest, file_digest
+from vitobench.identity import IDENTITY_VERSION, broken_seal, digest, file_digest, seal_file
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.tasks.corruptions import collections
 from vitobench.tasks.data.microworld.sets import MicroSet
@@ -143,3 +143,20 @@ def test_a_micro_sets_seed_enters_its_digest_and_its_length_does_not() -> None:
     assert MicroSet("val", 5, 0).digest != MicroSet("val", 5, 1).digest
     assert MicroSet("val", 5, 0).digest != MicroSet("light", 5, 0).digest
     assert MicroSet("val", 500, 0).image_ids[:5] == MicroSet("val", 5, 0).image_ids
+
+
+def test_a_seal_is_the_digest_of_what_stood_before_and_finds_every_flipped_bit(tmp_path: Path) -> None:
+    path, content = tmp_path / "a", bytes(range(256)) * 3
+    path.write_bytes(content)
+    seal_file(path)
+    sealed = path.read_bytes()
+    assert sealed == content + b"\nvitobench sha256 " + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    assert broken_seal(path) == ""
+    for place in range(len(sealed)):
+        path.write_bytes(sealed[:place] + bytes([sealed[place] ^ 1 << place % 8]) + sealed[place + 1 :])
+        assert broken_seal(path), place
+    for end in (0, 1, 500, len(sealed) - 1):
+        path.write_bytes(sealed[:end])
+        assert "cut short" in broken_seal(path)
+    path.write_bytes(sealed + b"\n")
+    assert broken_seal(path)

@@ -22,7 +22,7 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
     """
     try:
         found = json.loads((run.folder / f"{what}.json").read_text(encoding="utf-8"))
-        whole = found.pop("digest") == digest(found)
+        whole = found.pop("digest") == digest(json.dumps(found))
         if not whole or found["checkpoint"] != _checkpoint(run):
             return {}
         return {name: np.array(found[name], np.float64) for name in names}
@@ -40,7 +40,7 @@ def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
     """
     lists = {name: values.tolist() for name, values in found.items()}
     row = {**lists, "checkpoint": _checkpoint(run)}
-    write_aside(run.folder / f"{what}.json", json.dumps({**row, "digest": digest(row)}).encode())
+    write_aside(run.folder / f"{what}.json", json.dumps({**row, "digest": digest(json.dumps(row))}).encode())
 
 
 def _checkpoint(run: Run) -> str:

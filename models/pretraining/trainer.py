@@ -203,7 +203,7 @@ class _Run:
                 self._note(done, value)
                 if progress is not None:
                     progress(done, recipe.steps, value)
-                if stop:
+                if stop or (self.ranks.count == 1 and asked()):
                     self._stop(asked() or signal.SIGTERM)
                 if self.ranks.rank == 0 and time.monotonic() - self.last_saved > self.pause and done < recipe.steps:
                     self._save(done)

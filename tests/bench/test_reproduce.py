@@ -107,6 +107,10 @@ def test_unfinished_or_other_runs_are_not_taken_for_finished(tmp_path: Path) -> 
     assert not (run.folder / "training.pt").exists()
     assert not replace(run, steps=3).finished()
     assert not replace(run, seed=1).finished()
+    content = bytearray(run.checkpoint.read_bytes())
+    content[-1] ^= 1
+    run.checkpoint.write_bytes(content)
+    assert not run.finished()
     run.checkpoint.unlink()
     assert not run.finished()
 

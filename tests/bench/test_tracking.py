@@ -88,6 +88,12 @@ def test_what_is_known_of_a_run_is_kept(tmp_path: Path, clips: tracking.Clips, m
     monkeypatch.setattr(tracking, "track", None)
     np.testing.assert_equal(tracking.track_all([run])[run], found)
     assert json.loads((run.folder / "tracking.json").read_text())["checkpoint"] == "one"
+    kept = (run.folder / "tracking.json").read_text()
+    place = next(place for place in range(len(kept)) if kept[place].isdigit())
+    (run.folder / "tracking.json").write_text(kept[:place] + str(int(kept[place]) ^ 1) + kept[place + 1 :])
+    with pytest.raises(TypeError):  # other numbers than were found are not taken
+        tracking.track_all([run])
+    (run.folder / "tracking.json").write_text(kept)
     run.checkpoint.with_suffix(".json").write_text('{"sha256": "two"}')  # trained anew
     with pytest.raises(TypeError):
         tracking.track_all([run])

@@ -87,7 +87,7 @@ class EvidenceFolder:
         try:
             found = json.loads(self._path(key).read_text(encoding="utf-8"))
             written = found.pop("digest")
-            return _from_plain(found) if found["key"] == key and written == digest(found) else None
+            return _from_plain(found) if found["key"] == key and written == digest(json.dumps(found)) else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -103,7 +103,7 @@ class EvidenceFolder:
             handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".writing")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 row = {"key": key, **_plain(evidence)}
-                json.dump({**row, "digest": digest(row)}, file, separators=(",", ":"))
+                json.dump({**row, "digest": digest(json.dumps(row))}, file, separators=(",", ":"))
             Path(aside).replace(path)
         except OSError as error:
             if aside is not None:

@@ -1,5 +1,6 @@
 import json
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,10 @@ import pytest
 import torch
 
 from vitobench.errors import CheckpointError, DataError, VitobenchError
+from vitobench.identity import seal_file
+from vitobench.interruption import Stopped
 from vitobench.models.pretraining import trainer
+from vitobench.models.pretraining.checkpoint import load_state, same_threads, save_state
 from vitobench.models.pretraining.clips import ClipPool
 from vitobench.models.pretraining.learners import l2_robust, make_learner
 from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
@@ -175,10 +179,81 @@ def test_another_runs_checkpoint_is_refused_and_kept(pool: ClipPool, tmp_path: P
         train(replace(recipe, learning_rate=0.5), pool, tmp_path)
     assert (tmp_path / "training.pt").read_bytes() == kept
     torch.save(torch.zeros(3), tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match="other settings"):
+    with pytest.raises(CheckpointError, match="does not end with its digest: .*delete it to start"):
+        train(recipe, pool, tmp_path)
+    seal_file(tmp_path / "training.pt")
+    with pytest.raises(CheckpointError, match="is not the state of a training"):
         train(recipe, pool, tmp_path)
     (tmp_path / "training.pt").write_bytes(kept[:500])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="is damaged"):
+        train(recipe, pool, tmp_path)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_found(pool: ClipPool, tmp_path: Path) -> None:
+    recipe = replace(VITO, steps=1)
+    train(recipe, pool, tmp_path)
+    path = tmp_path / "training.pt"
+    kept = path.read_bytes()
+    before = torch.load(path, weights_only=True)["learner"]
+    name = next(name for name, value in before.items() if value.ndim == 1 and len(value.unique()) > 16)
+    place = kept.index(before[name].numpy().tobytes()) + 2
+    flipped = kept[:place] + bytes([kept[place] ^ 64]) + kept[place + 1 :]
+    path.write_bytes(flipped)
+    assert not torch.equal(torch.load(path, weights_only=True)["learner"][name], before[name])  # torch itself takes it
+    with pytest.raises(CheckpointError, match="its content does not have the digest it ends with"):
+        train(recipe, pool, tmp_path)
+    assert path.read_bytes() == flipped
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGINT, 130)])
+def test_a_run_that_a_signal_stops_has_saved_its_step_and_goes_on_exactly(
+    pool: ClipPool, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    whole = train(VITO, pool, tmp_path / "whole")
+
+    def stop(done: int, steps: int, loss: float) -> None:
+        if done == 3:
+            signal.raise_signal(number)
+
+    with pytest.raises(Stopped) as stopped:
+        train(VITO, pool, tmp_path / "cut", stop)
+    assert (stopped.value.exit_code, number.name in stopped.value.message) == (code, True)
+    assert "saved at step 3 of 6; run the same command to continue" in stopped.value.message
+    seen: list[int] = []
+    resumed = train(VITO, pool, tmp_path / "cut", lambda done, steps, loss: seen.append(done))
+    assert seen == [4, 5, 6]
+    assert losses(resumed) == losses(whole)
+    expected = whole.learner.state_dict()
+    for name, value in resumed.learner.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_resumed_run_computes_with_the_threads_that_it_began_with(pool: ClipPool, tmp_path: Path) -> None:
+    def stop(done: int, steps: int, loss: float) -> None:
+        if done == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    def runs(threads: int, folder: Path, progress: Callable[..., Any] | None = None) -> trainer.Training:
+        torch.set_num_threads(threads)
+        return train(VITO, pool, folder, progress)
+
+    with same_threads():
+        one, two = runs(1, tmp_path / "one"), runs(2, tmp_path / "two")
+        with pytest.raises(Stopped):
+            runs(1, tmp_path / "cut", stop)
+        resumed = runs(2, tmp_path / "cut")
+        assert torch.get_num_threads() == 1
+    assert losses(one) != losses(two)  # why it matters; where this no longer holds, nothing has to be restored
+    assert losses(resumed) == losses(one)
+
+
+def test_a_run_on_another_number_of_devices_is_refused(pool: ClipPool, tmp_path: Path) -> None:
+    recipe = replace(VITO, steps=1)
+    train(recipe, pool, tmp_path)
+    state = load_state(tmp_path / "training.pt")
+    assert state is not None
+    save_state(tmp_path / "training.pt", state | {"ranks": 2})
+    with pytest.raises(CheckpointError, match="a run on 2 devices, and this one has 1"):
         train(recipe, pool, tmp_path)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
+from vitobench.models.pretraining.checkpoint import NAME, load_state
 from vitobench.models.pretraining.learners import make_learner
 from vitobench.tests.models.pretraining.two_ranks import OBJECTIVES, RANKS, RECIPE, one_rank, step, views
 
@@ -47,3 +48,14 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(two_processes: Path
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
         moved += not torch.equal(value, fresh[name])
     assert moved > 40
+
+
+def test_a_signal_to_one_process_stops_both_once_the_step_is_saved(two_processes: Path) -> None:
+    found = torch.load(two_processes / "stopped.pt", weights_only=True)
+    assert "SIGTERM: saved at step 3 of 6" in found["stopped"]
+    state = load_state(two_processes / "cut" / NAME)
+    assert state is not None
+    assert (state["step"], state["ranks"], state["threads"]) == (3, 2, 1)
+    whole = load_state(two_processes / "whole" / NAME)
+    assert whole is not None
+    assert whole["step"] == 6

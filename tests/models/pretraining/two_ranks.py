@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from vitobench.models.pretraining.devices import leave, make_fabric
+from vitobench.interruption import Stopped
+from vitobench.models.pretraining.clips import ClipPool
+from vitobench.models.pretraining.devices import make_fabric
 from vitobench.models.pretraining.learners import make_learner
+from vitobench.models.pretraining.pool_feed import PoolFeed
 from vitobench.models.pretraining.ranks import Ranks
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.synchronised_norm import synchronise
+from vitobench.models.pretraining.trainer import train
 
 RECIPE = Recipe(
     "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=0.0, hidden=16, projection=8, batch=8,
@@ -57,4 +62,19 @@ def one_rank(rank: int, port: int, folder: str) -> None:
         loss = ranks.mean(step(learner, module, own))
         if rank == 0:
             torch.save({"loss": loss, "state": learner.state_dict()}, Path(folder) / f"{objective}.pt")
-    leave(fabric)
+    recipe = replace(RECIPE, steps=6)
+    pool = PoolFeed(ClipPool(torch.randint(0, 255, (16, 1, 3, 32, 32), dtype=torch.uint8), torch.arange(16)))
+    whole = train(recipe, pool, Path(folder) / "whole", fabric=fabric)
+    stopped = ""
+    try:
+        # The signal reaches the second rank alone, in its third step.
+        train(recipe, pool, Path(folder) / "cut", lambda done, *_: _signal(rank, done), fabric=fabric)
+    except Stopped as error:  # the group is taken down
+        stopped = error.message
+    if rank == 0:
+        torch.save({"curve": whole.curve, "stopped": stopped}, Path(folder) / "stopped.pt")
+
+
+def _signal(rank: int, done: int) -> None:
+    if rank == 1 and done == 2:
+        signal.raise_signal(signal.SIGTERM)

@@ -78,7 +78,9 @@ def test_an_interrupted_pass_goes_on(micro_model: Model, tmp_path: Path) -> None
 def test_damaged_files_are_made_again(micro_model: Model, tmp_path: Path) -> None:
     expected = np.array(features_of(micro_model, part_of(), tmp_path).values)
     path = next(tmp_path.glob("*/features.npy"))
-    for content in (b"", b"nothing", path.read_bytes()[:1000]):
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 64
+    for content in (b"", b"nothing", path.read_bytes()[:1000], flipped):
         path.write_bytes(content)
         part = part_of()
         np.testing.assert_allclose(features_of(micro_model, part, tmp_path).values, expected, rtol=1e-4, atol=1e-5)

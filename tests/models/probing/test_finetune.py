@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from vitobench.errors import CheckpointError, DataError, VitobenchError
+from vitobench.interruption import Stopped
 from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.networks import build
@@ -59,9 +61,34 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     for other in (replace(SETTINGS, learning_rate=1e-4), replace(SETTINGS, steps=7)):
         with pytest.raises(CheckpointError, match="other settings"):
             finetune(micro_model, data, other, tmp_path / "parts")
+    state = tmp_path / "parts/finetune.pt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    with pytest.raises(CheckpointError, match="does not have the digest it ends with"):
+        finetune(micro_model, data, SETTINGS, tmp_path / "parts")
     (tmp_path / "parts/finetune.pt").write_bytes(b"PK nothing")
     with pytest.raises(CheckpointError, match="delete it"):
         finetune(micro_model, data, SETTINGS, tmp_path / "parts")
+
+
+def test_a_signal_stops_training_once_the_step_is_saved(
+    micro_model: Model, data: ProbeData, tmp_path: Path
+) -> None:
+    whole = finetune(micro_model, data, SETTINGS, tmp_path / "whole")
+
+    def stop(done: int, total: int, loss: float) -> None:
+        if done == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="saved at step 3 of 6; run the same command to continue") as stopped:
+        finetune(micro_model, data, SETTINGS, tmp_path / "parts", stop)
+    assert stopped.value.exit_code == 143
+    seen: list[int] = []
+    parts = finetune(micro_model, data, SETTINGS, tmp_path / "parts", lambda done, total, loss: seen.append(done))
+    assert seen == [4, 5, 6]
+    one, two = load_file(whole.checkpoint), load_file(parts.checkpoint)
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_training_lowers_the_loss_and_leaves_the_model_alone(micro_model: Model, tmp_path: Path) -> None:
