@@ -95,4 +95,8 @@ def broken_seal(path: Path) -> str:
                 return "it was cut short while it was read"
             found.update(part)
             left -= len(part)
-    return "" if seal == _SEAL + found.hexdigest().encode() + b"\n" else "its content does not have the digest it ends with"
+    return (
+        ""
+        if seal == _SEAL + found.hexdigest().encode() + b"\n"
+        else "its content does not have the digest it ends with"
+    )

@@ -22,7 +22,7 @@ _INSISTING = 1.0
 """Seconds after which another Ctrl-C is a second one, and not the first that came by two ways."""
 
 
-class Stopped(KeyboardInterrupt):  # noqa: N818 - like its parent, no error
+class Stopped(KeyboardInterrupt):
     """A signal asked this process to end. Like its parent it passes every ``except Exception``.
 
     Attributes:

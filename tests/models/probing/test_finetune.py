@@ -72,9 +72,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
         finetune(micro_model, data, SETTINGS, tmp_path / "parts")
 
 
-def test_a_signal_stops_training_once_the_step_is_saved(
-    micro_model: Model, data: ProbeData, tmp_path: Path
-) -> None:
+def test_a_signal_stops_training_once_the_step_is_saved(micro_model: Model, data: ProbeData, tmp_path: Path) -> None:
     whole = finetune(micro_model, data, SETTINGS, tmp_path / "whole")
 
     def stop(done: int, total: int, loss: float) -> None:

@@ -1,0 +1,74 @@
+"""Real signals to real commands: what is done is kept, one line says so, and the code tells that it was a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from vitobench.bench.cli import main
+
+RECIPE = """
+name = "tiny"
+description = "d"
+objective = "contrastive"
+architecture = "micro-resnet"
+clips = 32
+frames_per_clip = 2
+size = 32
+batch = 8
+steps = 20
+warmup = 2
+hidden = 16
+projection = 8
+precision = "float32"
+monitor_every = 0
+"""
+
+
+def stopped(command: list[str], folder: Path, begun: Callable[[], bool]) -> tuple[int, str]:
+    """Exit code and standard error of a command that gets SIGTERM once something is there."""
+    variables = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=folder, env=variables, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        until = time.monotonic() + 120
+        while not begun() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def test_sigterm_ends_a_pretraining_with_its_step_saved_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    command = ["pretrain", str(recipe), "--quiet", "--output"]
+    # The log has its first row at step 10.
+    code, said = stopped(["-m", "vitobench.bench", *command, "cut"], tmp_path, (tmp_path / "cut" / "log.jsonl").exists)
+    assert code == 143
+    assert "Traceback" not in said
+    assert "Stopped by SIGTERM: saved at step 1" in said
+    assert "of 20; run the same command to continue." in said
+    for folder in ("cut", "whole"):
+        main([*command, str(tmp_path / folder)])
+    one, two = (load_file(tmp_path / folder / "tiny.safetensors") for folder in ("cut", "whole"))
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def test_sigterm_ends_a_run_and_its_units_are_kept(tmp_path: Path) -> None:
+    command = ["run", "--model", "vito", "--task", "micro-c", "--limit", "480", "--quiet", "--store", "store"]
+    code, said = stopped(
+        ["-m", "vitobench.bench", *command], tmp_path, lambda: any((tmp_path / "store").rglob("*.parquet"))
+    )
+    assert code == 143
+    assert "Traceback" not in said
+    assert said.strip() == "Stopped by SIGTERM: What is finished is kept; run the same command to continue."
+    assert any((tmp_path / "store").rglob("*.parquet"))
