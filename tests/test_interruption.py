@@ -29,7 +29,7 @@ def test_a_signal_stops_a_command_with_its_code(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", CODES)
 def test_work_that_saves_is_finished_first(number: signal.Signals) -> None:
     done = []
-    with pytest.raises(Stopped) as stopped, answer_signals(), finish_first() as asked:
+    with pytest.raises(Stopped) as stopped, answer_signals(), finish_first() as asked:  # noqa: PT012
         for step in range(10):
             if step == 3:
                 signal.raise_signal(number)
@@ -42,7 +42,7 @@ def test_work_that_saves_is_finished_first(number: signal.Signals) -> None:
 
 
 def test_a_signal_that_came_too_late_stops_at_the_end_and_not_inside() -> None:
-    with pytest.raises(Stopped), finish_first():
+    with pytest.raises(Stopped), finish_first():  # noqa: PT012
         with finish_first() as asked:
             signal.raise_signal(signal.SIGTERM)
             assert asked() == signal.SIGTERM
@@ -52,7 +52,7 @@ def test_a_signal_that_came_too_late_stops_at_the_end_and_not_inside() -> None:
 
 def test_a_second_interrupt_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruption, "_INSISTING", 0.0)
-    with pytest.raises(KeyboardInterrupt) as at_once, finish_first():
+    with pytest.raises(KeyboardInterrupt) as at_once, finish_first():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
@@ -84,13 +84,12 @@ def test_a_thread_notes_nothing_and_breaks_nothing() -> None:
 
 
 def test_what_click_makes_of_it_still_tells_the_signal() -> None:
-    try:
+    with pytest.raises(click.Abort) as aborted:  # noqa: PT012
         try:
             raise Stopped(signal.SIGTERM, "saved at step 3.")
         except KeyboardInterrupt as error:
             raise click.Abort from error
-    except click.Abort as error:
-        assert ending(error) == ("Stopped by SIGTERM: saved at step 3.", 143)
+    assert ending(aborted.value) == ("Stopped by SIGTERM: saved at step 3.", 143)
     assert ending(KeyboardInterrupt()) == (f"Stopped by SIGINT: {KEPT}", 130)
     assert ending(Stopped(signal.SIGTERM, "")) == ("", 143)
     again = pickle.loads(pickle.dumps(Stopped(signal.SIGTERM, "saved.")))

@@ -93,8 +93,8 @@ def train(
     """Train a recipe; a run that was interrupted in the same folder goes on where its last checkpoint stands.
 
     It goes on exactly: order, views and everything random are functions of (seed, step), and networks, optimiser and
-    monitors come from the checkpoint. So does the number of threads that torch computes with, on which rounding depends;
-    it stays changed afterwards. The number of devices has to be the same.
+    monitors come from the checkpoint. So does the number of threads that torch computes with, on which rounding
+    depends; it stays changed afterwards. The number of devices has to be the same.
 
     At SIGTERM, SIGUSR1 or Ctrl-C, on any of the ranks, all ranks finish the step, the first one saves, and all stop.
 
@@ -176,8 +176,8 @@ class _Run:
             self.monitor.load(state["monitor"])
         if state["ranks"] != self.ranks.count:
             raise CheckpointError(
-                f"{self.checkpoint} belongs to a run on {state['ranks']} devices, and this one has {self.ranks.count}: it "
-                "would not go on as it began. Use as many devices, choose another --output folder, or delete that file."
+                f"{self.checkpoint} belongs to a run on {state['ranks']} devices, and this one has {self.ranks.count}: "
+                "it would not go on as it began. Use as many devices, choose another --output folder, or delete that file."
             )
         take_threads(state)
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]

@@ -179,7 +179,7 @@ def test_another_runs_checkpoint_is_refused_and_kept(pool: ClipPool, tmp_path: P
         train(replace(recipe, learning_rate=0.5), pool, tmp_path)
     assert (tmp_path / "training.pt").read_bytes() == kept
     torch.save(torch.zeros(3), tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match="does not end with its digest: .*delete it to start"):
+    with pytest.raises(CheckpointError, match=r"does not end with its digest: .*delete it to start"):
         train(recipe, pool, tmp_path)
     seal_file(tmp_path / "training.pt")
     with pytest.raises(CheckpointError, match="is not the state of a training"):
