@@ -177,7 +177,7 @@ class _Run:
         if state["ranks"] != self.ranks.count:
             raise CheckpointError(
                 f"{self.checkpoint} belongs to a run on {state['ranks']} devices, and this one has {self.ranks.count}: "
-                "it would not go on as it began. Use as many devices, choose another --output folder, or delete that file."
+                "it would not go on as it began. Use as many devices, choose another --output, or delete that file."
             )
         take_threads(state)
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
