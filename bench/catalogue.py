@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+import numpy as np
+
 from ..errors import StoreError, VitobenchError
 from ..models.spec import ModelSpec, Preprocessing
 from ..models.training_step import training_step
 from ..results import records
+from ..results.asked import Asked
 from ..results.store import Store, safe_name
+from ..tasks.labels import class_count, labels_for
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity
@@ -49,10 +53,7 @@ def spec_of(record: Mapping[str, Any]) -> ModelSpec:
 
 def _damaged(kind: str, record: Mapping[str, Any], reason: str) -> str:
     identity = str(record.get("identity"))
-    return (
-        f"The record of {identity} is damaged ({reason}). Delete {kind}/{safe_name(identity)}.json in the store; the "
-        "next run writes it again."
-    )
+    return f"The record {kind}/{safe_name(identity)}.json is damaged ({reason}); the next run of it writes it again."
 
 
 def task_record(planned: PlannedTask) -> dict[str, Any]:
@@ -74,11 +75,11 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
         StoreError: The record is damaged: its facts no longer give the identity that it has.
     """
     name, identity = str(record.get("name")), str(record.get("identity"))
-    task = _declared(record)
+    task = declared(record)
     if task is None:
         where = f"; {record['plugin']} gave it" if record.get("plugin") else ""
         return f"{identity} is passed over: this version knows no task {name!r}{where}."
-    if not _sound(record):
+    if not sound_task(record):
         raise StoreError(_damaged(records.TASKS, record, "its facts do not give its identity"))
     if outdated(record):
         return (
@@ -90,13 +91,13 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
 
 def outdated(record: Mapping[str, Any]) -> bool:
     """Whether a task's record is sound, but of another version of its protocol than this one's."""
-    task = _declared(record)
-    if task is None or not _sound(record):
+    task = declared(record)
+    if task is None or not sound_task(record):
         return False
     return task.identity(record["data_digest"], record["seed"]) != record["identity"]
 
 
-def _declared(record: Mapping[str, Any]) -> Task | None:
+def declared(record: Mapping[str, Any]) -> Task | None:
     """The task of a record as this version declares it, with the decisions that it was run with."""
     task = find_task(str(record.get("name")))
     if task is None:
@@ -105,11 +106,34 @@ def _declared(record: Mapping[str, Any]) -> Task | None:
     return next((found for found in variants if found.answers == record.get("answers", "")), task)
 
 
-def _sound(record: Mapping[str, Any]) -> bool:
+def sound_task(record: Mapping[str, Any]) -> bool:
+    """Whether the facts of a task's record give its identity."""
     try:
         return isinstance(record["seed"], int) and task_identity(record) == record["identity"]
     except (KeyError, TypeError, ValueError):
         return False
+
+
+def _gives_its_identity(record: Mapping[str, Any]) -> bool:
+    try:
+        spec_of(record)
+    except StoreError:
+        return False
+    return True
+
+
+def asked_of(planned: PlannedTask) -> Asked:
+    """What a task asks, as its images tell it.
+
+    Raises:
+        ValueError: The plan is one of stored answers.
+    """
+    task, source = planned.task, planned.source
+    if source is None:
+        raise ValueError("a plan of stored answers has no images")
+    labels = np.asarray(labels_for(task, source, source.labels), dtype=np.int64)
+    conditions = tuple(condition.key for condition in task.conditions)
+    return Asked(tuple(escaped(str(i)) for i in source.image_ids), labels, class_count(task), conditions)
 
 
 def keep(plan: Plan, store: Store) -> None:
@@ -119,10 +143,11 @@ def keep(plan: Plan, store: Store) -> None:
         StoreError: The store cannot be written.
     """
     for spec in plan.models:
-        records.keep(store, records.MODELS, spec.identity, model_record(spec))
+        records.keep(store, records.MODELS, spec.identity, model_record(spec), _gives_its_identity)
     for planned in plan.tasks:
-        records.keep(store, records.TASKS, planned.identity, task_record(planned))
+        records.keep(store, records.TASKS, planned.identity, task_record(planned), sound_task)
         if planned.source is not None:
+            store.keep_asked(planned.identity, asked_of(planned))
             manifest = planned.source.manifest()
             records.keep_packed(store, records.MANIFESTS, planned.task.dataset, planned.data_digest, manifest)
             truths.keep(planned, store)

@@ -12,7 +12,7 @@ from ..reports.alignment_data import AlignmentData
 from ..reports.data import ReportData
 from ..results.ranking import Contest
 from ..results.schema import Comparison, Failure, Score
-from ..results.store import Store
+from ..results.store import Store, safe_name
 from ..tasks.answers import Answers, collect
 from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.effective_scores import effective_scores
@@ -73,6 +73,10 @@ def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list
     failures: list[Failure] = []
     # Whose answers are missing, by task, condition, image and reason.
     gaps: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    for planned in plan.tasks:
+        asked = store.asked(safe_name(planned.identity), planned.images)
+        if isinstance(asked, str):
+            failures.append(Failure("*", planned.task.name, "*", "*", asked))
     for planned, spec in plan.cells():
         task = planned.task
         found, problems = store.read(planned.identity, spec.identity, planned.ranges())

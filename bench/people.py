@@ -69,7 +69,7 @@ def keep_people(data: Mapping[str, Path], planned: PlannedTask, data_set: Alignm
         return
     people = people_of(data, planned, data_set, store)
     if not isinstance(people, str):
-        records.keep_packed(store, records.TRUTHS, _kept_as(planned), planned.data_digest, packed(people), fresh=True)
+        records.keep_packed(store, records.TRUTHS, _kept_as(planned), planned.data_digest, packed(people))
 
 
 def _kept_as(planned: PlannedTask) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ from ..errors import StoreError, VitobenchError, unknown_name
 from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..results import records
+from ..results.inventory import lost
 from ..results.schema import Failure
-from ..results.store import Store
+from ..results.store import PARTIAL, PREDICTIONS, Store, safe_name
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
@@ -40,7 +42,10 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         raise VitobenchError(f"--limit {settings.limit} leaves no image; give 1 or more.")
     runs = records.runs(store)
     known = _Models(store, runs)
-    failures: list[Failure] = []
+    failures = []
+    for name, reason in records.damaged(store, records.RUNS).items():
+        line = f"The record {name} is damaged ({reason}), and what it asked is not known; {store.way_out}"
+        failures.append(Failure("*", "*", "*", "*", line))
     asked: list[ModelSpec] = []
     for name in dict.fromkeys(settings.models or known.names):
         try:
@@ -51,6 +56,9 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             if len(settings.models) == 1:
                 raise
             failures.append(Failure(name, "*", "*", "*", str(error)))
+    if not settings.models:
+        told = {failure.reason for failure in failures}
+        failures += [Failure("*", "*", "*", "*", line) for line in known.lost.values() if line not in told]
     if not asked:
         reasons = "".join(f"\n{failure.reason}" for failure in failures)
         raise StoreError(
@@ -60,7 +68,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     spaces = {spec.label_space for spec in asked}
     wanted = wanted_tasks(settings)
     names = [task.name for task in wanted or all_tasks().values() if task.label_space in spaces]
-    planned, passed, damaged = _tasks(names, settings, store, runs, seed)
+    planned, passed, damaged = _tasks(names, settings, store, runs, seed, asked)
     failures += damaged
     if wanted:
         # What was named and is not there is missing; what an earlier protocol left is not, unless it was named.
@@ -96,11 +104,14 @@ class _Models:
 
     def __init__(self, store: Store, runs: Sequence[Mapping[str, Any]]) -> None:
         self._records = records.kept(store, records.MODELS)
+        self.lost = lost(store, records.MODELS)
+        """By the folder of an identity, why predictions are of no model that is known."""
         self._newest: dict[str, str] = {}
         self._taken: dict[str, ModelSpec] = {}
         for run in runs:
             for name, identity in run.get("models", {}).items():
-                if identity in self._records:
+                # An older model of the same name must not stand in for one whose record is lost.
+                if identity in self._records or safe_name(identity) in self.lost:
                     self._newest.setdefault(name, identity)
         for identity, record in self._records.items():
             self._newest.setdefault(str(record.get("name")), identity)
@@ -121,6 +132,8 @@ class _Models:
             identity = records.resolve_one(self._records, name, "model")
         if identity is None:
             raise StoreError(str(unknown_name("model in the store", name, self._newest)))
+        if identity not in self._records:
+            raise StoreError(self.lost[safe_name(identity)])
         spec = spec_of(self._records[identity])
         taken = self._taken.setdefault(spec.name, spec)
         if taken != spec:
@@ -145,32 +158,57 @@ def _left_out(runs: Sequence[Mapping[str, Any]], planned: PlannedTask) -> dict[s
 
 
 def _tasks(
-    names: Sequence[str], settings: Settings, store: Store, runs: Sequence[Mapping[str, Any]], seed: int | None
+    names: Sequence[str],
+    settings: Settings,
+    store: Store,
+    runs: Sequence[Mapping[str, Any]],
+    seed: int | None,
+    models: Sequence[ModelSpec],
 ) -> tuple[list[PlannedTask], dict[str, str], list[Failure]]:
-    """Those that can be scored, a line for each that is passed over, and those whose record is damaged."""
+    """Those that can be scored, a line for each that is passed over, and those whose record is damaged or lost."""
     kept = records.kept(store, records.TASKS)
+    nameless = lost(store, records.TASKS)
     newest: dict[str, str] = {}
     largest: dict[str, int] = {}
     available: dict[str, int] = {}
     for run in runs:
         for name, asked in run.get("tasks", {}).items():
             identity = asked.get("identity")
-            if identity in kept and (seed is None or kept[identity].get("seed") == seed):
+            if safe_name(str(identity)) in nameless:
+                newest.setdefault(name, identity)
+            elif identity in kept and (seed is None or kept[identity].get("seed") == seed):
                 newest.setdefault(name, identity)
                 largest[identity] = max(largest.get(identity, 0), int(asked["images"]))
                 task = find_task(name)
                 there = task.images if task is not None and task.images is not None else asked.get("available", 0)
                 available[identity] = max(available.get(identity, 0), int(there))
     planned: list[PlannedTask] = []
+    own = {safe_name(name): name for name in names}
+    damaged = [
+        Failure("*", own[folder.rpartition("@")[0]], "*", "*", line)
+        for folder, line in nameless.items()
+        if folder.rpartition("@")[0] in own
+    ]
     passed: dict[str, str] = {}
-    damaged: list[Failure] = []
+    # What no run speaks of any more is scored all the same.
+    orphans: dict[str, list[str]] = defaultdict(list)
+    for identity, record in kept.items():
+        if seed in (None, record.get("seed")) and _stored(store, identity, models):
+            orphans[str(record.get("name"))].append(identity)
     for name in names:
-        if name not in newest:
+        if name not in newest and len(orphans[name]) == 1:
+            newest[name] = orphans[name][0]
+        elif name not in newest and orphans[name]:
+            several = ", ".join(orphans[name])
+            reason = f"no run says which of {several} is meant; `--seed` tells seeds apart, and a run of it settles it"
+            damaged.append(Failure("*", name, "*", "*", reason))
+        if newest.get(name) not in kept:
             continue
         identity = newest[name]
-        images = largest[identity]  # a quick look at a few images after a long run does not hide the many
+        # A quick look at a few images after a long run does not hide the many.
+        images = max(largest.get(identity, 0), _stored(store, identity, models))
         if settings.limit is not None:
-            images = min(settings.limit, max(available[identity], images))
+            images = min(settings.limit, max(available.get(identity, 0), images))
         try:
             found = planned_of(kept[identity], images)
         except StoreError as error:
@@ -181,3 +219,9 @@ def _tasks(
         else:
             planned.append(replace(found, left_out=_left_out(runs, found)))
     return planned, passed, damaged
+
+
+def _stored(store: Store, task: str, models: Sequence[ModelSpec]) -> int:
+    """One past the last image of a task that the store holds of any of some models."""
+    coverages = (store.coverage(task, spec.identity, tree) for spec in models for tree in (PREDICTIONS, PARTIAL))
+    return max((stop for coverage in coverages for stops in coverage.stops.values() for stop in stops), default=0)

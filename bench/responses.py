@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import StoreError
-from ..results.store import Store
+from ..results.store import Store, safe_name
 from ..tasks.alignment.answered import trials_of
 from ..tasks.alignment.csv_form import write_trials
 from ..tasks.answers import collect
@@ -14,7 +14,7 @@ from .recall import recall
 from .settings import Settings
 
 
-def write_responses(settings: Settings, folder: Path) -> list[Path]:
+def write_responses(settings: Settings, folder: Path) -> tuple[list[Path], list[str]]:
     """Write a CSV file for each model and data set, which model-vs-human reads where it keeps its raw data.
 
     Args:
@@ -22,19 +22,23 @@ def write_responses(settings: Settings, folder: Path) -> list[Path]:
         folder: Holds a folder for each data set, made where it is absent.
 
     Returns:
-        The files.
+        The files, and a line for whatever is missing from them.
 
     Raises:
         VitobenchError: There is no store, nothing in it that was asked, or a file cannot be written.
     """
     store = Store(settings.store)
     plan = recall(settings, store)
-    written = []
+    written: list[Path] = []
+    told = dict.fromkeys(failure.reason for failure in plan.failures)
     for planned, spec in plan.cells():
         if planned.task.kind == KIND:
-            found, _ = store.read(planned.identity, spec.identity, planned.ranges())
+            asked = store.asked(safe_name(planned.identity), planned.images)
+            told |= {asked: None} if isinstance(asked, str) else {}
+            found, problems = store.read(planned.identity, spec.identity, planned.ranges())
+            told |= dict.fromkeys(f"{spec.name}, {planned.task.name}: {problem}" for problem in problems)
             answers = {spec.name: collect(planned.task, spec.name, found)}
             written += [write_trials(trials, folder) for trials in trials_of(set_of(planned), answers).values()]
     if not written:
         raise StoreError(f"The store {store.location} holds no answers to stimuli of human alignment.")
-    return written
+    return written, list(told)

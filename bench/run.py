@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,6 +115,10 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     elif console is not None:
         console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
     ran = time.monotonic() - started
+    if not missing:
+        # A record may have been lost since. A store that cannot be written is read all the same.
+        with suppress(StoreError):
+            catalogue.keep(plan, store)
     data = _with_pictures(gather(plan, store, failures, facts(settings, command)), plan, store, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
@@ -124,8 +129,6 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         "failures": [asdict(failure) for failure in data.failures],
     }
     try:
-        if not missing:
-            catalogue.keep(plan, store)  # a record may have been lost since the predictions were made
         records.write_run(store, name, ended)
     except StoreError:
         # The page and the numbers are there all the same; with something missing, the reason is among the failures.

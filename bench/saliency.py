@@ -219,12 +219,14 @@ def gather(
 ) -> tuple[tuple[SaliencyScore, ...], tuple[SaliencyComparison, ...], tuple[Failure, ...]]:
     """Score what the store holds of a plan; needs neither models nor images."""
     image_ids = [escaped(image_id) for image_id in plan.source.image_ids[: plan.count]]
+    labels = plan.source.labels[: plan.count]
     rows: dict[Key, MapRows] = {}
     found = list(failures)
     told = {failure.model for failure in failures}
     errors: dict[str, str] = {}
     for piece in plan.pieces:
-        maps, problems = read_rows(store, plan.identity, piece.identity, piece.explainer, plan.ranges(), image_ids)
+        place = (plan.identity, piece.identity, piece.explainer)
+        maps, problems = read_rows(store, *place, plan.ranges(), image_ids, labels)
         if piece.name not in told:
             found += [Failure(piece.name, plan.task.name, "*", "*", problem) for problem in problems]
         for name, part in maps.items():

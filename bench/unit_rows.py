@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..results.asked import ANY_CONDITION
 from ..results.schema import TOP_K
 from ..results.unit_file import top_of
 from ..tasks.data.source import LoadFailure
@@ -14,8 +15,6 @@ from ..tasks.task import Condition, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ANY_CONDITION = "*"
 
 
 class UnitRows:

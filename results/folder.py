@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 _PUT_IS_ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "r2", "memory"})
 """Object stores show a file when it is whole; elsewhere a file is written aside and moved."""
+
+
+FILE_ENDINGS = (".parquet", ".json", ".json.gz")
+"""Endings of the files of a store; a folder of such a name is in the place of a file."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ class Folder(Protocol):
     def files(self, below: str = "") -> list[Entry]:
         """Every file at any depth below a folder, sorted by name.
 
+        Whatever else is in the place of a file is among them: a folder of such a name (`FILE_ENDINGS`), a link that
+        leads nowhere, a pipe.
+
         Raises:
             StoreError: They cannot be listed.
         """
@@ -73,8 +83,13 @@ class Folder(Protocol):
     def exists(self, name: str) -> bool:
         """Whether there is a file or a folder of this name."""
 
+    def is_there(self, name: str) -> bool:
+        """Whether there is anything of this name, a link that leads nowhere included."""
+
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no error.
+        """Remove a file, or what is in its place; one that is gone already is no error.
+
+        Of a link only the link is removed.
 
         Raises:
             StoreError: It cannot be removed.
@@ -98,6 +113,10 @@ def write_aside(path: Path, content: bytes) -> None:
 
 def _unwritable(path: str, error: OSError) -> StoreError:
     reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY):
+        return StoreError(
+            f"{path} cannot be written: {reason}. Something else has that name; remove it, or name another folder."
+        )
     return StoreError(f"{path} cannot be written: {reason}. Free some space, or name another folder.")
 
 
@@ -115,7 +134,11 @@ class LocalFolder:
 
     def read(self, name: str) -> bytes:
         """See `Folder`."""
-        return (self._root / name).read_bytes()
+        path = self._root / name
+        # Reading a pipe would wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return path.read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
         """See `Folder`."""
@@ -133,29 +156,45 @@ class LocalFolder:
 
     def files(self, below: str = "") -> list[Entry]:
         """See `Folder`."""
-        entries = []
-        for here, _, names in os.walk(self._root / below):
-            for name in names:
-                path = Path(here) / name
+        entries: list[Entry] = []
+        # Links to folders are followed, as `read` and `names` follow them, but never round in a circle.
+        todo: list[tuple[str, frozenset[Path]]] = [(below, frozenset())]
+        while todo:
+            here, above = todo.pop()
+            real = (self._root / here).resolve()
+            if real in above:
+                continue
+            for name in self.names(here):
+                path = f"{here}/{name}" if here else name
                 with suppress(FileNotFoundError):  # another run may finish a file meanwhile
-                    status = path.stat()
-                    entries.append(
-                        Entry(path.relative_to(self._root).as_posix(), status.st_size, status.st_mtime),
-                    )
+                    full = self._root / path
+                    if full.is_dir() and not name.endswith(FILE_ENDINGS):
+                        todo.append((path, above | {real}))
+                    else:
+                        status = full.lstat() if not full.exists() else full.stat()
+                        entries.append(Entry(path, status.st_size, status.st_mtime))
         return sorted(entries, key=lambda entry: entry.name)
 
     def exists(self, name: str) -> bool:
         """See `Folder`."""
         return (self._root / name).exists()
 
+    def is_there(self, name: str) -> bool:
+        """See `Folder`."""
+        return os.path.lexists(self._root / name)
+
     def remove(self, name: str) -> None:
         """See `Folder`."""
+        path = self._root / name
         try:
-            (self._root / name).unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{self.path(name)} cannot be removed: {error.strerror or error}.") from None
         # Folders that have become empty are no longer of use.
-        for parent in (self._root / name).parents:
+        for parent in path.parents:
             if parent == self._root:
                 break
             try:
@@ -234,6 +273,10 @@ class RemoteFolder:
             (Entry(str(path)[skip:], int(info.get("size") or 0), _modified(info)) for path, info in found.items()),
             key=lambda entry: entry.name,
         )
+
+    def is_there(self, name: str) -> bool:
+        """See `Folder`."""
+        return self.exists(name)
 
     def exists(self, name: str) -> bool:
         """See `Folder`."""

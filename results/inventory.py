@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import records
-from .store import PARTIAL, Store, UnitName, safe_name
+from .store import PARTIAL, PREDICTIONS, Store, UnitName, safe_name
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,35 @@ class Holding:
 def identities(store: Store, kind: str) -> dict[str, str]:
     """From the folder of an identity to the identity, for `records.MODELS` or `records.TASKS`."""
     return {safe_name(identity): identity for identity in records.kept(store, kind)}
+
+
+def lost(store: Store, kind: str) -> dict[str, str]:
+    """Models or tasks with predictions, but without a sound record of what they are.
+
+    Args:
+        store: Where.
+        kind: `records.MODELS` or `records.TASKS`.
+
+    Returns:
+        By the folder of the identity, a line that says what is wrong and what to do.
+    """
+    folders: dict[str, set[str]] = {records.TASKS: set(), records.MODELS: set()}
+    for tree in (PREDICTIONS, PARTIAL):
+        for task in store.folder.names(tree):
+            models = store.folder.names(f"{tree}/{task}")
+            folders[records.TASKS] |= {task} if models else set()
+            folders[records.MODELS] |= set(models)
+    nameless = sorted(folders[kind] - identities(store, kind).keys())
+    damaged = records.damaged(store, kind) if nameless else {}
+    lines = {}
+    for folder in nameless:
+        name = f"{kind}/{folder}.json"
+        state = f"damaged ({damaged[name]})" if name in damaged else "missing"
+        lines[folder] = (
+            f"The predictions of {folder} are left out: their record {name} is {state}; the next run of that "
+            f"{kind.removesuffix('s')} writes it again"
+        )
+    return lines
 
 
 def fits(identity: str, wanted: Sequence[str]) -> bool:

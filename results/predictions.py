@@ -45,6 +45,9 @@ class Predictions:
         return len(self.image)
 
 
+_GRADES = 16  # more than there are severities
+
+
 class _Codes:
     """Numbers for texts, in the order of their first appearance."""
 
@@ -78,24 +81,16 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
     images, conditions, reasons = _Codes(), _Codes(), _Codes()
     parts: dict[str, list[np.ndarray]] = {n: [] for n in ("image", "condition", "label", "top", "confidence", "error")}
     for number, table in enumerate(tables):
-        image, ids = _dictionary_column(table, "image_id")
+        image, ids, _ = images_of(table)
         kept = slice(None)
         limit = most[number] if most is not None else None
-        if limit is not None and limit < len(seen := _first_seen(image)):
+        if limit is not None and limit < len(ids):
             # Rows lie image by image, so the first appearance of the one too many ends what is kept.
-            kept = slice(0, int(np.flatnonzero(image == seen[limit])[0]))
-        image = image[kept]
-        name, names = _dictionary_column(table, "condition")
-        severity = table.column("severity").to_numpy()[kept].astype(np.int32)
-        pair = name[kept].astype(np.int32) * 16 + severity
-        keys, inverse = np.unique(pair, return_inverse=True)
-        texts = [condition_key(names[key // 16], int(key % 16)) for key in keys.tolist()]
-        order, back = np.unique(image, return_inverse=True) if len(image) else (image, image)
-        # Codes are given in the order in which images lie in the file.
-        first = _first_seen(image)
-        images.of([ids[i] for i in first.tolist()])
-        parts["image"].append(images.of([ids[i] for i in order.tolist()])[back])
-        parts["condition"].append(conditions.of(texts)[inverse.reshape(-1)])
+            kept = slice(0, int(np.flatnonzero(image == limit)[0]))
+            image, ids = image[kept], ids[:limit]
+        cell, keys = cells_of(table, kept)
+        parts["image"].append(images.of(ids)[image])
+        parts["condition"].append(conditions.of(keys)[cell])
         parts["label"].append(table.column("label").to_numpy()[kept])
         parts["top"].append(top_of(table)[kept])
         parts["confidence"].append(table.column("confidence").to_numpy()[kept])
@@ -123,7 +118,41 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
     )
 
 
-def _first_seen(codes: np.ndarray) -> np.ndarray:
-    """Distinct codes in the order of their first appearance."""
-    values, first = np.unique(codes, return_index=True)
-    return values[np.argsort(first)]
+def images_of(table: pa.Table) -> tuple[np.ndarray, list[str], bool]:
+    """Images of a unit in the order of their first appearance.
+
+    Args:
+        table: Of `unit_file.decode`.
+
+    Returns:
+        int64 (rows,) positions among them, their ids, and whether the rows lie image by image.
+    """
+    codes, names = _dictionary_column(table, "image_id")
+    if not len(codes):
+        return np.empty(0, np.int64), [], True
+    new = np.concatenate([[True], codes[1:] != codes[:-1]])
+    runs = codes[new]
+    seen = dict.fromkeys(runs.tolist())
+    if len(seen) == len(runs):  # which needs no sorting
+        return np.cumsum(new) - 1, [names[code] for code in seen], True
+    place = np.zeros(len(names), dtype=np.int64)
+    place[list(seen)] = np.arange(len(seen))
+    return place[codes], [names[code] for code in seen], False
+
+
+def cells_of(table: pa.Table, kept: slice = slice(None)) -> tuple[np.ndarray, list[str]]:
+    """Conditions of a unit with their severities.
+
+    Args:
+        table: Of `unit_file.decode`.
+        kept: Rows that are wanted.
+
+    Returns:
+        int64 (rows,) positions among the keys, and the keys of those that appear.
+    """
+    codes, names = _dictionary_column(table, "condition")
+    pair = codes[kept].astype(np.int64) * _GRADES + table.column("severity").to_numpy()[kept]
+    there = np.flatnonzero(np.bincount(pair, minlength=1))
+    place = np.zeros(int(there.max()) + 1 if len(there) else 0, dtype=np.int64)
+    place[there] = np.arange(len(there))
+    return place[pair], [condition_key(names[p // _GRADES], int(p % _GRADES)) for p in there.tolist()]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..caches import user_cache
 from ..errors import StoreError
-from .store import Store, safe_name
+from .sealing import open_json, seal_json
+from .store import IMAGES, Store, safe_name
 
 MODELS = "models"
 TASKS = "tasks"
@@ -19,43 +18,98 @@ RUNS = "runs"
 MANIFESTS = "manifests"
 TRUTHS = "truths"
 CACHE = "cache"
+DOCUMENTS = (MODELS, TASKS, RUNS, MANIFESTS, TRUTHS, IMAGES)
+"""Folders of JSON documents, each of which holds its digest."""
+
+_FACTS = "facts"
 
 
-def _json(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+def read(store: Store, name: str) -> dict[str, Any] | None:
+    """A JSON document of a store.
 
+    Args:
+        store: Where.
+        name: Path below the store.
 
-def _load(store: Store, name: str) -> dict[str, Any] | None:
-    """A record, or None where it is absent or damaged: records can be written again, predictions cannot."""
+    Returns:
+        What was given to `write`; None where there is no such file.
+
+    Raises:
+        StoreError: It is damaged or cannot be read; the message says how.
+    """
     try:
-        found = json.loads(store.folder.read(name))
-    except (OSError, ValueError):
+        return open_json(name, store.folder.read(name))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if store.folder.is_there(name):
+            raise StoreError(error.strerror or str(error)) from None
         return None
-    return found if isinstance(found, dict) else None
+    except OSError as error:
+        raise StoreError(error.strerror or str(error)) from None
 
 
-def keep(store: Store, kind: str, identity: str, record: Mapping[str, Any]) -> None:
-    """Keep the record of a model or task under its identity; what is there already stays.
+def write(store: Store, name: str, document: Mapping[str, Any]) -> None:
+    """Write plain data as a JSON document with its digest.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    store.folder.write(name, seal_json(name, document))
+
+
+def _sound(store: Store, name: str) -> dict[str, Any] | None:
+    """A document, or None where it is absent or damaged: records can be written again, predictions cannot."""
+    try:
+        return read(store, name)
+    except StoreError:
+        return None
+
+
+def _documents(store: Store, kind: str) -> list[str]:
+    names = store.folder.names(kind)
+    return [f"{kind}/{name}" for name in names if name.endswith((".json", ".json.gz")) and not name.startswith(".")]
+
+
+def damaged(store: Store, kind: str) -> dict[str, str]:
+    """Why documents of one kind cannot be trusted, by their names below the store."""
+    found = {}
+    for name in _documents(store, kind):
+        try:
+            read(store, name)
+        except StoreError as error:
+            found[name] = str(error)
+    return found
+
+
+def keep(
+    store: Store,
+    kind: str,
+    identity: str,
+    record: Mapping[str, Any],
+    sound: Callable[[Mapping[str, Any]], bool] = bool,
+) -> None:
+    """Keep the record of a model or task under its identity; what is there already and is sound stays.
 
     Args:
         store: Where.
         kind: `MODELS` or `TASKS`.
         identity: ``name@digest``.
         record: Plain data that the identity can be computed from again.
+        sound: Whether the facts of a record give its identity.
 
     Raises:
         StoreError: It cannot be written.
     """
     name = f"{kind}/{safe_name(identity)}.json"
-    if _load(store, name) is None:
-        store.folder.write(name, _json(record))
+    known = _sound(store, name)
+    if known is None or not sound(known):
+        write(store, name, record)
 
 
 def kept(store: Store, kind: str) -> dict[str, dict[str, Any]]:
     """Records of one kind by identity."""
     found = {}
-    for name in store.folder.names(kind):
-        record = _load(store, f"{kind}/{name}") if name.endswith(".json") and not name.startswith(".") else None
+    for name in _documents(store, kind):
+        record = _sound(store, name)
         if record is not None and isinstance(record.get("identity"), str):
             found[record["identity"]] = record
     return found
@@ -67,17 +121,17 @@ def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
     Raises:
         StoreError: It cannot be written.
     """
-    store.folder.write(f"{RUNS}/{name}.json", _json(record))
+    write(store, f"{RUNS}/{name}.json", record)
     return store.folder.path(f"{RUNS}/{name}.json")
 
 
 def runs(store: Store) -> list[dict[str, Any]]:
     """Records of runs, the newest first; each with its ``name``."""
     found = []
-    for name in sorted(store.folder.names(RUNS), reverse=True):
-        record = _load(store, f"{RUNS}/{name}") if name.endswith(".json") and not name.startswith(".") else None
+    for name in sorted(_documents(store, RUNS), reverse=True):
+        record = _sound(store, name)
         if record is not None:
-            found.append({**record, **_run_facts(record), "name": name.removesuffix(".json")})
+            found.append({**record, **_run_facts(record), "name": name.removeprefix(f"{RUNS}/").removesuffix(".json")})
     return found
 
 
@@ -103,10 +157,8 @@ def _run_facts(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def keep_packed(
-    store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any], fresh: bool = False
-) -> None:
-    """Keep facts about the images of a data set, one for each image; what is there already stays.
+def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any]) -> None:
+    """Keep facts about the images of a data set, one for each image, in place of what is not the same.
 
     Args:
         store: Where.
@@ -115,23 +167,19 @@ def keep_packed(
         dataset: Name of the data set.
         data_digest: Its digest.
         facts: Plain data.
-        fresh: Replace what is there: facts that do not follow from the data digest.
 
     Raises:
         StoreError: It cannot be written.
     """
     name = _packed_name(kind, dataset, data_digest)
-    if fresh or not store.folder.exists(name):
-        content = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
-        store.folder.write(name, gzip.compress(content, mtime=0))  # without a time the same content is the same file
+    plain = json.loads(json.dumps({_FACTS: facts}))
+    if _sound(store, name) != plain:
+        write(store, name, plain)
 
 
 def packed(store: Store, kind: str, dataset: str, data_digest: str) -> dict[str, Any] | None:
     """What `keep_packed` kept; None where there is nothing or it is damaged."""
-    try:
-        found = json.loads(gzip.decompress(store.folder.read(_packed_name(kind, dataset, data_digest))))
-    except (OSError, EOFError, ValueError, zlib.error):
-        return None
+    found = (_sound(store, _packed_name(kind, dataset, data_digest)) or {}).get(_FACTS)
     return found if isinstance(found, dict) else None
 
 

@@ -6,15 +6,16 @@ An observer is a model or a baseline; an explainer says how its maps are made.
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import StoreError
 from ..text import printable
+from .records import read, write
+from .sealing import open_parquet, seal_parquet
 from .store import Store, safe_name, unit_file
 
 if TYPE_CHECKING:
@@ -116,16 +117,14 @@ def write_shard(
         StoreError: It cannot be written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     fixed = {"observer": observer, "task": task}
     found = [{**fixed, **row} for row in rows]
     plain = [{key: printable(v) if isinstance(v, str) else v for key, v in row.items()} for row in found]
     table = pa.Table.from_pylist(plain, schema=_schema())
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
     own = folder(task, observer, explainer)
-    store.folder.write(f"{own}/{unit_file(start, stop)}", buffer.getvalue())
+    name = f"{own}/{unit_file(start, stop)}"
+    store.folder.write(name, seal_parquet(name, table, compression="zstd"))
     for end in shards(store, task, observer, explainer).get(start, ()):
         if end < stop:  # of an earlier run with a smaller limit
             store.folder.remove(f"{own}/{unit_file(start, end)}")
@@ -141,7 +140,13 @@ def _schema() -> pa.Schema:
 
 
 def read_rows(
-    store: Store, task: str, observer: str, explainer: str, ranges: Sequence[tuple[int, int]], image_ids: Sequence[str]
+    store: Store,
+    task: str,
+    observer: str,
+    explainer: str,
+    ranges: Sequence[tuple[int, int]],
+    image_ids: Sequence[str],
+    labels: np.ndarray | None = None,
 ) -> tuple[dict[str, MapRows], list[str]]:
     """Read what is stored of an observer.
 
@@ -152,15 +157,27 @@ def read_rows(
         explainer: How the maps are made.
         ranges: (start, stop) of the shards that were asked.
         image_ids: Of the images that were asked; a shard may hold more.
+        labels: int (n,), their classes; None does not check them.
 
     Returns:
-        Rows by map, and a line for every shard that is missing or cannot be read.
+        Rows by map, and a line for every shard that is missing or cannot be trusted.
     """
     present, own = shards(store, task, observer, explainer), folder(task, observer, explainer)
     frames, problems = [], []
     for start, stop in ranges:
         end = min((end for end in present.get(start, ()) if end >= stop), default=None)
-        found = "was not run" if end is None else _read_shard(store, f"{own}/{unit_file(start, end)}")
+        found: Any = "was not run"
+        if end is not None:
+            name = f"{own}/{unit_file(start, end)}"
+            try:
+                found = _plain(checked(store, name))
+                _hold(found, image_ids[start:stop], None if labels is None else labels[start:stop])
+            except (OSError, StoreError) as error:
+                reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+                found = (
+                    f"{store.folder.path(name)} cannot be read ({reason}); {store.way_out}, and the next run makes it "
+                    "again"
+                )
         if isinstance(found, str):
             problems.append(f"images {start} to {stop - 1}: {found}")
         else:
@@ -183,19 +200,59 @@ def read_rows(
     return maps, problems
 
 
-def _read_shard(store: Store, name: str) -> Any:
-    """A shard as a data frame, or a line that says why it cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def is_shard(name: str) -> bool:
+    """Whether a file of a store is one of these shards."""
+    parts = name.split("/")
+    return len(parts) == 5 and parts[0] == TREE and parts[4].endswith(".parquet") and not parts[4].startswith(".")
 
-    path = store.folder.path(name)
-    try:
-        table = pq.read_table(io.BytesIO(store.folder.read(name)))
-    except (OSError, pa.ArrowException) as error:
-        return f"{path} cannot be read ({error}); delete it, and the next run makes it again"
+
+def checked(store: Store, name: str) -> pa.Table:
+    """A shard, held against its digest, its name and the ranges of its measures.
+
+    Raises:
+        StoreError: It is damaged; the message says how.
+        OSError: It cannot be read.
+    """
+    import pyarrow.compute as pc
+
+    table = open_parquet(name, store.folder.read(name))
     if (table.schema.metadata or {}).get(_VERSION_KEY) != _VERSION or tuple(table.column_names) != COLUMNS:
-        return f"{path} is no file of this version; delete it, and the next run makes it again"
+        raise StoreError("it is no file of this version")
+    _, task, observer, _, file = name.split("/")
+    for column, wanted in (("task", task), ("observer", observer)):
+        inside = {safe_name(str(value)) for value in table.column(column).unique().to_pylist()}
+        if inside - {wanted}:
+            raise StoreError(f"it holds the {column} {', '.join(sorted(inside))}")
+    start, _, stop = file.removesuffix(".parquet").partition("-")
+    images = pc.count_distinct(table.column("image_id").cast("string")).as_py()
+    if not (start.isdigit() and stop.isdigit()) or images != int(stop) - int(start):
+        raise StoreError(f"it holds {images} images")
+    for measure in MEASURES:
+        values = table.column(measure).to_numpy()
+        values = values[~np.isnan(values)]
+        if len(values) and not (-1.001 if measure == "spearman" else 0) <= values.min() <= values.max() <= 1.001:
+            raise StoreError(f"it holds values of {measure} that are out of range")
+    return table
+
+
+def _plain(table: pa.Table) -> Any:
+    """A shard as a data frame without dictionaries."""
+    import pyarrow as pa
+
     return table.cast(pa.schema([(f.name, _plain_type(f.type)) for f in table.schema])).to_pandas()
+
+
+def _hold(rows: Any, image_ids: Sequence[str], labels: np.ndarray | None) -> None:
+    """Hold the images of a shard to those that were asked of it.
+
+    Raises:
+        StoreError: They are others, or have other labels.
+    """
+    found = dict(zip(rows["image_id"], rows["label"], strict=True))
+    if not found.keys() >= set(image_ids):
+        raise StoreError("it holds other images than the task has there")
+    if labels is not None and [found[i] for i in image_ids] != np.asarray(labels).tolist():
+        raise StoreError("it holds other labels than the task has")
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -205,11 +262,15 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def keep_facts(store: Store, below: str, facts: Mapping[str, Any]) -> None:
-    """Keep what rows are of, as ``facts.json`` beside them; what is there already stays.
+    """Keep what rows are of, as ``facts.json`` beside them; what is there already and is sound stays.
 
     Raises:
         StoreError: It cannot be written.
     """
     name = f"{TREE}/{below}/facts.json"
-    if not store.folder.exists(name):
-        store.folder.write(name, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+    try:
+        known = read(store, name)
+    except StoreError:
+        known = None
+    if known is None:
+        write(store, name, facts)

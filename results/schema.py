@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
-"""Version of the store's layout and of the prediction columns. Raised whenever either changes."""
+SCHEMA_VERSION = 3
+"""Version of the store's layout and of its files. Raised whenever either changes."""
 
 TOP_K = 5
 """Classes kept of every answer, best first."""

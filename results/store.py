@@ -17,11 +17,13 @@ from .schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .asked import Asked
     from .predictions import Predictions
 
 MARK = "vitobench-store.json"
 PREDICTIONS = "predictions"
 PARTIAL = "partial"
+IMAGES = "images"
 _LONGEST_NAME = 160
 _READERS = 4
 
@@ -108,6 +110,7 @@ class Store:
 
     def __init__(self, location: str | Path) -> None:
         self.folder = open_folder(location)
+        self._asked: dict[str, Asked | str] = {}
         local = self.folder.local
         if local is not None and local.exists() and not local.is_dir():
             raise StoreError(f"The store {local} is a file; name a folder with --store.")
@@ -198,8 +201,8 @@ class Store:
         """
         from .unit_file import encode, table_of
 
-        content = encode(table_of(task, model, columns))
-        self.folder.write(self.unit_name(task, model, start, stop, PARTIAL if partial else PREDICTIONS), content)
+        name = self.unit_name(task, model, start, stop, PARTIAL if partial else PREDICTIONS)
+        self.folder.write(name, encode(table_of(task, model, columns), name))
         if partial:
             return
         # A whole unit stands for the pieces of it that earlier runs left.
@@ -217,10 +220,13 @@ class Store:
             ranges: (start, stop) of each, in order.
 
         Returns:
-            Their rows, and a line for whatever is missing or cannot be read. A truncated or foreign file is
-            reported with its name and never stops the others.
+            Their rows, and a line for whatever is missing or cannot be trusted. A damaged file, or one that contradicts
+            what its task asks, is left out and reported with its name, and never stops the others.
         """
         from .predictions import gather
+
+        if ranges:
+            self.asked(safe_name(task), max(stop for _, stop in ranges))
 
         located = self._locate(task, model, ranges)
         decoded = iter(self._decoded([name for name in located if name is not None]))
@@ -263,19 +269,92 @@ class Store:
             return list(pool.map(self.read_file, names))
 
     def read_file(self, name: str) -> pa.Table | str:
-        """One unit's table, or a line that says why it cannot be read and what to do."""
-        from .unit_file import decode
-
+        """One unit's table, or a line that says why it cannot be trusted and what to do."""
         try:
-            return decode(self.folder.read(name))
+            return self.checked(name)
         except StoreError as error:
             reason = str(error)
         except OSError as error:
             reason = error.strerror or str(error)
-        way_out = (
-            f"`bench results prune --damaged --yes --store {self.location}` removes it, and the next run makes it again"
-        )
-        return f"{self.folder.path(name)} cannot be read ({reason}); {way_out}"
+        return f"{self.folder.path(name)} cannot be read ({reason}); {self.way_out}, and the next run makes it again"
+
+    @property
+    def way_out(self) -> str:
+        """What to do about a damaged file, as the middle of a sentence."""
+        return f"`bench results prune --damaged --yes --store {self.location}` removes it"
+
+    def checked(self, name: str) -> pa.Table:
+        """One unit's table, held against its digest, its name and what its task asks.
+
+        Args:
+            name: Of a unit's file below the store.
+
+        Raises:
+            StoreError: It is damaged or contradicts them; the message says how.
+            OSError: It cannot be read.
+        """
+        from .asked import contradictions
+        from .unit_file import decode
+
+        table = decode(self.folder.read(name), name)
+        unit = parse_unit(name)
+        if unit is None:
+            raise StoreError("no unit has such a name")
+        asked = self.asked(unit.task, unit.stop)
+        known = None if isinstance(asked, str) else asked
+        place = (unit.task, unit.model, unit.start, unit.stop)
+        reason = next(contradictions(table, *place, known, name.startswith(f"{PREDICTIONS}/")), None)
+        if reason is not None:
+            raise StoreError(reason)
+        return table
+
+    def asked(self, task: str, images: int = 0) -> Asked | str:
+        """What a task asks; read once.
+
+        Args:
+            task: Folder of the task's identity.
+            images: Number of images of which something should be known; where fewer are, it is read again.
+
+        Returns:
+            That, or a line that says why it is not known and what to do.
+        """
+        from .asked import asked_from
+        from .records import read
+
+        known = self._asked.get(task)
+        if known is None or (not isinstance(known, str) and len(known.image_ids) < images):
+            name = f"{IMAGES}/{task}.json.gz"
+            try:
+                document = read(self, name)
+                known = "it is not there" if document is None else asked_from(document)
+            except StoreError as error:
+                known = str(error)
+            if isinstance(known, str):
+                known = (
+                    f"{self.folder.path(name)}, by which images and labels are checked, cannot be read ({known}); the "
+                    "next run with these images writes it again"
+                )
+            self._asked[task] = known
+        return known
+
+    def keep_asked(self, task: str, asked: Asked) -> None:
+        """Keep what a task asks; what is there already stays where it says the same of more images.
+
+        Args:
+            task: Task identity.
+            asked: As its images tell it now.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        from .records import write
+
+        folder = safe_name(task)
+        self._asked.pop(folder, None)
+        known = self.asked(folder)
+        if isinstance(known, str) or not known.covers(asked):
+            self._asked.pop(folder, None)
+            write(self, f"{IMAGES}/{folder}.json.gz", asked.document())
 
     def unit_entries(self) -> list[tuple[UnitName, Entry]]:
         """Every unit in the store, partial ones too, sorted by name."""

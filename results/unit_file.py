@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import StoreError
 from ..text import printable
 from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
+from .sealing import first_line, open_parquet, seal_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,55 +98,63 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.table([made[name] for name in PREDICTION_COLUMNS], schema=schema())
 
 
-def encode(table: pa.Table) -> bytes:
+def encode(table: pa.Table, name: str) -> bytes:
     """Pack a table of `table_of`.
 
     Brotli at its highest level costs about 20 microseconds a row and makes the file a sixth smaller than zstd does;
     image ids and labels run in sequences, so they cost next to nothing.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()
-    pq.write_table(
+    Args:
+        table: The rows.
+        name: Path of the file below the store.
+    """
+    return seal_parquet(
+        name,
         table,
-        sink,
         compression="brotli",
         compression_level=11,
         use_dictionary=list(_DICTIONARIES),
         column_encoding={"confidence": "BYTE_STREAM_SPLIT"},
         write_statistics=False,
-        write_page_checksum=True,  # brotli has none, and a flipped bit would be another answer
+        write_page_checksum=True,  # for other tools, which do not know the digest
     )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
 
 
-def decode(content: bytes) -> pa.Table:
+def decode(content: bytes, name: str) -> pa.Table:
     """Read a unit's file.
 
     Args:
         content: Its bytes.
+        name: Path of the file below the store.
 
     Returns:
         A table of `schema`, in one chunk.
 
     Raises:
-        StoreError: Truncated, not Parquet, of other columns or another version, or with holes; the message says which.
+        StoreError: Truncated, changed, not Parquet, from another place, of other columns or another version, or with
+            holes; the message says which.
+    """
+    return conforming(open_parquet(name, content))
+
+
+def conforming(table: pa.Table, version: int = SCHEMA_VERSION) -> pa.Table:
+    """A table as `schema` wants it, in one chunk.
+
+    Args:
+        table: Rows of a unit's file.
+        version: Schema version that it has to have.
+
+    Raises:
+        StoreError: Other columns or another version, or holes; the message says which.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(pa.BufferReader(content), use_threads=False, page_checksum_verification=True)
-        columns = set(table.column_names)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(_first_line(error)) from None
-    version = (table.schema.metadata or {}).get(_VERSION_KEY)
-    if version is None:
+    found = (table.schema.metadata or {}).get(_VERSION_KEY)
+    if found is None:
         raise StoreError("it was not written by vitobench")
-    if version != str(SCHEMA_VERSION).encode():
-        raise StoreError(f"it has schema {version.decode(errors='replace')}, not {SCHEMA_VERSION}")
+    if found != str(version).encode():
+        raise StoreError(f"it has schema {found.decode(errors='replace')}, not {version}")
+    columns = set(table.column_names)
     absent = [name for name in PREDICTION_COLUMNS if name not in columns]
     if absent:
         raise StoreError(f"it lacks the columns {', '.join(absent)}")
@@ -153,7 +162,7 @@ def decode(content: bytes) -> pa.Table:
         table = table.select(list(PREDICTION_COLUMNS)).cast(schema()).combine_chunks()
         table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
-        raise StoreError(_first_line(error)) from None
+        raise StoreError(first_line(error)) from None
     holes = [name for name in _FULL if table.column(name).null_count]
     if holes:
         raise StoreError(f"it has rows without {', '.join(holes)}")
@@ -164,7 +173,3 @@ def top_of(table: pa.Table) -> np.ndarray:
     """int16 (rows, 5): classes best first, -1 where there is none."""
     columns = [table.column(name).fill_null(-1).to_numpy() for name in TOP_COLUMNS]
     return np.column_stack(columns) if len(table) else np.empty((0, TOP_K), np.int16)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,18 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from . import records
+from ..errors import StoreError
+from . import records, saliency
+from .asked import asked_from
 from .folder import Entry
-from .inventory import identities
-from .predictions import gather
-from .store import PARTIAL, PREDICTIONS, Store, UnitName, parse_unit, safe_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from .store import IMAGES, PARTIAL, PREDICTIONS, Store, UnitName, parse_unit, safe_name
 
 DAMAGED = "damaged"
 LEFTOVER = "leftover"
@@ -36,7 +30,7 @@ class Problem:
 
     Attributes:
         file: Path below the store.
-        kind: `DAMAGED` (its predictions cannot be trusted), `LEFTOVER` (not needed), `FOREIGN` (not ours), `NAMELESS`
+        kind: `DAMAGED` (what it holds cannot be trusted), `LEFTOVER` (not needed), `FOREIGN` (not ours), `NAMELESS`
             (predictions of which no record says what they are of).
         reason: One line for a person.
     """
@@ -58,13 +52,29 @@ def verify(store: Store, progress: Callable[[int, int], None] | None = None) -> 
     """
     entries = store.folder.files()
     units = [(unit, entry) for entry in entries if (unit := parse_unit(entry.name)) is not None]
+    documents = [entry.name for entry in entries if _is_document(entry.name)]
+    shards = [entry.name for entry in entries if saliency.is_shard(entry.name)]
     problems = list(_strangers(entries)) + _leftovers(units) + _nameless(store, units)
+    for task in {unit.task for unit, _ in units}:
+        store.asked(task)  # once, before several threads want it
+    jobs: list[tuple[Callable[[Store, str], object], str]] = [
+        *((Store.checked, entry.name) for _, entry in units),
+        *((saliency.checked, name) for name in shards),
+        *((_check_document, name) for name in documents),
+    ]
     with ThreadPoolExecutor(4) as pool:
-        for done, found in enumerate(pool.map(lambda pair: _check(store, *pair), units), 1):
+        for done, found in enumerate(pool.map(lambda job: _problem(store, *job), jobs), 1):
             problems += found
             if progress is not None:
-                progress(done, len(units))
+                progress(done, len(jobs))
     return sorted(problems, key=lambda problem: (problem.kind, problem.file))
+
+
+def _is_document(name: str) -> bool:
+    folder, _, rest = name.partition("/")
+    if folder == saliency.TREE:
+        return name.endswith("/facts.json") and not _ASIDE.search(name)
+    return folder in records.DOCUMENTS and "/" not in rest and name.endswith((".json", ".json.gz")) and rest[0] != "."
 
 
 def _strangers(entries: list[Entry]) -> Iterator[Problem]:
@@ -73,6 +83,8 @@ def _strangers(entries: list[Entry]) -> Iterator[Problem]:
         if _ASIDE.search(entry.name):
             if entry.modified and time.time() - entry.modified > _YOUNG:  # of unknown age, it may be young
                 yield Problem(entry.name, LEFTOVER, "a file that was never finished; its run was ended")
+        elif entry.name in (PREDICTIONS, PARTIAL, saliency.TREE, *records.DOCUMENTS):
+            yield Problem(entry.name, FOREIGN, "a file in the place of a folder")
         elif inside and parse_unit(entry.name) is None:
             yield Problem(entry.name, FOREIGN, "no unit has such a name; pandas and DuckDB would read it all the same")
 
@@ -95,51 +107,55 @@ def _leftovers(units: list[tuple[UnitName, Entry]]) -> list[Problem]:
 
 
 def _nameless(store: Store, units: list[tuple[UnitName, Entry]]) -> list[Problem]:
-    models, tasks = identities(store, records.MODELS), identities(store, records.TASKS)
+    # A record that is there and damaged is a problem of its own.
+    models, tasks, lists = (
+        {name.removesuffix(".gz").removesuffix(".json") for name in store.folder.names(kind)}
+        for kind in (records.MODELS, records.TASKS, IMAGES)
+    )
     seen: dict[str, Problem] = {}
     for unit, entry in units:
-        for kind, name, known in (("model", unit.model, models), ("task", unit.task, tasks)):
+        for kind, name, known in (
+            ("record of the model", unit.model, models),
+            ("record of the task", unit.task, tasks),
+            ("list of the images of", unit.task, lists),
+        ):
             if name not in known:
-                reason = f"no record of the {kind} {name}; a run of it writes it again"
-                seen.setdefault(f"{kind}/{name}", Problem(entry.name.rpartition("/")[0], NAMELESS, reason))
+                reason = f"no {kind} {name}; a run of it writes it again"
+                seen.setdefault(f"{kind} {name}", Problem(entry.name.rpartition("/")[0], NAMELESS, reason))
     return list(seen.values())
 
 
-def _check(store: Store, unit: UnitName, entry: Entry) -> list[Problem]:
-    from ..errors import StoreError
-    from .unit_file import decode
-
+def _problem(store: Store, check: Callable[[Store, str], object], name: str) -> list[Problem]:
     try:
-        table = decode(store.folder.read(entry.name))
-    except FileNotFoundError:
-        return []  # a larger unit has taken its place meanwhile
+        check(store, name)
+    except FileNotFoundError as error:
+        # Unless it is a link that leads nowhere, a larger unit has taken its place meanwhile.
+        gone = store.folder.exists(name) or not store.folder.is_there(name)
+        return [] if gone else [Problem(name, DAMAGED, str(error.strerror))]
     except StoreError as error:
-        return [Problem(entry.name, DAMAGED, str(error))]
+        return [Problem(name, DAMAGED, str(error))]
     except OSError as error:
-        return [Problem(entry.name, DAMAGED, error.strerror or str(error))]
-    return [Problem(entry.name, DAMAGED, reason) for reason in _contradictions(unit, table)]
+        return [Problem(name, DAMAGED, error.strerror or str(error))]
+    return []
 
 
-def _contradictions(unit: UnitName, table: pa.Table) -> Iterator[str]:
-    for kind, folder in (("task", unit.task), ("model", unit.model)):
-        inside = {safe_name(str(name)) for name in table.column(kind).unique().to_pylist()}
-        if inside - {folder}:
-            yield f"it holds the {kind} {', '.join(sorted(inside))}"
-    rows = gather([table])
-    if len(rows.image_ids) != unit.stop - unit.start:
-        yield f"it holds {len(rows.image_ids)} images instead of {unit.stop - unit.start}"
-    cells = rows.image.astype(np.int64) * max(1, len(rows.conditions)) + rows.condition
-    if len(np.unique(cells)) != len(cells):
-        yield "it holds an image twice under one condition"
-    altogether = np.isin(rows.image, rows.image[rows.condition == _position(rows.conditions, "*")])
-    counts = np.bincount(rows.image[~altogether])
-    lacking = int(((counts > 0) & (counts < len(set(rows.conditions) - {"*"}))).sum())
-    if lacking:
-        yield f"{lacking} of its images lack a condition that others have"
-    answered = rows.error < 0
-    if (rows.top[answered, 0] < 0).any() or not np.isfinite(rows.confidence[answered]).all():
-        yield "it holds answers without a decision or a confidence"
+def _check_document(store: Store, name: str) -> None:
+    """Hold a document to its digest, and to what its name says of it.
 
-
-def _position(texts: tuple[str, ...], text: str) -> int:
-    return texts.index(text) if text in texts else -1
+    Raises:
+        StoreError: It is damaged.
+    """
+    document = records.read(store, name)
+    if document is None:
+        return
+    folder, _, own = name.partition("/")
+    if folder in (records.MODELS, records.TASKS):
+        identity = str(document.get("identity"))
+        if f"{safe_name(identity)}.json" != own:
+            raise StoreError(f"it is the record of {identity}")
+    if folder == IMAGES:
+        asked = asked_from(document)
+        task = records.kept(store, records.TASKS)
+        record = next((r for i, r in task.items() if f"{safe_name(i)}.json.gz" == own), {})
+        if "conditions" in record and list(asked.conditions) != list(record["conditions"]):
+            raise StoreError("it names other conditions than the record of its task")

@@ -6,6 +6,7 @@ import numpy as np
 
 from .answer_spaces import ANSWER_SPACES, answer_space
 from .data.source import ConditionSource, ImageSource
+from .plugin_tasks import LABEL_SPACES
 from .task import Task
 
 
@@ -38,3 +39,9 @@ def labels_for(task: Task, source: ImageSource | ConditionSource, labels: np.nda
         if all(len(group) == 1 for group in groups):
             return np.array([groups[int(label)][0] for label in labels], dtype=np.int64)
     raise ValueError(f"{source.name} is labelled in {source.label_space}, and {task.name} asks in {asked}")
+
+
+def class_count(task: Task) -> int:
+    """Number of classes that a task's labels and answers are in."""
+    asked = task.answers or task.label_space
+    return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size

@@ -24,7 +24,8 @@ PREFIX = "plugin/"
 KINDS = ("clean", "corruptions", "shift")
 """What a task of a plugin may be; the others need facts about their images that only built-in sets have."""
 
-_LABEL_SPACES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
+LABEL_SPACES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
+"""Number of classes of each label space."""
 
 
 class TaskPlugin(Protocol):
@@ -130,9 +131,9 @@ def _declaration(plugin: Plugin) -> Task:
         raise plugin.refuse("it declares no conditions")
     if len({condition.key for condition in task.conditions}) < len(task.conditions):
         raise plugin.refuse("it declares a condition twice")
-    if task.label_space not in _LABEL_SPACES or task.answers or task.on_disk:
+    if task.label_space not in LABEL_SPACES or task.answers or task.on_disk:
         raise plugin.refuse(
-            f"it asks in one of the label spaces {', '.join(_LABEL_SPACES)}, with neither `answers` nor `on_disk`"
+            f"it asks in one of the label spaces {', '.join(LABEL_SPACES)}, with neither `answers` nor `on_disk`"
         )
     try:
         for condition in task.conditions:
@@ -153,7 +154,7 @@ def _check(plugin: Plugin, task: Task, source: Any) -> None:
         raise plugin.refuse(f"labels have to be an integer array of shape ({len(ids)},)")
     if source.label_space != task.label_space:
         raise plugin.refuse(f"its images are labelled in {source.label_space}, the task asks in {task.label_space}")
-    classes = _LABEL_SPACES[task.label_space]
+    classes = LABEL_SPACES[task.label_space]
     if labels.min() < 0 or labels.max() >= classes:
         raise plugin.refuse(f"labels have to be 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
     if not isinstance(source.digest, str) or len(source.digest) < 16:

@@ -158,16 +158,21 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
 def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
     """Write answers to the stimuli of human alignment as CSV files that model-vs-human reads.
 
-    DIR gets a folder for each data set with a file for each model. `bench score --responses DIR` reads them, too.
+    DIR gets a folder for each data set with a file for each model. `bench score --responses DIR` reads them, too. What
+    is missing is listed, and the exit code is 3.
     """
     from ..human_alignment import SUITE
     from ..responses import write_responses
     from ..settings import Settings
 
     settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
-    files = write_responses(settings, home_path(folder))
+    files, problems = write_responses(settings, home_path(folder))
     if not quiet:
         echo(f"{len(files)} files in {folder}")
+    for problem in problems:
+        echo(f"Missing: {problem}", err=True)
+    if problems:
+        sys.exit(3)
 
 
 @results_command.command("verify")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vitobench.results import records
+from vitobench.results.asked import Asked
 from vitobench.results.store import Store
 
 TASK, MODEL = "micro-c@0123456789abcdef", "file:/some where/a=b.safetensors?arch=timm:x@fedcba9876543210"
@@ -34,6 +35,12 @@ def unit_columns(first: int, count: int, **changes: Any) -> dict[str, Any]:
     return found | changes
 
 
+def asked_images(count: int = 20) -> Asked:
+    """What the made-up task asks."""
+    ids = tuple(f"val-0-{n:06d}" for n in range(count))
+    return Asked(ids, np.arange(count) % 1000, 1000, tuple(f"{n}/{s}" if s else n for n, s in CELLS))
+
+
 @pytest.fixture
 def columns() -> Columns:
     return unit_columns
@@ -55,6 +62,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def sound(store: Store) -> Store:
     """Two finished units of one model and task, with their records."""
+    store.keep_asked(TASK, asked_images())
     for start in (0, 4):
         store.write_unit(TASK, MODEL, start, start + 4, unit_columns(start, 4))
     records.keep(store, records.TASKS, TASK, {"identity": TASK, "name": "micro-c", "seed": 0})

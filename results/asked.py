@@ -1,0 +1,199 @@
+"""What a task asks, as far as its predictions can be held to it: images in order, labels, classes and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import StoreError
+from .predictions import cells_of, images_of
+from .schema import TOP_COLUMNS
+from .store import safe_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ANY_CONDITION = "*"
+"""Condition of the one row of an image that failed under every condition."""
+
+HARDEST = 5
+"""The largest severity."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a task without its images.
+
+    Attributes:
+        image_ids: Ids in the task's order; None where nothing is known of a position.
+        labels: int64 (n,), as the task counts classes; -1 where no class is right, or nothing is known.
+        classes: Number of classes that answers are given in.
+        conditions: Keys such as ``"fog/3"``.
+    """
+
+    image_ids: tuple[str | None, ...]
+    labels: np.ndarray
+    classes: int
+    conditions: tuple[str, ...]
+
+    def document(self) -> dict[str, object]:
+        """As plain data; `asked_from` is the way back."""
+        return {
+            "image_ids": list(self.image_ids),
+            "labels": self.labels.tolist(),
+            "classes": self.classes,
+            "conditions": list(self.conditions),
+        }
+
+    def covers(self, other: Asked) -> bool:
+        """Whether all that another one says is said here, and the same."""
+        n = len(other.image_ids)
+        return (
+            (self.classes, self.conditions) == (other.classes, other.conditions)
+            and self.image_ids[:n] == other.image_ids
+            and np.array_equal(self.labels[:n], other.labels)
+        )
+
+
+def asked_from(document: dict[str, object]) -> Asked:
+    """Read `Asked.document`.
+
+    Raises:
+        StoreError: It is of another form, or its labels are not among its classes.
+    """
+    try:
+        ids, labels, classes, conditions = (document[name] for name in ("image_ids", "labels", "classes", "conditions"))
+        assert isinstance(ids, list)
+        assert isinstance(conditions, list)
+        found = Asked(tuple(ids), np.array(labels, dtype=np.int64), int(str(classes)), tuple(map(str, conditions)))
+    except (KeyError, ValueError, TypeError, AssertionError, OverflowError):
+        raise StoreError("it is no list of images") from None
+    known = [image_id for image_id in found.image_ids if image_id is not None]
+    if found.labels.shape != (len(ids),) or not all(isinstance(image_id, str) for image_id in known):
+        raise StoreError("it is no list of images")
+    if len(set(known)) < len(known):
+        raise StoreError("it names an image twice")
+    if len(ids) and not -1 <= found.labels.min() <= found.labels.max() < found.classes:
+        raise StoreError(f"it has labels outside of its {found.classes} classes")
+    return found
+
+
+def contradictions(
+    table: pa.Table, task: str, model: str, start: int, stop: int, asked: Asked | None, whole: bool
+) -> Iterator[str]:
+    """What is wrong with the rows of a unit, a line each; nothing if all is well.
+
+    Args:
+        table: From `unit_file.decode`.
+        task: Folder of the task's identity, which the rows have to name.
+        model: Likewise, of the model's.
+        start: First position in the task's order of images.
+        stop: One past the last.
+        asked: What the task asks; None checks what can be checked without.
+        whole: Whether the unit is finished, so that no condition may be absent.
+    """
+    for kind, folder in (("task", task), ("model", model)):
+        inside = {safe_name(str(name)) for name in table.column(kind).unique().to_pylist()}
+        if inside - {folder}:
+            yield f"it holds the {kind} {', '.join(sorted(inside))}"
+    severity = table.column("severity").to_numpy()
+    if len(severity) and not 0 <= severity.min() <= severity.max() <= HARDEST:
+        yield f"it holds severities outside of 0 to {HARDEST}"
+        return
+    image, ids, in_order = images_of(table)
+    if len(ids) != stop - start:
+        yield f"it holds {len(ids)} images instead of {stop - start}"
+        return
+    cell, keys = cells_of(table)
+    if len({*ids}) < len(ids) or len({*keys}) < len(keys):
+        yield "it names an image or a condition twice"
+        return
+    count = np.bincount(image * len(keys) + cell, minlength=len(ids) * len(keys)).reshape(len(ids), len(keys))
+    if (count > 1).any():
+        yield "it holds an image twice under one condition"
+    elif not in_order:
+        yield "its rows do not lie image by image"
+    here = np.array([key != ANY_CONDITION for key in keys], dtype=bool)
+    failed = count[:, ~here].sum(axis=1) > 0
+    lacking = int((count[~failed][:, here] == 0).any(axis=1).sum())
+    if lacking:
+        yield f"{lacking} of its images lack a condition that others have"
+    if count[failed][:, here].any():
+        yield "it holds answers of an image that failed altogether"
+    yield from _answers(table, failed[image])
+    if asked is not None:
+        yield from _against(image, ids, table, start, asked)
+        foreign = [key for key in keys if key not in asked.conditions and key != ANY_CONDITION]
+        if foreign:
+            yield f"it holds conditions that the task does not have: {', '.join(foreign)}"
+        absent = [key for key in asked.conditions if key not in keys]
+        if whole and absent and not failed.all():
+            yield f"it lacks the condition {absent[0]}"
+
+
+def _answers(table: pa.Table, failed: np.ndarray) -> Iterator[str]:
+    answered = np.asarray(table.column("error").is_null())
+    if (answered & failed).any():
+        yield "it holds an answer under every condition at once"
+    confidence = table.column("confidence").to_numpy()[answered]
+    if (table.column("top1").to_numpy()[answered] < 0).any() or not np.isfinite(confidence).all():
+        yield "it holds answers without a decision or a confidence"
+    elif len(confidence) and not 0 <= confidence.min() <= confidence.max() <= 1:
+        yield "it holds confidences outside of 0 to 1"
+
+
+def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int, asked: Asked) -> Iterator[str]:
+    """Images, labels and classes held to what the task asks."""
+    wanted = asked.image_ids[start : start + len(ids)]
+    for place, (found, own) in enumerate(zip(ids, wanted, strict=False), start):
+        if own is not None and found != own:
+            yield f"it holds the image {found} at position {place}, where the task has {own}"
+            return
+    label = table.column("label").to_numpy()
+    known = np.array([own is not None for own in wanted] + [False] * (len(ids) - len(wanted)), dtype=bool)
+    expected = np.full(len(ids), -1, dtype=np.int64)
+    expected[: len(wanted)] = asked.labels[start : start + len(ids)]
+    wrong = known[image] & (label != expected[image])
+    if wrong.any():
+        yield f"it holds other labels than the task has, for {len(np.unique(image[wrong]))} of its images"
+    for name in ("label", *TOP_COLUMNS):
+        values = table.column(name).fill_null(-1).to_numpy()
+        if len(values) and not -1 <= values.min() <= values.max() < asked.classes:
+            yield f"it holds a {name} outside of the task's {asked.classes} classes"
+
+
+def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions: Sequence[str]) -> Asked | str:
+    """What a task asks, as its units tell it, where nothing else is left of it.
+
+    Args:
+        units: First position, table and name of each unit of one task, of any models.
+        classes: Number of classes of the task.
+        conditions: Of the task.
+
+    Returns:
+        What they say together; or a line that says which of them contradict one another.
+    """
+    ids: dict[int, tuple[str, int, str]] = {}
+    places: dict[str, tuple[int, str]] = {}
+    for start, table, name in units:
+        image, own, _ = images_of(table)
+        labels = np.zeros(len(own), dtype=np.int64)
+        labels[image] = table.column("label").to_numpy()
+        for place, (image_id, label) in enumerate(zip(own, labels.tolist(), strict=True), start):
+            known = ids.setdefault(place, (image_id, label, name))
+            if known[:2] != (image_id, label):
+                return f"{name} and {known[2]} say different things of image {place}; one of them is damaged"
+            there = places.setdefault(image_id, (place, name))
+            if there[0] != place:
+                return f"{name} and {there[1]} both hold the image {image_id}; one is a copy at the wrong place"
+    n = max(ids, default=-1) + 1
+    found = [ids.get(place, (None, -1, "")) for place in range(n)]
+    return Asked(
+        tuple(image_id for image_id, _, _ in found),
+        np.array([label for _, label, _ in found], dtype=np.int64),
+        classes,
+        tuple(conditions),
+    )
