@@ -67,7 +67,7 @@ def _mean_record(aligned: Aligned) -> dict[str, Any]:
     return facts | {"mean_of": len(aligned.data_sets)}
 
 
-def _read(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
+def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
     """Answers by task and model, and everything that is missing from them."""
     answers: dict[str, dict[str, Answers]] = defaultdict(dict)
     failures: list[Failure] = []
@@ -129,7 +129,7 @@ def gather(
     Returns:
         Everything a report shows. Whatever is missing is a failure in it.
     """
-    answers, missing = _read(plan, store)
+    answers, missing = read_answers(plan, store)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
     decisions: list[dict[str, Any]] = []

@@ -21,6 +21,9 @@ from .plan import Plan, PlannedTask
 from .planning import wanted_tasks
 from .settings import Settings
 
+NOT_THERE = "the store holds no predictions of it"
+"""Why a task that was named is missing."""
+
 
 def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     """Decide what is scored.
@@ -73,7 +76,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     if wanted:
         # What was named and is not there is missing; what an earlier protocol left is not, unless it was named.
         told = {p.task.name for p in planned} | {failure.task for failure in damaged}
-        absent = "the store holds no predictions of it" + (f" with seed {seed}" if seed is not None else "")
+        absent = NOT_THERE + (f" with seed {seed}" if seed is not None else "")
         failures += [Failure("*", n, "*", "*", passed.pop(n, absent)) for n in names if n not in told]
     if not planned:
         which = ", ".join(task.name for task in wanted) or ", ".join(names)

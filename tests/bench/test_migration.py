@@ -135,7 +135,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def test_an_old_store_is_refused_and_the_way_out_is_named(old: Path, bench_here: Bench) -> None:
-    with pytest.raises(StoreError, match=rf"schema 1; this version reads 2: `bench results migrate --store {old}`"):
+    with pytest.raises(StoreError, match=rf"schema 1; this version reads 3: `bench results migrate --store {old}`"):
         Store(old)
     before = contents(old)
     for command in (("score",), ("results", "list"), ("run", "--model", "vito", "--task", "micro-val")):
@@ -292,7 +292,7 @@ def test_what_cannot_be_migrated_says_so(tmp_path: Path, bench_here: Bench) -> N
         migrate(str(tmp_path / "absent"))
     store = tmp_path / "store"
     store.mkdir()
-    for version in (0, 3):
+    for version in (0, 4):
         (store / "vitobench-store.json").write_text(json.dumps({"schema": version}))
         with pytest.raises(StoreError, match=rf"has schema {version}; use the version of vitobench that wrote it"):
             migrate(str(store))
@@ -300,7 +300,7 @@ def test_what_cannot_be_migrated_says_so(tmp_path: Path, bench_here: Bench) -> N
     done = bench_here("results", "migrate", "--store", store)
     assert done.code == 2
     assert "is damaged" in done.err
-    (store / "vitobench-store.json").write_text(json.dumps({"schema": 2}))
+    (store / "vitobench-store.json").write_text(json.dumps({"schema": 3}))
     done = bench_here("results", "migrate", "--store", store)
     assert (done.code, done.out.strip()) == (0, "The store is up to date.")
 

@@ -111,7 +111,7 @@ def test_a_damaged_shard_is_told_and_what_is_left_is_scored(bench_here, tmp_path
     shard.write_bytes(b"nothing")
     done = bench_here("saliency", "--model", "vito", "--limit", 10, "--quiet", "--json", "s.json")
     assert done.code == 3
-    assert "delete it, and the next run makes it again" in done.err
+    assert "`bench results prune --damaged --yes --store bench-results` removes it" in done.err
     assert {row["n"] for row in spoken(tmp_path / "s.json")["scores"] if row["observer"] == "vito"} == {5}
 
 

@@ -15,6 +15,7 @@ from vitobench.results.predictions import Predictions, gather
 from vitobench.results.schema import TOP_COLUMNS
 from vitobench.results.unit_file import decode, encode, table_of
 
+UNIT = "predictions/t@1/m@2/0000000-0000012.parquet"
 CELLS = (("clean", 0), ("fog", 1), ("fog", 5), ("shot_noise", 3), ("*", 0))
 REASONS = ("truncated", "not finite", "it isn't there")
 
@@ -42,7 +43,7 @@ def tables(draw: st.DrawFn) -> list[pa.Table]:
             "error": [row[3] for row in rows],
         }  # fmt: skip
         table = table_of("t@1", "m@2", columns)
-        made.append(decode(encode(table)) if draw(st.booleans()) else table)
+        made.append(decode(encode(table, UNIT), UNIT) if draw(st.booleans()) else table)
     return made
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -19,7 +20,11 @@ def root(store: Store) -> Path:
 def test_the_record_of_a_run_is_json_and_can_be_replaced(store: Store) -> None:
     path = records.write_run(store, "20260101T000000Z-abcd", {"seed": 1, "a": [1, None]})
     assert path == str(root(store) / "runs" / "20260101T000000Z-abcd.json")
-    assert json.loads(Path(path).read_text()) == {"seed": 1, "a": [1, None]}
+    found = json.loads(Path(path).read_text())
+    digest = found.pop("vitobench.sha256")
+    assert found == {"seed": 1, "a": [1, None], "vitobench.file": "runs/20260101T000000Z-abcd.json"}
+    text = '{"a":[1,null],"seed":1,"vitobench.file":"runs/20260101T000000Z-abcd.json"}'
+    assert digest == hashlib.sha256(text.encode()).hexdigest()
     records.write_run(store, "20260101T000000Z-abcd", {"seed": 2})
     assert records.runs(store) == [{"seed": 2, "name": "20260101T000000Z-abcd"}]
 
@@ -49,6 +54,37 @@ def test_a_record_that_is_there_stays_and_a_damaged_one_is_written_again(store: 
     assert records.kept(store, records.MODELS) == {"vito@0123": record}
 
 
+def test_every_flipped_bit_of_a_document_is_found_or_changes_nothing(store: Store) -> None:
+    record = {"identity": "vito@0123", "name": "vito", "n": 300, "p": 0.25, "nan": float("nan"), "text": "a\u20ac"}
+    for name in ("models/vito@0123.json", "truths/x@01.json.gz"):
+        records.write(store, name, record)
+        content = store.folder.read(name)
+        found = 0
+        for place in range(len(content)):
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            store.folder.write(name, bytes(changed))
+            try:
+                assert repr(records.read(store, name)) == repr(dict(sorted(record.items())))
+            except StoreError:
+                found += 1
+        assert found > 0.9 * len(content)
+
+
+def test_a_document_of_another_place_or_without_a_digest_is_damaged(store: Store) -> None:
+    records.write(store, "models/vito@0123.json", {"identity": "vito@0123", "name": "vito"})
+    store.folder.write("models/other@4567.json", store.folder.read("models/vito@0123.json"))
+    store.folder.write("models/third@89ab.json", b'{"identity": "third@89ab"}')
+    assert records.damaged(store, records.MODELS) == {
+        "models/other@4567.json": "it was written as models/vito@0123.json, and copied or moved here",
+        "models/third@89ab.json": "it has no digest",
+    }
+    # Laid out in another way it is the same document.
+    again = json.dumps(json.loads(store.folder.read("models/vito@0123.json")))
+    store.folder.write("models/vito@0123.json", again.encode())
+    assert records.read(store, "models/vito@0123.json") == {"identity": "vito@0123", "name": "vito"}
+
+
 def test_records_without_an_identity_are_passed_over(store: Store) -> None:
     for name, content in (("a.json", '{"name": "a"}'), ("b.json", '{"identity": 3}'), (".c.json", '{"identity": "c"}')):
         store.folder.write(f"models/{name}", content.encode())
@@ -63,8 +99,14 @@ def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
     assert records.packed(store, records.MANIFESTS, "imagenet", "f" * 64) is None
     (name,) = store.folder.names("manifests")
     before = store.folder.read(f"manifests/{name}")
-    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, {})
+    records.keep_packed(store, records.MANIFESTS, "imagenet", digest, manifest)
     assert store.folder.read(f"manifests/{name}") == before
+    # What says something else, and what is damaged, is replaced.
+    for spoilt in (lambda: records.keep_packed(store, records.MANIFESTS, "imagenet", digest, {}),
+                   lambda: store.folder.write(f"manifests/{name}", before[:-9])):  # fmt: skip
+        spoilt()
+        records.keep_packed(store, records.MANIFESTS, "imagenet", digest, manifest)
+        assert store.folder.read(f"manifests/{name}") == before
     # The same content is the same file, whenever it is written.
     store.folder.remove(f"manifests/{name}")
     records.keep_packed(store, records.MANIFESTS, "imagenet", digest, dict(reversed(manifest.items())))

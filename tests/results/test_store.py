@@ -70,11 +70,12 @@ def test_types_are_those_of_the_documentation(store: Store, columns: Columns) ->
     assert unit_path(store, 0, 3).name == "0000000-0000003.parquet"
 
 
-def test_an_empty_unit_is_a_unit(store: Store, columns: Columns) -> None:
+def test_an_empty_unit_is_damaged(store: Store, columns: Columns) -> None:
     store.write_unit(TASK, MODEL, 0, 1, columns(0, 0))
     found, problems = store.read(TASK, MODEL, [(0, 1)])
-    assert (len(found), problems) == (0, [])
+    assert len(found) == 0
     assert found.top.shape == (0, 5)
+    assert "it holds 0 images instead of 1" in problems[0]
 
 
 def test_pandas_reads_the_folder(store: Store, columns: Columns) -> None:
@@ -116,7 +117,7 @@ def test_a_damaged_unit_is_named_and_stops_no_other(store: Store, columns: Colum
     truncated.write_bytes(truncated.read_bytes()[:-30])
     pd.DataFrame({"a": [1]}).to_parquet(foreign)
     table = pq.read_table(newer)
-    pq.write_table(table.replace_schema_metadata({"vitobench.schema": "3"}), newer)
+    pq.write_table(table.replace_schema_metadata({"vitobench.schema": "4"}), newer)
     found, problems = store.read(TASK, MODEL, [(n, n + 2) for n in range(0, 14, 2)])
     assert found.image_ids == tuple(f"val-0-{n:06d}" for n in (4, 5, 8, 9))
     assert len(problems) == 4
@@ -125,7 +126,7 @@ def test_a_damaged_unit_is_named_and_stops_no_other(store: Store, columns: Colum
     assert str(foreign) in problems[1]
     assert "not written by vitobench" in problems[1]
     assert str(newer) in problems[2]
-    assert f"schema 3, not {SCHEMA_VERSION}" in problems[2]
+    assert f"schema 4, not {SCHEMA_VERSION}" in problems[2]
     assert problems[3] == "images 10 to 13 were not run"  # neighbours are told as one
 
 
@@ -148,7 +149,7 @@ def test_a_unit_of_other_columns_is_named_too(
     for start in (0, 2):
         store.write_unit(TASK, MODEL, start, start + 2, columns(start, 2))
     strange = unit_path(store, 2, 4)
-    pq.write_table(change(pq.read_table(strange)).replace_schema_metadata({"vitobench.schema": "2"}), strange)
+    pq.write_table(change(pq.read_table(strange)).replace_schema_metadata({"vitobench.schema": "3"}), strange)
     found, problems = store.read(TASK, MODEL, [(0, 2), (2, 4)])
     assert len(found) == 4
     assert len(problems) == 1

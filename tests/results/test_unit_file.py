@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +16,7 @@ from vitobench.results.schema import TOP_COLUMNS, TOP_K
 from vitobench.results.unit_file import decode, encode, round_confidence, schema, table_of, top_of
 
 TASK, MODEL = "imagenet-c@0123456789abcdef", "vito@fedcba9876543210"
+UNIT = f"predictions/{TASK}/{MODEL}/0000000-0000006.parquet"
 INT16 = st.integers(-(2**15), 2**15 - 1)
 
 
@@ -38,7 +43,7 @@ def units(draw: st.DrawFn) -> dict[str, Any]:
 @given(units())
 @settings(max_examples=60, deadline=None)
 def test_every_unit_comes_back_as_it_was(columns: dict[str, Any]) -> None:
-    table = decode(encode(table_of(TASK, MODEL, columns)))
+    table = decode(encode(table_of(TASK, MODEL, columns), UNIT), UNIT)
     assert table.schema.equals(schema(), check_metadata=True)
     rows = len(columns["image_id"])
     assert table.column("model").to_pylist() == [MODEL] * rows
@@ -93,10 +98,38 @@ def columns(rows: int = 6) -> dict[str, Any]:
 
 
 def test_every_truncation_is_refused() -> None:
-    content = encode(table_of(TASK, MODEL, columns()))
+    content = encode(table_of(TASK, MODEL, columns()), UNIT)
     for length in range(0, len(content), 7):
         with pytest.raises(StoreError, match=r"\w"):
-            decode(content[:length])
+            decode(content[:length], UNIT)
+
+
+def test_every_flipped_bit_is_found() -> None:
+    content = encode(table_of(TASK, MODEL, columns()), UNIT)
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(StoreError, match=r"\w"):
+            decode(bytes(changed), UNIT)
+
+
+def test_a_file_without_its_digest_or_of_another_name_is_refused(tmp_path: Path) -> None:
+    content = encode(table_of(TASK, MODEL, columns()), UNIT)
+    with pytest.raises(StoreError, match=f"written as {UNIT}, and copied or moved here"):
+        decode(content, UNIT.replace("0000000-0000006", "0000006-0000012"))
+    # As another tool would write it again.
+    pq.write_table(pq.read_table(pa.BufferReader(content)), tmp_path / "again.parquet")
+    with pytest.raises(StoreError, match="it has no digest"):
+        decode((tmp_path / "again.parquet").read_bytes(), UNIT)
+
+
+def test_the_digest_is_that_of_the_file_with_zeros_in_its_place() -> None:
+    content = encode(table_of(TASK, MODEL, columns()), UNIT)
+    kept = pq.ParquetFile(pa.BufferReader(content)).metadata.metadata
+    digest = kept[b"vitobench.sha256"]
+    assert content.count(digest) == 1
+    assert hashlib.sha256(content.replace(digest, b"0" * 64)).hexdigest().encode() == digest
+    assert kept[b"vitobench.file"] == UNIT.encode()
 
 
 def test_a_class_that_does_not_fit_is_refused_and_not_wrapped() -> None:
@@ -106,7 +139,7 @@ def test_a_class_that_does_not_fit_is_refused_and_not_wrapped() -> None:
 
 
 def test_the_same_rows_are_the_same_bytes() -> None:
-    assert encode(table_of(TASK, MODEL, columns())) == encode(table_of(TASK, MODEL, columns()))
+    assert encode(table_of(TASK, MODEL, columns()), UNIT) == encode(table_of(TASK, MODEL, columns()), UNIT)
 
 
 def realistic(images: int = 100, classes: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -163,7 +196,7 @@ def test_a_row_costs_at_most_eight_bytes(answers: dict[str, Any]) -> None:
     """ImageNet-C of 50,000 images is 3.75 million rows for a model: 30 MB."""
     table = table_of(TASK, MODEL, answers)
     assert len(table) == 7500
-    size = len(encode(table)) / len(table)
+    size = len(encode(table, UNIT)) / len(table)
     assert size <= 8.0
     assert size > 5.0  # most of it cannot be foreseen: five classes and a confidence
 
@@ -175,7 +208,7 @@ def test_failed_images_cost_next_to_nothing() -> None:
         "label": [3] * rows, "top": np.full((rows, 1), -1), "confidence": np.full(rows, np.nan),
         "error": ["the file is truncated"] * rows,
     }  # fmt: skip
-    content = encode(table_of(TASK, MODEL, many))
+    content = encode(table_of(TASK, MODEL, many), UNIT)
     assert len(content) / rows < 8
 
 
