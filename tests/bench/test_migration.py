@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,12 +20,15 @@ import pytest
 from vitobench.bench.migration import migrate
 from vitobench.bench.plan import Plan, PlannedTask
 from vitobench.bench.planning import make_plan
+from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError
 from vitobench.models.spec import ModelSpec
 from vitobench.results import records
+from vitobench.results.folder import LocalFolder
+from vitobench.results.saliency import keep_facts, write_shard
 from vitobench.results.store import Store, safe_name
-from vitobench.results.verification import verify
+from vitobench.results.verification import NAMELESS, verify
 from vitobench.tasks.data.image_folder import ImageFolder
 from vitobench.tasks.registry import TASKS
 
@@ -248,13 +253,9 @@ def test_migrating_again_changes_nothing(old: Path) -> None:
 def test_an_interrupted_migration_goes_on(
     old: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: int
 ) -> None:
-    import shutil
-
     shutil.copytree(old, tmp_path / "whole")
     migrate(str(tmp_path / "whole"))
     writes = 0
-
-    from vitobench.results.folder import LocalFolder
 
     write = LocalFolder.write
 
@@ -316,3 +317,118 @@ def test_tasks_of_an_earlier_protocol_keep_their_predictions(
     assert files <= contents(old).keys()
     names = {r["name"] for r in records.kept(Store(old), records.TASKS).values()}
     assert names == {p.task.name for p in plan.tasks} - {"micro-light"}
+
+
+def as_schema_2(root: Path) -> None:
+    """Write a store as version 0.2 did: no digests, no names, no lists of images."""
+    for path in sorted(root.rglob("*.parquet")):
+        table = pq.read_table(path)
+        metadata = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"vitobench.schema"}
+        if path.relative_to(root).parts[0] == "predictions":
+            metadata[b"vitobench.schema"] = b"2"
+        pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd", write_page_checksum=True)
+    shutil.rmtree(root / "images")
+    for path in [*root.rglob("*.json"), *root.rglob("*.json.gz")]:
+        packed = path.name.endswith(".gz")
+        found = json.loads(gzip.decompress(path.read_bytes()) if packed else path.read_text())
+        plain = {k: v for k, v in found.items() if not k.startswith("vitobench.")}
+        text = json.dumps(plain["facts"] if packed else plain).encode()
+        if path.parent.name != "cache":
+            path.write_bytes(gzip.compress(text) if packed else text)
+    (root / "vitobench-store.json").write_text(json.dumps({"schema": 2}))
+
+
+@pytest.fixture
+def second(zoo: Path, small_tasks: None, tmp_path: Path) -> tuple[Path, Outcome]:
+    """A store of schema 2 with two models, and what was scored before; one truth and one shard of saliency are made up."""
+    root = tmp_path / "second"
+    settings = Settings(
+        models=("vito", "other"), tasks=("micro-val", "micro-c"), baselines=(), store=root, device="cpu"
+    )
+    execute(settings)
+    store = Store(root)
+    records.keep_packed(store, records.TRUTHS, "imagenet-real", "ab" * 32, {"accepted": {"a": [1]}})
+    rows = [
+        {"image_id": f"i{n}", "label": n, "map": "gradient", "spearman": 0.5, "dice": 0.5, "iou": 0.25} for n in (0, 1)
+    ]
+    write_shard(store, "micro-saliency@abc", "vito@123", "maps-1", 0, 2, rows)
+    keep_facts(store, "micro-saliency@abc", {"name": "micro-saliency"})
+    before = rescore(Settings(models=(), baselines=(), store=root))
+    as_schema_2(root)
+    return root, before
+
+
+def test_a_store_of_schema_2_keeps_its_numbers_and_becomes_sound(second: tuple[Path, Outcome]) -> None:
+    root, before = second
+    with pytest.raises(StoreError, match=rf"schema 2; this version reads 3: `bench results migrate --store {root}`"):
+        Store(root)
+    assert migrate(str(root)) == len(list(root.rglob("*.parquet"))) == 19
+    store = Store(root)
+    assert verify(store) == []
+    after = rescore(Settings(models=(), baselines=(), store=root))
+    assert after.complete
+    assert after.data.scores == before.data.scores
+    assert records.packed(store, records.TRUTHS, "imagenet-real", "ab" * 32) == {"accepted": {"a": [1]}}
+    (name,) = (name for name in store.folder.names("images") if name.startswith("micro-val@"))
+    asked = store.asked(name.removesuffix(".json.gz"))
+    assert not isinstance(asked, str)
+    assert asked.image_ids == tuple(f"val-0-{n:06d}" for n in range(14))
+    assert asked.labels.tolist() == list(range(14))
+    assert (asked.classes, asked.conditions) == (16, ("clean",))
+
+
+@pytest.mark.parametrize("when", [0, 7, 19, 22, 29])
+def test_an_interrupted_migration_from_schema_2_goes_on(
+    second: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: int
+) -> None:
+    root, _ = second
+    shutil.copytree(root, tmp_path / "whole")
+    migrate(str(tmp_path / "whole"))
+    write, writes = LocalFolder.write, 0
+
+    def stopping(self: LocalFolder, name: str, content: bytes) -> None:
+        nonlocal writes
+        if writes == when:
+            raise KeyboardInterrupt
+        writes += 1
+        write(self, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFolder, "write", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(str(root))
+    with pytest.raises(StoreError, match="bench results migrate"):
+        Store(root)
+    assert migrate(str(root)) == max(0, 19 - when)
+    assert contents(root) == contents(tmp_path / "whole")
+
+
+def test_what_is_damaged_in_a_store_of_schema_2_is_named_at_once(second: tuple[Path, Outcome]) -> None:
+    root, _ = second
+    units = sorted(root.glob("predictions/micro-val@*/vito@*/*.parquet"))
+    (record,) = root.glob("models/other@*.json")
+    (truths,) = root.glob("truths/*")
+    units[1].write_bytes(units[1].read_bytes()[:-9])
+    record.write_text(record.read_text().replace("micro-resnet", "micro-resnot"))
+    truths.write_bytes(truths.read_bytes()[:-9])
+    with pytest.raises(StoreError) as caught:
+        migrate(str(root))
+    for path in (units[1], record, truths):
+        assert f"{path} " in str(caught.value) or f"{path.parent.name}/{path.name}" in str(caught.value)
+    for path in (units[1], record, truths):
+        path.unlink()
+    migrate(str(root))
+    assert {problem.kind for problem in verify(Store(root))} == {NAMELESS}
+
+
+def test_a_copied_unit_is_found_while_it_is_migrated(second: tuple[Path, Outcome]) -> None:
+    root, _ = second
+    units = sorted(root.glob("predictions/micro-val@*/vito@*/*.parquet"))
+    shutil.copy(units[0], units[1])
+    with pytest.raises(StoreError, match=r"say different things of image 5|both hold the image val-0-000000"):
+        migrate(str(root))
+    with pytest.raises(StoreError, match="bench results migrate"):
+        Store(root)
+    units[1].unlink()
+    migrate(str(root))
+    assert verify(Store(root)) == []

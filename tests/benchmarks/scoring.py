@@ -1,10 +1,13 @@
 """Time and disk of ImageNet-C at its full size: 50,000 images under 75 conditions, 3.75 million predictions.
 
-    python tests/benchmarks/scoring.py [--folder DIR]
+    python tests/benchmarks/scoring.py [--folder DIR] [--rounds N]
 
 The predictions are made up, with the entropy of a real classifier: each image has a pool of 40 classes that it is taken
 for, with Zipf's weights, and the right one is lost more often at higher severities. Making them takes a minute or two;
 with --folder they are kept and used again.
+
+At the end scoring and verifying are timed in this process by turns, with the checks of what is read and without: without
+digests, and without holding rows to what their task asks. A store may cost a tenth more for them.
 """
 
 from __future__ import annotations
@@ -14,17 +17,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from vitobench.bench import catalogue
+from vitobench.bench.outcome import read_answers
 from vitobench.bench.plan import Plan, PlannedTask
+from vitobench.bench.recall import recall
+from vitobench.bench.run import rescore
 from vitobench.bench.settings import SHARD, Settings
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.results import records
+from vitobench.results import asked, records, sealing
+from vitobench.results.asked import Asked
 from vitobench.results.store import Store
+from vitobench.results.verification import verify
 from vitobench.tasks.registry import TASKS
 
 IMAGES = 50_000
@@ -61,7 +72,7 @@ def unit(start: int) -> dict:
 
 def make(store: Store) -> None:
     """Write the store."""
-    planned = PlannedTask(TASK, "0" * 64, 0, TASK.identity("0" * 64, 0), IMAGES)
+    planned = PlannedTask(TASK, "0" * 64, 0, TASK.identity("0" * 64, 0), IMAGES, Source())  # type: ignore[arg-type]
     store.prepare()
     catalogue.keep(Plan(Settings(()), (SPEC,), (), (planned,), (), ()), store)
     asked = {TASK.name: {"identity": planned.identity, "images": IMAGES}}
@@ -74,11 +85,63 @@ def make(store: Store) -> None:
         list(pool.map(write, range(0, IMAGES, SHARD)))
 
 
+class Source:
+    """The made-up images, without pixels."""
+
+    name, label_space, digest = "imagenet", "imagenet-1k", "0" * 64
+
+    def __init__(self) -> None:
+        labels = [np.random.default_rng(start).integers(0, 1000, SHARD) for start in range(0, IMAGES, SHARD)]
+        self.labels = np.concatenate(labels)
+        self.image_ids = [f"n{label:08d}/ILSVRC2012_val_{n:08d}.JPEG" for n, label in enumerate(self.labels.tolist())]
+
+    def manifest(self) -> dict[str, str]:
+        """Made-up content hashes."""
+        return {image_id: f"{n:064x}" for n, image_id in enumerate(self.image_ids)}
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Read as if there were neither digests nor lists of images."""
+    with (
+        mock.patch.object(sealing, "_sha256", lambda content, place: bytes(content[place : place + 64])),
+        mock.patch.object(asked, "contradictions", return_value=iter(())),
+        mock.patch.object(Store, "asked", return_value=Asked((), np.empty(0, np.int64), 1000, ())),
+    ):
+        yield
+
+
+def compare_checks(store: Store, rounds: int) -> None:
+    """Print how long scoring and verifying take with the checks, and how long without, by turns."""
+    settings = Settings((), baselines=(), store=store.location)
+    work: dict[str, Callable[[], object]] = {
+        "reading": lambda: read_answers(recall(settings, Store(store.location)), Store(store.location)),
+        "scoring": lambda: rescore(settings),
+        "verifying": lambda: verify(Store(store.location)),
+    }
+    for name, act in work.items():
+        act()  # whatever is loaded at the first call
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(rounds):
+            for checks in (True, False):
+                with nullcontext() if checks else unchecked():
+                    started = time.perf_counter()
+                    act()
+                    seconds[checks].append(time.perf_counter() - started)
+        best = {checks: min(found) for checks, found in seconds.items()}
+        print(
+            f"{name}: {best[True]:.2f} s with the checks, {best[False]:.2f} s without: "
+            f"{best[True] / best[False]:.3f} times (limit for scoring 1.1)"
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the predictions are kept; a temporary folder by default")
-    folder = parser.parse_args().folder or Path(tempfile.mkdtemp(prefix="scoring"))
+    parser.add_argument("--rounds", type=int, default=5, help="of timing with the checks and without")
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="scoring"))
     store = Store(folder / "store")
     if not store.exists():
         started = time.perf_counter()
@@ -97,6 +160,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         assert done.returncode == 0, done.stderr.decode()
         print(f"bench score, with {rows:,} predictions, 2,000 replicates: {seconds:.2f} s (limit 5 s)")
+    compare_checks(store, options.rounds)
 
 
 if __name__ == "__main__":

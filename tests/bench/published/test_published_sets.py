@@ -6,6 +6,7 @@ transforms make the pixels, and timm's own network answers.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -265,6 +266,17 @@ def test_videos_ask_for_an_anchor_and_all_its_neighbours(
     assert (alone, together) == (5 / 6, 3 / 6)
     # What is known of the frames lies in the store; without it there is no number, and that is said.
     (kept,) = (tmp_path / "bench-results" / "truths").iterdir()
+    content = kept.read_bytes()
+    # Edited by hand, every anchor would be right; cut off, none could be told.
+    edited = json.loads(gzip.decompress(content))
+    edited["facts"]["accepted"] = {frame: list(range(30)) for frame in edited["facts"]["accepted"]}
+    for damaged in (gzip.compress(json.dumps(edited).encode()), content[:-20]):
+        kept.write_bytes(damaged)
+        assert bench_here("score", "--task", task, "--json", "lost.json").code == 3
+        assert {value for value, _ in numbers(tmp_path / "lost.json").values()} == {None}
+        # As the message says, the next run writes it again, though it has nothing to compute.
+        assert run(classifier, [task], {task: root}) == found
+        assert kept.read_bytes() == content
     kept.unlink()
     lost = bench_here("score", "--task", task, "--json", "lost.json")
     assert lost.code == 3
