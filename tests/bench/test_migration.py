@@ -340,7 +340,7 @@ def as_schema_2(root: Path) -> None:
 
 @pytest.fixture
 def second(zoo: Path, small_tasks: None, tmp_path: Path) -> tuple[Path, Outcome]:
-    """A store of schema 2 with two models, and what was scored before; one truth and one shard of saliency are made up."""
+    """A store of schema 2, with a made-up truth and a made-up shard of saliency, and what was scored before."""
     root = tmp_path / "second"
     settings = Settings(
         models=("vito", "other"), tasks=("micro-val", "micro-c"), baselines=(), store=root, device="cpu"

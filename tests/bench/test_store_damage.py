@@ -22,8 +22,8 @@ from vitobench.results.verification import verify
 
 Bench = Callable[..., Any]
 Run = Callable[..., Outcome]
-RUN = ("run", "--model", "vito", "--model", "other", "--task", "micro-val", "--task", "micro-light", "--baseline", "none",
-       "--device", "cpu", "--quiet")  # fmt: skip
+RUN = ("run", "--model", "vito", "--model", "other", "--task", "micro-val", "--task", "micro-light",
+       "--baseline", "none", "--device", "cpu", "--quiet")  # fmt: skip
 FUZZER = Path(__file__).parents[1] / "benchmarks" / "store_bit_flips.py"
 
 

@@ -6,8 +6,8 @@ The predictions are made up, with the entropy of a real classifier: each image h
 for, with Zipf's weights, and the right one is lost more often at higher severities. Making them takes a minute or two;
 with --folder they are kept and used again.
 
-At the end scoring and verifying are timed in this process by turns, with the checks of what is read and without: without
-digests, and without holding rows to what their task asks. A store may cost a tenth more for them.
+At the end scoring and verifying are timed in this process by turns, with the checks of what is read and without them:
+no digests, and rows that are not held to what their task asks. Scoring may cost a tenth more with them.
 """
 
 from __future__ import annotations
