@@ -126,10 +126,11 @@ def contradictions(
     yield from _answers(table, failed[image])
     if asked is not None:
         yield from _against(image, ids, table, start, asked)
-        foreign = [key for key in keys if key not in asked.conditions and key != ANY_CONDITION]
+        known, there = {*asked.conditions, ANY_CONDITION}, {*keys}
+        foreign = [key for key in keys if key not in known]
         if foreign:
             yield f"it holds conditions that the task does not have: {', '.join(foreign)}"
-        absent = [key for key in asked.conditions if key not in keys]
+        absent = [key for key in asked.conditions if key not in there]
         if whole and absent and not failed.all():
             yield f"it lacks the condition {absent[0]}"
 
