@@ -260,6 +260,7 @@ def test_videos_ask_for_an_anchor_and_all_its_neighbours(
 ) -> None:
     task = "imagenet-vid-robust"
     root, alone, together = video
+    shutil.copytree(root, tmp_path / "spare")
     found = run(classifier, [task], {task: root})
     assert found[task, "overall", "pm0"] == (pytest.approx(alone), 6)
     assert found[task, "overall", "pm10"] == (pytest.approx(together), 6)
@@ -274,6 +275,7 @@ def test_videos_ask_for_an_anchor_and_all_its_neighbours(
         kept.write_bytes(damaged)
         assert bench_here("score", "--task", task, "--json", "lost.json").code == 3
         assert {value for value, _ in numbers(tmp_path / "lost.json").values()} == {None}
+        shutil.copytree(tmp_path / "spare", root)
         # As the message says, the next run writes it again, though it has nothing to compute.
         assert run(classifier, [task], {task: root}) == found
         assert kept.read_bytes() == content
