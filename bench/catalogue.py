@@ -18,6 +18,7 @@ from ..tasks.labels import class_count, labels_for
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity
+from ..text import escaped
 from . import truths
 from .alignment import KIND, set_of
 from .people import keep_people
