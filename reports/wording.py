@@ -156,7 +156,13 @@ def change_interval(comparison: Comparison | None) -> str:
 
 
 def shorten(name: str, width: int = 28) -> str:
-    """One text that fits its place: the middle goes. Names of models that stand together need `labels`."""
+    """One text that fits its place: the middle goes. Names of models that are shown together need `labels`.
+
+    Of the name of a file goes first what all of them share: ``file:runs/vito-seed0/vito.safetensors`` is
+    ``runs/vito-seed0/vito``.
+    """
+    if len(name) > width:
+        name = name.removeprefix("file:").removesuffix(".safetensors") or name
     if len(name) <= width:
         return name
     head = (width - 1) // 2

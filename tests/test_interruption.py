@@ -38,7 +38,8 @@ def test_work_that_saves_is_finished_first(number: signal.Signals) -> None:
             if asked():
                 raise Stopped(asked(), "saved.")
     assert done == [0, 1, 2, 3]
-    assert (stopped.value.message, stopped.value.exit_code) == (f"Stopped by {number.name}: saved.", CODES[number])
+    what = "Interrupted" if number == signal.SIGINT else f"Stopped by {number.name}"
+    assert (stopped.value.message, stopped.value.exit_code) == (f"{what}: saved.", CODES[number])
 
 
 def test_a_signal_that_came_too_late_stops_at_the_end_and_not_inside() -> None:
@@ -90,7 +91,7 @@ def test_what_click_makes_of_it_still_tells_the_signal() -> None:
         except KeyboardInterrupt as error:
             raise click.Abort from error
     assert ending(aborted.value) == ("Stopped by SIGTERM: saved at step 3.", 143)
-    assert ending(KeyboardInterrupt()) == (f"Stopped by SIGINT: {KEPT}", 130)
+    assert ending(KeyboardInterrupt()) == (f"Interrupted: {KEPT}", 130)
     assert ending(Stopped(signal.SIGTERM, "")) == ("", 143)
     again = pickle.loads(pickle.dumps(Stopped(signal.SIGTERM, "saved.")))
     assert (again.message, again.exit_code) == ("Stopped by SIGTERM: saved.", 143)

@@ -103,7 +103,7 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(Model, "logits", interrupt)
     assert call(*VAL) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "run the same command to continue" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("listing", ["models", "tasks", "suites", "recipes"])

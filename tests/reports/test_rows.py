@@ -142,6 +142,8 @@ def test_numbers_are_written_once_and_for_all():
 def test_names_for_people():
     assert condition_label("gaussian_noise/3") == "Gaussian noise, severity 3"
     assert condition_label("jpeg_compression") == "JPEG compression"
+    for seed in (0, 1):
+        assert shorten(f"file:runs/vito-seed{seed}/vito.safetensors") == f"runs/vito-seed{seed}/vito"
     assert shorten("x" * 100, 21) == "x" * 10 + "…" + "x" * 10
 
 

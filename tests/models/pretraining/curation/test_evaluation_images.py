@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitobench.models.pretraining.curation import evaluation_images
 from vitobench.models.pretraining.curation.evaluation_images import hash_evaluation_images
 from vitobench.models.pretraining.curation.perceptual_hash import perceptual_hash
 
@@ -36,15 +35,15 @@ def test_only_what_lasts_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     right = picture(tmp_path / "val" / "a.bmp", 1)
     (tmp_path / "val" / "gone.bmp").symlink_to("nowhere")
     (tmp_path / "val" / "broken.bmp").write_bytes(b"no image")
-    real = Image.open
+    real = Path.read_bytes
 
-    def failing(path: Path) -> Image.Image:
-        if Path(path).name == "a.bmp":
+    def failing(path: Path) -> bytes:
+        if path.name == "a.bmp":
             raise OSError(5, "Input/output error")
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation_images.Image, "open", failing)
+        patch.setattr(Path, "read_bytes", failing)
         found = hash_evaluation_images(tmp_path / "val", cache)
         assert (found.hashes, found.unreadable) == ({}, 3)
     found = hash_evaluation_images(tmp_path / "val", cache)
