@@ -159,13 +159,18 @@ def test_labels_that_fit_stay_and_long_ones_lose_their_middle():
         (
             [f"file:runs/vito-seed{seed}/vito.safetensors" for seed in (0, 1)],
             28,
-            ["…e:runs/vito-seed0/vito.saf…", "…e:runs/vito-seed1/vito.saf…"],
+            ["runs/vito-seed0/vito", "runs/vito-seed1/vito"],
+        ),
+        (
+            [f"file:runs/of-today/vito-seed{seed}/checkpoints/vito.safetensors" for seed in (0, 1)],
+            28,
+            ["…-today/vito-seed0/checkpoi…", "…-today/vito-seed1/checkpoi…"],
         ),
         ([f"{'x' * 30}{digit}{'y' * 30}" for digit in "12"], 11, ["…xxxxx1yyy…", "…xxxxx2yyy…"]),
         ([f"a{'x' * 30}@{digest * 16}" for digest in "ab"], 24, [f"axxxxxxxxxx…{d * 12}" for d in "ab"]),
         # They differ at the beginning and in the middle: both places are shown, for all four.
         (
-            [f"run/{a}/{'x' * 30}/{b}/last.safetensors" for a in ("one", "two") for b in ("k", "q")],
+            [f"run/{a}/{'x' * 30}/{b}/last.model" for a in ("one", "two") for b in ("k", "q")],
             20,
             ["…one/xxxx…xxxxxxx/k…", "…one/xxxx…xxxxxxx/q…", "…two/xxxx…xxxxxxx/k…", "…two/xxxx…xxxxxxx/q…"],
         ),
