@@ -217,7 +217,7 @@ def test_text_that_is_not_utf8_does_not_cost_the_unit() -> None:
         "condition": ["clean"] * 2, "severity": [0, 0], "image_id": ["a", "caf\udce9"], "label": [0, 1],
         "top": np.array([[1], [-1]]), "confidence": np.array([0.5, np.nan], np.float32), "error": [None, "half \ud83d"],
     }  # fmt: skip
-    table = decode(encode(table_of(TASK, "file:caf\udce9.pth@0123", columns)))
+    table = decode(encode(table_of(TASK, "file:caf\udce9.pth@0123", columns), UNIT), UNIT)
     assert table.column("image_id").to_pylist() == ["a", r"caf\udce9"]
     assert table.column("error").to_pylist() == [None, r"half \ud83d"]
     assert set(table.column("model").to_pylist()) == {r"file:caf\udce9.pth@0123"}

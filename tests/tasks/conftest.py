@@ -47,7 +47,8 @@ def stored(frame: pd.DataFrame) -> Predictions:
     errors = [None if pd.isna(reason) else str(reason) for reason in frame["error"]]
     top = np.array(frame["top1"].tolist(), dtype=np.int16)[:, None]
     table = table_of("task@0", "m@0", columns | {"error": errors, "top": top})
-    return gather([decode(encode(table))])
+    name = "predictions/task@0/m@0/0000000-0000001.parquet"
+    return gather([decode(encode(table, name), name)])
 
 
 Collect = Callable[[Task, str, pd.DataFrame], Answers]

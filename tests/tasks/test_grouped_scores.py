@@ -47,7 +47,8 @@ def answers(task: Task, ids: Sequence[str], top: np.ndarray, labels: Sequence[in
         "confidence": [0.5] * len(rows),
         "error": [None] * len(rows),
     }
-    return collect(task, "m", gather([decode(encode(table_of("task@0", "m@0", columns)))]))
+    name = "predictions/task@0/m@0/0000000-0000001.parquet"
+    return collect(task, "m", gather([decode(encode(table_of("task@0", "m@0", columns), name), name)]))
 
 
 def ranked(first: np.ndarray) -> np.ndarray:
