@@ -173,12 +173,11 @@ def test_command_lines_that_used_to_fail_with_a_traceback(
 def test_records_of_runs_with_other_types_hide_nothing(bench_here: Any, tmp_path: Path) -> None:
     assert bench_here("run", *ONE, "--no-gallery").code == 0
     (path,) = tmp_path.glob("bench-results/runs/*.json")
-    sound = json.loads(path.read_text())
+    store = Store(str(tmp_path / "bench-results"))
+    (sound,) = records.runs(store)
     for number, odd in enumerate([None, 3, "text", [1], {"a": [1]}, {"supervised": {"identity": 5, "images": "x"}}]):
         record = sound | {key: odd for key in ("models", "tasks", "data", "seed", "settings", "versions", "failures")}
-        (path.parent / f"2999-{number}.json").write_text(json.dumps(record))
-    (path.parent / "2999-list.json").write_text("[1]")
-    store = Store(str(tmp_path / "bench-results"))
+        records.write_run(store, f"2999-{number}", record)
     assert records.runs(store)[-1]["models"] == sound["models"]
     for command in (["score", "--json", "s.json"], ["report"], ["results", "list"], ["results", "show", "last"]):
         ended = bench_here(*command)
@@ -186,6 +185,10 @@ def test_records_of_runs_with_other_types_hide_nothing(bench_here: Any, tmp_path
     assert {row["n"] for row in json.loads((tmp_path / "s.json").read_text())["scores"] if row["metric"] == "top1"} == {
         2
     }
+    (path.parent / "2999-list.json").write_text("[1]")
+    ended = bench_here("score")
+    assert ended.code == 3
+    assert "2999-list.json" in ended.out
 
 
 def test_random_command_lines_end_as_documented(tmp_path: Path, monkeypatch: Any) -> None:
