@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..reports.data import ReportData
-from ..reports.wording import metric
+from ..results.metrics import metric
 from ..results.schema import Score
 from ..results.store import Store
 from .alignment import KIND

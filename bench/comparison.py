@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import StoreError, VitobenchError, unknown_name
 from ..reports.comparison import Compared
-from ..reports.wording import metric
 from ..results import records
+from ..results.metrics import metric
 from ..results.ranking import ranked
 from ..results.significance import ALPHA, POWER, TESTS
 from ..results.store import PARTIAL, PREDICTIONS, Store

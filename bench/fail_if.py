@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ..errors import VitobenchError, unknown_name
 from ..reports.comparison import Checked
 from ..reports.data import ReportData
-from ..reports.wording import scale
+from ..results.metrics import metric
 
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -78,11 +78,11 @@ def check(
         UnknownNameError: A task, condition, metric or model that is not there; the message lists what is.
     """
     first = sides[0]
-    task, place, metric = _locate(condition, data)
-    factor = scale(metric)
+    task, place, measured = _locate(condition, data)
+    factor = metric(measured).scale
     if condition.right is None:
         runs = (methods or {}).get(first, (first,))
-        scores = [data.score(run, task, place, metric) for run in runs]
+        scores = [data.score(run, task, place, measured) for run in runs]
         values = [score.value if score is not None else math.nan for score in scores]
         value, what = factor * sum(values) / len(values), first
     else:
@@ -90,7 +90,7 @@ def check(
             hint = "Put spaces around + and -." if re.search(r"\d$", condition.right) else ""
             raise unknown_name("model to compare with", condition.right, sides[1:], hint)
         rows = data.comparisons
-        key = (first, condition.right, task, place, metric)
+        key = (first, condition.right, task, place, measured)
         row = next((c for c in rows if (c.a, c.b, c.task, c.condition, c.metric) == key), None)
         value, what = (math.nan if row is None else factor * row.difference), f"{first} − {condition.right}"
     if not math.isfinite(value):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..reports.wording import metric
+from ..results.metrics import metric
 from ..results.schema import Comparison
 from ..results.significance import ALPHA, holm
 from ..tasks.task import Task

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..results.metrics import metric
 from ..results.significance import ALPHA, holm
 from .data import ReportData
-from .wording import metric
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..results.metrics import metric
 from ..results.schema import Comparison
 from .data import ReportData
-from .wording import metric
 
 if TYPE_CHECKING:
     from ..results.ranking import Rank

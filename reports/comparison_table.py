@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..results.metrics import metric
 from ..results.schema import Comparison, MethodComparison
 from .comparison import Compared
 from .rows import failure_lines
 from .view import p_words
-from .wording import HOLE, MARKS, NOT_PERCENT, condition_label, interval, labels, metric, percent, verdict
+from .wording import HOLE, MARKS, condition_label, interval, labels, percent, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,12 +24,12 @@ _COLOURS = {"win": "green", "loss": "red", "tie": ""}
 
 
 def _number(value: float, name: str, sign: bool = False) -> str:
-    return percent(value / 100 if name in NOT_PERCENT else value, sign)
+    return percent(value * metric(name).scale / 100, sign)
 
 
 def _span(low: float, high: float, name: str) -> str:
-    part = 100 if name in NOT_PERCENT else 1
-    return interval(low / part, high / part, sign=True)
+    part = metric(name).scale / 100
+    return interval(low * part, high * part, sign=True)
 
 
 def verdict_lines(compared: Compared) -> list[tuple[str, str]]:
@@ -78,15 +79,15 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
     table = _table(title, ("Task", "Number", "A", "B", "A − B", *spans, "p", "detectable"))
     titles, last = _titles(compared), ""
     for row in rows:
-        arrow = " ↓" if metric(row.metric).better < 0 else ""
-        name = metric(row.metric).label if row.condition == "overall" else condition_label(row.condition)
+        reading = metric(row.metric)
+        name = reading.label if row.condition == "overall" else condition_label(row.condition)
         found = [_span(row.ci_low, row.ci_high, row.metric)]
         if isinstance(row, MethodComparison):
             found.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
             found.append(_span(row.both_ci_low, row.both_ci_high, row.metric))
         table.add_row(
             Text(titles.get(row.task, row.task) if row.task != last else ""),
-            Text(name + arrow),
+            Text(name + reading.arrow),
             *(Text(_number(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
             _change(row),
             *(Text(span or HOLE, style="dim") for span in found),
@@ -102,12 +103,11 @@ def _matrix(compared: Compared, task: str) -> Table:
 
     ranks = {row.model: row for row in compared.ranks if row.task == task}
     rows = {(row.a, row.b): row for row in compared.data.comparisons if row.family == "primary" and row.task == task}
-    name = next((row.metric for row in rows.values()), "")
-    arrow = " ↓" if metric(name).better < 0 else ""
+    name = str(compared.data.task(task).get("metric") or "top1")
     # Columns are narrow and do not wrap; the rows have the names in full.
     heads = labels(compared.sides)
     table = _table(
-        f"{_titles(compared)[task]}, {metric(name).label}{arrow}",
+        f"{_titles(compared)[task]}, {metric(name).heading}",
         ("", "Value", "Rank", *(heads[side] for side in compared.sides)),
         1,
     )

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..results.metrics import metric
 from ..results.schema import Comparison
 from .data import ReportData
 from .figure_curves import panel_rows
 from .focus import Focus
 from .rows import HeadlineRow
 from .style import BAND, FAINT, INK, grid_along, styled
-from .wording import Verdict, labels, metric, scale, verdict
+from .wording import Verdict, labels, verdict
 
 COLOURS = {Verdict.BETTER: "#0173b2", Verdict.WORSE: "#d55e00", Verdict.OPEN: FAINT}
 _NAMES = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.OPEN: "no clear difference"}
@@ -111,7 +112,7 @@ def _panel(
     short: Mapping[str, str],
     found: dict[tuple[str, str, str, str], Comparison],
 ) -> None:
-    factor = scale(line.metric)
+    factor = metric(line.metric).scale
     reach = [1.0 if factor > 1 else 0.1]
     for y, variant in enumerate(variants):
         if y % 2 == 0:
@@ -133,5 +134,5 @@ def _panel(
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     reading = metric(line.metric)
     axes.set_title("\n".join(textwrap.wrap(line.title, _TITLE)[:2]))
-    axes.set_xlabel(f"{reading.label}{' ↓' if reading.better < 0 else ''}", fontsize=7.5)
+    axes.set_xlabel(reading.heading, fontsize=7.5)
     grid_along(axes, "x")

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..results.metrics import metric
 from .alignment_data import ALL, OVERALL, AlignmentData, Estimate
 from .alignment_style import PUBLISHED, interval_cells, names_of, observer_pens
 from .focus import Focus
@@ -18,12 +19,12 @@ from .style import FAINT, INK, Pen, grid_along, styled
 from .wording import HOLE, labels
 
 BENCHMARK = {
-    "accuracy": ("OOD accuracy", 1),
-    "accuracy_difference": ("Accuracy difference, squared", -1),
-    "observed_consistency": ("Observed consistency", 1),
-    "error_consistency": ("Error consistency (κ)", 1),
+    "accuracy": "OOD accuracy",
+    "accuracy_difference": "Accuracy difference, squared",
+    "observed_consistency": "Observed consistency",
+    "error_consistency": "Error consistency (κ)",
 }
-"""Metrics of the benchmark: what they are called, and whether more (1) or less (-1) is better."""
+"""Metrics of the benchmark, as its paper calls them."""
 
 _AGAINST = ("accuracy_difference", "observed_consistency", "error_consistency")
 
@@ -38,13 +39,13 @@ class BarRow:
     published: bool = False
 
 
-def bar_rows(data: AlignmentData, metric: str, data_set: str = ALL) -> list[BarRow]:
+def bar_rows(data: AlignmentData, metric_name: str, data_set: str = ALL) -> list[BarRow]:
     """The bars of a metric, the best first, observers without a value last."""
-    own, published = names_of(data, data.drawn), data.published_values(metric, data_set)
+    own, published = names_of(data, data.drawn), data.published_values(metric_name, data_set)
     others = labels(published, 30)
-    found = [BarRow(name, own[name], data.estimate(name, data_set, OVERALL, metric)) for name in data.drawn]
+    found = [BarRow(name, own[name], data.estimate(name, data_set, OVERALL, metric_name)) for name in data.drawn]
     found += [BarRow(model, others[model] + PUBLISHED, Estimate(value), True) for model, value in published.items()]
-    better = BENCHMARK.get(metric, ("", 1))[1]
+    better = metric(metric_name).better
 
     def order(row: BarRow) -> tuple[float, str]:
         return (-better * row.estimate.value if row.estimate.measured else math.inf, row.label)
@@ -89,13 +90,13 @@ def benchmark_rows(data: AlignmentData) -> list[dict[str, Any]]:
     """The figure's numbers, metric by metric in the order of the bars."""
     return [
         {
-            "metric": metric,
+            "metric": name,
             "observer": row.observer,
             "kind": "published" if row.published else data.kind(row.observer),
             **interval_cells(row.estimate),
         }
-        for metric in BENCHMARK
-        for row in bar_rows(data, metric)
+        for name in BENCHMARK
+        for row in bar_rows(data, name)
     ]
 
 
@@ -110,17 +111,16 @@ def benchmark_bars(data: AlignmentData, models: Focus | None = None) -> Figure:
         The figure, a panel for each of `BENCHMARK`.
     """
     ink = observer_pens(data, models)
-    tables = {metric: bar_rows(data, metric) for metric in BENCHMARK}
+    tables = {name: bar_rows(data, name) for name in BENCHMARK}
     longest = max((len(rows) for rows in tables.values()), default=1)
     inch = 0.175 if longest <= 24 else 0.125
     with styled():
         figure = Figure(figsize=(9.0, 1.3 + 2 * inch * max(longest, 4)), layout="constrained")
-        for axes, (metric, rows) in zip(figure.subplots(2, 2).flat, tables.items(), strict=True):
-            name, better = BENCHMARK[metric]
-            bars(axes, data, rows, ink, f"{name} {'↓' if better < 0 else '↑'}")
+        for axes, (name, rows) in zip(figure.subplots(2, 2).flat, tables.items(), strict=True):
+            bars(axes, data, rows, ink, f"{BENCHMARK[name]} {'↓' if metric(name).better < 0 else '↑'}")
             ends = [end for row in rows for end in (*row.estimate.span, row.estimate.people_high) if math.isfinite(end)]
             axes.set_xlim(min([0.0, *ends]), 1.05 * max([0.05, *ends]))
             axes.xaxis.set_major_locator(MaxNLocator(5))
-            if metric in _AGAINST:
+            if name in _AGAINST:
                 axes.set_xlabel(f"with {data.label(data.reference)}")
     return figure

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from ..results.metrics import metric
 from ..results.schema import Score
 from .data import ReportData
 from .focus import MANY, Focus
 from .rows import HeadlineRow, headline_rows
 from .style import REST, add_legend, grid_along, pens, styled
 from .training_curves import Training, trainings
-from .wording import metric, scale
 
 COLUMNS = 4
 _TITLE = 27  # letters that fit over a panel
@@ -70,7 +70,7 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
         grid = figure.add_gridspec(max(height, 1), COLUMNS)
         for place, row in enumerate(rows):
             axes = figure.add_subplot(grid[place // COLUMNS, place % COLUMNS])
-            factor = scale(row.metric)
+            factor = metric(row.metric).scale
             for training in rest:
                 points = _points(data, training, row)
                 axes.plot([x for x, _ in points], [factor * s.value for _, s in points], color=REST, linewidth=0.6)
@@ -89,8 +89,8 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
 def _dress(axes: Axes, row: HeadlineRow) -> None:
     reading = metric(row.metric)
     axes.set_title("\n".join(textwrap.wrap(row.title, _TITLE)[:2]))
-    unit = " (%)" if scale(row.metric) > 1 else ""
-    axes.set_ylabel(f"{reading.label}{unit}{' ↓' if reading.better < 0 else ''}", fontsize=7.5)
+    unit = " (%)" if reading.percent else ""
+    axes.set_ylabel(f"{reading.label}{unit}{reading.arrow}", fontsize=7.5)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_major_locator(MaxNLocator(5))

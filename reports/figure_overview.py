@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..results.metrics import metric
 from .data import ReportData
 from .focus import Focus
 from .rows import HeadlineRow, headline_rows
 from .style import BAND, FAINT, INK, REST, Pen, add_legend, grid_along, pens, styled
-from .wording import metric
 
 
 def _groups(rows: list[HeadlineRow]) -> list[tuple[str, list[HeadlineRow]]]:

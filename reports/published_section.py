@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..results.metrics import metric
 from ..results.published.robustness import published_for
 from ..results.published.rows import PublishedScore
 from .data import ReportData
 from .sections import ViewSection
 from .view import ViewCell, ViewRow, ViewTable
-from .wording import HOLE, metric, percent
+from .wording import HOLE, percent
 
 _LEGEND = (
     "In percent, as published by others: not measured here, without intervals, and not compared with the models above "
@@ -31,8 +32,7 @@ def published_sections(data: ReportData) -> list[ViewSection]:
             continue
         for found in published_for(str(task["name"])):
             key = (found.data_set, found.metric)
-            arrow = " ↓" if metric(found.metric).better < 0 else ""
-            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(found.metric).label}{arrow}")
+            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(found.metric).heading}")
             rows.setdefault(found.model, {})[key] = found
     if not rows:
         return []

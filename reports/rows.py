@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..results.metrics import metric
 from ..results.schema import Comparison, Score
 from ..terminal import shown
 from .data import Record, ReportData
-from .wording import Verdict, condition_label, metric, verdict
+from .wording import Verdict, condition_label, verdict
 
 
 @dataclass(frozen=True)

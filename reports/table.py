@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..results.metrics import metric
 from .alignment_table import LEGEND as ALIGNMENT_LEGEND
 from .alignment_table import render_tables
 from .data import ReportData
 from .rows import Cell, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines
-from .wording import HOLE, Verdict, change, change_interval, interval, labels, metric, percent, verdict, visible
+from .wording import HOLE, Verdict, change, change_interval, interval, labels, percent, verdict, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,8 +29,7 @@ LEGEND = (
 
 def row_label(row: HeadlineRow) -> str:
     """The label of a line, with an arrow where lower is better."""
-    arrow = " ↓" if metric(row.metric).better < 0 else ""
-    return f"{row.label}{arrow}"
+    return f"{row.label}{metric(row.metric).arrow}"
 
 
 def world_note(rows: list[HeadlineRow]) -> str:

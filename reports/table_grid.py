@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..results.metrics import metric
 from ..results.schema import Score
 from ..results.significance import ALPHA
 from .best import Standing, standing
 from .data import ReportData
-from .wording import HOLE, MINUS, interval, metric, percent, scale
+from .wording import HOLE, MINUS, interval, percent
 
 LEVEL, UNTESTED = "†", "‡"
 
@@ -36,7 +37,7 @@ class Line:
     @property
     def heading(self) -> str:
         """The label, with an arrow where lower is better."""
-        return f"{self.label} ↓" if metric(self.metric).better < 0 else self.label
+        return f"{self.label}{metric(self.metric).arrow}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Entry:
         """In percent, or as it is for a metric on a scale of its own; a dash for a hole."""
         if self.score is None or not math.isfinite(self.score.value):
             return HOLE
-        return percent(self.score.value * scale(self.score.metric) / 100)
+        return percent(self.score.value * metric(self.score.metric).scale / 100)
 
     @property
     def mark(self) -> str:
@@ -74,7 +75,7 @@ class Entry:
         """``[69.1, 73.3]``, or nothing."""
         if self.value == HOLE or self.score is None:
             return ""
-        part = scale(self.score.metric) / 100
+        part = metric(self.score.metric).scale / 100
         return interval(self.score.ci_low * part, self.score.ci_high * part)
 
 
@@ -121,7 +122,7 @@ class Grid:
         return f"{words}. {self.about}"
 
     def _unit(self) -> str:
-        plain = dict.fromkeys(metric(line.metric).label for line in self.lines if scale(line.metric) == 1.0)
+        plain = dict.fromkeys(metric(line.metric).label for line in self.lines if not metric(line.metric).percent)
         return f"In percent but for {', '.join(plain)}" if plain else "In percent"
 
 

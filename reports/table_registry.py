@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import unknown_name
+from ..results.metrics import metric
 from .data import Record, ReportData
 from .rows import headline_rows
 from .table_grid import Grid, Line, grid
-from .wording import condition_label, metric
+from .wording import condition_label
 
 
 @dataclass(frozen=True)

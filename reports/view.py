@@ -8,22 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..results.metrics import metric
 from ..results.schema import Comparison, Score
 from .data import Record, ReportData
 from .rows import Cell, HeadlineRow, cells, tallies
 from .table import row_label
-from .wording import (
-    HOLE,
-    NOT_PERCENT,
-    change,
-    change_interval,
-    condition_label,
-    interval,
-    metric,
-    percent,
-    verdict,
-    verdict_words,
-)
+from .wording import HOLE, change, change_interval, condition_label, interval, percent, verdict, verdict_words
 
 _FIRST = ("identity", "weights_hash", "preprocessing", "data_digest", "n", "metric", "seed", "versions")
 
@@ -178,10 +168,12 @@ def corruption_view(data: ReportData, task: Record) -> ViewTable:
             row = cells(data, name, member, "top1")
             lines.append(_row(condition_label(member), row, note="top-1", part=bool(family)))
             if data.has(name, "ce", member):
-                lines.append(_row(condition_label(member), cells(data, name, member, "ce"), note="CE ↓", part=True))
+                lines.append(
+                    _row(condition_label(member), cells(data, name, member, "ce"), note=metric("ce").heading, part=True)
+                )
     for key in ("mce", "relative_mce"):
         if data.has(name, key):
-            lines.append(_row(f"{metric(key).label} ↓", cells(data, name, "overall", key)))
+            lines.append(_row(metric(key).heading, cells(data, name, "overall", key)))
     return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
@@ -189,15 +181,11 @@ def metrics_view(data: ReportData, task: Record) -> ViewTable | None:
     """Every metric of a whole task, or None where there is only one, which the headline shows."""
     name = str(task["name"])
     found = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
-    shown = [key for key in found if key not in NOT_PERCENT]
+    shown = [key for key in found if metric(key).percent]
     if len(shown) < 2:
         return None
-    lines = [_row(f"{metric(key).label}{_arrow(key)}", cells(data, name, "overall", key)) for key in shown]
+    lines = [_row(metric(key).heading, cells(data, name, "overall", key)) for key in shown]
     return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines), task=name)
-
-
-def _arrow(key: str) -> str:
-    return " ↓" if metric(key).better < 0 else ""
 
 
 def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
@@ -277,7 +265,7 @@ def comparison_view(data: ReportData) -> ViewTable:
     elsewhere = {str(task["name"]) for task in data.tasks_of_kind("alignment")}
     lines = []
     for pair in data.comparisons:
-        if "/" in pair.condition or pair.metric in NOT_PERCENT or pair.task in elsewhere:
+        if "/" in pair.condition or not metric(pair.metric).percent or pair.task in elsewhere:
             continue
         state = verdict(pair).value if change(pair) != HOLE else ""
         lines.append(

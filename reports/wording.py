@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
+from ..results.metrics import metric
 from ..results.schema import Comparison
 
 HOLE = "—"
@@ -22,53 +22,6 @@ class Verdict(StrEnum):
 
 
 MARKS = {Verdict.BETTER: "▲", Verdict.WORSE: "▼", Verdict.OPEN: ""}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is called and read.
-
-    Attributes:
-        label: Name for a person.
-        better: 1 when higher is better, -1 when lower is.
-        words: What the two verdicts mean for this metric.
-    """
-
-    label: str
-    better: int = 1
-    words: tuple[str, str] = ("better", "worse")
-
-
-METRICS = {
-    "top1": Metric("Top-1 accuracy"),
-    "top5": Metric("Top-5 accuracy"),
-    "rms_calibration_error": Metric("RMS calibration error", -1),
-    "aurra": Metric("AURRA"),
-    # In percentage points of accuracy, above 0 where clean accuracy does not explain it.
-    "effective_robustness": Metric("Effective robustness"),
-    "pm0": Metric("Accuracy on anchors (pm-0)"),
-    "pm10": Metric("Accuracy on all frames (pm-10)"),
-    "flip_probability": Metric("Flip probability", -1),
-    "mean_flip_rate": Metric("Mean flip rate", -1),
-    "top5_distance": Metric("Top-5 distance", -1),
-    "mean_top5_distance": Metric("Mean top-5 distance", -1),
-    "mce": Metric("mCE", -1),
-    "relative_mce": Metric("Relative mCE", -1),
-    "ce": Metric("CE", -1),
-    # Human alignment; in tables of percent like everything else, so that kappa 0.21 is 21.
-    "accuracy": Metric("Accuracy"),
-    "accuracy_difference": Metric("Squared accuracy difference", -1, ("nearer", "farther")),
-    "observed_consistency": Metric("Observed consistency", 1, ("more consistent", "less consistent")),
-    "expected_consistency": Metric("Expected consistency", 1, ("higher", "lower")),
-    "error_consistency": Metric("Error consistency (κ)", 1, ("more consistent", "less consistent")),
-    # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
-    "shape_bias": Metric("Shape bias", 1, ("more by shape", "more by texture")),
-}
-
-
-def metric(name: str) -> Metric:
-    """The way to write a metric; an unknown one is called by its own name."""
-    return METRICS.get(name) or Metric(name.replace("_", " "))
 
 
 _SPELLED = {
@@ -89,15 +42,6 @@ def condition_label(condition: str) -> str:
     text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     text = text[:1].upper() + text[1:]
     return f"{text}, severity {severity}" if severity else text
-
-
-NOT_PERCENT = ("top5_distance", "mean_top5_distance")
-"""Metrics on a scale of their own, which a table in percent would misstate."""
-
-
-def scale(metric_name: str) -> float:
-    """What tables multiply a metric with: 100 where it is shown in percent, else 1."""
-    return 1.0 if metric_name in NOT_PERCENT else 100.0
 
 
 def percent(value: float | None, sign: bool = False) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...reports.data import ReportData
-from ...reports.wording import metric
+from ...results.metrics import metric
 
 COLUMNS = (
     "model",

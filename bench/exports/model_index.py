@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import DataError
 from ...reports.data import ReportData
 from ...reports.rows import headline_rows
-from ...reports.wording import metric
+from ...results.metrics import metric
 from ...results.schema import Score
 
 Entry = dict[str, Any]

@@ -1,0 +1,92 @@
+"""Every metric by name: its heading, unit and direction, and what a difference means.
+
+A metric that is not here is an error. A comparison has to know which side is better: to guess would call a worse error
+a win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is named and read.
+
+    Attributes:
+        name: As in `Score`.
+        label: Heading for a person.
+        better: 1 when higher is better, -1 when lower is.
+        percent: Whether tables show it in percent: its values are fractions. Others are shown as they are.
+        words: What the two verdicts mean: of the better side, of the worse.
+    """
+
+    name: str
+    label: str
+    better: int = 1
+    percent: bool = True
+    words: tuple[str, str] = ("better", "worse")
+
+    @property
+    def scale(self) -> float:
+        """What tables multiply a value with: 100 where it is shown in percent, else 1."""
+        return 100.0 if self.percent else 1.0
+
+    @property
+    def arrow(self) -> str:
+        """A heading's ending, which says that lower is better; empty where higher is."""
+        return " ↓" if self.better < 0 else ""
+
+    @property
+    def heading(self) -> str:
+        """The label with its arrow."""
+        return f"{self.label}{self.arrow}"
+
+
+_CONSISTENT = ("more consistent", "less consistent")
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("top1", "Top-1 accuracy"),
+            Metric("top5", "Top-5 accuracy"),
+            Metric("rms_calibration_error", "RMS calibration error", -1),
+            Metric("aurra", "AURRA"),
+            # In points of accuracy, above 0 where clean accuracy does not explain it.
+            Metric("effective_robustness", "Effective robustness"),
+            Metric("pm0", "Accuracy on anchors (pm-0)"),
+            Metric("pm10", "Accuracy on all frames (pm-10)"),
+            Metric("flip_probability", "Flip probability", -1),
+            Metric("mean_flip_rate", "Mean flip rate", -1),
+            Metric("top5_distance", "Top-5 distance", -1, percent=False),
+            Metric("mean_top5_distance", "Mean top-5 distance", -1, percent=False),
+            Metric("mce", "mCE", -1),
+            Metric("relative_mce", "Relative mCE", -1),
+            Metric("ce", "CE", -1),
+            # Human alignment; in percent like everything else, so that kappa 0.21 is 21.
+            Metric("accuracy", "Accuracy"),
+            Metric("accuracy_difference", "Squared accuracy difference", -1, words=("nearer", "farther")),
+            Metric("observed_consistency", "Observed consistency", words=_CONSISTENT),
+            Metric("expected_consistency", "Expected consistency", words=("higher", "lower")),
+            Metric("error_consistency", "Error consistency (κ)", words=_CONSISTENT),
+            # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
+            Metric("shape_bias", "Shape bias", words=("more by shape", "more by texture")),
+        )
+    }
+)
+
+
+def metric(name: str) -> Metric:
+    """A metric by name.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name not in METRICS:
+        raise unknown_name("metric", name, METRICS, "Add it to vitobench.results.metrics.")
+    return METRICS[name]
