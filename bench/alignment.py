@@ -26,8 +26,6 @@ from ..tasks.task import Task
 from .people import people_of
 from .plan import Plan, PlannedTask
 
-KIND = "alignment"
-
 _Z = 1.959964
 """Standard errors from an estimate to an end of its 95 % interval."""
 
@@ -67,7 +65,7 @@ def align(plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store
     """
     worlds: dict[str, list[PlannedTask]] = defaultdict(list)
     for planned in plan.tasks:
-        if planned.task.kind == KIND:
+        if planned.task.kind.together:
             worlds[planned.task.world].append(planned)
     return [_align(world, tasks, plan, answers, store) for world, tasks in worlds.items()]
 

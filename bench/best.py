@@ -9,9 +9,8 @@ from typing import Any
 
 from ..reports.data import ReportData
 from ..results.metrics import metric
-from ..results.schema import Score
+from ..results.schema import Score, View
 from ..results.store import Store
-from .alignment import KIND
 from .outcome import gather
 from .plan import Plan
 
@@ -47,12 +46,12 @@ def gather_with_best(plan: Plan, store: Store, run: Mapping[str, Any]) -> Report
         run: Facts about the run, for the provenance.
     """
     data = gather(replace(plan, pairs=()), store, [], run, "none", choose=pairs_with_best)
-    aligned = {str(task["name"]) for task in data.task_records if task.get("kind") == KIND}
+    aligned = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
     means = [s for s in data.scores if s.task in aligned and s.condition == "overall"]
     pairs = dict.fromkeys(pair for task in aligned for pair in pairs_with_best([s for s in means if s.task == task]))
     if pairs:
         # Data sets of alignment are scored together, after the means that tell who is best.
-        part = tuple(planned for planned in plan.tasks if planned.task.kind == KIND)
+        part = tuple(planned for planned in plan.tasks if planned.task.kind.together)
         more = gather(replace(plan, tasks=part, pairs=tuple(pairs)), store, [], run, "none")
         data = replace(data, comparisons=(*data.comparisons, *more.comparisons))
     return data

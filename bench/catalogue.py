@@ -20,7 +20,7 @@ from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity
 from ..text import escaped
 from . import truths
-from .alignment import KIND, set_of
+from .alignment import set_of
 from .people import keep_people
 from .plan import Plan, PlannedTask
 from .settings import DECISIONS
@@ -152,5 +152,5 @@ def keep(plan: Plan, store: Store) -> None:
             manifest = planned.source.manifest()
             records.keep_packed(store, records.MANIFESTS, planned.task.dataset, planned.data_digest, manifest)
             truths.keep(planned, store)
-            if planned.task.kind == KIND and planned.task.world != "microworld":
+            if planned.task.kind.together and planned.task.world != "microworld":
                 keep_people(plan.settings.data, planned, set_of(planned), store)

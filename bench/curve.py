@@ -11,7 +11,8 @@ from ..errors import CheckpointError, VitobenchError
 from ..models import registry
 from ..models.training_step import step_in_name, training_step
 from ..reports.rows import headline_rows
-from ..results.schema import Score
+from ..results.metrics import metric
+from ..results.schema import Score, View
 from ..tasks.data.walking import walk
 from .run import Outcome
 
@@ -98,11 +99,9 @@ def columns(outcome: Outcome) -> list[Column]:
     shown = [
         Column(row.task, row.title, row.condition, row.metric, row.label) for row in headline_rows(data) if not row.part
     ]
-    for task in data.task_records:
-        if task.get("kind") == "alignment":
-            name, metric = str(task["name"]), str(task["metric"])
-            label = metric.replace("_", " ").capitalize()
-            shown.append(Column(name, str(task.get("title") or name), "overall", metric, label))
+    for task in data.tasks_with(View.ALIGNMENT):
+        name, main = str(task["name"]), metric(str(task["metric"]))
+        shown.append(Column(name, str(task.get("title") or name), "overall", main.name, main.label))
     return shown
 
 

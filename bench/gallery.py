@@ -78,13 +78,8 @@ def _tasks(plan: Plan, a: ModelSpec, b: ModelSpec) -> list[PlannedTask]:
     found: dict[tuple[str, str], PlannedTask] = {}
     for planned in plan.tasks:
         task = planned.task
-        if (
-            task.kind in ("clean", "corruptions")
-            and not task.needs_depth
-            and plan.takes(a, task)
-            and plan.takes(b, task)
-        ):
-            found.setdefault((task.world, task.kind), planned)
+        if task.kind.in_gallery and not task.needs_depth and plan.takes(a, task) and plan.takes(b, task):
+            found.setdefault((task.world, task.kind.name), planned)
     return list(found.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,10 @@ from ..results.ranking import Contest
 from ..results.schema import Comparison, Failure, Score
 from ..results.store import Store, safe_name
 from ..tasks.answers import Answers, collect
-from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.effective_scores import effective_scores
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.scoring import Choose, Scored, score_task
-from .alignment import KIND, Aligned, align
+from .alignment import Aligned, align
 from .alignment_data import alignment_data
 from .catalogue import model_record
 from .judgement import judged
@@ -34,7 +34,9 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         "name": task.name,
         "identity": planned.identity,
         "title": task.title,
-        "kind": task.kind,
+        "kind": task.kind.name,
+        "views": [view.value for view in task.kind.views],
+        "headline": [asdict(line) for line in task.kind.lines(task)],
         "world": task.world,
         "clean": task.clean,
         "data": task.dataset,
@@ -56,15 +58,14 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
         record["reference"] = task.reference
     if planned.left_out:
         record["left_out"] = dict(planned.left_out)
-    if task.kind == "cue-conflict":
-        record["shape_classes"] = list(CLASSES)
-    return record
+    return record | dict(task.kind.facts(task))
 
 
 def _mean_record(aligned: Aligned) -> dict[str, Any]:
     mean = aligned.mean
-    facts = {"name": mean.name, "title": mean.title, "kind": mean.kind, "world": mean.world, "metric": mean.metric}
-    return facts | {"mean_of": len(aligned.data_sets)}
+    views = [view.value for view in mean.kind.views]
+    facts = {"name": mean.name, "title": mean.title, "kind": mean.kind.name, "world": mean.world, "metric": mean.metric}
+    return facts | {"views": views, "headline": [], "mean_of": len(aligned.data_sets)}
 
 
 def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
@@ -137,9 +138,8 @@ def gather(
     contests: list[Contest] = []
     for planned in plan.tasks:
         task = planned.task
-        if task.kind == KIND:
-            continue  # scored together below: they have a mean, and observers beside the models
-        conflict = task.kind == "cue-conflict"
+        if task.kind.together:
+            continue  # below: they have a mean, and observers beside the models
         truth = truth_of(planned, store)
         if truth is None:
             reason = f"truths of {task.dataset} are not in the store, or damaged: run again with --data"
@@ -150,14 +150,12 @@ def gather(
             plan.pairs,
             clean=answers.get(task.clean or ""),
             truth=truth,
-            label_names=CLASSES if conflict else (),
             methods=methods,
             contest=contest,
             choose=choose,
         )
         scores += scored.scores
-        if task.kind == "shift":
-            scores += effective_scores(task, answers[task.name], answers.get(task.clean or "", {}))
+        scores += effective_scores(task, answers[task.name], answers.get(task.clean or "", {}))
         reasons |= scored.reasons
         comparisons += scored.comparisons
         decisions += scored.shape_decisions

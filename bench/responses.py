@@ -9,7 +9,7 @@ from ..results.store import Store, safe_name
 from ..tasks.alignment.answered import trials_of
 from ..tasks.alignment.csv_form import write_trials
 from ..tasks.answers import collect
-from .alignment import KIND, set_of
+from .alignment import set_of
 from .recall import NOT_THERE, recall
 from .settings import Settings
 
@@ -33,7 +33,7 @@ def write_responses(settings: Settings, folder: Path) -> tuple[list[Path], list[
     # Of a suite, the data sets that were never run are not missing.
     told = dict.fromkeys(f.reason for f in plan.failures if settings.tasks or not f.reason.startswith(NOT_THERE))
     for planned, spec in plan.cells():
-        if planned.task.kind == KIND:
+        if planned.task.kind.together:
             asked = store.asked(safe_name(planned.identity), planned.images)
             told |= {asked: None} if isinstance(asked, str) else {}
             found, problems = store.read(planned.identity, spec.identity, planned.ranges())

@@ -8,11 +8,10 @@ from typing import Any
 from ..results import records
 from ..results.store import Store
 from ..tasks.data.datasets import open_source
+from ..tasks.data.microworld.vocabulary import CLASSES
 from ..tasks.truth import Truth
 from ..text import escaped
 from .plan import PlannedTask
-
-_KINDS = ("video", "multi-label", "sequences")
 
 
 def keep(planned: PlannedTask, store: Store) -> None:
@@ -21,7 +20,7 @@ def keep(planned: PlannedTask, store: Store) -> None:
     Raises:
         StoreError: The store cannot be written.
     """
-    if planned.task.kind in _KINDS and planned.source is not None and planned.task.world != "microworld":
+    if planned.task.kind.needs and planned.source is not None and planned.task.world != "microworld":
         records.keep_packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest, _facts(planned.source))
 
 
@@ -32,15 +31,15 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
         None where the store has lost it or it is damaged: what needs it cannot be scored.
     """
     task = planned.task
-    if task.world == "microworld":
-        if task.kind not in ("cue-conflict", "video"):
-            return Truth()
-        source: Any = open_source(task.dataset, {}, planned.images, planned.seed)
-        if task.kind == "cue-conflict":
-            return Truth(textures=dict(zip(source.image_ids, source.textures().tolist(), strict=True)))
-        return Truth(anchors=source.anchors)
-    if task.kind not in _KINDS:
+    needs = task.kind.needs
+    if not needs:
         return Truth()
+    if task.world == "microworld":
+        source: Any = open_source(task.dataset, {}, planned.images, planned.seed)
+        if "textures" in needs:
+            textures = dict(zip(source.image_ids, source.textures().tolist(), strict=True))
+            return Truth(textures=textures, categories=CLASSES)
+        return Truth(anchors=source.anchors)
     if planned.source is not None:
         facts: dict[str, Any] | None = _facts(planned.source)
     else:

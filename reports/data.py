@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..results.schema import Comparison, Failure, Score
+from ..results.schema import Comparison, Failure, Score, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 from .gallery import Gallery
@@ -30,7 +30,7 @@ class ReportData:
         comparisons: Paired differences; those against a model's declared baseline reach the headline.
         failures: What was asked and is missing, with the reason.
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
-        tasks: One record per task: name, kind, world, clean, families, citation, data_digest, ...
+        tasks: One record per task: name, kind, views, headline, world, clean, families, citation, data_digest, ...
         shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
         alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
@@ -123,9 +123,9 @@ class ReportData:
         names = dict.fromkeys(str(key).partition("/")[0] for key in record.get("conditions") or ())
         return (("", tuple(names)),) if names else ()
 
-    def tasks_of_kind(self, kind: str) -> tuple[Record, ...]:
-        """The tasks of one kind: ``clean``, ``corruptions``, ``shift`` or ``cue-conflict``."""
-        return tuple(record for record in self.task_records if record.get("kind", "shift") == kind)
+    def tasks_with(self, view: View) -> tuple[Record, ...]:
+        """The tasks that can be shown in a certain way beside their headline."""
+        return tuple(record for record in self.task_records if view in record.get("views", ()))
 
     def of(self, models: Sequence[str]) -> ReportData:
         """The same report with some of its models only, in their order; alignment and failures stay as they are."""

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown_name
+from ..results.schema import View
 from .data import ReportData
 from .figure_spec import FigureSpec
 from .figures_of_alignment import ALIGNMENT_FIGURES
@@ -37,7 +38,7 @@ def _headline_rows(data: ReportData, subject: str) -> Rows:
 
 
 def _corrupted(data: ReportData) -> list[str]:
-    tasks = [str(task["name"]) for task in data.tasks_of_kind("corruptions")]
+    tasks = [str(task["name"]) for task in data.tasks_with(View.SEVERITIES)]
     return [task for task in tasks if data.corruptions(task) and _graded(data, task)]
 
 
@@ -76,7 +77,7 @@ def _family_rows(data: ReportData, subject: str) -> Rows:
 def _shifted(data: ReportData) -> list[str]:
     from .figure_clean_shifted import spots
 
-    tasks = [str(task["name"]) for kind in ("shift", "corruptions") for task in data.tasks_of_kind(kind)]
+    tasks = [str(task["name"]) for task in data.tasks_with(View.AGAINST_CLEAN)]
     return [task for task in tasks if any(spot.kind == "measured" for spot in spots(data, task))]
 
 
@@ -94,7 +95,7 @@ def _shifted_rows(data: ReportData, subject: str) -> Rows:
 
 def _conflicts(data: ReportData) -> list[str]:
     decided = {str(row["task"]) for row in data.shape_decisions}
-    return [str(task["name"]) for task in data.tasks_of_kind("cue-conflict") if task["name"] in decided]
+    return [str(task["name"]) for task in data.tasks_with(View.SHAPE) if task["name"] in decided]
 
 
 def _draw_shape(data: ReportData, subject: str, models: Focus) -> Figure:

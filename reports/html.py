@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files import write_file
+from ..results.schema import View
 from ..text import utf8
 from .alignment_section import alignment_sections
 from .data import Record, ReportData
@@ -70,7 +71,7 @@ def _draw(everything: ReportData) -> list[ViewFigure]:
         "Intervals of two models may overlap and the paired difference still be clear: the table decides.",
     )
     band = "Bands are 95 % intervals; severity 0 is the clean counterpart. A gap in a line is a cell not measured."
-    for task in data.tasks_of_kind("corruptions"):
+    for task in data.tasks_with(View.SEVERITIES):
         name, title = str(task["name"]), _title(task)
         by_family, by_corruption = figures.accuracy_by_severity(data, name)
         flat = "The flatter a line, the more robust the model."
@@ -79,7 +80,7 @@ def _draw(everything: ReportData) -> list[ViewFigure]:
             add(by_family, f"{title}: accuracy by severity, family means", f"{flat} {band}")
         hint = "Families in rows." if families else flat
         add(by_corruption, f"{title}: accuracy by severity, every corruption", f"{hint} {band}")
-    for task in data.tasks_of_kind("cue-conflict"):
+    for task in data.tasks_with(View.SHAPE):
         add(
             figures.shape_bias(data, str(task["name"])),
             f"{_title(task)}: shape against texture",
@@ -94,19 +95,15 @@ def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[st
     """Collapsible groups of tables, those without rows left out."""
     groups: list[tuple[str, list[ViewTable]]] = []
     for task in data.task_records:
-        kind = task.get("kind", "shift")
-        tables: list[ViewTable | None] = []
-        if kind == "alignment":
-            continue
-        if kind == "corruptions":
+        views = task.get("views", ())
+        if View.SEVERITIES in views:
             groups.append((f"{_title(task)}: every corruption", [corruption_view(data, task)]))
             groups.append((f"{_title(task)}: every severity", severity_views(data, task)))
-        elif kind == "cue-conflict":
-            tables = [shape_view(data, task)]
-            groups.append((f"{_title(task)}: every category", [t for t in tables if t]))
-        else:
+        elif View.SHAPE in views:
+            groups.append((f"{_title(task)}: every category", [shape_view(data, task)]))
+        elif View.ALIGNMENT not in views:
             tables = [metrics_view(data, task), shift_view(data, task)]
-            groups.append((f"{_title(task)}: every number", [t for t in tables if t]))
+            groups.append((f"{_title(task)}: every number", [table for table in tables if table]))
     groups += [(title, list(tables)) for section in sections for title, tables in section.details]
     groups.append(("Every paired difference, with p-values", [comparison_view(data)]))
     kept = [(title, [table for table in tables if table.rows]) for title, tables in groups]
@@ -154,7 +151,8 @@ def render_html(data: ReportData) -> str:
         run_facts=facts(data.run),
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
         tasks=[
-            (str(task["name"]), _title(task), facts(task, skip=("title", "left_out"))) for task in data.task_records
+            (str(task["name"]), _title(task), facts(task, skip=("title", "left_out", "views", "headline")))
+            for task in data.task_records
         ],
         model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
         task_ids={str(task["name"]): f"task-{n}" for n, task in enumerate(data.task_records, start=1)},

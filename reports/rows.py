@@ -83,20 +83,18 @@ def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tupl
     )
 
 
-def _lines(data: ReportData, task: Record) -> list[tuple[str, str, str, bool]]:
+def _lines(task: Record) -> list[tuple[str, str, str, bool]]:
     """(condition, metric, label, part) for each line of one task."""
-    name, kind = str(task["name"]), task.get("kind", "shift")
-    if kind == "alignment":
-        return []  # on a scale of its own, in tables of its own: `alignment_table`
-    if kind == "cue-conflict":
-        return [("overall", "shape_bias", metric("shape_bias").label, False)]
-    main = "top1" if kind == "corruptions" else str(task.get("metric") or "top1")
-    lines = [("overall", main, metric(main).label, False)]
-    if kind == "corruptions":
-        lines += [(family, "top1", condition_label(family), True) for family in task.get("families") or {}]
-        if task.get("reference") or data.has(name, "mce"):
-            lines.append(("overall", "mce", metric("mce").label, False))
-    return lines
+    main = {"condition": "overall", "metric": str(task.get("metric") or "top1"), "part": False}
+    return [
+        (
+            line["condition"],
+            line["metric"],
+            condition_label(line["condition"]) if line["part"] else metric(line["metric"]).label,
+            line["part"],
+        )
+        for line in task.get("headline", [main])
+    ]
 
 
 def headline_rows(data: ReportData) -> list[HeadlineRow]:
@@ -112,7 +110,7 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
     rows = []
     for task in data.task_records:
         name = str(task["name"])
-        for condition, metric_name, label, part in _lines(data, task):
+        for condition, metric_name, label, part in _lines(task):
             rows.append(
                 HeadlineRow(
                     task=name,
@@ -145,13 +143,14 @@ def tallies(data: ReportData) -> list[Tally]:
     """
     found = []
     rows = _main_rows(data)
-    aligned = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("kind") == "alignment"]
+    # Those without a line of their own in the headline count as well.
+    beside = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("headline") == []]
     for position, model in enumerate(data.model_names):
         baseline = data.baseline(model)
         if baseline is None:
             continue
         pairs = [row.cells[position].comparison for row in rows]
-        pairs += [data.comparison(model, task, "overall", name) for task, name in aligned]
+        pairs += [data.comparison(model, task, "overall", name) for task, name in beside]
         seen = Counter(verdict(pair) for pair in pairs if pair is not None and math.isfinite(pair.difference))
         found.append(
             Tally(

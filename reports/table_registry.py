@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import unknown_name
 from ..results.metrics import metric
+from ..results.schema import View
 from .data import Record, ReportData
 from .rows import headline_rows
 from .table_grid import Grid, Line, grid
@@ -51,7 +52,7 @@ def _headline(data: ReportData) -> dict[str, list[Line]]:
 
 def _corruptions(data: ReportData) -> dict[str, list[Line]]:
     found = {}
-    for task in data.tasks_of_kind("corruptions"):
+    for task in data.tasks_with(View.SEVERITIES):
         name = str(task["name"])
         members = [member for _, group in data.corruptions(name) for member in group]
         lines = [_line(task, member, "top1", condition_label(member)) for member in members]
@@ -64,11 +65,7 @@ def _corruptions(data: ReportData) -> dict[str, list[Line]]:
 
 
 def _shifts(data: ReportData) -> dict[str, list[Line]]:
-    shifted = [
-        task
-        for task in data.task_records
-        if task.get("clean") and task.get("kind", "shift") not in ("corruptions", "alignment", "cue-conflict")
-    ]
+    shifted = [task for task in data.tasks_with(View.SHIFT) if task.get("clean")]
     lines = []
     for name in dict.fromkeys(str(task["clean"]) for task in shifted):
         lines += [_line(task, "overall", "top1") for task in data.task_records if task["name"] == name]
@@ -95,7 +92,7 @@ def _alignment(data: ReportData) -> dict[str, list[Line]]:
     if not _has_means(data):
         return {}
     lines = []
-    for task in data.tasks_of_kind("alignment"):
+    for task in data.tasks_with(View.ALIGNMENT):
         names = ("shape_bias",) if "identity" in task else _ALIGNMENT
         lines += [_line(task, "overall", name) for name in names if data.has(str(task["name"]), name)]
     return _one(lines)
@@ -111,7 +108,7 @@ def _alignment_sets(data: ReportData) -> dict[str, list[Line]]:
     names = ("accuracy", "error_consistency") if _has_means(data) else ("accuracy", "error_consistency", "shape_bias")
     return _one([
         _line(task, "overall", name)
-        for task in data.tasks_of_kind("alignment")
+        for task in data.tasks_with(View.ALIGNMENT)
         if "identity" in task
         for name in names
         if data.has(str(task["name"]), name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..results.metrics import metric
-from ..results.schema import Comparison, Score
+from ..results.schema import Comparison, Score, View
 from .data import Record, ReportData
 from .rows import Cell, HeadlineRow, cells, tallies
 from .table import row_label
@@ -262,7 +262,7 @@ def comparison_view(data: ReportData) -> ViewTable:
     Those of human alignment stand with it, on its own scale.
     """
     titles = {str(task["name"]): _title(task) for task in data.task_records}
-    elsewhere = {str(task["name"]) for task in data.tasks_of_kind("alignment")}
+    elsewhere = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
     lines = []
     for pair in data.comparisons:
         if "/" in pair.condition or not metric(pair.metric).percent or pair.task in elsewhere:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 SCHEMA_VERSION = 3
 """Version of the store's layout and of its files. Raised whenever either changes."""
@@ -32,6 +33,21 @@ is no answer, null where there are fewer classes or an older version did not kee
 probability of ``top1`` with 12 bits of mantissa (relative error under 0.013 %), ``error`` null or the reason why this
 image has no prediction.
 """
+
+
+class View(StrEnum):
+    """How a report can show a task beside its headline; a kind of task says which of these fit."""
+
+    SEVERITIES = "severities"
+    """Accuracy of every corruption at every severity."""
+    AGAINST_CLEAN = "against-clean"
+    """Top-1 over all images, against that on the clean counterpart."""
+    SHIFT = "shift"
+    """One of the natural shifts, in one table with their clean counterparts."""
+    SHAPE = "shape"
+    """Decisions for shape and texture by category."""
+    ALIGNMENT = "alignment"
+    """Human alignment, in a section and in tables of its own."""
 
 
 def condition_key(name: str, severity: int) -> str:

@@ -10,7 +10,6 @@ from ..results.predictions import Predictions
 from ..results.schema import TOP_K
 from .task import Task
 
-_RANKED_KINDS = ("clean", "shift", "sequences")  # kinds whose scores look at more than the best class
 _NOT_ASKED = -2  # no row; -1 is a row without an answer
 
 
@@ -66,7 +65,7 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     confidence = np.full(wide.shape, np.nan, dtype=np.float32)
     confidence[predictions.image[good], column[good]] = predictions.confidence[good]
     top = None
-    if task.kind in _RANKED_KINDS:
+    if task.kind.keeps_ranks:
         top = np.full((*wide.shape, TOP_K), -1, dtype=np.int16)
         top[predictions.image[good], column[good]] = predictions.top[good]
     labels = np.full(len(ids), -1, dtype=np.int64)

@@ -13,7 +13,7 @@ from ..results.ranking import Contest
 from ..results.schema import Comparison, MethodComparison
 from ..results.significance import error_towards_zero, mcnemar, minimum_detectable, t_test
 from .contrasts import Methods, measured, over_runs, together, total
-from .measures import Measure
+from .kinds.kind import Measure
 from .prepared import Prepared
 from .resampling import Sampled
 
@@ -72,9 +72,8 @@ def _difference(
         counts = {"test": "two-way-t", "runs_a": len(left), "runs_b": len(right)}
         return found | over_runs(parts, n) | counts
     error = error_towards_zero(difference, draws)
-    column = measure.proportion
-    if column is not None:
-        hits = left[0].values[:, column] > 0.5, right[0].values[:, column] > 0.5
+    if measure.proportion is not None:
+        hits = left[0].column(measure.proportion) > 0.5, right[0].column(measure.proportion) > 0.5
         p, test = mcnemar(int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum()))
     else:
         p, test = t_test(difference, error, n - 1), "clustered-bootstrap"

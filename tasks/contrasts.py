@@ -17,7 +17,7 @@ import numpy as np
 from ..results import statistics, variance
 from ..results.schema import Effect
 from ..results.significance import arms, minimum_detectable, t_test
-from .measures import Measure
+from .kinds.kind import Measure
 from .prepared import Prepared, estimate
 from .resampling import Sampled
 

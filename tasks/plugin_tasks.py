@@ -10,6 +10,7 @@ from .. import plugins as found_plugins
 from ..errors import VitobenchError
 from ..plugins import TASKS, Plugin
 from .corruptions.collections import version_of
+from .kinds import KINDS, Kind
 from .task import Condition, Task
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 PREFIX = "plugin/"
 """Data sets whose images a plugin gives are called ``plugin/TASK``."""
-
-KINDS = ("clean", "corruptions", "shift")
-"""What a task of a plugin may be; the others need facts about their images that only built-in sets have."""
 
 LABEL_SPACES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
 """Number of classes of each label space."""
@@ -123,8 +121,10 @@ def _declaration(plugin: Plugin) -> Task:
         raise plugin.refuse(f"{plugin.target} has no `task` of type Task")
     if not callable(getattr(target, "open", None)):
         raise plugin.refuse(f"{plugin.target} has no function open")
-    if task.kind not in KINDS:
-        raise plugin.refuse(f"a plugin's task is of kind {', '.join(KINDS)}, not {task.kind!r}")
+    if not isinstance(task.kind, Kind) or not task.kind.for_plugins:
+        allowed = ", ".join(name for name, kind in KINDS.items() if kind.for_plugins)
+        hint = " Import it: from vitobench.tasks import kinds; kind=kinds.SHIFT." if isinstance(task.kind, str) else ""
+        raise plugin.refuse(f"a plugin's task is of kind {allowed}, not {task.kind!r}.{hint}")
     if task.world not in ("microworld", "photographs"):
         raise plugin.refuse(f"its world is {task.world!r}; known are microworld and photographs")
     if not task.conditions or not all(isinstance(condition, Condition) for condition in task.conditions):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..results import statistics
+from .kinds.kind import RANKED, Means, Measure, Units
 from .robustness.calibration import resampled
-from .units import Units
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,26 @@ class Sampled:
     """One model on some units.
 
     Attributes:
+        columns: Names of the columns of the units.
         values: (n, columns), of the units themselves.
-        means: float64 (k,), means of the columns, then the numbers of the ranking if there is one.
-        draws: float64 (B, k), the same for each bootstrap sample.
+        point: float64 (1, k), means of the columns, then the numbers of the ranking if there is one.
+        samples: float64 (B, k), the same for each bootstrap sample.
     """
 
+    columns: tuple[str, ...]
     values: np.ndarray
-    means: np.ndarray
-    draws: np.ndarray
+    point: Means
+    samples: Means
+
+    def column(self, name: str) -> np.ndarray:
+        """One column of the units, (n,)."""
+        return self.values[:, self.columns.index(name)]
+
+    def count(self, measure: Measure) -> int:
+        """The n of a measure: its units, or its decisions."""
+        if not measure.counts:
+            return len(self.values)
+        return int(sum(self.column(name).sum() for name in measure.counts))
 
 
 class Resampler:
@@ -52,21 +64,24 @@ class Resampler:
         """One model on these of its units; kept where they are all it has, which is the rule."""
         units = self.units[model]
         if len(ids) < len(units):
-            return self._sample(units.on(ids), units.ranked)
+            return self._sample(units, units.on(ids))
         if model not in self._whole:
-            self._whole[model] = self._sample(units.values, units.ranked)
+            self._whole[model] = self._sample(units, units.values)
         return self._whole[model]
 
-    def _sample(self, values: np.ndarray, ranked: tuple[int, int] | None) -> Sampled:
+    def _sample(self, units: Units, values: np.ndarray) -> Sampled:
+        columns = units.columns
         n = len(values)
         means = values.mean(axis=0, dtype=np.float64) if n else np.full(values.shape[1], np.nan)
         draws = statistics.resampled_means(values, self.replicates)
-        if ranked is None:
-            return Sampled(values, means, draws)
-        confidence, correct = values[:, ranked[0]], values[:, ranked[1]]
+        if units.ranked is None:
+            return Sampled(columns, values, Means(columns, means[None]), Means(columns, draws))
+        confidence, correct = (values[:, columns.index(name)] for name in units.ranked)
         point, more = np.full((1, 2), np.nan), np.full((self.replicates, 2), np.nan)
         if n and np.isfinite(confidence).all():
             point = resampled(confidence, correct, np.ones((1, n), np.uint8))
             for start, counts in statistics.draws(n, self.replicates):
                 more[start : start + len(counts)] = resampled(confidence, correct, counts)
-        return Sampled(values, np.r_[means, point[0]], np.hstack([draws, more]))
+        named = (*columns, *RANKED)
+        whole = Means(named, np.hstack([means[None], point]))
+        return Sampled(columns, values, whole, Means(named, np.hstack([draws, more])))

@@ -14,12 +14,11 @@ from ..results.ranking import Contest
 from ..results.schema import Comparison, Score
 from .answers import Answers
 from .comparing import compare, main_numbers
-from .measures import Measure
+from .kinds.kind import Measure
 from .prepared import estimate, prepare
 from .resampling import Resampler
 from .task import Task
 from .truth import Truth
-from .units import Units
 
 Choose = Callable[[Sequence[Score]], Sequence[tuple[str, str]]]
 """From the scores of one task to pairs of models."""
@@ -50,7 +49,6 @@ def score_task(
     pairs: Sequence[tuple[str, str]],
     clean: Mapping[str, Answers] | None = None,
     truth: Truth | None = None,
-    label_names: Sequence[str] = (),
     replicates: int = statistics.REPLICATES,
     methods: Mapping[str, Sequence[str]] | None = None,
     contest: Sequence[str] = (),
@@ -64,7 +62,6 @@ def score_task(
         pairs: (model, baseline) pairs to compare, or methods; those of which one has no answers are passed over.
         clean: Answers of each model to the clean counterpart, for the relative corruption error.
         truth: What is known of the images beyond their labels, as the kind of task needs it.
-        label_names: Names of the classes; cue conflict only.
         replicates: Bootstrap replicates.
         methods: Names of the runs of each method, for pairs and contests that name methods.
         contest: Models or methods to be ranked together.
@@ -73,7 +70,7 @@ def score_task(
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
     """
-    prepared = prepare(task, answers, clean, truth, label_names, replicates)
+    prepared = prepare(task, answers, clean, truth, replicates)
     scores: list[Score] = []
     reasons: dict[tuple[str, str, str, str], str] = {}
     for model in answers:
@@ -84,7 +81,7 @@ def score_task(
                 reasons[(model, task.name, measure.condition, measure.metric)] = reason
     pairs = list(dict.fromkeys([*pairs, *(choose(scores) if choose else ())]))
     comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods)]
-    decisions = _decisions(task, prepared.resampler.units, label_names) if task.kind == "cue-conflict" else ()
+    decisions = task.kind.decisions(task, prepared.resampler.units, truth or Truth())
     together = main_numbers(prepared, contest, methods) if contest else None
     return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together)
 
@@ -99,42 +96,19 @@ def _score(task: Task, model: str, measure: Measure, resampler: Resampler, refer
     together = [model, reference] if measure.needs_reference and reference is not None else [model]
     ids = resampler.common(together)
     own = resampler.sampled(model, ids)
-    count = measure.count(own.values)
+    count = own.count(measure)
     if missing or not len(ids):
         return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, count), ""
     other = resampler.sampled(together[1], ids) if len(together) > 1 else None
     point, draws = estimate(measure, own, other)
     if math.isnan(point):
-        reads = list(measure.reads)
-        measured = all(np.isfinite(part.means[reads]).all() for part in (own, other) if part is not None)
+        parts = [part for part in (own, other) if part is not None]
+        measured = all(np.isfinite(part.point.of(measure.reads)).all() for part in parts)
         reason = measure.undefined if measured else ""
         return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, count), reason
     if measure.proportion is not None:
         # A plain proportion has a better interval than the bootstrap's, which is empty at 0 % and 100 %.
-        low, high = statistics.wilson(round(float(own.values[:, measure.proportion].sum())), len(ids))
+        low, high = statistics.wilson(round(float(own.column(measure.proportion).sum())), len(ids))
     else:
         low, high = statistics.interval(draws)
     return Score(model, task.name, measure.condition, measure.metric, point, low, high, count), ""
-
-
-def _decisions(task: Task, units: Mapping[str, Units], names: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for model, part in units.items():
-        # Columns: correct, shape, texture, then those of each category; see `units`.
-        classes = len(names)
-        by_shape = part.values[:, 3 : 3 + classes].sum(axis=0)
-        by_texture = part.values[:, 3 + classes :].sum(axis=0)
-        shown = np.bincount(part.labels, minlength=classes)
-        for number, name in enumerate(names):
-            s, t = int(by_shape[number]), int(by_texture[number])
-            rows.append(
-                {
-                    "model": model,
-                    "task": task.name,
-                    "category": name,
-                    "shape": s,
-                    "texture": t,
-                    "other": int(shown[number]) - s - t,
-                }
-            )
-    return rows

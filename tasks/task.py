@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..identity import digest
 from .corruptions.collections import needs_depth, version_of
+
+if TYPE_CHECKING:
+    from .kinds.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,7 @@ class Task:
         name: What the user types.
         title: Heading in tables.
         version: Raised when the task's images or protocol change.
-        kind: ``"clean"``, ``"corruptions"``, ``"shift"``, ``"cue-conflict"``, ``"video"``, ``"multi-label"`` or
-            ``"sequences"``; decides the metrics.
+        kind: What is stored and measured, one of `kinds.KINDS`.
         world: ``"microworld"`` or ``"photographs"``.
         label_space: What a model must answer in: ``"microworld-16"``, ``"imagenet-1k"``, ...
         dataset: Where the images come from: ``"microworld/val"``, ``"imagenet"``.
@@ -64,7 +66,7 @@ class Task:
     name: str
     title: str
     version: int
-    kind: str
+    kind: Kind
     world: str
     label_space: str
     dataset: str
@@ -132,6 +134,6 @@ def answered_by(task: Task, decisions: str) -> Task:
         task: As declared.
         decisions: ``"mean"``, ``"max"`` or ``"sum"``; see `alignment.decisions.RULES`.
     """
-    if task.kind != "alignment" or not task.answers or decisions == "mean":
+    if not task.kind.merges or not task.answers or decisions == "mean":
         return task
     return replace(task, answers=f"{task.answers}-{decisions}")

@@ -12,6 +12,7 @@ class Truth:
 
     Attributes:
         textures: Texture class of each image; cue conflict.
+        categories: Names of the classes, in the order of the labels; cue conflict.
         anchors: For each anchor frame its neighbours, possibly none; video.
         sequences: For each perturbation, and each sequence by the name of its source image, its frames in order;
             sequences. Frames either have ids of their own under one condition, or the task has a condition named like
@@ -20,6 +21,7 @@ class Truth:
     """
 
     textures: Mapping[str, int] = field(default_factory=dict)
+    categories: Sequence[str] = ()
     anchors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sequences: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     accepted: Mapping[str, Collection[int]] = field(default_factory=dict)

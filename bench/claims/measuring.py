@@ -16,9 +16,7 @@ from ...results.significance import holm, minimum_detectable, t_test
 from ...results.store import Store
 from ...tasks.answers import collect
 from ...tasks.contrasts import averaged, contrast, effect
-from ...tasks.data.microworld.vocabulary import CLASSES
 from ...tasks.prepared import Prepared, prepare
-from ..alignment import KIND
 from ..outcome import gather
 from ..plan import Plan
 from ..truths import truth_of
@@ -109,7 +107,7 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
     """Every task but those of human alignment, whose numbers have no draws that several runs share."""
     found = {}
     for planned in plan.tasks:
-        if planned.task.kind == KIND:
+        if planned.task.kind.together:
             continue
         answers = {
             spec.name: collect(
@@ -118,9 +116,8 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
             for spec in plan.models
             if plan.takes(spec, planned.task)
         }
-        names = CLASSES if planned.task.kind == "cue-conflict" else ()
         # Only whole tasks are asked, and none by the relative error, so that clean answers are not needed.
-        found[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store), names)
+        found[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store))
     return found
 
 

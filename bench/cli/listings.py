@@ -91,7 +91,7 @@ def tasks_command(as_json: bool) -> None:
         {
             "name": task.name,
             "title": task.title,
-            "kind": task.kind,
+            "kind": task.kind.name,
             "label_space": task.label_space,
             "data": task.dataset,
             "images": task.images,

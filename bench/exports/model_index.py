@@ -13,7 +13,7 @@ from ...errors import DataError
 from ...reports.data import ReportData
 from ...reports.rows import headline_rows
 from ...results.metrics import metric
-from ...results.schema import Score
+from ...results.schema import Score, View
 
 Entry = dict[str, Any]
 
@@ -28,7 +28,7 @@ def headline(data: ReportData, model: str) -> list[tuple[Score, str]]:
     """The headline numbers of a model that are defined, with their labels; of human alignment the main metrics."""
     own = data.of([model])
     wanted = [(row.task, row.condition, row.metric) for row in headline_rows(own) if not row.part]
-    aligned = own.tasks_of_kind("alignment")
+    aligned = own.tasks_with(View.ALIGNMENT)
     wanted += [(str(task["name"]), "overall", str(task["metric"])) for task in aligned]
     found = [own.score(model, *key) for key in wanted]
     return [(score, metric(score.metric).label) for score in found if score is not None and math.isfinite(score.value)]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vitobench.identity import digest
+from vitobench.tasks import kinds
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.source import LoadFailure
@@ -18,7 +19,7 @@ task = Task(
     name="upside-down",
     title="Upside down",
     version=1,
-    kind="shift",
+    kind=kinds.SHIFT,
     world="microworld",
     label_space="microworld-16",
     dataset="",

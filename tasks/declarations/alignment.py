@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import kinds
 from ..task import Condition, Task
 
 MEAN = "alignment"
@@ -48,7 +49,7 @@ def _task(name: str, data_set: str, title: str, **more: object) -> Task:
         "citation": f"{_PAPER}; {_SHAPE_PAPER}" if conflict else _PAPER,
         "on_disk": False,
     }
-    return Task(name=name, title=title, kind="alignment", **(values | more))  # type: ignore[arg-type]
+    return Task(name=name, title=title, kind=kinds.ALIGNMENT, **(values | more))  # type: ignore[arg-type]
 
 
 _PHOTOGRAPHS = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import kinds
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..task import Task
 from .common import IMAGENET_C_PAPER, graded
@@ -12,7 +13,7 @@ def _task(name: str, title: str, label_space: str) -> Task:
         name=name,
         title=title,
         version=1,
-        kind="corruptions",
+        kind=kinds.CORRUPTIONS,
         world="photographs",
         label_space=label_space,
         dataset=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import kinds
 from ..corruptions import CORRUPTIONS, EXTRA, EXTRA_FAMILIES, FAMILIES, SEVERITIES
 from ..corruptions.bar import CORRUPTIONS_BAR
 from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
@@ -24,21 +25,21 @@ _NOT_RESIZED = (
 )
 
 
-def _task(name: str, title: str, kind: str, dataset: str, citation: str, **more: object) -> Task:
+def _task(name: str, title: str, kind: kinds.Kind, dataset: str, citation: str, **more: object) -> Task:
     defaults: dict[str, object] = {
         "version": 1,
         "world": "photographs",
         "label_space": "imagenet-1k",
         "images": None,
         "conditions": CLEAN,
-        "clean": None if kind == "clean" else "imagenet-val",
+        "clean": None if kind is kinds.CLEAN else "imagenet-val",
     }
     values = defaults | more
     return Task(name=name, title=title, kind=kind, dataset=dataset, citation=citation, **values)  # type: ignore[arg-type]
 
 
 def _shift(name: str, title: str, citation: str, dataset: str = "", **more: object) -> Task:
-    return _task(name, title, "shift", dataset or name, citation, conditions=(Condition("shift"),), **more)
+    return _task(name, title, kinds.SHIFT, dataset or name, citation, conditions=(Condition("shift"),), **more)
 
 
 def _published(names: Sequence[str]) -> tuple[Condition, ...]:
@@ -46,11 +47,11 @@ def _published(names: Sequence[str]) -> tuple[Condition, ...]:
 
 
 _ON_THE_FLY_TASKS = (
-    _task("imagenet-val", "ImageNet, clean", "clean", "imagenet", _IMAGENET_PAPER),
+    _task("imagenet-val", "ImageNet, clean", kinds.CLEAN, "imagenet", _IMAGENET_PAPER),
     _task(
         "imagenet-c",
         "ImageNet-C on the fly",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet",
         IMAGENET_C_PAPER,
         version=2,
@@ -63,7 +64,7 @@ _ON_THE_FLY_TASKS = (
     _task(
         "imagenet-c-raw",
         "ImageNet-C on the fly, without JPEG",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet",
         IMAGENET_C_PAPER,
         conditions=graded(CORRUPTIONS),
@@ -76,7 +77,7 @@ _ON_THE_FLY_TASKS = (
     _task(
         "imagenet-c-extra",
         "ImageNet-C's extra corruptions on the fly",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet",
         IMAGENET_C_PAPER,
         conditions=_published(EXTRA),
@@ -89,7 +90,7 @@ _ON_THE_FLY_TASKS = (
     _task(
         "imagenet-c-bar",
         "ImageNet-C-bar on the fly",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet",
         C_BAR_PAPER,
         conditions=graded(CORRUPTIONS_BAR),
@@ -99,7 +100,7 @@ _ON_THE_FLY_TASKS = (
     _task(
         "imagenet-3dcc",
         "ImageNet-3DCC on the fly",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet-with-depth",
         THREE_D_PAPER,
         conditions=graded(CORRUPTIONS_3D),
@@ -129,7 +130,7 @@ _FOLDER_TASKS = (
     _task(
         "imagenet-c-folders",
         "ImageNet-C, published folders",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet-c",
         IMAGENET_C_PAPER,
         conditions=graded(CORRUPTIONS),
@@ -142,7 +143,7 @@ _FOLDER_TASKS = (
     _task(
         "imagenet-c-bar-folders",
         "ImageNet-C-bar, published folders",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet-c-bar",
         C_BAR_PAPER,
         conditions=graded(CORRUPTIONS_BAR),
@@ -152,7 +153,7 @@ _FOLDER_TASKS = (
     _task(
         "imagenet-3dcc-folders",
         "ImageNet-3DCC, published folders",
-        "corruptions",
+        kinds.CORRUPTIONS,
         "imagenet-3dcc",
         THREE_D_PAPER,
         conditions=graded(CORRUPTIONS_3D),
@@ -169,7 +170,7 @@ _SEQUENCES = (
     _task(
         "imagenet-p",
         "ImageNet-P",
-        "sequences",
+        kinds.SEQUENCES,
         "imagenet-p",
         IMAGENET_C_PAPER,
         conditions=tuple(Condition(name) for name in PERTURBATIONS),
@@ -230,7 +231,7 @@ _SHIFTS = (
     _task(
         "imagenet-real",
         "ImageNet, reassessed labels",
-        "multi-label",
+        kinds.MULTI_LABEL,
         "imagenet-real",
         "Beyer et al., Are we done with ImageNet?, 2020 (arXiv 2006.07159)",
         conditions=(Condition("shift"),),
@@ -239,7 +240,7 @@ _SHIFTS = (
     _task(
         "imagenet-vid-robust",
         "ImageNet-Vid-Robust",
-        "video",
+        kinds.VIDEO,
         "imagenet-vid-robust",
         VID_ROBUST_PAPER,
         conditions=(Condition("frames"),),
@@ -250,7 +251,7 @@ _SHIFTS = (
     _task(
         "ytbb-robust",
         "YTBB-Robust",
-        "video",
+        kinds.VIDEO,
         "ytbb-robust",
         VID_ROBUST_PAPER,
         conditions=(Condition("frames"),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import kinds
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.bar import CORRUPTIONS_BAR
 from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
@@ -11,13 +12,13 @@ from .common import C_BAR_PAPER, CLEAN, IMAGENET_A_PAPER, IMAGENET_C_PAPER, THRE
 _OURS = "a procedural world of 16 object classes, defined by this project"
 
 
-def _task(name: str, title: str, kind: str, images: int, **more: object) -> Task:
+def _task(name: str, title: str, kind: kinds.Kind, images: int, **more: object) -> Task:
     defaults: dict[str, object] = {
         "version": 1,
         "world": "microworld",
         "label_space": "microworld-16",
         "conditions": CLEAN,
-        "clean": None if kind == "clean" else "micro-val",
+        "clean": None if kind is kinds.CLEAN else "micro-val",
         "citation": _OURS,
     }
     return Task(name=name, title=title, kind=kind, images=images, **(defaults | more))  # type: ignore[arg-type]
@@ -26,16 +27,16 @@ def _task(name: str, title: str, kind: str, images: int, **more: object) -> Task
 def _shift(word: str, title: str, notes: str) -> Task:
     conditions = (Condition(word),)
     return _task(
-        f"micro-{word}", title, "shift", 1000, dataset=f"microworld/{word}", conditions=conditions, notes=notes
+        f"micro-{word}", title, kinds.SHIFT, 1000, dataset=f"microworld/{word}", conditions=conditions, notes=notes
     )
 
 
 MICRO_TASKS = (
-    _task("micro-val", "Micro-world, clean", "clean", 1000, dataset="microworld/val"),
+    _task("micro-val", "Micro-world, clean", kinds.CLEAN, 1000, dataset="microworld/val"),
     _task(
         "micro-c",
         "Micro-C",
-        "corruptions",
+        kinds.CORRUPTIONS,
         480,
         dataset="microworld/val",
         conditions=graded(CORRUPTIONS),
@@ -50,7 +51,7 @@ MICRO_TASKS = (
     _task(
         "micro-c-bar",
         "Micro-C-bar",
-        "corruptions",
+        kinds.CORRUPTIONS,
         320,
         dataset="microworld/val",
         conditions=graded(CORRUPTIONS_BAR),
@@ -62,7 +63,7 @@ MICRO_TASKS = (
     _task(
         "micro-3dcc",
         "Micro-3DCC",
-        "corruptions",
+        kinds.CORRUPTIONS,
         160,
         dataset="microworld/val",
         conditions=graded(CORRUPTIONS_3D),
@@ -75,7 +76,7 @@ MICRO_TASKS = (
     _task(
         "micro-a",
         "Micro-A",
-        "shift",
+        kinds.SHIFT,
         212,
         dataset="microworld/hard",
         conditions=(Condition("hard"),),
@@ -87,7 +88,7 @@ MICRO_TASKS = (
     _task(
         "micro-vid-robust",
         "Micro-Vid-Robust",
-        "video",
+        kinds.VIDEO,
         1260,
         dataset="microworld/vid-robust",
         conditions=(Condition("frames"),),
@@ -103,7 +104,7 @@ MICRO_TASKS = (
     _task(
         "micro-cue-conflict",
         "Cue conflict",
-        "cue-conflict",
+        kinds.CUE_CONFLICT,
         1200,
         dataset="microworld/cue-conflict",
         conditions=(Condition("cue-conflict"),),

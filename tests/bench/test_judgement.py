@@ -8,6 +8,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from vitobench.bench.judgement import FAMILIES, family_of, judged
+from vitobench.errors import UnknownNameError
 from vitobench.results.schema import Comparison
 from vitobench.tasks.registry import TASKS
 
@@ -65,3 +66,8 @@ def test_an_undefined_p_is_no_verdict_and_costs_the_others_nothing() -> None:
     assert found[0].verdict == "tie"
     assert math.isnan(found[0].p_adjusted)
     assert found[1].p_adjusted == pytest.approx(0.04)
+
+
+def test_no_verdict_on_a_metric_whose_direction_nobody_declared() -> None:
+    with pytest.raises(UnknownNameError, match="latency"):
+        judged([row("micro-val", "overall", "latency", 0.001)], {"micro-val": VAL})

@@ -15,13 +15,14 @@ from dataclasses import replace
 import numpy as np
 
 from vitobench.results import statistics
+from vitobench.tasks import kinds
 from vitobench.tasks.answers import Answers
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.robustness.calibration import aurra, rms_calibration_error
 from vitobench.tasks.scoring import score_task
 
 IMAGES = 30_000
-TASK = replace(TASKS["imagenet-val"], name="made-up", kind="shift")
+TASK = replace(TASKS["imagenet-val"], name="made-up", kind=kinds.SHIFT)
 
 
 def made_up(seed: int) -> Answers:

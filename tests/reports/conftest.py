@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from vitobench.reports.data import ReportData
 from vitobench.results.schema import Comparison, Failure, Score
+from vitobench.tasks.kinds import KINDS
+from vitobench.tasks.registry import TASKS
 
 FAMILIES = {
     "noise": ["gaussian_noise", "shot_noise", "impulse_noise"],
@@ -35,14 +38,28 @@ NAMES = (
 SHIFTS = ("viewpoints", "backgrounds", "light", "occlusion")
 
 
+def described(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with what its kind adds to it, as a run writes it."""
+    kind = KINDS[record["kind"]]
+    task = replace(
+        TASKS["micro-val"],
+        kind=kind,
+        metric=record.get("metric") or "top1",
+        families=record.get("families") or {},
+        reference=record.get("reference"),
+    )
+    lines = [asdict(line) for line in kind.lines(task)]
+    return record | {"views": [view.value for view in kind.views], "headline": lines}
+
+
 def _task(name: str, title: str, kind: str, clean: str | None, world: str, **more: Any) -> dict[str, Any]:
-    return {
+    return described({
         "name": name, "identity": f"{name}@1b9caa71", "title": title, "kind": kind,
         "clean": clean, "world": world, "data": f"{world} test images", "data_digest": "5f0c1d9e77ab42c1",
         "conditions": [], "n": 800, "metric": "top1", "notes": "",
         "citation": "Hendrycks & Dietterich, Benchmarking Neural Network Robustness, ICLR 2019",
         **more,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def tasks(photographs: bool) -> list[dict[str, Any]]:

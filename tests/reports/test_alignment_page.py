@@ -19,9 +19,10 @@ from vitobench.reports.rows import tallies
 from vitobench.reports.table import render_terminal
 from vitobench.results.schema import Comparison, Score
 
+from .conftest import described
 from .test_alignment_figures import build
 
-TASK = {"name": "micro-alignment", "title": "Alignment", "kind": "alignment", "metric": "error_consistency"}
+TASK = described({"name": "micro-alignment", "title": "Alignment", "kind": "alignment", "metric": "error_consistency"})
 
 
 def compared(data: AlignmentData, **more: object) -> AlignmentData:
@@ -156,7 +157,9 @@ def test_a_tally_counts_alignment() -> None:
 
 
 def test_a_mean_over_tasks_is_no_task_of_its_own() -> None:
-    mean = {"name": "alignment", "title": "Mean", "kind": "alignment", "metric": "error_consistency", "mean_of": 1}
+    mean = described(
+        {"name": "alignment", "title": "Mean", "kind": "alignment", "metric": "error_consistency", "mean_of": 1}
+    )
     rows = tuple(
         Comparison("a", "b", task, "overall", "error_consistency", -0.1, -0.2, -0.05, 0.01, 9, family="primary",
                    p_adjusted=0.01, verdict="loss")

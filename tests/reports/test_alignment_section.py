@@ -15,6 +15,8 @@ from vitobench.results.schema import Comparison
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
 from vitobench.tasks.registry import TASKS
 
+from .conftest import described
+
 METRICS = ("accuracy", "accuracy_difference", "observed_consistency", "error_consistency")
 
 
@@ -65,7 +67,8 @@ def report(simulated: bool) -> ReportData:
                    0.001, 160, verdict="loss"),
     ]  # fmt: skip
     seen = "microworld" if simulated else "photographs"
-    tasks = [{"name": f"{world}alignment-edge", "kind": "alignment", "world": seen, "metric": "error_consistency"}]
+    task = {"name": f"{world}alignment-edge", "kind": "alignment", "world": seen, "metric": "error_consistency"}
+    tasks = [described(task)]
     models = [{"name": "vito", "baseline": "moclr"}, {"name": "moclr"}]
     return ReportData("a", (), tuple(compared), models=tuple(models), tasks=tuple(tasks), alignment=(found,))
 

@@ -29,6 +29,8 @@ from vitobench.reports.training_curves import base_name, trainings
 from vitobench.results.published.tables import accuracies_under_shift
 from vitobench.results.schema import Comparison, Score
 
+from .conftest import described
+
 DOCS = Path(__file__).parent.parent.parent / "docs" / "figures.md"
 MANY = tuple(f"model-{number:02d}" for number in range(50))
 
@@ -139,7 +141,10 @@ def shifted(points: dict[str, tuple[float, float]], task: str, clean: str) -> Re
     for model, (x, y) in points.items():
         scores.append(Score(model, clean, "overall", "top1", x, x - 0.01, x + 0.01, 500))
         scores.append(Score(model, task, "overall", "top1", y, y - 0.01, y + 0.01, 500))
-    records = ({"name": clean, "kind": "clean"}, {"name": task, "kind": "shift", "clean": clean})
+    records = tuple(
+        described(record)
+        for record in ({"name": clean, "kind": "clean"}, {"name": task, "kind": "shift", "clean": clean})
+    )
     return ReportData("t", tuple(scores), models=tuple({"name": name} for name in points), tasks=records)
 
 

@@ -45,6 +45,7 @@ def test_a_task_without_families_shows_every_corruption_all_the_same(make_report
     records = [dict(record) for record in whole.tasks]
     (task,) = [record for record in records if record["name"] == "micro-c"]
     names = [name for members in task.pop("families").values() for name in members]
+    task["headline"] = [line for line in task["headline"] if not line["part"]]
     task["conditions"] = [f"{name}/{severity}" for name in names for severity in range(1, 6)]
     data = dataclasses.replace(whole, tasks=tuple(records))
     assert data.corruptions("micro-c") == (("", tuple(names)),)

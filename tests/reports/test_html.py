@@ -184,7 +184,19 @@ def marked(value, mark):
     if isinstance(value, str):
         return value + mark
     if isinstance(value, dict):
-        kept = ("name", "kind", "world", "clean", "metric", "baseline", "families", "reference", "shape_classes")
+        kept = (
+            "name",
+            "kind",
+            "world",
+            "clean",
+            "metric",
+            "baseline",
+            "families",
+            "reference",
+            "shape_classes",
+            "views",
+            "headline",
+        )
         return {key: entry if key in kept else marked(entry, mark) for key, entry in value.items()}
     return [marked(entry, mark) for entry in value] if isinstance(value, (list, tuple)) else value
 

@@ -21,6 +21,8 @@ from vitobench.reports.table_registry import TABLES, tables
 from vitobench.reports.table_text import WRITERS
 from vitobench.results.schema import Comparison, Score
 
+from .conftest import described
+
 KEY = ("micro-val", "overall", "top1")
 AWKWARD = r"_%&#$~^\{}"
 
@@ -139,7 +141,7 @@ def test_alignment_has_means_and_the_shape_bias_once(report: ReportData) -> None
     names = ("accuracy", "accuracy_difference", "observed_consistency", "error_consistency")
     scores = [Score("m", task["name"], "overall", name, 0.5, 0.4, 0.6, 9) for task in tasks for name in names]
     scores.append(Score("m", "alignment-cue-conflict", "overall", "shape_bias", 0.5, 0.4, 0.6, 9))
-    data = ReportData("t", tuple(scores), tasks=tasks)
+    data = ReportData("t", tuple(scores), tasks=tuple(described(task) for task in tasks))
     shown = [(line.task, line.metric) for line in one(data, "alignment").lines]
     assert shown == [("alignment-cue-conflict", "shape_bias"), *(("alignment", name) for name in names)]
     assert len(one(data, "alignment-sets").lines) == 4

@@ -25,6 +25,8 @@ from vitobench.reports.wording import (
 )
 from vitobench.results.schema import Comparison, Failure, Score
 
+from .conftest import described
+
 
 def pair(difference, low, high, metric="top1"):
     return Comparison("a", "b", "t", "overall", metric, difference, low, high, 0.01, 100)
@@ -100,7 +102,7 @@ def test_tallies_count_whole_tasks_once(report):
 
 @pytest.mark.parametrize(("main", "better", "worse"), [("mce", 1, 0), ("top1", 0, 1), (None, 0, 1)])
 def test_a_task_with_two_whole_lines_is_judged_by_its_main_metric(main, better, worse):
-    task = {"name": "c", "kind": "corruptions", "reference": "b", "metric": main}
+    task = described({"name": "c", "kind": "corruptions", "reference": "b", "metric": main})
     scores = [Score(m, "c", "overall", key, 0.5, 0.4, 0.6, 9) for m in ("a", "b") for key in ("top1", "mce")]
     compared = [
         Comparison("a", "b", "c", "overall", key, -0.2, -0.3, -0.1, 0.001, 9, verdict=said)

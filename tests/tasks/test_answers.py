@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from vitobench.results.schema import PREDICTION_COLUMNS
+from vitobench.tasks import kinds
 from vitobench.tasks.answers import Answers
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Task
@@ -98,7 +99,7 @@ def test_best_classes_are_kept_where_a_score_looks_at_them(
     assert answers.top.shape == (6, 1, 5)
     np.testing.assert_array_equal(answers.top[:, 0, 0], answers.decisions[:, 0])
     assert (answers.top[:, 0, 1:] == -1).all()  # these rows hold one class each
-    task = replace(corrupted, kind="sequences")
+    task = replace(corrupted, kind=kinds.SEQUENCES)
     holed = collected(task, "m", make_rows(task, np.ones((6, 4), bool), leave_out=("fog/2",))).top
     assert holed is not None
     assert (holed[:, 3] == -1).all()

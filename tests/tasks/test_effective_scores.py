@@ -10,6 +10,7 @@ import pytest
 from vitobench.results import published, statistics
 from vitobench.results.published.tables import PUBLISHED_LINES
 from vitobench.results.schema import Score
+from vitobench.tasks import kinds
 from vitobench.tasks.answers import Answers
 from vitobench.tasks.effective_scores import effective_scores
 from vitobench.tasks.registry import TASKS
@@ -106,4 +107,4 @@ def test_only_tasks_whose_line_starts_from_all_classes_are_scored() -> None:
     for name, task in TASKS.items():
         if effective_scores(task, {"m": answers(6, 10)}, {"m": answers(7, 10)}):
             assert name in COLUMNS
-            assert (task.kind, task.clean, task.answers, len(task.conditions)) == ("shift", "imagenet-val", "", 1)
+            assert (task.kind, task.clean, task.answers, len(task.conditions)) == (kinds.SHIFT, "imagenet-val", "", 1)

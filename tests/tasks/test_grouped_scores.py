@@ -11,6 +11,7 @@ from vitobench.results.predictions import gather
 from vitobench.results.schema import Score
 from vitobench.results.statistics import wilson
 from vitobench.results.unit_file import decode, encode, table_of
+from vitobench.tasks import kinds
 from vitobench.tasks.answers import Answers, collect
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring import Scored, score_task
@@ -18,13 +19,13 @@ from vitobench.tasks.task import Condition, Task
 from vitobench.tasks.truth import Truth
 
 BASE = TASKS["micro-val"]
-VIDEO = replace(BASE, name="video", kind="video", conditions=(Condition("video"),))
-REAL = replace(BASE, name="real", kind="multi-label")
+VIDEO = replace(BASE, name="video", kind=kinds.VIDEO, conditions=(Condition("video"),))
+REAL = replace(BASE, name="real", kind=kinds.MULTI_LABEL)
 PERTURBATIONS = ("gaussian_noise", "tilt", "spatter")
 STABILITY = replace(
     BASE,
     name="stability",
-    kind="sequences",
+    kind=kinds.SEQUENCES,
     conditions=tuple(Condition(name) for name in PERTURBATIONS),
     reference="reference",
 )

@@ -285,7 +285,7 @@ def test_cue_conflict_counts_decisions(make_rows: Rows, collected: Collect) -> N
     correct = hits(8, 40, 1, 0.6)
     textures = {f"i{n:03d}": (n + (1 if n < 24 else 5)) % 16 for n in range(40)}
     answers = {"m": collected(task, "m", make_rows(task, correct))}
-    scored = score_task(task, answers, [], truth=Truth(textures=textures), label_names=CLASSES)
+    scored = score_task(task, answers, [], truth=Truth(textures=textures, categories=CLASSES))
     found = table(scored, "m")
     shape, texture = int(correct.sum()), int((~correct[:24]).sum())
     overall = found[("overall", "shape_bias")]

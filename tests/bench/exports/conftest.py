@@ -39,7 +39,10 @@ def made_up() -> ReportData:
             },
             {
                 "name": "c", "identity": "c@22", "title": "Corrupted", "kind": "corruptions", "metric": "top1",
-                "conditions": ["snow/3"], "clean": "val", "data": "imagenet", "data_digest": "d2", "seed": 4,
+                "conditions": ["snow/3"], "clean": "val", "views": ["severities", "against-clean"],
+                "headline": [
+                    {"condition": "overall", "metric": name, "part": False} for name in ("top1", "mce")
+                ], "data": "imagenet", "data_digest": "d2", "seed": 4,
                 "reference": MODELS[0],
             },
         ),

@@ -145,7 +145,10 @@ def test_a_last_text_keeps_its_end() -> None:
 
 def test_human_alignment_is_there_by_its_main_metric(handed) -> None:
     data = handed("").outcome.data
-    task = {"name": "h", "title": "People", "kind": "alignment", "metric": "error_consistency", "mean_of": 17}
+    task = {
+        "name": "h", "title": "People", "kind": "alignment", "metric": "error_consistency", "mean_of": 17,
+        "views": ["alignment"], "headline": [],
+    }  # fmt: skip
     scores = [Score("vito@500", "h", "overall", name, 0.25, 0.2, 0.3, 9) for name in ("accuracy", "error_consistency")]
     entry = entry_of(replace(data, tasks=(task,), scores=tuple(scores)), "vito@500")
     (result,) = entry["results"]

@@ -1,5 +1,6 @@
 """A task of a stranger: the micro-world in a mirror."""
 
+from vitobench.tasks import kinds
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.task import Condition, Task
 
@@ -7,7 +8,7 @@ task = Task(
     name="mirrored",
     title="In a mirror",
     version=1,
-    kind="shift",
+    kind=kinds.SHIFT,
     world="microworld",
     label_space="microworld-16",
     dataset="",

@@ -1,0 +1,33 @@
+"""The kinds of task: what each stores of an answer, which numbers it gives, and which of them are quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .alignment import ALIGNMENT
+from .corruptions import CORRUPTIONS
+from .cue_conflict import CUE_CONFLICT
+from .kind import Kind
+from .multi_label import MULTI_LABEL
+from .plain import CLEAN, SHIFT
+from .sequences import SEQUENCES
+from .video import VIDEO
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.name: kind for kind in (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT)}
+)
+"""By name, in the order of the documentation; a new kind is added here."""
+
+__all__ = [
+    "ALIGNMENT",
+    "CLEAN",
+    "CORRUPTIONS",
+    "CUE_CONFLICT",
+    "KINDS",
+    "MULTI_LABEL",
+    "SEQUENCES",
+    "SHIFT",
+    "VIDEO",
+    "Kind",
+]

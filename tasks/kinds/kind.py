@@ -1,0 +1,212 @@
+"""What a kind of task has to say: its columns, its numbers, the lines that stand for it, and what it needs.
+
+The bootstrap draws units (images, anchors of videos, sequences), each a row of named columns. Every number is a
+function of the columns' means, so one set of draws serves them all. No module of this folder imports NumPy before a
+number is computed: a listing of tasks reads the declarations alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ...results.schema import View
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..answers import Answers
+    from ..task import Task
+    from ..truth import Truth
+
+
+@dataclass(frozen=True)
+class Units:
+    """What one model did, a row for each unit that the bootstrap draws.
+
+    Attributes:
+        ids: (n,), sorted: image ids, anchors or sources of sequences.
+        columns: Names of the columns.
+        values: (n, columns), float32 for whole numbers and confidences, else float64; NaN in a column without answers.
+        labels: int64 (n,).
+        ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
+            follow the columns' means under the names of `RANKED`.
+    """
+
+    ids: np.ndarray
+    columns: tuple[str, ...]
+    values: np.ndarray
+    labels: np.ndarray
+    ranked: tuple[str, str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def on(self, ids: np.ndarray) -> np.ndarray:
+        """Values of these units, all of which must be present."""
+        return self.values[self.ids.searchsorted(ids)]
+
+
+RANKED = ("rms_calibration_error", "aurra")
+"""Numbers made from confidences in order; see `robustness.calibration.resampled`."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means of named columns over units, or over each of several samples of them.
+
+    Attributes:
+        columns: Names.
+        array: (B, columns).
+        reference: Means of the reference model on the same units, where a number is normalised by them.
+    """
+
+    columns: tuple[str, ...]
+    array: np.ndarray
+    reference: Means | None = None
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.columns)}
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One column, (B,)."""
+        return self.array[:, self._places[name]]
+
+    def of(self, names: Any) -> np.ndarray:
+        """Several columns: (B, ...) in the form of a list of names, or of a list of such lists."""
+        return self.array[:, self._at(names)]
+
+    def _at(self, names: Any) -> Any:
+        return self._places[names] if isinstance(names, str) else [self._at(name) for name in names]
+
+    @property
+    def normaliser(self) -> Means:
+        """The reference's means.
+
+        Raises:
+            ValueError: There are none; a measure that asks for them has to set ``needs_reference``.
+        """
+        if self.reference is None:
+            raise ValueError("This number is normalised by a reference model, and none was given.")
+        return self.reference
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a task.
+
+    Attributes:
+        condition: As in `Score`.
+        metric: A name of `results.metrics`.
+        compute: From means to (B,); NaN where undefined.
+        reads: The model's own columns that the number depends on. Where all of them were measured, for the reference
+            too if it is needed, and the number still is NaN, it is undefined and not missing.
+        proportion: Column that the number is the plain mean of, if it is one.
+        needs_reference: Whether the reference model's means on the same units are needed.
+        counts: Columns whose sum over units is the n of the score; the number of units if there are none.
+        undefined: Why the number can be undefined although everything was measured, for people.
+        centred: Whether draws are shifted so that their mean is the estimate. For a number that grows with the noise
+            in it: a sample drawn from a sample is noisier, so plain percentiles might not even hold the estimate.
+    """
+
+    condition: str
+    metric: str
+    compute: Callable[[Means], np.ndarray]
+    reads: tuple[str, ...]
+    proportion: str | None = None
+    needs_reference: bool = False
+    counts: tuple[str, ...] = ()
+    undefined: str = ""
+    centred: bool = False
+
+
+def column(condition: str, metric: str, name: str, undefined: str = "", centred: bool = False) -> Measure:
+    """A measure that is one column's mean."""
+    return Measure(condition, metric, lambda m: m[name], (name,), undefined=undefined, centred=centred)
+
+
+def proportion(condition: str, metric: str, name: str) -> Measure:
+    """A measure that is the share of ones in a column."""
+    return Measure(condition, metric, lambda m: m[name], (name,), proportion=name)
+
+
+def mean_of(names: Sequence[str]) -> Callable[[Means], np.ndarray]:
+    """Mean of some columns. A hole in any of them is a hole in the mean: nothing missing is averaged over."""
+    chosen = list(names)
+    return lambda m: m.of(chosen).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the headline table.
+
+    Attributes:
+        condition: As in `Score`.
+        metric: A name of `results.metrics`.
+        part: Whether it is a part of the task, named by its condition: a family of corruptions.
+    """
+
+    condition: str
+    metric: str
+    part: bool = False
+
+
+class Kind(ABC):
+    """A kind of task. One object serves all its tasks; it holds no state.
+
+    Attributes:
+        name: What listings and records call it.
+        views: How reports can show its tasks beside the headline.
+        keeps_ranks: Whether a number looks at more than the best class, so that all five are read from the store.
+        needs: Fields of `Truth` that its numbers need; kept in the store for sets that come from a folder.
+        together: Whether its tasks are scored together, world by world, with observers beside the models.
+        in_gallery: Whether images on which two models disagree are shown on the page.
+        for_plugins: Whether a plugin may bring a task of it: its images need no facts beyond their labels.
+        merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
+    """
+
+    name: str
+    views: tuple[View, ...] = ()
+    keeps_ranks = False
+    needs: tuple[str, ...] = ()
+    together = False
+    in_gallery = False
+    for_plugins = False
+    merges = False
+
+    def __repr__(self) -> str:
+        return f"<kind {self.name}>"
+
+    @abstractmethod
+    def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
+        """Lay the answers of one model out as units with columns.
+
+        Args:
+            task: What was asked.
+            answers: Of one model.
+            clean: Its answers to the clean counterpart.
+            truth: Facts about the images.
+        """
+
+    @abstractmethod
+    def measures(self, task: Task, truth: Truth) -> list[Measure]:
+        """The numbers of a task, functions of the columns of `units`."""
+
+    def lines(self, task: Task) -> list[Line]:
+        """The lines that stand for a task in the headline, the main metric among them."""
+        return [Line("overall", task.metric)]
+
+    def facts(self, task: Task) -> Mapping[str, Any]:
+        """What a task's record in a report holds because it is of this kind, as plain data."""
+        return {}
+
+    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[dict[str, Any]]:
+        """Counts of decisions by model and category: rows ``{model, task, category, shape, texture, other}``."""
+        return []
