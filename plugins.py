@@ -1,4 +1,4 @@
-"""Models and tasks of other packages, found by their entry points.
+"""Models, tasks and corruptions of other packages, found by their entry points.
 
 This is at the root because models and tasks both come from plugins and neither folder may import the other. A plugin is
 somebody else's code: it is imported when its name is asked for or listed, and whatever goes wrong in it becomes a line
@@ -29,6 +29,9 @@ MODELS = "vitobench.models"
 TASKS = "vitobench.tasks"
 """Group of entry points that give tasks."""
 
+CORRUPTIONS = "vitobench.corruptions"
+"""Group of entry points that give corruptions, each a `tasks.corruptions.registry.Corruption`."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -42,7 +45,7 @@ class Plugin:
 
     Attributes:
         name: What the user types.
-        group: `MODELS` or `TASKS`.
+        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
         target: ``"package.module"`` or ``"package.module:object"``.
         distribution: Package that declares it.
         version: Version of the package.
@@ -128,7 +131,7 @@ def plugins(group: str, taken: Iterable[str]) -> list[Plugin]:
     """The entry points of a group, sorted by name and package; none of their code is imported.
 
     Args:
-        group: `MODELS` or `TASKS`.
+        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
         taken: Names of what vitobench itself has, which no plugin may take.
 
     Returns:
@@ -155,7 +158,7 @@ def register(group: str, name: str, target: Any) -> None:
     same name replaces the first.
 
     Args:
-        group: `MODELS` or `TASKS`.
+        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
         name: What it is called.
         target: A module or an object, as an entry point would refer to.
     """

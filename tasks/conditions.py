@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .corruptions import collections
+from .corruptions import corrupt
+from .corruptions.registry import find
 from .task import Condition
 
 
 def needs_depth(condition: Condition) -> bool:
     """Whether a condition is drawn from depth maps beside the images."""
-    return condition.corrupts and collections.needs_depth(condition.name)
+    return condition.corrupts and find(condition.name).needs_depth
 
 
 def apply_condition(
@@ -36,4 +37,5 @@ def apply_condition(
     """
     if not condition.corrupts:
         return images
-    return collections.apply(images, condition.name, condition.severity, image_ids, seed, depths, condition.variant)
+    cell = {"seed": seed, "depths": depths, "variant": condition.variant}
+    return corrupt(images, condition.name, condition.severity, image_ids=image_ids, **cell)

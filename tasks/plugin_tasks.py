@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import plugins as found_plugins
 from ..errors import VitobenchError
 from ..plugins import TASKS, Plugin
-from .corruptions.collections import version_of
+from .corruptions.registry import find as find_corruption
 from .kinds import KINDS, Kind
 from .task import Condition, Task
 
@@ -138,7 +138,7 @@ def _declaration(plugin: Plugin) -> Task:
     try:
         for condition in task.conditions:
             if condition.corrupts:
-                version_of(condition.name)
+                find_corruption(condition.name)
     except (VitobenchError, LookupError, ValueError) as error:
         raise plugin.failure("declaring its conditions", error) from error
     return replace(task, name=plugin.name, dataset=f"{PREFIX}{plugin.name}")

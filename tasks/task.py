@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..identity import digest
-from .corruptions.collections import needs_depth, version_of
+from .corruptions.registry import find as find_corruption
 
 if TYPE_CHECKING:
     from .kinds.kind import Kind
@@ -84,7 +84,7 @@ class Task:
     @property
     def needs_depth(self) -> bool:
         """Whether any condition needs depth maps."""
-        return self.corrupts and any(needs_depth(c.name) for c in self.conditions if c.corrupts)
+        return self.corrupts and any(find_corruption(c.name).needs_depth for c in self.conditions if c.corrupts)
 
     @property
     def corrupts(self) -> bool:
@@ -99,7 +99,7 @@ class Task:
             seed: Seed of the corruptions.
         """
         drawn = [condition for condition in self.conditions if condition.corrupts] if self.corrupts else []
-        versions = {"{} {} {}".format(*version_of(c.name), c.variant) for c in drawn}
+        versions = {token for c in drawn for token in find_corruption(c.name).tokens(c.variant)}
         facts = {
             "name": self.name,
             "version": self.version,

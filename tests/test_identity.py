@@ -10,7 +10,7 @@ import pytest
 
 from vitobench.identity import IDENTITY_VERSION, broken_seal, digest, file_digest, seal_file
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.tasks.corruptions import collections
+from vitobench.tasks.corruptions import registry
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
@@ -124,12 +124,55 @@ def test_the_seed_and_the_corruptions_enter_only_where_pixels_are_corrupted(monk
     clean, corrupted = TASKS["micro-val"], TASKS["micro-c"]
     assert clean.identity("d", 0) == clean.identity("d", 1)
     assert corrupted.identity("d", 0) != corrupted.identity("d", 1)
+
+
+def test_versions_of_corruptions_enter_where_these_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean, corrupted = TASKS["micro-val"], TASKS["micro-c"]
     before = clean.identity("d", 0), corrupted.identity("d", 0)
-    monkeypatch.setitem(collections._VERSIONS, collections.IMAGENET_C_BAR, 99)
-    assert corrupted.identity("d", 0) == before[1], "another collection does not concern it"
-    monkeypatch.setitem(collections._VERSIONS, collections.IMAGENET_C, 99)
-    assert clean.identity("d", 0) == before[0]
-    assert corrupted.identity("d", 0) != before[1]
+    known = dict(registry.CORRUPTIONS)
+
+    def raised(name: str, **change: object) -> tuple[str, str]:
+        monkeypatch.setattr(registry, "CORRUPTIONS", known | {name: replace(known[name], **change)})
+        return clean.identity("d", 0), corrupted.identity("d", 0)
+
+    assert raised("sparkles", version=1) == before, "another collection does not concern it"
+    newer = replace(registry.IMAGENET_C, version=99)
+    for change in ({"version": 1}, {"collection": newer}):
+        now = raised("fog", **change)
+        assert now[0] == before[0]
+        assert now[1] != before[1]
+
+
+# Computed by version 0.1.0, for the data digest "d" and seed 0. A change makes every store of the task useless.
+IDENTITIES = {
+    "micro-val": "1ea40e02b86440f8",
+    "micro-c": "7505c869fa89b6b2",
+    "micro-c-bar": "cb997e6af7fc9616",
+    "micro-3dcc": "4c97025bd18887b6",
+    "micro-a": "ab77887d6185ef0b",
+    "micro-vid-robust": "135b5b0c7e2aac88",
+    "micro-cue-conflict": "5c951045a1af6950",
+    "micro-alignment-colour": "a65ee470b8d2245d",
+    "micro-alignment-cue-conflict": "2975234362e211f9",
+    "imagenet-val": "344bd7e677f69a61",
+    "imagenet-c": "9081817dc5f77894",
+    "imagenet-c-bar": "7012c83ac627a40d",
+    "imagenet-3dcc": "75d09510c345895f",
+    "imagenet-p": "34d1219bee2a006b",
+    "imagenet-a": "e4f40f8ddabeaff7",
+    "imagenet-r": "3aa04adaa56a380e",
+    "objectnet": "67fd946f1cac5c84",
+    "imagenet-real": "809657acf6e063f1",
+    "imagenet-vid-robust": "7dc6cc4aaf6200c7",
+    "cifar-10-c": "c936c32aaffbf216",
+    "alignment-edge": "119e682b48289d5f",
+    "alignment-cue-conflict": "862998331f3b29b0",
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_tasks_keep_their_identities(name: str) -> None:
+    assert TASKS[name].identity("d", 0) == f"{name}@{IDENTITIES[name]}"
 
 
 def test_texts_and_the_normaliser_stay_out_of_a_tasks_identity() -> None:

@@ -1,7 +1,8 @@
-"""The 15 corruptions of ImageNet-C and its 4 extra ones, on the fly and reproducibly (Hendrycks & Dietterich, 2019).
+"""Corruptions of images, on the fly and reproducibly: one function for every collection.
 
-Only names and numbers load with this package; the kernels (numba, scipy, OpenCV, Pillow) load at the first call of
-`corrupt`, because every listing of tasks imports this module.
+ImageNet-C's 15 and its 4 extra ones (Hendrycks & Dietterich, ICLR 2019), the 10 of ImageNet-C-bar (Mintun, Kirillov &
+Xie, NeurIPS 2021), the 12 of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022), and those of plugins. Only names and
+numbers load with this package, because every listing of tasks imports it; kernels load at their first use.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ def corrupt(
     *,
     image_ids: Sequence[str],
     seed: int = 0,
+    depths: NDArray[np.float32] | None = None,
     variant: str = "raw",
 ) -> NDArray[np.uint8]:
-    """Corrupt images as ImageNet-C does.
+    """Corrupt images by a corruption of any collection.
 
     The draws of an image come from ``(seed, image id, corruption, severity)`` alone, so the result does not depend on
     the batch, its order, or the thread, process and machine that computes it. One call uses one thread and holds
@@ -36,21 +38,24 @@ def corrupt(
     Args:
         images: uint8, shape ``(N, H, W, 3)``, RGB, both sides at least 16 pixels; after resizing and cropping, before
             any normalisation. Not modified.
-        corruption: One of `CORRUPTIONS` or `EXTRA`.
+        corruption: A name of `registry.CORRUPTIONS` or of a plugin.
         severity: One of `SEVERITIES`, 1 (mild) to 5.
         image_ids: N stable names, one for each image.
         seed: Another integer gives another, equally valid draw of the benchmark.
-        variant: ``"raw"``, or ``"published"`` for what the published folders hold: the same pixels saved as JPEG at
-            quality 85. The two are different benchmarks; models score several points apart.
+        depths: float32, shape ``(N, H, W)``: distance along the optical axis, positive, in any unit (only ratios within
+            an image matter); infinite where there is only sky. Not read by corruptions that need no depth.
+        variant: ``"raw"``, or for ImageNet-C ``"published"``: the same pixels saved as JPEG at quality 85, as the
+            published folders are. The two are different benchmarks; models score several points apart.
 
     Returns:
         A new uint8 array of the shape of `images`.
 
     Raises:
-        UnknownNameError: `corruption` or `variant` is not one of the above.
-        DataError: The frost pictures are not installed.
-        ValueError: A severity, shape, dtype or number of ids that cannot be meant.
+        UnknownNameError: The corruption, or the variant, is unknown.
+        DataError: A depth map is missing or holds NaN, zero or negative values; the frost pictures are not installed;
+            or the installed PyAV lacks an encoder.
+        ValueError: An invalid severity, shape, dtype or number of ids, or a variant that the collection does not have.
     """
     from .engine import corrupt_images
 
-    return corrupt_images(images, corruption, severity, image_ids=image_ids, seed=seed, variant=variant)
+    return corrupt_images(images, corruption, severity, image_ids, seed, depths, variant)

@@ -19,7 +19,21 @@ size, as they are the same in both published sets.
 from __future__ import annotations
 
 VERSION: int = 2
-"""Part of a task's identity. Raise it whenever a change of code or constants changes a pixel."""
+"""Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
+
+VERSIONS: dict[str, int] = {}
+"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
+
+MODULES: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
+    "weather": ("snow", "frost", "fog"),
+    "spatter": ("spatter",),
+    "colour": ("brightness", "saturate", "contrast"),
+    "elastic": ("elastic_transform",),
+    "digital": ("pixelate", "jpeg_compression"),
+}
+"""The kernels of each module of this package."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
 from .draws import Floats, Words
-from .engine import check, finish, kernel_of
-from .parameters import parameters
+from .engine import check, finish
 from .pixels import Pixels
+from .registry import find
 
 _WORDS = 2.0**32
 
@@ -87,9 +87,9 @@ def corrupt_reference(
 
     Raises:
         UnknownNameError: `corruption` or `variant` is not known.
-        ValueError: A severity, shape or dtype that cannot be meant.
+        ValueError: An invalid severity, shape or dtype.
     """
-    kernel = kernel_of(corruption)
-    check(np.asarray(image)[None], severity, variant)
-    arguments = parameters(corruption, int(severity), *image.shape[:2])
-    return finish(kernel(np.ascontiguousarray(image), LegacyDraws(random_state), **arguments), variant)
+    found = find(corruption)
+    check(np.asarray(image)[None], severity, variant, found)
+    arguments = found.parameters(int(severity), *image.shape[:2])
+    return finish(found.load()(np.ascontiguousarray(image), LegacyDraws(random_state), **arguments), variant)

@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D, corrupt_3d
+from vitobench.tasks.corruptions import corrupt
+from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D
 from vitobench.tasks.corruptions.three_d.codec import decode_last, encode, to_planes
 from vitobench.tasks.data.microworld.sets import MicroSet
 
@@ -100,7 +101,7 @@ def sheet(size: int, row: int) -> np.ndarray:
     for name in CORRUPTIONS_3D:
         cells = [frames.images[0]]
         for severity in range(1, 6):
-            cells.append(corrupt_3d(frames.images, name, severity, image_ids=["sheet"], depths=frames.depth)[0])
+            cells.append(corrupt(frames.images, name, severity, image_ids=["sheet"], depths=frames.depth)[0])
         rows.append(np.concatenate(cells, axis=1))
     half = len(rows) // 2
     gap = np.full((half * size, size // 8, 3), 255, np.uint8)
@@ -130,7 +131,7 @@ def main() -> None:
         for s in SEVERITIES:
             ours.append(
                 milliseconds(
-                    lambda s=s, name=name: corrupt_3d(images, name, s, image_ids=ids, depths=frames.depth),  # type: ignore[misc]
+                    lambda s=s, name=name: corrupt(images, name, s, image_ids=ids, depths=frames.depth),  # type: ignore[misc]
                     count,
                     options.repeats,
                 )

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR, LEVELS, corrupt_bar
+from vitobench.tasks.corruptions import corrupt
+from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR, LEVELS
 
 SEVERITIES = (1, 3, 5)
 RECORDED = {
@@ -81,8 +82,8 @@ def main() -> None:
     original = load_original(options.original) if options.original else {}
 
     def ours(name: str, severity: int) -> float:
-        corrupt_bar(images[:1], name, severity, image_ids=ids[:1])
-        seconds = best(lambda: corrupt_bar(images, name, severity, image_ids=ids), options.runs)
+        corrupt(images[:1], name, severity, image_ids=ids[:1])
+        seconds = best(lambda: corrupt(images, name, severity, image_ids=ids), options.runs)
         return 1000 * seconds / len(images)
 
     def theirs(name: str, severity: int) -> float:

@@ -15,10 +15,10 @@ only there.
 from __future__ import annotations
 
 VERSION_BAR: int = 1
-"""Part of a task's identity. Raise it whenever a change of code or constants changes a pixel."""
+"""Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
 
-SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
-SMALLEST_SIDE = 16
+VERSIONS: dict[str, int] = {}
+"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
 
 LEVELS: dict[str, tuple[float, ...]] = {
     "blue_noise_sample": (0.8, 1.6, 2.4, 4.0, 5.6),
@@ -36,19 +36,16 @@ LEVELS: dict[str, tuple[float, ...]] = {
 
 CORRUPTIONS_BAR: tuple[str, ...] = tuple(LEVELS)
 
-MODULES: dict[str, str] = {
-    "blue_noise_sample": "spectral",
-    "brownish_noise": "spectral",
-    "caustic_refraction": "caustic",
-    "checkerboard_cutout": "checkerboard",
-    "cocentric_sine_waves": "waves",
-    "inverse_sparkles": "rays",
-    "perlin_noise": "perlin",
-    "plasma_noise": "plasma",
-    "single_frequency_greyscale": "waves",
-    "sparkles": "rays",
+MODULES: dict[str, tuple[str, ...]] = {
+    "spectral": ("blue_noise_sample", "brownish_noise"),
+    "caustic": ("caustic_refraction",),
+    "checkerboard": ("checkerboard_cutout",),
+    "waves": ("cocentric_sine_waves", "single_frequency_greyscale"),
+    "rays": ("inverse_sparkles", "sparkles"),
+    "perlin": ("perlin_noise",),
+    "plasma": ("plasma_noise",),
 }
-"""The module of this package that holds each kernel."""
+"""The kernels of each module of this package."""
 
 
 def parameters(corruption: str, severity: int, height: int, width: int) -> dict[str, float]:

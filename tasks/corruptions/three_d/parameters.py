@@ -8,7 +8,10 @@ nothing else is scaled. `docs/corruptions-3d.md` tells which constants are publi
 from __future__ import annotations
 
 VERSION_3D: int = 1
-"""Part of a task's identity. Raise it whenever a change of code or constants changes a pixel."""
+"""Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
+
+VERSIONS: dict[str, int] = {}
+"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
 
 FAMILIES_3D: dict[str, tuple[str, ...]] = {
     "focus": ("near_focus", "far_focus"),

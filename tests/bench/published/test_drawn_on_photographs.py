@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from vitobench.bench import pixels as pixels_module
 from vitobench.tasks import registry
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.task import Condition
 from vitobench.tests.bench.published.kit import (
     RESIZED,
@@ -121,7 +121,7 @@ def test_3d_corruptions_are_drawn_from_the_depth_maps_that_were_brought(
     for severity in (1, 5):
         condition = Condition(DEEP, severity)
         for image_id, pixels in untouched.items():
-            expected = corrupt_3d(pixels[None], DEEP, severity, image_ids=[image_id], depths=plane[None])
+            expected = corrupt(pixels[None], DEEP, severity, image_ids=[image_id], depths=plane[None])
             np.testing.assert_array_equal(drawn[condition, image_id], expected[0])
 
 

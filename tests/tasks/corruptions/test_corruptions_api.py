@@ -22,10 +22,10 @@ from vitobench.tasks.corruptions import (
     corrupt,
     frost_textures,
 )
-from vitobench.tasks.corruptions.engine import kernel_of
 from vitobench.tasks.corruptions.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters
 from vitobench.tasks.corruptions.randomness import generator
 from vitobench.tasks.corruptions.reference import corrupt_reference
+from vitobench.tasks.corruptions.registry import find
 
 ALL = CORRUPTIONS + EXTRA
 
@@ -57,7 +57,7 @@ def test_names_are_imagenet_cs_in_its_order():
     assert EXTRA == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert list(EXTRA_FAMILIES) == list(FAMILIES)
     assert not {*EXTRA} & {*CORRUPTIONS}
-    assert {kernel_of(name).__name__ for name in ALL} == {*ALL}
+    assert {find(name).load().__name__ for name in ALL} == {*ALL}
     assert SEVERITIES == (1, 2, 3, 4, 5)
     assert VARIANTS == ("raw", "published")
     assert VERSION >= 2

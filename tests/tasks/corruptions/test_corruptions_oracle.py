@@ -17,10 +17,10 @@ import pytest
 import scipy.ndimage
 
 from vitobench.tasks.corruptions import SEVERITIES, corrupt
-from vitobench.tasks.corruptions.engine import kernel_of
 from vitobench.tasks.corruptions.frost_textures import FILES, folder
 from vitobench.tasks.corruptions.parameters import parameters
 from vitobench.tasks.corruptions.reference import LegacyDraws, corrupt_reference
+from vitobench.tasks.corruptions.registry import find
 
 
 class _OldNumpy:
@@ -86,7 +86,7 @@ def close(ours, reference, levels=1, share=1.0):
 def ours_large(name, image, severity, seed):
     """Our kernel with the constants of 224 pixels, whatever the size of the image."""
     draws = LegacyDraws(np.random.RandomState(seed))
-    return kernel_of(name)(image, draws, **parameters(name, severity, 224, 224))
+    return find(name).load()(image, draws, **parameters(name, severity, 224, 224))
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
@@ -224,7 +224,7 @@ def test_kernels_of_the_small_set(oracle, published, cv2, gaussian, make_scene, 
 
     def ours(name, severity):
         draws = LegacyDraws(np.random.RandomState(9))
-        return kernel_of(name)(image, draws, **parameters(name, severity, 64, 64))
+        return find(name).load()(image, draws, **parameters(name, severity, 64, 64))
 
     for severity, (radius, alias) in enumerate([(0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)], 1):
         disk = oracle.disk(radius=radius, alias_blur=alias)

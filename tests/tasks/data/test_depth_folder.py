@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from vitobench.errors import DataError
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.data.depth import DepthFolder, centre
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.images import decode
@@ -78,7 +78,7 @@ def test_holes_are_named_when_they_are_used(folder):
     loaded = DepthFolder(folder).load([ID], GEOMETRY)
     images = np.full((1, 64, 64, 3), 90, np.uint8)
     with pytest.raises(DataError, match=r"one\.JPEG.* zero"):
-        corrupt_3d(images, "fog_3d", 1, image_ids=[ID], depths=loaded)
+        corrupt(images, "fog_3d", 1, image_ids=[ID], depths=loaded)
 
 
 def test_mistakes_are_named(folder):

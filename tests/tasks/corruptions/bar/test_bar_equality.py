@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR, LEVELS, SEVERITIES, corrupt_bar
-from vitobench.tasks.corruptions.bar.parameters import MODULES, parameters
+from vitobench.tasks.corruptions import SEVERITIES, corrupt
+from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR, LEVELS
+from vitobench.tasks.corruptions.bar.parameters import parameters
+from vitobench.tasks.corruptions.registry import CORRUPTIONS as REGISTERED
 
 RENDERERS = {
     "blue_noise_sample": "render_blue_noise_sample",
@@ -28,7 +30,7 @@ DRAWN = {"checkerboard_cutout", "sparkles"}
 
 
 def render(corruption, image, severity, told):
-    function = getattr(import_module(f"vitobench.tasks.corruptions.bar.{MODULES[corruption]}"), RENDERERS[corruption])
+    function = getattr(import_module(str(REGISTERED[corruption].kernel).partition(":")[0]), RENDERERS[corruption])
     constants = {} if corruption in DRAWN else parameters(corruption, severity, *image.shape[:2])
     return function(image, **told, **constants)
 
@@ -81,7 +83,7 @@ def features(name, value):
 def test_draws_follow_the_published_law(published, make_scene, monkeypatch, corruption):
     side, severity, count = 25, 3, 150 if corruption == "perlin_noise" else 400
     image, level = make_scene(side, side), LEVELS[corruption][severity - 1]
-    module = import_module(f"vitobench.tasks.corruptions.bar.{MODULES[corruption]}")
+    module = import_module(str(REGISTERED[corruption].kernel).partition(":")[0])
     constants = parameters(corruption, severity, side, side)
     ours, theirs = [], []
 
@@ -104,7 +106,7 @@ def test_effects_follow_the_published_law(published, make_scene, corruption):
     image = make_scene(48, 48)
     count, severity = 80, 4
     ids = [str(i) for i in range(count)]
-    ours = corrupt_bar(np.repeat(image[None], count, 0), corruption, severity, image_ids=ids)
+    ours = corrupt(np.repeat(image[None], count, 0), corruption, severity, image_ids=ids)
     level = LEVELS[corruption][severity - 1]
     theirs = np.stack([getattr(published, corruption)(np.random.RandomState(i), image, level)[0] for i in range(count)])
     for measure in (np.abs, np.positive, np.square):

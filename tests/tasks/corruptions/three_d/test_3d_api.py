@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitobench.errors import DataError, UnknownNameError
-from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D, NEEDS_DEPTH, VERSION_3D, corrupt_3d
+from vitobench.tasks.corruptions import corrupt
+from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D, NEEDS_DEPTH, VERSION_3D
 from vitobench.tasks.corruptions.three_d.parameters import CONSTANTS, FIELDS, parameters
 
 RANDOM = {"near_focus", "far_focus", "xy_motion_blur", "iso_noise", "low_light", "bit_error"}
@@ -29,13 +30,14 @@ def test_names_are_imagenet_3dccs():
 
 def test_only_codecs_load_pyav_and_nothing_loads_opencv():
     code = (
-        "import sys, numpy as np; from vitobench.tasks.corruptions.three_d import *\n"
+        "import sys, numpy as np; from vitobench.tasks.corruptions import corrupt\n"
+        "from vitobench.tasks.corruptions.three_d import *\n"
         "from vitobench.tasks.corruptions.three_d import FAMILIES_3D\n"
         "sys.modules['cv2'] = None\n"
         "x, d = np.full((1, 16, 16, 3), 90, np.uint8), np.ones((1, 16, 16), np.float32)\n"
         "for name in CORRUPTIONS_3D:\n"
         "    assert ('av' in sys.modules) == (name in FAMILIES_3D['video'] and name != 'bit_error'), name\n"
-        "    corrupt_3d(x, name, 2, image_ids=['a'], depths=d)\n"
+        "    corrupt(x, name, 2, image_ids=['a'], depths=d)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -43,8 +45,8 @@ def test_only_codecs_load_pyav_and_nothing_loads_opencv():
 @pytest.mark.parametrize("corruption", CORRUPTIONS_3D)
 def test_id_and_seed_change_random_corruptions_only(micro, corruption):
     same, depths = np.repeat(micro.images[:1], 6, axis=0), np.repeat(micro.depth[:1], 6, axis=0)
-    one = corrupt_3d(same, corruption, 4, image_ids=list("abcdef"), depths=depths)
-    other = corrupt_3d(same, corruption, 4, image_ids=list("abcdef"), depths=depths, seed=1)
+    one = corrupt(same, corruption, 4, image_ids=list("abcdef"), depths=depths)
+    other = corrupt(same, corruption, 4, image_ids=list("abcdef"), depths=depths, seed=1)
     assert (len({image.tobytes() for image in one}) > 1) == (corruption in RANDOM)
     assert np.array_equal(one, other) == (corruption not in RANDOM)
 
@@ -57,7 +59,7 @@ def test_effect_grows_with_severity(corruption):
     ids = [str(i) for i in range(16)]
     effect = []
     for severity in range(1, 6):
-        changed = corrupt_3d(frames.images, corruption, severity, image_ids=ids, depths=frames.depth)
+        changed = corrupt(frames.images, corruption, severity, image_ids=ids, depths=frames.depth)
         effect.append(np.abs(changed.astype(float) - frames.images).mean())
     assert min(effect) > 0.2
     if corruption in {"near_focus", "far_focus", "bit_error"}:
@@ -70,8 +72,8 @@ def test_effect_grows_with_severity(corruption):
 
 @pytest.mark.parametrize("corruption", sorted(NEEDS_DEPTH))
 def test_unit_of_depth_does_not_matter(micro, corruption):
-    metres = corrupt_3d(micro.images, corruption, 4, image_ids=IDS, depths=micro.depth)
-    units = corrupt_3d(micro.images, corruption, 4, image_ids=IDS, depths=micro.depth * np.float32(1024))
+    metres = corrupt(micro.images, corruption, 4, image_ids=IDS, depths=micro.depth)
+    units = corrupt(micro.images, corruption, 4, image_ids=IDS, depths=micro.depth * np.float32(1024))
     np.testing.assert_array_equal(metres, units)
 
 
@@ -81,11 +83,11 @@ def test_infinite_sky_is_like_a_far_one(micro, corruption):
     assert sky.any()
     far = np.where(sky, np.float32(1e6), micro.depth)
     infinite = np.where(sky, np.float32(np.inf), micro.depth)
-    one = corrupt_3d(micro.images, corruption, 3, image_ids=IDS, depths=far)
-    other = corrupt_3d(micro.images, corruption, 3, image_ids=IDS, depths=infinite)
+    one = corrupt(micro.images, corruption, 3, image_ids=IDS, depths=far)
+    other = corrupt(micro.images, corruption, 3, image_ids=IDS, depths=infinite)
     assert np.abs(one.astype(int) - other).max() <= 1
     nothing = np.full(micro.depth.shape, np.inf, np.float32)
-    assert corrupt_3d(micro.images, corruption, 3, image_ids=IDS, depths=nothing).shape == micro.images.shape
+    assert corrupt(micro.images, corruption, 3, image_ids=IDS, depths=nothing).shape == micro.images.shape
 
 
 @settings(deadline=None, max_examples=40)
@@ -112,7 +114,7 @@ def test_any_image_and_depth_survive(corruption, severity, height, width, fill, 
     if sky:
         depths[:, : height // 2] = np.inf
     with np.errstate(invalid="raise", divide="raise"):
-        result = corrupt_3d(images, corruption, severity, image_ids=[image_id], depths=depths, seed=seed)
+        result = corrupt(images, corruption, severity, image_ids=[image_id], depths=depths, seed=seed)
     assert result.shape == images.shape
     assert result.dtype == np.uint8
 
@@ -121,7 +123,7 @@ def test_any_image_and_depth_survive(corruption, severity, height, width, fill, 
 def test_a_flat_image_stays_flat_where_light_does_not_change(corruption):
     image = np.full((1, 60, 70, 3), 77, np.uint8)
     depth = np.random.default_rng(0).uniform(1, 9, (1, 60, 70)).astype(np.float32)
-    result = corrupt_3d(image, corruption, 5, image_ids=["x"], depths=depth)
+    result = corrupt(image, corruption, 5, image_ids=["x"], depths=depth)
     if corruption == "flash":
         assert (result >= image).all()
     else:
@@ -133,35 +135,35 @@ def test_accepts_views_read_only_and_empty_batches(micro):
     images.flags.writeable = depths.flags.writeable = False
     for name in ("near_focus", "z_motion_blur", "h265_crf"):
         view, depth_view = images[::2, :, ::-1], depths[::2, :, ::-1]
-        expected = corrupt_3d(view.copy(), name, 1, image_ids=["a", "b"], depths=depth_view.copy())
-        np.testing.assert_array_equal(corrupt_3d(view, name, 1, image_ids=["a", "b"], depths=depth_view), expected)
-        assert corrupt_3d(images[:0], name, 1, image_ids=[], depths=depths[:0]).shape == (0, 64, 64, 3)
+        expected = corrupt(view.copy(), name, 1, image_ids=["a", "b"], depths=depth_view.copy())
+        np.testing.assert_array_equal(corrupt(view, name, 1, image_ids=["a", "b"], depths=depth_view), expected)
+        assert corrupt(images[:0], name, 1, image_ids=[], depths=depths[:0]).shape == (0, 64, 64, 3)
 
 
 def test_mistakes_are_named():
     images = np.zeros((2, 32, 32, 3), np.uint8)
     depths = np.ones((2, 32, 32), np.float32)
     with pytest.raises(UnknownNameError, match="Did you mean 'fog_3d'"):
-        corrupt_3d(images, "fog3d", 1, image_ids=["a", "b"])
+        corrupt(images, "fog3d", 1, image_ids=["a", "b"])
     for severity in (0, 6, 2.5):
         with pytest.raises(ValueError, match="severity"):
-            corrupt_3d(images, "color_quant", severity, image_ids=["a", "b"])
+            corrupt(images, "color_quant", severity, image_ids=["a", "b"])
     with pytest.raises(ValueError, match="uint8"):
-        corrupt_3d(images.astype(np.float32), "color_quant", 1, image_ids=["a", "b"])
+        corrupt(images.astype(np.float32), "color_quant", 1, image_ids=["a", "b"])
     with pytest.raises(ValueError, match="shape"):
-        corrupt_3d(images.transpose(0, 3, 1, 2), "color_quant", 1, image_ids=["a", "b"])
+        corrupt(images.transpose(0, 3, 1, 2), "color_quant", 1, image_ids=["a", "b"])
     with pytest.raises(ValueError, match="at least 16"):
-        corrupt_3d(images[:, :15], "color_quant", 1, image_ids=["a", "b"])
+        corrupt(images[:, :15], "color_quant", 1, image_ids=["a", "b"])
     with pytest.raises(ValueError, match="image_ids"):
-        corrupt_3d(images, "color_quant", 1, image_ids=["a"])
+        corrupt(images, "color_quant", 1, image_ids=["a"])
     with pytest.raises(ValueError, match="image_ids"):
-        corrupt_3d(images, "color_quant", 1, image_ids="ab")
+        corrupt(images, "color_quant", 1, image_ids="ab")
     with pytest.raises(DataError, match="fog_3d needs a depth map"):
-        corrupt_3d(images, "fog_3d", 1, image_ids=["a", "b"])
+        corrupt(images, "fog_3d", 1, image_ids=["a", "b"])
     with pytest.raises(ValueError, match="depths must be a float array"):
-        corrupt_3d(images, "fog_3d", 1, image_ids=["a", "b"], depths=depths.astype(int))
+        corrupt(images, "fog_3d", 1, image_ids=["a", "b"], depths=depths.astype(int))
     with pytest.raises(ValueError, match="depths must have the shape"):
-        corrupt_3d(images, "fog_3d", 1, image_ids=["a", "b"], depths=depths[:1])
+        corrupt(images, "fog_3d", 1, image_ids=["a", "b"], depths=depths[:1])
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "1 NaN"), (0.0, "1 zero"), (-1.0, "1 negative")])
@@ -170,7 +172,7 @@ def test_impossible_depth_names_the_image(micro, corruption, value, word):
     depths = micro.depth.copy()
     depths[2, 5, 7] = value
     with pytest.raises(DataError, match=f"image 'c' .*{word}"):
-        corrupt_3d(micro.images, corruption, 1, image_ids=IDS, depths=depths)
+        corrupt(micro.images, corruption, 1, image_ids=IDS, depths=depths)
 
 
 def test_constants_have_five_rows_and_only_lengths_scale():

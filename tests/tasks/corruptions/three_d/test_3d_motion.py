@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.corruptions.three_d.motion import integrate_exposure
 
 
@@ -29,9 +29,9 @@ def streak(picture):
 @pytest.mark.parametrize("image_id", ["a", "b", "c", "d"])
 def test_a_far_plane_moves_less_by_the_ratio_of_depths(planes, image_id):
     image = dot(224, 224, [(112, 50), (112, 174)])
-    blurred = corrupt_3d(
-        image[None], "xy_motion_blur", 5, image_ids=[image_id], depths=planes(224, 224, 2.0, 5.0)[None]
-    )[0]
+    blurred = corrupt(image[None], "xy_motion_blur", 5, image_ids=[image_id], depths=planes(224, 224, 2.0, 5.0)[None])[
+        0
+    ]
     near, far = streak(blurred[:, :112]), streak(blurred[:, 112:])
     assert near == pytest.approx(30, rel=0.06)
     assert near / far == pytest.approx(5 / 2, rel=0.08)
@@ -41,7 +41,7 @@ def test_a_far_plane_moves_less_by_the_ratio_of_depths(planes, image_id):
 def test_travel_is_half_a_pixel_for_each_published_frame(severity, frames):
     image = dot(224, 224, [(112, 112)])
     depth = np.full((1, 224, 224), 9, np.float32)
-    blurred = corrupt_3d(image[None], "xy_motion_blur", severity, image_ids=["q"], depths=depth)[0]
+    blurred = corrupt(image[None], "xy_motion_blur", severity, image_ids=["q"], depths=depth)[0]
     assert streak(blurred) == pytest.approx(frames / 2, rel=0.08)
 
 
@@ -58,7 +58,7 @@ def smooth_scene(height, width, seed=0):
 def test_forward_motion_over_a_wall_is_a_mean_of_zooms():
     """A wall at the reference depth is magnified by 1 / (1 - t): each view by scipy's interpolation."""
     image = smooth_scene(80, 96)
-    blurred = corrupt_3d(image[None], "z_motion_blur", 5, image_ids=["x"], depths=np.full((1, 80, 96), 3, np.float32))
+    blurred = corrupt(image[None], "z_motion_blur", 5, image_ids=["x"], depths=np.full((1, 80, 96), 3, np.float32))
     y, x = np.mgrid[:80, :96].astype(float)
     views = []
     for t in (np.arange(300) + 0.5) / 300 * 38 * 0.0055:

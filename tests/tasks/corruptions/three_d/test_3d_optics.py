@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.corruptions.three_d.depth import FARTHEST, relative_depth
 from vitobench.tasks.corruptions.three_d.focus import layer_depths, refocus
 from vitobench.tasks.corruptions.three_d.light import FIELD_OF_VIEW, flash_shading
 
 
 def one(image, name, severity, depth):
-    return corrupt_3d(image[None], name, severity, image_ids=["x"], depths=depth[None])[0]
+    return corrupt(image[None], name, severity, image_ids=["x"], depths=depth[None])[0]
 
 
 def noise(height, width, low=0, high=256):
@@ -55,7 +55,7 @@ def test_fog_lets_through_what_beer_and_lambert_say(planes, severity):
 def test_fog_of_an_image_does_not_know_its_batch(planes):
     depth = planes(32, 32, 1, 3)
     dark, bright = np.full((32, 32, 3), 10, np.uint8), np.full((32, 32, 3), 240, np.uint8)
-    both = corrupt_3d(np.stack([dark, bright]), "fog_3d", 5, image_ids=["a", "b"], depths=np.stack([depth, depth]))
+    both = corrupt(np.stack([dark, bright]), "fog_3d", 5, image_ids=["a", "b"], depths=np.stack([depth, depth]))
     assert np.abs(both[0].astype(int) - 10).max() <= 1
     assert np.abs(both[1].astype(int) - 240).max() <= 1
 

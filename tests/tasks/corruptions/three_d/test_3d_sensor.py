@@ -5,12 +5,12 @@ import pytest
 from PIL import Image, ImageOps
 from scipy import stats
 
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.corruptions.three_d.sensor import photograph
 
 
 def one(image, name, severity):
-    return corrupt_3d(image[None], name, severity, image_ids=["x"])[0]
+    return corrupt(image[None], name, severity, image_ids=["x"])[0]
 
 
 @pytest.mark.parametrize("level", [60, 110, 150])

@@ -13,7 +13,7 @@ from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
 from vitobench.errors import DataError
-from vitobench.tasks.corruptions.three_d import corrupt_3d
+from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.corruptions.three_d.codec import to_planes, to_rgb
 from vitobench.tasks.corruptions.three_d.video import (
     COARSEST_CRF,
@@ -26,7 +26,7 @@ from vitobench.tasks.corruptions.three_d.video import (
 
 
 def one(image, name, severity, image_id="x"):
-    return corrupt_3d(image[None], name, severity, image_ids=[image_id])[0]
+    return corrupt(image[None], name, severity, image_ids=[image_id])[0]
 
 
 def psnr(a, b):

@@ -1,0 +1,152 @@
+"""Every corruption by name: its collection, its version, what it takes and where its kernel is.
+
+Importing this loads names and numbers only; a kernel (numba, SciPy, OpenCV, PyAV) loads when it is first used.
+
+A collection is what papers cite, and its version is part of the identity of every task that draws from it. A corruption
+has a version of its own beside it: it starts at 0 and is raised when a mended kernel gives other pixels, so that the
+answers to all other corruptions of the collection stay valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from ... import plugins
+from ...errors import VitobenchError, unknown_name
+from . import bar, parameters, three_d
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Corruptions that were published together.
+
+    Attributes:
+        name: As in task identities.
+        version: Raised when the pixels of all its corruptions change; those of one have their own version.
+        variants: Ways of drawing; ``"published"`` saves the result as the published folders were saved.
+    """
+
+    name: str
+    version: int
+    variants: tuple[str, ...] = ("raw",)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One corruption.
+
+    Attributes:
+        name: As in the conditions of tasks; unique over all collections.
+        collection: Where it was published.
+        kernel: ``kernel(image, draws, **parameters)`` gives the corrupted image, both uint8 (H, W, 3); with ``depth``
+            (H, W) if it needs one. Either the function or its address, ``"package.module:function"``.
+        parameters: From (severity, height, width) to the kernel's keyword arguments.
+        version: Raised when this corruption's pixels change.
+        needs_depth: Whether it is drawn from a depth map beside the image.
+        counted: Whether its draws are a `draws.CounterDraws`, which gives whole words; a NumPy generator otherwise.
+    """
+
+    name: str
+    collection: Collection
+    kernel: str | Callable[..., Any]
+    parameters: Callable[[int, int, int], Mapping[str, Any]]
+    version: int = 0
+    needs_depth: bool = False
+    counted: bool = False
+
+    def load(self) -> Callable[..., Any]:
+        """The kernel's function; imports its module."""
+        if callable(self.kernel):
+            return self.kernel
+        module, _, function = self.kernel.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), function)
+        return found
+
+    def tokens(self, variant: str) -> tuple[str, ...]:
+        """What a task's identity covers of it: its collection's version and, once it was raised, its own."""
+        shared = f"{self.collection.name} {self.collection.version} {variant}"
+        return (shared, f"{self.name} {self.version}") if self.version else (shared,)
+
+
+IMAGENET_C = Collection("imagenet-c", parameters.VERSION, parameters.VARIANTS)
+IMAGENET_C_BAR = Collection("imagenet-c-bar", bar.VERSION_BAR)
+IMAGENET_3DCC = Collection("imagenet-3dcc", three_d.VERSION_3D)
+
+
+def _members(
+    collection: Collection, package: Any, modules: Mapping[str, Iterable[str]], **facts: Any
+) -> list[Corruption]:
+    """Corruptions whose kernels are functions of their own name, and whose constants are in ``package``."""
+
+    def constants(name: str) -> Callable[[int, int, int], Mapping[str, Any]]:
+        return lambda severity, height, width: package.parameters(name, severity, height, width)
+
+    where = package.__name__.rpartition(".")[0]
+    return [
+        Corruption(
+            name,
+            collection,
+            f"{where}.{module}:{name}",
+            constants(name),
+            version=package.VERSIONS.get(name, 0),
+            needs_depth=name in getattr(package, "NEEDS_DEPTH", ()),
+            **facts,
+        )
+        for module, names in modules.items()
+        for name in names
+    ]
+
+
+CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
+    {
+        corruption.name: corruption
+        for corruption in (
+            *_members(IMAGENET_C, parameters, parameters.MODULES, counted=True),
+            *_members(IMAGENET_C_BAR, bar.parameters, bar.parameters.MODULES),
+            *_members(IMAGENET_3DCC, three_d.parameters, three_d.parameters.FAMILIES_3D),
+        )
+    }
+)
+"""Those of vitobench itself; `find` and `all_corruptions` also know those of plugins."""
+
+
+def find(name: str) -> Corruption:
+    """A corruption by name.
+
+    Raises:
+        UnknownNameError: There is none; with the nearest names.
+        PluginError: It belongs to a plugin that fails.
+    """
+    if name in CORRUPTIONS:
+        return CORRUPTIONS[name]
+    plugin = plugins.usable(plugins.CORRUPTIONS, CORRUPTIONS).get(name)
+    if plugin is None:
+        raise unknown_name("corruption", name, all_corruptions())
+    return _of_plugin(plugin)
+
+
+def all_corruptions() -> dict[str, Corruption]:
+    """Every corruption that can be used, by name: vitobench's own, then those of plugins."""
+    found = dict(CORRUPTIONS)
+    for name, plugin in plugins.usable(plugins.CORRUPTIONS, CORRUPTIONS).items():
+        try:
+            found[name] = _of_plugin(plugin)
+        except VitobenchError:
+            continue  # `find` says why
+    return found
+
+
+def _of_plugin(plugin: plugins.Plugin) -> Corruption:
+    """What a plugin gives, in a collection that no other package can share."""
+    given = plugin.load()
+    if not isinstance(given, Corruption):
+        raise plugin.refuse(f"{plugin.target} has to be a Corruption, not {type(given).__name__}")
+    if given.name != plugin.name:
+        raise plugin.refuse(f"its entry point is named {plugin.name!r}, the corruption {given.name!r}")
+    if given.collection in (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC):
+        raise plugin.refuse(f"{given.collection.name} is published and closed; give it a Collection of its own")
+    return given
