@@ -37,5 +37,12 @@ def apply_condition(
     """
     if not condition.corrupts:
         return images
-    cell = {"seed": seed, "depths": depths, "variant": condition.variant}
-    return corrupt(images, condition.name, condition.severity, image_ids=image_ids, **cell)
+    return corrupt(
+        images,
+        condition.name,
+        condition.severity,
+        image_ids=image_ids,
+        seed=seed,
+        depths=depths,
+        variant=condition.variant,
+    )
