@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .alignment_data import AlignmentData
 from .alignment_table import LEGEND, has_mean, holes_in_means
 from .alignment_view import compared_table, difference_table, reference_words, set_tables, shape_table
 from .data import ReportData
-from .sections import ViewFigure, ViewSection, drawn
+from .figure_registry import Place
+from .sections import ViewSection, page_figures
 
 _DIFFERENCES = (
     "Second line: the paired difference to the baseline; ▲ and ▼ stand only where it is significant after correction "
@@ -16,7 +19,6 @@ _SIMULATED = (
     "The observers here are simulated, not people: they see what was rendered, with noise of stated strength. What "
     "follows says how models decide in a world whose truth is known, not how near they are to people."
 )
-_MATRIX = "Error consistency of all pairs"
 
 
 def alignment_sections(data: ReportData) -> list[ViewSection]:
@@ -41,20 +43,10 @@ def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection
         first="Observer",
         legend=f"{LEGEND} {_DIFFERENCES}" if has_mean(found) else LEGEND,
         notes=tuple(found.notes),
-        figures=tuple(_figures(found, number)),
+        figures=page_figures(replace(data, alignment=(found,)), Place.ALIGNMENT, f"align{number}-"),
         details=(
             (f"{title}, every data set", tuple(set_tables(found))),
             (f"{title}, shape bias by category", () if shape is None else (shape,)),
             (f"{title}, every paired difference", (difference_table(found, data),)),
         ),
     )
-
-
-def _figures(found: AlignmentData, number: int) -> list[ViewFigure]:
-    from .alignment_figures import alignment_figures
-
-    return [
-        # Matrices of all pairs are for a second look.
-        drawn(figure, f"align{number}-{place}", title, caption, folded=title.startswith(_MATRIX))
-        for place, (figure, title, caption) in enumerate(alignment_figures(found), start=1)
-    ]

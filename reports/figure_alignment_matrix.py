@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from .alignment_data import AlignmentData
 from .alignment_style import names_of
+from .focus import Focus
 from .style import FAINT, INK, styled
 from .wording import MINUS
 
@@ -36,25 +37,23 @@ def agreement_of(data: AlignmentData, data_set: str) -> tuple[list[str], list[li
     raise KeyError(data_set)
 
 
-def agreement_rows(data: AlignmentData) -> list[dict[str, Any]]:
-    """The numbers of all matrices, a row for each pair of observers."""
-    found = []
-    for record in data.agreement:
-        names, values = agreement_of(data, str(record["data_set"]))
-        found += [
-            {"data_set": record["data_set"], "a": names[a], "b": names[b], "error_consistency": values[a][b]}
-            for a in range(len(names))
-            for b in range(a)
-        ]
-    return found
+def agreement_rows(data: AlignmentData, data_set: str) -> list[dict[str, Any]]:
+    """The numbers of a matrix, a row for each pair of observers."""
+    names, values = agreement_of(data, data_set)
+    return [
+        {"data_set": data_set, "a": names[a], "b": names[b], "error_consistency": values[a][b]}
+        for a in range(len(names))
+        for b in range(a)
+    ]
 
 
-def agreement_matrix(data: AlignmentData, data_set: str) -> Figure:
+def agreement_matrix(data: AlignmentData, data_set: str, models: Focus | None = None) -> Figure:
     """Draw one data set.
 
     Args:
         data: The figures' input.
         data_set: Name of one that has a matrix.
+        models: Not looked at: every observer is a row.
 
     Returns:
         The figure; models stand apart from those they are compared with.
@@ -63,9 +62,9 @@ def agreement_matrix(data: AlignmentData, data_set: str) -> Figure:
         KeyError: If there is no matrix of this data set.
     """
     names, values = agreement_of(data, data_set)
-    models = sum(name in data.models for name in names)
+    first = sum(name in data.models for name in names)
     # A gap where people begin, both ways.
-    places = [row + (0.35 if row >= models and models else 0.0) for row in range(len(names))]
+    places = [row + (0.35 if row >= first and first else 0.0) for row in range(len(names))]
     size = 2.2 + max(2.0, (0.36 if len(names) <= _WRITTEN else 0.155) * len(names))
     colours = mpl.colormaps["YlGnBu"]
     norm = BoundaryNorm(_STEPS, colours.N)

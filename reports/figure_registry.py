@@ -1,40 +1,119 @@
-"""The figures by name. Importing this loads no matplotlib: a figure's module is imported when it is drawn."""
+"""The figures by name: what each needs, draws and says. The page, `bench figures` and notebooks iterate over them.
+
+Importing this loads no matplotlib: a figure's module is imported when it is drawn.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown_name
 from ..results.schema import View
+from .alignment_data import ALL, AlignmentData
 from .data import ReportData
-from .figure_spec import FigureSpec
-from .figures_of_alignment import ALIGNMENT_FIGURES
+from .rows import headline_rows
+from .training_curves import trainings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .focus import Focus
 
-Rows = list[dict[str, Any]]
+
+class Place(StrEnum):
+    """Where on the page a figure is shown."""
+
+    TOP = "top"
+    FIGURES = "figures"
+    ALIGNMENT = "alignment"
+    """In the section of the world that it shows."""
+    NOWHERE = "nowhere"
+    """By `bench figures` alone."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A figure's heading on the page, and how to read it; ``folded`` is closed at first."""
+
+    title: str
+    text: str
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure, or one for each of several subjects: tasks, or worlds of human alignment.
+
+    Attributes:
+        name: What the user types, and the beginning of its files' names.
+        title: What it shows, in a line.
+        needs: What has to be in the scores, for people.
+        place: Where on the page it is shown.
+        subjects: What there is to draw in some data; one empty name where the figure is one for all; nothing where the
+            data are not enough.
+        module: Module of this package that draws it.
+        function: Function of the module: ``function(*arguments, models)`` gives the figure.
+        numbers: Function of the module: ``numbers(*arguments, *more)`` gives the numbers drawn, a record for each.
+        arguments: From the data and a subject to the arguments of both functions.
+        caption: From the data and a subject to what the page says of it.
+        more: Arguments of ``numbers`` beyond those of the figure.
+    """
+
+    name: str
+    title: str
+    needs: str
+    place: Place
+    subjects: Callable[[ReportData], Sequence[str]]
+    module: str
+    function: str
+    numbers: str
+    arguments: Callable[[ReportData, str], tuple[Any, ...]]
+    caption: Callable[[ReportData, str], Caption]
+    more: tuple[Any, ...] = ()
+
+    def _load(self, function: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(import_module(f".{self.module}", __package__), function)
+        return found
+
+    def draw(self, data: ReportData, subject: str, models: Focus | None = None) -> Figure:
+        """Draw one subject; all models are in colour unless some are given."""
+        figure: Figure = self._load(self.function)(*self.arguments(data, subject), models)
+        return figure
+
+    def rows(self, data: ReportData, subject: str) -> list[dict[str, Any]]:
+        """The numbers that `draw` shows."""
+        found: list[dict[str, Any]] = self._load(self.numbers)(*self.arguments(data, subject), *self.more)
+        return found
+
+
+def _whole(data: ReportData, subject: str) -> tuple[Any, ...]:
+    return (data,)
+
+
+def _task(data: ReportData, subject: str) -> tuple[Any, ...]:
+    return data, subject
+
+
+def _title(data: ReportData, task: str) -> str:
+    return str(data.task(task).get("title") or task)
 
 
 def _headline(data: ReportData) -> list[str]:
-    from .rows import headline_rows
-
     return [""] if any(cell.measured for row in headline_rows(data) for cell in row.cells) else []
 
 
-def _draw_headline(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_overview import overview
-
-    return overview(data, models)
-
-
-def _headline_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_overview import overview_rows
-
-    return overview_rows(data)
+def _overview_caption(data: ReportData, subject: str) -> Caption:
+    return Caption(
+        "Overview",
+        "Each marker is one model's value, the bar its 95 % interval; grey labels are parts of the task above them. "
+        "Intervals of two models may overlap and the paired difference still be clear: the table decides.",
+    )
 
 
 def _corrupted(data: ReportData) -> list[str]:
@@ -46,32 +125,21 @@ def _graded(data: ReportData, task: str) -> bool:
     return any(s.task == task and "/" in s.condition and math.isfinite(s.value) for s in data.scores)
 
 
-def _draw_corruptions(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_severity import accuracy_by_corruption
-
-    return accuracy_by_corruption(data, subject, models)
-
-
-def _corruption_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_severity import severity_rows
-
-    return severity_rows(data, subject, families=False)
-
-
 def _in_families(data: ReportData) -> list[str]:
     return [task for task in _corrupted(data) if data.task(task).get("families")]
 
 
-def _draw_families(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_severity import accuracy_by_family
-
-    return accuracy_by_family(data, subject, models)
+_BANDS = "Bands are 95 % intervals; severity 0 is the clean counterpart. A gap in a line is a cell not measured."
+_FLAT = "The flatter a line, the more robust the model."
 
 
-def _family_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_severity import severity_rows
+def _families_caption(data: ReportData, task: str) -> Caption:
+    return Caption(f"{_title(data, task)}: accuracy by severity, family means", f"{_FLAT} {_BANDS}")
 
-    return severity_rows(data, subject, families=True)
+
+def _corruptions_caption(data: ReportData, task: str) -> Caption:
+    hint = "Families in rows." if data.task(task).get("families") else _FLAT
+    return Caption(f"{_title(data, task)}: accuracy by severity, every corruption", f"{hint} {_BANDS}")
 
 
 def _shifted(data: ReportData) -> list[str]:
@@ -81,16 +149,12 @@ def _shifted(data: ReportData) -> list[str]:
     return [task for task in tasks if any(spot.kind == "measured" for spot in spots(data, task))]
 
 
-def _draw_shifted(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_clean_shifted import clean_against_shifted
-
-    return clean_against_shifted(data, subject, models)
-
-
-def _shifted_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_clean_shifted import clean_shifted_rows
-
-    return clean_shifted_rows(data, subject)
+def _shifted_caption(data: ReportData, task: str) -> Caption:
+    return Caption(
+        f"{_title(data, task)}: against clean accuracy",
+        "A model above the line is more robust than its clean accuracy explains (effective robustness).",
+        folded=True,
+    )
 
 
 def _conflicts(data: ReportData) -> list[str]:
@@ -98,34 +162,21 @@ def _conflicts(data: ReportData) -> list[str]:
     return [str(task["name"]) for task in data.tasks_with(View.SHAPE) if task["name"] in decided]
 
 
-def _draw_shape(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_shape_bias import shape_bias
-
-    return shape_bias(data, subject, models)
-
-
-def _shape_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_shape_bias import shape_bias_rows
-
-    return shape_bias_rows(data, subject)
+def _shape_caption(data: ReportData, task: str) -> Caption:
+    return Caption(
+        f"{_title(data, task)}: shape against texture",
+        "Images whose shape and texture belong to different categories. A marker is the share of decisions for "
+        "the texture (left is more by shape) on images of one shape category; vertical lines are the values over "
+        "all categories, with their 95 % intervals at the foot. Decisions for neither cue are left out.",
+    )
 
 
 def _trained(data: ReportData) -> list[str]:
-    from .training_curves import trainings
-
     return [""] if trainings(data) and _headline(data) else []
 
 
-def _draw_curves(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_curves import checkpoint_curves
-
-    return checkpoint_curves(data, models)
-
-
-def _curve_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_curves import curve_rows
-
-    return curve_rows(data)
+def _curves_caption(data: ReportData, subject: str) -> Caption:
+    return Caption("Numbers over a training", "A line for each training, a marker for each checkpoint.")
 
 
 def _references(data: ReportData) -> list[str]:
@@ -134,54 +185,164 @@ def _references(data: ReportData) -> list[str]:
     return [name for name in references(data) if ablation_rows(data, name)]
 
 
-def _draw_ablation(data: ReportData, subject: str, models: Focus) -> Figure:
-    from .figure_ablation import ablation
-
-    return ablation(data, subject, models)
-
-
-def _ablation_rows(data: ReportData, subject: str) -> Rows:
-    from .figure_ablation import ablation_rows
-
-    return ablation_rows(data, subject)
+def _ablation_caption(data: ReportData, reference: str) -> Caption:
+    return Caption(
+        f"Differences to {reference}",
+        "Paired differences on the same images, with 95 % intervals; full colour where they are significant after "
+        "correction.",
+    )
 
 
-FIGURES: dict[str, FigureSpec] = {
+def _world(data: AlignmentData) -> str:
+    """Observers are simulated in the micro-world and there alone."""
+    return "microworld" if data.simulated else "photographs"
+
+
+def _observers(data: ReportData, subject: str) -> tuple[Any, ...]:
+    """A world's data, and the data set that the subject names beyond it."""
+    for found in data.alignment:
+        world, _, data_set = subject.partition("-")
+        if _world(found) == world:
+            return (found, data_set) if data_set else (found,)
+    raise KeyError(subject)
+
+
+def _worlds(enough: Callable[[AlignmentData], bool]) -> Callable[[ReportData], list[str]]:
+    return lambda data: [_world(found) for found in data.alignment if enough(found)]
+
+
+def _has_mean(data: AlignmentData) -> bool:
+    return any(score["data_set"] == ALL for score in data.scores)
+
+
+def _matrices(data: ReportData) -> list[str]:
+    return [f"{_world(found)}-{record['data_set']}" for found in data.alignment for record in found.agreement]
+
+
+_STIMULI = "Bands and bars are 95 % intervals over stimuli."
+
+
+def _group(found: AlignmentData) -> str:
+    return {"humans": "people"}.get(found.reference, found.reference)
+
+
+def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
+    """A caption for a world; ``{group}`` is whom models are compared with."""
+
+    def caption(data: ReportData, subject: str) -> Caption:
+        found = _observers(data, subject)[0]
+        group = _group(found)
+        more = f" {group.capitalize()} are no people: they see what was rendered, with noise of stated strength."
+        return Caption(title, text.format(group=group) + (more if found.simulated else ""))
+
+    return caption
+
+
+def _matrix_caption(data: ReportData, subject: str) -> Caption:
+    found, data_set = _observers(data, subject)
+    titles = {str(record["name"]): str(record["title"]) for record in found.data_sets}
+    words = _says("", "Every observer with every other one, single {group} among them.")(data, subject).text
+    return Caption(f"Error consistency of all pairs: {titles[data_set]}", words, folded=True)
+
+
+def _bars_caption(data: ReportData, subject: str) -> Caption:
+    published = "; hatched bars are numbers that others published, on the same stimuli and people"
+    hatched = "" if _observers(data, subject)[0].simulated else published
+    return _says("Benchmark", f"Means over data sets{hatched}. {_STIMULI}")(data, subject)
+
+
+_ANY = "tasks of human alignment"
+_GRADED = f"{_ANY} with graded distortions"
+_WHOLE = f"{_ANY}, all data sets"
+
+FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
     spec.name: spec
     for spec in (
         FigureSpec(
-            "headline", "Every headline number of every model, as dots with intervals", "any task",
-            _headline, _draw_headline, _headline_rows,
-        ),
-        FigureSpec(
-            "corruptions", "Accuracy against severity, a panel for each corruption; a file for each task",
-            "a task of corruptions", _corrupted, _draw_corruptions, _corruption_rows,
+            "headline", "Every headline number of every model, as dots with intervals", "any task", Place.TOP,
+            _headline, "figure_overview", "overview", "overview_rows", _whole, _overview_caption,
         ),
         FigureSpec(
             "corruption-families", "Accuracy against severity, a panel for each family; a file for each task",
-            "a task of corruptions in families", _in_families, _draw_families, _family_rows,
+            "a task of corruptions in families", Place.FIGURES, _in_families,
+            "figure_severity", "accuracy_by_family", "severity_rows", _task, _families_caption, (True,),
+        ),
+        FigureSpec(
+            "corruptions", "Accuracy against severity, a panel for each corruption; a file for each task",
+            "a task of corruptions", Place.FIGURES, _corrupted,
+            "figure_severity", "accuracy_by_corruption", "severity_rows", _task, _corruptions_caption, (False,),
         ),
         FigureSpec(
             "clean-shifted", "Shifted against clean accuracy, with the line of effective robustness; a file for each "
-            "task", "a shift or corruptions, and the clean counterpart", _shifted, _draw_shifted, _shifted_rows,
+            "task", "a shift or corruptions, and the clean counterpart", Place.NOWHERE, _shifted,
+            "figure_clean_shifted", "clean_against_shifted", "clean_shifted_rows", _task, _shifted_caption,
         ),
         FigureSpec(
             "shape-bias", "Shape and texture decisions by category; a file for each task", "a cue-conflict task",
-            _conflicts, _draw_shape, _shape_rows,
+            Place.FIGURES, _conflicts, "figure_shape_bias", "shape_bias", "shape_bias_rows", _task, _shape_caption,
         ),
         FigureSpec(
             "curves", "Every headline number over the steps of a training",
-            "two checkpoints or more of one training (training_step in the card, or NAME@STEP)",
-            _trained, _draw_curves, _curve_rows,
+            "two checkpoints or more of one training (training_step in the card, or NAME@STEP)", Place.FIGURES,
+            _trained, "figure_curves", "checkpoint_curves", "curve_rows", _whole, _curves_caption,
         ),
         FigureSpec(
             "ablation", "Paired differences of variants to a reference; a file for each reference",
-            "two models or more compared with one --baseline", _references, _draw_ablation, _ablation_rows,
+            "two models or more compared with one --baseline", Place.FIGURES, _references,
+            "figure_ablation", "ablation", "ablation_rows", _task, _ablation_caption,
         ),
-        *ALIGNMENT_FIGURES,
+        FigureSpec(
+            "alignment-shape-bias", "Shape bias by category, people among the models", f"{_ANY}, cue conflict",
+            Place.ALIGNMENT, _worlds(lambda found: bool(found.shape_set)),
+            "figure_alignment_shape", "shape_bias_matrix", "shape_bias_rows", _observers,
+            _says(
+                "Shape bias by category",
+                "A row for each category of shape; a marker is the share of decisions for the texture (left is more "
+                "by shape). Vertical lines pool all trials, with their 95 % intervals.",
+            ),
+        ),
+        FigureSpec(
+            "alignment-accuracy", "Accuracy against strength of distortion", _GRADED,
+            Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
+            "figure_alignment_strength", "accuracy_by_strength", "strength_rows", _observers,
+            _says(
+                "Accuracy against strength of distortion",
+                f"Shaded conditions do not count: the control, and those near chance (dotted). {_STIMULI}",
+            ), ("accuracy",),
+        ),
+        FigureSpec(
+            "alignment-consistency", "Error consistency against strength of distortion", _GRADED,
+            Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
+            "figure_alignment_strength", "consistency_by_strength", "strength_rows", _observers,
+            _says(
+                "Error consistency against strength of distortion",
+                "Agreement with {group} beyond what accuracy explains, 0 by chance; for {group} that of their pairs. "
+                f"{_STIMULI}",
+            ), ("error_consistency",),
+        ),
+        FigureSpec(
+            "alignment-matrix", "Error consistency of all pairs of observers; a file for each data set", _ANY,
+            Place.ALIGNMENT, _matrices,
+            "figure_alignment_matrix", "agreement_matrix", "agreement_rows", _observers, _matrix_caption,
+        ),
+        FigureSpec(
+            "alignment-scatter", "Consistency with people against accuracy", _WHOLE,
+            Place.ALIGNMENT, _worlds(_has_mean),
+            "figure_alignment_scatter", "accuracy_against_consistency", "scatter_rows", _observers,
+            _says(
+                "Accuracy against consistency",
+                "Means over data sets. The dashed line is the consistency that accuracy alone would give. "
+                f"{_STIMULI}",
+            ),
+        ),
+        FigureSpec(
+            "alignment-benchmark", "Means over data sets as bars, published models among them", _WHOLE,
+            Place.ALIGNMENT, _worlds(_has_mean),
+            "figure_alignment_bars", "benchmark_bars", "benchmark_rows", _observers, _bars_caption,
+        ),
     )
-}  # fmt: skip
-"""In the order of the listing; a new figure is added here."""
+})  # fmt: skip
+"""In the order of the page and the listing; a new figure is added here."""
 
 
 def figure_spec(name: str) -> FigureSpec:

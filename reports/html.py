@@ -6,18 +6,18 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..files import write_file
 from ..results.schema import View
 from ..text import utf8
 from .alignment_section import alignment_sections
 from .data import Record, ReportData
+from .figure_registry import Place
 from .focus import MANY, drawn_models
 from .gallery_section import gallery_sections
 from .published_section import published_sections
 from .rows import HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
-from .sections import Section, ViewFigure, ViewSection, drawn
+from .sections import Section, ViewFigure, ViewSection, page_figures
 from .table import LEGEND
 from .template import TEMPLATES, template
 from .view import (
@@ -34,22 +34,15 @@ from .view import (
 )
 from .wording import condition_label, labels, shorten
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
 SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery_sections)
-"""Parts of the page between the headline and the figures, in their order; a new part is added here."""
+"""Parts of the page after the figures, in their order; a new part is added here."""
 
 
 def _title(task: Record) -> str:
     return str(task.get("title") or task["name"])
 
 
-def _draw(everything: ReportData) -> list[ViewFigure]:
-    from . import figures
-
-    found: list[ViewFigure] = []
+def _draw(everything: ReportData, place: Place) -> tuple[ViewFigure, ...]:
     data = everything.of(drawn_models(everything))
     left = len(everything.model_names) - len(data.model_names)
     few = (
@@ -57,38 +50,7 @@ def _draw(everything: ReportData) -> list[ViewFigure]:
         if left
         else ""
     )
-
-    def add(figure: Figure, title: str, caption: str) -> None:
-        models = f"Models: {', '.join(data.model_names)}."
-        found.append(drawn(figure, f"fig{len(found) + 1}", title, caption + few, models))
-
-    if not headline_rows(data):
-        return found
-    add(
-        figures.overview(data),
-        "Overview",
-        "Each marker is one model's value, the bar its 95 % interval; grey labels are parts of the task above them. "
-        "Intervals of two models may overlap and the paired difference still be clear: the table decides.",
-    )
-    band = "Bands are 95 % intervals; severity 0 is the clean counterpart. A gap in a line is a cell not measured."
-    for task in data.tasks_with(View.SEVERITIES):
-        name, title = str(task["name"]), _title(task)
-        by_family, by_corruption = figures.accuracy_by_severity(data, name)
-        flat = "The flatter a line, the more robust the model."
-        families = any(family for family, _ in data.corruptions(name))
-        if families:
-            add(by_family, f"{title}: accuracy by severity, family means", f"{flat} {band}")
-        hint = "Families in rows." if families else flat
-        add(by_corruption, f"{title}: accuracy by severity, every corruption", f"{hint} {band}")
-    for task in data.tasks_with(View.SHAPE):
-        add(
-            figures.shape_bias(data, str(task["name"])),
-            f"{_title(task)}: shape against texture",
-            "Images whose shape and texture belong to different categories. A marker is the share of decisions for "
-            "the texture (left is more by shape) on images of one shape category; vertical lines are the values over "
-            "all categories, with their 95 % intervals at the foot. Decisions for neither cue are left out.",
-        )
-    return found
+    return page_figures(data, place, f"{place}-", few, f"Models: {', '.join(data.model_names)}.")
 
 
 def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[str, list[ViewTable]]]:
@@ -115,8 +77,8 @@ def _contents(
 ) -> list[tuple[str, str]]:
     """Anchors of the page's parts with what they are called."""
     found = [("headline", "Headline")] if rows else []
-    found += [(section.anchor, section.title) for section in sections]
     found += [("figures", "Figures")] if figures else []
+    found += [(section.anchor, section.title) for section in sections]
     return [*found, ("details", "All values"), ("provenance", "Where the numbers come from")]
 
 
@@ -141,7 +103,7 @@ def render_html(data: ReportData) -> str:
     rows = headline_rows(data)
     short = labels(data.model_names)
     sections = [section for make in SECTIONS for section in make(data)]
-    drawn_figures = _draw(data)
+    shown_figures = _draw(data, Place.FIGURES)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     worlds = {str(task.get("world") or "") for task in data.task_records}
     return template("report.html.j2").render(
@@ -156,7 +118,7 @@ def render_html(data: ReportData) -> str:
         ],
         model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
         task_ids={str(task["name"]): f"task-{n}" for n, task in enumerate(data.task_records, start=1)},
-        contents=_contents(rows, drawn_figures, sections),
+        contents=_contents(rows, shown_figures, sections),
         policy=_policy(script),
         base64=lambda content: base64.b64encode(content).decode(),
         condition_label=condition_label,
@@ -174,7 +136,8 @@ def render_html(data: ReportData) -> str:
         # The only markup that is not escaped: figures by matplotlib, which escapes the text inside, and our own script.
         markup=Markup,
         script=Markup(script),
-        figures=drawn_figures,
+        overview=_draw(data, Place.TOP),
+        figures=shown_figures,
         sections=sections,
         details=_details(data, sections),
     )

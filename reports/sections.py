@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .data import ReportData
+from .figure_registry import FIGURES, Place
 from .gallery import Disagreement
 from .view import ViewTable
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -59,18 +56,24 @@ Section = Callable[[ReportData], Sequence[ViewSection]]
 """From the report's input to parts of the page; none where there is nothing to show."""
 
 
-def drawn(figure: Figure, prefix: str, title: str, caption: str, more: str = "", folded: bool = False) -> ViewFigure:
-    """Turn a figure into a picture of the page.
+def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", more: str = "") -> tuple[ViewFigure, ...]:
+    """Draw every figure of one place on the page that the data are enough for.
 
     Args:
-        figure: The figure.
-        prefix: Unlike that of any other picture of the page.
-        title: Its heading.
-        caption: How to read it.
-        more: Said to a screen reader in addition.
-        folded: Whether it stands closed at first.
+        data: What to draw.
+        place: Where on the page.
+        prefix: Begins the ids inside the pictures; unlike that of any other place.
+        note: Ends every caption.
+        more: What a screen reader says in addition.
     """
     from .style import to_svg
 
-    words = " ".join(filter(None, [f"{title}.", caption, more, "The tables hold the same numbers."]))
-    return ViewFigure(title, to_svg(figure, prefix, words), caption, folded)
+    found: list[ViewFigure] = []
+    for spec in FIGURES.values():
+        for subject in spec.subjects(data) if spec.place is place else ():
+            caption = spec.caption(data, subject)
+            text = f"{caption.text}{note}"
+            words = " ".join(filter(None, [f"{caption.title}.", text, more, "The tables hold the same numbers."]))
+            picture = to_svg(spec.draw(data, subject), f"{prefix}{len(found) + 1}", words)
+            found.append(ViewFigure(caption.title, picture, text, caption.folded))
+    return tuple(found)

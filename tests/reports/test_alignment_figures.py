@@ -299,7 +299,7 @@ def test_an_observer_without_a_mean_stands_last_with_a_dash() -> None:
     [
         (shape_bias_rows, 6 * 17 + 1),
         (lambda data: strength_rows(data, "accuracy"), 3 * 6),
-        (agreement_rows, 10),
+        (lambda data: agreement_rows(data, "edge"), 10),
         (scatter_rows, 3 * 4 + 3),
         (benchmark_rows, 4 * 4),
     ],

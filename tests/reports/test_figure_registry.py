@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 
 from vitobench.errors import UnknownNameError
+from vitobench.reports import sections
 from vitobench.reports.data import ReportData
 from vitobench.reports.figure_ablation import ablation, ablation_rows
 from vitobench.reports.figure_clean_shifted import clean_against_shifted, clean_shifted_rows, line_of, spots
 from vitobench.reports.figure_curves import checkpoint_curves, curve_rows
 from vitobench.reports.figure_files import file_stem, write_figures
 from vitobench.reports.figure_overview import overview, overview_rows
-from vitobench.reports.figure_registry import FIGURES, figure_spec
+from vitobench.reports.figure_registry import FIGURES, Caption, Place, figure_spec
 from vitobench.reports.figure_severity import accuracy_by_corruption, severity_rows
 from vitobench.reports.focus import Focus, focus
+from vitobench.reports.html import render_html
 from vitobench.reports.style import REST
 from vitobench.reports.training_curves import base_name, trainings
 from vitobench.results.published.tables import accuracies_under_shift
@@ -258,3 +260,19 @@ def test_the_registry_loads_no_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_shows_what_the_registry_holds(make_report, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_report(2)
+    everything = render_html(data)
+    on_page = [spec for spec in FIGURES.values() if spec.place is not Place.NOWHERE]
+    headings = [spec.caption(data, subject).title for spec in on_page for subject in spec.subjects(data)]
+    assert headings
+    assert all(heading in everything for heading in headings)
+    assert everything.index("Overview") < everything.index('id="figures"')
+    mine = dataclasses.replace(
+        FIGURES["headline"], name="mine", place=Place.FIGURES, caption=lambda *_: Caption("My own", "")
+    )
+    monkeypatch.setattr(sections, "FIGURES", {"mine": mine})
+    assert "My own" in render_html(data)
+    assert "Overview" not in render_html(data)

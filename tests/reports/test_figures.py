@@ -10,9 +10,9 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from vitobench.reports import figures
-from vitobench.reports.figure_severity import severity_curve
-from vitobench.reports.figure_shape_bias import shape_fractions
+from vitobench.reports.figure_overview import overview
+from vitobench.reports.figure_severity import accuracy_by_corruption, accuracy_by_family, severity_curve
+from vitobench.reports.figure_shape_bias import shape_bias, shape_fractions
 from vitobench.reports.html import render_html
 from vitobench.reports.style import add_legend, pens, to_svg
 from vitobench.reports.view import corruption_view
@@ -32,7 +32,7 @@ def test_a_legend_tells_seeds_of_one_recipe_apart():
 @pytest.mark.parametrize("models", [1, 8])
 def test_severity_panels(make_report, models):
     data = make_report(models)
-    by_family, by_corruption = figures.accuracy_by_severity(data, "micro-c")
+    by_family, by_corruption = (draw(data, "micro-c") for draw in (accuracy_by_family, accuracy_by_corruption))
     assert len(by_family.axes) == 4
     assert len(by_corruption.axes) == 15
     for axes in (*by_family.axes, *by_corruption.axes):
@@ -49,7 +49,7 @@ def test_a_task_without_families_shows_every_corruption_all_the_same(make_report
     task["conditions"] = [f"{name}/{severity}" for name in names for severity in range(1, 6)]
     data = dataclasses.replace(whole, tasks=tuple(records))
     assert data.corruptions("micro-c") == (("", tuple(names)),)
-    by_family, by_corruption = figures.accuracy_by_severity(data, "micro-c")
+    by_family, by_corruption = (draw(data, "micro-c") for draw in (accuracy_by_family, accuracy_by_corruption))
     assert by_family.axes == []
     assert len(by_corruption.axes) == len(names)
     page = render_html(data)
@@ -74,7 +74,7 @@ def test_families_stand_in_rows_of_equal_length_as_far_as_they_go(make_report, f
     names = [name for members in task["families"].values() for name in members][:families]
     task["families"] = {f"family of {name}": [name] for name in names}
     data = dataclasses.replace(whole, tasks=tuple(records))
-    by_family, _ = figures.accuracy_by_severity(data, "micro-c")
+    by_family, _ = (draw(data, "micro-c") for draw in (accuracy_by_family, accuracy_by_corruption))
     found = [axes.get_subplotspec().rowspan.start for axes in by_family.axes]
     assert [found.count(row) for row in dict.fromkeys(found)] == rows
 
@@ -97,7 +97,7 @@ def test_a_family_score_of_its_own_wins(report):
 @pytest.mark.parametrize("models", [1, 8])
 def test_shape_bias_has_a_marker_per_category_and_a_line_per_model(make_report, models):
     data = make_report(models)
-    axes = figures.shape_bias(data, "micro-cue-conflict").axes[0]
+    axes = shape_bias(data, "micro-cue-conflict").axes[0]
     assert len([line for line in axes.lines if len(line.get_xdata()) == 16]) == models
     pooled = 1 - data.score("vito-micro", "micro-cue-conflict", "overall", "shape_bias").value
     assert any(list(line.get_xdata()) == [pooled, pooled] for line in axes.lines)
@@ -109,18 +109,18 @@ def test_no_decision_for_either_cue_is_a_hole(report):
     row = {**report.shape_decisions[0], "shape": 0, "texture": 0, "other": 30}
     data = dataclasses.replace(report, shape_decisions=(row, *report.shape_decisions[1:]))
     assert math.isnan(shape_fractions(data, "micro-cue-conflict")[row["model"]][row["category"]])
-    figures.shape_bias(data, "micro-cue-conflict")
+    shape_bias(data, "micro-cue-conflict")
 
 
 @pytest.mark.parametrize("models", [1, 8])
 def test_overview_has_a_panel_per_metric(make_report, models):
-    figure = figures.overview(make_report(models, holes=True))
+    figure = overview(make_report(models, holes=True))
     assert [axes.get_title("left").split(" (")[0] for axes in figure.axes] == ["Top-1 accuracy", "mCE", "Shape bias"]
 
 
 def test_overview_of_nothing_is_drawn(report):
     empty = dataclasses.replace(report, scores=())
-    to_svg(figures.overview(empty), "x", "empty")
+    to_svg(overview(empty), "x", "empty")
 
 
 def test_pens_differ():
@@ -131,8 +131,8 @@ def test_pens_differ():
 
 def test_svg_is_deterministic_and_leaves_no_trace(report):
     before = dict(mpl.rcParams)
-    first = to_svg(figures.accuracy_by_family(report, "micro-c"), "one", "label <&>")
-    second = to_svg(figures.accuracy_by_family(report, "micro-c"), "one", "label <&>")
+    first = to_svg(accuracy_by_family(report, "micro-c"), "one", "label <&>")
+    second = to_svg(accuracy_by_family(report, "micro-c"), "one", "label <&>")
     assert first == second
     assert dict(mpl.rcParams) == before
     assert first.startswith("<svg ")
@@ -143,7 +143,7 @@ def test_svg_is_deterministic_and_leaves_no_trace(report):
 
 
 def test_svg_ids_are_prefixed_and_every_pointer_has_its_target(report):
-    text = to_svg(figures.overview(report), "one", "x")
+    text = to_svg(overview(report), "one", "x")
     ids = re.findall(r'\bid="([^"]+)"', text)
     pointers = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
     assert pointers
@@ -154,6 +154,6 @@ def test_svg_ids_are_prefixed_and_every_pointer_has_its_target(report):
 
 @pytest.mark.parametrize("name", ["$\\frac{", "日本語モデル", "<b>&\"' --><script>", "x" * 300, "_hidden"])
 def test_any_name_can_be_drawn(make_report, name):
-    text = to_svg(figures.accuracy_by_family(make_report(1, names=(name,)), "micro-c"), "f", "x")
+    text = to_svg(accuracy_by_family(make_report(1, names=(name,)), "micro-c"), "f", "x")
     assert "<script>" not in text
     assert "<b>" not in text
