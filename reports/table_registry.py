@@ -99,7 +99,7 @@ def _alignment(data: ReportData) -> dict[str, list[Line]]:
 
 
 def _has_means(data: ReportData) -> bool:
-    means = [task for task in data.tasks_of_kind("alignment") if "identity" not in task]
+    means = [task for task in data.tasks_with(View.ALIGNMENT) if "identity" not in task]
     return any(data.has(str(task["name"]), name) for task in means for name in _ALIGNMENT)
 
 
