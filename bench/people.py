@@ -13,8 +13,8 @@ from ..tasks.alignment.datasets import AlignmentSet
 from ..tasks.alignment.response_folder import read_people
 from ..tasks.alignment.trials import Trials
 from ..tasks.data.datasets import HUMAN, HUMAN_ANSWERS
-from ..tasks.data.downloads.catalogue import get_publication
 from ..tasks.data.downloads.place import data_place
+from ..tasks.datasets.registry import get_publication
 from .plan import PlannedTask
 
 _CHECKOUT = "raw-data"

@@ -14,18 +14,9 @@ from functools import cache, cached_property
 from typing import Any
 
 from ..errors import unknown_name
-from .data.classes import (
-    NUM_CLASSES,
-    MergedClass,
-    entry_level_classes,
-    imagenet_a_wnids,
-    imagenet_names,
-    imagenet_r_wnids,
-    imagenet_vid_classes,
-    imagenet_wnids,
-    objectnet_classes,
-    ytbb_classes,
-)
+from .data.classes import NUM_CLASSES, MergedClass, entry_level_classes, imagenet_classes, imagenet_wnids
+from .datasets.record import ClassFolderForm, FrameForm
+from .datasets.registry import PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -95,29 +86,25 @@ class AnswerSpace:
         return [[*group, *[group[0]] * (longest - len(group))] for group in self.groups]
 
 
-def _subset(name: str, wnids: Sequence[str]) -> AnswerSpace:
-    index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
-    positions = [index[wnid] for wnid in wnids]
-    names = imagenet_names()
-    return AnswerSpace(name, tuple((p,) for p in positions), tuple(names[p] for p in positions))
-
-
-def _merging(name: str, classes: Sequence[MergedClass], merge: str = "") -> AnswerSpace:
+def _merging(name: str, classes: Sequence[MergedClass], merge: str) -> AnswerSpace:
     kept = [c for c in classes if c.imagenet]
     return AnswerSpace(name, tuple(c.imagenet for c in kept), tuple(c.name for c in kept), merge)
 
 
-_SPACES: dict[str, Callable[[], AnswerSpace]] = {
-    "imagenet-1k": lambda: _subset("imagenet-1k", imagenet_wnids()),
-    "imagenet-a": lambda: _subset("imagenet-a", imagenet_a_wnids()),
-    "imagenet-r": lambda: _subset("imagenet-r", imagenet_r_wnids()),
-    "objectnet": lambda: _merging("objectnet", objectnet_classes()),
-    "imagenet-vid": lambda: _merging("imagenet-vid", imagenet_vid_classes()),
-    "ytbb": lambda: _merging("ytbb", ytbb_classes()),
-    "entry-level-16": lambda: _merging("entry-level-16", entry_level_classes(), "mean"),
-    "entry-level-16-max": lambda: _merging("entry-level-16-max", entry_level_classes(), "max"),
-    "entry-level-16-sum": lambda: _merging("entry-level-16-sum", entry_level_classes(), "sum"),
+Classes = Callable[[], tuple[MergedClass, ...]]
+
+_OWN: dict[str, tuple[Classes, str]] = {
+    "imagenet-1k": (lambda: imagenet_classes(imagenet_wnids()), ""),
+    "entry-level-16": (entry_level_classes, "mean"),
+    "entry-level-16-max": (entry_level_classes, "max"),
+    "entry-level-16-sum": (entry_level_classes, "sum"),
 }
+_SPACES: dict[str, tuple[Classes, str]] = {
+    form.label_space: (form.classes, "")
+    for form in (data_set.form for data_set in PUBLISHED.values())
+    if isinstance(form, ClassFolderForm | FrameForm)
+} | _OWN
+"""By name, the classes and how probabilities are merged: those that the data sets are labelled in, and ours."""
 
 ANSWER_SPACES = tuple(_SPACES)
 """Names that `answer_space` knows."""
@@ -133,4 +120,5 @@ def answer_space(name: str) -> AnswerSpace:
     """
     if name not in _SPACES:
         raise unknown_name("answer space", name, _SPACES)
-    return _SPACES[name]()
+    classes, merge = _SPACES[name]
+    return _merging(name, classes(), merge)

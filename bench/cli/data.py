@@ -27,7 +27,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from ...tasks.data.downloads.catalogue import PUBLICATIONS
+    from ...tasks.datasets.registry import PUBLICATIONS
 
     return [name for name in PUBLICATIONS if name.startswith(incomplete)]
 
@@ -50,11 +50,12 @@ def data_command() -> None:
 @_JSON
 def list_command(as_json: bool) -> None:
     """List the published data sets with their size, licence and checksums."""
-    from ...tasks.data.downloads.catalogue import LICENCES, PUBLICATIONS, download_in_words
+    from ...tasks.data.downloads.publication import LICENCES
+    from ...tasks.datasets.registry import PUBLICATIONS, download_in_words
 
     rows: list[dict[str, Any]] = []
     for publication in PUBLICATIONS.values():
-        facts = asdict(publication) | {"size_bytes": publication.size_bytes, "checksums": publication.checksums}
+        facts = publication.publication_facts()
         if not as_json:
             facts["download"] = download_in_words(publication)
         rows.append(facts)
@@ -86,8 +87,8 @@ def get_command(
     the download would go, and is then checked and unpacked.
     """
     from ...errors import VitobenchError
-    from ...tasks.data.downloads.catalogue import get_publication
     from ...tasks.data.downloads.get import chosen_files, get
+    from ...tasks.datasets.registry import get_publication
 
     publications = [get_publication(name) for name in dict.fromkeys(names)]
     if only and len(publications) > 1:
@@ -121,8 +122,8 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
 
     DIR is the folder that was given to `bench data get --to`, or the data folder itself.
     """
-    from ...tasks.data.downloads.catalogue import get_publication
     from ...tasks.data.downloads.verify import verify
+    from ...tasks.datasets.registry import get_publication
 
     publication = get_publication(name)
     with _bars(quiet or as_json)("Verifying") as progress:
@@ -142,9 +143,8 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
 
 def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: Path, yes: bool, quiet: bool) -> None:
     """Say what will be downloaded, under which licence; ask where it is much."""
-    from ...tasks.data.downloads.catalogue import LICENCES
     from ...tasks.data.downloads.get import missing_bytes
-    from ...tasks.data.downloads.publication import readable_size
+    from ...tasks.data.downloads.publication import LICENCES, readable_size
 
     sizes: list[int | None] = []
     for publication, files in wanted:
@@ -182,7 +182,7 @@ def _bars(quiet: bool) -> Any:
 
 def _usage(publication: Publication, place: Path) -> str:
     from ...tasks.data.datasets import USER_DATA
-    from ...tasks.data.downloads.catalogue import publication_of
+    from ...tasks.datasets.registry import publication_of
 
     found = {name: publication_of(name) for name in USER_DATA}
     options = [f"--data {name}={place / at[1]}" for name, at in found.items() if at and at[0] == publication.name]

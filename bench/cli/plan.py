@@ -54,7 +54,7 @@ def _show(found: Budget, location: str, console: Any) -> None:
     from rich import box
     from rich.table import Table
 
-    from ...tasks.data.downloads.catalogue import publication_of
+    from ...tasks.datasets.registry import publication_of
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("task")

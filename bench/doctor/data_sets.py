@@ -37,9 +37,9 @@ def measure_data(root: Path) -> DataSets:
     Args:
         root: As ``--to`` of `bench data get`.
     """
-    from ...tasks.data.downloads.catalogue import PUBLICATIONS
     from ...tasks.data.downloads.get import is_here
     from ...tasks.data.downloads.place import data_place, file_place
+    from ...tasks.datasets.registry import PUBLICATIONS
 
     fetched, begun, chosen = [], [], {}
     for name, publication in PUBLICATIONS.items():

@@ -139,6 +139,20 @@ def ytbb_classes() -> tuple[MergedClass, ...]:
     return _merged("ytbb.csv")
 
 
+def imagenet_classes(wnids: Sequence[str]) -> tuple[MergedClass, ...]:
+    """Some classes of ImageNet in an order of their own, each under its WordNet id.
+
+    Args:
+        wnids: Ids among `imagenet_wnids`.
+
+    Raises:
+        DataError: timm is not installed, or no longer ships the lists.
+    """
+    index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
+    names = imagenet_names()
+    return tuple(MergedClass(wnid, names[index[wnid]], (index[wnid],)) for wnid in wnids)
+
+
 @cache
 def entry_level_classes() -> tuple[MergedClass, ...]:
     """The 16 entry-level categories of model-vs-human, alphabetical; 207 of ImageNet's classes count as one of them."""

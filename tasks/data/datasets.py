@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import DataError, unknown_name
 from ..alignment.datasets import ALIGNMENT_SETS
+from ..datasets.registry import PUBLISHED, open_published
 from ..plugin_tasks import PREFIX, open_images
-from .sets.published import PUBLISHED
 
 if TYPE_CHECKING:
     from .source import ConditionSource, ImageSource
@@ -126,8 +126,6 @@ def open_source(
         from .sets.stimuli import PublishedStimuli
 
         return PublishedStimuli(folders[HUMAN], dataset.partition("/")[2], cache, progress)
-    from .sets.opening import open_published
-
     (name,) = folders_of(dataset)
     return open_published(dataset, folders[name], conditions, cache, progress)
 

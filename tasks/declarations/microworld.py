@@ -6,8 +6,16 @@ from .. import kinds
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.bar import CORRUPTIONS_BAR
 from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
+from ..datasets.protocols import (
+    C_BAR_PAPER,
+    CLEAN,
+    IMAGENET_A_PAPER,
+    IMAGENET_C_PAPER,
+    THREE_D_PAPER,
+    VID_ROBUST_PAPER,
+    graded,
+)
 from ..task import Condition, Task
-from .common import C_BAR_PAPER, CLEAN, IMAGENET_A_PAPER, IMAGENET_C_PAPER, THREE_D_PAPER, VID_ROBUST_PAPER, graded
 
 _OURS = "a procedural world of 16 object classes, defined by this project"
 

@@ -136,7 +136,7 @@ def test_a_list_of_spaces_loads_no_numerical_library() -> None:
     script = (
         "import sys; from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space;"
         "[answer_space(n).label_names for n in ANSWER_SPACES];"
-        "from vitobench.tasks.data.sets.published import PUBLISHED;"
+        "from vitobench.tasks.datasets.registry import PUBLISHED;"
         "assert not {'torch', 'numpy', 'timm', 'pandas', 'PIL'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -71,7 +71,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Publication:
-    """A data set as its authors publish it.
+    """A data set as its authors publish it: what downloading and checking it need. `datasets.record.DataSet` adds more.
 
     Attributes:
         name: As in ``--data NAME=DIR``.

@@ -12,16 +12,16 @@ from PIL import Image
 
 from ....errors import DataError
 from ....identity import digest
+from ...datasets.record import ArrayForm, DataSet
+from ...datasets.registry import of_form
 from ..files import first, load_each
 from ..geometry import Geometry
 from ..hashing import Hashed, Progress, hash_with_cache, is_unchanged, stamp_of
 from ..images import CHANGED, UndecodableImageError, fit
 from ..source import LoadFailure
-from .published import PublishedSet, published_set
 
 _SEVERITIES = 5
 _SIDE = 32
-_CLASSES = {"cifar-10": 10, "cifar-100": 100}
 _LABELS = "labels.npy"
 
 
@@ -62,11 +62,11 @@ class CifarC:
             DataError: The folder or a file is missing, or is not of the expected form.
             UnknownNameError: No such set.
         """
-        published = published_set(set_name, {"cifar-c": True})
+        published, form = of_form(set_name, ArrayForm)
         self.root = Path(root)
         self.set_name = set_name
         self.name = name or set_name
-        self.label_space = published.label_space
+        self.label_space = form.label_space
         self._manifest_cache = manifest_cache
         self._progress = progress
         self._hashed: dict[str, Hashed] | None = None
@@ -99,14 +99,14 @@ class CifarC:
         except OSError:
             return False
 
-    def _read_labels(self, corruption: str, published: PublishedSet) -> np.ndarray:
+    def _read_labels(self, corruption: str, published: DataSet) -> np.ndarray:
         """int64 (n,) labels of one severity, from a file that has them once or five times over."""
         path = self.root / _LABELS
         labels = self._open(_LABELS, published)
         if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
             found = f"shape {labels.shape} and type {labels.dtype}"
             raise published.error(f"{path} has {found}, not one whole number per image.", self.root)
-        classes = _CLASSES[self.label_space]
+        classes = of_form(self.set_name, ArrayForm)[1].classes
         if labels.min() < 0 or labels.max() >= classes:
             found = f"labels {labels.min()} to {labels.max()}"
             raise published.error(f"{path} has {found}, not 0 to {classes - 1}.", self.root)
@@ -117,7 +117,7 @@ class CifarC:
             labels = parts[0]
         return np.array(labels, dtype=np.int64)
 
-    def _check(self, corruption: str, published: PublishedSet) -> None:
+    def _check(self, corruption: str, published: DataSet) -> None:
         array = self._open(f"{corruption}.npy", published)
         expected = (_SEVERITIES * len(self.labels), _SIDE, _SIDE, 3)
         if array.shape != expected or array.dtype != np.uint8:
@@ -127,7 +127,7 @@ class CifarC:
                 self.root,
             )
 
-    def _open(self, file: str, published: PublishedSet) -> np.ndarray:
+    def _open(self, file: str, published: DataSet) -> np.ndarray:
         path = self.root / file
         try:
             found = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -209,7 +209,7 @@ class CifarC:
                     return None, CHANGED
                 self._verified[name] = stamp  # where the bytes had to decide, once is enough
             if corruption not in self._arrays:
-                published = published_set(self.set_name)
+                published, _ = of_form(self.set_name, ArrayForm)
                 self._check(corruption, published)
                 self._arrays[corruption] = self._open(name, published)
         except OSError as error:

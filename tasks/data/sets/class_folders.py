@@ -1,28 +1,24 @@
-"""Published sets with one folder per class: ImageNet-A, -R, -Sketch and -V2, and ObjectNet."""
+"""Published sets with one folder per class, as a `ClassFolderForm` describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..classes import NUM_CLASSES, imagenet_a_wnids, imagenet_r_wnids, imagenet_wnids, objectnet_classes
+from ...datasets.record import ClassFolderForm
+from ...datasets.registry import of_form
 from ..files import EXTENSIONS, FileSource, first, images_in_classes, list_folders
 from ..hashing import Progress
-from .published import published_set
-
-OBJECTNET_BORDER = 2
-"""Pixels of red at each side of ObjectNet's images, put there so that they are recognised and not trained on."""
 
 
 class ClassFolders(FileSource):
     """Images in class folders, labelled in the set's own answer space.
 
-    ImageNet-A and -R: position among the set's 200 classes. ImageNet-Sketch and -V2: class index of ImageNet-1k.
-    ObjectNet: position among the 113 classes that ImageNet has; the other 200 folders are not listed, and the border is
-    cut off before anything else.
+    A label is the position of the folder's class in the set's list. What is true of one set alone is in its record: the
+    classes, whether folders of other classes are passed over, and the border that is cut off before anything else.
 
     Attributes:
         root: The folder that holds the class folders.
@@ -56,14 +52,14 @@ class ClassFolders(FileSource):
             DataError: The folder is missing, is a file, or is not of the expected form.
             UnknownNameError: No such set of class folders.
         """
-        published = published_set(set_name, {"class-folders": True})
+        published, form = of_form(set_name, ClassFolderForm)
         super().__init__(root, name or set_name, manifest_cache, progress)
         self.set_name = set_name
-        self._configure()
+        self._configure(form)
         names = list_folders(self.root, published.expected(self.root))
         folders = [n for n in names if n in self._classes]
         strange = [n for n in names if n not in self._classes]
-        if strange and set_name != "objectnet":  # whose other 200 classes are in no answer space
+        if strange and not form.others:
             raise published.error(
                 f"{self.root} has folders of no class of {published.title}: {first(strange)}.{self._hint(strange)}",
                 self.root,
@@ -79,10 +75,10 @@ class ClassFolders(FileSource):
         self.left_out = listing.left_out
         self._set_ids(listing.files)
 
-    def _configure(self) -> None:
-        self._classes = _classes(self.set_name)
-        self.label_space = published_set(self.set_name).label_space
-        self.border = OBJECTNET_BORDER if self.set_name == "objectnet" else 0
+    def _configure(self, form: ClassFolderForm) -> None:
+        self._classes = {merged.key: label for label, merged in enumerate(form.classes())}
+        self.label_space = form.label_space
+        self.border = form.border
 
     def _hint(self, strange: Sequence[str]) -> str:
         for name in strange:
@@ -102,16 +98,5 @@ class ClassFolders(FileSource):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.set_name = state["set_name"]
-        self._configure()
+        self._configure(of_form(self.set_name, ClassFolderForm)[1])
         super().__setstate__(state)
-
-
-def _classes(set_name: str) -> Mapping[str, int]:
-    """Folder name to label."""
-    if set_name.startswith("imagenet-v2-"):
-        # Numbers, whatever the order of their names: sorted as text, "10" comes before "2".
-        return {str(number): number for number in range(NUM_CLASSES)}
-    if set_name == "objectnet":
-        return {merged.key: position for position, merged in enumerate(objectnet_classes())}
-    wnids = {"imagenet-a": imagenet_a_wnids, "imagenet-r": imagenet_r_wnids, "imagenet-sketch": imagenet_wnids}
-    return {wnid: position for position, wnid in enumerate(wnids[set_name]())}

@@ -14,6 +14,8 @@ import numpy as np
 
 from ....errors import DataError
 from ....identity import digest
+from ...datasets.record import ConditionFolderForm, DataSet
+from ...datasets.registry import of_form
 from ..classes import imagenet_wnids
 from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
@@ -21,7 +23,6 @@ from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_ca
 from ..images import UndecodableImageError, decode
 from ..source import LoadFailure
 from ..walking import NOTHING, Seen, names_in
-from .published import PublishedSet, published_set
 
 _SEVERITIES = ("1", "2", "3", "4", "5")
 _OTHER_SEVERITY = re.compile(r"\d+\.\d+")
@@ -80,7 +81,7 @@ class ConditionFolders:
         self.name = name or set_name
         self._manifest_cache = manifest_cache
         self._progress = progress
-        published = published_set(set_name, {"condition-folders": True})
+        published, _ = of_form(set_name, ConditionFolderForm)
         there = _find(self.root, published)
         self.conditions = tuple(dict.fromkeys(conditions)) if conditions is not None else tuple(sorted(there))
         self._places = {key: there[key] for key in self.conditions if key in there}
@@ -105,7 +106,7 @@ class ConditionFolders:
         self._combined: bytes | None = None  # 32 per image, in the order of `image_ids`
         self._unread: frozenset[int] = frozenset()  # positions of images that were never read under some condition
 
-    def _list(self, place: str, published: PublishedSet, seen: Seen) -> list[str]:
+    def _list(self, place: str, published: DataSet, seen: Seen) -> list[str]:
         folder = self.root / place
         wnids = list_folders(folder, published.expected(self.root))
         strange = sorted(set(wnids) - set(imagenet_wnids()))
@@ -273,7 +274,7 @@ def _beginning(sha256: str) -> int:
     return 0 if sha256 == UNREADABLE else int(sha256[:16], 16)
 
 
-def _find(root: Path, published: PublishedSet) -> dict[str, str]:
+def _find(root: Path, published: DataSet) -> dict[str, str]:
     """Keys of the conditions that are there, each with its folder below the root."""
     expected = published.expected(root)
     found: dict[str, str] = {}

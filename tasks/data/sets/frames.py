@@ -11,12 +11,11 @@ import numpy as np
 
 from ....errors import DataError
 from ....identity import digest
+from ...datasets.record import FrameForm
+from ...datasets.registry import of_form
 from ..files import FileSource, first, images_below, shuffling_key
 from ..hashing import Progress
-from .annotations import Annotations, read_vid, read_ytbb
-from .published import published_set
-
-_READERS = {"imagenet-vid-robust": read_vid, "ytbb-robust": read_ytbb}
+from .annotations import Annotations
 
 
 class FrameGroups(FileSource):
@@ -54,7 +53,7 @@ class FrameGroups(FileSource):
         """Read the metadata and check that the frames are there.
 
         Args:
-            root: Folder with the frames; see the form in `PUBLISHED`.
+            root: Folder with the frames; see the set's `FrameForm`.
             set_name: ``"imagenet-vid-robust"`` or ``"ytbb-robust"``.
             name: What the data set is called; None calls it by the set's name.
             manifest_cache: See `FileSource`.
@@ -67,15 +66,15 @@ class FrameGroups(FileSource):
             DataError: The folder, the metadata or frames are missing, or are not of the expected form.
             UnknownNameError: No such set of frames.
         """
-        published = published_set(set_name, {"frames": True})
+        published, form = of_form(set_name, FrameForm)
         super().__init__(root, name or set_name, manifest_cache, progress)
         self.set_name = set_name
-        self.label_space = published.label_space
+        self.label_space = form.label_space
         if not self.root.is_dir():
             problem = "is a file, not a folder" if self.root.exists() else "does not exist"
             raise published.error(f"{self.root} {problem}.", self.root)
         try:
-            found = _READERS[set_name](metadata if metadata is not None else self.root / "metadata")
+            found = form.annotations(metadata if metadata is not None else self.root / "metadata")
         except DataError as error:
             inner = self.root / set_name
             hint = f" Did you mean {inner}?" if inner.is_dir() else ""

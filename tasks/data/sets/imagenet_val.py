@@ -11,11 +11,12 @@ import numpy as np
 
 from ....errors import DataError
 from ....identity import digest
+from ...datasets.record import ReassessedForm
+from ...datasets.registry import of_form
 from ..classes import imagenet_wnids, real_labels
 from ..files import FileSource, first
 from ..hashing import Progress
 from ..image_folder import ImageFolder
-from .published import PUBLISHED
 
 _NUMBER = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -60,7 +61,7 @@ class ImageNetReal(FileSource):
             DataError: The folder or the labels are missing or not of the expected form.
         """
         super().__init__(root, name, manifest_cache, progress)
-        published = PUBLISHED["imagenet-real"]
+        published = of_form("imagenet-real", ReassessedForm)[0]
         try:
             whole = ImageFolder(self.root)
         except DataError as error:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ....identity import digest
+from ...datasets.record import SequenceForm
+from ...datasets.registry import of_form
 from ..files import list_folders
 from ..geometry import Geometry
 from ..hashing import Progress
 from ..source import LoadFailure
 from ..walking import NOTHING
-from .published import PUBLISHED
 from .sequences import PerturbationSequences
 
 
@@ -59,7 +60,7 @@ class PerturbationSet:
         Raises:
             DataError: The folder is missing, has none of the perturbations, or they share no sequence.
         """
-        published = PUBLISHED["imagenet-p"]
+        published, _ = of_form("imagenet-p", SequenceForm)
         there = set(list_folders(Path(root), published.expected(Path(root))))
         self.name = name
         self.conditions = tuple(perturbations)

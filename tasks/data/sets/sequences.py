@@ -15,6 +15,8 @@ from PIL import Image
 from ....cores import usable_cores
 from ....errors import DataError
 from ....identity import digest
+from ...datasets.record import SequenceForm
+from ...datasets.registry import of_form
 from ..classes import imagenet_wnids
 from ..clips.container import OPTIONS
 from ..clips.decoding import upright
@@ -24,7 +26,6 @@ from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_ca
 from ..images import CHANGED, UndecodableImageError, fit
 from ..source import LoadFailure
 from ..walking import NOTHING
-from .published import PUBLISHED
 
 _VIDEOS = frozenset({".mp4"})
 
@@ -75,7 +76,7 @@ class PerturbationSequences:
         Raises:
             DataError: The folder is missing or not of the expected form, or PyAV is not installed.
         """
-        published = PUBLISHED["imagenet-p"]
+        published, _ = of_form("imagenet-p", SequenceForm)
         self.root = Path(root)
         self.perturbation = perturbation
         self.name = name or f"imagenet-p/{perturbation}"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitobench.tasks.declarations.imagenet import PERTURBATIONS
+from vitobench.tasks.datasets.corrupted import PERTURBATIONS
 from vitobench.tests.bench.published.kit import Classifier, picture
 
 av = pytest.importorskip("av")

@@ -22,7 +22,7 @@ from vitobench.results.published.tables import published_reference
 from vitobench.tasks import registry
 from vitobench.tasks.data.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.data.datasets import folders_of
-from vitobench.tasks.data.sets.published import PUBLISHED
+from vitobench.tasks.datasets.registry import PUBLISHED
 from vitobench.tasks.labels import labels_for
 from vitobench.tests.bench.published.kit import (
     INFO,

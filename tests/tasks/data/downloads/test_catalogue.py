@@ -13,24 +13,22 @@ import pytest
 from vitobench.errors import UnknownNameError
 from vitobench.tasks.corruptions import CORRUPTIONS
 from vitobench.tasks.data.datasets import USER_DATA
-from vitobench.tasks.data.downloads.catalogue import (
-    LICENCES,
+from vitobench.tasks.data.downloads.publication import LICENCES, Publication, RemoteFile, readable_size
+from vitobench.tasks.datasets.registry import (
+    DATA_SETS,
     PUBLICATIONS,
     get_publication,
     markdown_table,
     publication_of,
 )
-from vitobench.tasks.data.downloads.corrupted_sets import CORRUPTED_SETS
-from vitobench.tasks.data.downloads.human_sets import HUMAN_SETS
-from vitobench.tasks.data.downloads.natural_sets import NATURAL_SETS
-from vitobench.tasks.data.downloads.publication import Publication, RemoteFile, readable_size
 
 DOCS = Path(__file__).parents[4] / "docs"
 EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == len(NATURAL_SETS) + len(CORRUPTED_SETS) + len(HUMAN_SETS)
+    assert len(PUBLICATIONS) == 17
+    assert len(DATA_SETS) == 21
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
     assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)
@@ -94,7 +92,7 @@ def test_the_stimuli_of_model_vs_human_are_as_many_as_its_paper_says() -> None:
 
 def test_the_documentation_has_the_table() -> None:
     page = (DOCS / "data.md").read_text(encoding="utf-8")
-    assert markdown_table() in page, "docs/data.md has another table than catalogue.markdown_table()"
+    assert markdown_table() in page, "docs/data.md has another table than datasets.registry.markdown_table()"
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:

@@ -13,9 +13,10 @@ import pytest
 from vitobench.bench.cli import data as data_cli
 from vitobench.bench.cli import main
 from vitobench.tasks.data import datasets
-from vitobench.tasks.data.downloads import catalogue
-from vitobench.tasks.data.downloads.catalogue import PUBLICATIONS
 from vitobench.tasks.data.downloads.publication import Folder, Publication
+from vitobench.tasks.datasets import registry as catalogue
+from vitobench.tasks.datasets.record import DataSet
+from vitobench.tasks.datasets.registry import PUBLICATIONS
 
 
 def call(*args: str) -> int:
@@ -39,7 +40,7 @@ def toy(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publicati
             tar.add(tmp_path / "build" / "toy-1.0" / part, f"toy-1.0/{part}")
         files.append(site.publish(f"{part}.tar.gz", (tmp_path / f"{part}.tar.gz").read_bytes(), etag='"1"'))
     files.append(site.publish("labels.json", b"[1, 2]"))
-    published = Publication(
+    published = DataSet(
         name="toy",
         title="Toy set",
         page="https://toy.example.org",
@@ -51,6 +52,7 @@ def toy(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publicati
         folders=(Folder("one", None, 3), Folder("two", None, 3)),
     )
     monkeypatch.setitem(PUBLICATIONS, "toy", published)
+    monkeypatch.setitem(catalogue.DATA_SETS, "toy", published)
     monkeypatch.setitem(datasets.USER_DATA, "toy", "a toy: --data toy=DIR")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

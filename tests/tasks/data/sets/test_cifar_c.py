@@ -12,8 +12,8 @@ from vitobench.errors import DataError
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.images import CHANGED, decode
 from vitobench.tasks.data.sets.cifar_c import CifarC
-from vitobench.tasks.data.sets.opening import open_published
 from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.datasets.registry import open_published
 
 COUNT = 7
 PLAIN = Geometry(32, 32, "bilinear")
@@ -137,7 +137,7 @@ def test_other_files_are_refused(root: Path, file: str, array: np.ndarray | byte
         np.save(path, array, allow_pickle=True)
     with pytest.raises(DataError) as caught:
         CifarC(root)
-    for word in [*words, "Expected", "labels.npy", "CIFAR-10-C is published at https://"]:
+    for word in [*words, "Expected", "labels.npy", "CIFAR-10-C: published at https://"]:
         assert word in str(caught.value)
 
 

@@ -14,8 +14,8 @@ from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.image_folder import ImageFolder
 from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.condition_folders import ConditionFolders
-from vitobench.tasks.data.sets.opening import open_published
 from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.datasets.registry import open_published
 
 Write = Callable[..., np.ndarray]
 IDS = [f"{wnid}/ILSVRC2012_val_0000000{k}.JPEG" for k, wnid in enumerate(("n01440764", "n01443537", "n15075141"))]
@@ -190,7 +190,7 @@ def test_errors_say_what_was_expected_and_where_it_is(
         (tmp_path / path).mkdir(parents=True)
     with pytest.raises(DataError) as caught:
         ConditionFolders(tmp_path / root, "imagenet-c-bar")
-    for word in [*words, "Expected", "blue_noise_sample/", "ImageNet-C-bar is published at https://"]:
+    for word in [*words, "Expected", "blue_noise_sample/", "ImageNet-C-bar: published at https://"]:
         assert word in str(caught.value)
 
 

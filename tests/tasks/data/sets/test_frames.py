@@ -14,8 +14,8 @@ from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.annotations import read_ytbb
 from vitobench.tasks.data.sets.frames import FrameGroups
-from vitobench.tasks.data.sets.opening import open_published
 from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.datasets.registry import open_published
 
 Write = Callable[..., np.ndarray]
 SMALL = Geometry(8, 10, "bilinear")
@@ -151,7 +151,7 @@ def test_errors_say_what_was_expected_and_where_it_is(vid: Path, what: str, word
     spoil(vid, what)
     with pytest.raises(DataError) as caught:
         FrameGroups(vid, "imagenet-vid-robust")
-    for word in [*words, "Expected", "pmsets.json", "ImageNet-Vid-Robust is published at https://"]:
+    for word in [*words, "Expected", "pmsets.json", "ImageNet-Vid-Robust and YTBB-Robust: published at https://"]:
         assert word in str(caught.value)
 
 

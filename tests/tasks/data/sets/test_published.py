@@ -1,7 +1,13 @@
 import inspect
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from vitobench.errors import DataError
 from vitobench.tasks.answer_spaces import ANSWER_SPACES
@@ -10,21 +16,22 @@ from vitobench.tasks.data.sets.class_folders import ClassFolders
 from vitobench.tasks.data.sets.condition_folders import ConditionFolders
 from vitobench.tasks.data.sets.frames import FrameGroups
 from vitobench.tasks.data.sets.imagenet_val import ImageNetReal, ImageNetSubset
-from vitobench.tasks.data.sets.opening import open_published
-from vitobench.tasks.data.sets.published import PUBLISHED
 from vitobench.tasks.data.sets.sequences import PerturbationSequences
 from vitobench.tasks.data.source import ConditionSource, ImageSource
+from vitobench.tasks.datasets.record import ClassFolderForm, SequenceForm
+from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, open_published
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_set_says_what_it_expects_and_where_it_is(tmp_path: Path, name: str) -> None:
     published = PUBLISHED[name]
-    assert published.label_space in (*ANSWER_SPACES, "cifar-10", "cifar-100")
+    assert published.form is not None
+    assert published.form.label_space in (*ANSWER_SPACES, "cifar-10", "cifar-100")
     with pytest.raises(DataError) as caught:
-        open_published(name, tmp_path / "nowhere", ["brightness"] if published.reader == "sequences" else None)
+        open_published(name, tmp_path / "nowhere", ["brightness"] if isinstance(published.form, SequenceForm) else None)
     message = str(caught.value)
     assert "does not exist" in message
-    assert message.endswith(f"{published.title} is published at {published.page}")
+    assert message.endswith(f"{published.title}: published at {published.page}")
     assert f"{tmp_path / 'nowhere'}/" in message
     assert "{" not in message
 
@@ -44,3 +51,84 @@ def test_every_set_says_what_it_expects_and_where_it_is(tmp_path: Path, name: st
 def test_every_reader_loads_as_its_protocol_says(reader: type, protocol: type) -> None:
     mine, theirs = (list(inspect.signature(c.load).parameters) for c in (reader, protocol))
     assert mine == theirs
+
+
+def test_the_recipe_for_a_data_set_needs_one_file_alone(tmp_path: Path) -> None:
+    """The block in docs/extending.md becomes a file of the folder, and everything follows from it."""
+    page = (Path(__file__).parents[4] / "docs" / "extending.md").read_text(encoding="utf-8")
+    block = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "ClassFolderForm" in b)
+    (tmp_path / "family").mkdir()
+    (tmp_path / "family" / "fruit.py").write_text(block, encoding="utf-8")
+    pixels = np.random.default_rng(0).integers(0, 256, (26, 26, 3), dtype=np.uint8)
+    for folder in ("apple", "lemon", "kiwi"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "data" / folder / "a.png")
+    script = """
+import json, sys
+from pathlib import Path
+import vitobench.tasks.datasets as package
+package.__path__.append(sys.argv[1])
+from vitobench.bench.cli import main
+try:
+    main(["data", "list", "--json"])
+except SystemExit as done:
+    assert not done.code
+assert "numpy" not in sys.modules
+from vitobench.tasks.answer_spaces import answer_space
+from vitobench.tasks.data.datasets import check_data_names, open_source
+from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.registry import SUITES, get_task
+task, folders = get_task("fruit"), {"fruit": Path(sys.argv[2])}
+check_data_names(folders)
+source = open_source(task.dataset, folders, None, 0)
+images, failed = source.load(range(len(source)), Geometry(20, 20, "bilinear"))
+print()
+print(json.dumps({
+    "suite": "fruit" in SUITES["robustness"].tasks, "cited": task.citation, "groups": answer_space("fruit").groups,
+    "labels": dict(zip(source.image_ids, source.labels.tolist())), "failed": len(failed), "images": images.tolist(),
+}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "family"), str(tmp_path / "data")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    listing, _, last = done.stdout.strip().rpartition("\n")
+    row = next(row for row in json.loads(listing) if row["name"] == "fruit")
+    assert (row["licence"], row["size_bytes"], row["checksums"]) == ("MIT", 10_240, "sha256")
+    found = json.loads(last)
+    assert found["suite"]
+    assert found["cited"] == "Doe et al., Fruit, 2024"
+    assert found["groups"] == [[948], [950, 951]]
+    assert found["labels"] == {"apple/a.png": 0, "lemon/a.png": 1}  # kiwi is no class of it
+    assert found["failed"] == 0
+    for image in found["images"]:
+        np.testing.assert_array_equal(image, pixels[3:-3, 3:-3])  # 26 pixels less 3 at each side
+
+
+def test_the_border_of_objectnet_is_said_once() -> None:
+    form = PUBLISHED["objectnet"].form
+    assert isinstance(form, ClassFolderForm)
+    assert form.border == 2
+    (task,) = PUBLISHED["objectnet"].tasks
+    assert "2 pixels" in PUBLISHED["objectnet"].notes
+    assert "2 pixels" in task.notes
+
+
+def test_names_of_data_sets_are_unique() -> None:
+    with pytest.raises(ValueError, match="imagenet-a"):
+        by_name([DATA_SETS["imagenet-a"], DATA_SETS["imagenet-a"]])
+
+
+def test_tasks_take_what_they_do_not_say_from_the_record() -> None:
+    tasks = {task.name: task for task in DATA_SET_TASKS}
+    assert tasks["imagenet-a-1000"].dataset == "imagenet-a"
+    assert tasks["imagenet-c"].dataset == "imagenet"  # drawn from other images, by the protocol of this set
+    assert tasks["imagenet-c"].citation == tasks["imagenet-c-folders"].citation == DATA_SETS["imagenet-c"].citation
+    assert tasks["ytbb-robust"].citation == DATA_SETS["imagenet-vid-robust"].citation
+    order = [name for name in tasks if not name.startswith(("imagenet-v2", "imagenet-a", "imagenet-r"))]
+    assert order == [
+        "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
+        "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
+        "objectnet", "imagenet-vid-robust", "ytbb-robust", "cifar-10-c", "cifar-100-c",
+    ]  # fmt: skip

@@ -11,10 +11,10 @@ from vitobench.errors import DataError
 from vitobench.tasks.data import hashing
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.images import CHANGED
-from vitobench.tasks.data.sets.opening import open_published
 from vitobench.tasks.data.sets.sequences import PerturbationSequences
 from vitobench.tasks.data.source import LoadFailure
 from vitobench.tasks.data.walking import left_out_of
+from vitobench.tasks.datasets.registry import open_published
 
 av = pytest.importorskip("av")
 
@@ -148,7 +148,7 @@ def test_errors_say_what_was_expected_and_where_it_is(root: Path, perturbation: 
     (root / "strange" / "cat").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
         PerturbationSequences(root, perturbation)
-    for word in [*words, "Expected", ".mp4", "ImageNet-P is published at https://"]:
+    for word in [*words, "Expected", ".mp4", "ImageNet-P: published at https://"]:
         assert word in str(caught.value)
     with pytest.raises(DataError, match="needs its perturbations named"):
         open_published("imagenet-p", root)

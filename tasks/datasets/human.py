@@ -5,7 +5,8 @@ Sizes and checksums come from the source named beside them; what no source gives
 
 from __future__ import annotations
 
-from .publication import Folder, Publication, RemoteFile
+from ..data.downloads.publication import Folder, RemoteFile
+from .record import DataSet
 
 _GEIRHOS = (
     "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
@@ -37,8 +38,8 @@ _STIMULI = {
 }
 """The 17 sets of stimuli with the number of images in each: model-vs-human, its raw data and README."""
 
-HUMAN_SETS = (
-    Publication(
+DATA_SETS = (
+    DataSet(
         name="model-vs-human",
         title="model-vs-human, stimuli",
         page="https://github.com/bethgelab/model-vs-human",
@@ -51,7 +52,7 @@ HUMAN_SETS = (
         folders=tuple(Folder(name, None, count) for name, count in _STIMULI.items()),
         along=("model-vs-human-answers",),
     ),
-    Publication(
+    DataSet(
         name="model-vs-human-answers",
         title="model-vs-human, answers of observers",
         page="https://github.com/bethgelab/model-vs-human/tree/master/raw-data",
@@ -68,7 +69,7 @@ HUMAN_SETS = (
         unpacks_to=f"model-vs-human-{_COMMIT}/raw-data",
         folders=tuple(Folder(name) for name in _STIMULI),
     ),
-    Publication(
+    DataSet(
         name="clickme",
         title="ClickMe, validation part",
         page="https://github.com/serre-lab/Harmonization",

@@ -1,0 +1,72 @@
+"""What the tasks of several data sets share: cells, papers, and the usual values of a task on photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import kinds
+from ..corruptions import SEVERITIES
+from ..data.downloads.publication import RemoteFile
+from ..task import Condition, Task
+
+CLEAN = (Condition("clean"),)
+
+IMAGENET_C_PAPER = (
+    "Hendrycks & Dietterich, Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, ICLR 2019 "
+    "(arXiv 1903.12261)"
+)
+C_BAR_PAPER = (
+    "Mintun et al., On Interaction Between Augmentations and Corruptions in Natural Corruption Robustness, "
+    "NeurIPS 2021 (arXiv 2102.11273)"
+)
+THREE_D_PAPER = "Kar et al., 3D Common Corruptions and Data Augmentation, CVPR 2022 (arXiv 2203.01441)"
+IMAGENET_A_PAPER = "Hendrycks et al., Natural Adversarial Examples, CVPR 2021 (arXiv 1907.07174)"
+VID_ROBUST_PAPER = "Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168)"
+"""Papers whose protocols tasks of the micro-world follow too."""
+
+NOT_RESIZED = (
+    "Published images of 224 pixels are not resized for a model that wants 224; for others they are resized to just "
+    "its input size."
+)
+
+
+def graded(names: Sequence[str], variant: str = "raw") -> tuple[Condition, ...]:
+    """Every corruption at every severity.
+
+    Args:
+        names: The corruptions.
+        variant: See `Condition.variant`.
+    """
+    return tuple(Condition(name, severity, variant) for name in names for severity in SEVERITIES)
+
+
+def photographs(kind: kinds.Kind, name: str, title: str, **more: Any) -> Task:
+    """A task for models of ImageNet's 1,000 classes, measured against ``imagenet-val``.
+
+    Args:
+        kind: What is stored and measured.
+        name: What the user types.
+        title: Heading in tables.
+        more: Other fields of `Task`. Without ``dataset`` and ``citation`` the task takes those of the `DataSet` that
+            declares it.
+    """
+    usual: dict[str, Any] = {
+        "version": 1,
+        "world": "photographs",
+        "label_space": "imagenet-1k",
+        "dataset": "",
+        "images": None,
+        "clean": "imagenet-val",
+    }
+    return Task(name=name, title=title, kind=kind, **(usual | more))
+
+
+def shift(name: str, title: str, **more: Any) -> Task:
+    """A task that shows the images of a set as they are; see `photographs`."""
+    return photographs(kinds.SHIFT, name, title, conditions=(Condition("shift"),), **more)
+
+
+def zenodo(record: int, name: str, md5: str, size: int | None = None, sha256: str | None = None) -> RemoteFile:
+    """A file of a Zenodo record; see `RemoteFile`."""
+    return RemoteFile(f"https://zenodo.org/records/{record}/files/{name}?download=1", name, size, md5, sha256)
