@@ -5,6 +5,7 @@ Sizes and checksums come from the source named beside them; what no source gives
 
 from __future__ import annotations
 
+from ..alignment.datasets import ALIGNMENT_SETS
 from ..data.downloads.publication import Folder, RemoteFile
 from .record import DataSet
 
@@ -17,26 +18,8 @@ _RELEASE = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1"
 _COMMIT = "0a441cf5ea4d4afa1cd2c4c2f3791178ffa523d6"
 _CLICKME = "https://storage.googleapis.com/serrelab/prj_harmonization/dataset/click-me"
 
-_STIMULI = {
-    "colour": 1280,
-    "contrast": 1280,
-    "high-pass": 1280,
-    "low-pass": 1280,
-    "phase-scrambling": 1120,
-    "power-equalisation": 1120,
-    "false-colour": 1120,
-    "rotation": 1280,
-    "eidolonI": 1280,
-    "eidolonII": 1280,
-    "eidolonIII": 1280,
-    "uniform-noise": 1280,
-    "cue-conflict": 1280,
-    "edge": 160,
-    "silhouette": 160,
-    "sketch": 800,
-    "stylized": 800,
-}
-"""The 17 sets of stimuli with the number of images in each: model-vs-human, its raw data and README."""
+_STIMULI = {name: experiment.stimuli for name, experiment in ALIGNMENT_SETS.items()}
+"""The 17 sets of stimuli with the number of images in each."""
 
 DATA_SETS = (
     DataSet(

@@ -125,8 +125,10 @@ def open_published(
         UnknownNameError: No such set; with the nearest names.
         DataError: The folder is missing or not of the set's form.
     """
-    data_set, form = of_form(name, Form)  # type: ignore[type-abstract]
-    return form.open(data_set, Opening(root, conditions, manifest_cache, progress))
+    data_set = PUBLISHED.get(name)
+    if data_set is None or data_set.form is None:
+        raise unknown_name("published set", name, PUBLISHED)
+    return data_set.form.open(data_set, Opening(root, conditions, manifest_cache, progress))
 
 
 def markdown_table() -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from ....errors import DataError
 from ...alignment.datasets import CATEGORIES, NO_CONDITION, AlignmentSet, alignment_set
 from ...alignment.datasets import image_id as join_key
+from ...datasets.registry import DATA_SETS
 from ..datasets import HUMAN
 from ..files import EXTENSIONS, FileSource, first, images_below, images_in_classes, list_folders
 from ..geometry import Geometry
@@ -38,7 +39,6 @@ _FOLDERS = """one folder per category, with images inside:
       ...
     bear/
       ..."""
-_PAGE = "https://github.com/bethgelab/model-vs-human"
 
 
 class PublishedStimuli(FileSource):
@@ -185,4 +185,4 @@ def _folder(root: Path, data_set: AlignmentSet) -> Path:
 def _expected(root: Path, data_set: AlignmentSet) -> str:
     named = _NAMED.format(root=root, abbreviation=data_set.abbreviation, condition=data_set.conditions[-1])
     forms = named if len(data_set.conditions) > 1 else f"{_FOLDERS.format(root=root)}\nor {named}"
-    return f"Expected {forms}\nThe stimuli are published at {_PAGE}"
+    return f"Expected {forms}\nThe stimuli are published at {DATA_SETS[HUMAN].page}"

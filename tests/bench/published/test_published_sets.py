@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from vitobench.results.published.tables import published_reference
-from vitobench.tasks import registry
+from vitobench.tasks import kinds, registry
 from vitobench.tasks.data.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.data.datasets import folders_of
 from vitobench.tasks.datasets.registry import PUBLISHED
@@ -316,10 +316,10 @@ def test_data_that_no_task_asks_for_is_told_as_such(
 @pytest.mark.parametrize("name", [name for name, task in registry.TASKS.items() if task.world == "photographs"])
 def test_every_set_is_labelled_in_classes_that_its_tasks_can_ask_about(name: str) -> None:
     task = registry.TASKS[name]
-    published = PUBLISHED.get(task.dataset)
+    form = PUBLISHED[task.dataset].form if task.dataset in PUBLISHED else None
     # People chose among 16 categories, whatever classes a model has.
-    own = "entry-level-16" if task.kind == "alignment" else "imagenet-1k"
-    source = SimpleNamespace(name=task.dataset, label_space=published.label_space if published else own)
+    own = "entry-level-16" if task.kind is kinds.ALIGNMENT else "imagenet-1k"
+    source = SimpleNamespace(name=task.dataset, label_space=form.label_space if form else own)
     assert labels_for(task, source, np.zeros(1, np.int64)).shape == (1,)  # type: ignore[arg-type]
     foreign = SimpleNamespace(name="foreign", label_space="microworld-16")
     with pytest.raises(ValueError, match="foreign is labelled in microworld-16"):

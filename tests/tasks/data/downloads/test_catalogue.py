@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from vitobench.errors import UnknownNameError
+from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.corruptions import CORRUPTIONS
 from vitobench.tasks.data.datasets import USER_DATA
 from vitobench.tasks.data.downloads.publication import LICENCES, Publication, RemoteFile, readable_size
+from vitobench.tasks.datasets.record import ClassFolderForm
 from vitobench.tasks.datasets.registry import (
+    DATA_SET_TASKS,
     DATA_SETS,
     PUBLICATIONS,
+    PUBLISHED,
     get_publication,
     markdown_table,
     publication_of,
@@ -93,6 +97,25 @@ def test_the_stimuli_of_model_vs_human_are_as_many_as_its_paper_says() -> None:
 def test_the_documentation_has_the_table() -> None:
     page = (DOCS / "data.md").read_text(encoding="utf-8")
     assert markdown_table() in page, "docs/data.md has another table than datasets.registry.markdown_table()"
+
+
+def test_the_page_on_robustness_says_what_the_records_say() -> None:
+    page = (DOCS / "robustness.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.partition("## Micro-world")[0].splitlines() if line.startswith("| `")]
+    words = re.findall(r"`([^`]+)`", " ".join(cell for row in rows for cell in row))
+    for task in DATA_SET_TASKS:  # a row may leave out what the names in it have in common: `-threshold-0.7`
+        assert task.name in words or any(w.startswith("-") and task.name.endswith(w) for w in words), task.name
+    for name in PUBLISHED:
+        assert f"`{name}`" in page or name.startswith("imagenet-v2-"), name
+    protocol = {row[0].split("`")[1]: row[2] for row in rows}
+    objectnet = PUBLISHED["objectnet"].form
+    assert isinstance(objectnet, ClassFolderForm)
+    assert f"{len(objectnet.classes())} shared classes" in protocol["objectnet"]
+    assert f"{objectnet.border} pixels are cut off each side" in protocol["objectnet"]
+    for name in ("imagenet-a", "imagenet-r"):  # which share a row
+        assert f"among the set's {answer_space(name).size} classes" in protocol["imagenet-a"]
+    sizes = " and ".join(str(answer_space(name).size) for name in ("imagenet-vid", "ytbb"))
+    assert f"{sizes} classes" in protocol["imagenet-vid-robust"]
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
