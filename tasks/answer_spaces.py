@@ -99,11 +99,12 @@ _OWN: dict[str, tuple[Classes, str]] = {
     "entry-level-16-max": (entry_level_classes, "max"),
     "entry-level-16-sum": (entry_level_classes, "sum"),
 }
-_SPACES: dict[str, tuple[Classes, str]] = {
-    form.label_space: (form.classes, "")
+_OF_SETS: tuple[tuple[str, Classes], ...] = tuple(
+    (form.label_space, form.classes)
     for form in (data_set.form for data_set in PUBLISHED.values())
     if isinstance(form, ClassFolderForm | FrameForm)
-} | _OWN
+)
+_SPACES: dict[str, tuple[Classes, str]] = {name: (classes, "") for name, classes in _OF_SETS} | _OWN
 """By name, the classes and how probabilities are merged: those that the data sets are labelled in, and ours."""
 
 ANSWER_SPACES = tuple(_SPACES)
@@ -116,9 +117,14 @@ def answer_space(name: str) -> AnswerSpace:
 
     Raises:
         UnknownNameError: With the nearest names.
+        ValueError: Data sets that share the name have other classes, or the same in another order.
         DataError: timm, which ships some of the lists, is not installed.
     """
     if name not in _SPACES:
         raise unknown_name("answer space", name, _SPACES)
     classes, merge = _SPACES[name]
-    return _merging(name, classes(), merge)
+    space = _merging(name, classes(), merge)
+    for other, its_classes in _OF_SETS:
+        if other == name and _merging(name, its_classes(), merge).groups != space.groups:
+            raise ValueError(f"two data sets are labelled in {name}, and their classes differ")
+    return space

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import VitobenchError, unknown_name
 from . import plugin_tasks
-from .datasets.registry import DATA_SET_TASKS
+from .datasets.registry import DATA_SET_TASKS, by_name
 from .declarations.alignment import ALIGNMENT_TASKS
 from .declarations.microworld import MICRO_TASKS
 from .task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*MICRO_TASKS, *DATA_SET_TASKS, *ALIGNMENT_TASKS)}
+TASKS: dict[str, Task] = by_name((*MICRO_TASKS, *DATA_SET_TASKS, *ALIGNMENT_TASKS))
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")

@@ -86,9 +86,27 @@ class ClassFolderForm(Form):
     others: bool = False
     border: int = 0
 
+    def labels(self) -> dict[str, int]:
+        """The label of each folder's images, by the folder's name.
+
+        Raises:
+            ValueError: The record would give wrong labels: a folder twice, or a class that ImageNet lacks, which is no
+                class of the answer space and would move the labels after it.
+        """
+        classes = self.classes()
+        labels = {merged.key: label for label, merged in enumerate(classes)}
+        lacking = [merged.key for merged in classes if not merged.imagenet]
+        if lacking:
+            raise ValueError(f"{self.label_space} has classes of no class of ImageNet: {lacking}; leave them out")
+        if len(labels) < len(classes):
+            raise ValueError(f"{self.label_space} has {len(classes)} classes but {len(labels)} names of folders")
+        return labels
+
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..answer_spaces import answer_space
         from ..data.sets.class_folders import ClassFolders
 
+        answer_space(self.label_space)  # refuses classes that another set of this space has in another order
         return ClassFolders(opening.root, data_set.name, None, opening.cache, opening.progress)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..data.source import ConditionSource, ImageSource
 
 AForm = TypeVar("AForm", bound=Form)
+Named = TypeVar("Named", DataSet, Task)
 
 _FIRST = ("imagenet", "natural", "video", "corrupted", "cifar", "human")
 """Families in the order of listings; one that is not named here follows them."""
@@ -34,17 +35,17 @@ def _families() -> Iterator[DataSet]:
             yield from getattr(import_module(f"{__package__}.{name}"), "DATA_SETS", ())
 
 
-def by_name(data_sets: Iterable[DataSet]) -> dict[str, DataSet]:
-    """Data sets by their names.
+def by_name(items: Iterable[Named]) -> dict[str, Named]:
+    """Data sets or tasks by their names.
 
     Raises:
-        ValueError: Two have the same name.
+        ValueError: Two have the same name, of which one would be lost.
     """
-    named: dict[str, DataSet] = {}
-    for data_set in data_sets:
-        if data_set.name in named:
-            raise ValueError(f"Two data sets are called {data_set.name!r}.")
-        named[data_set.name] = data_set
+    named: dict[str, Named] = {}
+    for item in items:
+        if item.name in named:
+            raise ValueError(f"the name {item.name!r} is given to two: {type(item).__name__}")
+        named[item.name] = item
     return named
 
 

@@ -42,8 +42,7 @@ class ClassFolders(FileSource):
 
         Args:
             root: Folder with one sub-folder per class. What is not listed is counted in `left_out`.
-            set_name: ``"imagenet-a"``, ``"imagenet-r"``, ``"imagenet-sketch"``, ``"imagenet-v2-matched-frequency"``,
-                ``"imagenet-v2-threshold-0.7"``, ``"imagenet-v2-top-images"`` or ``"objectnet"``.
+            set_name: Name of a data set whose form is a `ClassFolderForm`, such as ``"imagenet-a"``.
             name: What the data set is called; None calls it by the set's name.
             manifest_cache: See `FileSource`.
             progress: See `FileSource`.
@@ -76,7 +75,7 @@ class ClassFolders(FileSource):
         self._set_ids(listing.files)
 
     def _configure(self, form: ClassFolderForm) -> None:
-        self._classes = {merged.key: label for label, merged in enumerate(form.classes())}
+        self._classes = form.labels()
         self.label_space = form.label_space
         self.border = form.border
 

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from vitobench.errors import DataError
-from vitobench.tasks.answer_spaces import ANSWER_SPACES
+from vitobench.tasks import answer_spaces
+from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
+from vitobench.tasks.data.classes import MergedClass
 from vitobench.tasks.data.sets.cifar_c import CifarC
 from vitobench.tasks.data.sets.class_folders import ClassFolders
 from vitobench.tasks.data.sets.condition_folders import ConditionFolders
@@ -18,7 +20,7 @@ from vitobench.tasks.data.sets.frames import FrameGroups
 from vitobench.tasks.data.sets.imagenet_val import ImageNetReal, ImageNetSubset
 from vitobench.tasks.data.sets.sequences import PerturbationSequences
 from vitobench.tasks.data.source import ConditionSource, ImageSource
-from vitobench.tasks.datasets.record import ClassFolderForm, SequenceForm
+from vitobench.tasks.datasets.record import ClassFolderForm, Opening, SequenceForm
 from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, open_published
 
 
@@ -115,9 +117,38 @@ def test_the_border_of_objectnet_is_said_once() -> None:
     assert "2 pixels" in task.notes
 
 
-def test_names_of_data_sets_are_unique() -> None:
-    with pytest.raises(ValueError, match="imagenet-a"):
+def test_names_are_unique() -> None:
+    with pytest.raises(ValueError, match="'imagenet-a' is given to two: DataSet"):
         by_name([DATA_SETS["imagenet-a"], DATA_SETS["imagenet-a"]])
+    with pytest.raises(ValueError, match="is given to two: Task"):
+        by_name([*DATA_SET_TASKS, DATA_SET_TASKS[3]])
+
+
+def apple(*keys: str, imagenet: tuple[int, ...] = (948,)) -> ClassFolderForm:
+    return ClassFolderForm("imagenet-1k", "", lambda: tuple(MergedClass(key, key, imagenet) for key in keys))
+
+
+def test_a_record_whose_labels_would_be_wrong_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="leave them out"):
+        apple("kiwi", imagenet=()).labels()  # ImageNet has no kiwi
+    with pytest.raises(ValueError, match="2 classes but 1 names"):
+        apple("apple", "apple").labels()
+    assert apple("apple", "lemon").labels() == {"apple": 0, "lemon": 1}
+    # The first class of this set is the 949th of ImageNet, and no label 0 of the space it names.
+    monkeypatch.setattr(answer_spaces, "_OF_SETS", (*answer_spaces._OF_SETS, ("imagenet-1k", apple("apple").classes)))
+    answer_space.cache_clear()
+    with pytest.raises(ValueError, match="labelled in imagenet-1k, and their classes differ"):
+        apple("apple").open(DATA_SETS["imagenet-a"], Opening(tmp_path))
+
+
+@pytest.mark.parametrize("name", [n for n, d in PUBLISHED.items() if isinstance(d.form, ClassFolderForm)])
+def test_labels_are_positions_in_the_answer_space(name: str) -> None:
+    form = PUBLISHED[name].form
+    assert isinstance(form, ClassFolderForm)
+    groups = answer_space(form.label_space).groups
+    keys = list(form.labels())
+    assert [c.key for c in form.classes()] == keys
+    assert [c.imagenet for c in form.classes()] == list(groups)
 
 
 def test_tasks_take_what_they_do_not_say_from_the_record() -> None:
