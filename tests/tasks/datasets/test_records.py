@@ -57,7 +57,7 @@ def test_every_reader_loads_as_its_protocol_says(reader: type, protocol: type) -
 
 def test_the_recipe_for_a_data_set_needs_one_file_alone(tmp_path: Path) -> None:
     """The block in docs/extending.md becomes a file of the folder, and everything follows from it."""
-    page = (Path(__file__).parents[4] / "docs" / "extending.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "extending.md").read_text(encoding="utf-8")
     block = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "ClassFolderForm" in b)
     (tmp_path / "family").mkdir()
     (tmp_path / "family" / "fruit.py").write_text(block, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The catalogue against itself and against the documentation."""
+"""The records of the published sets against themselves and against the documentation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vitobench.tasks.datasets.registry import (
     publication_of,
 )
 
-DOCS = Path(__file__).parents[4] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 EVERY = list(PUBLICATIONS.values())
 
 
