@@ -25,10 +25,10 @@ class LoadFailure:
     transient: bool
 
 
-class ImageSource(Protocol):
-    """A finite, ordered, labelled set of images.
+class ImageSet(Protocol):
+    """A finite, ordered, labelled set of images, without the pixels.
 
-    Sources of which several answers are right also have ``accepted``, a tuple of one ``frozenset`` of class indices per
+    Sets of which several answers are right also have ``accepted``, a tuple of one ``frozenset`` of class indices per
     image; an answer is right if it is among them, and `labels` is then one of them, or -1 where the set is empty.
 
     The order is part of the set: a prefix is a fair sample of it, so that ``--limit`` takes the first images.
@@ -40,11 +40,11 @@ class ImageSource(Protocol):
 
     @property
     def label_space(self) -> str:
-        """``"microworld-16"``, or the name of an answer space such as ``"imagenet-1k"``."""
+        """``"microworld-16"``, ``"cifar-10"``, or the name of an answer space such as ``"imagenet-1k"``."""
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """One unique id per image; randomness and pairing hang on it."""
+        """One unique id per image, the same under every condition; randomness and pairing hang on it."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -52,10 +52,14 @@ class ImageSource(Protocol):
 
     @property
     def digest(self) -> str:
-        """Hash of everything that decides the pixels and labels."""
+        """Hash of everything that decides the pixels and labels, under all conditions."""
 
     def manifest(self) -> Mapping[str, Any]:
         """What the digest was made of, as plain JSON data."""
+
+
+class ImageSource(ImageSet, Protocol):
+    """A set of images that have no conditions, or whose conditions are drawn from them."""
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Read or render images.
@@ -85,19 +89,8 @@ class DepthSource(Protocol):
         """
 
 
-class ConditionSource(Protocol):
-    """A set that was published with its conditions applied: the same images, once per condition.
-
-    As `ImageSource`, but for the condition that `load` is told.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name of the set, for people."""
-
-    @property
-    def label_space(self) -> str:
-        """``"imagenet-1k"``, ``"cifar-10"`` or ``"cifar-100"``."""
+class ConditionSource(ImageSet, Protocol):
+    """A set that was published with its conditions applied: the same images, once per condition."""
 
     @property
     def conditions(self) -> Sequence[str]:
@@ -106,21 +99,6 @@ class ConditionSource(Protocol):
     @property
     def missing(self) -> Sequence[str]:
         """Those of the conditions that are not there at all; loading from them fails for every image."""
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """One unique id per image, the same under every condition."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 (n,) class indices."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of everything that decides the pixels and labels under all conditions."""
-
-    def manifest(self) -> Mapping[str, Any]:
-        """What the digest was made of, as plain JSON data."""
 
     def load(
         self, indices: Sequence[int], geometry: Geometry, condition: str
