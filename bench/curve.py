@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import CheckpointError, VitobenchError
 from ..models import registry
+from ..models.sources.files import name_of
 from ..models.training_step import step_in_name, training_step
 from ..reports.rows import headline_rows
 from ..results.metrics import metric
@@ -67,7 +68,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
     # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
     paths = [folder / name for name in walk(folder, (".safetensors",)).files]
     for path in sorted(paths, key=lambda path: (step_in_name(path.name) is None, path)):
-        name = f"file:{path}"
+        name = name_of(path)
         try:
             spec = registry.resolve(name)
         except CheckpointError as error:
@@ -80,7 +81,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
         identity = spec.identity.rpartition("@")[2]
         known = found.setdefault(step, (name, identity))
         if known[1] != identity:
-            other = known[0].removeprefix("file:")
+            other = registry.file_of(known[0])
             raise VitobenchError(
                 f"{other} and {path} are both of step {step}, but not the same; name a folder with one training."
             )

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..errors import VitobenchError
 from ..models import registry
-from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..tasks.data.datasets import available, open_source
 from ..tasks.registry import all_tasks
@@ -64,7 +63,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
     """
     spec = replace(registry.resolve(name), precision=precision)
     yield Check("description", PASS, f"{spec.identity}: {spec.architecture}, {spec.label_space}")
-    if note := spec.extra.get(NOTE):
+    if note := spec.note:
         yield Check("weights", WARN, note, "Make sure that these are the weights you mean.")
     yield check_preprocessing(spec)
     started = time.monotonic()

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from ..errors import DataError, VitobenchError
 from ..models import registry
-from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..plugins import PluginError
 from ..results import records
@@ -99,7 +98,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
-    notes += [f"{spec.name}: {spec.extra[NOTE]}" for spec in company.models if NOTE in spec.extra]
+    notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
 
 
@@ -119,7 +118,7 @@ class _Resolver:
         self._store = store
 
     def __call__(self, name: str) -> ModelSpec:
-        spec = self._described(name) if name.startswith("file:") else None
+        spec = self._described(name) if registry.can_reuse(name) else None
         return replace(spec or registry.resolve(name), precision=self._precision)
 
     def _described(self, name: str) -> ModelSpec | None:

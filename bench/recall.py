@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import StoreError, VitobenchError, unknown_name
-from ..models.sources.files import NOTE
 from ..models.spec import ModelSpec
 from ..results import records
 from ..results.inventory import lost
@@ -93,7 +92,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         # Whatever is there was asked for: a baseline that was never run is no gap in that, a reference is.
         needed = {p.task.reference for p in planned}
         company = replace(company, failures=tuple(f for f in company.failures if f.model in needed))
-    notes = (*passed.values(), *(f"{spec.name}: {spec.extra[NOTE]}" for spec in company.models if NOTE in spec.extra))
+    notes = (*passed.values(), *(f"{spec.name}: {spec.note}" for spec in company.models if spec.note))
     return Plan(settings, company.models, company.pairs, tuple(planned), (*failures, *company.failures), notes)
 
 

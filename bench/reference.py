@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..models.pretraining.recipe_files import list_recipes, load_recipe
-from ..models.registry import PREFIXES, list_models
+from ..models.registry import FORMS, SOURCES
 from ..tasks.registry import SUITES, TASKS
 from ..tasks.task import Task
 
 _WORLDS = {"microworld": "In the micro-world", "photographs": "On photographs"}
-_OWN = ("zoo", "package", "released")
 _SHOWN = 6  # conditions that are named one by one
 
 
@@ -47,11 +46,9 @@ def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 
 def _models() -> Iterator[Sequence[str]]:
-    for row in list_models():
-        if row.source not in _OWN:
-            continue  # a plugin of this machine
+    for row in (row for source in SOURCES if source.shipped for row in source.listing()):
         yield f"`{row.name}`", row.label_space, f"`{row.baseline}`" if row.baseline else "", row.description
-    for form, what in PREFIXES.items():
+    for form, what in FORMS.items():
         yield f"`{form}`", "", "", what
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..results import records
 from ..results.schema import SCHEMA_VERSION, Failure
@@ -71,7 +72,8 @@ class Outcome:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    libraries = (library for source in SOURCES for library in source.libraries)
+    for name in dict.fromkeys((*_PACKAGES, *libraries)):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

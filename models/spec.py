@@ -11,6 +11,9 @@ from ..tasks.data.geometry import Geometry
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+WEIGHTS_NOTE = "weights_note"
+"""Key of a description's ``extra`` under which its source keeps `ModelSpec.note`."""
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 """What a network may compute in; float16 on a GPU only."""
 
@@ -59,7 +62,7 @@ class ModelSpec:
 
     Attributes:
         name: What the user types.
-        source: ``"zoo"``, ``"timm"``, ``"torchvision"``, ``"package"``, ``"released"``, ``"file"``, ``"plugin"``.
+        source: Name of the source it comes from; see `vitobench.models.sources.source.Source`.
         architecture: Name of the network's builder, with its version.
         preprocessing: See `Preprocessing`.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
@@ -91,6 +94,11 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
+
+    @property
+    def note(self) -> str:
+        """What a user should know of the weights that were taken, such as which of several sets; usually empty."""
+        return self.extra.get(WEIGHTS_NOTE, "")
 
     @property
     def identity(self) -> str:

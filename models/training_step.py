@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .registry import file_of
 from .spec import ModelSpec
 
 _IN_NAME = re.compile(r"step[-_=]?(\d+)", re.IGNORECASE)
@@ -22,9 +23,8 @@ def training_step(spec: ModelSpec) -> int | None:
     for key in ("training_step", "step"):
         if (text := spec.extra.get(key, "")).isdecimal():
             return int(text)
-    if spec.source != "file":
-        return None
-    return step_in_name(spec.name.partition("?")[0].replace("\\", "/").rpartition("/")[2])
+    file = file_of(spec.name)
+    return None if file is None else step_in_name(file.name)
 
 
 def step_in_name(file: str) -> int | None:

@@ -82,7 +82,7 @@ def test_the_parser_sees_the_imports() -> None:
     assert "vitobench.bench.plan" in imports("vitobench.bench.run", when_imported=True)
     assert "vitobench.bench.worker" not in imports("vitobench.bench.run", when_imported=True)
     assert "vitobench.bench.worker" in imports("vitobench.bench.run", when_imported=False)
-    assert "vitobench.models.sources.zoo" in imports("vitobench.models.registry", when_imported=True)
+    assert "vitobench.models.sources.plugins" in imports("vitobench.models.registry", when_imported=True)
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,9 @@ def _decode(run: Run, images: _Images) -> dict[str, np.ndarray]:
 
     from ...models.pretraining.linear_head import fit_linear_head
     from ...models.registry import load
+    from ...models.sources.files import name_of
 
-    model = load(f"file:{run.checkpoint}")
+    model = load(name_of(run.checkpoint))
     pixels = torch.from_numpy(images.pixels)
     features = torch.cat([model.features(part) for part in pixels.split(256)])
     found = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import VitobenchError, unknown_name
+from ...models.sources.files import name_of
 from ...reports.claims_data import ClaimsData
 from ...results.store import Store
 from ..planning import make_plan
@@ -86,7 +87,7 @@ class Reproduction:
 
 def model_name(run: Run) -> str:
     """What a run is called in the store."""
-    return f"file:{run.checkpoint}"
+    return name_of(run.checkpoint)
 
 
 def reproduce(asked: Reproduction, console: Console | None = None, command: str = "") -> tuple[ClaimsData, list[Path]]:

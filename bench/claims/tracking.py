@@ -53,11 +53,12 @@ def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, 
     left = [run for run in runs if run not in found]
     if left:
         from ...models.registry import load
+        from ...models.sources.files import name_of
 
         clips = tracking_clips(_CLIPS)
         with bar(console, "Carrying masks", len(left)) as advance:
             for run in left:
-                network = cast("MicroResNet", load(f"file:{run.checkpoint}").network)  # what every recipe here trains
+                network = cast("MicroResNet", load(name_of(run.checkpoint)).network)  # what every recipe here trains
                 found[run] = {TRACKED[0]: track(network, clips)}
                 keep(run, TRACKING, found[run])
                 advance(1, run.method.name)

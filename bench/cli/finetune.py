@@ -82,6 +82,7 @@ def finetune_command(
     from ...models.probing.evaluation import accuracy
     from ...models.probing.finetune import FinetuneSettings, finetune
     from ...models.registry import load
+    from ...models.sources.files import name_of
     from ..executors.device import choose_device
 
     with stages(console) as stage:
@@ -95,7 +96,7 @@ def finetune_command(
             load(model).to(where), data, settings, folder, lambda done, total, loss: stage("Training", done, total)
         )
         # The file, and not the network in memory, is what is measured.
-        written = load(f"file:{made.checkpoint}").to(where)
+        written = load(name_of(made.checkpoint)).to(where)
         correct, images = accuracy(written, data.held_out, lambda done, total: stage("Measuring", done, total))
     if console is not None:
         tell_notes(console, data.notes)

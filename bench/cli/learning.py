@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ...models.registry import HOW_TO_NAME
+from ...models.sources.files import name_of
 from .options import quiet_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,9 +21,7 @@ RUNS = Path("runs")
 def learning(command: F) -> F:
     """Options: the model, the images, where the checkpoint goes."""
     options = [
-        click.option(
-            "--model", required=True, help="A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH."
-        ),
+        click.option("--model", required=True, help=f"{HOW_TO_NAME}."),
         click.option(
             "--data",
             "data_name",
@@ -72,4 +72,4 @@ def tell(console: Any, what: str, correct: int, images: int, checkpoint: Path, l
     console.print(f"{what}: {correct / images:.1%} [{low:.1%}, {high:.1%}], n = {images} held-out images.")
     console.print(f"Checkpoint: {checkpoint}", soft_wrap=True, markup=False)
     suite = "robustness" if label_space == "microworld-16" else "robustness --data imagenet=DIR"
-    console.print(f"bench run --model file:{checkpoint} --suite {suite}", soft_wrap=True, markup=False)
+    console.print(f"bench run --model {name_of(checkpoint)} --suite {suite}", soft_wrap=True, markup=False)

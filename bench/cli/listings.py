@@ -60,18 +60,19 @@ def tell_problems(problems: Iterable[str]) -> None:
 @_JSON
 def models_command(as_json: bool) -> None:
     """List the models that have names, and the forms of name that stand for more."""
-    from ...models.registry import PREFIXES, list_models
+    from ...models.registry import FORMS, SOURCES
     from ...plugins import MODELS, unreadable
 
-    rows = [asdict(row) for row in list_models()]
+    listed = [(source, row) for source in SOURCES for row in source.listing()]
+    rows = [asdict(row) for _, row in listed]
     for row in rows:
         row["about"] = row["problem"] or row["description"]
-    footer = [f"{form}: {what}" for form, what in PREFIXES.items()]
+    footer = [f"{form}: {what}" for form, what in FORMS.items()]
     columns = ("name", "source", "label_space", "baseline", "about")
     if as_json:
         rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
     print_rows(rows, columns, as_json, footer)
-    tell_problems([*(row["problem"] for row in rows if "plugin" in row["problem"]), *unreadable(MODELS)])
+    tell_problems([*(row.problem for source, row in listed if not source.shipped), *unreadable(MODELS)])
 
 
 @click.command("tasks")

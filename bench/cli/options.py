@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ...files import home_path
+from ...models.registry import HOW_TO_NAME
 from ...models.spec import PRECISIONS
 from ..settings import DECISIONS, EXECUTORS, Settings
 
@@ -20,13 +21,12 @@ NO_BASELINE = "none"
 def _complete(what: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         if what == "models":
-            from ...models.registry import list_models
+            from ...models.registry import complete as names_of_models
 
-            names = [row.name for row in list_models()] + ["timm:", "torchvision:", "file:"]
-        else:
-            from ...tasks.registry import SUITES, all_tasks
+            return names_of_models(incomplete)
+        from ...tasks.registry import SUITES, all_tasks
 
-            names = list(SUITES if what == "suites" else all_tasks())
+        names = list(SUITES if what == "suites" else all_tasks())
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
@@ -122,7 +122,7 @@ def selection(command: F) -> F:
     return _apply(
         command,
         [
-            _model(True, "A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable."),
+            _model(True, f"{HOW_TO_NAME}. Repeatable."),
             *_scope("At most this many images for each task."),
             data_option("Folder of a data set that you bring, such as imagenet=DIR. Repeatable."),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions."),
@@ -215,7 +215,7 @@ def mapped(command: F) -> F:
     return _apply(
         command,
         [
-            _model(True, "A name of `bench models`, timm:NAME, torchvision:NAME or file:PATH. Repeatable."),
+            _model(True, f"{HOW_TO_NAME}. Repeatable."),
             click.option(
                 "--data",
                 multiple=True,

@@ -110,6 +110,7 @@ def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[
 
 
 def _tell(console: Console, steps: int, made: Produced) -> None:
+    from ...models.sources.files import name_of
     from ...results.statistics import wilson
 
     console.print(f"Trained {steps} steps in {made.facts['training_seconds'] / 60:.1f} min.")
@@ -117,8 +118,8 @@ def _tell(console: Console, steps: int, made: Produced) -> None:
         accuracy, images = made.facts["clean_accuracy"], made.facts["clean_images"]
         low, high = wilson(round(accuracy * images), images)
         console.print(f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {images}.")
-        then = f"bench run --model file:{made.checkpoint} --suite robustness"
+        then = f"bench run --model {name_of(made.checkpoint)} --suite robustness"
     else:
-        then = f"bench probe --model file:{made.checkpoint} --data imagefolder=DIR"
+        then = f"bench probe --model {name_of(made.checkpoint)} --data imagefolder=DIR"
     console.print(f"Checkpoint: {made.checkpoint}", soft_wrap=True)
     console.print(then, soft_wrap=True)

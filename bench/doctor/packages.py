@@ -7,21 +7,23 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
+from ...models.registry import SOURCES
 from .check import FAIL, OK, WARN, Check
 from .requirements import NAME, Needed
 
 GROUP = "packages"
 OPTIONAL = "optional packages"
 
-PURPOSES = {
+_PURPOSES = {
     "hugging-face": "for bench export --format hugging-face",
     "mlflow": "for bench export --format mlflow",
     "ray": "for --executor ray",
-    "real": "for the model efficientnet-lite0",
     "tensorboard": "for bench pretrain --log tensorboard and bench export --format tensorboard",
     "torchcodec": 'for decoder="torchcodec" of clips, beside PyAV',
     "wandb": "for bench pretrain --log wandb",
+    **{source.extra: source.extra_is_for for source in SOURCES if source.extra},
 }
+PURPOSES = dict(sorted(_PURPOSES.items()))
 """Extras, and what each is for."""
 
 FOR_DEVELOPMENT = ("test", "dev")

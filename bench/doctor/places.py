@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...caches import user_cache
 from ...errors import StoreError
 from ...tasks.data.downloads.publication import readable_size
 from .check import FAIL, OK, WARN, Check
@@ -138,10 +136,7 @@ def check_cache(name: str, path: Path, variable: str) -> Check:
 
 def caches() -> list[tuple[str, Path, str]]:
     """Where weights are downloaded to: (name, folder, variable that names another)."""
-    base = user_cache()
-    found = [("weights of torchvision", Path(os.environ.get("TORCH_HOME") or base / "torch") / "hub", "TORCH_HOME")]
-    try:
-        from huggingface_hub.constants import HF_HUB_CACHE
-    except ImportError:
-        return found
-    return [("weights of timm", Path(HF_HUB_CACHE), "HF_HOME"), *found]
+    from ...models.registry import SOURCES
+
+    folders = [folder for source in SOURCES if (folder := source.downloads_to()) is not None]
+    return [(folder.what, folder.path, folder.variable) for folder in folders]

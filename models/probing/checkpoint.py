@@ -16,6 +16,7 @@ from torch import nn
 from ...errors import VitobenchError
 from ...identity import file_digest
 from ...text import utf8
+from ..registry import file_of
 from ..sources.safetensors_header import CARD_KEY
 from ..spec import ModelSpec
 from ..zoo_card import LABEL_SPACES
@@ -34,9 +35,9 @@ def card_of(
         description: One line.
         facts: Further keys.
     """
-    name = Path(spec.name.removeprefix("file:").partition("?")[0]).stem if spec.source == "file" else spec.name
+    file = file_of(spec.name)
     card: dict[str, Any] = {
-        "name": name,
+        "name": spec.name if file is None else file.stem,
         "architecture": architecture,
         "preprocessing": asdict(spec.preprocessing),
         "label_space": label_space,

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from ...errors import VitobenchError
 from ..networks import PooledNetwork, build
+from ..registry import encoder as encoder_of_library
 from .heads import Head, HeadSpec, build_head
 
-_TIMM = "timm:"
-_TORCHVISION = "torchvision:"
 _PLUS = "+"
 _NO_TOKENS = "This encoder gives no spatial tokens; choose --head linear or knn."
 
@@ -68,8 +67,8 @@ def build_encoder(architecture: str) -> nn.Module:
     """Build an untrained encoder.
 
     Args:
-        architecture: ``timm:NAME``, ``torchvision:NAME``, or one of `vitobench.models.networks`; a head in it is
-            passed over.
+        architecture: One of a library, such as ``timm:NAME``, or of `vitobench.models.networks`; a head in it is
+            ignored.
 
     Returns:
         A module with ``features`` and, but for torchvision, ``tokens``. Its state has no classifier, but for
@@ -79,21 +78,8 @@ def build_encoder(architecture: str) -> nn.Module:
         UnknownNameError: No such architecture.
     """
     architecture = encoder_part(architecture)
-    if architecture.startswith(_TIMM):
-        import timm
-
-        from ..sources.timm_models import TimmNetwork, check_name
-
-        name = architecture.removeprefix(_TIMM)
-        check_name(name, architecture)
-        return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
-    if architecture.startswith(_TORCHVISION):
-        import torchvision
-
-        from ..sources.torchvision_models import TorchvisionNetwork
-
-        name = architecture.removeprefix(_TORCHVISION)
-        return TorchvisionNetwork(torchvision.models.get_model(name, weights=None), 1000)
+    if (encoder := encoder_of_library(architecture)) is not None:
+        return encoder
     network: Any = build(architecture, 1)
     network.head = nn.Identity()
     return network

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, VitobenchError
 from ...files import home_path
 from ...identity import digest, file_digest
 from ...text import restored
-from ..spec import ModelSpec
+from ..spec import WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard, label_space_of
 from .safetensors_header import embedded_card, looks_like_safetensors
+from .source import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
 PREFIX = "file:"
 
-NOTE = "weights_note"
-"""Key of a description's ``extra``: what a user should know of the weights that were taken from the file."""
-
 _ARCH = "?arch="
 _WEIGHTS = "?weights="
 _TIMM = "timm:"
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".tar", ".bin")
+"""How names of checkpoints usually end; completion offers these, and a file of any other name is read as well."""
 _ANY_COUNT = 1000  # classes of the network that names are compared with, before the file tells how many it has
 
 
@@ -54,9 +54,7 @@ class FileName:
         Raises:
             CheckpointError: No path, an unknown option, or an architecture that is not one of timm.
         """
-        text = name.removeprefix(PREFIX)
-        start = max(text.rfind(_ARCH), text.rfind(_WEIGHTS))
-        path, options = (text, "") if start < 0 else (text[:start], text[start + 1 :])
+        path, options = _split(name)
         if not path:
             raise CheckpointError(f"{name!r} names no file; write {PREFIX}PATH or {PREFIX}PATH{_ARCH}{_TIMM}NAME.")
         if _ARCH in path or _WEIGHTS in path:
@@ -86,6 +84,18 @@ class FileName:
         )
 
 
+def _split(name: str) -> tuple[str, str]:
+    """The path of a name as typed, and its options without their question mark."""
+    text = name.removeprefix(PREFIX)
+    start = max(text.rfind(_ARCH), text.rfind(_WEIGHTS))
+    return (text, "") if start < 0 else (text[:start], text[start + 1 :])
+
+
+def name_of(path: Path | str) -> str:
+    """The name of a checkpoint that carries its card, as ``--model`` takes it."""
+    return f"{PREFIX}{path}"
+
+
 def _path(text: str, name: str) -> Path:
     """The file of a name as it is typed or, in records and tables, as `printable` shows it.
 
@@ -106,102 +116,8 @@ def _path(text: str, name: str) -> Path:
     return meant
 
 
-def resolve(name: str) -> ModelSpec:
-    """Describe a checkpoint. A file with a card needs no torch for that; others are read for their weights.
-
-    Args:
-        name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``. An
-            architecture that is named wins over a card. ``weights=SET`` chooses among several sets of weights.
-
-    Returns:
-        The description; its weights hash is that of the file. Of a file with several sets of weights it covers the name
-        of the set, too, unless that is the plain one, which earlier versions took without asking.
-
-    Raises:
-        CheckpointError: The file is missing, damaged, unsafe to open, does not say what it is, or does not fit the
-            architecture.
-        UnknownNameError: timm has no architecture of that name.
-    """
-    parts = FileName.parse(name)
-    if parts.architecture is None:
-        card = _card(parts.path)
-        found = _digest(parts.path)
-        return card.spec(name, "file", found if parts.weights is None else digest([found, parts.weights]))
-    from .timm_models import preprocessing_of
-
-    cfg = _timm_config(parts.architecture, name)
-    preprocessing = preprocessing_of(cfg, name)
-    chosen, count = _weights(parts, cfg)
-    several = f", weights {chosen.weights.name}" if chosen.others else ""
-    return ModelSpec(
-        name=name,
-        source="file",
-        architecture=_TIMM + str(cfg["architecture"]),
-        preprocessing=preprocessing,
-        label_space=label_space_of(count, str(parts.path)),
-        weights_hash=_hash(_digest(parts.path), chosen),
-        description=f"{parts.path.name} as timm's {parts.architecture}{several}",
-        extra={
-            "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
-            "crop_mode": preprocessing.crop_mode,
-            "weights": chosen.weights.name,
-            **({NOTE: chosen.note} if chosen.note else {}),
-            **_library(),
-        },
-    )
-
-
-def still_describes(spec: ModelSpec) -> bool:
-    """Whether an earlier description of a file holds: the same bytes, read by the same version of timm.
-
-    Spares the reading of the weights and the import of torch and timm; the file is hashed. Descriptions by versions
-    that did not say which weights they took hold no longer.
-    """
-    parts = FileName.parse(spec.name)
-    # Earlier versions took every crop mode for "center" and did not note it.
-    if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
-        return False
-    if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
-        return False
-    if "weights" not in spec.extra or not parts.path.is_file():
-        return False
-    found = _digest(parts.path)
-    return spec.weights_hash in (found, digest([found, spec.extra["weights"]]))
-
-
 def _library() -> dict[str, str]:
     return {"timm": importlib.metadata.version("timm")}
-
-
-def build(spec: ModelSpec) -> nn.Module:
-    """Build the network of a checkpoint.
-
-    Raises:
-        CheckpointError: The file changed after it was described, is damaged, or does not fit its architecture.
-    """
-    parts = FileName.parse(spec.name)
-    from .torch_files import check_file
-
-    check_file(parts.path)
-    changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
-    found = _digest(parts.path)
-    if parts.architecture is None:
-        if spec.weights_hash != (found if parts.weights is None else digest([found, parts.weights])):
-            raise changed
-        from .zoo import build_from_card
-
-        return build_from_card(_card(parts.path), parts.path, parts.weights)
-    import timm
-
-    from .state_dicts import fit
-    from .timm_models import TimmNetwork
-
-    chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
-    if spec.weights_hash != _hash(found, chosen):
-        raise changed
-    network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
-    fit(network, chosen.weights.tensors, str(parts.path))
-    return TimmNetwork(network)
 
 
 def _digest(path: Path) -> str:
@@ -277,3 +193,126 @@ def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
     label_space_of(count, where)
     check_fit(own if count == _ANY_COUNT else skeleton(lambda: network(count)), tensors, where)
     return chosen, count
+
+
+class FileSource(Source):
+    """Checkpoints of the user."""
+
+    name = "file"
+    prefix = PREFIX
+    form = "file:PATH"
+    about = "a checkpoint of your own; file:PATH?arch=timm:NAME where it does not say what it is"
+    can_reuse = True
+
+    def file_of(self, name: str) -> Path:
+        """The file as it is typed, without looking whether it is there."""
+        return Path(_split(name)[0])
+
+    def complete_after_prefix(self, typed: str) -> list[str]:
+        """Folders and checkpoints below the folder that is typed so far."""
+        folder, slash, start = typed.rpartition("/")
+        try:
+            entries = sorted(home_path(folder + slash or ".").iterdir())
+            return [
+                f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+                for path in entries
+                if path.name.startswith(start)
+                and path.name.startswith(".") == start.startswith(".")
+                and (path.is_dir() or path.suffix in _SUFFIXES)
+            ]
+        except (OSError, VitobenchError):
+            return []
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe a checkpoint. A file with a card needs no torch for that; others are read for their weights.
+
+        Args:
+            name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``.
+                An architecture that is named wins over a card. ``weights=SET`` chooses among several sets of weights.
+
+        Returns:
+            The description; its weights hash is that of the file. Of a file with several sets of weights it covers the
+            name of the set, too, unless that is the plain one, which earlier versions took without asking.
+
+        Raises:
+            CheckpointError: The file is missing, damaged, unsafe to open, does not say what it is, or does not fit the
+                architecture.
+            UnknownNameError: timm has no architecture of that name.
+        """
+        parts = FileName.parse(name)
+        if parts.architecture is None:
+            card = _card(parts.path)
+            found = _digest(parts.path)
+            return card.spec(name, self.name, found if parts.weights is None else digest([found, parts.weights]))
+        from .timm_models import preprocessing_of
+
+        cfg = _timm_config(parts.architecture, name)
+        preprocessing = preprocessing_of(cfg, name)
+        chosen, count = _weights(parts, cfg)
+        several = f", weights {chosen.weights.name}" if chosen.others else ""
+        return ModelSpec(
+            name=name,
+            source=self.name,
+            architecture=_TIMM + str(cfg["architecture"]),
+            preprocessing=preprocessing,
+            label_space=label_space_of(count, str(parts.path)),
+            weights_hash=_hash(_digest(parts.path), chosen),
+            description=f"{parts.path.name} as timm's {parts.architecture}{several}",
+            extra={
+                "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
+                "crop_mode": preprocessing.crop_mode,
+                "weights": chosen.weights.name,
+                **({WEIGHTS_NOTE: chosen.note} if chosen.note else {}),
+                **_library(),
+            },
+        )
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network of a checkpoint.
+
+        Raises:
+            CheckpointError: The file changed after it was described, is damaged, or does not fit its architecture.
+        """
+        parts = FileName.parse(spec.name)
+        from .torch_files import check_file
+
+        check_file(parts.path)
+        changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
+        found = _digest(parts.path)
+        if parts.architecture is None:
+            if spec.weights_hash != (found if parts.weights is None else digest([found, parts.weights])):
+                raise changed
+            from .zoo import build_from_card
+
+            return build_from_card(_card(parts.path), parts.path, parts.weights)
+        import timm
+
+        from .adapters import TimmNetwork
+        from .state_dicts import fit
+
+        chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
+        if spec.weights_hash != _hash(found, chosen):
+            raise changed
+        network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
+        fit(network, chosen.weights.tensors, str(parts.path))
+        return TimmNetwork(network)
+
+    def still_describes(self, spec: ModelSpec) -> bool:
+        """Whether an earlier description of a file holds: the same bytes, read by the same version of timm.
+
+        Spares the reading of the weights and the import of torch and timm; the file is hashed. Descriptions by versions
+        that did not say which weights they took hold no longer.
+        """
+        parts = FileName.parse(spec.name)
+        # Earlier versions took every crop mode for "center" and did not note it.
+        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
+            return False
+        if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
+            return False
+        if "weights" not in spec.extra or not parts.path.is_file():
+            return False
+        found = _digest(parts.path)
+        return spec.weights_hash in (found, digest([found, spec.extra["weights"]]))
+
+
+SOURCE = FileSource()

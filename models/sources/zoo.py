@@ -9,6 +9,7 @@ from ...errors import CheckpointError
 from ...identity import file_digest
 from ..spec import ModelSpec
 from ..zoo_card import ZooCard
+from .source import ModelRow, Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,39 +37,6 @@ def card(name: str) -> ZooCard:
     if found.name != name:
         raise CheckpointError(f"The card {path} is that of {found.name!r}; it should be called {found.name}.json.")
     return found
-
-
-def resolve(name: str) -> ModelSpec:
-    """Describe a model of the zoo, without importing torch.
-
-    Args:
-        name: One of `names`.
-
-    Returns:
-        The description, with the hash of the file as it is on disk.
-
-    Raises:
-        CheckpointError: The file is not the one that the card describes.
-    """
-    found, path = card(name), _weights(name)
-    actual = file_digest(path)
-    if actual != found.sha256:
-        raise CheckpointError(
-            f"{path} is not the file that its card describes (SHA-256 {actual[:12]}..., the card says "
-            f"{found.sha256[:12] or 'nothing'}...). It was damaged or changed: reinstall vitobench, or load the "
-            f"changed file under its own name with file:{path}."
-        )
-    return found.spec(name, "zoo", actual)
-
-
-def build(spec: ModelSpec) -> nn.Module:
-    """Build the network of a model of the zoo, with its weights.
-
-    Raises:
-        CheckpointError: The file changed, is damaged, or does not fit the architecture.
-    """
-    resolve(spec.name)
-    return build_from_card(card(spec.name), _weights(spec.name))
 
 
 def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn.Module:
@@ -108,3 +76,66 @@ def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn
 
 def _weights(name: str) -> Path:
     return ZOO_FOLDER / f"{name}.safetensors"
+
+
+class ZooSource(Source):
+    """The models that come with the package."""
+
+    name = "zoo"
+
+    def names(self) -> list[str]:
+        """Names of the models in the zoo, sorted."""
+        return names()
+
+    def listing(self) -> list[ModelRow]:
+        """From the cards alone."""
+        return [self._row(name) for name in names()]
+
+    def _row(self, name: str) -> ModelRow:
+        try:
+            found = card(name)
+        except (CheckpointError, OSError) as error:
+            return ModelRow(name, self.name, problem=str(error))
+        return ModelRow(
+            name,
+            self.name,
+            found.label_space,
+            found.training_data,
+            found.licence,
+            found.baseline,
+            found.description,
+        )
+
+    def resolve(self, name: str) -> ModelSpec:
+        """Describe a model of the zoo, without importing torch.
+
+        Args:
+            name: One of `names`.
+
+        Returns:
+            The description, with the hash of the file as it is on disk.
+
+        Raises:
+            CheckpointError: The file is not the one that the card describes.
+        """
+        found, path = card(name), _weights(name)
+        actual = file_digest(path)
+        if actual != found.sha256:
+            raise CheckpointError(
+                f"{path} is not the file that its card describes (SHA-256 {actual[:12]}..., the card says "
+                f"{found.sha256[:12] or 'nothing'}...). It was damaged or changed: reinstall vitobench, or load the "
+                f"changed file under its own name with file:{path}."
+            )
+        return found.spec(name, self.name, actual)
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """Build the network of a model of the zoo, with its weights.
+
+        Raises:
+            CheckpointError: The file changed, is damaged, or does not fit the architecture.
+        """
+        self.resolve(spec.name)
+        return build_from_card(card(spec.name), _weights(spec.name))
+
+
+SOURCE = ZooSource()

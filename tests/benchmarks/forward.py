@@ -56,7 +56,7 @@ def build(name: str) -> tuple[nn.Module, int]:
     if name == "resnet50":  # speed does not depend on the weights
         import timm
 
-        from vitobench.models.sources.timm_models import TimmNetwork
+        from vitobench.models.sources.adapters import TimmNetwork
 
         torch.manual_seed(0)
         return TimmNetwork(timm.create_model("resnet50", pretrained=False)).eval().requires_grad_(False), 224

@@ -7,8 +7,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vitobench.models.folding import TOLERANCE, fold_batch_norms
 from vitobench.models.networks import ARCHITECTURES, build
-from vitobench.models.sources.timm_models import TimmNetwork
-from vitobench.models.sources.torchvision_models import TorchvisionNetwork
+from vitobench.models.sources.adapters import TimmNetwork, TorchvisionNetwork
 
 
 class Plain(nn.Module):

@@ -34,7 +34,7 @@ def check_equal(model: Model, network: nn.Module, images: Tensor) -> None:
 def test_models_of_the_zoo_answer_as_their_plain_networks(name: str) -> None:
     model = registry.load(name)
     pixels, _ = MicroSet("val", 64).load(range(64), Geometry(64, 64, "bilinear"))
-    check_equal(model, zoo.build(model.spec), torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    check_equal(model, zoo.SOURCE.build(model.spec), torch.from_numpy(pixels).permute(0, 3, 1, 2))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model._ready().modules())
 
 
@@ -46,7 +46,7 @@ def test_efficientnet_lite0_answers_as_its_plain_network_on_photographs() -> Non
     model = registry.load("efficientnet-lite0")
     pixels, failed = ImageFolder(where).load(range(50), Geometry(224, 256, "bicubic"))
     assert not failed
-    check_equal(model, packages.build(model.spec), torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    check_equal(model, packages.SOURCE.build(model.spec), torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
 
 def test_a_large_batch_is_computed_in_parts_with_the_same_answers() -> None:

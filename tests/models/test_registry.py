@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.shell_completion import ShellComplete
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms import functional
 
+from vitobench.bench.cli.run import run_command
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.identity import file_digest
 from vitobench.models import cpu_tuning, registry
@@ -195,6 +197,135 @@ print(sorted({"torch", "torchvision", "timm", "pandas", "PIL", "numpy"} & set(sy
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def completed(incomplete: str) -> list[str]:
+    """What the Tab key offers for ``bench run --model``."""
+    shell = ShellComplete(run_command, {}, "bench", "_BENCH_COMPLETE")
+    return [item.value for item in shell.get_completions(["--model"], incomplete)]
+
+
+def test_names_of_every_source_are_completed(toy_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert completed("to") == ["toy", "torchvision:"]
+    assert completed("t") == ["toy", "timm:", "torchvision:"]
+    assert completed("vito-") == ["vito-videonet"]
+    every = completed("")
+    assert every[:2] == ["toy", "efficientnet-lite0"]
+    assert every[-3:] == ["timm:", "torchvision:", "file:"]
+    assert completed("timm:resnet10t") == ["timm:resnet10t.c3_in1k"]
+    assert completed("torchvision:resnet1") == [
+        "torchvision:resnet101",
+        "torchvision:resnet152",
+        "torchvision:resnet18",
+    ]
+    assert completed("nothing") == completed("nothing:") == []
+
+
+def test_completion_after_file_goes_through_folders(toy_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (toy_zoo / "runs").mkdir()
+    for name in ("runs/step-5.safetensors", "runs/step-6.pth", "runs/steps.txt", "runs/.hidden.pt"):
+        (toy_zoo / name).touch()
+    monkeypatch.chdir(toy_zoo)
+    assert completed("file:") == ["file:runs/", "file:toy.safetensors"]
+    assert completed("file:r") == ["file:runs/"]
+    assert completed("file:runs/step-") == ["file:runs/step-5.safetensors", "file:runs/step-6.pth"]
+    assert completed("file:runs/.") == ["file:runs/.hidden.pt"]
+    assert completed(f"file:{toy_zoo}/to") == [f"file:{toy_zoo}/toy.safetensors"]
+    assert completed("file:nowhere/") == completed("file:~nobody-here/") == []
+
+
+TOY = """
+from .source import ModelRow, Source, WeightsFolder
+from ..spec import ModelSpec, Preprocessing
+from pathlib import Path
+
+class GreySource(Source):
+    name = "grey"
+    prefix = "grey:"
+    form = "grey:LEVEL"
+    about = "answers by one level of grey"
+    extra = "grey"
+    extra_is_for = "for models of grey"
+    libraries = ("pluggy",)
+
+    def complete_after_prefix(self, typed):
+        return [level for level in ("dark", "light") if level.startswith(typed)]
+
+    def downloads_to(self):
+        return WeightsFolder("levels of grey", Path("grey"), "GREY_HOME")
+
+    def resolve(self, name):
+        return ModelSpec(name, self.name, "grey:net", Preprocessing(8, 8), "microworld-16", "0")
+
+    def build(self, spec):
+        return self.encoder(spec.architecture)
+
+    def encoder(self, architecture):
+        from torch import nn
+
+        class Net(nn.Module):
+            def features(self, x):
+                return x.mean((2, 3))
+
+            def forward(self, x):
+                return self.features(x).mean(1, keepdim=True).expand(-1, 16)
+
+        return Net()
+
+SOURCE = GreySource()
+"""
+
+ADDED = """
+import sys, types
+from pathlib import Path
+import vitobench.models, vitobench.models.sources as sources
+sources.__path__.append(sys.argv[1])
+path = Path(vitobench.models.__path__[0]) / "registry.py"
+text = path.read_text(encoding="utf-8")
+line = '    "files",' + chr(10)
+assert text.count(line) == 1
+registry = types.ModuleType("vitobench.models.registry")
+registry.__package__ = "vitobench.models"
+sys.modules[registry.__name__] = vitobench.models.registry = registry
+exec(compile(text.replace(line, line + '    "grey",' + chr(10)), str(path), "exec"), registry.__dict__)
+
+from vitobench.bench import reference, run
+from vitobench.bench.cli.options import HOW_TO_NAME
+from vitobench.bench.doctor.packages import PURPOSES
+from vitobench.bench.doctor.places import caches
+assert HOW_TO_NAME == "A name of `bench models`, timm:NAME, torchvision:NAME, file:PATH or grey:LEVEL", HOW_TO_NAME
+assert "| `grey:LEVEL` |  |  | answers by one level of grey |" in reference.page()
+assert PURPOSES["grey"] == "for models of grey"
+assert ("levels of grey", Path("grey"), "GREY_HOME") in caches()
+assert registry.complete("gr") == ["grey:"]
+assert registry.complete("grey:d") == ["grey:dark"]
+import importlib.metadata
+assert run._versions()["pluggy"] == importlib.metadata.version("pluggy")
+assert not {"torch", "timm"} & set(sys.modules)
+
+import torch
+model = registry.load("grey:dark")
+assert model.spec.identity.startswith("grey:dark@")
+assert model.logits(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).shape == (2, 16)
+from vitobench.models.probing.network import build_encoder
+assert build_encoder("grey:net+linear").features(torch.ones(1, 3, 8, 8)).shape == (1, 3)
+"""
+
+
+def test_a_new_source_is_one_file_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "grey.py").write_text(TOY)
+    done = subprocess.run([sys.executable, "-c", ADDED, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_with_a_source_is_registered() -> None:
+    folder = Path(zoo.__file__).parent
+    files = sorted(path.stem for path in folder.glob("*.py") if "\nSOURCE = " in path.read_text(encoding="utf-8"))
+    assert files == sorted(registry._FILES)
+    names = [source.name for source in registry.SOURCES]
+    assert sorted(names) == ["file", "package", "plugin", "released", "timm", "torchvision", "zoo"]  # stored in records
+    for source in registry.SOURCES:
+        assert bool(source.prefix) == bool(source.form) == bool(source.about)
 
 
 def test_dropout_and_batch_norm_are_off_and_weights_frozen() -> None:

@@ -22,6 +22,7 @@ from vitobench.identity import file_digest
 from vitobench.models import registry
 from vitobench.models.sources import files
 from vitobench.models.sources.weight_sets import choose
+from vitobench.models.spec import WEIGHTS_NOTE
 from vitobench.results.store import Store
 
 State = dict[str, torch.Tensor]
@@ -51,7 +52,7 @@ def name_of(path: Path, options: str = "") -> str:
 
 def taken(path: Path, options: str = "") -> State:
     """The weights of the network that is built."""
-    built: Any = files.build(registry.resolve(name_of(path, options)))
+    built: Any = files.SOURCE.build(registry.resolve(name_of(path, options)))
     return built.network.state_dict()
 
 
@@ -79,15 +80,15 @@ def test_whatever_prefix_leaves_the_networks_own_names_is_taken_off(tmp_path: Pa
     spec = registry.resolve(name_of(path))
     assert spec.weights_hash == file_digest(path)
     for name in beside if prefix else ():
-        assert name in spec.extra[files.NOTE]
-    assert (files.NOTE in spec.extra) == bool(prefix)
+        assert name in spec.extra[WEIGHTS_NOTE]
+    assert (WEIGHTS_NOTE in spec.extra) == bool(prefix)
 
 
 def test_counters_of_a_profiler_and_losses_at_the_top_are_left_out_and_named(tmp_path: Path) -> None:
     more = {"total_ops": torch.zeros(1), "layer1.0.total_params": torch.zeros(1), "loss.weight": torch.ones(16)}
     path = saved(tmp_path / "c.pth", {"state_dict": RAW | more})
     assert equal(taken(path), RAW)
-    note = registry.resolve(name_of(path)).extra[files.NOTE]
+    note = registry.resolve(name_of(path)).extra[WEIGHTS_NOTE]
     assert all(name in note for name in more)
 
 
@@ -123,16 +124,16 @@ def test_of_the_sets_that_timm_knows_its_own_choice_is_taken_and_told(tmp_path: 
     assert equal(taken(path, f"&weights={plain}"), RAW)
     spec, raw = registry.resolve(name_of(path)), registry.resolve(name_of(path, "&weights=raw"))
     assert spec.extra["weights"] == f"{plain}_ema"
-    assert f"2 sets of weights: {plain}_ema is used; {plain} with &weights=raw" in spec.extra[files.NOTE]
+    assert f"2 sets of weights: {plain}_ema is used; {plain} with &weights=raw" in spec.extra[WEIGHTS_NOTE]
     assert f"weights {plain}_ema" in spec.description
     # What an earlier version stored of this file was of the plain weights, and must not be taken for the others'.
     assert raw.weights_hash == file_digest(path) != spec.weights_hash
-    assert files.still_describes(spec)
-    assert files.still_describes(raw)
+    assert files.SOURCE.still_describes(spec)
+    assert files.SOURCE.still_describes(raw)
     old = registry.ModelSpec(**{**vars(raw), "name": spec.name, "extra": {"timm": timm.__version__}})
-    assert not files.still_describes(old)
+    assert not files.SOURCE.still_describes(old)
     with pytest.raises(CheckpointError, match="changed after"):
-        files.build(old)
+        files.SOURCE.build(old)
     with pytest.raises(CheckpointError, match=rf"no set of weights 'teacher'\. Valid: weights={plain}, .*weights=raw"):
         registry.resolve(name_of(path, "&weights=teacher"))
 
@@ -158,12 +159,12 @@ def test_the_only_set_there_is_is_taken(tmp_path: Path, form: str) -> None:
     spec = registry.resolve(name_of(path))
     assert spec.weights_hash == file_digest(path)
     for alias in ("ema", "raw"):
-        if alias == ("ema" if "averaged" in spec.extra.get(files.NOTE, "") else "raw"):
+        if alias == ("ema" if "averaged" in spec.extra.get(WEIGHTS_NOTE, "") else "raw"):
             assert equal(taken(path, f"&weights={alias}"), EMA)
         else:
             with pytest.raises(CheckpointError, match=f"no set of weights '{alias}'"):
                 registry.resolve(name_of(path, f"&weights={alias}"))
-    assert ("averaged weights" in spec.extra.get(files.NOTE, "")) == ("ema" in form or form == "callback")
+    assert ("averaged weights" in spec.extra.get(WEIGHTS_NOTE, "")) == ("ema" in form or form == "callback")
 
 
 UNCLEAR: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -215,7 +216,7 @@ def test_a_classifier_beside_its_encoder_belongs_to_it_if_nothing_is_between(tmp
         tmp_path / "c.pth", {"state_dict": under("backbone.", body) | head | {"criterion.weight": torch.ones(1)}}
     )
     assert equal(taken(path), RAW)
-    assert "criterion.weight" in registry.resolve(name_of(path)).extra[files.NOTE]
+    assert "criterion.weight" in registry.resolve(name_of(path)).extra[WEIGHTS_NOTE]
     saved(path, under("model.backbone.", body) | under("model.", head))
     assert equal(taken(path), RAW)
     for beside in (head | {"neck.weight": torch.ones(3)}, {"head.weight": head["fc.weight"]}, {}):

@@ -117,9 +117,15 @@ def test_a_cache_that_cannot_be_written_names_the_variable(tmp_path: Path) -> No
     assert (found.status, found.advice) == (WARN, "set HF_HOME to a folder that can be written")
 
 
-def test_caches_are_those_that_the_libraries_use() -> None:
+def test_caches_are_those_that_the_sources_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from huggingface_hub.constants import HF_HUB_CACHE
 
+    from vitobench.models.sources.released import weights_file
+
+    monkeypatch.setenv("VITOBENCH_CACHE", str(tmp_path))
     found = {variable: path for _, path, variable in places.caches()}
-    assert found == {"TORCH_HOME": Path(torch.hub.get_dir()), "HF_HOME": Path(HF_HUB_CACHE)}
+    published = weights_file("vito-videonet").parent
+    assert found == {
+        "TORCH_HOME": Path(torch.hub.get_dir()), "HF_HOME": Path(HF_HUB_CACHE), "VITOBENCH_CACHE": published
+    }  # fmt: skip

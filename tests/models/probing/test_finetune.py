@@ -18,7 +18,7 @@ from vitobench.models.probing.finetune import FinetuneSettings, batch_rows, fine
 from vitobench.models.probing.heads import HeadSpec
 from vitobench.models.probing.layers import depths, parameter_groups
 from vitobench.models.probing.probe import probe
-from vitobench.models.sources.timm_models import TimmNetwork
+from vitobench.models.sources.adapters import TimmNetwork
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.models.training_step import training_step
 

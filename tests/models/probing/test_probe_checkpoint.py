@@ -16,8 +16,7 @@ from vitobench.models.probing.heads import HeadSpec
 from vitobench.models.probing.network import HeadedNetwork, build_network
 from vitobench.models.probing.probe import Probed, probe
 from vitobench.models.saliency import attention_maps, gradient_saliency
-from vitobench.models.sources.timm_models import TimmNetwork
-from vitobench.models.sources.torchvision_models import TorchvisionNetwork
+from vitobench.models.sources.adapters import TimmNetwork, TorchvisionNetwork
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.tasks.data.microworld.sets import MicroSet
 
