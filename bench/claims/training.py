@@ -60,7 +60,7 @@ class Run:
 
     def finished(self) -> bool:
         """Whether its checkpoint is there, whole, and of this recipe."""
-        from ...models.pretraining.recipe import recipe_facts
+        from ...models.pretraining.recipe import current_form, recipe_facts
 
         try:
             card = json.loads(self.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
@@ -68,7 +68,9 @@ class Run:
             return False
         if not self.checkpoint.is_file() or card.get("sha256") != file_digest(self.checkpoint):
             return False
-        return bool(card.get("recipe") == json.loads(json.dumps(recipe_facts(self.recipe))))
+        wanted = json.loads(json.dumps(recipe_facts(self.recipe)))
+        recipe = card.get("recipe")
+        return isinstance(recipe, dict) and current_form(recipe) == wanted
 
 
 def all_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> list[Run]:

@@ -11,6 +11,7 @@ import torch
 from ...tasks.data.microworld.sets import GENERATOR_VERSION
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ..spec import IMAGENET_MEAN, IMAGENET_STD
+from .methods import METHODS
 from .recipe import Recipe, recipe_facts
 from .recipe_files import list_recipes, load_recipe
 from .trainer import Training
@@ -90,7 +91,7 @@ def card_page(facts: dict[str, Any]) -> str:
     recipe, curve = facts["recipe"], facts["curve"]
     last = len(curve) - 1
     shown = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
-    used = "for training" if recipe["objective"] in ("supervised", "l2-robust") else "for the linear head only"
+    used = "for training" if METHODS[recipe["objective"]].labelled else "for the linear head only"
     size = facts["preprocessing"]["size"]
     made_by, note = f"bench pretrain micro/{facts['name']}{_changes(recipe)}", ""
     if (head := facts.get("linear_head")) is None:
@@ -104,7 +105,9 @@ def card_page(facts: dict[str, Any]) -> str:
 - **Input:** {size} pixels; **answers in** {facts["label_space"]}."""
         note = "\nIt is a model of a procedural world: it shows that the machinery works, and knows nothing of "
         note += "photographs.\n"
-    settings = "\n".join(f"| {key} | {value} |" for key, value in recipe.items() if key not in ("name", "description"))
+    rows = {key: value for key, value in recipe.items() if key not in ("name", "description", recipe["objective"])}
+    rows |= {f"{recipe['objective']}.{key}": value for key, value in recipe.get(recipe["objective"], {}).items()}
+    settings = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
     return f"""# {facts["name"]}
 

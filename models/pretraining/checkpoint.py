@@ -13,14 +13,20 @@ import torch
 from ...errors import CheckpointError, VitobenchError
 from ...identity import SEAL_BYTES, broken_seal, digest, seal_file
 from ..sources.torch_files import load_torch
-from .recipe import Recipe, recipe_facts
+from .recipe import Recipe
 
 NAME = "training.pt"
 
+RECIPE_FORM = 2
+"""Noted in every state. Form 1, which noted none, had the settings of all methods in the digest of every run."""
+
 
 def run_digest(recipe: Recipe) -> str:
-    """What a checkpoint must share with the run that goes on from it."""
-    return digest(recipe_facts(recipe))
+    """What a checkpoint must share with the run that goes on from it: what all recipes have, and what its method has.
+
+    A setting that is added later is declared with `identity.OMITTED_IF_DEFAULT`, so that it ends no unfinished run.
+    """
+    return digest({"objective": recipe.objective, "recipe": recipe})
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -83,6 +89,12 @@ def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
         CheckpointError: A damaged file, or the state of a run with other settings.
     """
     state = load_state(path)
+    if state is not None and "recipe_form" not in state:
+        raise CheckpointError(
+            f"{path} was written by an earlier version of vitobench, whose recipes did not keep the settings of each "
+            "method apart. Finish that run with the earlier version, choose another --output folder, or delete that "
+            "file to start this run again."
+        )
     if state is not None and state.get("recipe") != run_digest(recipe):
         raise CheckpointError(
             f"{path} belongs to a run with other settings; choose another --output folder, or delete that file."

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ...errors import VitobenchError, unknown_name
 from .augmentation import Augmentation
+from .methods import METHODS, MethodSettings, owners_of
 
-OBJECTIVES = ("contrastive", "simclr", "byol", "dino", "supervised", "l2-robust")
 POOLINGS = ("attention", "average")
 OPTIMISERS = ("adamw", "lars")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "bfloat16")
-TARGET_STATISTICS = ("batch", "running")
 DATA = ("micro", "micro-uncurated", "clips")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "objective": OBJECTIVES,
     "pooling": POOLINGS,
     "optimiser": OPTIMISERS,
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
-    "target_statistics": TARGET_STATISTICS,
     "data": DATA,
 }
 _SMALLEST = 8  # pixels, of which the micro-world can be rendered
 _LAST_SEED = 2**63 - 1  # which every generator takes
 
-_WHOLE = ("clips", "frames_per_clip", "size", "batch", "accumulate", "steps", "hidden", "projection", "prototypes",
-          "attack_steps")  # fmt: skip
-_NOT_NEGATIVE = ("window", "warmup", "learning_rate", "weight_decay", "clip_norm", "epsilon", "attack_step_size",
-                 "monitor_every")  # fmt: skip
-_POSITIVE = ("temperature", "teacher_temperature", "trust")
-_SHARES = ("momentum", "centre_momentum", "optimiser_momentum")
+_WHOLE = ("clips", "frames_per_clip", "size", "batch", "accumulate", "steps")
+_NOT_NEGATIVE = ("window", "warmup", "learning_rate", "weight_decay", "clip_norm", "monitor_every")
+_POSITIVE = ("trust",)
+_SHARES = ("optimiser_momentum",)
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Recipe:
     Attributes:
         name: Name of the resulting model.
         description: One line for listings and the model card.
-        objective: One of `OBJECTIVES`. VITO and MoCLR are ``"contrastive"``: they differ in window, pooling and scales.
+        method: The pretraining method, with the settings of its own.
         architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet"``, ``"resnet50"``, ``"timm/NAME"``.
         pooling: ``"attention"`` or ``"average"``, at every scale.
         scales: 1 pools the last feature map, 2 the last two. Attention adds no width, so that average pooling at the
@@ -71,26 +67,13 @@ class Recipe:
         precision: ``"float32"`` or ``"bfloat16"`` (autocast; weights, losses and statistics stay float32).
         channels_last: Memory layout of images and convolutions.
         sync_batchnorm: Batch normalisation over the batch of all devices; else over each device's part.
-        temperature: Of the contrastive softmax, or of DINO's student.
-        same_view_negatives: Also contrast with the targets of the other clips in the same view.
-        momentum: Initial momentum of the target network; it rises to 1 along a cosine.
-        target_statistics: With what the target's batch normalisation works: ``"batch"`` statistics of its own input, as
-            in BYOL, or ``"running"`` ones, which are averaged along with the weights.
-        hidden: Hidden width of projector and predictor.
-        projection: Width of the embedding.
-        prototypes: Outputs of DINO's head.
-        teacher_temperature: DINO's sharpening.
-        centre_momentum: DINO's centring.
-        epsilon: l2-robust: radius of the attack, on the scale of pixels from 0 to 1.
-        attack_steps: l2-robust: steps of projected gradient descent.
-        attack_step_size: l2-robust: length of a step, on the same scale.
         monitor_every: Steps between two nearest-neighbour checks of the features; 0 never.
         seed: Seed of world, initialisation, order and views.
     """
 
     name: str
     description: str
-    objective: str
+    method: MethodSettings
     architecture: str
     pooling: str = "average"
     scales: int = 1
@@ -115,18 +98,6 @@ class Recipe:
     precision: str = "bfloat16"
     channels_last: bool = True
     sync_batchnorm: bool = True
-    temperature: float = 0.1
-    same_view_negatives: bool = False
-    momentum: float = 0.99
-    target_statistics: str = "batch"
-    hidden: int = 512
-    projection: int = 128
-    prototypes: int = 1024
-    teacher_temperature: float = 0.04
-    centre_momentum: float = 0.9
-    epsilon: float = 0.5
-    attack_steps: int = 3
-    attack_step_size: float = 0.33
     monitor_every: int = 200
     seed: int = 0
 
@@ -170,11 +141,36 @@ class Recipe:
         return f"{self.architecture}/{self.pooling}{'-2scale' if self.scales == 2 else ''}"
 
     @property
+    def objective(self) -> str:
+        """What recipes call the method; a key of `methods.METHODS`. VITO and MoCLR are ``"contrastive"``."""
+        return self.method.objective
+
+    @property
     def labelled(self) -> bool:
-        """Whether the objective needs labels."""
-        return self.objective in ("supervised", "l2-robust")
+        """Whether the method needs labels."""
+        return self.method.labelled
 
 
 def recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data, for cards and logs."""
-    return asdict(recipe)
+    """The recipe as plain data, for cards and logs, in the form of a recipe's file."""
+    facts = asdict(recipe)
+    own = facts.pop("method")
+    start = {key: facts.pop(key) for key in ("name", "description")}
+    return start | {"objective": recipe.objective} | facts | ({recipe.objective: own} if own else {})
+
+
+def current_form(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of a card, brought to the form that `recipe_facts` has now.
+
+    Args:
+        facts: From the card of a finished run. Earlier versions wrote the settings of all methods beside the others.
+
+    Returns:
+        The same settings; those of other methods, which the run did not use, are left out.
+    """
+    objective = str(facts.get("objective"))
+    if objective not in METHODS or objective in facts:
+        return dict(facts)
+    own = {key: value for key, value in facts.items() if objective in owners_of(key)}
+    shared = {key: value for key, value in facts.items() if not owners_of(key)}
+    return shared | ({objective: own} if own else {})

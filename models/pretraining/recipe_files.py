@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ...errors import VitobenchError, unknown_name
+from ...errors import UnknownNameError, VitobenchError, unknown_name
 from ...text_files import NotTextError, read_text
 from .augmentation import Augmentation
+from .methods import METHODS, keys_of, owners_of
 from .recipe import Recipe
 
 _PACKAGE = "vitobench.models.pretraining.recipes"
-_TYPES: dict[type, dict[str, Any]] = {cls: get_type_hints(cls) for cls in (Recipe, Augmentation)}
+_VIEWS = "augmentation"
+_TYPES: dict[type, dict[str, Any]] = {
+    cls: {entry.name: get_type_hints(cls)[entry.name] for entry in fields(cls)}
+    for cls in (Recipe, Augmentation, *METHODS.values())
+}
+_SHARED = [key for key in _TYPES[Recipe] if key != "method"]
+"""Settings that every recipe has, whatever its method."""
 
 
 def list_recipes() -> list[str]:
@@ -28,8 +35,9 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
 
     Args:
         name: A name from `list_recipes`, or the path of a ``.toml`` file.
-        settings: ``key=value`` each, as it would stand in the file, to replace what the file says;
-            ``augmentation.key=value`` for the views. A value that is no TOML is taken as text.
+        settings: ``key=value`` each, as it would be in the file, to replace what the file says;
+            ``augmentation.key=value`` for the views, ``dino.key=value`` for the method, whose name may be left out. A
+            value that is no TOML is taken as text. With another objective the settings that both methods have stay.
         **changes: Settings to replace; None leaves a setting as it is.
 
     Raises:
@@ -38,24 +46,106 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
     """
     where = f"recipe {name}"
     table = _parse(_text(name), where)
+    _replace(table, settings, where)
+    objective = _objective(table, where)
+    own = _table(table, objective)
+    views = _table(table, _VIEWS)
+    table.pop("objective")
+    for key, value in table.items():
+        if isinstance(value, dict) and key not in METHODS:
+            raise unknown_name(f"table in {where}", key, (_VIEWS, *METHODS))
+        _check_place(key, objective, where)
+    checked = _checked(own, METHODS[objective], f"{where}, {objective}")
+    try:
+        method = METHODS[objective](**checked)
+    except UnknownNameError:
+        raise
+    except VitobenchError as error:
+        raise VitobenchError(f"{where}: {error}") from None
+    table[_VIEWS] = Augmentation(**_checked(views, Augmentation, f"{where}, {_VIEWS}"))
+    try:
+        recipe = Recipe(method=method, **_checked(table, Recipe, where))
+    except TypeError as error:
+        raise VitobenchError(f"{where} is incomplete: {error}") from None
+    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+
+
+def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> None:
+    """Put the values of ``--set`` into what a file says; the objective first, because it decides what others mean."""
+    pairs = []
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not key:
             raise VitobenchError(f"--set {setting!r} is not understood; write KEY=VALUE, for instance steps=100.")
+        pairs.append((key, _value(value)))
+    for _, chosen in (pair for pair in pairs if pair[0] == "objective"):
+        before, table["objective"] = _objective(table, where), chosen
+        after = _objective(table, where)
+        if after != before:
+            shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
+            table[after] = shared | _table(table, after)
+    objective = _objective(table, where)
+    for key, value in (pair for pair in pairs if pair[0] != "objective"):
         group, dot, inner = key.rpartition(".")
-        target = table.setdefault(group, {}) if dot else table
-        if not isinstance(target, dict) or group not in ("", "augmentation"):
-            raise unknown_name("group of settings", group, ("augmentation",))
-        target[inner] = _value(value)
-    views = table.get("augmentation", {})
-    if not isinstance(views, dict):
-        raise VitobenchError(f"{where}: augmentation = {views!r} must be a table.")
-    table["augmentation"] = Augmentation(**_checked(views, Augmentation, f"{where}, augmentation"))
-    try:
-        recipe = Recipe(**_checked(table, Recipe, where))
-    except TypeError as error:
-        raise VitobenchError(f"{where} is incomplete: {error}") from None
-    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+        if not dot and key in keys_of(objective):
+            group, dot = objective, "."
+        if not dot:
+            if key != objective:
+                _check_place(key, objective, where)
+            table[key] = value
+        elif group in (_VIEWS, objective):
+            table[group] = _table(table, group) | {inner: value}
+        elif group in METHODS:
+            raise VitobenchError(
+                f"--set {key}: {where} has the objective {objective!r}, for which {group} has no effect; "
+                f"add --set objective={group}, or leave it out."
+            )
+        else:
+            raise unknown_name("group of settings", group, (_VIEWS, objective))
+
+
+def _objective(table: dict[str, Any], where: str) -> str:
+    objective = table.get("objective")
+    if objective is None:
+        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(METHODS)}.")
+    if not isinstance(objective, str):
+        raise VitobenchError(f"{where}: objective = {objective!r} must be of type str.")
+    if objective not in METHODS:
+        raise unknown_name("objective", objective, METHODS)
+    return objective
+
+
+def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
+    """A table of a recipe, taken out of it; empty where there is none."""
+    found = table.pop(name, {})
+    if not isinstance(found, dict):
+        raise VitobenchError(f"{name} = {found!r} must be a table: write its settings below a line [{name}].")
+    return found
+
+
+def _check_place(key: str, objective: str, where: str) -> None:
+    """Refuse what is no setting of every recipe.
+
+    Raises:
+        UnknownNameError: A key that no recipe has.
+        VitobenchError: A setting of a method in the wrong place, or of another method.
+    """
+    if key in (*_SHARED, _VIEWS):
+        return
+    if key in METHODS:
+        raise VitobenchError(
+            f"{where}: the table [{key}] has no effect with the objective {objective!r}; remove it, or write "
+            f"objective = {key!r}."
+        )
+    owners = owners_of(key)
+    if objective in owners:
+        raise VitobenchError(f"{where}: {key} is a setting of {objective}; write it below a line [{objective}].")
+    if owners:
+        raise VitobenchError(
+            f"{where}: {key} is a setting of {' and '.join(owners)}, and the objective here is {objective!r}; "
+            "remove it."
+        )
+    raise unknown_name(f"setting in {where}", key, (*_SHARED, *keys_of(objective)))
 
 
 def _text(name: str) -> str:

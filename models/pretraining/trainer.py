@@ -18,7 +18,7 @@ from torch import nn
 from ...errors import CheckpointError, VitobenchError
 from ...interruption import Stopped, finish_first
 from ..cpu_tuning import keep_freed_memory
-from .checkpoint import NAME, load_training, run_digest, save_state, take_threads
+from .checkpoint import NAME, RECIPE_FORM, load_training, run_digest, save_state, take_threads
 from .devices import leave, make_fabric
 from .learners import Batch, Learner, make_learner
 from .monitors import LinearMonitor, NeighbourExam
@@ -271,6 +271,7 @@ class _Run:
         save_state(
             self.checkpoint,
             {
+                "recipe_form": RECIPE_FORM,
                 "recipe": run_digest(self.recipe),
                 "learner": self.learner.state_dict(),
                 "optimiser": self.optimiser.state_dict(),

@@ -69,10 +69,14 @@ def test_windows_differ_in_t_alone_and_untrained_methods_learn_nothing() -> None
 def test_steps_from_moclr_to_simclr_change_one_thing_each() -> None:
     steps = [recipe(name) for name in ("moclr", *LADDER)]
     changed = [{key for key in vars(a) if getattr(a, key) != getattr(b, key)} for a, b in itertools.pairwise(steps)]
+    assert changed == [{"method"}, {"method"}]
+    own = [vars(step.method) for step in steps]
+    changed = [{key for key in a if a[key] != b[key]} for a, b in itertools.pairwise(own)]
     assert changed == [{"temperature"}, {"same_view_negatives"}]
-    last, end = vars(steps[-1]), vars(recipe("simclr"))
-    told = {"name", "description"}
-    assert {key for key in end if end[key] != last[key]} == told | {"objective", "same_view_negatives"}
+    last, end = steps[-1], recipe("simclr")
+    assert {key for key in vars(end) if vars(end)[key] != vars(last)[key]} == {"name", "description", "method"}
+    assert end.objective == "simclr"
+    assert vars(end.method).items() < vars(last.method).items()
 
 
 def test_every_claim_names_methods_and_numbers_that_there_are() -> None:

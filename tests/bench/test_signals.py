@@ -24,10 +24,12 @@ size = 32
 batch = 8
 steps = 20
 warmup = 2
-hidden = 16
-projection = 8
 precision = "float32"
 monitor_every = 0
+
+[contrastive]
+hidden = 16
+projection = 8
 """
 
 

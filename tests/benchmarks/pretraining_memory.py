@@ -85,8 +85,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     recipe = replace(
-        load_recipe("micro/vito", steps=options.steps),
-        clips=64, batch=options.batch, size=options.size, hidden=128, projection=64, warmup=5,
+        load_recipe("micro/vito", ("hidden=128", "projection=64"), steps=options.steps),
+        clips=64, batch=options.batch, size=options.size, warmup=5,
         monitor_every=options.every,
     )  # fmt: skip
     pool = micro_pool(recipe)

@@ -31,6 +31,8 @@ from vitobench.models.networks import build
 from vitobench.models.pretraining.clips import ClipPool
 from vitobench.models.pretraining.devices import make_fabric
 from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise
+from vitobench.models.pretraining.learners.learner import own_settings
+from vitobench.models.pretraining.methods import Contrastive
 from vitobench.models.pretraining.order import Place
 from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
 from vitobench.models.pretraining.recipe import Recipe
@@ -82,13 +84,14 @@ def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
     from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
     from lightly.models.utils import deactivate_requires_grad, update_momentum
 
+    own = own_settings(recipe, Contrastive)
     encoder = build(recipe.network, 16).train().to(memory_format=torch.channels_last)
-    head = BYOLProjectionHead(encoder.pool.width, recipe.hidden, recipe.projection)
-    predictor = BYOLPredictionHead(recipe.projection, recipe.hidden, recipe.projection)
+    head = BYOLProjectionHead(encoder.pool.width, own.hidden, own.projection)
+    predictor = BYOLPredictionHead(own.projection, own.hidden, own.projection)
     slow_encoder, slow_head = copy.deepcopy(encoder), copy.deepcopy(head)
     deactivate_requires_grad(slow_encoder)
     deactivate_requires_grad(slow_head)
-    criterion = NTXentLoss(recipe.temperature)
+    criterion = NTXentLoss(own.temperature)
     trained = [*encoder.parameters(), *head.parameters(), *predictor.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=1e-4)
     numbers = count()
@@ -96,8 +99,8 @@ def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
     def step() -> None:
         batch = pool_batch(pool, recipe, 2, Place(next(numbers)))
         one, two = (normalise(view) for view in batch.views)
-        update_momentum(encoder, slow_encoder, recipe.momentum)
-        update_momentum(head, slow_head, recipe.momentum)
+        update_momentum(encoder, slow_encoder, own.momentum)
+        update_momentum(head, slow_head, own.momentum)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             with torch.no_grad():
                 keys = [slow_head(slow_encoder.features(view)) for view in (one, two)]

@@ -1,7 +1,9 @@
-"""The objectives by name."""
+"""What each pretraining method trains."""
 
 from __future__ import annotations
 
+from .. import methods
+from ..methods import MethodSettings
 from ..ranks import Ranks
 from ..recipe import Recipe
 from .byol import ByolLearner
@@ -14,14 +16,15 @@ from .supervised import SupervisedLearner
 
 __all__ = ["LEARNERS", "Batch", "Learner", "make_learner", "normalise"]
 
-LEARNERS: dict[str, type[Learner]] = {
-    "contrastive": ContrastiveLearner,
-    "simclr": SimclrLearner,
-    "byol": ByolLearner,
-    "dino": DinoLearner,
-    "supervised": SupervisedLearner,
-    "l2-robust": L2RobustLearner,
+LEARNERS: dict[type[MethodSettings], type[Learner]] = {
+    methods.Contrastive: ContrastiveLearner,
+    methods.Simclr: SimclrLearner,
+    methods.Byol: ByolLearner,
+    methods.Dino: DinoLearner,
+    methods.Supervised: SupervisedLearner,
+    methods.L2Robust: L2RobustLearner,
 }
+"""By the settings of their method; a new learner is added here."""
 
 
 def make_learner(recipe: Recipe, ranks: Ranks | None = None, classes: int = 16) -> Learner:
@@ -32,4 +35,4 @@ def make_learner(recipe: Recipe, ranks: Ranks | None = None, classes: int = 16) 
         ranks: The processes that train together; a single one if None.
         classes: Number of classes of the data; 0 where there are no labels.
     """
-    return LEARNERS[recipe.objective](recipe, ranks or Ranks(), classes)
+    return LEARNERS[type(recipe.method)](recipe, ranks or Ranks(), classes)

@@ -6,10 +6,11 @@ from torch import Tensor
 
 from ...networks import PooledNetwork
 from ..ema import Target
+from ..methods import Contrastive, WithTarget
 from ..objectives import momentum_at, symmetric_info_nce
 from ..ranks import Ranks
 from ..recipe import Recipe
-from .learner import Learner, make_branch, mlp, normalise
+from .learner import Learner, make_branch, mlp, normalise, own_settings
 
 
 class ContrastiveLearner(Learner):
@@ -19,8 +20,10 @@ class ContrastiveLearner(Learner):
         super().__init__()
         self.recipe, self.ranks = recipe, ranks
         self.online = make_branch(recipe, classes)
-        self.target = Target(self.online, recipe.target_statistics)
-        self.predictor = mlp(recipe.projection, recipe.hidden, recipe.projection)
+        own = own_settings(recipe, WithTarget)
+        self.target = Target(self.online, own.target_statistics)
+        self.predictor = mlp(own.projection, own.hidden, own.projection)
+        self.momentum = own.momentum
 
     @property
     def encoder(self) -> PooledNetwork:
@@ -34,9 +37,9 @@ class ContrastiveLearner(Learner):
         first, features = self.online.both(one)
         predictions = self.predictor(first), self.predictor(self.online(two))
         start = self.ranks.first(len(one))
-        same = self.recipe.same_view_negatives
-        return symmetric_info_nce(predictions, targets, self.recipe.temperature, start, same), features
+        own = own_settings(self.recipe, Contrastive)
+        return symmetric_info_nce(predictions, targets, own.temperature, start, own.same_view_negatives), features
 
     def after_step(self, step: int) -> None:
         """Move the target toward the online branch."""
-        self.target.follow(self.online, momentum_at(step, self.recipe.steps, self.recipe.momentum))
+        self.target.follow(self.online, momentum_at(step, self.recipe.steps, self.momentum))

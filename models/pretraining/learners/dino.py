@@ -11,10 +11,11 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from ...networks import PooledNetwork, build
 from ..ema import Target
+from ..methods import Dino
 from ..objectives import dino_loss, momentum_at
 from ..ranks import Ranks
 from ..recipe import Recipe
-from .learner import Branch, Learner, normalise
+from .learner import Branch, Learner, normalise, own_settings
 
 
 class DinoHead(nn.Module):
@@ -43,11 +44,12 @@ class DinoLearner(Learner):
     def __init__(self, recipe: Recipe, ranks: Ranks, classes: int) -> None:
         super().__init__()
         self.recipe, self.ranks = recipe, ranks
+        self.own = own = own_settings(recipe, Dino)
         encoder = build(recipe.network, classes)
-        head = DinoHead(encoder.pool.width, recipe.hidden, recipe.projection, recipe.prototypes)
+        head = DinoHead(encoder.pool.width, own.hidden, own.projection, own.prototypes)
         self.online = Branch(encoder, head)
-        self.target = Target(self.online, recipe.target_statistics)
-        self.register_buffer("centre", torch.zeros(1, recipe.prototypes))
+        self.target = Target(self.online, own.target_statistics)
+        self.register_buffer("centre", torch.zeros(1, own.prototypes))
 
     @property
     def encoder(self) -> PooledNetwork:
@@ -60,12 +62,12 @@ class DinoLearner(Learner):
         teacher = self.target(one), self.target(two)
         first, features = self.online.both(one)
         loss = dino_loss(
-            (first, self.online(two)), teacher, self.centre, self.recipe.temperature, self.recipe.teacher_temperature
+            (first, self.online(two)), teacher, self.centre, self.own.temperature, self.own.teacher_temperature
         )
         batch_mean = self.ranks.mean(torch.cat(teacher).float().mean(0, keepdim=True))
-        self.centre.lerp_(batch_mean, 1.0 - self.recipe.centre_momentum)
+        self.centre.lerp_(batch_mean, 1.0 - self.own.centre_momentum)
         return loss, features
 
     def after_step(self, step: int) -> None:
         """Move the teacher toward the student."""
-        self.target.follow(self.online, momentum_at(step, self.recipe.steps, self.recipe.momentum))
+        self.target.follow(self.online, momentum_at(step, self.recipe.steps, self.own.momentum))

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .learner import normalise
+from ..methods import L2Robust
+from .learner import normalise, own_settings
 from .supervised import SupervisedLearner
 
 
@@ -52,7 +53,7 @@ class L2RobustLearner(SupervisedLearner):
 
         training = self.network.training
         self.network.eval()
-        recipe = self.recipe
-        attacked = l2_attack(loss_of, views[0], recipe.epsilon, recipe.attack_steps, recipe.attack_step_size)
+        own = own_settings(self.recipe, L2Robust)
+        attacked = l2_attack(loss_of, views[0], own.epsilon, own.attack_steps, own.attack_step_size)
         self.network.train(training)
         return super().forward((attacked,), labels)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ...networks import PooledNetwork, build
 from ...spec import IMAGENET_MEAN, IMAGENET_STD
+from ..methods import MethodSettings, Projected
 from ..recipe import Recipe
+
+Own = TypeVar("Own", bound=MethodSettings)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,19 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     )
 
 
+def own_settings(recipe: Recipe, kind: type[Own]) -> Own:
+    """The settings of a recipe's method.
+
+    Raises:
+        TypeError: They are of a method that has no such settings.
+    """
+    if not isinstance(recipe.method, kind):
+        raise TypeError(f"{recipe.objective} has no settings of {kind.__name__}")
+    return recipe.method
+
+
 def make_branch(recipe: Recipe, classes: int) -> Branch:
     """Encoder and projector of a recipe, with fresh weights."""
+    own = own_settings(recipe, Projected)
     encoder = build(recipe.network, classes)
-    return Branch(encoder, mlp(encoder.pool.width, recipe.hidden, recipe.projection))
+    return Branch(encoder, mlp(encoder.pool.width, own.hidden, own.projection))

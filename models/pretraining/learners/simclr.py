@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...networks import PooledNetwork
+from ..methods import Simclr
 from ..objectives import nt_xent
 from ..ranks import Ranks
 from ..recipe import Recipe
-from .learner import Learner, make_branch, normalise
+from .learner import Learner, make_branch, normalise, own_settings
 
 
 class SimclrLearner(Learner):
@@ -30,4 +31,5 @@ class SimclrLearner(Learner):
         first, features = self.online.both(one)
         second = self.online(two)
         everyone = self.ranks.gather(first, gradients=True), self.ranks.gather(second, gradients=True)
-        return nt_xent(first, second, self.recipe.temperature, everyone, self.ranks.first(len(one))), features
+        temperature = own_settings(self.recipe, Simclr).temperature
+        return nt_xent(first, second, temperature, everyone, self.ranks.first(len(one))), features

@@ -13,10 +13,11 @@ from vitobench.models.pretraining.clip_feed import ClipFeed, ClipViews
 from vitobench.models.pretraining.frame_views import centre_view, frame_view, stored_side
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tasks.data.clips.source import UnreadableClipError
+from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet", window=1.0, data="clips", clips=0, size=32, batch=8, steps=4, warmup=1,
-    hidden=16, projection=8, precision="float32", monitor_every=2,
+    "t", "", small("contrastive"), "micro-resnet", window=1.0, data="clips", clips=0, size=32, batch=8, steps=4,
+    warmup=1, precision="float32", monitor_every=2,
 )  # fmt: skip
 
 

@@ -6,17 +6,19 @@ import torch.nn.functional as F
 
 from vitobench.models.pretraining import pool_feed
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learners import LEARNERS, make_learner, normalise
+from vitobench.models.pretraining.learners import make_learner, normalise
 from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
 from vitobench.models.pretraining.learners.l2_robust import l2_attack
+from vitobench.models.pretraining.methods import METHODS, Supervised
 from vitobench.models.pretraining.order import Place
 from vitobench.models.pretraining.pool_feed import pool_batch
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.views import ViewSettings, two_views
+from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, hidden=16, projection=8,
-    batch=8, steps=10, prototypes=12, precision="float32", warmup=1,
+    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=2.56, batch=8, steps=10,
+    precision="float32", warmup=1,
 )  # fmt: skip
 
 
@@ -62,10 +64,10 @@ def test_views_are_those_of_byol() -> None:
     assert (first.solarise, second.solarise) == (0.0, 0.2)
 
 
-@pytest.mark.parametrize("objective", LEARNERS)
+@pytest.mark.parametrize("objective", METHODS)
 def test_every_objective_learns_and_leaves_its_target_alone(objective: str, numbered: ClipPool) -> None:
     torch.manual_seed(0)
-    recipe = replace(RECIPE, objective=objective, window=0.0)
+    recipe = replace(RECIPE, method=small(objective), window=0.0)
     learner = make_learner(recipe, classes=12).train()
     optimiser = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-3)
     before = {name: value.clone() for name, value in learner.encoder.state_dict().items()}
@@ -97,7 +99,7 @@ def test_only_the_online_branch_learns(numbered: ClipPool) -> None:
 
 
 def test_supervised_loss_is_cross_entropy_on_the_shape(numbered: ClipPool) -> None:
-    learner = make_learner(replace(RECIPE, objective="supervised", window=0.0), classes=12).eval()
+    learner = make_learner(replace(RECIPE, method=Supervised(), window=0.0), classes=12).eval()
     view, labels = torch.rand(3, 3, 32, 32), torch.tensor([4, -1, 8])
     loss, _ = learner((view,), labels)
     with torch.no_grad():
@@ -108,7 +110,7 @@ def test_supervised_loss_is_cross_entropy_on_the_shape(numbered: ClipPool) -> No
 
 
 def test_clips_without_any_label_cost_nothing() -> None:
-    learner = make_learner(replace(RECIPE, objective="supervised", window=0.0), classes=12)
+    learner = make_learner(replace(RECIPE, method=Supervised(), window=0.0), classes=12)
     loss, _ = learner((torch.rand(4, 3, 32, 32),), torch.full((4,), -1))
     loss.backward()
     assert loss.item() == 0

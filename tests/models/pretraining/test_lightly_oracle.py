@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vitobench.models.pretraining.ema import Target
 from vitobench.models.pretraining.learners import make_learner, normalise
+from vitobench.models.pretraining.methods import Dino
 from vitobench.models.pretraining.objectives import (
     byol_loss,
     dino_loss,
@@ -23,10 +24,11 @@ from vitobench.models.pretraining.objectives import (
 )
 from vitobench.models.pretraining.optimisers import make_optimiser
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=0.0, hidden=16, projection=8, batch=6,
-    steps=10, prototypes=12, precision="float32", warmup=1,
+    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=0.0, batch=6, steps=10,
+    precision="float32", warmup=1,
 )  # fmt: skip
 
 
@@ -99,7 +101,8 @@ def embeddings(learner: nn.Module, views: tuple[Tensor, Tensor]) -> tuple[list[T
 def test_learners_pair_the_views_as_lightlys_losses_do(objective: str) -> None:
     torch.manual_seed(0)
     name, _, same = objective.partition(",")
-    learner = make_learner(replace(RECIPE, objective=name, same_view_negatives=bool(same))).train()
+    own = small(name, **({"same_view_negatives": True} if same else {}))
+    learner = make_learner(replace(RECIPE, method=own)).train()
     with torch.no_grad():
         for parameter in learner.target.parameters():  # a target that is not the online branch
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -109,8 +112,8 @@ def test_learners_pair_the_views_as_lightlys_losses_do(objective: str) -> None:
         cosine = NegativeCosineSimilarity()
         theirs = 4 + 2 * cosine(p1, z2) + 2 * cosine(p2, z1)
     else:
-        forth = against_bank(p1, z2, RECIPE.temperature, z1 if same else None)
-        back = against_bank(p2, z1, RECIPE.temperature, z2 if same else None)
+        forth = against_bank(p1, z2, own.temperature, z1 if same else None)
+        back = against_bank(p2, z1, own.temperature, z2 if same else None)
         theirs = (forth + back) / 2
     weights = learner.predictor[0].weight, learner.online.projector[3].weight, learner.encoder.stem[0].weight
     assert_same(learner(views, torch.zeros(6, dtype=torch.int64))[0], theirs, *weights)
@@ -118,12 +121,13 @@ def test_learners_pair_the_views_as_lightlys_losses_do(objective: str) -> None:
 
 def test_dinos_centre_follows_the_teacher_as_lightlys_does() -> None:
     torch.manual_seed(0)
-    learner = make_learner(replace(RECIPE, objective="dino", centre_momentum=0.8)).train()
-    criterion = DINOLoss(RECIPE.prototypes, student_temp=RECIPE.temperature, center_momentum=0.8)
+    own = Dino(hidden=16, projection=8, prototypes=12, centre_momentum=0.8)
+    learner = make_learner(replace(RECIPE, method=own)).train()
+    criterion = DINOLoss(own.prototypes, student_temp=own.temperature, center_momentum=0.8)
     for step in range(4):
         views = rows(6, 3, 32, 32, seed=2 * step).sigmoid(), rows(6, 3, 32, 32, seed=2 * step + 1).sigmoid()
         student, teacher = embeddings(learner, views)
-        theirs = criterion(teacher, student, teacher_temp=RECIPE.teacher_temperature)
+        theirs = criterion(teacher, student, teacher_temp=own.teacher_temperature)
         loss, _ = learner(views, torch.zeros(6, dtype=torch.int64))
         assert_same(loss, theirs, learner.online.projector.layers[0].weight)
         torch.testing.assert_close(learner.centre, criterion.center[0])

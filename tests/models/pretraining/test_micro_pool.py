@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from vitobench.models.pretraining.clips import render_pool, sample_times
+from vitobench.models.pretraining.methods import Contrastive
 from vitobench.models.pretraining.micro_pool import for_the_head, micro_exam, micro_pool, pool_key, uncurated_clips
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tasks.data.microworld.sets import MicroSet
 
-RECIPE = Recipe("t", "", "contrastive", "micro-resnet", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
+RECIPE = Recipe("t", "", Contrastive(), "micro-resnet", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
 
 
 @pytest.mark.parametrize("window", [0.0, 2.56])

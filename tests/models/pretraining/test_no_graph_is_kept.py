@@ -14,10 +14,11 @@ from vitobench.models.pretraining.learners import Batch
 from vitobench.models.pretraining.order import places
 from vitobench.models.pretraining.pool_feed import pool_batch
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.tests.models.pretraining.two_ranks import small
 
 VITO = Recipe(
-    "tiny", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, clips=64, frames_per_clip=2,
-    size=32, batch=4, accumulate=2, steps=14, warmup=2, hidden=16, projection=8, prototypes=12, monitor_every=0,
+    "tiny", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=2.56, clips=64,
+    frames_per_clip=2, size=32, batch=4, accumulate=2, steps=14, warmup=2, monitor_every=0,
 )  # fmt: skip
 """One epoch is 16 steps: the orders of the last two are remembered, and their number must not change in between."""
 
@@ -56,7 +57,7 @@ def test_no_tensor_and_no_graph_outlives_its_step(
         if done in (3, 13):
             counts[done] = live_tensors()
 
-    recipe = replace(VITO, objective=objective)
+    recipe = replace(VITO, method=small(objective))
     if objective != "contrastive":
         recipe = replace(recipe, pooling="average", scales=1)
     trainer.train(recipe, InTurn(pool), tmp_path, look)

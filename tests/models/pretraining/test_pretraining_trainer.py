@@ -17,16 +17,18 @@ from vitobench.models.pretraining.checkpoint import load_state, same_threads, sa
 from vitobench.models.pretraining.clips import ClipPool
 from vitobench.models.pretraining.learners import l2_robust, make_learner
 from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
+from vitobench.models.pretraining.methods import Contrastive, Dino, L2Robust, Supervised
 from vitobench.models.pretraining.optimisers import learning_rate_at, make_optimiser, parameter_groups
 from vitobench.models.pretraining.order import Place, clips_at, view_seed
 from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
 from vitobench.models.pretraining.recipe import Recipe
 
 VITO = Recipe(
-    "tiny", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, clips=64, frames_per_clip=2,
-    size=32, batch=16, steps=6, warmup=2, hidden=32, projection=16, precision="float32", monitor_every=0,
+    "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet", pooling="attention", scales=2, window=2.56,
+    clips=64, frames_per_clip=2, size=32, batch=16, steps=6, warmup=2, precision="float32", monitor_every=0,
 )  # fmt: skip
-SUPERVISED = replace(VITO, objective="supervised", pooling="average", scales=1, window=0.0, steps=24)
+SMALL_DINO = Dino(hidden=32, projection=16)
+SUPERVISED = replace(VITO, method=Supervised(), pooling="average", scales=1, window=0.0, steps=24)
 
 
 class InterruptedRunError(Exception):
@@ -133,8 +135,16 @@ def test_a_supervised_run_learns(pool: ClipPool, tmp_path: Path) -> None:
     "recipe",
     [
         VITO,
-        replace(VITO, accumulate=2, same_view_negatives=True),
-        replace(VITO, objective="dino", pooling="average", scales=1, optimiser="lars", accumulate=4, clip_norm=1.0),
+        replace(VITO, accumulate=2, method=Contrastive(hidden=32, projection=16, same_view_negatives=True)),
+        replace(
+            VITO,
+            method=SMALL_DINO,
+            pooling="average",
+            scales=1,
+            optimiser="lars",
+            accumulate=4,
+            clip_norm=1.0,
+        ),
         replace(SUPERVISED, steps=6),
     ],
     ids=["contrastive", "in two parts", "dino by lars in four parts", "supervised"],
@@ -187,6 +197,20 @@ def test_another_runs_checkpoint_is_refused_and_kept(pool: ClipPool, tmp_path: P
     (tmp_path / "training.pt").write_bytes(kept[:500])
     with pytest.raises(CheckpointError, match="is damaged"):
         train(recipe, pool, tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_the_ways_out(pool: ClipPool, tmp_path: Path) -> None:
+    recipe = replace(VITO, steps=1)
+    train(recipe, pool, tmp_path)
+    path = tmp_path / "training.pt"
+    state = load_state(path)
+    assert state is not None
+    assert state.pop("recipe_form") == 2
+    save_state(path, state)  # as earlier versions wrote it
+    kept = path.read_bytes()
+    with pytest.raises(CheckpointError, match=r"earlier version .*Finish that run.*--output.*delete that file"):
+        train(recipe, pool, tmp_path)
+    assert path.read_bytes() == kept
 
 
 def test_a_flipped_bit_of_a_checkpoint_is_found(pool: ClipPool, tmp_path: Path) -> None:
@@ -319,7 +343,7 @@ def test_pretraining_leaves_the_classifier_alone(pool: ClipPool, tmp_path: Path)
 def test_half_precision_rounds_no_views_and_no_attacks(
     pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = replace(SUPERVISED, objective="l2-robust", precision="bfloat16", steps=2, epsilon=0.1)
+    recipe = replace(SUPERVISED, method=L2Robust(epsilon=0.1), precision="bfloat16", steps=2)
     honest, seen, types = l2_robust.l2_attack, [], []
 
     def attack(loss_of: Any, images: torch.Tensor, *arguments: Any) -> torch.Tensor:

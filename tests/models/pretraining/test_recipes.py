@@ -1,3 +1,4 @@
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,11 @@ import torch
 
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.models.networks import build
-from vitobench.models.pretraining.recipe import OBJECTIVES, Recipe, recipe_facts
+from vitobench.models.pretraining import methods, recipe_files
+from vitobench.models.pretraining.checkpoint import run_digest
+from vitobench.models.pretraining.learners import LEARNERS
+from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings
+from vitobench.models.pretraining.recipe import Recipe, current_form, recipe_facts
 from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
 
 LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet"\n'
@@ -29,7 +34,7 @@ def test_shipped_recipes_load() -> None:
             assert build(recipe.network, 16).pool.width > 0
         assert recipe.description
         assert recipe.warmup < recipe.steps
-    assert {load_recipe(name).objective for name in names} == set(OBJECTIVES)
+    assert {load_recipe(name).objective for name in names} == set(METHODS)
 
 
 def test_vito_and_its_twin_differ_in_frames_and_pooling_alone() -> None:
@@ -56,7 +61,7 @@ def test_ablations_change_one_thing_each() -> None:
 
 def test_a_file_of_ones_own_and_changes(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, LEAST + "steps = 7\nlearning_rate = 1\n"), batch=32, seed=None)
-    assert recipe == Recipe("mine", "d", "contrastive", "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
+    assert recipe == Recipe("mine", "d", Contrastive(), "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -99,8 +104,20 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
         ("channels_last = 1", "type bool"),
         ("scales = 3", "scales = 3 must be 1 or 2"),
         ("batch = 10\naccumulate = 3", "must divide the batch"),
-        ("temperature = 0", "temperature = 0"),
-        ("momentum = 1.5", "momentum = 1.5 must be from 0 to 1"),
+        ("[contrastive]\ntemperature = 0", r"mine\.toml: contrastive\.temperature = 0 must be more than 0"),
+        ("[contrastive]\ntemperature = nan", "contrastive.temperature = nan must be a number"),
+        ("[contrastive]\nmomentum = 1.5", "contrastive.momentum = 1.5 must be from 0 to 1"),
+        ("[contrastive]\nhidden = 0", "contrastive.hidden = 0 must be 1 or more"),
+        ("[contrastive]\nhidden = 1.5", "contrastive: hidden = 1.5 must be of type int"),
+        ("[contrastive]\ntarget_statistics = 'bach'", "Did you mean 'batch'"),
+        ("[contrastive]\ntemprature = 1", "Did you mean 'temperature'"),
+        ("[contrastive]\nprototypes = 8", "no setting in .*contrastive named 'prototypes'"),
+        ("[dino]\nprototypes = 8", r"the table \[dino\] has no effect with the objective 'contrastive'"),
+        ("temperature = 0.2", r"temperature is a setting of contrastive; write it below a line \[contrastive\]"),
+        ("prototypes = 8", "prototypes is a setting of dino, and the objective here is 'contrastive'; remove it"),
+        ("contrastive = 3", "contrastive = 3 must be a table"),
+        ("method = 3", "'method'"),
+        ("[l2-robst]\nepsilon = 1", "no table in .*Did you mean 'l2-robust'"),
         ("[augmentation]\ngrey = 2", "grey = 2"),
         ("[augmentation]\nblur = 1", "list of 2 numbers"),
         ("baseline = 3", "baseline = 3"),
@@ -123,3 +140,85 @@ def test_single_settings_are_replaced_and_checked() -> None:
     for setting, message in (("steps", "KEY=VALUE"), ("stepps=3", "'steps'"), ("views.grey=1", "augmentation")):
         with pytest.raises(VitobenchError, match=message):
             load_recipe("micro/vito", (setting,))
+
+
+def test_a_method_owns_its_settings(tmp_path: Path) -> None:
+    dino = LEAST.replace("contrastive", "dino")
+    recipe = load_recipe(write(tmp_path, dino + "[dino]\nteacher_temperature = 0.05\nhidden = 64\n"))
+    assert recipe.method == Dino(hidden=64, teacher_temperature=0.05)
+    facts = recipe_facts(recipe)
+    assert facts["objective"] == "dino"
+    assert facts["dino"] == {
+        "hidden": 64, "projection": 128, "momentum": 0.99, "target_statistics": "batch", "temperature": 0.1,
+        "teacher_temperature": 0.05, "centre_momentum": 0.9, "prototypes": 1024,
+    }  # fmt: skip
+    assert not {"teacher_temperature", "epsilon", "contrastive", "method"} & set(facts)
+    assert set(recipe_facts(load_recipe("micro/supervised"))) & set(METHODS) == set()
+
+
+def test_what_set_replaces() -> None:
+    for setting in ("temperature=0.2", "contrastive.temperature=0.2"):
+        assert load_recipe("micro/vito", (setting,)).method == Contrastive(temperature=0.2)
+    # Another objective keeps what both methods have, in whatever order the settings are given.
+    big = load_recipe("one-gpu/vito", ("prototypes=8", "objective=dino", "dino.centre_momentum=0.5"))
+    assert big.method == Dino(temperature=0.1, momentum=0.99, hidden=4096, projection=256, prototypes=8,
+                              centre_momentum=0.5)  # fmt: skip
+    assert load_recipe("one-gpu/vito", ("objective=supervised",)).method == METHODS["supervised"]()
+    for setting, message in (
+        ("prototypes=8", "prototypes is a setting of dino, and the objective here is 'contrastive'"),
+        ("dino.prototypes=8", "for which dino has no effect; add --set objective=dino"),
+        ("temprature=1", "Did you mean 'temperature'"),
+        ("contrastive.temprature=1", "Did you mean 'temperature'"),
+        ("contrastive=1", r"write its settings below a line \[contrastive\]"),
+        ("dino=1", r"the table \[dino\] has no effect"),
+        ("objective=dyno", "Did you mean 'dino'"),
+        ("objective=3", "must be of type str"),
+        ("dyno.prototypes=8", "augmentation, contrastive"),
+    ):
+        with pytest.raises(VitobenchError, match=message):
+            load_recipe("micro/vito", (setting,))
+
+
+def test_a_new_setting_changes_the_digests_of_its_own_method_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def digests() -> dict[str, str]:
+        return {name: run_digest(load_recipe(name)) for name in list_recipes()}
+
+    @dataclass(frozen=True)
+    class Newer(Dino):
+        sharper: float = 0.5
+
+    before = digests()
+    assert len(set(before.values())) == len(before)
+    monkeypatch.setattr(recipe_files, "METHODS", {**METHODS, "dino": Newer})
+    monkeypatch.setitem(recipe_files._TYPES, Newer, recipe_files._TYPES[Dino] | {"sharper": float})
+    after = digests()
+    assert {name for name in before if before[name] != after[name]} == {"micro/dino"}
+
+
+def test_a_setting_that_is_added_later_ends_no_run() -> None:
+    @dataclass(frozen=True)
+    class Later(Dino):
+        sharper: float = methods._setting(0.5, methods._POSITIVE, added_later=True)
+
+    recipe = load_recipe("micro/dino")
+    assert run_digest(replace(recipe, method=Later())) == run_digest(recipe)
+    assert run_digest(replace(recipe, method=Later(sharper=0.6))) != run_digest(recipe)
+
+
+def test_every_method_has_a_learner_and_a_name() -> None:
+    assert set(LEARNERS) == set(METHODS.values())
+    assert all(issubclass(method, MethodSettings) and method().objective == name for name, method in METHODS.items())
+
+
+def test_cards_of_earlier_versions_are_read() -> None:
+    now = recipe_facts(load_recipe("micro/simclr"))
+    flat = {key: value for key, value in now.items() if key != "simclr"} | now["simclr"]
+    flat |= {"momentum": 0.99, "target_statistics": "batch", "same_view_negatives": False, "prototypes": 1024,
+             "teacher_temperature": 0.04, "centre_momentum": 0.9, "epsilon": 0.5, "attack_steps": 3,
+             "attack_step_size": 0.33}  # fmt: skip
+    assert current_form(flat) == now
+    assert current_form(now) == now
+    assert current_form(flat | {"temperature": 0.1}) != now
+    assert current_form({}) == {}
+    plain = recipe_facts(load_recipe("micro/supervised"))
+    assert current_form(plain | {"temperature": 0.1, "epsilon": 0.5}) == plain

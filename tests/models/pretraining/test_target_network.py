@@ -5,10 +5,11 @@ from vitobench.models.pretraining.ema import Target
 from vitobench.models.pretraining.learners import make_learner
 from vitobench.models.pretraining.objectives import momentum_at
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=2.56, steps=10, momentum=0.9,
-    hidden=16, projection=8, warmup=1,
+    "t", "", small("contrastive", momentum=0.9), "micro-resnet", pooling="attention", scales=2, window=2.56, steps=10,
+    warmup=1,
 )  # fmt: skip
 
 

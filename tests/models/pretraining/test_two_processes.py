@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 
 from vitobench.models.pretraining.checkpoint import NAME, load_state
 from vitobench.models.pretraining.learners import make_learner
-from vitobench.tests.models.pretraining.two_ranks import OBJECTIVES, RANKS, RECIPE, one_rank, step, views
+from vitobench.tests.models.pretraining.two_ranks import OBJECTIVES, RANKS, RECIPE, one_rank, small, step, views
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def _free_port() -> int:
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_processes_do_what_one_does_with_the_whole_batch(two_processes: Path, objective: str) -> None:
     torch.manual_seed(0)
-    learner = make_learner(replace(RECIPE, objective=objective)).train()
+    learner = make_learner(replace(RECIPE, method=small(objective))).train()
     loss = step(learner, learner, views())
     found = torch.load(two_processes / f"{objective}.pt", weights_only=True)
     torch.testing.assert_close(found["loss"], loss, rtol=1e-5, atol=1e-6)
@@ -42,7 +42,7 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(two_processes: Path
     assert set(found["state"]) == set(expected)
     moved = 0
     torch.manual_seed(0)
-    fresh = make_learner(replace(RECIPE, objective=objective)).state_dict()
+    fresh = make_learner(replace(RECIPE, method=small(objective))).state_dict()
     for name, value in found["state"].items():
         # Targets normalise with statistics of the whole batch, too: everything but rounding is the same.
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")

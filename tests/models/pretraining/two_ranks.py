@@ -13,15 +13,23 @@ from vitobench.interruption import Stopped
 from vitobench.models.pretraining.clips import ClipPool
 from vitobench.models.pretraining.devices import make_fabric
 from vitobench.models.pretraining.learners import make_learner
+from vitobench.models.pretraining.methods import METHODS, MethodSettings, keys_of
 from vitobench.models.pretraining.pool_feed import PoolFeed
 from vitobench.models.pretraining.ranks import Ranks
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.synchronised_norm import synchronise
 from vitobench.models.pretraining.trainer import train
 
+
+def small(objective: str, **own: object) -> MethodSettings:
+    """A method with little networks."""
+    sizes = {"hidden": 16, "projection": 8, "prototypes": 12}
+    return METHODS[objective](**{key: value for key, value in sizes.items() if key in keys_of(objective)} | own)
+
+
 RECIPE = Recipe(
-    "t", "", "contrastive", "micro-resnet", pooling="attention", scales=2, window=0.0, hidden=16, projection=8, batch=8,
-    steps=10, warmup=1, precision="float32", prototypes=12, learning_rate=1e-2,
+    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=0.0, batch=8, steps=10,
+    warmup=1, precision="float32", learning_rate=1e-2,
 )  # fmt: skip
 OBJECTIVES = ("contrastive", "simclr", "dino")
 RANKS = 2
@@ -55,7 +63,7 @@ def one_rank(rank: int, port: int, folder: str) -> None:
     assert (ranks.count, ranks.rank) == (RANKS, rank)
     for objective in OBJECTIVES:
         torch.manual_seed(0)
-        learner = make_learner(replace(RECIPE, objective=objective), ranks).train()
+        learner = make_learner(replace(RECIPE, method=small(objective)), ranks).train()
         synchronise(learner, fabric.device)
         module = fabric.setup(learner)
         own = tuple(view[4 * rank : 4 * rank + 4] for view in views())
