@@ -35,7 +35,8 @@ def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any setting of the recipe in place of its own, such as window=0 or augmentation.grey=0. Repeatable.",
+    help="Any setting of the recipe in place of its own, such as window=0, augmentation.grey=0 or dino.prototypes=64. "
+    "Repeatable.",
 )
 @click.option(
     "--data",

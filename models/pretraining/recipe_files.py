@@ -79,9 +79,10 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
             raise VitobenchError(f"--set {setting!r} is not understood; write KEY=VALUE, for instance steps=100.")
         pairs.append((key, _value(value)))
     for _, chosen in (pair for pair in pairs if pair[0] == "objective"):
-        before, table["objective"] = _objective(table, where), chosen
+        before = str(table.get("objective"))
+        table["objective"] = chosen
         after = _objective(table, where)
-        if after != before:
+        if before in METHODS and after != before:
             shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
             table[after] = shared | _table(table, after)
     objective = _objective(table, where)

@@ -98,11 +98,21 @@ def test_a_run_that_cannot_be_made_is_told_and_the_others_are_judged(tmp_path: P
     assert not data.claims
 
 
+def _as_an_earlier_version_wrote_it(path: Path) -> None:
+    """Settings of all methods beside the others."""
+    card = json.loads(path.read_text())
+    own = card["recipe"].pop("contrastive")
+    card["recipe"] |= {"epsilon": 0.5, "prototypes": 1024} | own
+    path.write_text(json.dumps(card))
+
+
 def test_unfinished_or_other_runs_are_not_taken_for_finished(tmp_path: Path) -> None:
     asked = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1)
     run = asked.runs()[0]
     assert not run.finished()
     assert not train_missing([run], 2)  # in another process
+    assert run.finished()
+    _as_an_earlier_version_wrote_it(run.checkpoint.with_suffix(".json"))
     assert run.finished()
     assert not (run.folder / "training.pt").exists()
     assert not replace(run, steps=3).finished()

@@ -156,7 +156,7 @@ def test_a_method_owns_its_settings(tmp_path: Path) -> None:
     assert set(recipe_facts(load_recipe("micro/supervised"))) & set(METHODS) == set()
 
 
-def test_what_set_replaces() -> None:
+def test_what_set_replaces(tmp_path: Path) -> None:
     for setting in ("temperature=0.2", "contrastive.temperature=0.2"):
         assert load_recipe("micro/vito", (setting,)).method == Contrastive(temperature=0.2)
     # Another objective keeps what both methods have, in whatever order the settings are given.
@@ -164,6 +164,10 @@ def test_what_set_replaces() -> None:
     assert big.method == Dino(temperature=0.1, momentum=0.99, hidden=4096, projection=256, prototypes=8,
                               centre_momentum=0.5)  # fmt: skip
     assert load_recipe("one-gpu/vito", ("objective=supervised",)).method == METHODS["supervised"]()
+    without = write(tmp_path, LEAST.replace('objective = "contrastive"\n', ""))
+    assert load_recipe(without, ("objective=byol",)).objective == "byol"
+    with pytest.raises(VitobenchError, match="objective is missing; valid are contrastive, simclr"):
+        load_recipe(without)
     for setting, message in (
         ("prototypes=8", "prototypes is a setting of dino, and the objective here is 'contrastive'"),
         ("dino.prototypes=8", "for which dino has no effect; add --set objective=dino"),
@@ -207,6 +211,8 @@ def test_a_setting_that_is_added_later_ends_no_run() -> None:
 
 def test_every_method_has_a_learner_and_a_name() -> None:
     assert set(LEARNERS) == set(METHODS.values())
+    shared = {*recipe_files._SHARED, *METHODS}  # a setting without its table has to mean one thing
+    assert not shared & {key for name in METHODS for key in methods.keys_of(name)}
     assert all(issubclass(method, MethodSettings) and method().objective == name for name, method in METHODS.items())
 
 
