@@ -1,4 +1,4 @@
-"""What a task asks, as far as its predictions can be held to it: images in order, labels, classes and conditions."""
+"""What a task's predictions must match: its images in order, labels, classes and conditions."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def asked_from(document: dict[str, object]) -> Asked:
         assert isinstance(conditions, list)
         found = Asked(tuple(ids), np.array(labels, dtype=np.int64), int(str(classes)), tuple(map(str, conditions)))
     except (KeyError, ValueError, TypeError, AssertionError, OverflowError):
-        raise StoreError("it is no list of images") from None
+        raise StoreError("it is not a list of images") from None
     known = [image_id for image_id in found.image_ids if image_id is not None]
     if found.labels.shape != (len(ids),) or not all(isinstance(image_id, str) for image_id in known):
-        raise StoreError("it is no list of images")
+        raise StoreError("it is not a list of images")
     if len(set(known)) < len(known):
-        raise StoreError("it names an image twice")
+        raise StoreError("it lists an image twice")
     if len(ids) and not -1 <= found.labels.min() <= found.labels.max() < found.classes:
         raise StoreError(f"it has labels outside of its {found.classes} classes")
     return found
@@ -98,38 +98,38 @@ def contradictions(
     for kind, folder in (("task", task), ("model", model)):
         inside = {safe_name(str(name)) for name in table.column(kind).unique().to_pylist()}
         if inside - {folder}:
-            yield f"it holds the {kind} {', '.join(sorted(inside))}"
+            yield f"its {kind} is {', '.join(sorted(inside))}"
     severity = table.column("severity").to_numpy()
     if len(severity) and not 0 <= severity.min() <= severity.max() <= HARDEST:
-        yield f"it holds severities outside of 0 to {HARDEST}"
+        yield f"it has severities outside 0 to {HARDEST}"
         return
     image, ids, in_order = images_of(table)
     if len(ids) != stop - start:
-        yield f"it holds {len(ids)} images instead of {stop - start}"
+        yield f"it has {len(ids)} images instead of {stop - start}"
         return
     cell, keys = cells_of(table)
     if len({*ids}) < len(ids) or len({*keys}) < len(keys):
-        yield "it names an image or a condition twice"
+        yield "it lists an image or a condition twice"
         return
     count = np.bincount(image * len(keys) + cell, minlength=len(ids) * len(keys)).reshape(len(ids), len(keys))
     if (count > 1).any():
-        yield "it holds an image twice under one condition"
+        yield "it has an image twice under one condition"
     elif not in_order:
-        yield "its rows do not lie image by image"
+        yield "its rows are not grouped by image"
     here = np.array([key != ANY_CONDITION for key in keys], dtype=bool)
     failed = count[:, ~here].sum(axis=1) > 0
     lacking = int((count[~failed][:, here] == 0).any(axis=1).sum())
     if lacking:
         yield f"{lacking} of its images lack a condition that others have"
     if count[failed][:, here].any():
-        yield "it holds answers of an image that failed altogether"
+        yield "it has predictions for an image that failed under every condition"
     yield from _answers(table, failed[image])
     if asked is not None:
         yield from _against(image, ids, table, start, asked)
         known, there = {*asked.conditions, ANY_CONDITION}, {*keys}
         foreign = [key for key in keys if key not in known]
         if foreign:
-            yield f"it holds conditions that the task does not have: {', '.join(foreign)}"
+            yield f"it has conditions that the task does not have: {', '.join(foreign)}"
         absent = [key for key in asked.conditions if key not in there]
         if whole and absent and not failed.all():
             yield f"it lacks the condition {absent[0]}"
@@ -138,12 +138,12 @@ def contradictions(
 def _answers(table: pa.Table, failed: np.ndarray) -> Iterator[str]:
     answered = np.asarray(table.column("error").is_null())
     if (answered & failed).any():
-        yield "it holds an answer under every condition at once"
+        yield "it has a prediction under the condition '*', which is for failed images only"
     confidence = table.column("confidence").to_numpy()[answered]
     if (table.column("top1").to_numpy()[answered] < 0).any() or not np.isfinite(confidence).all():
-        yield "it holds answers without a decision or a confidence"
+        yield "it has predictions without a decision or a confidence"
     elif len(confidence) and not 0 <= confidence.min() <= confidence.max() <= 1:
-        yield "it holds confidences outside of 0 to 1"
+        yield "it has confidences outside 0 to 1"
 
 
 def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int, asked: Asked) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int,
     wanted = asked.image_ids[start : start + len(ids)]
     for place, (found, own) in enumerate(zip(ids, wanted, strict=False), start):
         if own is not None and found != own:
-            yield f"it holds the image {found} at position {place}, where the task has {own}"
+            yield f"it has the image {found} at position {place}, where the task has {own}"
             return
     label = table.column("label").to_numpy()
     known = np.array([own is not None for own in wanted] + [False] * (len(ids) - len(wanted)), dtype=bool)
@@ -159,11 +159,11 @@ def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int,
     expected[: len(wanted)] = asked.labels[start : start + len(ids)]
     wrong = known[image] & (label != expected[image])
     if wrong.any():
-        yield f"it holds other labels than the task has, for {len(np.unique(image[wrong]))} of its images"
+        yield f"its labels differ from the task's for {len(np.unique(image[wrong]))} of its images"
     for name in ("label", *TOP_COLUMNS):
         values = table.column(name).fill_null(-1).to_numpy()
         if len(values) and not -1 <= values.min() <= values.max() < asked.classes:
-            yield f"it holds a {name} outside of the task's {asked.classes} classes"
+            yield f"it has a {name} outside the task's {asked.classes} classes"
 
 
 def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions: Sequence[str]) -> Asked | str:
@@ -186,10 +186,10 @@ def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions:
         for place, (image_id, label) in enumerate(zip(own, labels.tolist(), strict=True), start):
             known = ids.setdefault(place, (image_id, label, name))
             if known[:2] != (image_id, label):
-                return f"{name} and {known[2]} say different things of image {place}; one of them is damaged"
+                return f"{name} and {known[2]} disagree about image {place}; one of them is damaged"
             there = places.setdefault(image_id, (place, name))
             if there[0] != place:
-                return f"{name} and {there[1]} both hold the image {image_id}; one is a copy at the wrong place"
+                return f"{name} and {there[1]} both have the image {image_id}; one is a copy in the wrong place"
     n = max(ids, default=-1) + 1
     found = [ids.get(place, (None, -1, "")) for place in range(n)]
     return Asked(

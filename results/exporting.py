@@ -30,7 +30,7 @@ def export(store: Store, names: Sequence[str], path: Path, progress: Callable[[i
         StoreError: Another suffix, a damaged unit, or a file that cannot be written.
     """
     if path.suffix not in FORMATS:
-        raise StoreError(f"{path} should end in {' or '.join(FORMATS)}; the ending decides the form.")
+        raise StoreError(f"{path} should end in {' or '.join(FORMATS)}; the extension selects the format.")
     rows = 0
     # Opened here, for pyarrow takes no path that is not UTF-8.
     with output_file(path) as aside, aside.open("wb") as handle, _writer(path.suffix, handle) as writer:

@@ -1,4 +1,4 @@
-"""Where the bytes of a store lie: a folder on this machine, or any URL that fsspec opens."""
+"""Where a store keeps its files: a folder on this machine, or any URL that fsspec opens."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class LocalFolder:
         path = self._root / name
         # Reading a pipe would wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "it is not a file")
         return path.read_bytes()
 
     def write(self, name: str, content: bytes) -> None:

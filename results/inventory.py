@@ -1,4 +1,4 @@
-"""What a store holds, told from the names of its files alone."""
+"""The contents of a store, read from the names of its files alone."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def lost(store: Store, kind: str) -> dict[str, str]:
         name = f"{kind}/{folder}.json"
         state = f"damaged ({damaged[name]})" if name in damaged else "missing"
         lines[folder] = (
-            f"The predictions of {folder} are left out: their record {name} is {state}; the next run of that "
+            f"The predictions of {folder} are left out: their record {name} is {state}; the next run of this "
             f"{kind.removesuffix('s')} writes it again"
         )
     return lines

@@ -1,4 +1,4 @@
-"""Ranks of models by one number, with what the choice of images leaves open about them."""
+"""Ranks of models by one score, with intervals over images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the predictions of a store are of: records of models, tasks, data manifests and runs, as JSON beside them."""
+"""Records of models, tasks, data manifests and runs, stored as JSON next to the predictions."""
 
 from __future__ import annotations
 
@@ -213,5 +213,5 @@ def resolve_one(records: Mapping[str, Mapping[str, Any]], wanted: str, kind: str
         return fits[0]
     if not fits:
         known = ", ".join(sorted(records)) or "none"
-        raise StoreError(f"The store holds no {kind} {wanted!r}. It holds: {known}.")
-    raise StoreError(f"Several {kind}s are called {wanted!r}; name one by its identity: {', '.join(sorted(fits))}.")
+        raise StoreError(f"The store has no {kind} {wanted!r}. It has: {known}.")
+    raise StoreError(f"The store has several {kind}s named {wanted!r}; give an identity: {', '.join(sorted(fits))}.")

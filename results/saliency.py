@@ -1,4 +1,4 @@
-"""Rows of the saliency tasks: how alike each map of a model is to the reference map, image by image, in Parquet.
+"""Rows of the saliency tasks: how similar each map of a model is to the reference map, per image, in Parquet.
 
 They lie in a store at ``saliency/TASK@DIGEST/OBSERVER@DIGEST/EXPLAINER/START-STOP.parquet``, one file for 100 images.
 An observer is a model or a baseline; an explainer says how its maps are made.
@@ -217,7 +217,7 @@ def checked(store: Store, name: str) -> pa.Table:
 
     table = open_parquet(name, store.folder.read(name))
     if (table.schema.metadata or {}).get(_VERSION_KEY) != _VERSION or tuple(table.column_names) != COLUMNS:
-        raise StoreError("it is no file of this version")
+        raise StoreError("it was not written by this version")
     _, task, observer, _, file = name.split("/")
     for column, wanted in (("task", task), ("observer", observer)):
         inside = {safe_name(str(value)) for value in table.column(column).unique().to_pylist()}
@@ -226,12 +226,12 @@ def checked(store: Store, name: str) -> pa.Table:
     start, _, stop = file.removesuffix(".parquet").partition("-")
     images = pc.count_distinct(table.column("image_id").cast("string")).as_py()
     if not (start.isdigit() and stop.isdigit()) or images != int(stop) - int(start):
-        raise StoreError(f"it holds {images} images")
+        raise StoreError(f"it has {images} images")
     for measure in MEASURES:
         values = table.column(measure).to_numpy()
         values = values[~np.isnan(values)]
         if len(values) and not (-1.001 if measure == "spearman" else 0) <= values.min() <= values.max() <= 1.001:
-            raise StoreError(f"it holds values of {measure} that are out of range")
+            raise StoreError(f"it has values of {measure} that are out of range")
     return table
 
 
@@ -250,9 +250,9 @@ def _hold(rows: Any, image_ids: Sequence[str], labels: np.ndarray | None) -> Non
     """
     found = dict(zip(rows["image_id"], rows["label"], strict=True))
     if not found.keys() >= set(image_ids):
-        raise StoreError("it holds other images than the task has there")
+        raise StoreError("its images differ from the task's")
     if labels is not None and [found[i] for i in image_ids] != np.asarray(labels).tolist():
-        raise StoreError("it holds other labels than the task has")
+        raise StoreError("its labels differ from the task's")
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""The rows that leave a run: predictions, scores and comparisons. `docs/store.md` describes them for other tools."""
+"""The rows that a run produces: predictions, scores and comparisons. `docs/store.md` describes them for other tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCHEMA_VERSION = 3
 """Version of the store's layout and of its files. Raised whenever either changes."""
 
 TOP_K = 5
-"""Classes kept of every answer, best first."""
+"""Classes stored per prediction, best first."""
 
 TOP_COLUMNS = tuple(f"top{rank}" for rank in range(1, TOP_K + 1))
 

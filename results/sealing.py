@@ -1,4 +1,4 @@
-"""Files that vouch for themselves: each holds its own name in the store and the SHA-256 of everything else in it.
+"""Files that can be verified alone: each contains its own name in the store and the SHA-256 of its other content.
 
 A file that was changed, cut or copied to another place is found by reading it alone. Parquet files have both in the
 key-value metadata of their footer, JSON documents among their keys; other tools read them as before.
@@ -26,7 +26,7 @@ _DIGITS = 64
 _BLANK = b"0" * _DIGITS
 # As Thrift's compact protocol writes a key and the length of its value.
 _PLACE = DIGEST_KEY.encode() + bytes((0x18, _DIGITS))
-_CHANGED = "its content is not what was written: the digest differs"
+_CHANGED = "its content has changed since it was written: the digest differs"
 
 
 def seal_parquet(name: str, table: pa.Table, **options: Any) -> bytes:
@@ -138,7 +138,7 @@ def plain_json(name: str, content: bytes) -> dict[str, Any]:
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise StoreError(first_line(error)) from None
     if not isinstance(found, dict):
-        raise StoreError("it is no JSON object")
+        raise StoreError("it is not a JSON object")
     return found
 
 
@@ -149,7 +149,7 @@ def _json_digest(document: Mapping[str, Any]) -> str:
 
 def _check_name(name: str, told: str) -> None:
     if told != name:
-        raise StoreError(f"it was written as {told or 'another file'}, and copied or moved here")
+        raise StoreError(f"it was written as {told or 'another file'} and then copied or moved here")
 
 
 def first_line(error: Exception) -> str:

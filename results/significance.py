@@ -1,4 +1,4 @@
-"""Paired tests, Holm's correction, and what a number of images could have shown. Pure functions of numbers."""
+"""Paired tests, Holm's correction and the smallest detectable difference. Pure functions of numbers."""
 
 from __future__ import annotations
 

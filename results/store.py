@@ -1,4 +1,4 @@
-"""The result store: per-image predictions in Parquet, one file per unit and model. `records` keeps what they are of."""
+"""The result store: per-image predictions in Parquet, one file per unit and model; `records` describes them."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ class Store:
                 tables.append(found)
                 most.append(stop - start)
                 if name is not None and name.startswith(f"{PARTIAL}/"):
-                    problems.append(f"images {start} to {stop - 1} are not complete; the same run goes on with them")
+                    problems.append(f"images {start} to {stop - 1} are incomplete; repeat the run to complete them")
             elif absent and absent[-1][1] == start:
                 absent[-1] = (absent[-1][0], stop)
             else:
@@ -299,7 +299,7 @@ class Store:
         table = decode(self.folder.read(name), name)
         unit = parse_unit(name)
         if unit is None:
-            raise StoreError("no unit has such a name")
+            raise StoreError("this is not a unit's name")
         asked = self.asked(unit.task, unit.stop)
         known = None if isinstance(asked, str) else asked
         place = (unit.task, unit.model, unit.start, unit.stop)
@@ -326,7 +326,7 @@ class Store:
             name = f"{IMAGES}/{task}.json.gz"
             try:
                 document = read(self, name)
-                known = "it is not there" if document is None else asked_from(document)
+                known = "it does not exist" if document is None else asked_from(document)
             except StoreError as error:
                 known = str(error)
             if isinstance(known, str):

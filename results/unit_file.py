@@ -1,4 +1,4 @@
-"""One unit as a Parquet file: how rows are laid out, packed, and read back."""
+"""One unit as a Parquet file: how its rows are arranged, compressed and read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two sources of chance in a difference of training methods: the images that were drawn, and the runs that were made.
+"""Two sources of variance in a difference of training methods: the choice of images and the training runs.
 
 A method is the mean of its runs (seeds); a contrast is a weighted sum of methods, a difference one of weights 1 and -1.
 Images are crossed with runs: every run answers the same images. The variance over images holds the runs fixed, the

@@ -1,4 +1,4 @@
-"""Whether a store is sound: every file is read and held against its name and its neighbours."""
+"""Verify a store: every file is read and checked against its name and the other files."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def _strangers(entries: list[Entry]) -> Iterator[Problem]:
         inside = entry.name.split("/", 1)[0] in (PREDICTIONS, PARTIAL)
         if _ASIDE.search(entry.name):
             if entry.modified and time.time() - entry.modified > _YOUNG:  # of unknown age, it may be young
-                yield Problem(entry.name, LEFTOVER, "a file that was never finished; its run was ended")
+                yield Problem(entry.name, LEFTOVER, "an unfinished file of an interrupted run")
         elif entry.name in (PREDICTIONS, PARTIAL, saliency.TREE, *records.DOCUMENTS):
-            yield Problem(entry.name, FOREIGN, "a file in the place of a folder")
+            yield Problem(entry.name, FOREIGN, "a file where a folder should be")
         elif inside and parse_unit(entry.name) is None:
-            yield Problem(entry.name, FOREIGN, "no unit has such a name; pandas and DuckDB would read it all the same")
+            yield Problem(entry.name, FOREIGN, "not a unit's name, but pandas and DuckDB would still read it")
 
 
 def _leftovers(units: list[tuple[UnitName, Entry]]) -> list[Problem]:
@@ -101,7 +101,7 @@ def _leftovers(units: list[tuple[UnitName, Entry]]) -> list[Problem]:
         partial = entry.name.startswith(PARTIAL)
         if unit.stop < longest or (partial and unit.stop == longest):
             problems.append(
-                Problem(entry.name, LEFTOVER, f"a finished unit of images {unit.start} to {longest - 1} is there")
+                Problem(entry.name, LEFTOVER, f"there is a finished unit of images {unit.start} to {longest - 1}")
             )
     return problems
 
@@ -158,4 +158,4 @@ def _check_document(store: Store, name: str) -> None:
         task = records.kept(store, records.TASKS)
         record = next((r for i, r in task.items() if f"{safe_name(i)}.json.gz" == own), {})
         if "conditions" in record and list(asked.conditions) != list(record["conditions"]):
-            raise StoreError("it names other conditions than the record of its task")
+            raise StoreError("its conditions differ from the record of its task")

@@ -17,7 +17,7 @@ class PublishedScore:
         data_set: ``"imagenet-c"``, a data set of human alignment, or ``"all"`` for the mean of these.
         metric: As in `results.schema.Score`.
         value: As printed; accuracies as fractions.
-        source: Where it stands.
+        source: Where it was published.
         protocol: What its authors did otherwise than this package, as far as it is known.
     """
 

@@ -76,7 +76,7 @@ def test_a_document_of_another_place_or_without_a_digest_is_damaged(store: Store
     store.folder.write("models/other@4567.json", store.folder.read("models/vito@0123.json"))
     store.folder.write("models/third@89ab.json", b'{"identity": "third@89ab"}')
     assert records.damaged(store, records.MODELS) == {
-        "models/other@4567.json": "it was written as models/vito@0123.json, and copied or moved here",
+        "models/other@4567.json": "it was written as models/vito@0123.json and then copied or moved here",
         "models/third@89ab.json": "it has no digest",
     }
     # Laid out in another way it is the same document.
@@ -153,10 +153,10 @@ def test_a_name_an_identity_or_the_beginning_of_a_digest_is_enough() -> None:
     assert records.resolve_one(known, "vito@01aa", "model") == "vito@01aa"
     assert records.resolve_one(known, "vito@01b", "model") == "vito@01bb"
     for several in ("vito", "vito@", "vito@01"):
-        with pytest.raises(StoreError, match=r"Several models.*vito@01aa, vito@01bb"):
+        with pytest.raises(StoreError, match=r"several models.*vito@01aa, vito@01bb"):
             records.resolve_one(known, several, "model")
     for absent in ("vit", "vito@03", "01aa"):
-        with pytest.raises(StoreError, match=rf"no model '{absent}'. It holds: moclr@02, vito@01aa"):
+        with pytest.raises(StoreError, match=rf"no model '{absent}'. It has: moclr@02, vito@01aa"):
             records.resolve_one(known, absent, "model")
-    with pytest.raises(StoreError, match="It holds: none"):
+    with pytest.raises(StoreError, match="It has: none"):
         records.resolve_one({}, "vito", "model")

@@ -75,7 +75,7 @@ def test_an_empty_unit_is_damaged(store: Store, columns: Columns) -> None:
     found, problems = store.read(TASK, MODEL, [(0, 1)])
     assert len(found) == 0
     assert found.top.shape == (0, 5)
-    assert "it holds 0 images instead of 1" in problems[0]
+    assert "it has 0 images instead of 1" in problems[0]
 
 
 def test_pandas_reads_the_folder(store: Store, columns: Columns) -> None:
@@ -181,8 +181,8 @@ def test_a_whole_unit_stands_for_its_pieces(store: Store, columns: Columns) -> N
     found, problems = store.read(TASK, MODEL, [(0, 4), (4, 6)])
     assert len(found.image_ids) == 6  # what is partial is scored, too, and said
     assert [line.split(";")[0] for line in problems] == [
-        "images 0 to 3 are not complete",
-        "images 4 to 5 are not complete",
+        "images 0 to 3 are incomplete",
+        "images 4 to 5 are incomplete",
     ]
     assert not store.coverage(TASK, MODEL).has(0, 4)  # and counts as missing
     assert files(root(store) / PREDICTIONS) == [

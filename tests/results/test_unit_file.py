@@ -115,7 +115,7 @@ def test_every_flipped_bit_is_found() -> None:
 
 def test_a_file_without_its_digest_or_of_another_name_is_refused(tmp_path: Path) -> None:
     content = encode(table_of(TASK, MODEL, columns()), UNIT)
-    with pytest.raises(StoreError, match=f"written as {UNIT}, and copied or moved here"):
+    with pytest.raises(StoreError, match=f"written as {UNIT} and then copied or moved here"):
         decode(content, UNIT.replace("0000000-0000006", "0000006-0000012"))
     # As another tool would write it again.
     pq.write_table(pq.read_table(pa.BufferReader(content)), tmp_path / "again.parquet")

@@ -98,9 +98,9 @@ def test_a_unit_that_lies_under_another_model(
     other = "vito@1111111111111111"
     content = encode_unit(unit, names[0], other, columns(4, 4))
     (root / unit).write_bytes(content)
-    assert the_problem(sound) == (DAMAGED, unit, f"it holds the model {other}")
+    assert the_problem(sound) == (DAMAGED, unit, f"its model is {other}")
     (root / unit).write_bytes(encode_unit(unit, "micro-val@2222", names[1], columns(4, 4)))
-    assert the_problem(sound) == (DAMAGED, unit, "it holds the task micro-val@2222")
+    assert the_problem(sound) == (DAMAGED, unit, "its task is micro-val@2222")
 
 
 def encode_unit(name: str, task: str, model: str, columns: dict[str, Any]) -> bytes:
@@ -113,7 +113,7 @@ def test_a_wrong_number_of_images(
     sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns, count: int
 ) -> None:
     (root / unit).write_bytes(encode_unit(unit, *names, columns(4, count)))
-    assert the_problem(sound) == (DAMAGED, unit, f"it holds {count} images instead of 4")
+    assert the_problem(sound) == (DAMAGED, unit, f"it has {count} images instead of 4")
 
 
 def test_a_row_that_is_there_twice(sound: Store, root: Path, unit: str) -> None:
@@ -121,7 +121,7 @@ def test_a_row_that_is_there_twice(sound: Store, root: Path, unit: str) -> None:
 
     table = decode((root / unit).read_bytes(), unit)
     (root / unit).write_bytes(encode(pa.concat_tables([table, table.slice(3, 1)]).combine_chunks(), unit))
-    assert the_problem(sound) == (DAMAGED, unit, "it holds an image twice under one condition")
+    assert the_problem(sound) == (DAMAGED, unit, "it has an image twice under one condition")
 
 
 def test_a_row_that_is_lost(sound: Store, root: Path, unit: str) -> None:
@@ -146,23 +146,24 @@ def test_an_answer_without_content(
     sound: Store, root: Path, unit: str, names: tuple[str, str], columns: Columns, change: dict[str, Any]
 ) -> None:
     (root / unit).write_bytes(encode_unit(unit, *names, columns(4, 4, **change)))
-    assert the_problem(sound) == (DAMAGED, unit, "it holds answers without a decision or a confidence")
+    assert the_problem(sound) == (DAMAGED, unit, "it has predictions without a decision or a confidence")
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"image_id": [f"val-0-{n // 2:06d}" for n in range(8)]},
-         "it holds the image val-0-000000 at position 4, where the task has val-0-000004"),
-        ({"label": [4, 4, 5, 5, 6, 6, 7, 8]}, "it holds other labels than the task has, for 1 of its images"),
-        ({"top": np.full((8, 5), 1000)}, "it holds a top1 outside of the task's 1000 classes"),
-        ({"confidence": [0.5] * 7 + [7.5]}, "it holds confidences outside of 0 to 1"),
-        ({"confidence": [-0.5] + [0.5] * 7}, "it holds confidences outside of 0 to 1"),
-        ({"condition": ["snow", "clean"] * 4}, "it holds conditions that the task does not have: snow/3"),
-        ({"severity": [4, 0] * 4}, "it holds conditions that the task does not have: fog/4"),
-        ({"severity": [17, 0] * 4}, "it holds severities outside of 0 to 5"),
-        ({"severity": [-1, 0] * 4}, "it holds severities outside of 0 to 5"),
-        ({"condition": ["*", "clean"] * 4, "severity": [0] * 8}, "it holds answers of an image that failed altogether"),
+         "it has the image val-0-000000 at position 4, where the task has val-0-000004"),
+        ({"label": [4, 4, 5, 5, 6, 6, 7, 8]}, "its labels differ from the task's for 1 of its images"),
+        ({"top": np.full((8, 5), 1000)}, "it has a top1 outside the task's 1000 classes"),
+        ({"confidence": [0.5] * 7 + [7.5]}, "it has confidences outside 0 to 1"),
+        ({"confidence": [-0.5] + [0.5] * 7}, "it has confidences outside 0 to 1"),
+        ({"condition": ["snow", "clean"] * 4}, "it has conditions that the task does not have: snow/3"),
+        ({"severity": [4, 0] * 4}, "it has conditions that the task does not have: fog/4"),
+        ({"severity": [17, 0] * 4}, "it has severities outside 0 to 5"),
+        ({"severity": [-1, 0] * 4}, "it has severities outside 0 to 5"),
+        ({"condition": ["*", "clean"] * 4, "severity": [0] * 8},
+         "it has predictions for an image that failed under every condition"),
     ],
 )  # fmt: skip
 def test_rows_that_contradict_what_the_task_asks(
@@ -190,7 +191,7 @@ def test_a_finished_unit_lacks_no_condition(
 def test_a_unit_copied_over_another_range(sound: Store, root: Path, unit: str) -> None:
     first = unit.replace("0000004-0000008", "0000000-0000004")
     (root / unit).write_bytes((root / first).read_bytes())
-    assert the_problem(sound) == (DAMAGED, unit, f"it was written as {first}, and copied or moved here")
+    assert the_problem(sound) == (DAMAGED, unit, f"it was written as {first} and then copied or moved here")
 
 
 @pytest.mark.parametrize("kind", ["folder", "folder with files", "dangling", "link to a folder", "pipe"])
@@ -238,7 +239,7 @@ def test_a_damaged_document_of_any_kind(sound: Store, root: Path, kind: str) -> 
     document = json.loads(gzip.decompress(content) if name.endswith("gz") else content)
     changed = json.dumps(document | {"seed": 77}).encode()
     (root / name).write_bytes(gzip.compress(changed) if name.endswith("gz") else changed)
-    assert the_problem(sound) == (DAMAGED, name, "its content is not what was written: the digest differs")
+    assert the_problem(sound) == (DAMAGED, name, "its content has changed since it was written: the digest differs")
 
 
 def test_a_unit_that_a_larger_one_covers(sound: Store, root: Path, names: tuple[str, str], columns: Columns) -> None:
@@ -246,7 +247,7 @@ def test_a_unit_that_a_larger_one_covers(sound: Store, root: Path, names: tuple[
     longer, alone = sound.unit_name(*names, 4, 9, PARTIAL), sound.unit_name(*names, 5, 8, PARTIAL)
     for name, first, count in ((small, 4, 2), (part, 4, 4), (longer, 4, 5), (alone, 5, 3)):
         sound.folder.write(name, encode_unit(name, *names, columns(first, count)))
-    reason = "a finished unit of images 4 to 7 is there"
+    reason = "there is a finished unit of images 4 to 7"
     assert verify(sound) == [Problem(part, LEFTOVER, reason), Problem(small, LEFTOVER, reason)]
 
 
@@ -268,7 +269,7 @@ def test_a_file_of_somebody_else_among_the_predictions(sound: Store, name: str) 
     sound.folder.write(name, b"x")
     kind, file, reason = the_problem(sound)
     assert (kind, file) == (FOREIGN, name)
-    assert "no unit has such a name" in reason
+    assert "not a unit's name" in reason
 
 
 def test_predictions_of_which_no_record_speaks(sound: Store, root: Path, unit: str, names: tuple[str, str]) -> None:
