@@ -1,4 +1,4 @@
-"""In which classes a set of images is answered, and how a model of ImageNet's 1000 classes answers in them.
+"""The classes of a set of images, and how a model of ImageNet's 1000 classes predicts them.
 
 Every benchmark with fewer classes than ImageNet says what becomes of the others' logits: they are left out, and where
 several of ImageNet's classes count as one, the largest of their logits stands for it. Decisions, ranks and the softmax
@@ -65,7 +65,7 @@ class AnswerSpace:
             ValueError: Another number of columns than 1000.
         """
         if logits.ndim != 2 or logits.shape[1] != NUM_CLASSES:
-            raise ValueError(f"{self.name} is answered from logits of shape (N, {NUM_CLASSES}), not {logits.shape}")
+            raise ValueError(f"{self.name} needs logits of shape (N, {NUM_CLASSES}), not {logits.shape}")
         if self._columns is None:
             return logits
         picked = logits[:, self._columns]

@@ -1,4 +1,4 @@
-"""One model's answers to one task as a matrix: a row per image, a column per condition."""
+"""One model's predictions for one task as a matrix: a row per image, a column per condition."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     """Lay prediction rows out as a matrix.
 
     An image that lacks an answer under a condition that other images were asked is left out of every condition, so that
-    all columns speak of the same images; a condition that no image was asked stays as a hole.
+    all columns are about the same images; a condition without any predictions stays as a missing value.
 
     Args:
         task: Decides the columns.
         model: Name for the result.
-        predictions: Rows of one model and task; those with an error are passed over.
+        predictions: Rows of one model and task; those with an error are ignored.
     """
     ids = np.array(predictions.image_ids, dtype=np.str_)
     columns = {condition.key: number for number, condition in enumerate(task.conditions)}

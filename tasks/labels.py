@@ -1,4 +1,4 @@
-"""The right answers of a set's images, in the classes that a task asks about."""
+"""The labels of a set's images, in the classes of a task."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def labels_for(task: Task, source: ImageSet, labels: np.ndarray) -> np.ndarray:
         groups = answer_space(source.label_space).groups
         if all(len(group) == 1 for group in groups):
             return np.array([groups[int(label)][0] for label in labels], dtype=np.int64)
-    raise ValueError(f"{source.name} is labelled in {source.label_space}, and {task.name} asks in {asked}")
+    raise ValueError(f"{source.name} has labels of {source.label_space}, but {task.name} needs {asked}")
 
 
 def class_count(task: Task) -> int:

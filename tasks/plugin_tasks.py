@@ -1,4 +1,4 @@
-"""Tasks that other installed packages give; see `vitobench.plugins`. Listing them loads no numerical library."""
+"""Tasks from other installed packages; see `vitobench.plugins`. Listing them loads no numerical library."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def open_images(dataset: str, limit: int | None, seed: int) -> ImageSource:
     name = dataset.removeprefix(PREFIX)
     plugin = found_plugins.usable(TASKS, ()).get(name)
     if plugin is None:
-        raise found_plugins.PluginError(f"No installed package gives the task {name}.")
+        raise found_plugins.PluginError(f"No installed package provides the task {name}.")
     task = _declaration(plugin)
     target = plugin.load()
     with plugin.doing("opening its images"):
@@ -110,7 +110,7 @@ class _Checked:
         wanted = (len(indices), geometry.size, geometry.size, 3)
         if getattr(images, "shape", None) != wanted or str(images.dtype) != "uint8":
             form = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}".strip()
-            raise self._plugin.refuse(f"load() has to give uint8 {wanted}, not {form}")
+            raise self._plugin.refuse(f"load() must return uint8 {wanted}, not {form}")
         return images, failed
 
 
@@ -126,14 +126,14 @@ def _declaration(plugin: Plugin) -> Task:
         hint = " Import it: from vitobench.tasks import kinds; kind=kinds.SHIFT." if isinstance(task.kind, str) else ""
         raise plugin.refuse(f"a plugin's task is of kind {allowed}, not {task.kind!r}.{hint}")
     if task.world not in ("microworld", "photographs"):
-        raise plugin.refuse(f"its world is {task.world!r}; known are microworld and photographs")
+        raise plugin.refuse(f"its world is {task.world!r}; valid are microworld and photographs")
     if not task.conditions or not all(isinstance(condition, Condition) for condition in task.conditions):
         raise plugin.refuse("it declares no conditions")
     if len({condition.key for condition in task.conditions}) < len(task.conditions):
         raise plugin.refuse("it declares a condition twice")
     if task.label_space not in LABEL_SPACES or task.answers or task.on_disk:
         raise plugin.refuse(
-            f"it asks in one of the label spaces {', '.join(LABEL_SPACES)}, with neither `answers` nor `on_disk`"
+            f"it must use one of the label spaces {', '.join(LABEL_SPACES)} and set neither `answers` nor `on_disk`"
         )
     try:
         for condition in task.conditions:
@@ -147,17 +147,17 @@ def _declaration(plugin: Plugin) -> Task:
 def _check(plugin: Plugin, task: Task, source: Any) -> None:
     ids, labels = list(source.image_ids), source.labels
     if not ids:
-        raise plugin.refuse("it gave no images")
+        raise plugin.refuse("it has no images")
     if len(set(ids)) < len(ids) or not all(isinstance(image_id, str) for image_id in ids):
-        raise plugin.refuse("image_ids have to be different texts")
+        raise plugin.refuse("image_ids must be different strings")
     if getattr(labels, "shape", None) != (len(ids),) or labels.dtype.kind not in "iu":
-        raise plugin.refuse(f"labels have to be an integer array of shape ({len(ids)},)")
+        raise plugin.refuse(f"labels must be an integer array of shape ({len(ids)},)")
     if source.label_space != task.label_space:
-        raise plugin.refuse(f"its images are labelled in {source.label_space}, the task asks in {task.label_space}")
+        raise plugin.refuse(f"its images have labels of {source.label_space}, but the task needs {task.label_space}")
     classes = LABEL_SPACES[task.label_space]
     if labels.min() < 0 or labels.max() >= classes:
-        raise plugin.refuse(f"labels have to be 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
+        raise plugin.refuse(f"labels must be 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
     if not isinstance(source.digest, str) or len(source.digest) < 16:
-        raise plugin.refuse("digest has to be a text of 16 characters or more that changes with pixels and labels")
+        raise plugin.refuse("digest must be a string of 16 characters or more that changes with pixels and labels")
     if not callable(source.load) or not callable(source.manifest):
         raise plugin.refuse("its images have no load() or manifest()")

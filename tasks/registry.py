@@ -27,7 +27,7 @@ class Suite:
         name: What the user types.
         description: One line.
         tasks: Names, in the order of the report. A model takes those that ask in its label space.
-        headline: (task, condition, metric) of the numbers to quote; one with a hole is refused, not averaged over.
+        headline: (task, condition, metric) of the numbers to quote; one with missing values is refused, not averaged.
         images: Images of a task where the suite takes another number than the task says.
     """
 
@@ -104,7 +104,8 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "claims",
-            "What the claims of VITO's paper are tried on in the micro-world: more images, for methods of several runs",
+            "The tasks that test the claims of VITO's paper in the micro-world: more images, for methods of several "
+            "runs",
             (
                 "micro-val",
                 "micro-c",

@@ -1,4 +1,4 @@
-"""What samples of units give for each model, made once for all measures, pairs and references."""
+"""Bootstrap samples of units for each model, drawn once for all measures, pairs and references."""
 
 from __future__ import annotations
 

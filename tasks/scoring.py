@@ -1,4 +1,4 @@
-"""From answers to scores and paired comparisons: every metric is a function of what a sample of units gives."""
+"""From predictions to scores and paired comparisons; every metric is a function of a sample of units."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def score_task(
     Args:
         task: What was asked.
         answers: Answers of each model.
-        pairs: (model, baseline) pairs to compare, or methods; those of which one has no answers are passed over.
+        pairs: (model, baseline) pairs to compare, or methods; pairs where one has no predictions are skipped.
         clean: Answers of each model to the clean counterpart, for the relative corruption error.
         truth: What is known of the images beyond their labels, as the kind of task needs it.
         replicates: Bootstrap replicates.

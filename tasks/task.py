@@ -1,4 +1,4 @@
-"""What a task is: a frozen declaration. What it does stands in `conditions` (pixels) and `scoring` (numbers)."""
+"""A task is a frozen declaration; `conditions` makes its pixels and `scoring` its numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Condition:
 
     Attributes:
         name: Corruption or shift; ``"clean"`` for untouched pixels.
-        severity: 1 to 5 for corruptions, 0 where there is no grade.
+        severity: 1 to 5 for corruptions, otherwise 0.
         variant: ``"raw"``, or ``"published"`` for corrupted pixels that are then saved as JPEG, as the published
             folders were.
     """
@@ -30,7 +30,7 @@ class Condition:
 
     @property
     def key(self) -> str:
-        """``"gaussian_noise/3"``, or the name alone where there is no grade."""
+        """``"gaussian_noise/3"``, or only the name if the severity is 0."""
         return f"{self.name}/{self.severity}" if self.severity else self.name
 
     @property
@@ -44,23 +44,23 @@ class Task:
     """A frozen declaration.
 
     Attributes:
-        name: What the user types.
+        name: The name for ``--task``.
         title: Heading in tables.
         version: Raised when the task's images or protocol change.
         kind: What is stored and measured, one of `kinds.KINDS`.
         world: ``"microworld"`` or ``"photographs"``.
-        label_space: What a model must answer in: ``"microworld-16"``, ``"imagenet-1k"``, ...
+        label_space: The classes that a model must predict: ``"microworld-16"``, ``"imagenet-1k"``, ...
         dataset: Where the images come from: ``"microworld/val"``, ``"imagenet"``.
-        images: Number of images without ``--limit``; None takes all there are.
+        images: Number of images without ``--limit``; None means all.
         conditions: The cells.
-        clean: Name of the clean counterpart, if the task shows a shift.
+        clean: Name of the clean counterpart, if the task has a shift.
         metric: Main metric.
         reference: Model whose errors normalise the mean corruption error, if any.
         families: Groups of conditions for tables and figures.
         citation: Source of the protocol.
-        notes: Known deviations, for people.
-        answers: Name of the answer space, where the task asks in other classes than the label space has.
-        on_disk: Whether the data set holds its images under every condition; else these are drawn.
+        notes: Known deviations from the protocol, for the documentation.
+        answers: Name of the answer space, if the task's classes are not those of the label space.
+        on_disk: Whether the data set has images for every condition; otherwise they are drawn on the fly.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Task:
         return not self.on_disk and any(condition.corrupts for condition in self.conditions)
 
     def identity_facts(self, data_digest: str, seed: int) -> dict[str, Any]:
-        """Everything that the identity covers, as plain data that can be kept in a record.
+        """Everything that the identity covers, as plain data for a record.
 
         Args:
             data_digest: Digest of the image source.

@@ -1,4 +1,4 @@
-"""What is known of a task's images beyond their labels."""
+"""Facts about a task's images beyond their labels."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from .trials import NO_RESPONSE, Trials
 COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
 
 PERSON = "subject-"
-"""Names of people begin so; everybody else is a model."""
+"""Prefix of the names of people; all other observers are models."""
 
 _NO_TIME = ("", "na", "nan", "none")
 
@@ -44,8 +44,7 @@ def read_trials(path: Path, data_set: AlignmentSet) -> Trials:
     absent = [name for name in COLUMNS if name not in header]
     if absent:
         raise DataError(
-            f"{path}, line 1: there is no column {' or '.join(map(repr, absent))}; expected the header "
-            f"{','.join(COLUMNS)}."
+            f"{path}, line 1: no column {' or '.join(map(repr, absent))}; expected the header {','.join(COLUMNS)}."
         )
     body, lines = rows[1:], lines[1:]
     for line, row in zip(lines, body, strict=True):

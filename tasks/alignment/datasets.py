@@ -82,7 +82,7 @@ class AlignmentSet:
         for position, condition in enumerate(self.conditions):
             if value is not None and value == _number(condition):
                 return position
-        raise DataError(f"{text!r} is no condition of {self.name}; expected one of {', '.join(self.conditions)}")
+        raise DataError(f"{text!r} is not a condition of {self.name}; expected one of {', '.join(self.conditions)}")
 
 
 def _number(text: str) -> float | None:
@@ -189,7 +189,7 @@ def image_id(image_name: str) -> str:
 
     ``0001_cop_s01_c30_knife_10_n03041632_7380.png`` and ``0417_cop_dnn_c30_knife_10_n03041632_7380.png`` are both
     ``n03041632_7380.png``: the last part of the name, with the WordNet id before it if there is one. Folders before the
-    name are passed over, with either kind of slash.
+    name are ignored, with either kind of slash.
     """
     parts = image_name.replace("\\", "/").rpartition("/")[2].split("_")
     if len(parts) > 1 and _WNID.fullmatch(parts[-2]):

@@ -15,7 +15,7 @@ SIMULATED = "simulated observers"
 """The panel's shape matchers as one observer, where they stand in people's place."""
 
 PREFIX = "simulated-shape-"
-"""Names of those who stand in people's place begin so."""
+"""Prefix of the names of observers that stand in for people."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Psychometric:
         if not 0 <= self.chance < self.ceiling <= 1:
             raise ValueError(f"expected 0 <= chance < ceiling <= 1, not {self.chance} and {self.ceiling}")
         if not self.width > 0:
-            raise ValueError(f"a width of {self.width} is no spread; give one above 0")
+            raise ValueError(f"Invalid width {self.width}; give one above 0")
 
     def at(self, data_set: AlignmentSet, condition: int) -> float:
         """Probability of seeing the cue in a condition, given by its position in the data set's list."""

@@ -95,9 +95,9 @@ def read_models(
         found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
     if not files:
         raise DataError(
-            f"{folder} holds no responses; expected files such as "
-            f"{Path(data_sets[0].name) / f'{data_sets[0].name}_my-model_session-1.csv'} below it. "
-            f"Data sets: {', '.join(family_of(data_sets[0].name) or [one.name for one in data_sets])}."
+            f"{folder} has no predictions of models; expected files such as "
+            f"{Path(data_sets[0].name) / f'{data_sets[0].name}_my-model_session-1.csv'} below it. Data sets: "
+            f"{', '.join(family_of(data_sets[0].name) or [one.name for one in data_sets])}."
         )
     return found, tuple(problems)
 

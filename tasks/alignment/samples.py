@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 REPLICATES = 1000
-"""Bootstrap samples unless somebody asks for another number."""
+"""Default number of bootstrap samples."""
 
 _PIECE = 4_000_000
 
@@ -77,7 +77,7 @@ def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarr
         level: Coverage.
 
     Returns:
-        Two float64 (...). Undefined samples are passed over where they are fewer than one in ten; else NaN.
+        Two float64 (...). Undefined samples are ignored where they are fewer than one in ten; else NaN.
     """
     ends = [0.5 - level / 2, 0.5 + level / 2]
     low, high = np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)

@@ -49,7 +49,7 @@ class Scored:
         comparisons: Paired differences of models.
         problems: What is missing from them and why.
         notes: Remarks for people, such as other numbers of stimuli than published.
-        panels: What everybody answered, by data set.
+        panels: The decisions of all observers, by data set.
     """
 
     scores: tuple[AlignmentScore, ...]
@@ -83,13 +83,13 @@ def score_alignment(
     """Score models against people, and people against each other.
 
     The mean over data sets is given where a whole family is asked (the 17 published sets, or the 15 of the micro-world)
-    and an observer has all of it; otherwise it is a hole.
+    and an observer has all of it; otherwise it is missing.
     A model's trials that do not match the people's are a problem and stop nothing else.
 
     Args:
         people: Trials of people, or of those who stand in their place.
         models: Trials of models; may be empty.
-        data_sets: Which to score; one that somebody lacks is a problem.
+        data_sets: Which to score; one that an observer lacks is a problem.
         baselines: Models that all others are compared with on every data set. None compares all pairs, on every data
             set if the models are few.
         replicates: B.
@@ -105,7 +105,7 @@ def score_alignment(
     for data_set in data_sets:
         name = data_set.name
         if name not in people:
-            gathered.problems.append(Problem(name, reference, f"there are no trials of {_group(reference)}"))
+            gathered.problems.append(Problem(name, reference, f"no trials of {_group(reference)}"))
             continue
         panel = _panel(people[name], models.get(name, {}), everyone, reference, gathered)
         gathered.panels[name] = panel
@@ -158,7 +158,7 @@ def _panel(
         into.notes.append(f"{data_set.name}: {len(people)} {group}; the {whole} has {data_set.people}")
     for name in everyone:
         if name not in models:
-            into.problems.append(Problem(data_set.name, name, "there is no file of this observer"))
+            into.problems.append(Problem(data_set.name, name, "this observer has no file"))
             continue
         try:
             rows[name] = responses_to(stimuli, models[name], group)

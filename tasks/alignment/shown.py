@@ -79,7 +79,7 @@ def _facts(data_set: AlignmentSet, name: str) -> tuple[int, int]:
         condition, category = parts[3], parts[4]
     elif len(data_set.conditions) > 1:
         raise DataError(
-            f"The stimulus {name!r} of {data_set.name} does not tell its condition; expected a name such as "
+            f"The name of the stimulus {name!r} of {data_set.name} has no condition; expected a name such as "
             f"0001_{data_set.abbreviation}_dnn_{data_set.conditions[-1]}_{data_set.categories[0]}_10_image.png."
         )
     if category not in data_set.categories:

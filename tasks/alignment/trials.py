@@ -12,7 +12,7 @@ from ...errors import DataError
 from .datasets import AlignmentSet
 
 NO_RESPONSE = -1
-"""Response of a trial in which none was given in time. It counts as wrong and is never left out."""
+"""Response of a trial without a response in time. It counts as wrong and is never left out."""
 
 _NAMED = 3
 
@@ -172,7 +172,7 @@ def responses_to(stimuli: Stimuli, trials: Trials, group: str = "people") -> np.
             where = trials.place(int(np.flatnonzero(strange)[0]))
             parts.append(f"{strange.sum()} are not in the data set ({_some(trials.image_ids[strange])}; first {where})")
         raise DataError(
-            f"{trials.origin} does not answer the stimuli of {name} that the {group} saw: {' and '.join(parts)}. "
+            f"{trials.origin} does not match the stimuli of {name} that the {group} saw: {' and '.join(parts)}. "
             f"Expected image names that end like {known[0]!r}."
         )
     position = stimuli.by_id[found]
@@ -194,7 +194,7 @@ def responses_to(stimuli: Stimuli, trials: Trials, group: str = "people") -> np.
 
 def _refuse_repeats(trials: Trials) -> None:
     if not len(trials):
-        raise DataError(f"{trials.origin} holds no trial; expected one for every stimulus of {trials.data_set.name}.")
+        raise DataError(f"{trials.origin} has no trials; expected one for every stimulus of {trials.data_set.name}.")
     order = np.argsort(trials.image_ids, kind="stable")
     ids = trials.image_ids[order]
     repeated = np.flatnonzero(ids[1:] == ids[:-1])

@@ -45,7 +45,7 @@ def check(images: object, severity: object, variant: str, corruption: Corruption
     if variant not in VARIANTS:
         raise unknown_name("variant of the corruptions", variant, VARIANTS)
     if variant not in corruption.collection.variants:
-        raise ValueError(f"{corruption.collection.name} is drawn raw only, not {variant!r}")
+        raise ValueError(f"{corruption.collection.name} only has the variant 'raw', not {variant!r}")
 
 
 def finish(image: Pixels, variant: str) -> Pixels:

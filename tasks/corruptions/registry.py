@@ -144,9 +144,9 @@ def _of_plugin(plugin: plugins.Plugin) -> Corruption:
     """What a plugin gives, in a collection that no other package can share."""
     given = plugin.load()
     if not isinstance(given, Corruption):
-        raise plugin.refuse(f"{plugin.target} has to be a Corruption, not {type(given).__name__}")
+        raise plugin.refuse(f"{plugin.target} must be a Corruption, not {type(given).__name__}")
     if given.name != plugin.name:
-        raise plugin.refuse(f"its entry point is named {plugin.name!r}, the corruption {given.name!r}")
+        raise plugin.refuse(f"its entry point is named {plugin.name!r}, but the corruption {given.name!r}")
     if given.collection in (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC):
         raise plugin.refuse(f"{given.collection.name} is published and closed; give it a Collection of its own")
     return given

@@ -117,7 +117,7 @@ def real_labels(path: Path | None = None) -> tuple[frozenset[int], ...]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON. Expected {form}.") from error
     if not (isinstance(found, list) and found and all(map(_are_classes, found))):
-        raise DataError(f"{path} holds something else than {form}.")
+        raise DataError(f"{path} does not hold {form}.")
     return tuple(map(frozenset, found))
 
 

@@ -88,7 +88,7 @@ class ClickMeRecords:
                 label = _label(parse_example(record.content, where), where)
                 places[f"{shard.rpartition('.')[0]}/{number:05d}"] = path, record.offset, label
         if not places:
-            raise DataError(f"The {len(shards)} shards in {root} hold no record.")
+            raise DataError(f"The {len(shards)} shards in {root} are empty.")
         self.image_ids = tuple(sorted(places, key=shuffling_key))
         self._places = [places[image_id] for image_id in self.image_ids]
         self.labels = np.array([label for _, _, label in self._places], dtype=np.int64)
@@ -234,7 +234,7 @@ class MapFolder:
                 return LoadFailure("its map or image cannot be read", of_the_moment)
             if not same_field(found, size):
                 shape = f"{found.shape[1]} x {found.shape[0]}"
-                return LoadFailure(f"its map ({shape}) has other proportions than the image", transient=False)
+                return LoadFailure(f"its map ({shape}) has a different aspect ratio than the image", transient=False)
             return central_square(found)
 
         return collect_maps([one(index) for index in indices])

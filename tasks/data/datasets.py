@@ -63,8 +63,8 @@ def check_data_names(folders: Mapping[str, Path]) -> None:
             raise unknown_name("data set", name, USER_DATA, "Use --data NAME=DIR.")
     if HUMAN in folders and not any(_stimuli_there(folders[HUMAN], name) for name in ALIGNMENT_SETS):
         raise DataError(
-            f"{folders[HUMAN]} holds none of the stimulus sets of {HUMAN}; expected folders such as "
-            f"edge, cue-conflict or contrast in it, or in its folder datasets. `bench data get {HUMAN}` gets them."
+            f"{folders[HUMAN]} has none of the stimulus sets of {HUMAN}; expected folders such as edge, cue-conflict "
+            f"or contrast in it, or in its folder datasets. `bench data get {HUMAN}` downloads them."
         )
 
 
@@ -112,7 +112,7 @@ def open_source(
     if dataset.startswith(PREFIX):
         return open_images(dataset, limit, seed)
     if not available(dataset, folders):
-        raise DataError(f"The data set {dataset!r} is not here: it is made of {how_to_bring(dataset)}.")
+        raise DataError(f"No data for {dataset!r}: it needs {how_to_bring(dataset)}.")
     if dataset == "imagenet":
         from .image_folder import ImageFolder
 

@@ -87,7 +87,7 @@ class DepthFolder:
         """
         relative = PurePosixPath(image_id)
         if relative.is_absolute() or ".." in relative.parts:
-            raise DataError(f"{image_id!r} is no path of an image below a folder.")
+            raise DataError(f"{image_id!r} is not the path of an image below a folder.")
         cases = (*EXTENSIONS, *(extension.upper() for extension in EXTENSIONS))
         candidates = [self.root / relative.with_suffix(extension) for extension in cases]
         for path in candidates:
@@ -137,7 +137,7 @@ def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
     top, left = geometry.start(rows), geometry.start(columns)
     if min(rows, columns) < geometry.size:
         raise DataError(
-            "A border round an image has no depth: the corruptions in 3D cannot be run for a model with the crop_mode "
+            "The border around an image has no depth: 3D corruptions cannot be run for a model with the crop_mode "
             "'border'."
         )
     kept = np.arange(geometry.size)
@@ -158,6 +158,6 @@ def _compare(path: Path, depth: np.ndarray, image_path: Path) -> None:
     rows, columns = depth.shape
     if abs(rows * width / (columns * height) - 1) > _ASPECT_TOLERANCE:
         raise DataError(
-            f"{path} is {columns} x {rows} pixels, but its image is {width} x {height}: the sides are in another "
-            "proportion, so the map would not lie on the image. Resize it to the image's proportion."
+            f"{path} is {columns} x {rows} pixels, but its image is {width} x {height}: the aspect ratios differ, so "
+            "the map would not align with the image. Resize the map to the image's aspect ratio."
         )

@@ -140,7 +140,7 @@ def check_readable(root: Path, entries: Mapping[str, Hashed]) -> None:
     name = next(iter(entries))
     try:
         with (root / name).open("rb"):
-            reason = "it can be read by now; run again"
+            reason = "it can be read now; run again"
     except OSError as error:
         reason = error.strerror or str(error)
     raise DataError(f"None of the {len(entries)} files in {root} can be read ({name}: {reason}).")

@@ -80,7 +80,7 @@ class ImageFolder(FileSource):
         if strange:
             inner = next((n for n in strange if n in {"val", "validation", "test", "train"}), None)
             hint = f" Did you mean {self.root / inner}?" if inner else ""
-            raise self._error(f"{self.root} has folders that are no WordNet ids: {first(strange)}.{hint}")
+            raise self._error(f"{self.root} has folders that are not WordNet ids: {first(strange)}.{hint}")
         unknown = sorted(set(folders) - set(imagenet_wnids()))
         if unknown:
             raise self._error(

@@ -184,8 +184,8 @@ def eight_bits(image: Image.Image) -> Image.Image:
     known = image.format in ("PNG", "PPM")  # their "I" holds 16 bits, and Pillow scales those of PPM to all of them
     if image.mode == "F" or (image.mode == "I" and not known) or (tags is not None and set(tags.get(339, (1,))) != {1}):
         raise OSError(
-            f"values that are floating point, signed or of 32 bits (Pillow's mode {image.mode}), of which it is not "
-            "known what is black and what is white; save it with 8 or 16 bits a channel"
+            f"pixel values are floating point, signed or 32-bit (Pillow mode {image.mode}), so black and white are "
+            "undefined; save it with 8 or 16 bits per channel"
         )
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image

@@ -13,7 +13,7 @@ from .geometry import Geometry
 
 @dataclass(frozen=True)
 class LoadFailure:
-    """Why an image could not be had.
+    """Why an image could not be read.
 
     Attributes:
         reason: In words that name no path, so that they can be stored beside the predictions.

@@ -226,7 +226,7 @@ class TarReader:
         size = header.size
         if "size" in extra:
             if not (extra["size"].isascii() and extra["size"].isdigit()):
-                raise UnreadableTarError(f"the size of {name} is no number")
+                raise UnreadableTarError(f"the size of {name} is not a number")
             size = int(extra["size"])
         if kind == "folder":
             name = name.rstrip("/")

@@ -154,7 +154,7 @@ def parse_example(content: bytes, where: str) -> dict[str, Feature]:
                 fields = dict(_fields(entry))
                 found[_bytes(fields.get(1, b"")).decode()] = _feature(_bytes(fields.get(2, b"")))
     except (ValueError, IndexError, struct.error) as error:
-        raise DataError(f"{where} holds no tf.train.Example ({error}).") from error
+        raise DataError(f"{where} is not a tf.train.Example ({error}).") from error
     return found
 
 
@@ -183,7 +183,7 @@ def _messages(content: bytes, number: int) -> Iterator[bytes]:
 
 def _bytes(value: bytes | int) -> bytes:
     if isinstance(value, int):
-        raise ValueError("a number stands where bytes belong")
+        raise ValueError("a field holds a number instead of bytes")
     return value
 
 

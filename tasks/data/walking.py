@@ -174,8 +174,8 @@ class Listing:
         if self.shared:
             again, first = self.shared[0]
             raise DataError(
-                f"{_printable(again)} and {_printable(first)} are one and the same folder, reached by a link: its "
-                "files would count for both. Remove the link, or put the files that belong there in its place."
+                f"{_printable(again)} and {_printable(first)} are the same folder, through a link: its files would "
+                "count twice. Replace the link by the files that belong there, or remove it."
             )
 
 
@@ -359,8 +359,8 @@ def _identity(place: str) -> Any:
 
 def _unreadable(place: str, error: OSError) -> DataError:
     return DataError(
-        f"The folder {_printable(place)} cannot be listed: {error.strerror or error}. What is in it would be missing "
-        "from the set without a word: make it readable, or remove it from the set."
+        f"The folder {_printable(place)} cannot be listed: {error.strerror or error}. Its files would silently be "
+        "missing from the set: make it readable, or remove it from the set."
     )
 
 

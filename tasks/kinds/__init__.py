@@ -1,4 +1,4 @@
-"""The kinds of task: what each stores of an answer, which numbers it gives, and which of them are quoted."""
+"""The kinds of task: what each stores of a prediction, which scores it gives, and which of them are headlines."""
 
 from __future__ import annotations
 

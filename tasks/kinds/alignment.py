@@ -1,4 +1,4 @@
-"""Tasks on the stimuli of human alignment, which are scored together and with observers beside the models."""
+"""Tasks on the stimuli of human alignment, which are scored together, observers and models."""
 
 from __future__ import annotations
 

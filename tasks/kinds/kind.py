@@ -1,4 +1,4 @@
-"""What a kind of task has to say: its columns, its numbers, the lines that stand for it, and what it needs.
+"""A kind of task: its columns, its measures, its lines in the headline table, and the data it needs.
 
 The bootstrap draws units (images, anchors of videos, sequences), each a row of named columns. Every number is a
 function of the columns' means, so one set of draws serves them all. No module of this folder imports NumPy before a
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Units:
-    """What one model did, a row for each unit that the bootstrap draws.
+    """The results of one model, one row per unit that the bootstrap draws.
 
     Attributes:
         ids: (n,), sorted: image ids, anchors or sources of sequences.
         columns: Names of the columns.
-        values: (n, columns), float32 for whole numbers and confidences, else float64; NaN in a column without answers.
+        values: (n, columns), float32 for whole numbers and confidences, else float64; NaN where there is no prediction.
         labels: int64 (n,).
         ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
             follow the columns' means under the names of `RANKED`.
@@ -91,7 +91,7 @@ class Means:
         """The reference's means.
 
         Raises:
-            ValueError: There are none; a measure that asks for them has to set ``needs_reference``.
+            ValueError: There are none; a measure that uses them must set ``needs_reference``.
         """
         if self.reference is None:
             raise ValueError("This number is normalised by a reference model, and none was given.")
@@ -138,7 +138,7 @@ def proportion(condition: str, metric: str, name: str) -> Measure:
 
 
 def mean_of(names: Sequence[str]) -> Callable[[Means], np.ndarray]:
-    """Mean of some columns. A hole in any of them is a hole in the mean: nothing missing is averaged over."""
+    """Mean of some columns. If any value is missing, the mean is missing too: it is never taken over the rest."""
     chosen = list(names)
     return lambda m: m.of(chosen).mean(axis=1)
 
@@ -162,11 +162,11 @@ class Kind(ABC):
     """A kind of task. One object serves all its tasks; it holds no state.
 
     Attributes:
-        name: What listings and records call it.
-        views: How reports can show its tasks beside the headline.
-        keeps_ranks: Whether a number looks at more than the best class, so that all five are read from the store.
+        name: Its name in listings and records.
+        views: How reports can show its tasks besides the headline.
+        keeps_ranks: Whether a measure uses more than the best class, so that all five are read from the store.
         needs: Fields of `Truth` that its numbers need; kept in the store for sets that come from a folder.
-        together: Whether its tasks are scored together, world by world, with observers beside the models.
+        together: Whether its tasks are scored together, world by world, with observers and models.
         in_gallery: Whether images on which two models disagree are shown on the page.
         for_plugins: Whether a plugin may bring a task of it: its images need no facts beyond their labels.
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
@@ -186,12 +186,12 @@ class Kind(ABC):
 
     @abstractmethod
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
-        """Lay the answers of one model out as units with columns.
+        """Turn the predictions of one model into units with columns.
 
         Args:
-            task: What was asked.
-            answers: Of one model.
-            clean: Its answers to the clean counterpart.
+            task: The task.
+            answers: Predictions of one model.
+            clean: Its predictions on the clean counterpart.
             truth: Facts about the images.
         """
 

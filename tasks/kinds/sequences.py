@@ -41,7 +41,7 @@ class Sequences(Kind):
         """Columns: flip probability under each perturbation, then top-5 distance under each.
 
         A source image that lacks a frame under one perturbation is left out of all, so that every column speaks of the
-        same sources; a perturbation that has no whole sequence at all is a hole.
+        same sources; a perturbation without any complete sequence is a missing value.
         """
         import numpy as np
 
@@ -79,7 +79,7 @@ class Sequences(Kind):
         """Perturbations of the family ``"extra"`` have numbers of their own and enter no mean."""
         names = perturbations(task, truth)
         standard = [name for name in names if name not in task.families.get("extra", ())]
-        never = f"{task.reference or 'the reference'} never changes its answer under some perturbation"
+        never = f"{task.reference or 'the reference'} never changes its prediction under some perturbation"
         measures: list[Measure] = []
         for metric, mean_metric in _MEANS.items():
             entering = tuple(_of(metric, name) for name in standard)

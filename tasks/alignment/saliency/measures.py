@@ -108,7 +108,7 @@ def split_half_ceiling(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def centred_gaussian(side: int) -> np.ndarray:
-    """The map of somebody who always looks at the middle, float32 (side, side), sigma a quarter of the side.
+    """A map that always looks at the centre, float32 (side, side), sigma a quarter of the side.
 
     Sigma decides neither of the measures, which know the order of the pixels only.
     """
@@ -119,4 +119,4 @@ def centred_gaussian(side: int) -> np.ndarray:
 
 def _check(a: np.ndarray, b: np.ndarray) -> None:
     if a.shape != b.shape or a.ndim != 3:
-        raise VitobenchError(f"maps of shapes {a.shape} and {b.shape} cannot be compared; both have to be (N, H, W).")
+        raise VitobenchError(f"maps of shapes {a.shape} and {b.shape} cannot be compared; both must be (N, H, W).")

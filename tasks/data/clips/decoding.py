@@ -198,5 +198,7 @@ def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
     elif not (u or v) and max(abs(a), abs(d)) <= least < min(abs(b), abs(c)):
         down, right, found = b, c, picture.swapaxes(0, 1)
     else:
-        raise ValueError("is to be shown sheared, or turned by something else than quarter turns; store it upright")
+        raise ValueError(
+            "has a display matrix that shears it or turns it by anything but quarter turns; store it upright"
+        )
     return found[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]

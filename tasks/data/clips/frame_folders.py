@@ -40,7 +40,7 @@ class FrameFolders:
         left_out: LeftOut = NOTHING,
     ) -> None:
         if rate is not None and not 0.0 < rate < float("inf"):
-            raise ValueError(f"frames cannot follow each other {rate} times a second; give a positive number")
+            raise ValueError(f"Invalid frame rate {rate}; give a positive number of frames per second")
         self.left_out = left_out
         self.folders = tuple(Path(folder) for folder in folders)
         self.labels = tuple(labels) if labels is not None else (-1,) * len(self.folders)
@@ -87,8 +87,8 @@ def _rate_of(folder: Path, rate: float | None) -> float:
     found = float(named[1]) if named else rate
     if not found:
         raise DataError(
-            f"How many frames a second {folder} holds is not known: end its name in _25fps or the like, or give a rate "
-            "for all folders."
+            f"The frame rate of {folder} is unknown: end its name in, for example, _25fps, or give a rate for all "
+            "folders."
         )
     return found
 

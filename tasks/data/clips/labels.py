@@ -92,8 +92,8 @@ def number_categories(
         number = next(f"{clip} has {category}" for clip, category in clips if isinstance(category, int))
         name = next(f"{clip} has {category!r}" for clip, category in clips if isinstance(category, str))
         raise DataError(
-            f"{where} gives some classes as numbers and others as names ({number}, {name}), and a name would get the "
-            "number of another class. Write all of them as numbers, or all as names."
+            f"{where} gives some classes as numbers and others as names ({number}, {name}), so a name could get the "
+            "number of another class. Write all as numbers, or all as names."
         )
     numbers = {name: number for number, name in enumerate(classes)}
     labels = (
@@ -112,5 +112,5 @@ def unreadable(problems: Mapping[str, str], clips: int) -> DataError:
     """
     shown = first([f"{clip}: {problem}" for clip, problem in problems.items()])
     return DataError(
-        f"The classes of {len(problems)} of {clips} clips cannot be read ({shown}). Mend these labels, or remove them."
+        f"The classes of {len(problems)} of {clips} clips cannot be read ({shown}). Fix or remove these labels."
     )

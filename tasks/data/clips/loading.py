@@ -109,7 +109,7 @@ def draw_example(
             failed.add(clip, error)
             clip = int(rng.integers(len(source)))
             rng = np.random.default_rng([*key, wanted, clip])
-    raise DataError(f"clip {wanted} and {_ATTEMPTS - 1} others in its place cannot be read; the last was {clip}")
+    raise DataError(f"clip {wanted} and {_ATTEMPTS - 1} replacements cannot be read; the last was {clip}")
 
 
 def in_threads(

@@ -120,11 +120,11 @@ def read_manifest(path: Path) -> list[Segment]:
             except ValueError as error:
                 raise DataError(f"{path}, line {number}: {error}.\n{_FORM}") from None
     except csv.Error as error:
-        raise DataError(f"{path} is no CSV ({error}).\n{_FORM}") from None
+        raise DataError(f"{path} is not a CSV file ({error}).\n{_FORM}") from None
     kept = dict.fromkeys(segment.video for segment in segments if segment.kept)
     missing = [str(video) for video in kept if not video.is_file()]
     if missing:
-        raise DataError(f"{path} names {len(missing)} of {len(kept)} videos that are not there: {first(missing)}.")
+        raise DataError(f"{len(missing)} of the {len(kept)} videos in {path} do not exist: {first(missing)}.")
     if not kept:
         raise DataError(f"{path} keeps none of its {len(segments)} clips.")
     return segments

@@ -71,7 +71,7 @@ def _shards(spec: str) -> list[Path]:
     while (found := _RANGE.search(names[0])) is not None:
         first, last = int(found[1]), int(found[2])
         if last < first or (last - first + 1) * len(names) > _MANY_SHARDS:
-            raise DataError(f"{spec}: {found[0]} is no range of shards.")
+            raise DataError(f"{spec}: {found[0]} is not a range of shards.")
         names = [
             _RANGE.sub(f"{number:0{len(found[1])}d}", name, count=1)
             for name in names

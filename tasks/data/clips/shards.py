@@ -146,7 +146,7 @@ class Shards:
                 try:
                     facts = json.loads(self._text(clip, ending, member))
                 except (ValueError, RecursionError):
-                    raise UnreadableClipError(self.name(clip), f"its .{ending} is no JSON") from None
+                    raise UnreadableClipError(self.name(clip), f"its .{ending} is not JSON") from None
                 if not isinstance(facts, dict):
                     raise UnreadableClipError(self.name(clip), f"its .{ending} is not a JSON object")
                 found |= {f"{k} of .{ending}": facts[k] for k in ("fps", *_CLASS_KEYS) if k in facts}
@@ -264,7 +264,7 @@ def _index(path: Path) -> dict[str, _Sample]:
             "read in any order; gunzip compressed ones."
         ) from None
     except UnreadableTarError as error:
-        raise DataError(f"{path} is no whole tar archive ({error}). Copy or download it again.") from None
+        raise DataError(f"{path} is not a complete tar archive ({error}). Copy or download it again.") from None
     return found
 
 

@@ -24,9 +24,9 @@ def sample_times(duration: float, frames: int, window: float, rng: np.random.Gen
     if not 0.0 <= duration < float("inf"):
         raise ValueError(f"a clip of {duration} s has no times to draw from")
     if not window >= 0.0:
-        raise ValueError(f"a window of {window} s does not exist; give 0 or more")
+        raise ValueError(f"Invalid window {window} s; give 0 or more")
     if frames < 1:
-        raise ValueError(f"{frames} frames cannot be drawn; ask for 1 or more")
+        raise ValueError(f"Invalid number of frames {frames}; give 1 or more")
     length = min(window, duration)
     start = rng.uniform(0.0, duration - length)
     return np.minimum(start + rng.uniform(0.0, length, frames), duration)

@@ -57,7 +57,7 @@ def distort(
     if data_set not in DISTORTED:
         raise unknown_name("distortion", data_set, DISTORTED)
     if condition not in ALIGNMENT_SETS[data_set].conditions:
-        raise ValueError(f"{condition!r} is no condition of {data_set}")
+        raise ValueError(f"{condition!r} is not a condition of {data_set}")
     match data_set, condition:
         case ("colour", "cr") | ("false-colour", "True"):
             return image

@@ -53,7 +53,7 @@ class Checksum:
         """What is wrong, in words; None where all is well or no checksum is published."""
         if self._state is None or self._state.hexdigest() == self._expected.lower():
             return None
-        return f"its {self._algorithm} is {self._state.hexdigest()}, the published one is {self._expected}"
+        return f"its {self._algorithm} is {self._state.hexdigest()}, but the published one is {self._expected}"
 
 
 def difference(file: RemoteFile, path: Path, progress: Progress | None = None) -> str | None:
@@ -73,7 +73,7 @@ def difference(file: RemoteFile, path: Path, progress: Progress | None = None) -
     try:
         size = path.stat().st_size
         if file.size is not None and size != file.size:
-            return f"it has {size:,} bytes, the published one {file.size:,}"
+            return f"it has {size:,} bytes, but the published one has {file.size:,}"
         checksum = Checksum(file)
         checksum.read(path, progress, size)
     except OSError as error:

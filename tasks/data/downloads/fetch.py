@@ -104,7 +104,7 @@ def _download(file: RemoteFile, partial: Partial, progress: Progress | None, bac
                         restarts += 1
                         if restarts > ATTEMPTS:
                             raise DataError(
-                                f"{file.url} keeps changing, or keeps breaking off and cannot be taken up there. "
+                                f"{file.url} keeps changing, or keeps breaking off and cannot be resumed. "
                                 f"{_by_hand(partial.target)}"
                             )
                         if response.status_code != 200:  # the body is not the beginning of the file: ask again
@@ -138,7 +138,7 @@ def _ask(session: Session, file: RemoteFile, partial: Partial) -> Response:
 def _refuse(response: Response, file: RemoteFile, partial: Partial) -> None:
     """Raise for an answer that has nothing to do with the file."""
     if urlsplit(file.url).scheme == "https" and urlsplit(response.url).scheme != "https":
-        raise DataError(f"{file.url} leads to {response.url}, which is not encrypted; nothing was downloaded.")
+        raise DataError(f"{file.url} redirects to {response.url}, which is not encrypted; nothing was downloaded.")
     if response.status_code == 416 and partial.size:
         return  # all bytes are here already, or the file has become shorter
     if response.status_code not in (200, 206):
@@ -150,7 +150,7 @@ def _refuse(response: Response, file: RemoteFile, partial: Partial) -> None:
     total = partial.total_in(response)
     if file.size is not None and total is not None and total != file.size:
         raise DataError(
-            f"{file.url} has {total:,} bytes, but {file.size:,} were published: it is another file now. "
+            f"{file.url} has {total:,} bytes, but the published file has {file.size:,}: it is now a different file. "
             f"{_by_hand(partial.target)}"
         )
 
@@ -163,14 +163,14 @@ def _refuse_unsure(response: Response, file: RemoteFile, target: Path) -> None:
     declared = encoding in ("gzip", "x-gzip") and file.name.lower().endswith((".gz", ".tgz"))  # a label, no packing
     if encoding not in ("", "identity") and not declared:
         raise DataError(
-            f"{file.url} is sent compressed ({encoding}), although it was asked for as it is. {_by_hand(target)}"
+            f"{file.url} is sent compressed ({encoding}), although no compression was requested. {_by_hand(target)}"
         )
     headers = response.headers
     ends = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
     # The end of an archive is found when it is unpacked.
     if response.status_code == 200 and not ends and file.size is None and not file.is_archive:
         raise DataError(
-            f"The server does not say how many bytes {file.url} has, so that a part could not be told from the whole. "
+            f"The server does not give the size of {file.url}, so a partial download could not be detected. "
             f"{_by_hand(target)}"
         )
 
@@ -215,8 +215,8 @@ def _check(file: RemoteFile, partial: Partial, checksum: Checksum) -> None:
     if wrong is not None:
         partial.restart()
         raise DataError(
-            f"What {file.url} gave is not {file.name} as published: {wrong}. It was removed; repeat the command, and "
-            f"if it happens again, something on the way changes the file. {_by_hand(partial.target)}"
+            f"The download of {file.url} is not {file.name} as published: {wrong}. It was removed; repeat the "
+            f"command. If it happens again, something on the network changes the file. {_by_hand(partial.target)}"
         )
 
 
@@ -235,14 +235,14 @@ def _check_space(file: RemoteFile, partial: Partial, total: int | None, unpack: 
 
 
 def _by_hand(target: Path) -> str:
-    return f"You can also get it in another way, put it at {target} and repeat the command, which then checks it."
+    return f"You can also download it yourself, put it at {target} and repeat the command, which then checks it."
 
 
 def _raise_offline(file: RemoteFile, target: Path, error: Exception) -> NoReturn:
     host = urlsplit(file.url).hostname
     raise DataError(
         f"{host} cannot be reached or keeps breaking off ({_innermost(error)}). Repeat the command when the network "
-        f"is back: it goes on from what is there. Without a network here, download {file.url} elsewhere, put it at "
+        f"is back: it resumes the download. Without a network here, download {file.url} elsewhere, put it at "
         f"{target} and repeat the command, which then checks it."
     ) from None
 

@@ -72,7 +72,7 @@ def get(
         The folder to name in ``--data NAME=DIR``.
 
     Raises:
-        DataError: It has to be fetched by hand; or a file could not be had. Files before it are kept.
+        DataError: It must be downloaded by hand, or a file could not be downloaded. Files before it are kept.
     """
     if publication.gated:
         raise DataError(by_hand(publication))
@@ -94,6 +94,6 @@ def get(
 def by_hand(publication: Publication) -> str:
     """How a person gets a set that has no direct link."""
     return (
-        f"{publication.title} cannot be downloaded by a program, because its terms have to be accepted first "
-        f"({publication.page}). {publication.notes} Then name its folder: --data {publication.name}=DIR."
+        f"{publication.title} cannot be downloaded automatically, because you must accept its terms first "
+        f"({publication.page}). {publication.notes} Then give its folder: --data {publication.name}=DIR."
     )

@@ -139,7 +139,7 @@ class Destination:
     def _place(self, name: str) -> Path:
         parts = self._parts(name)
         if not parts:
-            raise DataError(f"{self._budget.name} holds {name!r}, which is no name of a file; it was not unpacked.")
+            raise DataError(f"{self._budget.name} holds {name!r}, which is not a valid file name; it was not unpacked.")
         self._make(parts[:-1])
         self._budget.spend(ENTRY_BYTES)
         return self._into.joinpath(*parts)
@@ -160,7 +160,7 @@ class Destination:
                 f"{archive} holds {name[:60]!r}…, which lies {len(parts)} folders deep; up to {DEEPEST} are unpacked."
             )
         if parts and parts[0].lower().startswith((OWN_NAMES, ".again")):
-            raise DataError(f"{archive} holds {name!r}, a name that is kept for bench itself; it was not unpacked.")
+            raise DataError(f"{archive} holds {name!r}, a name that bench reserves for itself; it was not unpacked.")
         return parts
 
     def _make(self, parts: tuple[str, ...]) -> None:
@@ -250,14 +250,14 @@ def _judge(member: zipfile.ZipInfo, budget: Budget) -> None:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise DataError(f"{budget.name} holds {name}, which is neither a file nor a folder; it was not unpacked.")
     if member.flag_bits & _ENCRYPTED:
-        raise DataError(f"{budget.name} has a password; unpack it by hand.")
+        raise DataError(f"{budget.name} is encrypted; unpack it by hand.")
     if member.compress_type not in _METHODS:
         raise DataError(
             f"{budget.name} holds {name}, which is compressed by method {member.compress_type}; Python's zipfile does "
             "not read it. Unpack it by hand."
         )
     if "\0" in member.orig_filename or (member.is_dir() and member.file_size):
-        raise zipfile.BadZipFile(f"{name} is no usable name of a file")
+        raise zipfile.BadZipFile(f"{name} is not a usable file name")
     budget.spend(member.file_size)
 
 

@@ -142,7 +142,7 @@ def _extract(file: RemoteFile, archive: Path, into: Path, progress: Progress | N
         if progress is not None:
             progress(min(position, size), size)
     if not to.files:
-        raise DataError(f"{archive} is damaged or empty: it holds no file. Remove it and repeat the command.")
+        raise DataError(f"{archive} is damaged or empty: it contains no files. Remove it and repeat the command.")
     found = _census(into)
     if found != (to.files, to.bytes):
         raise DataError(

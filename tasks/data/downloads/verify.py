@@ -92,12 +92,12 @@ def verify(publication: Publication, where: Path, progress: Progress | None = No
         if (data / name).is_file():
             found += 1
         else:
-            wanting.append(Problem("absent", str(data / name), "The file is not there."))
+            wanting.append(Problem("absent", str(data / name), "The file is missing."))
         step()
     expects = publication.folders or publication.required
     if not (folders or found) if expects else data == where:
         # One sentence, not ninety-five that each name a folder.
-        state = "The archives are here, but not unpacked." if archives else f"Nothing of {publication.title} is here."
+        state = "The archives are here, but not unpacked." if archives else f"No files of {publication.title} are here."
         wanting = [Problem("absent", str(data), state)]
     unchecked = tuple(path.name for file, path in archives if file.size is None and file.checksum is None)
     problems = (*damaged, *wanting)
@@ -126,7 +126,7 @@ def _archives(publication: Publication, where: Path) -> Iterator[tuple[RemoteFil
 def _check_folder(folder: Folder, path: Path) -> tuple[Problem | None, int | None]:
     """What is wrong with an unpacked folder, and how many images it has (None if it is absent)."""
     if not path.is_dir():
-        return Problem("absent", str(path), "The folder is not there."), None
+        return Problem("absent", str(path), "The folder is missing."), None
     try:
         classes = len(names_in(path)[0])
         images = len(walk(path, _IMAGES).files)

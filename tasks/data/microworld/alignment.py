@@ -49,7 +49,7 @@ class AlignmentStimuli:
         if data_set not in TWINS:
             raise unknown_name("data set of human alignment in the micro-world", data_set, TWINS)
         if length < 1:
-            raise ValueError(f"a set of {length} images is empty; give a length of 1 or more")
+            raise ValueError(f"Invalid length {length}; give 1 or more images")
         self.data_set = ALIGNMENT_SETS[data_set]
         self.name = f"microworld/alignment/{data_set}"
         self.length = min(length, self.data_set.stimuli)

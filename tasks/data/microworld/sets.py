@@ -45,7 +45,7 @@ class MicroSet:
         if name not in SETS:
             raise unknown_name("micro-world set", name, SETS)
         if length < 1:
-            raise ValueError(f"a set of {length} images is empty; give a length of 1 or more")
+            raise ValueError(f"Invalid length {length}; give 1 or more images")
         self.name = f"microworld/{name}"
         self.set_name = name
         self.length = length

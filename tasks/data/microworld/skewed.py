@@ -92,9 +92,9 @@ def skewed_clips(
     """
     for name, value in (("wrong", wrong), ("empty", empty), ("nameless", nameless), ("copies", copies)):
         if not 0 <= value <= 1:
-            raise ValueError(f"{name} = {value} is no probability; choose 0 to 1")
+            raise ValueError(f"Invalid {name} = {value}; choose a probability from 0 to 1")
     if length < 1:
-        raise ValueError(f"a source of {length} clips is empty; give a length of 1 or more")
+        raise ValueError(f"Invalid length {length}; give 1 or more clips")
     shares = np.cumsum(zipf(exponent))
     counts = [0] * len(CLASSES)
     found: list[SkewedClip] = []

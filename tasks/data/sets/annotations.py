@@ -122,7 +122,7 @@ def read_ytbb(metadata: Path) -> Annotations:
         neighbours[f"{_YTBB_FRAMES}/{anchor}"] = group
         accepted |= dict.fromkeys((f"{_YTBB_FRAMES}/{anchor}", *group), classes)
     if not neighbours:
-        raise DataError(f"{metadata / 'anchor_labels.json'} calls no anchor good.")
+        raise DataError(f"{metadata / 'anchor_labels.json'} marks no anchor as good.")
     return Annotations(_YTBB_FRAMES, neighbours, accepted)
 
 
@@ -172,5 +172,7 @@ def _parts(anchor: str, metadata: Path) -> tuple[str, int]:
     folder, _, file = anchor.partition("/")
     number = file.removeprefix("frame-").removesuffix(".jpg")
     if not number.isdecimal():
-        raise DataError(f"{metadata / 'anchor_labels.json'} has an anchor {anchor!r} that is no VIDEO_MS/frame-N.jpg.")
+        raise DataError(
+            f"{metadata / 'anchor_labels.json'} has an anchor {anchor!r} that is not of the form VIDEO_MS/frame-N.jpg."
+        )
     return folder, int(number)

@@ -136,7 +136,7 @@ class CifarC:
         except OSError as error:
             raise published.error(f"{path} cannot be read: {error.strerror or error}.", self.root) from error
         except Exception as error:  # numpy meets damaged headers with ValueError, EOFError, SyntaxError, ...
-            raise published.error(f"{path} is no plain numpy array: {error}", self.root) from error
+            raise published.error(f"{path} is not a plain numpy array: {error}", self.root) from error
         if not isinstance(found, np.ndarray):
             raise published.error(f"{path} is an archive of arrays, not an array.", self.root)
         return found
@@ -182,7 +182,7 @@ class CifarC:
             ValueError: A condition that was not asked for.
         """
         if condition not in self.conditions:
-            raise ValueError(f"{condition!r} is none of the conditions {first(self.conditions)}")
+            raise ValueError(f"{condition!r} is not one of the conditions {first(self.conditions)}")
         corruption, _, severity = condition.partition("/")
         path = self.root / f"{corruption}.npy"
         reason, transient = (f"the folder has no {condition}", False)

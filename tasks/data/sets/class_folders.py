@@ -60,7 +60,8 @@ class ClassFolders(FileSource):
         strange = [n for n in names if n not in self._classes]
         if strange and not form.others:
             raise published.error(
-                f"{self.root} has folders of no class of {published.title}: {first(strange)}.{self._hint(strange)}",
+                f"{self.root} has folders that are not classes of {published.title}: "
+                f"{first(strange)}.{self._hint(strange)}",
                 self.root,
             )
         if not folders:

@@ -34,7 +34,7 @@ class ConditionFolders:
     The images were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a
     model of 224 pixels, and for another they are resized to its input, never to its larger ``resize``.
 
-    What is not there is said and never passed over: a condition without a folder is in `missing`, and an image that
+    Missing files are reported and never ignored: a condition without a folder is in `missing`, and an image that
     some condition lacks is a failure when it is loaded from there.
 
     Attributes:
@@ -111,7 +111,9 @@ class ConditionFolders:
         wnids = list_folders(folder, published.expected(self.root))
         strange = sorted(set(wnids) - set(imagenet_wnids()))
         if strange:
-            raise published.error(f"{folder} has folders of no class of ImageNet-1k: {first(strange)}.", self.root)
+            raise published.error(
+                f"{folder} has folders that are not classes of ImageNet-1k: {first(strange)}.", self.root
+            )
         listing = images_in_classes(folder, wnids, seen=seen)
         if not listing.files:
             raise published.error(f"{folder} has class folders but no images in them.", self.root)
@@ -227,7 +229,7 @@ class ConditionFolders:
             ValueError: A condition that was not asked for.
         """
         if condition not in self.conditions:
-            raise ValueError(f"{condition!r} is none of the conditions {first(self.conditions)}")
+            raise ValueError(f"{condition!r} is not one of the conditions {first(self.conditions)}")
         whole = geometry.whole
         folder = self.root / self._places[condition] if condition in self._places else None
         row = self._row(condition) if folder else 0

@@ -71,13 +71,13 @@ class ImageNetReal(FileSource):
         strange = [i for i in ids if not _NUMBER.fullmatch(Path(i).stem)]
         if strange:
             raise published.error(
-                f"{self.root} has images whose names do not tell which validation image they are: {first(strange)}.",
+                f"{self.root} has images whose names are not those of validation images: {first(strange)}.",
                 self.root,
             )
         beyond = [i for i in ids if not 1 <= _number(i) <= len(found)]
         if beyond:
             raise published.error(
-                f"{self.root} has images beyond the {len(found)} that the labels are for: {first(beyond)}.", self.root
+                f"{self.root} has images beyond the {len(found)} that have labels: {first(beyond)}.", self.root
             )
         numbers: dict[int, str] = {}
         for image_id in ids:

@@ -52,7 +52,7 @@ class PerturbationSet:
 
         Args:
             root: Folder with ``perturbation/class/name.mp4``.
-            perturbations: Which to read; one that is not there is a hole.
+            perturbations: Which to read; one without a folder is a missing value.
             name: What the data set is called.
             manifest_cache: JSON file in which content hashes are kept, with the perturbation in its name.
             progress: See `PerturbationSequences`.
@@ -76,7 +76,7 @@ class PerturbationSet:
             self.left_out += self._parts[p].left_out
             other = places.setdefault(self._parts[p].real_folder, p)
             if other != p:
-                raise published.error(f"{p} and {other} in {root} are one and the same folder, by a link.", Path(root))
+                raise published.error(f"{p} and {other} in {root} are the same folder, through a link.", Path(root))
         self._index()
         if not self.image_ids:
             raise published.error(f"The perturbations in {root} have no sequence in common.", Path(root))

@@ -95,7 +95,9 @@ class PerturbationSequences:
         wnids = list_folders(self._folder, published.expected(self.root))
         strange = sorted(set(wnids) - set(imagenet_wnids()))
         if strange:
-            raise published.error(f"{self._folder} has folders of no class of ImageNet: {first(strange)}.", self.root)
+            raise published.error(
+                f"{self._folder} has folders that are not classes of ImageNet: {first(strange)}.", self.root
+            )
         listing = images_in_classes(self._folder, wnids, _VIDEOS)
         videos, self.left_out = listing.files, listing.left_out.below(self._folder.relative_to(self.root).as_posix())
         if not videos:
@@ -247,7 +249,7 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise DataError("ImageNet-P is made of videos, which PyAV reads; pip install av.") from error
+        raise DataError("ImageNet-P consists of videos, and reading them needs PyAV: pip install av") from error
     return av
 
 

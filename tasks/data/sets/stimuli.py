@@ -109,7 +109,7 @@ class PublishedStimuli(FileSource):
         sessions = list_folders(self.root / _SESSIONS, self._expected())
         strange = [name for name in sessions if not name.startswith(_SESSION)]
         if strange:
-            raise self._error(f"{self.root / _SESSIONS} has folders that are no sessions: {first(strange)}.")
+            raise self._error(f"{self.root / _SESSIONS} has folders that are not sessions: {first(strange)}.")
         self.root = self.root / _SESSIONS
         if len(sessions) == 1:
             self.root = self.root / sessions[0]
@@ -128,11 +128,11 @@ class PublishedStimuli(FileSource):
         if len(parts) < _PARTS:
             return f"is not named by {_PARTS} parts with underscores between them"
         if parts[4] not in CATEGORIES:
-            return f"names the category {parts[4]!r}; expected one of {', '.join(CATEGORIES)}"
+            return f"has the unknown category {parts[4]!r}; expected one of {', '.join(CATEGORIES)}"
         try:
             self.data_set.condition(parts[3])
         except DataError as error:
-            return f"names a condition that is not there: {error}"
+            return f"has an unknown condition: {error}"
         return ""
 
     def _in_categories(self) -> list[str]:
@@ -140,10 +140,11 @@ class PublishedStimuli(FileSource):
         strange = [name for name in folders if name not in CATEGORIES]
         if strange:
             raise self._error(
-                f"{self.root} has folders of no category: {first(strange)}. The categories are {', '.join(CATEGORIES)}."
+                f"{self.root} has folders that are not categories: {first(strange)}. The categories are "
+                f"{', '.join(CATEGORIES)}."
             )
         if self.data_set.conditions != (NO_CONDITION,):
-            raise self._error(f"{self.root} does not tell in which condition its stimuli are: it has no {_SESSIONS}/.")
+            raise self._error(f"The conditions of the stimuli in {self.root} are unknown: it has no {_SESSIONS}/.")
         listing = images_in_classes(self.root, folders)
         self.left_out = listing.left_out
         return listing.files

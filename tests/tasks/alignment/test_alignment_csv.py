@@ -70,7 +70,10 @@ def test_no_response_may_be_spelled_in_capitals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ((LINES[0], LINES[1].replace("c100,", "c101,", 1)), "line 3: 'c101' is no condition of contrast; expected one"),
+        (
+            (LINES[0], LINES[1].replace("c100,", "c101,", 1)),
+            "line 3: 'c101' is not a condition of contrast; expected one",
+        ),
         ((LINES[0], LINES[1].replace("na,", "zebra,", 1)), "line 3: object_response is 'zebra'; expected one of airpl"),
         ((LINES[0], LINES[1].replace("na,", ",", 1)), "line 3: object_response is ''; expected one of airplane"),
         ((LINES[0].replace("knife,knife", "knife,fork"),), "line 2: category is 'fork'; expected one of airplane"),
@@ -88,9 +91,9 @@ def test_errors_name_file_line_and_what_was_expected(tmp_path: Path, lines: tupl
 
 
 def test_files_that_are_no_trials(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 1: there is no column 'rt' or 'imagename'; expected the header subj,"):
+    with pytest.raises(DataError, match="line 1: no column 'rt' or 'imagename'; expected the header subj,"):
         read(tmp_path, head="subj,session,trial,object_response,category,condition\n")
-    with pytest.raises(DataError, match="there is no column"):
+    with pytest.raises(DataError, match="no column"):
         read(tmp_path, head="")
     path = tmp_path / "bytes.csv"
     path.write_bytes(HEAD.encode() + b"\xff\xfe\n")
@@ -110,12 +113,12 @@ def test_matching_does_not_depend_on_the_order_of_trials(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (LINES[:2], r"trials\.csv does not answer .* 1 of 3 stimuli are missing \(n02134084_5274\.png\)"),
+        (LINES[:2], r"trials\.csv does not match .* 1 of 3 stimuli are missing \(n02134084_5274\.png\)"),
         ((*LINES, LINES[0].replace("7380", "9")), r"1 are not in the data set \(n03041632_9\.png; first .*, line 5\)"),
         ((*LINES, LINES[0]), r"line 5: subject-01 was shown n03041632_7380\.png before, in .*, line 2"),
         ((*LINES[:2], LINES[2].replace("c05,", "c15,")), "of contrast has the condition c15; expected c05, as in"),
         ((*LINES[:2], LINES[2].replace("dog,bear", "dog,cat")), "has the category cat; expected bear"),
-        ((), "holds no trial"),
+        ((), "has no trials"),
     ],
 )  # fmt: skip
 def test_other_stimuli_are_refused(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:
@@ -172,7 +175,7 @@ def test_empty_folders(tmp_path: Path) -> None:
     sets = tuple(ALIGNMENT_SETS.values())
     with pytest.raises(DataError, match="holds no trials of people; expected files such as colour/colour_subject-01"):
         read_people(tmp_path, sets)
-    with pytest.raises(DataError, match="holds no responses; expected files such as"):
+    with pytest.raises(DataError, match="has no predictions of models; expected files such as"):
         read_models(tmp_path, sets)
     with pytest.raises(DataError, match="is not a folder"):
         read_people(tmp_path / "absent", sets)

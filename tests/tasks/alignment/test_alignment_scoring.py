@@ -109,7 +109,7 @@ def test_a_model_with_other_stimuli_is_a_problem_and_people_are_an_error() -> No
     people = {
         "edge": {"subject-01": PEOPLE["edge"]["subject-01"], "subject-02": replace(strange, observer="subject-02")}
     }
-    with pytest.raises(DataError, match="does not answer the stimuli of edge"):
+    with pytest.raises(DataError, match="does not match the stimuli of edge"):
         score_alignment(people, {}, (edge,), replicates=5)
 
 

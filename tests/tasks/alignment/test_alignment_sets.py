@@ -47,7 +47,7 @@ def test_every_spelling_of_a_condition_is_one_condition(name: str, text: str, ex
                        ("eidolonI", "1-3-10"), ("rotation", "")],
 )  # fmt: skip
 def test_other_conditions_are_refused(name: str, text: str) -> None:
-    with pytest.raises(DataError, match=f"no condition of {name}; expected one of"):
+    with pytest.raises(DataError, match=f"not a condition of {name}; expected one of"):
         alignment_set(name).condition(text)
 
 

@@ -95,7 +95,7 @@ def test_messages_name_the_group(make_names: MakeNames) -> None:
     assert found.notes == ("micro-edge: 3 simulated observers; the whole set has 4",)
     reasons = {problem.observer: problem.reason for problem in found.problems}
     assert "that the simulated observers saw" in reasons[TEXTURE.name]
-    assert reasons[SIMULATED] == "there are no trials of simulated observers"
+    assert reasons[SIMULATED] == "no trials of simulated observers"
     assert HUMANS not in str(found)
     assert "people " not in str((found.problems, found.notes))
 

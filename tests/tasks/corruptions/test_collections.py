@@ -42,7 +42,7 @@ def test_every_name_belongs_to_one_collection() -> None:
     assert {name for name in ALL if registry.find(name).needs_depth} == NEEDS_DEPTH
     with pytest.raises(UnknownNameError, match="Did you mean 'perlin_noise'"):
         registry.find("perlin_nose")
-    with pytest.raises(ValueError, match="raw only"):
+    with pytest.raises(ValueError, match="only has the variant 'raw'"):
         corrupt(np.zeros((1, 16, 16, 3), np.uint8), "sparkles", 1, image_ids=["a"], variant="published")
 
 
@@ -69,7 +69,7 @@ def test_a_corruption_of_a_plugin_is_drawn_and_enters_identities(monkeypatch: py
     with pytest.raises(plugins.PluginError, match="published and closed"):
         registry.find("darker")
     plugins.register(plugins.CORRUPTIONS, "darker", darker)
-    with pytest.raises(plugins.PluginError, match="has to be a Corruption, not function"):
+    with pytest.raises(plugins.PluginError, match="must be a Corruption, not function"):
         registry.find("darker")
     assert "darker" not in registry.all_corruptions()
 

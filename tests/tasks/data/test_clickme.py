@@ -128,7 +128,7 @@ def test_a_folder_of_images_and_maps(tmp_path: Path) -> None:
     np.save(tmp_path / "maps" / a / "y.npy", np.eye(20)[:, :5])
     changed = source.maps([at[f"{a}/y.JPEG"]])[1][0]
     assert (changed.transient, "changed on disk" in changed.reason) == (True, True)
-    assert "other proportions" in open_maps(tmp_path).maps([at[f"{a}/y.JPEG"]])[1][0].reason
+    assert "different aspect ratio" in open_maps(tmp_path).maps([at[f"{a}/y.JPEG"]])[1][0].reason
     # A link that leads nowhere is a map that cannot be read for now, and not an image without one.
     (tmp_path / "maps" / a / "y.npy").unlink()
     without = open_maps(tmp_path).digest

@@ -86,7 +86,7 @@ def test_an_evaluation_image_of_16_bits_has_the_hash_of_its_copy_of_8(tmp_path: 
 
 
 def test_the_reason_says_what_to_do() -> None:
-    with pytest.raises(UndecodableImageError, match=r"floating point, signed or of 32 bits.*save it with 8 or 16 bits"):
+    with pytest.raises(UndecodableImageError, match=r"floating point, signed or 32-bit.*save it with 8 or 16 bits"):
         decode_content(tiff(np.zeros(64, "<f4").tobytes(), 8, 8, 32, form=3), Path("a"), GEOMETRY)
     with pytest.raises(UndecodableImageError, match=r"format that is read \(AVIF, .*WEBP\)"):
         decode_content(b"%!PS-Adobe-3.0\n", Path("a"), GEOMETRY)

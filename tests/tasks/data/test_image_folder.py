@@ -298,7 +298,7 @@ def test_a_cache_that_cannot_be_written_does_no_harm(folder: Path, tmp_path: Pat
         (lambda root: None, ["does not exist"]),
         (lambda root: root.write_text("x"), ["is a file"]),
         (lambda root: root.mkdir(), ["no class folders"]),
-        (lambda root: [(root / n).mkdir(parents=True) for n in ("cat", "dog")], ["no WordNet ids: cat, dog"]),
+        (lambda root: [(root / n).mkdir(parents=True) for n in ("cat", "dog")], ["not WordNet ids: cat, dog"]),
         (lambda root: [(root / n).mkdir(parents=True) for n in ("train", "val")], ["Did you mean", "/train"]),
         (
             lambda root: [(root / n).mkdir(parents=True) for n in ("n01440764", "n00000001")],
@@ -378,7 +378,7 @@ def test_links_into_the_set_and_system_folders_add_no_image(folder: Path) -> Non
 
 def test_one_folder_for_two_classes_is_refused(folder: Path) -> None:
     (folder / "n01484850").symlink_to(WNIDS[0])
-    with pytest.raises(DataError, match=rf"n01484850 and .*{WNIDS[0]} are one and the same folder"):
+    with pytest.raises(DataError, match=rf"n01484850 and .*{WNIDS[0]} are the same folder"):
         ImageFolder(folder)
     (folder / "n01484850").unlink()
     (folder / "n01484850").symlink_to("/nowhere/n01484850")

@@ -87,7 +87,7 @@ def test_one_folder_for_two_classes_is_refused(tmp_path: Path, links: list[str])
     plant(tmp_path / "disk", "1.jpg", "part/2.jpg")
     root = plant(tmp_path / "set", "a/1.jpg", "a/deep/2.jpg", *links)
     listing = walk(root, JPEG, sorted({name.split()[0].split("/")[0] for name in ["a", *links]}))
-    with pytest.raises(DataError, match=r"/[bc][^ ]* and .* are one and the same folder, reached by a link"):
+    with pytest.raises(DataError, match=r"/[bc][^ ]* and .* are the same folder, through a link"):
         listing.refuse_two_labels()
     assert len(listing.files) == len({os.path.realpath(root / name) for name in listing.files})
 

@@ -70,7 +70,7 @@ def test_get_then_verify_then_again(toy: Publication, site: Any, capsys: pytest.
     assert Path("data/archives/toy/one.tar.gz").exists()
 
     assert call("verify", "toy", "data") == 0
-    assert "Nothing is wrong with Toy set: 3 archives, 2 folders, 6 images" in capsys.readouterr().out
+    assert "Toy set is complete: 3 archives, 2 folders, 6 images" in capsys.readouterr().out
     asked = len(site.asked)
     shutil.rmtree("data/archives")
     assert call("get", "toy") == 0
@@ -103,7 +103,7 @@ def test_a_failure_names_the_set_and_stops_no_other(
     shown = capsys.readouterr().err
     assert "imagenet: " in shown
     assert "Register at the page" in shown
-    assert "toy: What http" in shown
+    assert "toy: The download of http" in shown
     assert Path("data/toy/toy-1.0/one").is_dir()
 
 
@@ -171,10 +171,10 @@ def test_plan_says_how_absent_data_are_got(capsys: pytest.CaptureFixture[str]) -
 
     absent = {"imagenet-a": "photographs: --data imagenet-a=DIR", "my-own": "what you like"}
     _show(Budget((), (), 0, 0, 0, None, "", absent, ()), "store", Console(width=200))
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith("Absent")]
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith("Missing")]
     assert lines == [
-        "Absent: imagenet-a, made of photographs: --data imagenet-a=DIR (`bench data get imagenet-a`)",
-        "Absent: my-own, made of what you like",
+        "Missing: imagenet-a; it needs photographs: --data imagenet-a=DIR (`bench data get imagenet-a`)",
+        "Missing: my-own; it needs what you like",
     ]
 
 
@@ -183,7 +183,7 @@ def test_plan_says_how_absent_data_are_got(capsys: pytest.CaptureFixture[str]) -
     [
         (("get", "imagenet-aa"), "Did you mean 'imagenet-a'"),
         (("get",), "Missing argument"),
-        (("get", "imagenet-a", "imagenet-r", "--only", "imagenet-a.tar"), "--only goes with one data set"),
+        (("get", "imagenet-a", "imagenet-r", "--only", "imagenet-a.tar"), "--only works with a single data set"),
         (("verify", "imagenet-a", "absent"), "does not exist"),
         (("verify", "nothing", "."), "no published data set named 'nothing'"),
     ],

@@ -81,7 +81,7 @@ def test_a_wrong_file_that_is_there_is_named_and_kept(site: Any, tmp_path: Path)
     with pytest.raises(DataError, match=r"a\.tar is not a\.tar as published: its sha256 is .* Remove it"):
         fetch(file, target)
     target.write_bytes(CONTENT[:-1])
-    with pytest.raises(DataError, match="it has 299,999 bytes, the published one 300,000"):
+    with pytest.raises(DataError, match="it has 299,999 bytes, but the published one has 300,000"):
         fetch(file, target)
     assert target.exists()
 
@@ -124,7 +124,7 @@ def test_a_server_that_never_ends_is_not_followed(site: Any, tmp_path: Path, mon
         sizes.append(self.size)
 
     monkeypatch.setattr(partial_module.Partial, "write", watch)
-    with pytest.raises(DataError, match="the published one 20,000"):
+    with pytest.raises(DataError, match="the published one has 20,000"):
         fetch(file, tmp_path / "a.tar")
     assert max(sizes) <= 30_000
 
@@ -202,7 +202,7 @@ def test_damage_on_the_way_is_found_and_nothing_is_kept(site: Any, tmp_path: Pat
 @pytest.mark.parametrize("size", [100_000, 400_000])
 def test_another_size_is_found(site: Any, tmp_path: Path, size: int, length: bool) -> None:
     file = replace(site.publish("a.tar", CONTENT, length=length), size=size)
-    with pytest.raises(DataError, match="another file now" if length else f"the published one {size:,}"):
+    with pytest.raises(DataError, match="now a different file" if length else f"the published one has {size:,}"):
         fetch(file, tmp_path / "a.tar")
     assert list(tmp_path.iterdir()) == []
 
@@ -420,7 +420,7 @@ def test_a_body_shorter_than_announced_is_no_whole_file(site: Any, tmp_path: Pat
 def test_a_body_without_an_end_is_refused_where_nothing_tells_a_part_from_the_whole(site: Any, tmp_path: Path) -> None:
     file = replace(site.publish("a.csv", CONTENT, length=False), sha256=None)
     assert fetch(file, tmp_path / "a.csv").read_bytes() == CONTENT  # its size is published
-    with pytest.raises(DataError, match=r"does not say how many bytes .*a\.csv has"):
+    with pytest.raises(DataError, match=r"does not give the size of .*a\.csv"):
         fetch(replace(file, size=None), tmp_path / "b.csv")
     assert beside(tmp_path / "b.csv") == ["a.csv"]
 

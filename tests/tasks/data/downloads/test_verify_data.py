@@ -80,7 +80,7 @@ def test_nothing_there_is_one_sentence(tmp_path: Path) -> None:
     folders = tuple(Folder(f"fog/{severity}", 1, 1) for severity in range(1, 6))
     corrupted = publication(unpacks_to=".", folders=folders)
     (problem,) = verify(corrupted, tmp_path).problems
-    assert problem.reason == "Nothing of Toy is here."
+    assert problem.reason == "No files of Toy are here."
     (tmp_path / "a.tar").write_bytes(ARCHIVE)
     (problem,) = verify(corrupted, tmp_path).problems
     assert "not unpacked" in problem.reason

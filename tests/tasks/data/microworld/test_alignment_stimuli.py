@@ -153,14 +153,14 @@ def test_they_open_by_name() -> None:
     for wrong in ("sketch", "stylized", "contrasts"):
         with pytest.raises(UnknownNameError, match="in the micro-world"):
             open_source(f"microworld/alignment/{wrong}", {}, 20, 0)
-    with pytest.raises(ValueError, match="length of 1 or more"):
+    with pytest.raises(ValueError, match="give 1 or more"):
         AlignmentStimuli("edge", 0)
 
 
 def test_conditions_that_are_none_are_refused(frame: Callable[[], np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     for name, condition in (("colour", "red"), ("contrast", "high"), ("eidolonI", "1-10"), ("rotation", "left")):
-        with pytest.raises(ValueError, match="is no condition of"):
+        with pytest.raises(ValueError, match="is not a condition of"):
             distort(frame(), name, condition, rng, lambda: np.zeros((8, 8)))
     with pytest.raises(UnknownNameError, match="distortion"):
         distort(frame(), "sketch", "0", rng, lambda: np.zeros((8, 8)))

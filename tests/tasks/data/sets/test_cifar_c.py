@@ -144,7 +144,7 @@ def test_other_files_are_refused(root: Path, file: str, array: np.ndarray | byte
 def test_half_a_file_is_refused(root: Path) -> None:
     content = (root / "fog.npy").read_bytes()
     (root / "fog.npy").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=r"fog\.npy is no plain numpy array: mmap length"):
+    with pytest.raises(DataError, match=r"fog\.npy is not a plain numpy array: mmap length"):
         CifarC(root)
 
 

@@ -130,7 +130,7 @@ def test_objectnet_loses_its_border_and_the_classes_that_imagenet_lacks(tmp_path
 @pytest.mark.parametrize(
     ("set_name", "folders", "words"),
     [
-        ("imagenet-a", ["n01440764"], ["no class of ImageNet-A", "n01440764", "natural-adv-examples"]),
+        ("imagenet-a", ["n01440764"], ["not classes of ImageNet-A", "n01440764", "natural-adv-examples"]),
         ("imagenet-a", ["imagenet-a/n01498041"], ["Did you mean", "/imagenet-a"]),
         ("imagenet-r", ["cat"], ["cat", "hendrycks/imagenet-r"]),
         ("imagenet-v2-top-images", ["n01440764"], ["n01440764", "0 to 999", "ImageNetV2"]),
@@ -213,7 +213,7 @@ def test_other_labels_are_refused(tmp_path: Path, validation: Path, content: str
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("cat.JPEG", "do not tell"),
+        ("cat.JPEG", "not those of validation images"),
         ("ILSVRC2012_val_00050001.JPEG", "beyond the 50000"),
         ("ILSVRC2012_val_00000002.JPEG", "the same validation image"),
     ],

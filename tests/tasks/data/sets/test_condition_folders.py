@@ -177,7 +177,7 @@ def test_damaged_images_are_reported(tmp_path: Path, write: Write) -> None:
         (["c/fog/1/n01440764"], "c/fog", ["Did you mean", "/c?"]),
         (["c/blue_noise/2.35/n01440764"], "c", ["numbered 1 to 5"]),
         (["x/c/weather/fog/1/n01440764"], "x", ["Did you mean", "/x/c?"]),
-        (["c/fog/1/cat"], "c", ["no class of ImageNet-1k", "cat"]),
+        (["c/fog/1/cat"], "c", ["not classes of ImageNet-1k", "cat"]),
         (["c/fog/1/n01440764"], "c", ["no images"]),
         (["c/fog/1/n01440764", "c/weather/fog/1/n01440764"], "c", ["fog/1 twice", "weather/fog/1"]),
     ],
@@ -236,13 +236,13 @@ def test_a_set_without_one_readable_file_is_refused(tmp_path: Path, write: Write
 def test_a_folder_that_counts_for_two_conditions_is_refused(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
     (root / "fog" / "2").symlink_to("1")
-    with pytest.raises(DataError, match=r"fog/2/n01440764 and .*fog/1/n01440764 are one and the same folder"):
+    with pytest.raises(DataError, match=r"fog/2/n01440764 and .*fog/1/n01440764 are the same folder"):
         ConditionFolders(root)
     assert len(ConditionFolders(root, "imagenet-c", CONDITIONS)) == 3
     (root / "fog" / "2").unlink()
     shutil.rmtree(root / "fog" / "3" / "n01440764")
     (root / "fog" / "3" / "n01440764").symlink_to("../1/n01440764")
-    with pytest.raises(DataError, match="are one and the same folder"):
+    with pytest.raises(DataError, match="are the same folder"):
         ConditionFolders(root)
 
 

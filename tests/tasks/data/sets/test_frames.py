@@ -250,7 +250,7 @@ def review(key: str, label: int) -> str:
         ("anchor_labels.json", review("aa_100/frame-50.jpg", 3), "does not have the form"),
         ("anchor_labels.json", review("aa_100/x.jpg", 0), "VIDEO_MS"),
         ("anchor_labels.json", review("zz_1/frame-1.jpg", 0), "no row"),
-        ("anchor_labels.json", '{"labels": ["good"], "annotations": []}', "no anchor good"),
+        ("anchor_labels.json", '{"labels": ["good"], "annotations": []}', "no anchor as good"),
         ("ytbb_robustness_test_anchors_full.csv", "a,b\n1,2\n", "columns ytid"),
     ],
 )

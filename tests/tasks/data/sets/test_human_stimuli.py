@@ -152,16 +152,16 @@ def test_folders_of_another_form_are_refused(tmp_path: Path, sessions: Callable[
         PublishedStimuli(tmp_path, "contrast")
     write(tmp_path / "edge" / "airplane" / "a.png")
     write(tmp_path / "edge" / "zebra" / "z.png")
-    with pytest.raises(DataError, match=r"of no category: zebra\. The categories are airplane, bear[\s\S]*airplane/"):
+    with pytest.raises(DataError, match=r"not categories: zebra\. The categories are airplane, bear[\s\S]*airplane/"):
         PublishedStimuli(tmp_path, "edge")
     (tmp_path / "silhouette" / "airplane").mkdir(parents=True)
     with pytest.raises(DataError, match="has no images"):
         PublishedStimuli(tmp_path, "silhouette")
     write(tmp_path / "low-pass" / "cat" / "a.png")
-    with pytest.raises(DataError, match="does not tell in which condition"):
+    with pytest.raises(DataError, match="are unknown: it has no"):
         PublishedStimuli(tmp_path, "low-pass")
     write(tmp_path / "colour" / "dnn" / "first" / session_file("colour", 1))
-    with pytest.raises(DataError, match="no sessions: first"):
+    with pytest.raises(DataError, match="not sessions: first"):
         PublishedStimuli(tmp_path, "colour")
     with pytest.raises(UnknownNameError, match="Did you mean 'contrast'"):
         PublishedStimuli(tmp_path, "contrasts")
@@ -171,8 +171,8 @@ def test_folders_of_another_form_are_refused(tmp_path: Path, sessions: Callable[
     ("name", "problem"),
     [
         ("cat.png", "is not named by 7 parts"),
-        (session_file("contrast", 7, category="zebra"), "names the category 'zebra'; expected one of airplane"),
-        (session_file("contrast", 7, condition="c31"), "'c31' is no condition of contrast; expected one of c100"),
+        (session_file("contrast", 7, category="zebra"), "has the unknown category 'zebra'; expected one of airplane"),
+        (session_file("contrast", 7, condition="c31"), "'c31' is not a condition of contrast; expected one of c100"),
     ],
 )
 def test_names_that_do_not_tell_are_refused(

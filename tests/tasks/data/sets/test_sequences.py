@@ -140,7 +140,7 @@ def test_damaged_and_vanished_videos_are_reported(root: Path) -> None:
     [
         ("tilt", ["no folder 'tilt'", "brightness"]),
         ("empty", ["no videos"]),
-        ("strange", ["no class of ImageNet", "cat"]),
+        ("strange", ["not classes of ImageNet", "cat"]),
     ],
 )
 def test_errors_say_what_was_expected_and_where_it_is(root: Path, perturbation: str, words: list[str]) -> None:
@@ -181,7 +181,7 @@ def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Pat
 
 def test_one_folder_for_two_perturbations_is_refused(root: Path) -> None:
     (root / "fog").symlink_to("brightness")
-    with pytest.raises(DataError, match=r"fog and brightness in .* are one and the same folder"):
+    with pytest.raises(DataError, match=r"fog and brightness in .* are the same folder"):
         open_published("imagenet-p", root, ["brightness", "fog"])
     (root / "brightness" / "n01440764" / "notes.txt").touch()
     (root / "brightness" / "n01440764" / "up").symlink_to("..")
