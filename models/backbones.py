@@ -37,7 +37,7 @@ class MappedNetwork(PooledNetwork):
             raise unknown_name("architecture of timm", name, timm.list_models())
         network: Any = timm.create_model(name, pretrained=False, num_classes=0, **_any_size(name))
         if not hasattr(network, "forward_intermediates"):
-            raise VitobenchError(f"timm's {name} gives no feature maps that could be pooled; choose another network.")
+            raise VitobenchError(f"timm's {name} has no feature maps to pool; choose another network.")
         self.backbone = network
         self.scales = scales
         if same_padding:

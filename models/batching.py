@@ -1,4 +1,4 @@
-"""Asking a model about more images than one batch holds."""
+"""Run a model on more images than fit into one batch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
         RuntimeError | MemoryError: Not even one image fits. Other errors of the model pass through.
     """
     if batch < 1 or len(images) == 0:
-        raise ValueError(f"a batch of {batch} for {len(images)} images: both have to be 1 or more")
+        raise ValueError(f"a batch of {batch} for {len(images)} images: both must be 1 or more")
     parts: list[torch.Tensor] = []
     start = 0
     while start < len(images):

@@ -1,4 +1,4 @@
-"""A model that is ready to be asked."""
+"""A loaded model, ready to predict."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Model:
             VitobenchError: As for `logits`, or a network that gives no tokens.
         """
         if not hasattr(self._network, "tokens"):
-            raise VitobenchError(f"{self.spec.name} gives no spatial tokens.")
+            raise VitobenchError(f"{self.spec.name} has no spatial tokens.")
         return self._answers(images, lambda network, x: network.tokens(x))
 
     @property

@@ -24,7 +24,7 @@ def check_precision(precision: str, device: torch.device) -> None:
     """
     if device.type == "cpu" and precision == "float16":
         valid = ", ".join(p for p in PRECISIONS if p != "float16")
-        raise VitobenchError(f"float16 does not work on a CPU. Precisions there: {valid}; or use a GPU.")
+        raise VitobenchError(f"float16 does not work on a CPU. Use {valid}, or a GPU.")
 
 
 @contextmanager

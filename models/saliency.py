@@ -1,4 +1,4 @@
-"""What in an image a model's answer hangs on: gradients of a logit, and the masks of attention pooling."""
+"""The parts of an image that a prediction depends on: gradients of a logit, and the masks of attention pooling."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _parts(model: Model, images: Tensor, batch: int | None) -> Iterator[slice]:
 
 def _check(images: Tensor, labels: Tensor) -> None:
     if labels.shape != (len(images),) or labels.is_floating_point() or (len(labels) and int(labels.min()) < 0):
-        raise ValueError(f"labels have to be {len(images)} classes, whole numbers from 0; got {tuple(labels.shape)}")
+        raise ValueError(f"labels must be {len(images)} classes, whole numbers from 0; got {tuple(labels.shape)}")
 
 
 def _generator(seed: int, image_id: str) -> np.random.Generator:

@@ -19,7 +19,7 @@ LARGEST_SIDE = 8192
 """Pixels of a side that a card may ask for; a single image of that size takes 200 MB."""
 
 ENCODER_ONLY = "none"
-"""What stands for the label space of a network without a classifier, which has 0 classes."""
+"""The label space of a network without a classifier, which has 0 classes."""
 
 
 def label_space_of(num_classes: int, where: str) -> str:
@@ -104,7 +104,7 @@ class ZooCard:
             known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
             raise CheckpointError(
                 f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space[:80]!r}; "
-                f"known are {known}."
+                f"valid are {known}."
             )
         return card
 
@@ -175,7 +175,7 @@ def _preprocessing(values: Any) -> Preprocessing:
     for key in values:
         if key not in _KEYS:
             # What is passed over here could be what the network was trained with.
-            raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; there are {', '.join(_KEYS)}")
+            raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; the keys are {', '.join(_KEYS)}")
     if lacking := [key for key in _NEEDED if key not in values]:
         valid = f"an object with {', '.join(_KEYS)}; it lacks the key {lacking[0]!r}"
         raise _WrongValueError("preprocessing", values, valid)

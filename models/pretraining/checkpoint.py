@@ -64,10 +64,10 @@ def load_state(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    again = "delete it to start this run again"
+    again = "delete it to restart this run"
     try:
         if problem := broken_seal(path):
-            raise CheckpointError(f"{path} is damaged ({problem}); {again}, or bring back a copy of it.")
+            raise CheckpointError(f"{path} is damaged ({problem}); {again}, or restore a copy of it.")
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}); {again}.") from None
     try:
@@ -75,7 +75,7 @@ def load_state(path: Path) -> dict[str, Any] | None:
     except CheckpointError as error:
         raise CheckpointError(f"{path} cannot be read ({error}); {again}.") from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path} is not the state of a training; {again}.")
+        raise CheckpointError(f"{path} is not a training state; {again}.")
     return state
 
 

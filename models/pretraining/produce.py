@@ -135,11 +135,11 @@ def _produce(
 
         return _on_the_micro_world(recipe, pools or rendered, folder, heard, told, fabric, watches)
     if source is None:
-        raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
+        raise DataError(f"The recipe {recipe.name} trains on your own clips: name them with --data.")
     feed = ClipFeed(source, recipe, workers)
     if recipe.labelled and feed.classes < 2:
         raise DataError(
-            f"{recipe.objective} needs labels, and the clips have none; see docs/clips.md for where they go."
+            f"{recipe.objective} needs labels, and the clips have none; docs/clips.md says where to put them."
         )
     words = data_words or f"{feed.clips} clips"
 

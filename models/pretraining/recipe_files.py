@@ -76,7 +76,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not key:
-            raise VitobenchError(f"--set {setting!r} is not understood; write KEY=VALUE, for instance steps=100.")
+            raise VitobenchError(f"Invalid --set {setting!r}; write KEY=VALUE, for example steps=100.")
         pairs.append((key, _value(value)))
     for _, chosen in (pair for pair in pairs if pair[0] == "objective"):
         before = str(table.get("objective"))
@@ -162,7 +162,7 @@ def _text(name: str) -> str:
             raise VitobenchError(f"{path} cannot be read: {error}.") from None
     known = list_recipes()
     if name not in known:
-        raise unknown_name("recipe", name, known, "A path that ends in .toml is read as a recipe of your own.")
+        raise unknown_name("recipe", name, known, "To use a recipe of your own, give a path that ends in .toml.")
     return (resources.files(_PACKAGE) / f"{name.replace('/', '_', 1)}.toml").read_text(encoding="utf-8")
 
 

@@ -62,7 +62,7 @@ class WandbTracker:
                 project="vitobench", name=folder.name, dir=str(folder), config=recipe_facts(recipe)
             )
         except wandb.Error as error:
-            raise VitobenchError(f"Weights & Biases refused the run: {error}. See `wandb login`.") from None
+            raise VitobenchError(f"Weights & Biases rejected the run: {error}. See `wandb login`.") from None
 
     def row(self, row: dict[str, float]) -> None:
         """A row of the log."""

@@ -90,7 +90,7 @@ def train(
     watches: Iterable[Watch] = (),
     saved: Callable[[Training], None] | None = None,
 ) -> Training:
-    """Train a recipe; a run that was interrupted in the same folder goes on where its last checkpoint stands.
+    """Train a recipe; a run that was interrupted in the same folder continues from its last checkpoint.
 
     It goes on exactly: order, views and everything random are functions of (seed, step), and networks, optimiser and
     monitors come from the checkpoint. So does the number of threads that torch computes with, on which rounding
@@ -176,8 +176,9 @@ class _Run:
             self.monitor.load(state["monitor"])
         if state["ranks"] != self.ranks.count:
             raise CheckpointError(
-                f"{self.checkpoint} belongs to a run on {state['ranks']} devices, and this one has {self.ranks.count}: "
-                "it would not go on as it began. Use as many devices, choose another --output, or delete that file."
+                f"{self.checkpoint} belongs to a run on {state['ranks']} devices, but this one has "
+                f"{self.ranks.count}, so the result would differ. Use the same number of devices, choose another "
+                "--output, or delete that file."
             )
         take_threads(state)
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
@@ -265,7 +266,7 @@ class _Run:
 
     def _save(self, step: int) -> None:
         if not all(bool(torch.isfinite(p).all()) for p in self.learner.parameters()):
-            self._fail(f"Weights are no longer finite after step {step}")
+            self._fail(f"The weights became NaN or infinite after step {step}")
         began = time.monotonic()
         monitor = {} if self.monitor is None else {"monitor": self.monitor.state()}
         save_state(

@@ -108,11 +108,11 @@ def open_data(
     """
     for option, count in (("--train", train), ("--held-out", held_out)):
         if count is not None and count < 1:
-            raise VitobenchError(f"{option} {count} leaves no image; give 1 or more.")
+            raise VitobenchError(f"{option} {count} leaves no images; give 1 or more.")
     if name == MICROWORLD:
         return _microworld(train or TRAIN_IMAGES, held_out or HELD_OUT_IMAGES, seed)
     if not name.startswith(FOLDER) or name == FOLDER:
-        raise VitobenchError(f"--data {name!r} is not understood; write {MICROWORLD} or {FOLDER}DIR.")
+        raise VitobenchError(f"Invalid --data {name!r}; write {MICROWORLD} or {FOLDER}DIR.")
     root = home_path(name.removeprefix(FOLDER))
     data = _folder(root, cache, progress)
     return replace(data, train=data.train.head(train), held_out=data.held_out.head(held_out))
@@ -145,7 +145,7 @@ def _folder(root: Path, cache: Path | None, progress: Progress | None) -> ProbeD
         last = np.arange(len(whole)) % _EVERY == _EVERY - 1
         train, held_out = Part(whole, np.flatnonzero(~last)), Part(whole, np.flatnonzero(last))
     if not len(train) or not len(held_out):
-        raise DataError(f"{root} has too few images to fit a head and to measure it; {_EVERY} are the least.")
+        raise DataError(f"{root} has too few images to fit a head and measure it; at least {_EVERY} are needed.")
     description = f"{len(train)} images of the folder {root.name}"
     notes = tuple(line for found in sources if (line := found.left_out.line(str(found.root))))
     return ProbeData(train, held_out, ImageFolder.label_space, description, notes)

@@ -91,7 +91,9 @@ def features_of(
                 whole.unlink()
                 passing.unlink()
     except OSError as error:
-        raise VitobenchError(f"The features cannot be kept in {folder} ({error.strerror}); see --features.") from None
+        raise VitobenchError(
+            f"Cannot store the features in {folder} ({error.strerror}); name another folder with --features."
+        ) from None
     good = np.isfinite(values.reshape(len(part), -1)[:, 0])
     if not good.any():
         raise DataError(f"None of the {len(part)} images of {part.source.name} could be read.")

@@ -63,11 +63,13 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 2 or self.every < 0:
-            raise VitobenchError("steps have to be 1 or more and a batch 2 or more, or nothing can be learned.")
+            raise VitobenchError("Training needs 1 or more steps and a batch of 2 or more.")
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.layer_decay <= 1:
-            raise VitobenchError("A learning rate is more than 0, weight decay not negative, layer decay from 0 to 1.")
+            raise VitobenchError(
+                "The learning rate must be above 0, the weight decay 0 or more, and the layer decay from 0 to 1."
+            )
         if self.precision not in ("float32", "bfloat16"):
-            raise VitobenchError(f"precision {self.precision!r}: float32 and bfloat16 are known.")
+            raise VitobenchError(f"Invalid precision {self.precision!r}; choose float32 or bfloat16.")
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def _load(part: Part, rows: np.ndarray, geometry: Geometry) -> tuple[Tensor, Ten
     kept = np.setdiff1d(np.arange(len(rows)), list(failed))
     if len(kept) < 2:  # batch normalisation needs two
         reason = next(iter(failed.values())).reason if failed else "a batch of one image"
-        raise DataError(f"Nearly no image of a batch of {part.source.name} could be read: {reason}.")
+        raise DataError(f"A batch of {part.source.name} has fewer than two images that can be read: {reason}.")
     return torch.from_numpy(pixels[kept]).permute(0, 3, 1, 2), torch.from_numpy(part.labels[rows[kept]])
 
 

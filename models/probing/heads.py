@@ -1,4 +1,4 @@
-"""Classifiers that stand on an encoder, and the text by which an architecture names them."""
+"""Classifiers on top of an encoder, and their names within an architecture's name."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ class HeadSpec:
             raise unknown_name("head", self.kind, KINDS)
         # Compared so that NaN fails, too.
         if self.k < 1 or not 0 < self.temperature < math.inf or self.heads < 1 or self.bank < 0:
-            raise VitobenchError(
-                f"{self.text}: k and heads have to be 1 or more, the temperature more than 0 and finite."
-            )
+            raise VitobenchError(f"{self.text}: k and heads must be 1 or more, and the temperature finite and above 0.")
 
     @property
     def text(self) -> str:
@@ -76,7 +74,7 @@ class HeadSpec:
             pairs = [part.split("=") for part in (match[2] or "").split(",") if part]
             return cls(match[1], **{name: types[name](value) for name, value in pairs})
         except (KeyError, ValueError) as error:
-            raise VitobenchError(f"The head {text!r} is not understood ({error}).") from None
+            raise VitobenchError(f"Invalid head {text!r} ({error}).") from None
 
 
 class Head(nn.Module, ABC):
@@ -170,7 +168,7 @@ class AttentiveHead(Head):
     def __init__(self, width: int, classes: int, heads: int) -> None:
         super().__init__()
         if width % heads:
-            raise VitobenchError(f"{heads} heads of attention do not divide tokens of {width} channels.")
+            raise VitobenchError(f"{heads} attention heads do not divide tokens of {width} channels.")
         self.before = nn.LayerNorm(width)
         self.query = nn.Parameter(torch.zeros(1, 1, width))
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)

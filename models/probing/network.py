@@ -13,7 +13,7 @@ from ..registry import encoder as encoder_of_library
 from .heads import Head, HeadSpec, build_head
 
 _PLUS = "+"
-_NO_TOKENS = "This encoder gives no spatial tokens; choose --head linear or knn."
+_NO_TOKENS = "This encoder has no spatial tokens; choose --head linear or knn."
 
 
 class HeadedNetwork(nn.Module):
@@ -145,6 +145,8 @@ def encoder_of(network: nn.Module, architecture: str) -> nn.Module:
     own = encoder.state_dict()
     lacking = [name for name in own if name not in state or state[name].shape != own[name].shape]
     if lacking:
-        raise VitobenchError(f"The encoder of {architecture} cannot be told from its classifier: {lacking[0]} differs.")
+        raise VitobenchError(
+            f"The encoder of {architecture} cannot be separated from its classifier: {lacking[0]} differs."
+        )
     encoder.load_state_dict({name: state[name] for name in own})
     return encoder.eval()

@@ -115,7 +115,7 @@ def probe(
 
 def _enough(images: int) -> None:
     if images < _FEWEST:
-        raise DataError(f"{images} training images are too few to fit a head; {_FEWEST} are the least.")
+        raise DataError(f"{images} training images are too few to fit a head; at least {_FEWEST} are needed.")
 
 
 class _Unfitted(Head):

@@ -33,7 +33,7 @@ def trainable(model: Model, label_space: str, classes: int) -> tuple[nn.Module, 
     same = model.spec.label_space == label_space
     if isinstance(source, HeadedNetwork) and isinstance(source.head, NeighbourHead):
         raise VitobenchError(
-            f"{model.spec.name} answers by nearest neighbours, which cannot be trained; fit a linear head first: "
+            f"{model.spec.name} predicts by nearest neighbours, which cannot be trained; fit a linear head first: "
             f"bench probe --model {model.spec.name}."
         )
     network: nn.Module

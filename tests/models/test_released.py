@@ -135,7 +135,7 @@ def test_what_does_not_fit_or_is_not_the_published_file_is_refused(
         registry.load("moclr-imagenet")
     monkeypatch.undo()
     monkeypatch.setenv("VITOBENCH_CACHE", str(cache))
-    with pytest.raises(DataError, match=r"its sha1 is .*, the published one is e09f117c8e"):
+    with pytest.raises(DataError, match=r"its sha1 is .*, but the published one is e09f117c8e"):
         registry.resolve("moclr-imagenet")
     assert path.exists()
 

@@ -134,7 +134,7 @@ def test_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="label 4 for linear, which has 4 classes"):
         gradient_saliency(model, images, torch.tensor([0, 4]))
     for wrong in (torch.tensor([1]), torch.tensor([0.0, 1.0]), torch.tensor([0, -1])):
-        with pytest.raises(ValueError, match="labels have to be 2 classes"):
+        with pytest.raises(ValueError, match="labels must be 2 classes"):
             gradient_saliency(model, images, wrong)
     with pytest.raises(ValueError, match="expects a torch"):
         gradient_saliency(model, images.float(), torch.tensor([0, 1]))

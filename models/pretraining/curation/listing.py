@@ -25,7 +25,7 @@ _FORMAT = re.compile(r"\.f(?:\d|hls|dash|http)[\w-]*$")
 """What yt-dlp adds to the name of a stream that it has not merged with others: ``dog.f137.mp4``."""
 
 _FORM = """Expected a folder of videos, each with its sidecar as `yt-dlp --write-info-json` writes it (dog.mp4 and
-dog.info.json), or a CSV file with the columns path,title,tags (and description, categories), tags parted by ';'."""
+dog.info.json), or a CSV file with the columns path,title,tags (and description, categories), tags separated by ';'."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Sidecars:
         if not self._unused:
             return found
         # Where a sidecar is called otherwise than its video, somebody who looks for it will want to know.
-        left = f"; sidecars of no video in this folder: {first(list(self._unused))}"
+        left = f"; sidecars without a video in this folder: {first(list(self._unused))}"
         return [replace(v, note=v.note + left) if v.note and not v.unread else v for v in found]
 
     def _video(self, path: str) -> Video:
@@ -113,7 +113,7 @@ class _Sidecars:
                 self._unused.pop(name, None)
             exact = [name for name in names if name == base + _SIDECAR]
             if len(exact or names) > 1:
-                return Video(path, note=f"which sidecar is its own is not clear: {first(names)}", unread=True)
+                return Video(path, note=f"several sidecars could belong to it: {first(names)}", unread=True)
             if names:
                 metadata, note = _sidecar(self._folder / (exact or names)[0])
                 return Video(path, metadata, note=note, unread=note != "")
@@ -157,7 +157,7 @@ def _table(path: Path) -> tuple[Video, ...]:
         there = named_file(path.parent, written)
         name = there.relative_to(path.parent).as_posix() if written and there.is_relative_to(path.parent) else written
         if not name or name in videos:
-            raise DataError(f"{path}, row {number + 2}: the path {name!r} is empty or stands there twice.\n{_FORM}")
+            raise DataError(f"{path}, row {number + 2}: the path {name!r} is empty or occurs twice.\n{_FORM}")
         metadata: dict[str, str | tuple[str, ...]] = {}
         for column in FIELDS:
             text = row.get(column) or ""

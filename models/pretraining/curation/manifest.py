@@ -16,7 +16,7 @@ from .decisions import ClipRow
 from .perceptual_hash import to_text
 from .queries import QueryClass
 
-_HINT = "It has to be a manifest.jsonl that `bench curate` wrote."
+_HINT = "It must be a manifest.jsonl written by `bench curate`."
 
 
 def plain_row(row: ClipRow, queries: Sequence[QueryClass], labels: Sequence[str], top_k: int) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def micro_clips_from_manifest(path: Path) -> list[tuple[int, int]]:
             index, shows = (_micro(row, path)[key] for key in ("index", "class"))
             found.append((int(index), int(shows)))
     if not found:
-        raise DataError(f"{path} keeps no clip; loosen the settings of `bench curate`.")
+        raise DataError(f"{path} keeps no clips; loosen the settings of `bench curate`.")
     return found
 
 
@@ -121,5 +121,7 @@ def micro_seed_of_manifest(path: Path) -> int:
 def _micro(row: dict[str, Any], path: Path) -> dict[str, Any]:
     facts = row.get("micro")
     if not isinstance(facts, dict) or any(type(facts.get(key)) is not int for key in ("index", "class", "seed")):
-        raise DataError(f"{path} is not a manifest of the micro-world; make one by `bench curate --source microworld`.")
+        raise DataError(
+            f"{path} is not a manifest of the micro-world; make one with `bench curate --source microworld`."
+        )
     return facts

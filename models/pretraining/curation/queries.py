@@ -91,13 +91,13 @@ def load_queries(name: str, label_space: str, num_classes: int) -> tuple[QueryCl
         wanted = "microworld-16" if name == "microworld-16" else "imagenet-1k"
         if wanted != label_space:
             raise DataError(
-                f"The classes {name} are confirmed by a classifier of {wanted}, but the model answers in "
-                f"{label_space}. Choose another --classes or --model."
+                f"The classes {name} need a classifier for {wanted}, but the model predicts {label_space} classes. "
+                "Choose another --classes or --model."
             )
         return LISTS[name]()
     path = Path(name)
     if not path.is_file():
-        raise unknown_name("list of classes", name, LISTS, "A CSV file with your own classes is taken as well.")
+        raise unknown_name("list of classes", name, LISTS, "You can also give a CSV file with your own classes.")
     return _read(path, num_classes)
 
 
@@ -117,7 +117,7 @@ def _read(path: Path, num_classes: int) -> tuple[QueryClass, ...]:
     for number, row in enumerate(rows):
         name = (row["name"] or "").strip()
         if not name or any(name == other.name for other in found):
-            raise DataError(f"{path}, class {number + 1}: the name {name!r} is empty or stands there twice.\n{_FORM}")
+            raise DataError(f"{path}, class {number + 1}: the name {name!r} is empty or occurs twice.\n{_FORM}")
         synonyms = [term.strip() for term in (row.get("synonyms") or "").split(";")]
         members = _members(row.get("members") or "", f"{path}, class {name!r}", num_classes)
         if not any(r.get("members") for r in rows):

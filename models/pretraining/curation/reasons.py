@@ -23,15 +23,15 @@ class Reason(StrEnum):
 
 
 EXPLANATIONS: dict[Reason, str] = {
-    Reason.UNREADABLE: "the video, or the frames that were asked for, cannot be decoded",
-    Reason.METADATA_UNREADABLE: "its metadata file is there but cannot be read; the manifest says why",
-    Reason.NO_METADATA: "there is no metadata file for it",
+    Reason.UNREADABLE: "the video, or the requested frames, cannot be decoded",
+    Reason.METADATA_UNREADABLE: "it has a metadata file that cannot be read; the manifest says why",
+    Reason.NO_METADATA: "it has no metadata file",
     Reason.NO_CLASS: "title, tags and other searched fields name no class",
     Reason.TOO_SHORT: "shorter than the shortest clip allowed",
-    Reason.UNCONFIRMED: "the classifier does not see the class that the metadata name",
-    Reason.DUPLICATE_OF_EVALUATION: "nearly the same picture as an evaluation image",
-    Reason.DUPLICATE: "nearly the same pictures as a clip that comes earlier",
-    Reason.OVER_QUOTA: "its class has enough clips without it",
+    Reason.UNCONFIRMED: "the classifier does not find the class named in the metadata",
+    Reason.DUPLICATE_OF_EVALUATION: "nearly identical to an evaluation image",
+    Reason.DUPLICATE: "nearly identical to an earlier clip",
+    Reason.OVER_QUOTA: "its class already has enough clips",
     Reason.KEPT: "confirmed, and within the quota of its class",
     Reason.SAMPLED: "drawn at random for the uncurated ablation",
     Reason.NOT_SAMPLED: "not drawn for the uncurated ablation",

@@ -51,22 +51,22 @@ class CurationSettings:
             if name not in FIELDS:
                 raise unknown_name("metadata field", name, FIELDS)
         if not self.fields:
-            raise VitobenchError(f"No metadata field is searched; name one or more of {', '.join(FIELDS)}.")
+            raise VitobenchError(f"No metadata field to search; name one or more of {', '.join(FIELDS)}.")
         if not 0 < self.shortest_seconds <= self.clip_seconds:
             raise VitobenchError(
-                f"The shortest clip ({self.shortest_seconds} s) has to be above 0 and at most the length of a clip "
+                f"The shortest clip ({self.shortest_seconds} s) must be above 0 and at most the length of a clip "
                 f"({self.clip_seconds} s)."
             )
         if self.frames < 1 or self.top_k < 1:
-            raise VitobenchError(f"frames ({self.frames}) and top-k ({self.top_k}) have to be 1 or more.")
+            raise VitobenchError(f"frames ({self.frames}) and top-k ({self.top_k}) must be 1 or more.")
         if not 1 <= self.agree <= self.frames:
-            raise VitobenchError(f"agree = {self.agree} has to be 1 to the number of frames, {self.frames}.")
+            raise VitobenchError(f"agree = {self.agree} must be from 1 to the number of frames, {self.frames}.")
         if not 0 <= self.confidence <= 1:
-            raise VitobenchError(f"A confidence of {self.confidence} is no probability; choose 0 to 1.")
+            raise VitobenchError(f"Invalid confidence {self.confidence}; choose a probability from 0 to 1.")
         if not 0 <= self.hash_distance <= MAX_HASH_DISTANCE:
             raise VitobenchError(
-                f"A hash distance of {self.hash_distance} bits is outside 0 to {MAX_HASH_DISTANCE}: unrelated pictures "
-                "differ in about 32 of 64."
+                f"Invalid hash distance {self.hash_distance}; choose 0 to {MAX_HASH_DISTANCE}. Unrelated pictures "
+                "differ in about 32 of 64 bits."
             )
         if self.per_class is not None and self.per_class < 1:
-            raise VitobenchError(f"per-class = {self.per_class} would keep nothing; choose 1 or more.")
+            raise VitobenchError(f"Invalid per-class = {self.per_class}: it would keep nothing; choose 1 or more.")

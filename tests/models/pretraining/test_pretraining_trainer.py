@@ -189,10 +189,10 @@ def test_another_runs_checkpoint_is_refused_and_kept(pool: ClipPool, tmp_path: P
         train(replace(recipe, learning_rate=0.5), pool, tmp_path)
     assert (tmp_path / "training.pt").read_bytes() == kept
     torch.save(torch.zeros(3), tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match=r"does not end with its digest: .*delete it to start"):
+    with pytest.raises(CheckpointError, match=r"does not end with its digest: .*delete it to restart"):
         train(recipe, pool, tmp_path)
     seal_file(tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match="is not the state of a training"):
+    with pytest.raises(CheckpointError, match="is not a training state"):
         train(recipe, pool, tmp_path)
     (tmp_path / "training.pt").write_bytes(kept[:500])
     with pytest.raises(CheckpointError, match="is damaged"):
@@ -278,7 +278,7 @@ def test_a_run_on_another_number_of_devices_is_refused(pool: ClipPool, tmp_path:
     state = load_state(tmp_path / "training.pt")
     assert state is not None
     save_state(tmp_path / "training.pt", state | {"ranks": 2})
-    with pytest.raises(CheckpointError, match="a run on 2 devices, and this one has 1"):
+    with pytest.raises(CheckpointError, match="a run on 2 devices, but this one has 1"):
         train(recipe, pool, tmp_path)
 
 

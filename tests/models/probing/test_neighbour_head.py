@@ -53,7 +53,7 @@ def test_the_text_of_a_head_is_read_again() -> None:
     ):
         assert HeadSpec.parse(spec.text) == spec
     for text in ("knn(k=x)", "knn(size=3)", "linear)", "", "knn(k)"):
-        with pytest.raises(VitobenchError, match="not understood"):
+        with pytest.raises(VitobenchError, match="Invalid head"):
             HeadSpec.parse(text)
     with pytest.raises(UnknownNameError, match="linear"):
         HeadSpec.parse("linaer")

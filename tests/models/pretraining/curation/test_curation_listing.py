@@ -84,7 +84,9 @@ def test_metadata_that_cannot_be_read_are_no_absent_metadata(tmp_path: Path) -> 
     assert {name for name, video in found.items() if video.unread} == {*broken, "folder"}
     assert "cut.info.json is not JSON" in found["cut"].note
     assert "save it as UTF-8" in found["latin"].note
-    assert found["none"].note == "there is no none.info.json; sidecars of no video in this folder: Other [x].info.json"
+    assert (
+        found["none"].note == "there is no none.info.json; sidecars without a video in this folder: Other [x].info.json"
+    )
 
 
 def test_a_table(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_a_table_from_windows(tmp_path: Path) -> None:
     assert (dog.path, dog.problem, dog.metadata["title"]) == ("videos/dog.mp4", "", "Größe")
     assert (cafe.path, cafe.problem) == ("cafe\u0301.mp4", "")
     table.write_text("path\nvideos/dog.mp4\nvideos\\dog.mp4\n")
-    with pytest.raises(DataError, match="stands there twice"):
+    with pytest.raises(DataError, match="occurs twice"):
         list_videos(table)
 
 
