@@ -12,12 +12,12 @@ from .figure_registry import Place
 from .sections import ViewSection, page_figures
 
 _DIFFERENCES = (
-    "Second line: the paired difference to the baseline; ▲ and ▼ stand only where it is significant after correction "
-    "for the number of comparisons, while intervals stand alone."
+    "Second line: the paired difference to the baseline; ▲ and ▼ mark differences that are significant after "
+    "correction for the number of comparisons; intervals are not corrected."
 )
 _SIMULATED = (
-    "The observers here are simulated, not people: they see what was rendered, with noise of stated strength. What "
-    "follows says how models decide in a world whose truth is known, not how near they are to people."
+    "The observers here are simulated, not people: they see what was rendered, plus noise of a known strength. The "
+    "results show how models decide in a world where the truth is known, not how close they are to people."
 )
 
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LEGEND = (
-    "95 % intervals in brackets: stimuli drawn anew within each condition, the same for every observer; the JSON has "
-    "those over the observers that models are compared with, too. Accuracy difference is squared; κ is error "
-    "consistency with these observers, for themselves that of their pairs, the ceiling. Shape bias pools trials."
+    "95 % intervals in brackets: stimuli are resampled within each condition, the same for every observer; the JSON "
+    "also has intervals over the observers that models are compared with. Accuracy difference is squared. κ is "
+    "error consistency with these observers; for the observers themselves it is the mean over their pairs, the "
+    "ceiling. Shape bias pools trials."
 )
 
 HEADS = {
@@ -55,14 +56,14 @@ def holes_in_means(data: AlignmentData) -> list[str]:
     missing = data.without(data.reference)
     if missing:
         here = whole - len(missing)
-        is_here = "1 is here" if here == 1 else f"{here} are here"
-        return [f"No mean over the {whole} data sets: {is_here}. Not here: {', '.join(missing)}."]
+        is_here = "only 1 has scores" if here == 1 else f"only {here} have scores"
+        return [f"No mean over the {whole} data sets: {is_here}. No scores for: {', '.join(missing)}."]
     groups: dict[int, list[str]] = {}
     for name in data.drawn:
         if not headline(data, name, "accuracy").measured and data.without(name):
             groups.setdefault(whole - len(data.without(name)), []).append(data.label(name))
     return [
-        f"No mean over the {whole} data sets for {', '.join(names)}: numbers on {here} of them."
+        f"No mean over the {whole} data sets for {', '.join(names)}: scores on only {here} of them."
         for here, names in sorted(groups.items())
     ]
 
@@ -99,7 +100,9 @@ def render_tables(data: AlignmentData, console: Console) -> None:
     for table in tables:
         console.print(table)
     if not tables:
-        console.print(f"Numbers by data set of {len(data.models)} observers: --json FILE.", style="dim")
+        console.print(
+            f"The numbers by data set of all {len(data.models)} observers are in the JSON (--json FILE).", style="dim"
+        )
     for line in holes_in_means(data):
         console.print(line, markup=False, highlight=False)
     if data.comparisons and few:

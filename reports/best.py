@@ -1,4 +1,4 @@
-"""Who is best in a row of a table, and whom the images cannot tell from the best."""
+"""The best model in a row of a table, and the models that are not clearly worse."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ def claims_page(data: ClaimsData) -> str:
 def effects_page(data: ClaimsData) -> str:
     """Every effect in full: intervals over images, over runs and over both, p, and what could have been seen."""
     lines = [
-        "In points of percent (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
-        "runs*: these images, other trainings. *Over both*: what p and the marks go by. p after Holm within a claim. "
-        "*Detectable*: the smallest effect that would have been found with power 0.8.",
+        "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
+        "runs*: these images, other trainings. *Over both*: what p and the marks go by. p after Holm within a "
+        "claim. *Detectable*: the smallest effect that would have been found with power 0.8.",
         "",
     ]
     for claim in data.claims:
@@ -85,7 +85,7 @@ def tally(claim: ClaimView) -> str:
     up = sum(mark(effect) == "▲ " for effect in claim.effects)
     down = sum(mark(effect) == "▼ " for effect in claim.effects)
     count = len(claim.effects)
-    return f"Of {count} effects {up} speak for it (▲), {down} against it (▼), {count - up - down} are open."
+    return f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
 
 
 def signed(value: float, number: Number) -> str:

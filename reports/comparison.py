@@ -1,4 +1,4 @@
-"""What a page or a terminal shows of a comparison: who was compared, and what came of it."""
+"""The data of a comparison for a page or a terminal: the models, and the results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Compared:
         ranks: Places by task, best first; where there are three sides or more.
         correction: ``"holm"`` or ``"none"``.
         checked: What came of the conditions under which it fails.
-        notes: What was passed over and why.
+        notes: What was skipped and why.
         seconds: How long it took.
     """
 
@@ -97,7 +97,7 @@ class Compared:
         for row in self.data.comparisons:
             if row.family == "primary" and row.n < max(row.n_a, row.n_b):
                 lines.append(
-                    f"{titles.get(row.task, row.task)}: {row.a} answered {row.n_a:,} images, {row.b} {row.n_b:,}; "
+                    f"{titles.get(row.task, row.task)}: {row.a} has {row.n_a:,} images, {row.b} has {row.n_b:,}; "
                     f"compared on the {row.n:,} that all have"
                 )
         return lines

@@ -133,16 +133,15 @@ def legend(compared: Compared) -> str:
     if compared.correction == "holm":
         whole, single = sizes.get("primary", 0), sizes.get("conditions", 0)
         test = (
-            f"p by paired tests, corrected by Holm within the main metrics of whole tasks ({whole}) and, apart from "
-            f"these, within single conditions ({single}); ▲ and ▼ go by it at 0.05."
+            f"p: paired tests, Holm-corrected within the main metrics of whole tasks ({whole}) and, separately, "
+            f"within single conditions ({single}); ▲ and ▼: p < 0.05."
         )
     else:
-        test = "p by paired tests, not corrected for their number; ▲ and ▼ go by it at 0.05."
+        test = "p: paired tests, not corrected for their number; ▲ and ▼: p < 0.05."
     return (
-        "In percent. Differences are paired on the same images; intervals are 95 % and stand alone. "
-        f"{test} Detectable: the smallest difference that this many images would have shown with power 0.8, "
-        "uncorrected. "
-        "↓: lower is better. Shape bias: a win is more by shape, as people decide."
+        f"In percent. Differences are paired on the same images; 95 % intervals, not corrected. {test} Detectable: "
+        "the smallest difference that this many images would show with power 0.8, uncorrected. ↓: lower is better. "
+        "Shape bias: better means more by shape, as people decide."
     )
 
 
@@ -153,7 +152,7 @@ def _method_lines(compared: Compared) -> list[str]:
             runs = compared.methods[side]
             lines.append(f"{side} is the mean of {len(runs)} runs: {', '.join(runs)}")
         elif compared.methods:
-            lines.append(f"{side} is one checkpoint: intervals over runs take it as fixed")
+            lines.append(f"{side} is one checkpoint: intervals over runs treat it as fixed")
     return lines
 
 
@@ -192,7 +191,7 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
         for line in missing[:_SHOWN]:
             console.print(Text(f"  {line}"))
         if len(missing) > _SHOWN:
-            console.print(Text(f"  … and {len(missing) - _SHOWN} more, all in the JSON", style="dim"))
+            console.print(Text(f"  … and {len(missing) - _SHOWN} more; the JSON lists all", style="dim"))
 
 
 def _render_parts(compared: Compared, console: Console, a: str, b: str, conditions: bool) -> None:

@@ -139,5 +139,5 @@ class ReportData:
         )
 
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:
-        """Whether any model has a row for this metric, be it a hole."""
+        """Whether any model has a row for this metric, even if its value is missing."""
         return any(s.task == task and s.metric == metric and s.condition == condition for s in self.scores)

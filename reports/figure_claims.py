@@ -52,7 +52,7 @@ def effects_figure(data: ClaimsData, names: Sequence[str]) -> Figure:
             axes.set_ylim(len(asked) - 0.5, -0.5)
             grid_along(axes, "x")
         panels[0].set_yticks(range(len(asked)), [number.title for number in asked])
-        figure.supxlabel("Effect in points of percent", fontsize=8.5)
+        figure.supxlabel("Effect in percentage points", fontsize=8.5)
         _interval_legend(figure)
     return figure
 
@@ -88,7 +88,7 @@ def methods_figure(data: ClaimsData, columns: int = 4) -> Figure:
             axes.set_visible(False)
         for axes in panels[::columns]:
             axes.set_yticks(range(len(names)), names)
-        figure.supxlabel("Percent; a dot a run, a bar their mean", fontsize=8.5)
+        figure.supxlabel("Percent; each dot is a run, each bar their mean", fontsize=8.5)
     return figure
 
 
@@ -118,6 +118,6 @@ def windows_figure(data: ClaimsData, columns: int = 5) -> Figure:
             grid_along(axes, "y")
         for axes in panels[len(asked) :]:
             axes.set_visible(False)
-        figure.supxlabel("T: the two frames are drawn from so many seconds", fontsize=8.5)
+        figure.supxlabel("T: seconds from which the two frames are drawn", fontsize=8.5)
         figure.supylabel("Points above T = 0", fontsize=8.5)
     return figure

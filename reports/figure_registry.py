@@ -34,7 +34,7 @@ class Place(StrEnum):
     ALIGNMENT = "alignment"
     """In the section of the world that it shows."""
     NOWHERE = "nowhere"
-    """By `bench figures` alone."""
+    """Only drawn by `bench figures`."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def _headline(data: ReportData) -> list[str]:
 def _overview_caption(data: ReportData, subject: str) -> Caption:
     return Caption(
         "Overview",
-        "Each marker is one model's value, the bar its 95 % interval; grey labels are parts of the task above them. "
-        "Intervals of two models may overlap and the paired difference still be clear: the table decides.",
+        "Each marker is one model's value and each bar its 95 % interval; grey labels are parts of the task above "
+        "them. Two intervals may overlap although the paired difference is significant: rely on the table.",
     )
 
 
@@ -129,8 +129,8 @@ def _in_families(data: ReportData) -> list[str]:
     return [task for task in _corrupted(data) if data.task(task).get("families")]
 
 
-_BANDS = "Bands are 95 % intervals; severity 0 is the clean counterpart. A gap in a line is a cell not measured."
-_FLAT = "The flatter a line, the more robust the model."
+_BANDS = "Bands are 95 % intervals; severity 0 is the clean counterpart. A gap in a line is a missing value."
+_FLAT = "The flatter the line, the more robust the model."
 
 
 def _families_caption(data: ReportData, task: str) -> Caption:
@@ -138,7 +138,7 @@ def _families_caption(data: ReportData, task: str) -> Caption:
 
 
 def _corruptions_caption(data: ReportData, task: str) -> Caption:
-    hint = "Families in rows." if data.task(task).get("families") else _FLAT
+    hint = "One row per family." if data.task(task).get("families") else _FLAT
     return Caption(f"{_title(data, task)}: accuracy by severity, every corruption", f"{hint} {_BANDS}")
 
 
@@ -165,9 +165,9 @@ def _conflicts(data: ReportData) -> list[str]:
 def _shape_caption(data: ReportData, task: str) -> Caption:
     return Caption(
         f"{_title(data, task)}: shape against texture",
-        "Images whose shape and texture belong to different categories. A marker is the share of decisions for "
-        "the texture (left is more by shape) on images of one shape category; vertical lines are the values over "
-        "all categories, with their 95 % intervals at the foot. Decisions for neither cue are left out.",
+        "Images whose shape and texture belong to different categories. Each marker is the share of texture "
+        "decisions (further left: more by shape) on images of one shape category; vertical lines are the values "
+        "over all categories, with 95 % intervals at the bottom. Decisions for neither cue are left out.",
     )
 
 
@@ -176,7 +176,7 @@ def _trained(data: ReportData) -> list[str]:
 
 
 def _curves_caption(data: ReportData, subject: str) -> Caption:
-    return Caption("Numbers over a training", "A line for each training, a marker for each checkpoint.")
+    return Caption("Scores during training", "One line per training run, one marker per checkpoint.")
 
 
 def _references(data: ReportData) -> list[str]:
@@ -188,7 +188,7 @@ def _references(data: ReportData) -> list[str]:
 def _ablation_caption(data: ReportData, reference: str) -> Caption:
     return Caption(
         f"Differences to {reference}",
-        "Paired differences on the same images, with 95 % intervals; full colour where they are significant after "
+        "Paired differences on the same images, with 95 % intervals; those in full colour are significant after "
         "correction.",
     )
 
@@ -227,12 +227,12 @@ def _group(found: AlignmentData) -> str:
 
 
 def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
-    """A caption for a world; ``{group}`` is whom models are compared with."""
+    """A caption for a world; ``{group}`` becomes the observers that models are compared with."""
 
     def caption(data: ReportData, subject: str) -> Caption:
         found = _observers(data, subject)[0]
         group = _group(found)
-        more = f" {group.capitalize()} are no people: they see what was rendered, with noise of stated strength."
+        more = f" {group.capitalize()} are not people: they see what was rendered, plus noise of a known strength."
         return Caption(title, text.format(group=group) + (more if found.simulated else ""))
 
     return caption
@@ -241,12 +241,12 @@ def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
 def _matrix_caption(data: ReportData, subject: str) -> Caption:
     found, data_set = _observers(data, subject)
     titles = {str(record["name"]): str(record["title"]) for record in found.data_sets}
-    words = _says("", "Every observer with every other one, single {group} among them.")(data, subject).text
+    words = _says("", "Every observer against every other, including individual {group}.")(data, subject).text
     return Caption(f"Error consistency of all pairs: {titles[data_set]}", words, folded=True)
 
 
 def _bars_caption(data: ReportData, subject: str) -> Caption:
-    published = "; hatched bars are numbers that others published, on the same stimuli and people"
+    published = "; hatched bars are numbers published by others, on the same stimuli and people"
     hatched = "" if _observers(data, subject)[0].simulated else published
     return _says("Benchmark", f"Means over data sets{hatched}. {_STIMULI}")(data, subject)
 
@@ -259,46 +259,47 @@ FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
     spec.name: spec
     for spec in (
         FigureSpec(
-            "headline", "Every headline number of every model, as dots with intervals", "any task", Place.TOP,
+            "headline", "All headline numbers of all models, as dots with intervals", "any task", Place.TOP,
             _headline, "figure_overview", "overview", "overview_rows", _whole, _overview_caption,
         ),
         FigureSpec(
-            "corruption-families", "Accuracy against severity, a panel for each family; a file for each task",
+            "corruption-families", "Accuracy against severity, one panel per family; one file per task",
             "a task of corruptions in families", Place.FIGURES, _in_families,
             "figure_severity", "accuracy_by_family", "severity_rows", _task, _families_caption, (True,),
         ),
         FigureSpec(
-            "corruptions", "Accuracy against severity, a panel for each corruption; a file for each task",
+            "corruptions", "Accuracy against severity, one panel per corruption; one file per task",
             "a task of corruptions", Place.FIGURES, _corrupted,
             "figure_severity", "accuracy_by_corruption", "severity_rows", _task, _corruptions_caption, (False,),
         ),
         FigureSpec(
-            "clean-shifted", "Shifted against clean accuracy, with the line of effective robustness; a file for each "
-            "task", "a shift or corruptions, and the clean counterpart", Place.NOWHERE, _shifted,
+            "clean-shifted",
+            "Shifted against clean accuracy, with the line of effective robustness; one file per task",
+            "a shift or corruptions, and the clean counterpart", Place.NOWHERE, _shifted,
             "figure_clean_shifted", "clean_against_shifted", "clean_shifted_rows", _task, _shifted_caption,
         ),
         FigureSpec(
-            "shape-bias", "Shape and texture decisions by category; a file for each task", "a cue-conflict task",
+            "shape-bias", "Shape and texture decisions by category; one file per task", "a cue-conflict task",
             Place.FIGURES, _conflicts, "figure_shape_bias", "shape_bias", "shape_bias_rows", _task, _shape_caption,
         ),
         FigureSpec(
-            "curves", "Every headline number over the steps of a training",
-            "two checkpoints or more of one training (training_step in the card, or NAME@STEP)", Place.FIGURES,
+            "curves", "All headline numbers over the steps of a training run",
+            "two or more checkpoints of one training run (training_step in the card, or NAME@STEP)", Place.FIGURES,
             _trained, "figure_curves", "checkpoint_curves", "curve_rows", _whole, _curves_caption,
         ),
         FigureSpec(
-            "ablation", "Paired differences of variants to a reference; a file for each reference",
-            "two models or more compared with one --baseline", Place.FIGURES, _references,
+            "ablation", "Paired differences of variants to a reference; one file per reference",
+            "two or more models compared with one --baseline", Place.FIGURES, _references,
             "figure_ablation", "ablation", "ablation_rows", _task, _ablation_caption,
         ),
         FigureSpec(
-            "alignment-shape-bias", "Shape bias by category, people among the models", f"{_ANY}, cue conflict",
+            "alignment-shape-bias", "Shape bias by category, models and people", f"{_ANY}, cue conflict",
             Place.ALIGNMENT, _worlds(lambda found: bool(found.shape_set)),
             "figure_alignment_shape", "shape_bias_matrix", "shape_bias_rows", _observers,
             _says(
                 "Shape bias by category",
-                "A row for each category of shape; a marker is the share of decisions for the texture (left is more "
-                "by shape). Vertical lines pool all trials, with their 95 % intervals.",
+                "One row per shape category; each marker is the share of texture decisions (further left: more by "
+                "shape). Vertical lines pool all trials, with 95 % intervals.",
             ),
         ),
         FigureSpec(
@@ -307,7 +308,8 @@ FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
             "figure_alignment_strength", "accuracy_by_strength", "strength_rows", _observers,
             _says(
                 "Accuracy against strength of distortion",
-                f"Shaded conditions do not count: the control, and those near chance (dotted). {_STIMULI}",
+                "Shaded conditions do not count towards the score: the control, and those near chance (dotted). "
+                f"{_STIMULI}",
             ), ("accuracy",),
         ),
         FigureSpec(
@@ -316,12 +318,12 @@ FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
             "figure_alignment_strength", "consistency_by_strength", "strength_rows", _observers,
             _says(
                 "Error consistency against strength of distortion",
-                "Agreement with {group} beyond what accuracy explains, 0 by chance; for {group} that of their pairs. "
-                f"{_STIMULI}",
+                "Agreement with {group} beyond what accuracy explains (0: chance); for {group}, the mean over "
+                f"their pairs. {_STIMULI}",
             ), ("error_consistency",),
         ),
         FigureSpec(
-            "alignment-matrix", "Error consistency of all pairs of observers; a file for each data set", _ANY,
+            "alignment-matrix", "Error consistency of all pairs of observers; one file per data set", _ANY,
             Place.ALIGNMENT, _matrices,
             "figure_alignment_matrix", "agreement_matrix", "agreement_rows", _observers, _matrix_caption,
         ),
@@ -331,12 +333,11 @@ FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
             "figure_alignment_scatter", "accuracy_against_consistency", "scatter_rows", _observers,
             _says(
                 "Accuracy against consistency",
-                "Means over data sets. The dashed line is the consistency that accuracy alone would give. "
-                f"{_STIMULI}",
+                f"Means over data sets. The dashed line is the consistency expected from accuracy alone. {_STIMULI}",
             ),
         ),
         FigureSpec(
-            "alignment-benchmark", "Means over data sets as bars, published models among them", _WHOLE,
+            "alignment-benchmark", "Means over data sets as bars, including published models", _WHOLE,
             Place.ALIGNMENT, _worlds(_has_mean),
             "figure_alignment_bars", "benchmark_bars", "benchmark_rows", _observers, _bars_caption,
         ),

@@ -7,7 +7,7 @@ from .sections import ViewSection
 
 _LEDE = (
     "Examples, not evidence: of all images that one model gets right and the other wrong, those whose id has the "
-    "smallest hash are shown, as the first model saw them. How many there are stands with each group."
+    "smallest hash are shown, as the first model saw them. The counts are given with each group."
 )
 
 

@@ -45,11 +45,7 @@ def _title(task: Record) -> str:
 def _draw(everything: ReportData, place: Place) -> tuple[ViewFigure, ...]:
     data = everything.of(drawn_models(everything))
     left = len(everything.model_names) - len(data.model_names)
-    few = (
-        f" {left} more models are in the tables alone: curves of more than {MANY} would hide each other."
-        if left
-        else ""
-    )
+    few = f" {left} more models are only in the tables: more than {MANY} curves would hide each other." if left else ""
     return page_figures(data, place, f"{place}-", few, f"Models: {', '.join(data.model_names)}.")
 
 

@@ -11,8 +11,8 @@ from .view import ViewCell, ViewRow, ViewTable
 from .wording import HOLE, percent
 
 _LEGEND = (
-    "In percent, as published by others: not measured here, without intervals, and not compared with the models above "
-    "by any test. ↓ lower is better."
+    "In percent, as published by others: not measured here, without intervals, and not tested against the models "
+    "above. ↓: lower is better."
 )
 
 
@@ -51,7 +51,7 @@ def published_sections(data: ReportData) -> list[ViewSection]:
     )
     return [
         ViewSection(
-            "Published numbers, for orientation",
+            "Published numbers, for reference",
             "published",
             tables=(table,),
             first="Model",

@@ -104,8 +104,8 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
         data: The report's input.
 
     Returns:
-        One row per (task, condition group), in the order of the tasks. A row without any measurement is kept: a hole
-        that nobody sees would be averaged over in the reader's mind.
+        One row per (task, condition group), in the order of the tasks. A row without any measurement is kept: a missing
+        value that nobody sees would be averaged over in the reader's mind.
     """
     rows = []
     for task in data.task_records:

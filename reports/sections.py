@@ -13,7 +13,7 @@ from .view import ViewTable
 
 @dataclass(frozen=True)
 class ViewFigure:
-    """A picture of the page: its element, a heading, and how to read it; ``folded`` stands closed at first."""
+    """A picture of the page: its element, a heading, and how to read it; ``folded`` starts collapsed."""
 
     title: str
     svg: str

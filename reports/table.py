@@ -21,9 +21,9 @@ __all__ = ["headline_rows", "render_terminal", "to_markdown"]
 _SHOWN = 10
 _COLOURS = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.OPEN: ""}
 LEGEND = (
-    "In percent, with 95 % intervals. Differences are paired on the same images; ▲ better and ▼ worse only where the "
-    "difference is significant after Holm's correction. mCE: lower is better. Shape bias: ▲ more by shape, as people "
-    "decide."
+    "In percent, with 95 % intervals. Differences are paired on the same images; ▲ (better) and ▼ (worse) mark "
+    "differences that are significant after Holm's correction. mCE: lower is better. Shape bias: ▲ more by shape, "
+    "as people decide."
 )
 
 
@@ -114,7 +114,7 @@ def render_terminal(data: ReportData, console: Console) -> None:
         for line in missing[:_SHOWN]:
             console.print(Text(f"  {line}"))
         if len(missing) > _SHOWN:
-            console.print(Text(f"  … and {len(missing) - _SHOWN} more, all in the HTML report", style="dim"))
+            console.print(Text(f"  … and {len(missing) - _SHOWN} more; the HTML page lists all", style="dim"))
 
 
 def escape_markdown(text: str) -> str:

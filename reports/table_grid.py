@@ -60,14 +60,14 @@ class Entry:
 
     @property
     def value(self) -> str:
-        """In percent, or as it is for a metric on a scale of its own; a dash for a hole."""
+        """In percent, or unchanged for a metric on its own scale; a dash for a missing value."""
         if self.score is None or not math.isfinite(self.score.value):
             return HOLE
         return percent(self.score.value * metric(self.score.metric).scale / 100)
 
     @property
     def mark(self) -> str:
-        """What stands behind the value."""
+        """The mark after the value."""
         return LEVEL if self.level else UNTESTED if self.untested else ""
 
     @property
@@ -110,20 +110,20 @@ class Grid:
         Args:
             across: Whether the models stand side by side, so that a line of the grid is a row of the table.
         """
-        words = f"{self.title}. {self._unit()}, with 95 % intervals. The best in bold"
+        words = f"{self.title}. {self._unit()}, with 95 % intervals. Bold: best"
         if self.compared:
             what = "row" if across else "column"
             words += (
-                f"; {LEVEL} is not significantly different from it (paired tests on the same images, Holm's "
+                f"; {LEVEL}: not significantly different from the best (paired tests on the same images, Holm's "
                 f"correction within the {what}, α = {ALPHA:g})"
             )
         if any(entry.untested for row in self.entries for entry in row):
-            words += f"; {UNTESTED} could not be tested against it"
+            words += f"; {UNTESTED}: could not be tested against the best"
         return f"{words}. {self.about}"
 
     def _unit(self) -> str:
         plain = dict.fromkeys(metric(line.metric).label for line in self.lines if not metric(line.metric).percent)
-        return f"In percent but for {', '.join(plain)}" if plain else "In percent"
+        return f"In percent, except {', '.join(plain)}" if plain else "In percent"
 
 
 def grid(data: ReportData, name: str, title: str, lines: Sequence[Line]) -> Grid:

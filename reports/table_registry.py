@@ -118,7 +118,7 @@ def _alignment_sets(data: ReportData) -> dict[str, list[Line]]:
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
-        TableSpec("headline", "Headline numbers", "any task but those of human alignment", _headline),
+        TableSpec("headline", "Headline numbers", "any task except human alignment", _headline),
         TableSpec("corruptions", "Accuracy by corruption, mean over severities", "a task of corruptions", _corruptions),
         TableSpec("shifts", "Natural shifts and their clean counterparts", "a task with a clean counterpart", _shifts),
         TableSpec("calibration", "Calibration", "a task with one condition", _calibration),

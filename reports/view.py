@@ -18,7 +18,7 @@ from .wording import HOLE, change, change_interval, condition_label, interval, p
 _FIRST = ("identity", "weights_hash", "preprocessing", "data_digest", "n", "metric", "seed", "versions")
 
 WORLDS = {
-    "microworld": "Procedural world: rendered scenes made for this benchmark, not photographs",
+    "microworld": "Procedural world: scenes rendered for this benchmark, not photographs",
     "photographs": "Photographs",
 }
 
@@ -146,7 +146,8 @@ def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
     several = {row.task for row in whole if sum(other.task == row.task for other in whole) > 1}
     heads = tuple(f"{row.title}: {row_label(row)}" if row.task in several else row.title for row in whole)
     verdicts = {
-        tally.model: f"against {tally.baseline}: {tally.better} better, {tally.worse} worse, {tally.open} open"
+        tally.model: f"against {tally.baseline}: {tally.better} better, {tally.worse} worse, {tally.open} with no "
+        "clear difference"
         for tally in tallies(data)
     }
     lines = []
@@ -283,8 +284,8 @@ def comparison_view(data: ReportData) -> ViewTable:
             )
         )
     note = (
-        "Corrected p: Holm's, within whole tasks' main metrics, their other metrics, and means over conditions. "
-        "▲ and ▼ go by it; intervals stand alone."
+        "Corrected p: Holm's correction, applied separately within the main metrics of whole tasks, their other "
+        "metrics, and means over conditions. ▲ and ▼ use the corrected p; intervals are not corrected."
     )
     return ViewTable("Every paired difference", ("difference", "p", "corrected p"), tuple(lines), note)
 

@@ -88,7 +88,7 @@ def verdict_words(comparison: Comparison) -> str:
 
 
 def change(comparison: Comparison | None) -> str:
-    """``▲ +3.1``: the mark stands only where the difference is clear, see `verdict`."""
+    """``▲ +3.1``: there is a mark only if the difference is clear, see `verdict`."""
     if comparison is None or not math.isfinite(comparison.difference):
         return HOLE
     return f"{MARKS[verdict(comparison)]} {percent(comparison.difference, sign=True)}".strip()

@@ -65,7 +65,7 @@ def test_a_part_of_the_sets_has_no_mean_and_says_so() -> None:
     assert "Mean of" not in terminal(part)
     names = tuple(str(record["name"]) for record in part.data_sets)
     (line,) = holes_in_means(replace(part, family=("other", *names, "more")))
-    assert line == "No mean over the 6 data sets: 4 are here. Not here: other, more."
+    assert line == "No mean over the 6 data sets: only 4 have scores. No scores for: other, more."
     assert holes_in_means(whole) == []
 
 
@@ -101,7 +101,7 @@ def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
     (section,) = alignment_sections(
         ReportData("x", (), tasks=(TASK,), alignment=(replace(part, family=("more", "edge")),))
     )
-    assert section.lede == "No mean over the 2 data sets: 1 is here. Not here: more."
+    assert section.lede == "No mean over the 2 data sets: only 1 has scores. No scores for: more."
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(whole,)))
     assert len(section.tables) == 1
 

@@ -97,11 +97,11 @@ def test_simulated_observers_are_called_so_in_heading_lede_rows_and_captions() -
     assert "not people" in section.lede
     assert any("simulated" in row.label for row in section.tables[0].rows)
     assert section.figures
-    assert all("no people" in figure.caption for figure in section.figures)
+    assert all("not people" in figure.caption for figure in section.figures)
     (people,) = alignment_sections(report(False))
     assert people.title == "Human alignment: agreement with people"
     assert not people.lede
-    assert not any("no people" in figure.caption for figure in people.figures)
+    assert not any("not people" in figure.caption for figure in people.figures)
 
 
 def test_matrices_of_all_pairs_are_folded_on_the_page() -> None:

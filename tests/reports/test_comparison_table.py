@@ -49,7 +49,7 @@ def test_the_verdict_comes_first_then_tasks_then_conditions(pair: Compared) -> N
     text = shown(pair)
     order = ["a against b: better on 1 of 1 tasks", "A [task]", "▲ +10.0", "[+8.0, +12.0]", "0.012", "3.4",
              "worst of 1 conditions", "Fog, severity 1", "▼ −5.0", "fails: t.top1 > 3",
-             "a answered 100 images, b 90; compared on the 90 that all have", "were not run"]  # fmt: skip
+             "a has 100 images, b has 90; compared on the 90 that all have", "were not run"]  # fmt: skip
     places = [text.index(part) for part in order]
     assert places == sorted(places)
 
@@ -86,6 +86,6 @@ def test_all_conditions_on_request(pair: Compared) -> None:
 
 
 def test_the_legend_says_what_was_corrected(pair: Compared) -> None:
-    assert "corrected by Holm" in legend(pair)
+    assert "Holm-corrected" in legend(pair)
     assert "not corrected" in legend(replace(pair, correction="none"))
     assert [p_words(p) for p in (0.5, 0.0004, float("nan"))] == ["0.500", "< 0.001", "—"]

@@ -164,7 +164,7 @@ def test_many_models_have_a_line_each_and_a_few_are_drawn(make_report):
     data = make_report(12, names=names)
     assert drawn_models(data) == tuple(name for name in names if name != "model-02")[:8]
     text = render_html(data)
-    assert "4 more models are in the tables alone" in text
+    assert "4 more models are only in the tables" in text
     headline = re.search(r'<table class="main sortable" data-title="Headline".*?</table>', text, re.DOTALL)[0]
     assert headline.count('<tr data-m="model-') == 12
     assert "against model-01: " in headline

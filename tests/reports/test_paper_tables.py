@@ -68,7 +68,7 @@ def test_a_model_that_was_not_compared_is_not_called_level() -> None:
 def test_a_model_that_no_test_compares_is_marked_apart_from_those_that_are_worse() -> None:
     table = one(small({"a": 0.9, "b": 0.8, "c": 0.7, "d": float("nan")}, {"b": 0.001}))
     assert [entry.mark for entry in table.entries[0]] == ["", "", "‡", ""]
-    assert "‡ could not be tested against it" in table.caption(across=True)
+    assert "‡: could not be tested against the best" in table.caption(across=True)
     assert r"70.0$^{\ddagger}$" in to_latex(table)
     assert "70.0‡" in WRITERS["markdown"](table)
     alone = one(small({"a": 0.9}, {}))
