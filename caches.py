@@ -60,14 +60,14 @@ def prepare_caches() -> str:
     if folder is None:
         if "NUMBA_CACHE_DIR" in lacking:
             _compile_without_cache()
-        return "Note: no folder can be written for caches, so everything is compiled anew. Set TMPDIR to one that can."
+        return "Note: no cache folder is writable, so everything is compiled again. Set TMPDIR to a writable folder."
     for variable in lacking:
         os.environ[variable] = str(folder / variable.partition("_")[0].lower())
     if "NUMBA_CACHE_DIR" in lacking and "numba" in sys.modules:
         sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
     return (
-        f"Note: the home folder or the installation is read-only, so caches are in {folder}. "
-        f"Set {', '.join(lacking)} to folders of yours to keep them."
+        f"Note: the home folder or the installation is read-only, so caches are in {folder}. To keep them, set "
+        f"{', '.join(lacking)} to folders of your own."
     )
 
 

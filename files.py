@@ -37,7 +37,7 @@ def home_path(text: str | Path) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise VitobenchError(f"{text} cannot be used: that home folder is not known. Write the whole path.") from None
+        raise VitobenchError(f"{text} cannot be used: that home folder is unknown. Write the full path.") from None
 
 
 def check_output(path: str | Path | None) -> None:
@@ -187,7 +187,7 @@ def unwritable(path: str | Path, error: OSError) -> StoreError:
     if isinstance(error, BrokenPipeError) and _descriptor(path) in (1, 2):
         raise error
     reason = error.strerror or str(error) or type(error).__name__
-    return StoreError(f"{path} cannot be written: {reason}. Free some space, or name another place.")
+    return StoreError(f"{path} cannot be written: {reason}. Free some space, or name another file.")
 
 
 def _status(path: str | Path) -> os.stat_result | None:
@@ -230,7 +230,7 @@ def _refuse_folder(path: str | Path, status: os.stat_result | None) -> None:
 
 def _refuse_disk(path: str | Path, status: os.stat_result | None) -> None:
     if status is not None and stat.S_ISBLK(status.st_mode):
-        raise StoreError(f"{path} is a disk; name a file.")
+        raise StoreError(f"{path} is a disk device; name a file.")
 
 
 def _check_new(target: Path, path: str | Path) -> None:
@@ -241,7 +241,7 @@ def _check_new(target: Path, path: str | Path) -> None:
     if not here.is_dir():
         raise StoreError(f"{path} cannot be written: {here} is not a folder.")
     if not os.access(here, os.W_OK | os.X_OK):
-        raise StoreError(f"{path} cannot be written: the folder {here} is read-only. Name another place.")
+        raise StoreError(f"{path} cannot be written: the folder {here} is read-only. Name another folder.")
 
 
 def _take_place(aside: Path, target: Path, status: os.stat_result | None) -> None:

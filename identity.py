@@ -28,7 +28,7 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise TypeError(f"{type(value).__name__} has no canonical form; give plain values to an identity")
+    raise TypeError(f"{type(value).__name__} has no canonical form; an identity takes only plain values")
 
 
 def _omitted(field: dataclasses.Field[Any], value: Any) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-KEPT = "What is finished is kept; run the same command to continue."
+KEPT = "Finished work is stored; repeat the command to continue."
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 """Signals that end a command, beside Ctrl-C. Windows has no SIGUSR1."""

@@ -1,7 +1,7 @@
 """Models, tasks and corruptions of other packages, found by their entry points.
 
 This is at the root because models and tasks both come from plugins and neither folder may import the other. A plugin is
-somebody else's code: it is imported when its name is asked for or listed, and whatever goes wrong in it becomes a line
+other people's code: it is imported when its name is requested or listed, and whatever goes wrong in it becomes a line
 about it, never the end of anything else.
 """
 
@@ -119,7 +119,7 @@ class Plugin:
         said = str(error).strip().splitlines()
         reason = said[0] if said else "no message"
         if isinstance(error, SystemExit):
-            reason = f"it tried to end the program, with {error.code!r}"
+            reason = f"it tried to exit the program with {error.code!r}"
         return PluginError(f"The plugin {self.name} of {self.origin} failed: {doing}: {type(error).__name__}: {reason}")
 
     def refuse(self, reason: str) -> PluginError:
@@ -221,11 +221,11 @@ def _plugin(entry: importlib.metadata.EntryPoint, package: importlib.metadata.Di
 def _judged(plugin: Plugin, taken: bool, twice: bool) -> Plugin:
     reason = ""
     if not _NAME.fullmatch(plugin.name):
-        reason = "a name has letters, digits, '.', '_' and '-' only"
+        reason = "a name may only have letters, digits, '.', '_' and '-'"
     elif taken:
-        reason = "vitobench itself has something of this name; the plugin has to choose another"
+        reason = "vitobench itself uses this name; the plugin must choose another"
     elif twice:
-        reason = "another package gives the same name; uninstall one of them"
+        reason = "another package has a plugin of the same name; uninstall one of them"
     if not reason:
         return plugin
     return replace(plugin, problem=str(plugin.refuse(reason)))

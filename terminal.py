@@ -173,7 +173,7 @@ def _console_class() -> Any:
 
 
 def prepare_streams() -> None:
-    """Make the standard streams of this process such that printing cannot fail for want of a stream or a sign.
+    """Set up the standard streams of this process so that printing cannot fail over a missing stream or character.
 
     A stream that was closed becomes one that goes nowhere; otherwise the next file that is opened would get its number,
     and with it whatever a library prints.

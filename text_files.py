@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 LARGEST = 256 * 2**20
-"""Bytes above which a file is not taken for a text file that somebody wrote."""
+"""Bytes above which a file is not read as text."""
 
 _MARKS = (  # the mark of UTF-32 in little-endian order begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -1,4 +1,4 @@
-"""From stored answers to scores of human alignment: rows that all tasks share, and richer ones of its own."""
+"""From stored predictions to scores of human alignment: the rows of all tasks, and additional ones."""
 
 from __future__ import annotations
 

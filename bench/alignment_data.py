@@ -1,4 +1,4 @@
-"""What reports of human alignment are made from: everything found, as plain records."""
+"""The data that reports of human alignment are made from, as plain records."""
 
 from __future__ import annotations
 

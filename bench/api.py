@@ -41,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Result:
-    """What `run` and `score` give back.
+    """The result of `run` and `score`.
 
     Attributes:
         outcome: Everything, as the command line has it.
@@ -70,7 +70,7 @@ class Result:
 
     @property
     def failures(self) -> pd.DataFrame:
-        """A row for everything that was asked and is missing."""
+        """A row for everything that was requested and is missing."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.data.failures], columns=list(_FAILURE_FIELDS))
@@ -80,16 +80,16 @@ class Result:
         return compare(self, metric=metric, condition=condition)
 
     def figure(self, name: str, subject: str | None = None, highlight: Sequence[str] = ()) -> Figure:
-        """Draw a figure that `bench figures --list` names.
+        """Draw a figure by its name in `bench figures --list`.
 
         Args:
             name: ``"headline"``, ``"corruptions"``, ``"clean-shifted"``, ...
-            subject: Of a figure that is drawn for several: a task, a world, a reference; the first by default.
+            subject: For a figure with several subjects, a task, a world or a reference; the first by default.
             highlight: Models in colour, the others in grey.
 
         Raises:
             UnknownNameError: No such figure, subject or model.
-            VitobenchError: The result has nothing that the figure shows.
+            VitobenchError: The result has no data for the figure.
         """
         return draw(self.data, name, subject, highlight)
 
@@ -98,15 +98,15 @@ class Result:
         return report(self, path)
 
     def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = ()) -> list[str]:
-        """Hand the scores to another tool, as `bench export` does.
+        """Export the scores, as `bench export` does.
 
         Args:
-            form: A name of `bench export --list`: ``"csv"``, ``"hugging-face"``, ``"mlflow"``, ...
-            to: File, folder or address; the format's own default if None. ``"-"`` prints, where it is text.
-            models: Which models get a card or a run of their own, where the format has such; all of them if empty.
+            form: A format of `bench export --list`: ``"csv"``, ``"hugging-face"``, ``"mlflow"``, ...
+            to: File, folder or address; the format's own default if None. ``"-"`` prints a text format.
+            models: Models to export, for formats with a card or a run per model; all of them if empty.
 
         Returns:
-            Lines for a person that say what was written.
+            Messages that say what was written.
 
         Raises:
             UnknownNameError: No such format or model.
@@ -137,13 +137,13 @@ def run(
     progress: bool = False,
     **more: Any,
 ) -> Result:
-    """Run a suite or tasks; what the store holds is not run again.
+    """Run a suite or tasks; predictions that the store already holds are not computed again.
 
     Args:
         models: One name or several, as for ``--model``.
-        suite: Suite name.
-        data: Folders of data sets that you bring, by name.
-        progress: Show notes and a bar.
+        suite: A name of `list_suites`.
+        data: Folders of your data sets, by name.
+        progress: Show notes and a progress bar.
         **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``limit``, ``device``, ``precision``,
             ``executor``, ``workers``, ``threads``, ``address``, ``seed``, ``batch``, ``new_data``. With more than one
             worker, call it under ``if __name__ == "__main__":``, as for any program that starts processes.
@@ -158,16 +158,16 @@ def run(
 
 
 def score(models: Sequence[str] | str = (), suite: str | None = None, seed: int | None = None, **more: Any) -> Result:
-    """Score what a store holds, without loading a model or reading an image.
+    """Score the predictions in a store, without loading a model or reading an image.
 
     Args:
-        models: Names or identities; all that the store holds by default.
-        suite: Suite name; without it and without ``tasks`` all tasks.
-        seed: Take tasks of this seed; None takes those of the newest run.
+        models: Names or identities; all models in the store by default.
+        suite: A name of `list_suites`; all tasks if neither it nor ``tasks`` is given.
+        seed: Use tasks of this seed; None uses the newest run's.
         **more: ``tasks``, ``baselines``, ``store``, ``limit`` of `Settings`.
 
     Raises:
-        VitobenchError: There is no store, or nothing in it that was asked.
+        VitobenchError: There is no store, or it has nothing that was requested.
     """
     return Result(rescore(_settings(models, None, {"suite": suite, **more}), None, "vitobench.score", seed))
 
@@ -182,29 +182,32 @@ def compare(
     seed: int | None = None,
     **more: Any,
 ) -> pd.DataFrame:
-    """Paired differences: intervals, p-values, plain and corrected, smallest detectable differences and verdicts.
+    """Paired differences with intervals, plain and corrected p-values, smallest detectable differences and verdicts.
 
-    p-values are corrected over everything that is compared, whatever part of it is returned.
+    p-values are corrected over everything that is compared, even if only a part of it is returned.
 
     Args:
-        models: Two names or more of models in the store, of which every two are compared; or what `run` or `score`
-            gave, whose models are compared with their baselines.
-        suite: Suite name; with ``tasks`` what is compared, all tasks without either.
+        models: Two or more names of models in the store, compared in all pairs; or a result of `run` or `score`, whose
+            models are compared with their baselines.
+        suite: A name of `list_suites`; all tasks if neither it nor ``tasks`` is given.
         metric: ``"top1"``, ``"mce"``, ...; None for all.
-        condition: ``"overall"``, a family, a corruption or a cell; empty for all.
+        condition: ``"overall"``, a family, a corruption or a single condition; empty for all.
         seeds: Runs of each method among ``models``, as names or a pattern: ``{"vito": "vito-s*"}``.
         correction: ``"holm"`` or ``"none"``.
         seed: Take tasks of this seed; None takes those of the newest run.
         **more: ``tasks``, ``store``, ``limit`` of `Settings`.
 
     Raises:
-        VitobenchError: Names that the store does not hold, or models that answered other data.
+        VitobenchError: The store does not have a named model, or the models were run on different data.
     """
     import pandas as pd
 
     if isinstance(models, Result):
         if suite is not None or seeds or more:
-            raise VitobenchError("A result was scored already; suite, seeds, tasks and store go with names of models.")
+            raise VitobenchError(
+                "models is a result, which is already scored; suite, seeds, tasks and store only work with names of "
+                "models."
+            )
         table = models.comparisons
     else:
         from .comparison import Request, compare_stored

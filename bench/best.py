@@ -1,4 +1,4 @@
-"""Every model against the best one of each number, for tables that mark whom the images cannot tell from the best."""
+"""Compare every model with the best one for each score, for tables that mark models not clearly worse than the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of models and tasks beside their predictions, so that these can be scored without them."""
+"""Records of models and tasks next to their predictions, so that a store can be scored on its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def spec_of(record: Mapping[str, Any]) -> ModelSpec:
     except (KeyError, TypeError, ValueError, VitobenchError) as error:
         raise StoreError(_damaged(records.MODELS, record, f"{type(error).__name__}: {error}")) from None
     if identity != record.get("identity"):
-        raise StoreError(_damaged(records.MODELS, record, f"its facts are those of {identity}"))
+        raise StoreError(_damaged(records.MODELS, record, f"its content belongs to {identity}"))
     return spec
 
 
@@ -78,14 +78,14 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
     name, identity = str(record.get("name")), str(record.get("identity"))
     task = declared(record)
     if task is None:
-        where = f"; {record['plugin']} gave it" if record.get("plugin") else ""
-        return f"{identity} is passed over: this version knows no task {name!r}{where}."
+        where = f"; it came from {record['plugin']}" if record.get("plugin") else ""
+        return f"{identity} was skipped: this version of vitobench has no task {name!r}{where}."
     if not sound_task(record):
-        raise StoreError(_damaged(records.TASKS, record, "its facts do not give its identity"))
+        raise StoreError(_damaged(records.TASKS, record, "its content does not match its identity"))
     if outdated(record):
         return (
-            f"{identity} is passed over: it was run under an earlier version of its protocol. Run it again; "
-            "`bench results prune --superseded --yes` removes what is left of it."
+            f"{identity} was skipped: it was run under an earlier version of its protocol. Run it again; `bench "
+            "results prune --superseded --yes` removes the old predictions."
         )
     return PlannedTask(task, record["data_digest"], record["seed"], identity, images)
 

@@ -1,4 +1,4 @@
-"""The models that come along: baselines to compare with, and the references that errors are normalised by."""
+"""Models that run along with the requested ones: baselines to compare with, and references that normalise errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Resolve = Callable[[str], ModelSpec]
 
 @dataclass(frozen=True)
 class Company:
-    """Everybody who takes part.
+    """Requested models plus their baselines and references.
 
     Attributes:
-        models: Asked models first.
+        models: The requested models first.
         pairs: (model, baseline) to compare.
-        failures: Companions that could not be had.
+        failures: Baselines and references that could not be loaded, or not compared.
     """
 
     models: tuple[ModelSpec, ...]
@@ -32,7 +32,7 @@ class Company:
 def companions(
     asked: Sequence[ModelSpec], tasks: Sequence[Task], baselines: Sequence[str] | None, resolve: Resolve
 ) -> Company:
-    """Add the baselines and reference models that are not asked for by name but needed for the asked ones.
+    """Add the baselines and reference models that the requested models and tasks need.
 
     Args:
         asked: Models that the user named.
@@ -75,7 +75,10 @@ def companions(
     here = [(a, b) for a, b in pairs if b in models]
     for a, b in here:
         if models[a].label_space != models[b].label_space:
-            reason = f"answers in {models[b].label_space} and {a} in {models[a].label_space}: they cannot be compared"
+            reason = (
+                f"predicts {models[b].label_space} classes and {a} predicts {models[a].label_space}: they cannot be "
+                "compared"
+            )
             failures.append(Failure(b, "*", "*", "*", reason))
     # A baseline that answers in nobody's classes has nothing to do here.
     kept = [spec for spec in models.values() if spec.label_space in spaces]

@@ -1,4 +1,4 @@
-"""Models of a store against each other: nothing but the store is needed, neither models nor images."""
+"""Compare models in a store. Only the store is needed, neither models nor images."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     started = time.monotonic()
     sides = list(request.settings.models)
     if len(set(sides)) < 2 or len(set(sides)) < len(sides):
-        raise VitobenchError(f"Name two models or more, each once; {', '.join(sides) or 'none'} was given.")
+        raise VitobenchError(f"Name two models or more, each only once; got {', '.join(sides) or 'none'}.")
     if request.correction not in CORRECTIONS:
         raise unknown_name("correction", request.correction, CORRECTIONS)
     conditions = [parse(text) for text in request.fail_if]
@@ -96,11 +96,11 @@ def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:
         spec = next((s for s in plan.models if s.name == text), None)
         found[text] = spec or next(s for s in plan.models if s.identity.startswith(text))
     if len({spec.identity for spec in found.values()}) < len(found):
-        raise VitobenchError(f"{', '.join(asked)} are not all different models.")
+        raise VitobenchError(f"Some of these names are the same model: {', '.join(asked)}. Name each model only once.")
     spaces = {spec.label_space for spec in found.values()}
     if len(spaces) > 1:
-        which = "; ".join(f"{spec.name} in {spec.label_space}" for spec in found.values())
-        raise VitobenchError(f"These models answer in different classes and cannot be compared: {which}.")
+        which = "; ".join(f"{spec.name} predicts {spec.label_space}" for spec in found.values())
+        raise VitobenchError(f"These models predict different sets of classes and cannot be compared: {which}.")
     return {text: spec.name for text, spec in found.items()}
 
 
@@ -119,11 +119,12 @@ def _check_same_questions(plan: Plan, store: Store, names: set[str]) -> None:
                 if record.get("name") != planned.task.name or not _has(store, identity, spec.identity):
                     continue
                 seed, data = record.get("seed"), record.get("data_digest")
-                why = "other images" if data != planned.data_digest else "another version or seed of it"
+                why = "other images" if data != planned.data_digest else "another version or seed"
                 way = f"compare with --seed {seed}, or run" if seed != planned.seed else "run"
                 raise VitobenchError(
-                    f"{spec.name} answered {why} in {planned.task.name}: {identity}, while {planned.identity} is "
-                    f"compared. To pair them, {way} {spec.name} on the same data; --task leaves the task out."
+                    f"{spec.name} was run on {why} of {planned.task.name}: {identity}, but {planned.identity} is "
+                    f"being compared. To pair them, {way} {spec.name} on the same data, or use --task to leave this "
+                    "task out."
                 )
 
 

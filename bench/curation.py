@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..reports.curation import ShownClip
 
 MICROWORLD = "microworld"
-"""As a source: the micro-world, skewed and mislabelled."""
+"""A source: the micro-world, skewed and mislabelled."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _labels(label_space: str) -> Sequence[str]:
         return imagenet_names()
     if label_space == "microworld-16":
         return CLASSES
-    raise VitobenchError(f"The classes {label_space} of this model have no names here; choose another --model.")
+    raise VitobenchError(f"The names of this model's classes ({label_space}) are not known; choose another --model.")
 
 
 def _source(job: CurationJob) -> Source:

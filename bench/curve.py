@@ -1,4 +1,4 @@
-"""The checkpoints of one training, run like any models, as a curve over its steps."""
+"""The checkpoints of one training run, run like any models, as a curve over its steps."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
         VitobenchError: No such folder, no checkpoint that tells its step, or two different ones of the same step.
     """
     if not folder.is_dir():
-        raise VitobenchError(f"There is no folder {folder}; name one with the checkpoints of a training.")
+        raise VitobenchError(f"There is no folder {folder}; name a folder with the checkpoints of one training run.")
     found: dict[int, tuple[str, str]] = {}
     passed: list[str] = []
     # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
@@ -76,19 +76,19 @@ def find_checkpoints(folder: Path) -> Checkpoints:
             continue
         step = training_step(spec)
         if step is None:
-            passed.append(f"{path} does not tell at which step it was written.")
+            passed.append(f"{path} does not state its training step.")
             continue
         identity = spec.identity.rpartition("@")[2]
         known = found.setdefault(step, (name, identity))
         if known[1] != identity:
             other = registry.file_of(known[0])
             raise VitobenchError(
-                f"{other} and {path} are both of step {step}, but not the same; name a folder with one training."
+                f"{other} and {path} are both from step {step} but differ; name a folder with only one training run."
             )
     if not found:
         reasons = "".join(f"\n{line}" for line in passed)
         raise VitobenchError(
-            f"{folder} holds no checkpoint that tells its step: in its card (training_step), or in its name "
+            f"{folder} has no checkpoint that states its step, in its card (training_step) or in its name "
             f"({_EXAMPLE}).{reasons}"
         )
     return Checkpoints({step: found[step][0] for step in sorted(found)}, tuple(passed))

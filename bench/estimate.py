@@ -1,4 +1,4 @@
-"""What a run will cost, before it is begun: its own machinery is timed on a handful of its images."""
+"""Estimate what a run will cost, by timing its own code on a few of its images."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Budget:
         seconds: Time on this machine, about; None where it was not measured or nothing could be.
         device: Where it was measured.
         absent: Data sets that are not here, with how to get them.
-        failures: Models that cannot be had.
+        failures: Models that cannot be loaded.
         left_out: By data set what the listing of its folder left out; see `LeftOut.record`.
     """
 
@@ -83,7 +83,7 @@ def budget(
     Args:
         plan: What is to be run.
         store: What is there already.
-        measure: Load the models and time them on a few images; else no time is told.
+        measure: Load the models and time them on a few images; otherwise no time is estimated.
         progress: Told how many measurements are done, and of how many.
     """
     missing = plan.missing(store)

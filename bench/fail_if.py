@@ -54,7 +54,7 @@ def parse(text: str) -> FailIf:
     """
     found = _SHAPE.fullmatch(text)
     if found is None:
-        raise VitobenchError(f"{text!r} cannot be read. --fail-if takes {_FORM}.")
+        raise VitobenchError(f"Invalid --fail-if {text!r}. The form is {_FORM}.")
     more = float(f"{found['way']}{found['more']}") if found["more"] else 0.0
     if re.fullmatch(rf"[+-]?(?:{_NUMBER})", found["right"]):
         return FailIf(text, found["left"], found["sign"], None, float(found["right"]) + more)
@@ -94,7 +94,7 @@ def check(
         row = next((c for c in rows if (c.a, c.b, c.task, c.condition, c.metric) == key), None)
         value, what = (math.nan if row is None else factor * row.difference), f"{first} − {condition.right}"
     if not math.isfinite(value):
-        return Checked(condition.text, None, f"{condition.left} of {what} is not there")
+        return Checked(condition.text, None, f"{condition.left} of {what} is missing")
     holds = bool(_COMPARE[condition.sign](value, condition.number))
     return Checked(condition.text, holds, f"{condition.left} of {what} is {value:.2f}, the limit {condition.number:g}")
 

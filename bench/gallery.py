@@ -1,4 +1,4 @@
-"""Images on which two models disagree, made again from the world or read again from their folder."""
+"""Images on which two models disagree, rendered again or read again from their folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def gallery(plan: Plan, store: Store) -> Gallery:
         store: Where the predictions lie.
 
     Returns:
-        The images; what stands in the way of any is a note, never an error.
+        The images; if some cannot be shown, a note says why, never an error.
     """
     parts: list[Disagreement] = []
     notes: dict[str, None] = {}
@@ -58,10 +58,10 @@ def gallery(plan: Plan, store: Store) -> Gallery:
                 continue
             size = sum(len(picture.data) for picture in (*found.only_a, *found.only_b))
             if size > left:
-                notes["Images beyond the page's limit are left out."] = None
+                notes["The page's size limit is reached; further images are left out."] = None
                 continue
             if planned.task.world == "photographs" and size:
-                notes["Photographs are part of this page: pass it on as their licence allows."] = None
+                notes["This page contains photographs: share it only as their licence allows."] = None
             left -= size
             parts.append(found)
     return Gallery(tuple(parts), tuple(notes))
@@ -154,17 +154,17 @@ def _source(planned: PlannedTask, plan: Plan) -> Any:
         return planned.source
     dataset, folders = planned.task.dataset, plan.settings.data
     if not available(dataset, folders):
-        raise VitobenchError(f"the folder is not named; add --data {dataset}=DIR")
+        raise VitobenchError(f"its folder was not given; add --data {dataset}=DIR")
     source = open_source(dataset, folders, planned.images, planned.seed)
     if source.digest != planned.data_digest:
-        raise VitobenchError("the images are no longer those that the predictions were made on")
+        raise VitobenchError("the images have changed since the predictions were made")
     return source
 
 
 def _pixels(
     planned: PlannedTask, wanted: Sequence[str], condition: Condition, geometry: Geometry, plan: Plan
 ) -> dict[str, np.ndarray]:
-    """uint8 (H, W, 3) of each image that can be had, as the first model of the pair saw it."""
+    """uint8 (H, W, 3) of each image that can be read, as the first model of the pair saw it."""
     if not wanted:
         return {}
     source = _source(planned, plan)

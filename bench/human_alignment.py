@@ -1,4 +1,4 @@
-"""``bench score --human``: human alignment from folders of observers' answers, without a store."""
+"""``bench score --human``: human alignment from folders of trials, without a store."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def score_folders(request: Request) -> Scored:
     models, problems = read_models(request.responses, data_sets)
     names = sorted({name for by_name in models.values() for name in by_name})
     if not names:
-        raise DataError(problems[0].reason if problems else f"{request.responses} holds no responses of models.")
+        raise DataError(problems[0].reason if problems else f"{request.responses} has no predictions of models.")
     asked = dict.fromkeys([*(request.models or names), *(request.baselines or ())])
     for name in asked:
         if name not in names:

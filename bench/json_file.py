@@ -11,7 +11,7 @@ from ..files import write_file
 
 
 def plain(value: Any) -> Any:
-    """JSON has no NaN: a hole becomes null."""
+    """JSON has no NaN: a missing value becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

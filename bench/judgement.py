@@ -1,4 +1,4 @@
-"""From single p-values to verdicts: Holm's correction within families of comparisons that belong together."""
+"""From p-values to verdicts: Holm's correction within families of comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods: names that stand for several runs of one training, each with another seed."""
+"""Methods: names for several training runs that differ in the seed."""
 
 from __future__ import annotations
 
@@ -28,22 +28,26 @@ def methods_from(texts: Sequence[str], sides: Sequence[str], known: Sequence[str
         name, equals, listed = (part.strip() for part in text.partition("="))
         entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
         if not (name and equals and entries):
-            raise VitobenchError(f"{text!r} names no runs. {_FORM}.")
+            raise VitobenchError(f"Invalid --seeds {text!r}: it names no runs. {_FORM}.")
         if name not in sides:
             raise VitobenchError(
-                f"The method {name!r} of --seeds is not compared; name it among the models: {', '.join(sides)}."
+                f"--seeds {name!r} is not one of the compared models: {', '.join(sides)}. Add it to them."
             )
         if name in methods:
-            raise VitobenchError(f"The method {name!r} is given twice; list its runs in one --seeds.")
+            raise VitobenchError(f"--seeds {name!r} is given twice; list all its runs in one --seeds.")
         runs = list(dict.fromkeys(run for entry in entries for run in _matching(entry, known)))
         for run in runs:
             if run in owners:
-                raise VitobenchError(f"{run} is a run of {owners[run]!r} and of {name!r}; it can only be of one.")
+                raise VitobenchError(
+                    f"--seeds lists {run} as a run of both {owners[run]!r} and {name!r}; list it only once."
+                )
             owners[run] = name
         methods[name] = tuple(runs)
     for side in sides:
         if side in owners and side not in methods:
-            raise VitobenchError(f"{side} is compared and is also a run of {owners[side]!r}; it can only be one.")
+            raise VitobenchError(
+                f"{side} is both a compared model and a run of {owners[side]!r}; drop it from one of them."
+            )
     return methods
 
 
@@ -52,7 +56,9 @@ def _matching(entry: str, known: Sequence[str]) -> Sequence[str]:
         return [entry]
     found = sorted(name for name in known if fnmatchcase(name, entry))
     if not found:
-        raise VitobenchError(f"No model of the store fits {entry!r}. It holds: {', '.join(sorted(known)) or 'none'}.")
+        raise VitobenchError(
+            f"No model in the store matches {entry!r}. The store has: {', '.join(sorted(known)) or 'none'}."
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Bringing a store of an older schema up to date."""
+"""Convert a store of an older schema to the current one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def migrate(location: str, progress: Callable[[int, int], None] | None = None) -
     if damaged:
         more = f"\nand {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
         lines = "\n".join(f"{line}; delete it and migrate again" for line in damaged[:_NAMED])
-        raise StoreError(f"{lines}{more}\nThe next run makes what was deleted anew.")
+        raise StoreError(f"{lines}{more}\nThe next run computes deleted predictions again.")
     folder.write(MARK, json.dumps({"schema": SCHEMA_VERSION}).encode())
     return rewritten
 

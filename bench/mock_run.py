@@ -1,4 +1,4 @@
-"""A new model, checked on a few images and on a tiny piece of every task, before hours are spent on it."""
+"""Check a new model on a few images and a small part of every task, before hours are spent on a run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
 
     Args:
         name: As for ``--model``.
-        data: Folders of data sets, by name; tasks without theirs are passed over.
+        data: Folders of data sets, by name; tasks without data are skipped.
         device: As in `Settings`.
         precision: As in `Settings`.
 
@@ -64,13 +64,13 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
     spec = replace(registry.resolve(name), precision=precision)
     yield Check("description", PASS, f"{spec.identity}: {spec.architecture}, {spec.label_space}")
     if note := spec.note:
-        yield Check("weights", WARN, note, "Make sure that these are the weights you mean.")
+        yield Check("weights", WARN, note, "Check that these are the weights you want.")
     yield check_preprocessing(spec)
     started = time.monotonic()
     try:
         model = registry.load(spec).to(choose_device(device))
     except (Exception, SystemExit) as error:  # code of other people may raise anything
-        yield Check("loading", FAIL, one_line(error), "Mend what it names; nothing else was checked.")
+        yield Check("loading", FAIL, one_line(error), "Fix this first; nothing else was checked.")
         return
     yield Check("loading", PASS, f"{time.monotonic() - started:.1f} s")
     try:
@@ -80,7 +80,10 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
         yield from _labels(model, data)
     except (Exception, SystemExit) as error:
         yield Check(
-            "answers", FAIL, one_line(error), "The network fails on uint8 images of its own size; try it alone."
+            "answers",
+            FAIL,
+            one_line(error),
+            "The network fails on uint8 images of its own input size; try it on its own.",
         )
         return
     yield from _tasks(spec, data, device)
@@ -93,8 +96,8 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
     space = model.spec.label_space
     dataset = {"microworld-16": "microworld/val", "imagenet-1k": "imagenet"}.get(space)
     if dataset is None or not available(dataset, data):
-        how = "Give --data imagenet=DIR, photographs in one folder per WordNet id." if dataset else ""
-        mend = f"The order of {space}'s classes cannot be checked on the micro-world. {how}".strip()
+        how = "Add --data imagenet=DIR: photographs in one folder per WordNet id." if dataset else ""
+        mend = f"The class order of {space} cannot be checked on the micro-world. {how}".strip()
         yield Check("label order", SKIP, "no labelled images of this label space", mend)
         return
     source = open_source(dataset, data, _IMAGES, 0)
@@ -116,7 +119,10 @@ def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[C
     ready = [task for task in own if available(task.dataset, data)]
     if not ready:
         yield Check(
-            "tasks", SKIP, f"{len(own)} tasks of {spec.label_space} need data", "Name them with --data NAME=DIR."
+            "tasks",
+            SKIP,
+            f"{len(own)} tasks of {spec.label_space} need data",
+            "Give their folders with --data NAME=DIR.",
         )
         return
     with tempfile.TemporaryDirectory(prefix="vitobench-mock-") as folder:
@@ -138,9 +144,7 @@ def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[C
     yield from _task_lines(ready, spec, [(f.model, f.task, f.condition, f.reason) for f in outcome.data.failures])
     left = len(own) - len(ready)
     if left:
-        yield Check(
-            "other tasks", SKIP, f"{left} tasks whose data were not named", "--data NAME=DIR; see `bench data list`."
-        )
+        yield Check("other tasks", SKIP, f"{left} tasks without data", "--data NAME=DIR; see `bench data list`.")
 
 
 def _task_lines(

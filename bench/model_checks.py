@@ -1,4 +1,4 @@
-"""Is a model what its description says? Checks on a few images, each of which names what would mend it."""
+"""Check on a few images that a model matches its description; each check says how to fix a failure."""
 
 from __future__ import annotations
 
@@ -50,14 +50,16 @@ def check_preprocessing(spec: ModelSpec) -> Check:
     p = spec.preprocessing
     shown = f"{p.size} pixels from {p.resize} ({p.crop_mode}), {p.interpolation}, mean {p.mean}, std {p.std}"
     if p.size < 1 or p.resize < p.size:
-        return Check("preprocessing", FAIL, shown, "resize is the side before the crop: no less than size.")
+        return Check(
+            "preprocessing", FAIL, shown, "resize is the side length before the crop; it must not be smaller than size."
+        )
     if p.interpolation not in INTERPOLATIONS:
-        return Check("preprocessing", FAIL, shown, "interpolation is 'bilinear' or 'bicubic'.")
+        return Check("preprocessing", FAIL, shown, "interpolation must be 'bilinear' or 'bicubic'.")
     if p.crop_mode not in CROP_MODES:
-        return Check("preprocessing", FAIL, shown, f"crop_mode is one of {', '.join(CROP_MODES)}.")
+        return Check("preprocessing", FAIL, shown, f"crop_mode must be one of {', '.join(CROP_MODES)}.")
     if any(not 0 <= m <= 1 for m in p.mean) or any(not 0 < s <= 1 for s in p.std):
         return Check(
-            "preprocessing", FAIL, shown, "Means and deviations are on the 0..1 scale; divide those for 0..255 by 255."
+            "preprocessing", FAIL, shown, "Mean and std must be on the 0..1 scale; divide values for 0..255 by 255."
         )
     if any(not 0.1 <= s <= 0.6 for s in p.std):
         mend = "Unusual for photographs (0.2 to 0.5); right only if the network was trained on pixels scaled like this."
@@ -82,16 +84,18 @@ def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
     classes = CLASSES.get(model.spec.label_space)
     shown = f"{tuple(logits.shape)} for {len(images)} images, {str(logits.dtype).removeprefix('torch.')}"
     if classes is None:
-        yield Check("label space", WARN, model.spec.label_space, f"Known to tasks: {', '.join(CLASSES)}.")
+        yield Check("label space", WARN, model.spec.label_space, f"Label spaces that tasks use: {', '.join(CLASSES)}.")
     if logits.ndim != 2 or len(logits) != len(images) or (classes is not None and logits.shape[1] != classes):
-        mend = f"{model.spec.label_space} wants logits of shape (N, {classes}); mend the head or the label space."
+        mend = f"{model.spec.label_space} needs logits of shape (N, {classes}); fix the head or the label space."
         yield Check("logits", FAIL, shown, mend)
         return
     yield Check("logits", PASS, shown)
     features = model.features(batch[:8])
     shape = tuple(features.shape)
     if features.ndim != 2 or len(features) != 8:
-        yield Check("features", WARN, f"{shape} for 8 images", "Probes and neighbours want (N, D).")
+        yield Check(
+            "features", WARN, f"{shape} for 8 images", "Probes and nearest neighbours need features of shape (N, D)."
+        )
     else:
         yield Check("features", PASS, f"{shape} for 8 images")
     bad = int((~torch.isfinite(logits)).any(dim=1).sum())
@@ -108,7 +112,7 @@ def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
 
 def _variation(logits: Any) -> Check:
     spread, chosen = float(logits.std(dim=0).max()), len(set(logits.argmax(dim=1).tolist()))
-    mend = "Weights that were not loaded, or pixels normalised twice, look like this."
+    mend = "Possible causes: the weights were not loaded, or pixels are normalised twice."
     if spread <= 1e-6 * max(1.0, float(logits.abs().max())):
         return Check("variation", FAIL, "the same logits for every image", mend)
     status = WARN if chosen == 1 else PASS
@@ -123,8 +127,8 @@ def _difference(a: Any, b: Any) -> float:
 def _repeated(model: Model, batch: Any) -> Check:
     if bool((model.logits(batch[:8]) == model.logits(batch[:8])).all()):
         return Check("same image twice", PASS, "the same logits")
-    mend = "Something is drawn at random in evaluation mode: dropout by function, or statistics of the batch."
-    return Check("same image twice", FAIL, "other logits", mend)
+    mend = "Something is random in evaluation mode: functional dropout, or batch statistics."
+    return Check("same image twice", FAIL, "different logits", mend)
 
 
 def _batches(model: Model, batch: Any) -> Check:
@@ -136,7 +140,7 @@ def _batches(model: Model, batch: Any) -> Check:
     shown = f"logits differ by {found:.1e} of the largest (limit {limit:.0e})"
     if found <= limit:
         return Check("batch of 1 and of 8", PASS, shown)
-    mend = "Images must not see one another: no statistics over the batch in evaluation mode."
+    mend = "One image must not affect another: use no batch statistics in evaluation mode."
     return Check("batch of 1 and of 8", FAIL, shown, mend)
 
 
@@ -155,7 +159,7 @@ def _threads(model: Model, batch: Any) -> Check:
     shown = f"1 and {max(2, before)} threads: logits differ by {found:.1e} of the largest (limit {limit:.0e})"
     if found <= limit:
         return Check("threads", PASS, shown)
-    return Check("threads", FAIL, shown, "Two threads write to one place in a layer of your own.")
+    return Check("threads", FAIL, shown, "A custom layer has a race: two threads write to the same place.")
 
 
 def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Check:
@@ -179,11 +183,14 @@ def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Che
         rows, columns = linear_sum_assignment(table, maximize=True)
         best = int(table[rows, columns].sum())
         if best - right > _PERMUTED * n:
-            mend = "The label order looks permuted: bring the outputs of the head into the order of the label space."
+            mend = "The label order looks permuted: sort the head's outputs into the order of the label space."
             return Check("label order", FAIL, f"{shown}; {best / n:.0%} with classes in another order", mend)
     if above:
         return Check("label order", PASS, shown)
-    mend = "No better than chance: untrained, of another label space or order, or preprocessed otherwise than trained."
+    mend = (
+        "No better than chance: the model is untrained, has another label space or class order, or needs other "
+        "preprocessing."
+    )
     return Check("label order", WARN, shown, mend)
 
 
@@ -202,7 +209,10 @@ def check_channels(predicted: np.ndarray, swapped: np.ndarray, labels: np.ndarra
     shown = f"{rgb.mean():.0%} right as RGB, {bgr.mean():.0%} as BGR"
     if won > lost and binomtest(won, won + lost).pvalue < 0.01:
         return Check(
-            "channel order", WARN, shown, "It seems to want BGR; images are RGB. Exchange them in the network."
+            "channel order",
+            WARN,
+            shown,
+            "It seems to expect BGR, but images are RGB. Swap the channels in the network.",
         )
     return Check("channel order", PASS, shown)
 

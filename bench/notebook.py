@@ -1,4 +1,4 @@
-"""A result in a notebook: its figures by name, and its headline as a small table."""
+"""A result in a notebook: figures by name, and the headline as a small table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw(data: ReportData, name: str, subject: str | None = None, highlight: Seq
     spec = figure_spec(name)
     subjects = list(spec.subjects(data))
     if not subjects:
-        raise VitobenchError(f"The figure {name} cannot be drawn of this result: it needs {spec.needs}.")
+        raise VitobenchError(f"The figure {name} cannot be drawn from this result: it needs {spec.needs}.")
     if subject is not None and subject not in subjects:
         raise unknown_name(f"subject of the figure {name} in this result", subject, subjects)
     return spec.draw(data, subjects[0] if subject is None else subject, focus(data, highlight))
@@ -41,9 +41,8 @@ def summary_html(data: ReportData) -> str:
     missing = [*failure_lines(data), *hole_lines(rows, data.undefined)]
     lines = "".join(f"<li>{escape(line)}</li>" for line in missing)
     return (
-        f"<h4>{escape(data.title)}</h4>"
-        f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-        "<p>Percent, with 95 % intervals. ▲ ▼ clearly better or worse than the declared baseline.</p>"
+        f"<h4>{escape(data.title)}</h4><table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+        "</table><p>Percent, with 95 % intervals. ▲ ▼: significantly better or worse than the declared baseline.</p>"
         + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
     )
 

@@ -1,4 +1,4 @@
-"""From the store back to numbers: answers, scores, comparisons and everything a report shows."""
+"""From the store to numbers: predictions, scores, comparisons and everything a report shows."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def gather(
             continue  # below: they have a mean, and observers beside the models
         truth = truth_of(planned, store)
         if truth is None:
-            reason = f"truths of {task.dataset} are not in the store, or damaged: run again with --data"
+            reason = f"labels of {task.dataset} are missing from the store or damaged: run again with --data"
             missing.append(Failure("*", task.name, "*", "*", reason))
         scored: Scored = score_task(
             task,

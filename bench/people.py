@@ -1,4 +1,4 @@
-"""Whom models are compared with: people, whose trials a folder or the store holds, or simulated observers."""
+"""The observers that models are compared with: people, with trials from a folder or the store, or simulated ones."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def people_of(
         try:
             return read_people(folder, [data_set])[data_set.name]
         except DataError as error:
-            return f"{error} --data {HUMAN_ANSWERS}=DIR names another folder."
+            return f"{error} Use --data {HUMAN_ANSWERS}=DIR for another folder."
     facts = records.packed(store, records.TRUTHS, _kept_as(planned), planned.data_digest)
     if facts is None:
-        return f"trials of people are not in the store, or damaged: run again with --data {HUMAN}=DIR"
+        return f"people's trials are missing from the store or damaged: run again with --data {HUMAN}=DIR"
     return unpacked(data_set, facts)
 
 

@@ -1,4 +1,4 @@
-"""The pixels of one pass: read once, and brought under each condition once, ahead of the models."""
+"""The pixels of one pass: read once and corrupted once per condition, ahead of the models."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Batch:
 
     Attributes:
         condition: The cell.
-        images: uint8 (m, H, W, 3); None where the condition could not be had.
+        images: uint8 (m, H, W, 3); None if the condition could not be computed.
         positions: int (m,), which images of the pass these are, in rising order.
-        failed: Images that could not be had under this condition alone, by position.
+        failed: Images that could not be read or corrupted under this condition only, by position.
         reason: Why there are no images at all.
     """
 
@@ -59,7 +59,7 @@ class PassPixels:
         seed: Seed of the run.
 
     Attributes:
-        waited_seconds: How long somebody waited here for pixels.
+        waited_seconds: How long models waited for pixels.
     """
 
     def __init__(self, work: Pass, pool: ThreadPoolExecutor, threads: int, seed: int) -> None:
@@ -107,7 +107,7 @@ class PassPixels:
             wanted: The conditions, each with the number of images that any task wants of it: the clean set may be
                 longer than the corrupted one.
             images: From `images`.
-            good: int (m,), positions of those that could be had.
+            good: int (m,), positions of the images that were read.
         """
         ids = [str(self.work.source.image_ids[self.work.start + int(n)]) for n in good]
         depths = self._depths(wanted, good)

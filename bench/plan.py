@@ -1,4 +1,4 @@
-"""What a run consists of: models, tasks, and the units that no store holds yet, grouped by the pixels they share."""
+"""What a run consists of: models, tasks, and the units that the store lacks, grouped by the pixels they share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Plan:
         models: Asked models, then baselines and reference models that came along.
         pairs: (model, baseline) to compare.
         tasks: The tasks that at least one model takes.
-        failures: Models or data that could not be had.
+        failures: Models or data that could not be loaded.
         notes: Lines for the user about what was left out and why.
         absent: Data sets that tasks of the suite need and that were not named.
     """
@@ -135,7 +135,7 @@ def geometry_of(spec: ModelSpec) -> Geometry:
     try:
         return spec.preprocessing.geometry
     except ValueError as error:
-        raise VitobenchError(f"The preprocessing of {spec.name} cannot be done: {error}.") from None
+        raise VitobenchError(f"The preprocessing of {spec.name} is not supported: {error}.") from None
 
 
 def group(units: list[Unit]) -> list[Pass]:

@@ -1,4 +1,4 @@
-"""From what was asked to a plan, without loading a model or decoding an image."""
+"""From settings to a plan, without loading a model or decoding an image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     """
     check_data_names(settings.data)
     if settings.limit is not None and settings.limit < 1:
-        raise VitobenchError(f"--limit {settings.limit} leaves no image; give 1 or more.")
+        raise VitobenchError(f"--limit {settings.limit} leaves no images; give 1 or more.")
     if not settings.models:
         raise VitobenchError("Nothing to run: name a --model (see `bench models`).")
     wanted = wanted_tasks(settings)
@@ -72,8 +72,8 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     for name in unused:
         wants = [task for task in wanted if name in folders_of(task.dataset)]
         unfit = not any(task in fitting for task in wants)
-        why = "no model here answers in its classes" if unfit else "another folder that belongs to it is absent"
-        notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks asks for it'}.")
+        why = "no model here predicts its classes" if unfit else "another folder that it needs is missing"
+        notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks uses it'}.")
 
     company = companions(asked, runnable, settings.baselines, resolve)
     planned: list[PlannedTask] = []
@@ -143,7 +143,7 @@ def _resolve(settings: Settings, resolve: _Resolver) -> tuple[list[ModelSpec], l
                 raise
             failures.append(Failure(name, "*", "*", "*", str(error)))
     if not specs:
-        raise VitobenchError("None of the models could be found:\n" + "\n".join(f.reason for f in failures))
+        raise VitobenchError("None of the models could be loaded:\n" + "\n".join(f.reason for f in failures))
     return specs, failures
 
 
@@ -159,11 +159,17 @@ def _with_tasks(
         elif own:
             hints = "; or ".join(how_to_bring(name) for name in dict.fromkeys(task.dataset for task in own))
             failures.append(
-                Failure(spec.name, "*", "*", "*", f"{spec.name} answers in {spec.label_space}; its tasks need {hints}.")
+                Failure(
+                    spec.name,
+                    "*",
+                    "*",
+                    "*",
+                    f"{spec.name} predicts {spec.label_space} classes; its tasks need {hints}.",
+                )
             )
         else:
             names = ", ".join(task.name for task in wanted)
-            reason = f"{spec.name} answers in {spec.label_space}, and none of these tasks asks for that: {names}."
+            reason = f"{spec.name} predicts {spec.label_space} classes, and none of these tasks uses them: {names}."
             failures.append(Failure(spec.name, "*", "*", "*", reason))
     if not kept:
         raise VitobenchError("\n".join(failure.reason for failure in failures))
@@ -173,9 +179,9 @@ def _with_tasks(
 def _absent_notes(tasks: Sequence[Task]) -> list[str]:
     """A line each where little is left out, and one line for all where much is."""
     if len(tasks) <= _TOLD_IN_FULL:
-        return [f"No data for {task.name}: it is made of {how_to_bring(task.dataset)}." for task in tasks]
+        return [f"No data for {task.name}: it needs {how_to_bring(task.dataset)}." for task in tasks]
     names = ", ".join(task.name for task in tasks)
-    return [f"No data for {names}; `bench plan` with the same arguments tells how to get them."]
+    return [f"No data for {names}; `bench plan` with the same arguments shows how to get them."]
 
 
 def _photographs(task: Task) -> bool:
@@ -205,11 +211,11 @@ def _check_unchanged(
         before = records.packed(store, records.MANIFESTS, dataset, str(last.get("digest")))
         found = difference(before, source.manifest()) if before is not None else None
         if found is not None and found.mended:
-            note = f"{folder} is another set than in the last run ({run['name']}), and is run anew: {found.summary}."
+            note = f"{folder} has changed since the last run ({run['name']}) and is run again: {found.summary}."
             return [note]
-        what = found.summary if found is not None else "its files are others"
+        what = found.summary if found is not None else "its files differ"
         raise DataError(
-            f"The images in {folder} are not those of the last run ({run['name']}): {what}. Its predictions stay valid "
-            "for the images they are of. Put the images back, or give --new-data to run on what is there now."
+            f"The images in {folder} have changed since the last run ({run['name']}): {what}. Stored predictions "
+            "stay valid for the old images. Restore the images, or add --new-data to run on the new ones."
         )
     return []

@@ -23,7 +23,7 @@ def silent(amount: int, what: str = "") -> None:
 
 @contextmanager
 def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar for work whose amount is known only once it has begun: the block calls it with (done, of how many).
+    """Show a bar for work whose amount is only known once it has started: the block calls it with (done, total).
 
     Args:
         console: Where to show it; None is silent.

@@ -1,4 +1,4 @@
-"""What may be removed from a store."""
+"""Find and remove files that a store does not need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .catalogue import outdated
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody wants removed.
+    """What to remove.
 
     Attributes:
         damaged: Files that cannot be trusted.
@@ -88,7 +88,7 @@ def _records(wish: Wish, old: dict[str, str], models: dict[str, str], tasks: dic
 
 
 def _superseded(store: Store) -> dict[str, str]:
-    """Identities that a newer run of the same name stands for, or of an earlier protocol, with the reason."""
+    """Identities that a newer run of the same name replaces, or of an earlier protocol, with the reason."""
     old: dict[str, str] = {}
     newest: dict[tuple[str, str, int | None], str] = {}
     known = {kind: records.kept(store, kind) for kind in (records.MODELS, records.TASKS)}

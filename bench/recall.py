@@ -1,4 +1,4 @@
-"""A plan of what a store holds: nothing but the store is needed to score it, neither models nor images."""
+"""Make a plan from a store alone, so that it can be scored without models or images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .plan import Plan, PlannedTask
 from .planning import wanted_tasks
 from .settings import Settings
 
-NOT_THERE = "the store holds no predictions of it"
+NOT_THERE = "the store has no predictions for it"
 """Why a task that was named is missing."""
 
 
 def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     """Decide what is scored.
 
-    A name stands for what the newest run meant by it; an identity (``vito@0123abcd``, or its beginning) for just that.
+    A name means the model of that name in the newest run; an identity (``vito@0123abcd``, or its start) that one only.
 
     Args:
         settings: Models (empty: all that the store holds), baselines, suite and tasks (neither: all), limit.
@@ -39,14 +39,16 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             limit leaves no image.
     """
     if not store.exists():
-        raise StoreError(f"There is no store at {store.location}; run first, or name its folder with --store.")
+        raise StoreError(
+            f"There is no store at {store.location}; start with `bench run`, or name another folder with --store."
+        )
     if settings.limit is not None and settings.limit < 1:
-        raise VitobenchError(f"--limit {settings.limit} leaves no image; give 1 or more.")
+        raise VitobenchError(f"--limit {settings.limit} leaves no images; give 1 or more.")
     runs = records.runs(store)
     known = _Models(store, runs)
     failures = []
     for name, reason in records.damaged(store, records.RUNS).items():
-        line = f"The record {name} is damaged ({reason}), and what it asked is not known; {store.way_out}"
+        line = f"The record {name} is damaged ({reason}), so the tasks of that run are unknown; {store.way_out}"
         failures.append(Failure("*", "*", "*", "*", line))
     asked: list[ModelSpec] = []
     for name in dict.fromkeys(settings.models or known.names):
@@ -64,7 +66,8 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     if not asked:
         reasons = "".join(f"\n{failure.reason}" for failure in failures)
         raise StoreError(
-            f"The store {store.location} holds no model that was asked; `bench results list` shows it.{reasons}"
+            f"The store {store.location} has none of the requested models; `bench results list` shows what it "
+            f"has.{reasons}"
         )
 
     spaces = {spec.label_space for spec in asked}
@@ -81,8 +84,8 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         which = ", ".join(task.name for task in wanted) or ", ".join(names)
         reasons = "".join(f"\n{line}" for line in [*passed.values(), *(failure.reason for failure in damaged)])
         raise StoreError(
-            f"The store {store.location} holds none of the tasks {which} for "
-            f"{', '.join(spec.name for spec in asked)}; `bench results list` shows what it has.{reasons}"
+            f"The store {store.location} has none of the tasks {which} for {', '.join(spec.name for spec in asked)}; "
+            f"`bench results list` shows what it has.{reasons}"
         )
     baselines = settings.baselines
     if baselines is not None:  # identities, too; companions go by name
@@ -139,9 +142,7 @@ class _Models:
         spec = spec_of(self._records[identity])
         taken = self._taken.setdefault(spec.name, spec)
         if taken != spec:
-            raise VitobenchError(
-                f"{taken.identity} and {identity} have the same name, by which scores go; score one after the other."
-            )
+            raise VitobenchError(f"{taken.identity} and {identity} have the same name; score them one at a time.")
         return spec
 
     def companion(self, name: str) -> ModelSpec:
@@ -167,7 +168,7 @@ def _tasks(
     seed: int | None,
     models: Sequence[ModelSpec],
 ) -> tuple[list[PlannedTask], dict[str, str], list[Failure]]:
-    """Those that can be scored, a line for each that is passed over, and those whose record is damaged or lost."""
+    """Those that can be scored, a line for each that is skipped, and those whose record is damaged or lost."""
     kept = records.kept(store, records.TASKS)
     nameless = lost(store, records.TASKS)
     newest: dict[str, str] = {}
@@ -202,7 +203,7 @@ def _tasks(
             newest[name] = orphans[name][0]
         elif name not in newest and orphans[name]:
             several = ", ".join(orphans[name])
-            reason = f"no run says which of {several} is meant; `--seed` tells seeds apart, and a run of it settles it"
+            reason = f"the store has several versions ({several}); choose a seed with --seed, or run the task again"
             damaged.append(Failure("*", name, "*", "*", reason))
         if newest.get(name) not in kept:
             continue

@@ -1,6 +1,6 @@
-"""docs/reference.md: every list of the documentation that a registry knows better than a writer.
+"""docs/reference.md: models, recipes, suites and tasks, generated from the registries.
 
-Made by `python -m vitobench.bench.reference docs/reference.md`.
+Write it with `python -m vitobench.bench.reference docs/reference.md`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def page() -> str:
     """The whole page as Markdown; says nothing that depends on the machine."""
     parts = [
         "# Reference",
-        "Made from the registries by `python -m vitobench.bench.reference docs/reference.md`; a test holds it to them. "
+        "Generated from the registries by `python -m vitobench.bench.reference docs/reference.md`; a test checks it. "
         "`bench models`, `tasks`, `suites` and `recipes` show the same, with `--json` for programs.",
         "## Models",
-        _table(("--model", "answers in", "baseline", "is"), _models()),
+        _table(("--model", "label space", "baseline", "description"), _models()),
         "## Recipes",
-        "`bench pretrain NAME`; [pretraining.md](pretraining.md) says what the settings do.",
-        _table(("recipe", "objective", "network", "steps", "is"), _recipes()),
+        "`bench pretrain NAME`; [pretraining.md](pretraining.md) describes the settings.",
+        _table(("recipe", "objective", "network", "steps", "description"), _recipes()),
         "## Suites",
-        _table(("--suite", "tasks", "is"), _suites()),
+        _table(("--suite", "tasks", "description"), _suites()),
         "## Tasks",
         "Images: the number without `--limit`. Conditions: corruption and severity, or the shift.",
     ]
@@ -71,7 +71,7 @@ def _task(task: Task) -> str:
         f"{len(conditions)} condition{'s' if len(conditions) > 1 else ''} ({shown})",
         f"main metric `{task.metric}`" + (f", errors over those of `{task.reference}`" if task.reference else ""),
         f"clean counterpart `{task.clean}`" if task.clean else "",
-        f"answers in {task.label_space}",
+        f"label space {task.label_space}",
     ]
     lines = [f"**`{task.name}`**: {task.title} (version {task.version}). {'; '.join(f for f in facts if f)}."]
     lines += [task.notes] if task.notes else []

@@ -1,4 +1,4 @@
-"""Stored answers to the stimuli of human alignment as files of model-vs-human."""
+"""Write stored predictions on the stimuli of human alignment as model-vs-human's files."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def write_responses(settings: Settings, folder: Path) -> tuple[list[Path], list[
             answers = {spec.name: collect(planned.task, spec.name, found)}
             written += [write_trials(trials, folder) for trials in trials_of(set_of(planned), answers).values()]
     if not written:
-        raise StoreError(f"The store {store.location} holds no answers to stimuli of human alignment.")
+        raise StoreError(f"The store {store.location} has no predictions on the stimuli of human alignment.")
     return written, list(told)

@@ -164,7 +164,7 @@ def make_plan(request: Request, store: Store, console: Console | None = None) ->
         VitobenchError: An unknown name, a folder of another form, or no model that answers in the task's classes.
     """
     if request.limit is not None and request.limit < 1:
-        raise VitobenchError(f"--limit {request.limit} leaves no image; give 1 or more.")
+        raise VitobenchError(f"--limit {request.limit} leaves no images; give 1 or more.")
     task = choose_task(request.data)
     specs, failures = _models(request, task)
     with counting(console, "Hashing files") as hashing:
@@ -190,8 +190,8 @@ def _models(request: Request, task: SaliencyTask) -> tuple[list[ModelSpec], list
             spec = registry.resolve(name)
             if spec.label_space != task.label_space:
                 raise VitobenchError(
-                    f"{name} answers in {spec.label_space}, {task.name} asks for {task.label_space}"
-                    + ("." if request.data else "; name its images with --data clickme=DIR.")
+                    f"{name} predicts {spec.label_space} classes, but {task.name} needs {task.label_space}"
+                    + ("." if request.data else "; give its images with --data clickme=DIR.")
                 )
             specs.append(spec)
         except VitobenchError as error:

@@ -1,4 +1,4 @@
-"""``bench saliency --figure``: the scores, and the maps of a few images, made anew."""
+"""``bench saliency --figure``: the scores, and the maps of a few images, computed again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None
 
 
 def examples_of(plan: Plan, count: int) -> list[Example]:
-    """The first images of a plan with the maps of its models; one that cannot be had is passed over."""
+    """The first images of a plan with the maps of its models; one that cannot be read is skipped."""
     indices = range(count)
     raw, failed = plan.source.maps(indices)
     side = plan.task.preparation.side

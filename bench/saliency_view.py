@@ -82,8 +82,8 @@ def undefined_lines(scores: Sequence[SaliencyScore], reference: str) -> list[str
             name = row.observer if row.observer in BASELINES else f"{row.observer} ({row.map})"
             groups.setdefault((row.metric, row.undefined), []).append(name)
     return [
-        f"{_HEADS[metric]} is undefined, and left out, on {count} images whose {reference} or own map is constant: "
-        f"{', '.join(names)}."
+        f"{_HEADS[metric]} is undefined on {count} images whose {reference} or own map is constant; these are left "
+        f"out: {', '.join(names)}."
         for (metric, count), names in groups.items()
     ]
 
@@ -109,11 +109,11 @@ def _metrics(outcome: Outcome) -> list[str]:
 def _legend(outcome: Outcome) -> str:
     task = outcome.plan.task
     ceiling = (
-        "A mask is exact: the ceiling is 1."
+        "The masks are exact, so the ceiling is 1."
         if task.ceiling == 1
         else f"Alignment is the mean Spearman correlation over {task.ceiling}, that of people with one another."
     )
-    extent = "the mask and as many of a map's highest pixels" if task.exact else "the upper tenth of each map"
+    extent = "the mask and the same number of a map's highest pixels" if task.exact else "the upper tenth of each map"
     return (
         f"Means over images with 95 % bootstrap intervals; 1 is agreement with the {task.reference}. {ceiling} centre "
         f"is a Gaussian in the middle, mean map the mean {task.reference} of all other images: neither sees the image. "

@@ -1,4 +1,4 @@
-"""Computing maps, shard by shard: images are read once and shown to every model that lacks them."""
+"""Compute maps shard by shard; images are read once for all models that lack them."""
 
 from __future__ import annotations
 

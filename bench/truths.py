@@ -1,4 +1,4 @@
-"""What is known of images beyond their labels, kept beside the predictions so that these can be scored alone."""
+"""Facts about images beyond their labels, stored next to the predictions so that these can be scored alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The predictions of one model for one unit, as they come in condition by condition."""
+"""The predictions of one model for one unit, collected condition by condition."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ class UnitRows:
         self._parts.append((condition.name, condition.severity, positions, kept, values, list(errors)))
 
     def fail_condition(self, condition: Condition, positions: np.ndarray, reason: str) -> None:
-        """Note that a condition could not be had, for now."""
+        """Record that a condition could temporarily not be computed."""
         self.partial = True
         self._blank(condition.name, condition.severity, positions, [reason] * len(positions))
 
     def fail_cells(self, condition: Condition, failures: Mapping[int, LoadFailure]) -> None:
-        """Note images that could not be had under one condition, by position."""
+        """Record images that could not be read or corrupted under one condition, by position."""
         positions = np.array(sorted(failures), dtype=np.int64)
         self.partial = self.partial or any(failure.transient for failure in failures.values())
         self._blank(condition.name, condition.severity, positions, [failures[int(p)].reason for p in positions])

@@ -1,4 +1,4 @@
-"""One worker: images are read once and corrupted once, and every model that lacks them answers."""
+"""One worker: images are read and corrupted once, and every model that lacks them predicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 SPILL_SECONDS = 3.0
-"""How long a pass goes on before what it has is stored, and again after that."""
+"""Seconds between two writes of the predictions of a pass."""
 
 _SPILL_SHARE = 0.05  # of the time of a pass that storing in between may take
 
@@ -58,7 +58,7 @@ class PassReport:
 
     Attributes:
         index: Which pass.
-        failures: What could not be had.
+        failures: What could not be computed.
         images: Images that went through a model, counted for each.
         forward_seconds: Time in forward passes.
         waited_seconds: Time in which the models waited for pixels.
@@ -331,12 +331,12 @@ def _settle(report: PassReport, writes: Iterable[Future[None]]) -> PassReport:
         except StoreError as error:
             report.fatal = str(error)
         except Exception as error:
-            report.failures.append(Failure("*", "*", "*", "*", f"predictions were not stored: {one_line(error)}"))
+            report.failures.append(Failure("*", "*", "*", "*", f"predictions could not be stored: {one_line(error)}"))
     return report
 
 
 def given_up(index: int, job: Job, reason: str) -> PassReport:
-    """The report of a pass that cannot be had: a failure for each of its tasks."""
+    """The report of a pass that could not be run: a failure for each of its tasks."""
     work = job.passes[index]
     names = dict.fromkeys(unit.planned.task.name for unit in work.units)
     failures = [Failure("*", name, "*", f"images {work.start} to {work.stop - 1}", reason) for name in names]

@@ -78,7 +78,7 @@ WINDOWS = {"vito-still": 0.0, "vito": 2.56, "vito-T5.12": 5.12}
 """Methods that differ in T alone, in seconds."""
 
 UNTRAINED = {"untrained": "vito", "untrained-average": "moclr"}
-"""Random networks with a trained head, by the method whose network it is: what the world gives for nothing.
+"""Random networks with a trained head, by the method whose network it is: the score without any pretraining.
 
 Their batch norms see some batches, their weights never move.
 """

@@ -1,4 +1,4 @@
-"""From stored answers of every run to effects: over images, over runs, and over both."""
+"""From the stored predictions of every run to effects: over images, over runs, and over both."""
 
 from __future__ import annotations
 

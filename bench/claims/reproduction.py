@@ -108,7 +108,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     failed = train_missing(wanted, asked.workers, console)
     runs = [run for run in wanted if run not in failed]
     if not runs:
-        raise VitobenchError("No run could be finished: " + "; ".join(dict.fromkeys(failed.values())))
+        raise VitobenchError("No training run finished: " + "; ".join(dict.fromkeys(failed.values())))
     settings = asked.settings(runs)
     execute(settings, console, command)
     store = Store(settings.store)

@@ -90,7 +90,7 @@ def all_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> li
 
 
 def train_missing(runs: Sequence[Run], workers: int, console: Console | None = None) -> dict[Run, str]:
-    """Train what is not finished; a run that broke off goes on where its last checkpoint stands.
+    """Train the runs that are not finished; an interrupted one continues from its last checkpoint.
 
     Args:
         runs: What is wanted.

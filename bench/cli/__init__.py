@@ -18,24 +18,24 @@ from .ending import check_arguments, guarded, pipes
 _COMMANDS = {
     "run": ("run", "Run a suite or tasks on models; show the table, write the page."),
     "mock-run": ("mock_run", "Check a new model in seconds: outputs, preprocessing, label order, every task."),
-    "plan": ("plan", "Tell what a run would do and cost: units, minutes, disk, absent data."),
+    "plan": ("plan", "Show what a run would do and cost: units, minutes, disk space, missing data."),
     "score": ("score", "Compute scores and comparisons from a store, without running a model."),
-    "saliency": ("saliency", "Compare what models look at with people's maps, or with object masks."),
-    "compare": ("compare", "Compare models in a store: paired tests, corrected; ranks, seeds, conditions that fail."),
-    "report": ("report", "Score what a store holds and write the page again, without running a model."),
+    "saliency": ("saliency", "Compare a model's saliency maps with people's maps or with object masks."),
+    "compare": ("compare", "Compare models in a store: corrected paired tests, ranks, seeds and --fail-if conditions."),
+    "report": ("report", "Score the predictions in a store and rewrite the HTML page, without running a model."),
     "figures": ("figures", "Draw a paper's figures from a store: PDF, SVG and PNG, with a CSV of the numbers."),
     "tables": ("tables", "Write a paper's tables from a store: LaTeX, Markdown, HTML or CSV."),
-    "export": ("export", "Hand scores to other tools: CSV, JSON, Parquet, a model card, MLflow, TensorBoard."),
-    "results": ("results", "List, show, export, verify, prune and migrate what a store holds."),
-    "data": ("data", "List, get and verify published data sets."),
+    "export": ("export", "Export scores: CSV, JSON, Parquet, a model card, MLflow, TensorBoard."),
+    "results": ("results", "List, show, export, verify, prune and migrate the contents of a store."),
+    "data": ("data", "List, download and verify published data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
-    "curate": ("curate", "Choose balanced, confirmed, distinct clips from a collection of videos."),
-    "probe": ("probe", "Fit a head on a model's frozen features: linear, nearest neighbours, attentive."),
-    "finetune": ("finetune", "Train a whole model on labelled images."),
-    "curve": ("curve", "Run a suite or tasks on the checkpoints of one training, and show them by step."),
-    "reproduce": ("reproduce", "Try the claims of VITO's paper in the micro-world: train, measure, write the tables."),
+    "curate": ("curate", "Select balanced, confirmed, distinct clips from a collection of videos."),
+    "probe": ("probe", "Fit a head on a model's frozen features: linear, nearest neighbours or attentive."),
+    "finetune": ("finetune", "Fine-tune a whole model on labelled images."),
+    "curve": ("curve", "Run a suite or tasks on the checkpoints of one training run and show the results by step."),
+    "reproduce": ("reproduce", "Test the claims of VITO's paper in the micro-world: train, measure, write the tables."),
     "doctor": ("doctor", "Check this machine: versions, devices, optional packages, data, store, threads."),
-    "models": ("listings", "List the models that have names."),
+    "models": ("listings", "List the named models."),
     "tasks": ("listings", "List the tasks."),
     "suites": ("listings", "List the suites."),
     "recipes": ("listings", "List the pretraining recipes."),
@@ -84,9 +84,9 @@ def group() -> None:
     bench run --model vito --suite robustness
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
-    Exit codes: 0 everything asked is there, 3 something is missing (the summary says what), 2 wrong usage,
-    4 a --fail-if of `bench compare` holds; 1 a check of `bench doctor` fails, standard output cannot be written, or
-    vitobench itself is at fault; 130 interrupted, 143 stopped, 141 nobody reads the output (`bench tasks | head -1`).
+    Exit codes: 0 everything requested is there; 1 a check of `bench doctor` failed, standard output could not be
+    written, or vitobench has a bug; 2 wrong usage; 3 something is missing (the summary says what); 4 a --fail-if of
+    `bench compare` holds; 130 interrupted; 141 output pipe closed (`bench tasks | head -1`); 143 terminated.
     Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 

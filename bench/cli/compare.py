@@ -21,34 +21,34 @@ FAILED = 4
     "--seeds",
     multiple=True,
     metavar="NAME=RUNS",
-    help="NAME, one of the models compared, stands for several runs of one training: NAME=RUN,RUN or NAME=PATTERN, "
-    "such as vito='vito-s*'. Repeatable.",
+    help="Treat NAME, one of the compared models, as several training runs: NAME=RUN,RUN or NAME=PATTERN, such as "
+    "vito='vito-s*'. Repeatable.",
 )
 @click.option(
     "--correction",
     type=click.Choice(["holm", "none"]),
     default="holm",
     show_default=True,
-    help="For the number of comparisons.",
+    help="Correction for the number of comparisons.",
 )
 @click.option(
     "--fail-if",
     multiple=True,
     metavar="EXPR",
-    help="Exit with 4 where this holds of A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in percent. "
-    "Repeatable.",
+    help="Exit with code 4 if this holds for model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
+    "percent. Repeatable.",
 )
-@click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not only the worst.")
+@click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not just the worst.")
 def compare_command(
     seeds: tuple[str, ...], correction: str, fail_if: tuple[str, ...], conditions: bool, **values: Any
 ) -> None:
-    """Compare models of a store, A with B or every two of more: no model is loaded and no image read.
+    """Compare models in a store: A with B, or all pairs if there are more. No model is loaded and no image is read.
 
-    Paired tests on the same images, corrected for their number (Holm), with intervals, the smallest difference that
-    could have been seen, and ranks where there are more than two. With --seeds the chance of the runs is told apart
-    from that of the images.
+    Paired tests on the same images, corrected for their number (Holm), with confidence intervals, the smallest
+    detectable difference, and ranks for more than two models. --seeds separates the variance between training runs
+    from the variance between images.
 
-    Exit codes: 0 all is there, 4 a --fail-if holds, 3 something is missing, 2 wrong usage.
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if holds.
 
     \b
     bench compare vito moclr --suite robustness

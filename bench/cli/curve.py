@@ -19,10 +19,10 @@ _SIDE_BY_SIDE = 3
 @along
 @running
 def curve_command(folder: Path, **values: Any) -> None:
-    """Run a suite or tasks on all checkpoints in DIR and show every number by training step.
+    """Run a suite or tasks on all checkpoints in DIR and show every metric by training step.
 
-    A checkpoint tells its step in its card, or by a name such as step-000500.safetensors. What the store holds is not
-    run again, so that the curve of a training that goes on costs its new checkpoints only.
+    The step is read from the checkpoint's card, or from a name such as step-000500.safetensors. Predictions that the
+    store already holds are not computed again: while training continues, only new checkpoints are run.
 
     \b
     bench curve runs/vito --suite robustness
@@ -74,7 +74,7 @@ def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
         console.print(table)
     console.print("In percent, with 95 % intervals.")
     for line in checkpoints.passed_over:
-        console.print(f"Passed over: {line}", soft_wrap=True, markup=False)
+        console.print(f"Skipped: {line}", soft_wrap=True, markup=False)
 
 
 def _cell(score: Any) -> str:

@@ -1,4 +1,4 @@
-"""``bench data``: where data sets are published, getting them, and checking what is there."""
+"""``bench data``: list, download and verify published data sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...tasks.data.downloads.publication import Publication, RemoteFile
 
 ASK_ABOVE = 1_000_000_000
-"""Bytes of download that are not begun without a question."""
+"""Downloads of more bytes than this need a confirmation."""
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -34,7 +34,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 @click.group("data")
 def data_command() -> None:
-    """Published data sets: where they are, getting them, checking them.
+    """List, download and verify published data sets.
 
     \b
     bench data list
@@ -42,14 +42,14 @@ def data_command() -> None:
     bench data get imagenet-c --only noise.tar --yes
     bench data verify imagenet-c data
 
-    Exit codes: 0 everything asked is there, 3 something is missing or damaged, 2 wrong usage.
+    Exit codes: 0 everything requested is there, 2 wrong usage, 3 something is missing or damaged.
     """
 
 
 @data_command.command("list")
 @_JSON
 def list_command(as_json: bool) -> None:
-    """List the published data sets with their size, licence and checksums."""
+    """List the published data sets with size, licence and checksums."""
     from ...tasks.data.downloads.publication import LICENCES
     from ...tasks.datasets.registry import PUBLICATIONS, download_in_words
 
@@ -72,19 +72,19 @@ def list_command(as_json: bool) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     default="data",
     show_default=True,
-    help="Folder to put it in: archives in DIR/archives/NAME, the data in DIR/NAME.",
+    help="Target folder: archives go into DIR/archives/NAME, data into DIR/NAME.",
 )
-@click.option("--only", multiple=True, metavar="FILE", help="Only this file of the set. Repeatable.")
-@click.option("--remove-archives", is_flag=True, help="Delete each archive once it is unpacked.")
-@click.option("--yes", is_flag=True, help="Do not ask before a large download.")
+@click.option("--only", multiple=True, metavar="FILE", help="Download only this file of the data set. Repeatable.")
+@click.option("--remove-archives", is_flag=True, help="Delete each archive after unpacking it.")
+@click.option("--yes", is_flag=True, help="Start large downloads without asking.")
 @quiet_option
 def get_command(
     names: tuple[str, ...], root: Path, only: tuple[str, ...], remove_archives: bool, yes: bool, quiet: bool
 ) -> None:
     """Download published data sets, check them and unpack them.
 
-    Can be interrupted and repeated: it goes on from where it was. An archive that you have already can be put where
-    the download would go, and is then checked and unpacked.
+    Repeat the command to resume an interrupted download. If you already have an archive, put it where the download
+    would go: it is then checked and unpacked.
     """
     from ...errors import VitobenchError
     from ...tasks.data.downloads.get import chosen_files, get
@@ -92,7 +92,7 @@ def get_command(
 
     publications = [get_publication(name) for name in dict.fromkeys(names)]
     if only and len(publications) > 1:
-        raise click.UsageError("--only goes with one data set.")
+        raise click.UsageError("--only works with a single data set; name just one.")
     if not only:
         everything = dict.fromkeys(name for found in publications for name in (found.name, *found.along))
         publications = [get_publication(name) for name in everything]
@@ -118,9 +118,9 @@ def get_command(
 @_JSON
 @quiet_option
 def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
-    """Compare what is in DIR with what was published: archives by checksum, folders by their number of images.
+    """Compare DIR with the published data set: archives by checksum, folders by their number of images.
 
-    DIR is the folder that was given to `bench data get --to`, or the data folder itself.
+    DIR is the folder you gave to `bench data get --to`, or the data folder itself.
     """
     from ...tasks.data.downloads.verify import verify
     from ...tasks.datasets.registry import get_publication
@@ -134,9 +134,9 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
         print_rows([asdict(problem) for problem in found.problems], ("kind", "where", "reason"), False)
     elif not quiet:
         counted = f"{found.archives} archives, {found.folders} folders, {found.images:,} images in {found.folder}"
-        echo(f"Nothing is wrong with {publication.title}: {counted}.")
+        echo(f"{publication.title} is complete: {counted}.")
     if found.unchecked and not as_json and not quiet:
-        echo(f"No size or checksum is published of: {', '.join(found.unchecked)}.")
+        echo(f"Not checked, because no size or checksum is published: {', '.join(found.unchecked)}.")
     if found.problems:
         sys.exit(3)
 
@@ -162,7 +162,7 @@ def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: 
     if yes or (known <= ASK_ABOVE and None not in sizes):
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("The download is large, or its size is not published; add --yes to begin it.")
+        raise click.UsageError("The download is large, or its size is not published; add --yes to start it.")
     if not click.confirm("Download?"):
         echo("Nothing was downloaded.", err=True)
         sys.exit(3)

@@ -24,14 +24,14 @@ FAILED = 1
     type=click.Path(path_type=Path),
     default="data",
     show_default=True,
-    help="Folder into which `bench data get` put data sets.",
+    help="Folder that you gave to `bench data get --to`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
-    """Check this machine, the installation, the store and the data, and say what to do about what is wrong.
+    """Check this machine, the installation, the store and the data, and say how to fix each problem.
 
-    Changes nothing and leaves nothing behind. ok: as it should be, or optional; warn: it works, but worse than it
-    could; fail: it cannot work. Exit codes: 0 no check fails, 1 one does, 2 wrong usage.
+    Changes nothing. ok: works, or is optional; warn: works, but not well; fail: does not work. Exit codes: 0 no check
+    failed, 1 a check failed, 2 wrong usage.
 
     \b
     bench doctor

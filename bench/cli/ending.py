@@ -1,4 +1,4 @@
-"""How a command ends: every error as a sentence and an exit code, whatever happens to its output."""
+"""How a command ends: every error becomes a message and an exit code, even if its output cannot be written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILED = 1
 """The output could not be written, memory ran out, or vitobench itself is at fault."""
 
 USAGE = 2
-"""A mistake that the user can mend."""
+"""A mistake that the user can fix."""
 
 UNREAD = 141
 
@@ -41,7 +41,7 @@ _PATHS = frozenset(
         errno.ENOTEMPTY,
     }
 )
-"""Errors of the operating system that speak of a path somebody named."""
+"""Errors of the operating system about a path that the user named."""
 
 
 class _Unread(Exception):  # noqa: N818
@@ -69,7 +69,9 @@ def check_arguments(args: Sequence[str]) -> None:
         except UnicodeEncodeError:
             bad = True
         if bad:
-            raise click.UsageError(f"The argument {arg!r} holds a sign that no argument can have.")
+            raise click.UsageError(
+                f"The argument {arg!r} contains an invalid character (NUL, or half of a Unicode character); remove it."
+            )
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -79,7 +81,7 @@ def guarded(command: Callable[[], int]) -> int:
         command: Returns its exit code, or raises.
 
     Returns:
-        The exit code; what went wrong is told on standard error.
+        The exit code; errors are printed on standard error.
     """
     try:
         code = _code_of(command)
@@ -132,13 +134,13 @@ def _told(error: BaseException) -> int:
         _complain(f"Error: {_short(shown(named))} cannot be used: {error.strerror}.")
         return USAGE
     if isinstance(error, MemoryError):
-        _complain("Error: out of memory. Ask for less at once: a smaller --batch, fewer --workers, a --limit.")
+        _complain("Error: out of memory. Use a smaller --batch, fewer --workers or a --limit.")
         return FAILED
     if isinstance(error, OSError):
         of = f" ({_short(shown(error.filename))})" if error.filename is not None else ""
         _complain(f"Error: {error.strerror or one_line(error)}{of}. {_report(error)}")
         return FAILED
-    _complain(f"Error: vitobench failed in a way that nobody foresaw: {one_line(error)}. {_report(error)}")
+    _complain(f"Error: vitobench failed unexpectedly: {one_line(error)}. {_report(error)}")
     return FAILED
 
 
@@ -176,8 +178,8 @@ def _report(error: BaseException) -> str:
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n".join(words))
     except OSError:
-        return "No folder for temporary files can be written, so that where it happened was not kept."
-    return f"Please report it together with the file {path}, which says where it happened."
+        return "The traceback was not saved, because no folder for temporary files is writable."
+    return f"Please report it and attach {path}, which holds the traceback."
 
 
 def _end_workers() -> None:

@@ -11,16 +11,16 @@ from .options import pictured
 
 
 @click.command("export")
-@click.option("--format", "form", type=click.Choice(list(EXPORTS)), help="A name of `bench export --list`.")
+@click.option("--format", "form", type=click.Choice(list(EXPORTS)), help="A format from `bench export --list`.")
 @pictured
-@click.option("--to", "target", help="Where to; what it names and its default depend on the format, see --list.")
-@click.option("--list", "listing", is_flag=True, help="List the formats, what they write and what they need.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+@click.option("--to", "target", help="Target; its meaning and its default depend on the format, see --list.")
+@click.option("--list", "listing", is_flag=True, help="List the formats with what they write and what they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")
 def export_command(form: str | None, target: str | None, listing: bool, as_json: bool, **values: Any) -> None:
-    """Hand the scores of a store to another tool: a table, a model card, MLflow or TensorBoard.
+    """Export the scores of a store: a table, a model card, MLflow or TensorBoard.
 
-    No model is loaded and no image read. (`bench results export` writes the predictions themselves.)
-    Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+    No model is loaded and no image is read. (To export predictions, use `bench results export`.)
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
     \b
     bench export --format csv --to scores.csv
@@ -32,7 +32,7 @@ def export_command(form: str | None, target: str | None, listing: bool, as_json:
         _list(as_json)
         return
     if form is None:
-        raise click.UsageError(f"Name a format: --format {', '.join(EXPORTS)}.")
+        raise click.UsageError(f"Choose a format: --format {', '.join(EXPORTS)}.")
     spec = export_spec(form)
     to = spec.default if target is None else target
     from ...results.inventory import fits

@@ -21,8 +21,8 @@ _FORMATS = ("pdf", "svg", "png")
     "--highlight",
     multiple=True,
     metavar="MODEL",
-    help="Draw this model in colour and the others in grey. Repeatable. Of more than eight models those with a "
-    "baseline, and their baselines, are in colour unless this is given.",
+    help="Draw this model in colour and the others in grey. Repeatable. By default, with more than eight models, "
+    "those with a baseline and their baselines are in colour.",
 )
 @click.option(
     "--to",
@@ -30,7 +30,7 @@ _FORMATS = ("pdf", "svg", "png")
     type=click.Path(path_type=Path),
     default="figures",
     show_default=True,
-    help="Folder of the files.",
+    help="Folder for the files.",
 )
 @click.option(
     "--format",
@@ -41,8 +41,8 @@ _FORMATS = ("pdf", "svg", "png")
     show_default=True,
     help="Repeatable.",
 )
-@click.option("--list", "listing", is_flag=True, help="List the figures and what they need.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+@click.option("--list", "listing", is_flag=True, help="List the figures and the data they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")
 def figures_command(
     names: tuple[str, ...],
     highlight: tuple[str, ...],
@@ -52,9 +52,9 @@ def figures_command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Draw figures from a store, all or those that are named, with a CSV of the numbers beside each.
+    """Draw the named figures, or all, from a store; write a CSV file with the numbers of each.
 
-    No model is loaded and no image read. Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+    No model is loaded and no image is read. Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
     \b
     bench figures --suite robustness --to paper/figures

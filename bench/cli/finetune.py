@@ -14,39 +14,43 @@ from .learning import folder_for, learning, tell, tell_notes
 @click.command("finetune")
 @learning
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help="Passes over the training images; 10 unless --steps is given."
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Passes over the training images; 10 by default, unless --steps is given.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Steps of the optimiser in place of --epochs.")
-@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Images per step.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps, instead of --epochs.")
+@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Training images per step.")
 @click.option(
     "--lr",
     "learning_rate",
     type=click.FloatRange(min=0, min_open=True),
     default=1e-3,
     show_default=True,
-    help="Peak learning rate, of the last layer.",
+    help="Peak learning rate of the last layer.",
 )
 @click.option(
     "--layer-decay",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.75,
     show_default=True,
-    help="Share of the next layer's learning rate that a layer has; 1 treats all alike.",
+    help="Each layer's learning rate as a share of the next layer's; 1 uses the same rate everywhere.",
 )
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Of AdamW.")
+@click.option(
+    "--weight-decay", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Weight decay of AdamW."
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="Arithmetic of the forward and backward pass.",
+    help="Floating-point type of the forward and backward pass.",
 )
 @click.option(
     "--every",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Keep a checkpoint after so many steps, for `bench curve`; 0 keeps the last one only.",
+    help="Keep a checkpoint every N steps, for `bench curve`; 0 keeps only the last one.",
 )
 def finetune_command(
     model: str,
@@ -62,10 +66,10 @@ def finetune_command(
     batch: int,
     **values: Any,
 ) -> None:
-    """Train a whole model on labelled images with AdamW, crops and flips; write it as a checkpoint.
+    """Fine-tune a whole model on labelled images with AdamW, crops and flips; write it as a checkpoint.
 
-    An interrupted run goes on when the same command is given again. A model of timm or torchvision begins with a new
-    classifier; to begin with a fitted one, probe it first and fine-tune the probe's checkpoint.
+    Repeat the command to resume an interrupted run. A timm or torchvision model starts with a new classifier; to start
+    with a fitted one, probe the model first and fine-tune the probe's checkpoint.
 
     \b
     bench finetune --model vito --epochs 5 --every 100
@@ -75,7 +79,7 @@ def finetune_command(
     from ..progress import stages
 
     if epochs is not None and steps is not None:
-        raise click.UsageError("--epochs and --steps say the same thing; give one of them.")
+        raise click.UsageError("--epochs and --steps both set the length of training; give only one of them.")
     console = None if quiet else open_console()
     folder = output or folder_for("finetune", model)
     from ...models.probing.data import open_data

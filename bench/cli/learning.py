@@ -28,23 +28,31 @@ def learning(command: F) -> F:
             default="microworld",
             show_default=True,
             metavar="microworld|imagefolder=DIR",
-            help="Labelled images; DIR has class folders named by WordNet ids, or train/ and val/ with such folders.",
+            help="Labelled images; DIR contains one folder per WordNet id, or train/ and val/ with such folders.",
         ),
-        click.option("--train", type=click.IntRange(min=1), help="At most this many training images; 4096 or all."),
         click.option(
-            "--held-out", type=click.IntRange(min=1), help="At most this many images to measure on; 2000 or all."
+            "--train",
+            type=click.IntRange(min=1),
+            help="Maximum number of training images; by default 4096 in the micro-world, all of a folder.",
+        ),
+        click.option(
+            "--held-out",
+            type=click.IntRange(min=1),
+            help="Maximum number of held-out images; by default 2000 in the micro-world, all of a folder.",
         ),
         click.option(
             "--seed",
             type=click.IntRange(0, 2**63 - 1),
             default=0,
             show_default=True,
-            help="Seed of micro-world and training.",
+            help="Seed of the micro-world and of training.",
         ),
         click.option(
-            "--output", type=click.Path(path_type=Path), help="Folder of the checkpoint, below runs/ if unset."
+            "--output", type=click.Path(path_type=Path), help="Folder for the checkpoint; below runs/ by default."
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option(
+            "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
+        ),
         quiet_option,
     ]
     for option in reversed(options):

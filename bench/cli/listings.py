@@ -59,7 +59,7 @@ def tell_problems(problems: Iterable[str]) -> None:
 @click.command("models")
 @_JSON
 def models_command(as_json: bool) -> None:
-    """List the models that have names, and the forms of name that stand for more."""
+    """List the named models, and the name patterns that load others."""
     from ...models.registry import FORMS, SOURCES
     from ...plugins import MODELS, unreadable
 
@@ -113,7 +113,7 @@ def tasks_command(as_json: bool) -> None:
     ]
     own = ("imagenet", "imagenet-depth")
     footer = [f"{name}: {USER_DATA[name]}" for name in own]
-    footer.append("Published sets: --data NAME=DIR; `bench data list` says where they are.")
+    footer.append("Published data sets: --data NAME=DIR; `bench data list` shows where to get them.")
     # Where nothing is plugged in, a column that says so on every line tells nothing.
     source = ("source",) if plugged else ()
     print_rows(rows, ("name", "kind", "images", "conditions", "metric", *source, "title"), as_json, footer)

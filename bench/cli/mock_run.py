@@ -15,18 +15,20 @@ from .options import complete_models, data_option
 
 
 @click.command("mock-run")
-@click.option("--model", required=True, shell_complete=complete_models, help="A name as for `bench run`.")
-@data_option("Folder of a data set, whose tasks and labels are then checked too. Repeatable.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--model", required=True, shell_complete=complete_models, help="Model to check, named as for `bench run`."
+)
+@data_option("Folder of a data set; its tasks and the label order are then checked too. Repeatable.")
+@click.option("--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def mock_run_command(model: str, data: dict[str, Path], device: str, precision: str, as_json: bool) -> None:
-    """Check a new model before hours are spent on it; nothing is kept.
+    """Check a new model in seconds, before you spend hours on a run; nothing is stored.
 
-    Shape, type and repeatability of its outputs, its preprocessing, the order of classes and channels, and four images
-    of every task whose data are there.
+    Checks the shape, type and repeatability of its outputs, its preprocessing and the order of classes and channels,
+    and runs four images of every task whose data are available.
 
-    Exit codes: 0 nothing failed (there may be warnings), 3 a check failed, 2 wrong usage.
+    Exit codes: 0 no check failed (there may be warnings), 2 wrong usage, 3 a check failed.
 
     \b
     bench mock-run --model file:mine.safetensors

@@ -64,17 +64,18 @@ def _scope(limit: str, baseline: bool = True) -> list[Callable[[F], F]]:
             "baselines",
             multiple=True,
             shell_complete=_complete("models"),
-            help="Model to compare with; by default the one that the model declares. 'none' for none. Repeatable.",
+            help="Model to compare with; by default the one that the model declares; 'none' compares with no model. "
+            "Repeatable.",
         )
     ]
     return (chosen if baseline else []) + [
-        click.option("--suite", shell_complete=_complete("suites"), help="A name of `bench suites`."),
+        click.option("--suite", shell_complete=_complete("suites"), help="A suite from `bench suites`."),
         click.option(
             "--task",
             "tasks",
             multiple=True,
             shell_complete=_complete("tasks"),
-            help="A name of `bench tasks`; in addition to the suite. Repeatable.",
+            help="A task from `bench tasks`, in addition to the suite. Repeatable.",
         ),
         click.option("--limit", type=int, help=limit),
     ]
@@ -86,13 +87,13 @@ def store_option(command: F) -> F:
         "--store",
         default="bench-results",
         show_default=True,
-        help="Folder that keeps the per-image predictions, or a URL of fsspec such as s3://bucket/results.",
+        help="Folder for the per-image predictions, or an fsspec URL such as s3://bucket/results.",
     )(command)
 
 
 def quiet_option(command: F) -> F:
     """``--quiet``."""
-    return click.option("--quiet", is_flag=True, help="No progress and no table; messages about failures remain.")(
+    return click.option("--quiet", is_flag=True, help="Show no progress and no table; failures are still reported.")(
         command
     )
 
@@ -108,7 +109,7 @@ def gallery_option(command: F) -> F:
         "--gallery/--no-gallery",
         default=True,
         show_default=True,
-        help="Show images on which a model and its baseline disagree on the page.",
+        help="Add images on which a model and its baseline disagree to the page.",
     )(command)
 
 
@@ -123,16 +124,22 @@ def selection(command: F) -> F:
         command,
         [
             _model(True, f"{HOW_TO_NAME}. Repeatable."),
-            *_scope("At most this many images for each task."),
-            data_option("Folder of a data set that you bring, such as imagenet=DIR. Repeatable."),
-            click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions."),
+            *_scope("Maximum number of images per task."),
+            data_option("Folder of a data set, such as imagenet=DIR. Repeatable."),
+            click.option(
+                "--seed",
+                type=int,
+                default=0,
+                show_default=True,
+                help="Random seed of the micro-world and the corruptions.",
+            ),
             store_option,
             _JSON_FILE,
             click.option(
                 "--report",
                 "report_file",
                 type=click.Path(path_type=Path),
-                help="Where to write the page; STORE/report.html by default.",
+                help="File for the HTML page; STORE/report.html by default.",
             ),
             quiet_option,
         ],
@@ -141,15 +148,17 @@ def selection(command: F) -> F:
 
 def along(command: F) -> F:
     """Options of ``bench curve`` that say what is run."""
-    suite, task, limit = _scope("At most this many images for each task.")[1:]
+    suite, task, limit = _scope("Maximum number of images per task.")[1:]
     data = click.option(
         "--data",
         multiple=True,
         callback=_data,
         metavar="NAME=DIR",
-        help="Folder of a data set that you bring, such as imagenet=DIR. Repeatable.",
+        help="Folder of a data set, such as imagenet=DIR. Repeatable.",
     )
-    seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of worlds and corruptions.")
+    seed = click.option(
+        "--seed", type=int, default=0, show_default=True, help="Random seed of the micro-world and the corruptions."
+    )
     return _apply(command, [suite, task, limit, data, seed, store_option, _JSON_FILE, quiet_option])
 
 
@@ -158,53 +167,55 @@ def running(command: F) -> F:
     return _apply(
         command,
         [
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+            click.option(
+                "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
+            ),
             click.option(
                 "--precision",
                 type=click.Choice(PRECISIONS),
                 default="float32",
                 show_default=True,
-                help="Arithmetic of the models; another than float32 is faster on most GPUs and part of what a "
-                "prediction is.",
+                help="Floating-point type of the models. bfloat16 and float16 are faster on most GPUs; predictions "
+                "are stored per precision.",
             ),
             click.option(
                 "--batch",
                 type=click.IntRange(min=1),
                 default=Settings.batch,
                 show_default=True,
-                help="Images per forward pass; halved where they do not fit into memory.",
+                help="Images per forward pass; halved if they do not fit into memory.",
             ),
             click.option(
                 "--executor",
                 type=click.Choice(EXECUTORS),
                 default="local",
                 show_default=True,
-                help="Where units run: on this machine, or on a Ray cluster.",
+                help="Where to run: on this machine, or on a Ray cluster.",
             ),
             click.option(
                 "--workers",
                 type=click.IntRange(min=1),
-                help="Worker processes; 1 by default, or as many as the Ray cluster has room for.",
+                help="Number of worker processes; 1 by default, on a Ray cluster as many as fit.",
             ),
             click.option(
                 "--threads",
                 type=click.IntRange(min=1),
-                help="Threads of a worker that read and corrupt images; its share of the cores by default.",
+                help="Threads per worker that read and corrupt images; the worker's share of the cores by default.",
             ),
             click.option(
-                "--address", help="Ray cluster to run on ('auto', ray://HOST:10001); else one is started here."
+                "--address", help="Ray cluster to run on ('auto', ray://HOST:10001); by default one is started here."
             ),
             click.option(
                 "--decisions",
                 type=click.Choice(DECISIONS),
                 default="mean",
                 show_default=True,
-                help="Human alignment: how the probabilities of ImageNet's classes become those of 16 categories.",
+                help="Human alignment: how to combine the probabilities of ImageNet's classes into 16 categories.",
             ),
             click.option(
                 "--new-data",
                 is_flag=True,
-                help="Run on a folder although its images changed since the last run on it.",
+                help="Run on a folder even if its images have changed since the last run.",
             ),
         ],
     )
@@ -221,24 +232,26 @@ def mapped(command: F) -> F:
                 multiple=True,
                 callback=_data,
                 metavar="NAME=DIR",
-                help="clickme=DIR for people's maps; without it object masks of the micro-world are taken.",
+                help="clickme=DIR for people's maps; without it, object masks of the micro-world are used.",
             ),
-            click.option("--limit", type=int, help="At most this many images."),
+            click.option("--limit", type=int, help="Maximum number of images."),
             click.option(
                 "--smooth",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Also SmoothGrad, the mean gradient of N noisy copies.",
+                help="Also compute SmoothGrad, the mean gradient of N noisy copies.",
             ),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the micro-world."),
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+            click.option(
+                "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
+            ),
             store_option,
             _JSON_FILE,
             click.option(
                 "--figure",
                 "figure_file",
                 type=click.Path(path_type=Path),
-                help="Also draw scores and the maps of a few images: FILE.png, .svg or .pdf.",
+                help="Also draw the scores and a few maps: FILE.png, .svg or .pdf.",
             ),
             quiet_option,
         ],
@@ -250,9 +263,9 @@ def stored(command: F) -> F:
     return _apply(
         command,
         [
-            _model(False, "A model of the store, by its name or identity; all by default. Repeatable."),
-            *_scope("At most this many images of each task."),
-            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            _model(False, "A model in the store, by name or identity; all by default. Repeatable."),
+            *_scope("Maximum number of images per task."),
+            click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
             _JSON_FILE,
             quiet_option,
@@ -265,9 +278,9 @@ def pictured(command: F) -> F:
     return _apply(
         command,
         [
-            _model(False, "A model of the store, by its name or identity; all by default. Repeatable."),
-            *_scope("At most this many images of each task."),
-            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            _model(False, "A model in the store, by name or identity; all by default. Repeatable."),
+            *_scope("Maximum number of images per task."),
+            click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
             quiet_option,
         ],
@@ -280,8 +293,8 @@ def compared(command: F) -> F:
         command,
         [
             click.argument("models", nargs=-1, required=True, metavar="A B [C …]", shell_complete=_complete("models")),
-            *_scope("At most this many images of each task.", baseline=False),
-            click.option("--seed", type=int, help="Seed of the tasks; by default that of the newest run."),
+            *_scope("Maximum number of images per task.", baseline=False),
+            click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
             _JSON_FILE,
             quiet_option,

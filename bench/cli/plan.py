@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @click.command("plan")
 @selection
 @running
-@click.option("--no-measure", is_flag=True, help="Do not load the models; tell no time.")
+@click.option("--no-measure", is_flag=True, help="Do not load the models and do not estimate the time.")
 def plan_command(no_measure: bool, **values: Any) -> None:
-    """Tell what `bench run` with the same arguments would do: units, images, minutes, disk, data that is absent.
+    """Show what `bench run` with the same arguments would do: units, images, minutes, disk space, missing data.
 
-    The time comes from running the models on a few of the images, here and now; nothing is stored.
+    The time is estimated by running the models on a few of the images on this machine; nothing is stored.
     """
     from ...results.store import Store
     from ..estimate import budget
@@ -58,20 +58,20 @@ def _show(found: Budget, location: str, console: Any) -> None:
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("task")
-    for name in ("images", "conditions", "units done", "units missing", "answers to compute"):
+    for name in ("images", "conditions", "units done", "units missing", "predictions to compute"):
         table.add_column(name, justify="right")
     for row in found.tasks:
         table.add_row(row.task, *(f"{n:,}" for n in (row.images, row.conditions, row.done, row.missing, row.answers)))
     console.print(table)
     console.print(f"Models: {', '.join(found.models)}", markup=False)
-    console.print(f"Images to read: {found.images:,}; answers to compute: {found.answers:,}")
+    console.print(f"Images to read: {found.images:,}; predictions to compute: {found.answers:,}")
     console.print(f"Disk: about {_size(found.bytes)} more in {location}", soft_wrap=True, markup=False)
     if found.seconds is not None:
         console.print(f"Time: about {_duration(found.seconds)} on {found.device}")
     for name, how in found.absent.items():
         published = publication_of(name)
         where = f" (`bench data get {published[0]}`)" if published else ""
-        console.print(f"Absent: {name}, made of {how}{where}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"Missing: {name}; it needs {how}{where}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _size(count: int) -> str:

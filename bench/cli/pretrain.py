@@ -26,35 +26,42 @@ def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 @click.command("pretrain")
 @click.argument("recipe", shell_complete=_recipes)
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; runs/NAME-SEED by default.")
-@click.option("--seed", type=int, help="Seed in place of the recipe's.")
-@click.option("--steps", type=click.IntRange(min=1), help="Steps in place of the recipe's.")
-@click.option("--clips", type=click.IntRange(min=1), help="Training clips in place of the recipe's.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run; runs/NAME-SEED by default.")
+@click.option("--seed", type=int, help="Seed, instead of the recipe's.")
+@click.option("--steps", type=click.IntRange(min=1), help="Number of steps, instead of the recipe's.")
+@click.option("--clips", type=click.IntRange(min=1), help="Number of training clips, instead of the recipe's.")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any setting of the recipe in place of its own, such as window=0, augmentation.grey=0 or dino.prototypes=64. "
-    "Repeatable.",
+    help="Override a setting of the recipe, such as window=0, augmentation.grey=0 or dino.prototypes=64. Repeatable.",
 )
 @click.option(
     "--data",
     metavar="CLIPS",
-    help="Clips to learn from in place of the recipe's: a folder of videos, shards-{000..015}.tar, manifest.jsonl; "
+    help="Clips to train on, instead of the recipe's: a folder of videos, shards-{000..015}.tar or manifest.jsonl; "
     "see docs/clips.md.",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=2, show_default=True, help="Processes that read clips.")
-@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Devices of this machine.")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Precision in place of the recipe's.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=2, show_default=True, help="Number of processes that read clips."
+)
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of devices of this machine to train on.",
+)
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Precision, instead of the recipe's.")
 @click.option(
     "--log",
     "trackers",
     multiple=True,
     type=click.Choice(["tensorboard", "wandb"]),
-    help="Also write the log there. Repeatable.",
+    help="Also log to this service. Repeatable.",
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 def pretrain_command(
     recipe: str,
     output: Path | None,
@@ -66,11 +73,11 @@ def pretrain_command(
     quiet: bool,
     **changes: Any,
 ) -> None:
-    """Pretrain RECIPE (a name of `bench recipes`, or a .toml file) and fit its linear head.
+    """Pretrain RECIPE (a name from `bench recipes`, or a .toml file) and fit its linear head.
 
-    An interrupted run goes on from its last checkpoint when the same command is given again. The result is loaded by
-    `bench run --model file:FOLDER/NAME.safetensors`; FOLDER/last.safetensors is there while it trains. Encoders that
-    learned from clips of yours have no classifier: `bench probe` fits one.
+    Repeat the command to resume an interrupted run from its last checkpoint. Load the result with
+    `bench run --model file:FOLDER/NAME.safetensors`; during training it is FOLDER/last.safetensors. An encoder trained
+    on your own clips has no classifier: fit one with `bench probe`.
     """
     from ...models.pretraining.recipe_files import load_recipe
     from ..progress import stages
@@ -102,7 +109,7 @@ def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[
     from ...tasks.data.clips.opening import open_clips
 
     if data is None:
-        raise DataError(f"The recipe {recipe.name} learns from clips of yours: name them with --data.")
+        raise DataError(f"The recipe {recipe.name} trains on your own clips: name them with --data.")
     if recipe.data != "clips":
         # The number of clips of a recipe for the micro-world says nothing of other data.
         stated = clips is not None or any(setting.partition("=")[0].strip() == "clips" for setting in settings)

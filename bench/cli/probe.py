@@ -17,9 +17,11 @@ from .learning import RUNS, folder_for, learning, tell, tell_notes
     type=click.Choice(["linear", "knn", "attentive"]),
     default="linear",
     show_default=True,
-    help="What is fitted.",
+    help="Kind of head to fit.",
 )
-@click.option("--k", type=click.IntRange(min=1), default=20, show_default=True, help="knn: neighbours that vote.")
+@click.option(
+    "--k", type=click.IntRange(min=1), default=20, show_default=True, help="knn: number of neighbours that vote."
+)
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0, min_open=True),
@@ -32,7 +34,7 @@ from .learning import RUNS, folder_for, learning, tell, tell_notes
     type=click.Path(path_type=Path),
     default=RUNS / "features",
     show_default=True,
-    help="Folder that keeps features, so that a second head costs no second pass.",
+    help="Folder to store features in, so that another head needs no second pass.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=50, show_default=True, help="Images per forward pass.")
 def probe_command(
@@ -52,9 +54,9 @@ def probe_command(
 ) -> None:
     """Fit a head on the frozen features of a model and write both as one checkpoint.
 
-    The checkpoint HEAD.safetensors runs everywhere as file:PATH. A linear head is a logistic regression whose L2
-    penalty is chosen on a fifth of the training images; knn keeps the training features and lets the nearest vote;
-    attentive trains one query that attends to all positions.
+    Use the checkpoint HEAD.safetensors anywhere as file:PATH. linear is a logistic regression whose L2 penalty is
+    chosen on a fifth of the training images; knn stores the training features and lets the nearest vote; attentive
+    trains one query that attends to all positions.
 
     \b
     bench probe --model vito

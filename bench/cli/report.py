@@ -11,15 +11,15 @@ from .options import data_option, gallery_option, stored
 
 @click.command("report")
 @stored
-@data_option("Folder of photographs to show images of, such as imagenet=DIR. Repeatable.")
+@data_option("Folder of photographs to show examples from, such as imagenet=DIR. Repeatable.")
 @gallery_option
 @click.option(
-    "--report", "report_file", type=click.Path(), help="Where to write the page; STORE/report.html by default."
+    "--report", "report_file", type=click.Path(), help="File for the HTML page; STORE/report.html by default."
 )
 def report_command(**values: Any) -> None:
-    """Score what a store holds and write the page again, without running a model.
+    """Score the predictions in a store and rewrite the HTML page, without running a model.
 
-    As `bench score`; what the store lacks is listed, and the exit code is 3.
+    Works like `bench score`: missing predictions are listed, and the exit code is then 3.
     """
     from .show import score_and_show
 

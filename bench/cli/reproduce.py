@@ -26,23 +26,29 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     type=click.Path(path_type=Path),
     default=Path("reproduction"),
     show_default=True,
-    help="Folder of runs, store, tables and figures.",
+    help="Folder for the runs, the store, tables and figures.",
 )
 @click.option(
-    "--claim", "claims", multiple=True, shell_complete=_claims, help="Which claim: 0, a, b, c, d, e or f. Repeatable."
+    "--claim",
+    "claims",
+    multiple=True,
+    shell_complete=_claims,
+    help="Claim to test: 0, a, b, c, d, e or f; all by default. Repeatable.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each method.")
-@click.option("--steps", type=click.IntRange(min=1), help="Steps of each run; 400 by default.")
-@click.option("--workers", type=click.IntRange(min=1), help="Runs at a time; as many as there are cores by default.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many images for each task, for a quick look.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of training runs per method."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps per run; 400 by default.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of parallel runs; the number of cores by default.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of images per task, for a quick look.")
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="What measuring computes in.",
+    help="Floating-point type for measuring.",
 )
-@click.option("--list", "listed", is_flag=True, help="Only tell what would be trained, and what is there already.")
+@click.option("--list", "listed", is_flag=True, help="Only list the runs and whether each is finished.")
 @quiet_option
 def reproduce_command(
     folder: Path,
@@ -55,12 +61,12 @@ def reproduce_command(
     listed: bool,
     quiet: bool,
 ) -> None:
-    """Try the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
+    """Test the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
 
-    Takes some two and a half hours on two cores. An interrupted command goes on when it is given again, and one more
-    seed costs that seed only. docs/claims.md tells what it finds.
+    Takes about two and a half hours on two cores. Repeat the command to resume an interrupted run; a further seed
+    trains only that seed. docs/claims.md describes the results.
 
-    Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
     \b
     bench reproduce

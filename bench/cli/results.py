@@ -1,4 +1,4 @@
-"""``bench results``: what a store holds, and keeping it sound."""
+"""``bench results``: list, export, verify and clean up a store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ONLY_TASK = click.option("--task", "tasks", multiple=True, help="Only this task
 
 @click.group("results")
 def results_command() -> None:
-    """What a store of predictions holds. Nothing here loads a model.
+    """List, show, export, verify, prune and migrate the contents of a store. None of these load a model.
 
     \b
     bench results list
@@ -44,7 +44,9 @@ def _open(location: str) -> Store:
 
     store = Store(location)
     if not store.exists():
-        raise StoreError(f"There is no store at {location}; run first, or name its folder with --store.")
+        raise StoreError(
+            f"There is no store at {location}; start with `bench run`, or name another folder with --store."
+        )
     return store
 
 
@@ -63,7 +65,7 @@ def _bar(quiet: bool, title: str) -> Any:
 @_ONLY_TASK
 @_JSON
 def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as_json: bool) -> None:
-    """List the predictions in a store: a line for each task and model."""
+    """List the predictions in a store, one line per task and model."""
     from ...results.inventory import fits, holdings
 
     rows = []
@@ -77,7 +79,7 @@ def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as
         else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
     )
     total = sum(int(row["bytes"]) for row in rows)
-    footer = [f"{len(rows)} of a task and a model, {total / 1e6:.1f} MB in {store}"]
+    footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {store}"]
     print_rows(shown, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
 
 
@@ -85,7 +87,7 @@ def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as
 @click.argument("what", metavar="MODEL|TASK|RUN")
 @store_option
 def show_command(what: str, store: str) -> None:
-    """Print what is kept of a model, a task or a run (a name, an identity, or 'last'), as JSON."""
+    """Print the record of a model, a task or a run as JSON. Give a name, an identity, or 'last' for the newest run."""
     from ...errors import unknown_name
     from ...results import records
     from ...results.inventory import fits, holdings
@@ -118,14 +120,14 @@ def show_command(what: str, store: str) -> None:
 @_ONLY_TASK
 @quiet_option
 def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
-    """Write predictions into one FILE (.parquet or .csv)."""
+    """Write predictions to one FILE (.parquet or .csv)."""
     from ...errors import StoreError
     from ...results.exporting import export
 
     place = _open(store)
     names = _units(place, models, tasks)
     if not names:
-        raise StoreError(f"The store {store} holds no predictions of that; `bench results list` shows what it has.")
+        raise StoreError(f"The store {store} has no such predictions; `bench results list` shows what it has.")
     with _bar(quiet, "Exporting") as progress:
         rows = export(place, names, file, progress)
     if not quiet:
@@ -156,10 +158,10 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
 @_ONLY_TASK
 @quiet_option
 def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
-    """Write answers to the stimuli of human alignment as CSV files that model-vs-human reads.
+    """Write predictions on the human alignment stimuli as CSV files that model-vs-human can read.
 
-    DIR gets a folder for each data set with a file for each model. `bench score --responses DIR` reads them, too. What
-    is missing is listed, and the exit code is 3.
+    Writes a folder per data set into DIR, with a file per model; `bench score --responses DIR` reads them too. Missing
+    predictions are listed, and the exit code is then 3.
     """
     from ..human_alignment import SUITE
     from ..responses import write_responses
@@ -180,7 +182,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
 @_JSON
 @quiet_option
 def verify_command(store: str, as_json: bool, quiet: bool) -> None:
-    """Read every file of a store and list what is damaged, foreign or left over; exit code 3 if anything is."""
+    """Read every file of a store and list damaged, foreign and leftover files; exit code 3 if there are any."""
     from ...results.verification import verify
 
     place = _open(store)
@@ -190,7 +192,7 @@ def verify_command(store: str, as_json: bool, quiet: bool) -> None:
     if rows or as_json:
         print_rows(rows, ("kind", "file", "reason"), as_json)
     elif not quiet:
-        echo(f"All is well in {store}: {len(place.unit_entries())} units read.")
+        echo(f"No problems in {store}: {len(place.unit_entries())} units read.")
     if rows:
         if not as_json:
             echo(f"`bench results prune --damaged --leftovers --store {store}` shows what can be removed.", err=True)
@@ -199,12 +201,14 @@ def verify_command(store: str, as_json: bool, quiet: bool) -> None:
 
 @results_command.command("prune")
 @store_option
-@click.option("--damaged", is_flag=True, help="Files that cannot be trusted; the next run makes them again.")
-@click.option("--leftovers", is_flag=True, help="Files of ended runs, and units that a larger one stands for.")
-@click.option("--superseded", is_flag=True, help="Predictions of earlier versions of a model or a task.")
+@click.option("--damaged", is_flag=True, help="Remove files that fail verification; the next run writes them again.")
+@click.option(
+    "--leftovers", is_flag=True, help="Remove files of interrupted runs, and units that a larger unit contains."
+)
+@click.option("--superseded", is_flag=True, help="Remove predictions of earlier versions of a model or task.")
 @_ONLY_MODEL
 @_ONLY_TASK
-@click.option("--yes", is_flag=True, help="Remove; without it, only tell what would be removed.")
+@click.option("--yes", is_flag=True, help="Remove the files; without it, they are only listed.")
 @quiet_option
 def prune_command(
     store: str,
@@ -216,16 +220,16 @@ def prune_command(
     yes: bool,
     quiet: bool,
 ) -> None:
-    """Remove what is damaged, left over or no longer wanted. Without --yes nothing is removed.
+    """Remove damaged, leftover or unwanted files. Without --yes nothing is removed.
 
-    --model and --task alone remove all predictions of a model or of a task; with --damaged, --leftovers or
-    --superseded they narrow these down.
+    On their own, --model and --task remove all predictions of a model or a task; together with --damaged, --leftovers
+    or --superseded they restrict these to a model or a task.
     """
     from ..pruning import Wish, choose
 
     wish = Wish(damaged, leftovers, superseded, models, tasks)
     if wish.empty:
-        raise click.UsageError("Say what: --damaged, --leftovers, --superseded, --model NAME or --task NAME.")
+        raise click.UsageError("Say what to remove: --damaged, --leftovers, --superseded, --model NAME or --task NAME.")
     place = _open(store)
     with _bar(quiet or not (damaged or leftovers), "Reading") as progress:
         chosen = choose(place, wish, progress)
@@ -247,7 +251,7 @@ def _remove(store: Store, chosen: dict[str, str], yes: bool, quiet: bool) -> Non
 @store_option
 @quiet_option
 def migrate_command(store: str, quiet: bool) -> None:
-    """Bring a store of an older version up to date, in place. Can be interrupted and begun again."""
+    """Convert a store of an older version in place. If interrupted, repeat the command."""
     from ..migration import migrate
 
     with _bar(quiet, "Migrating") as progress:

@@ -14,11 +14,11 @@ from .options import gallery_option, running, selection
 @gallery_option
 @running
 def run_command(**values: Any) -> None:
-    """Run a suite or tasks on models; show the table, write the page.
+    """Run a suite or tasks on models, show the table and write the HTML page.
 
-    What the store already holds is not run again: the same command finishes an interrupted run, and a model added to
-    it runs alone. Baselines and reference models come along. `bench plan` with the same arguments tells the cost first.
-    Several runs may work on one store at once, on one machine or many; each takes up what the others have left.
+    Predictions that the store already holds are not computed again: repeat the command to resume an interrupted run,
+    or add a model to run only that one. Baselines and reference models run too. `bench plan` with the same arguments
+    estimates the cost. Several runs can share a store, on one machine or many; each skips what the others have done.
 
     \b
     bench run --model vito --suite robustness

@@ -18,10 +18,10 @@ _FORMATS = (".png", ".svg", ".pdf")
 @click.command("saliency")
 @mapped
 def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bool, **values: Any) -> None:
-    """Compare what models look at with people's maps, or with the object masks of the micro-world.
+    """Compare saliency maps of models with people's maps, or with the object masks of the micro-world.
 
-    A map is the gradient of the true class's logit, and for models with attention pooling its mask, too. What the store
-    holds is not run again: the same command finishes an interrupted run, and a model added to it runs alone.
+    A map is the gradient of the true class's logit; models with attention pooling also give their attention mask. Maps
+    that the store already holds are not computed again: repeat the command to resume an interrupted run.
 
     \b
     bench saliency --model vito --model moclr
@@ -64,4 +64,4 @@ def _check_files(json_file: Path | None, figure_file: Path | None) -> None:
     for path in (json_file, figure_file):
         check_output(path)
     if figure_file is not None and figure_file.suffix.lower() not in _FORMATS:
-        raise VitobenchError(f"--figure {figure_file}: its name has to end in {', '.join(_FORMATS)}.")
+        raise VitobenchError(f"--figure {figure_file}: the name must end in {', '.join(_FORMATS)}.")

@@ -21,20 +21,20 @@ _FOLDER = click.Path(path_type=Path)
 @click.option(
     "--human",
     type=_FOLDER,
-    help="Score human alignment from folders instead of a store: trials of people in model-vs-human's CSV form, a "
-    "folder for each data set. Alone it gives the people's own numbers, the ceilings.",
+    help="Score human alignment from folders instead of a store: people's trials as CSV in model-vs-human's format, "
+    "one folder per data set. Without --responses, scores only the people: the ceilings.",
 )
-@click.option("--responses", type=_FOLDER, help="Models' answers in the same form, to be compared with --human.")
+@click.option("--responses", type=_FOLDER, help="Predictions of models in the same format, to compare with --human.")
 @click.option(
     "--compat",
     type=click.Choice(["model-vs-human"]),
-    help="With --human: error consistency is 1, not undefined, where two observers are never wrong.",
+    help="With --human: error consistency is 1 instead of undefined if two observers are never wrong.",
 )
 def score_command(human: Path | None, responses: Path | None, compat: str | None, **values: Any) -> None:
-    """Compute scores, intervals and comparisons from a store: no model is loaded and no image read.
+    """Compute scores, intervals and comparisons from a store. No model is loaded and no image is read.
 
-    Without --model all models of the store are scored, without --suite and --task all tasks. What is missing is listed,
-    and the exit code is 3. With --human, --task names data sets of human alignment and --model observers.
+    Scores all models in the store unless you give --model, and all tasks unless you give --suite or --task. Missing
+    predictions are listed, and the exit code is then 3. With --human, --task names data sets and --model observers.
 
     \b
     bench score
@@ -46,14 +46,14 @@ def score_command(human: Path | None, responses: Path | None, compat: str | None
         return
     for name, value in (("--responses", responses), ("--compat", compat)):
         if value is not None:
-            raise click.UsageError(f"{name} needs --human DIR, the folder of the people's trials.")
+            raise click.UsageError(f"{name} needs --human DIR, the folder of people's trials.")
     from ...results.store import Store
     from .show import score_and_show
 
     if values["suite"] == "human-alignment" and not Store(values["store"]).exists():
         raise click.UsageError(
-            "--suite human-alignment needs --human DIR, the folder of people's trials, or a --store with answers of "
-            "a run."
+            "--suite human-alignment needs --human DIR, the folder of people's trials, or a --store with "
+            "predictions of a run."
         )
 
     score_and_show(values, page=False)
@@ -63,11 +63,11 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
     from ..human_alignment import SUITE, Request, problem_lines, render, score_folders, write_json
 
     if values["suite"] not in (None, SUITE):
-        raise click.UsageError(f"--human goes with --suite {SUITE}, not with {values['suite']}.")
+        raise click.UsageError(f"--human works only with --suite {SUITE}, not with {values['suite']}.")
     if values["limit"] is not None:
-        raise click.UsageError("--limit cannot be used with --human: people and models answer the same stimuli.")
+        raise click.UsageError("--limit cannot be used with --human: people and models must see the same stimuli.")
     if responses is None and (values["models"] or values["baselines"]):
-        raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' answers.")
+        raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' predictions.")
     json_file = values["json_file"]
     check_output(json_file)
     named = values["baselines"]

@@ -1,4 +1,4 @@
-"""What a run or a scoring shows and writes at its end."""
+"""What a run or a scoring prints and writes when it finishes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = "report.html"
 
 
 def run_and_show(values: dict[str, Any]) -> None:
-    """Run, print the table, write page and JSON, and exit with the code that tells.
+    """Run, print the table, write the page and the JSON file, and exit with 3 if something is missing.
 
     Args:
         values: The command's options.
@@ -31,7 +31,7 @@ def run_and_show(values: dict[str, Any]) -> None:
 
 
 def score_and_show(values: dict[str, Any], page: bool) -> None:
-    """Score what is stored, print the table, write JSON and perhaps the page, and exit with the code that tells.
+    """Score the store, print the table, write JSON and perhaps the page, and exit with 3 if something is missing.
 
     Args:
         values: The command's options.
@@ -64,7 +64,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, do
         from ...reports.rows import failure_lines
 
         reasons = "".join(f"\n{line}" for line in failure_lines(outcome.data))
-        raise VitobenchError(f"There is nothing to show: no task gave a score.{reasons}")
+        raise VitobenchError(f"Nothing to show: no task has a score.{reasons}")
     # Files first: what is shown may meet a screen that cannot take it.
     written = {}
     if page:
@@ -109,7 +109,7 @@ def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
 
 
 def rescored(values: dict[str, Any], best: bool = False) -> Outcome:
-    """Score what is stored for files of figures or tables; notes about what is passed over go to standard error.
+    """Score the store for figures or tables; notes about what was skipped go to standard error.
 
     Args:
         values: The command's options.
@@ -120,7 +120,7 @@ def rescored(values: dict[str, Any], best: bool = False) -> Outcome:
 
 
 def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) -> None:
-    """Tell what was written and what was not, and exit with 3 if something is missing.
+    """Print what was written and what was not, and exit with 3 if something is missing.
 
     Raises:
         VitobenchError: Nothing was written.
@@ -129,7 +129,7 @@ def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) 
 
     if not lines:
         reasons = "".join(f"\n{line}" for line in absent)
-        raise VitobenchError(f"Nothing was written: the scores are not enough for any of it.{reasons}")
+        raise VitobenchError(f"Nothing was written: no figure or table has enough data.{reasons}")
     for line in () if quiet else lines:
         echo(line)
     for line in absent:

@@ -24,16 +24,18 @@ from .options import pictured
     show_default=True,
     help="Repeatable.",
 )
-@click.option("--to", "target", default="tables", show_default=True, help="Folder of the files, or - to print them.")
-@click.option("--list", "listing", is_flag=True, help="List the tables and what they need.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+@click.option("--to", "target", default="tables", show_default=True, help="Folder for the files, or - to print them.")
+@click.option("--list", "listing", is_flag=True, help="List the tables and the data they need.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")
 def tables_command(
     names: tuple[str, ...], formats: tuple[str, ...], target: str, listing: bool, as_json: bool, **values: Any
 ) -> None:
-    """Write tables from a store, all or those that are named.
+    """Write the named tables, or all, from a store.
 
-    The best number is bold; those that paired tests cannot tell from it, corrected within the row (Holm), have a
-    dagger. No model is loaded and no image read. Exit codes: 0 all is there, 3 something is missing, 2 wrong usage.
+    The best number is bold; a dagger marks numbers that paired tests, corrected within the row (Holm), cannot tell
+    from it. No model is loaded and no image is read.
+
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
     \b
     bench tables --suite robustness --to paper/tables

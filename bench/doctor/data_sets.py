@@ -1,4 +1,4 @@
-"""Data sets: which were fetched, which are half fetched, and whether those of earlier runs are where they were."""
+"""Data sets: which were downloaded completely or in part, and whether those of earlier runs are still there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DataSets:
         known: Names of all published sets.
         fetched: Of these, the ones that lie in it.
         chosen: How many files are there of those that were got in part, as with ``--only``.
-        begun: Those of which something lies in it that is not downloaded or not unpacked to its end.
+        begun: Those that are not completely downloaded or unpacked.
     """
 
     root: Path
@@ -63,15 +63,15 @@ def check_data(found: DataSets) -> list[Check]:
     there = [*found.fetched, *(f"{name} ({words})" for name, words in found.chosen.items())]
     names = f": {', '.join(there)}" if there else "; the micro-world needs none"
     advice = (
-        f"bench data verify NAME {found.root} reads one through"
+        f"check one with bench data verify NAME {found.root}"
         if there
-        else "bench data list, bench data get NAME; --data-root names another folder"
+        else "see bench data list and bench data get NAME, or name another folder with --data-root"
     )
     words = f"{len(there)} of {len(found.known)} in {found.root}{names}"
     rows = [Check(GROUP, "published sets", OK, words, advice)]
     for name in found.begun:
         advice = f"bench data get {name} --to {found.root}"
-        rows.append(Check(GROUP, name, WARN, "not downloaded or not unpacked to its end", advice))
+        rows.append(Check(GROUP, name, WARN, "not completely downloaded or unpacked", advice))
     return rows
 
 
@@ -101,9 +101,9 @@ def check_named(folders: Mapping[str, Sequence[str]]) -> list[Check]:
     for name, places in folders.items():
         gone = [place for place in places if not Path(place).is_dir()]
         if gone:
-            words = f"named in a run, but gone: {', '.join(gone)}"
-            advice = f"scores stay; a run that goes on needs --data {name}=DIR"
+            words = f"used by a run, but now missing: {', '.join(gone)}"
+            advice = f"scores are kept; further runs need --data {name}=DIR"
             rows.append(Check(GROUP, name, WARN, words, advice))
         else:
-            rows.append(Check(GROUP, name, OK, f"named in a run: {', '.join(places)}"))
+            rows.append(Check(GROUP, name, OK, f"used by a run: {', '.join(places)}"))
     return rows

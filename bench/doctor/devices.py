@@ -1,4 +1,4 @@
-"""What models are computed on: torch, the processor, and GPUs."""
+"""What models run on: torch, the CPU and GPUs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Devices:
         driver: Whether there is a driver of NVIDIA.
         hidden: ``CUDA_VISIBLE_DEVICES`` where it is set, else None.
         gpus: The GPUs.
-        mps: Whether there is a GPU of Apple.
+        mps: Whether there is an Apple GPU.
     """
 
     version: str = ""
@@ -110,7 +110,7 @@ def check_devices(found: Devices) -> list[Check]:
     """Rows for torch, the processor and GPUs."""
     if found.problem:
         way_out = "pip install --force-reinstall torch torchvision, both of one build (https://pytorch.org/get-started)"
-        return [Check(GROUP, "torch", FAIL, f"does not load: {found.problem}", way_out)]
+        return [Check(GROUP, "torch", FAIL, f"cannot be loaded: {found.problem}", way_out)]
     slow = found.seconds > SLOW
     rows = [
         Check(
@@ -118,7 +118,7 @@ def check_devices(found: Devices) -> list[Check]:
             "torch",
             WARN if slow else OK,
             f"{found.version}, imported in {found.seconds:.1f} s",
-            "every worker waits as long; an environment on a local disk is quicker" if slow else "",
+            "every worker waits as long; move the environment to a local disk" if slow else "",
         ),
         _processor(found),
         *(_gpu_row(gpu) for gpu in found.gpus),
@@ -126,7 +126,7 @@ def check_devices(found: Devices) -> list[Check]:
     if not found.gpus and not found.mps:
         rows.append(_without(found))
     if found.mps:
-        rows.append(Check(GROUP, "mps", OK, "a GPU of Apple"))
+        rows.append(Check(GROUP, "mps", OK, "an Apple GPU"))
     chosen = "cuda" if found.gpus else "mps" if found.mps else "cpu"
     return [*rows, Check(GROUP, "--device auto", OK, f"takes {chosen}")]
 
@@ -135,7 +135,7 @@ def _processor(found: Devices) -> Check:
     threads = f"{found.threads} thread{'' if found.threads == 1 else 's'} in a forward pass"
     words = f"{found.instructions or 'unknown'} kernels, {threads}"
     if found.instructions == "DEFAULT" and found.processor in ("x86_64", "AMD64"):
-        advice = "no AVX2 here, or ATEN_CPU_CAPABILITY is set: models run several times slower"
+        advice = "the CPU has no AVX2, or ATEN_CPU_CAPABILITY is set: models run several times slower"
         return Check(GROUP, "cpu", WARN, words, advice)
     return Check(GROUP, "cpu", OK, words)
 
@@ -150,12 +150,12 @@ def _gpu_row(gpu: Gpu) -> Check:
 
 def _without(found: Devices) -> Check:
     if not found.driver:
-        return Check(GROUP, "gpu", OK, "none; models run on the processor")
+        return Check(GROUP, "gpu", OK, "none; models run on the CPU")
     if not found.built_for:
-        advice = "install a build for CUDA: https://pytorch.org/get-started"
-        return Check(GROUP, "gpu", WARN, "there is a driver, but this torch is built without GPUs", advice)
+        advice = "install a CUDA build: https://pytorch.org/get-started"
+        return Check(GROUP, "gpu", WARN, "there is a driver, but this build of torch has no GPU support", advice)
     if found.hidden is not None:
         words = f"torch sees none; CUDA_VISIBLE_DEVICES is {found.hidden!r}"
         return Check(GROUP, "gpu", WARN, words, "unset CUDA_VISIBLE_DEVICES, or name a device in it")
-    advice = "nvidia-smi tells whether the driver works and is new enough"
+    advice = "run nvidia-smi to see whether the driver works and is recent enough"
     return Check(GROUP, "gpu", WARN, f"there is a driver, but torch (for {found.built_for}) sees none", advice)

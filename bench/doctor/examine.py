@@ -1,4 +1,4 @@
-"""All checks, in the order in which they are shown. One that breaks is a row that says so and stops no other."""
+"""All checks, in the order of the table. A check that crashes becomes a row that says so; the others still run."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class Machine:
         system: Operating system and processor.
         cores: Cores that the machine has.
         usable: Cores that this process may use, by its affinity and by its container; a fraction where a quota is one.
-        memory: Bytes of memory, or what a container allows of them; None where the system does not say.
-        free: Bytes of it that are free; None where the system does not say.
+        memory: Bytes of memory, or what a container allows of them; None where unknown on this system.
+        free: Bytes of it that are free; None where unknown on this system.
     """
 
     system: str
@@ -75,10 +75,10 @@ def _cores(found: Machine) -> Check:
 
 def _free(found: Machine) -> Check:
     if found.memory is None:
-        return Check(GROUP, "memory", OK, "the system does not say")
+        return Check(GROUP, "memory", OK, "unknown on this system")
     free = "" if found.free is None else f", {readable_size(found.free)} free"
     low = found.free is not None and found.free < LEAN
-    advice = "a smaller --batch and one worker need least" if low else ""
+    advice = "use a smaller --batch and one worker" if low else ""
     return Check(GROUP, "memory", WARN if low else OK, readable_size(found.memory) + free, advice)
 
 

@@ -27,7 +27,7 @@ PURPOSES = dict(sorted(_PURPOSES.items()))
 """Extras, and what each is for."""
 
 FOR_DEVELOPMENT = ("test", "dev")
-"""Extras that a user does not need."""
+"""Extras that users do not need."""
 
 
 def check_python(bounds: str, version: str, kind: str) -> Check:
@@ -55,7 +55,7 @@ def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[
     rows = [Check(GROUP, NAME, OK, f"{version} in {place}")]
     if len(wrong) < len(needed):
         rows.append(
-            Check(GROUP, "dependencies", OK, f"{len(needed) - len(wrong)} of {len(needed)} within their bounds")
+            Check(GROUP, "dependencies", OK, f"{len(needed) - len(wrong)} of {len(needed)} have a supported version")
         )
     for need in wrong:
         found = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
@@ -97,7 +97,7 @@ def check_torchcodec(problem: str) -> list[Check]:
     if not problem:
         return []
     return [
-        Check(OPTIONAL, "torchcodec", WARN, problem, "install FFmpeg's shared libraries, or leave it: PyAV decodes")
+        Check(OPTIONAL, "torchcodec", WARN, problem, "install FFmpeg's shared libraries, or ignore this: PyAV decodes")
     ]
 
 

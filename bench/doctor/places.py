@@ -56,7 +56,11 @@ def check_store(location: str) -> list[Check]:
     try:
         store = Store(location)
         there = store.exists()
-        rows = [_reading(store) if there else Check(GROUP, "store", OK, f"{location}: not there yet; a run makes it")]
+        rows = [
+            _reading(store)
+            if there
+            else Check(GROUP, "store", OK, f"{location}: not there yet; the first run creates it")
+        ]
     except StoreError as error:
         return [Check(GROUP, "store", FAIL, str(error), another)]
     local = store.folder.local
@@ -65,7 +69,10 @@ def check_store(location: str) -> list[Check]:
     elif there:
         problem = _unwritable_remotely(store)
     else:  # a probe would make the folder
-        return [*rows, Check(GROUP, "store, writing", WARN, "not tried", "the first run tells whether it is allowed")]
+        return [
+            *rows,
+            Check(GROUP, "store, writing", WARN, "not tried", "the first run shows whether writing is allowed"),
+        ]
     found = f"not possible: {problem}" if problem else "possible"
     rows.append(Check(GROUP, "store, writing", FAIL if problem else OK, found, another if problem else ""))
     if local is None:
@@ -127,7 +134,7 @@ def check_cache(name: str, path: Path, variable: str) -> Check:
     """
     problem = unwritable(path)
     if problem:
-        advice = f"set {variable} to a folder that can be written"
+        advice = f"set {variable} to a writable folder"
         return Check(GROUP, name, WARN, f"{path}: {problem}", advice)
     room = check_room(name, free_at(path), needed=False)
     advice = f"free some space, or set {variable} to a folder on another disk" if room.advice else ""

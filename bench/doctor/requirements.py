@@ -1,4 +1,4 @@
-"""What vitobench asks of other packages, and what is installed of it."""
+"""The packages that vitobench requires, and the installed versions."""
 
 from __future__ import annotations
 

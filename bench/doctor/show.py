@@ -31,7 +31,7 @@ def show(checks: Sequence[Check]) -> None:
         echo(summary(checks))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for column, whole in (("", True), ("check", True), ("found", False), ("what to do", False)):
+    for column, whole in (("", True), ("check", True), ("found", False), ("how to fix", False)):
         table.add_column(column, no_wrap=whole, overflow="fold")
     for group, members in groupby(checks, key=lambda check: check.group):
         table.add_row("", Text(group, "bold"), "", "")

@@ -29,14 +29,14 @@ def check_threads(environment: Mapping[str, str], cores: int) -> list[Check]:
 def _openmp(value: str | None, cores: int) -> Check:
     name = "OMP_NUM_THREADS"
     if value is None:
-        return Check(GROUP, name, OK, f"not set: a forward pass takes all {cores} cores")
+        return Check(GROUP, name, OK, f"not set: a forward pass uses all {cores} cores")
     number = _count(value)
     if number is None:
-        return Check(GROUP, name, WARN, f"{value!r} is no number of threads", f"unset it, or set it to {cores}")
+        return Check(GROUP, name, WARN, f"{value!r} is not a number of threads", f"unset it, or set it to {cores}")
     if number > cores:
         return Check(GROUP, name, WARN, f"{number}, but there are {cores} cores", f"unset it, or set it to {cores}")
     if number < cores:
-        words = f"{number} of {cores} cores compute in a run of one worker"
+        words = f"a run with one worker uses {number} of {cores} cores"
         return Check(GROUP, name, WARN, words, "unset it, unless other programs need the rest")
     return Check(GROUP, name, OK, value)
 
@@ -50,8 +50,10 @@ def _library(name: str, value: str, cores: int) -> Check:
 
 def _waiting(policy: str) -> Check:
     if policy.strip().upper() == "ACTIVE":
-        advice = "unset it (bench sets PASSIVE): spinning takes the cores from the threads that read and corrupt images"
-        return Check(GROUP, "OMP_WAIT_POLICY", WARN, "ACTIVE: threads that wait spin", advice)
+        advice = (
+            "unset it (bench sets PASSIVE): spinning threads take the cores from those that read and corrupt images"
+        )
+        return Check(GROUP, "OMP_WAIT_POLICY", WARN, "ACTIVE: waiting threads spin", advice)
     return Check(GROUP, "OMP_WAIT_POLICY", OK, policy or "not set")
 
 

@@ -14,7 +14,7 @@ from ..worker import Job, PassReport
 
 _LARGEST_CHUNK = 8
 ATTEMPTS = 3
-"""How often a pass is begun, when it is clear that it brings its worker down, before it is given up."""
+"""How often a pass that kills its worker is started before it counts as failed."""
 
 
 class Executor(Protocol):
@@ -61,12 +61,12 @@ def check_executor(settings: Settings) -> None:
         VitobenchError: An unknown executor, no workers, or options that do not go together.
     """
     if settings.executor not in EXECUTORS:
-        raise VitobenchError(f"There is no executor {settings.executor!r}; choose one of {', '.join(EXECUTORS)}.")
+        raise VitobenchError(f"Unknown executor {settings.executor!r}; choose one of {', '.join(EXECUTORS)}.")
     if settings.address is not None and settings.executor != "ray":
         raise VitobenchError("--address is the address of a Ray cluster; it needs --executor ray.")
     for what, value in (("--workers", settings.workers), ("--threads", settings.threads), ("--batch", settings.batch)):
         if value is not None and value < 1:
-            raise VitobenchError(f"{what} {value} makes no sense; give 1 or more.")
+            raise VitobenchError(f"Invalid {what} {value}; give 1 or more.")
 
 
 def choose(settings: Settings) -> Executor:

@@ -54,7 +54,7 @@ def _run(indices: Chunk) -> list[PassReport]:
 
 
 class ProcessExecutor:
-    """A pool of worker processes. One that dies is replaced, and what it was doing is begun again.
+    """A pool of worker processes. One that dies is replaced, and its work starts again.
 
     Args:
         workers: How many processes.
@@ -83,8 +83,8 @@ class ProcessExecutor:
                         return
             if not left:
                 continue
-            # Somebody was killed, perhaps for want of memory. Chunks are begun in order, so it was at one of the first;
-            # these are begun again one by one, until it is clear which pass it is.
+            # A worker died, possibly out of memory. Chunks start in order, so it was working on one of the first; these
+            # are started again one by one, until it is clear which pass it is.
             if len(left) > 1:
                 if left[self.workers + 1 :]:
                     rounds.append(left[self.workers + 1 :])
@@ -100,7 +100,7 @@ class ProcessExecutor:
                 rounds.append(left)
             else:
                 advance(amount(job.passes[index]))
-                yield given_up(index, job, f"a worker process died {ATTEMPTS} times at it; out of memory?")
+                yield given_up(index, job, f"its worker process died {ATTEMPTS} times, possibly out of memory")
 
     def _round(self, left: list[Chunk], context: Any, arguments: Any) -> Iterator[tuple[Chunk, list[PassReport]]]:
         """What a pool brings to an end; less than all if one of its workers dies."""

@@ -1,4 +1,4 @@
-"""Running on a Ray cluster: Ray places the work, replaces workers that die, and begins their work again."""
+"""Running on a Ray cluster: Ray places the work, replaces workers that die, and starts their work again."""
 
 from __future__ import annotations
 

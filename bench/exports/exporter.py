@@ -80,7 +80,7 @@ class ExportSpec:
             VitobenchError: A folder in place of a file, the other way round, or a screen for what is no text.
         """
         if to == SCREEN and self.kind != "text":
-            raise VitobenchError(f"--format {self.name} cannot be printed; name {self.target} with --to.")
+            raise VitobenchError(f"--format {self.name} cannot be printed; set --to to {self.target}.")
         if self.kind in ("text", "file") and to != SCREEN:
             check_output(to)
         if self.kind == "folder":
@@ -97,7 +97,7 @@ class ExportSpec:
                 import_module(package)
             except ImportError as error:
                 raise VitobenchError(
-                    f"--format {self.name} cannot be used ({error}): pip install 'vitobench[{self.extra}]'"
+                    f"--format {self.name} needs a package ({error}): pip install 'vitobench[{self.extra}]'"
                 ) from None
         found: Exporter = import_module(f".{self.module}", __package__)
         return found

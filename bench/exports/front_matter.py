@@ -58,8 +58,8 @@ def with_key(text: str, key: str, value: Any, where: str) -> str:
             if yaml.safe_load(new) == meant:
                 return before + new + after
     raise DataError(
-        f"{where}: {key} in its front matter cannot be replaced without touching the rest. Put it into block form "
-        "at the end of the front matter, without anchors, or name another file with --to."
+        f"{where}: {key} in the front matter cannot be replaced without changing other lines. Write it in block "
+        "style at the end of the front matter, without anchors, or name another file with --to."
     )
 
 
@@ -70,7 +70,7 @@ def dump(value: dict[str, Any]) -> str:
 
 
 def _split(text: str) -> tuple[str, str | None, str]:
-    """What stands before the front matter, the front matter, and what stands behind it."""
+    """The text before the front matter, the front matter, and the text after it."""
     start = len(_BOM) if text.startswith(_BOM) else 0
     match = REGEX_YAML_BLOCK.search(text[start:])
     if match is None:
@@ -87,7 +87,7 @@ def _load(front: str, where: str) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise DataError(f"{where}: its front matter is not a mapping of keys to values.")
+        raise DataError(f"{where}: the front matter is not a mapping of keys to values.")
     return found
 
 
@@ -98,7 +98,7 @@ def _span(front: str, key: str, where: str) -> tuple[int | None, int]:
     if not pairs:
         return None, 0
     if len(pairs) > 1:
-        raise DataError(f"{where}: {key} stands twice in its front matter; remove one.")
+        raise DataError(f"{where}: {key} occurs twice in the front matter; remove one.")
     name, value = pairs[0]
     # The end of a block is that of its last leaf: the parser counts the comments behind it as a part of it.
     end = max(name.end_mark.index, *(leaf.end_mark.index for leaf in _leaves(value)))

@@ -1,4 +1,4 @@
-"""Scores that are there already, handed to an export by its name."""
+"""Pass existing scores to an export by its name."""
 
 from __future__ import annotations
 

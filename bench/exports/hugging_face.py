@@ -18,13 +18,13 @@ def export(handover: Handover) -> list[str]:
     """See `Exporter`."""
     if len(handover.models) != 1:
         raise VitobenchError(
-            f"A model card is of one model; name it with --model. There are: {', '.join(handover.models)}."
+            f"A model card describes one model; name it with --model. The store has: {', '.join(handover.models)}."
         )
     (model,) = handover.models
     entry = entry_of(handover.outcome.data, model)
     count = sum(len(result["metrics"]) for result in entry["results"])
     if not count:
-        raise VitobenchError(f"{model} has no headline number that is defined, so there is nothing to put on a card.")
+        raise VitobenchError(f"{model} has no headline number with a value, so there is nothing to put on a card.")
     data = handover.outcome.data.of([model])
     absent = [f"Left out: {line}" for line in hole_lines(headline_rows(data), data.undefined)]
     what = f"{count} headline numbers of {model}"
@@ -32,7 +32,9 @@ def export(handover: Handover) -> list[str]:
     if handover.to == SCREEN or path.suffix in (".yaml", ".yml"):
         return [*put(handover, dump({KEY: [entry]}), what), *absent]
     if path.suffix.lower() != ".md":
-        raise VitobenchError(f"--to {path}: its name has to end in .md for a card, or in .yaml for the block alone.")
+        raise VitobenchError(
+            f"--to {path}: the name must end in .md for a card, or in .yaml for the metadata block alone."
+        )
     try:
         # By bytes: reading as text would make one kind of line ending of all.
         text = path.read_bytes().decode() if path.exists() else ""

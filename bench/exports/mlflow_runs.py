@@ -73,7 +73,7 @@ def export(handover: Handover) -> list[str]:
     except (MlflowException, ImportError, OSError) as error:
         # A database address needs packages that a slim installation of MLflow lacks.
         reason = " ".join((str(error) or type(error).__name__).split())
-        raise VitobenchError(f"MLflow at {uri} refused: {reason} (--to names another tracking address)") from None
+        raise VitobenchError(f"MLflow at {uri} failed: {reason} (use --to for another tracking address)") from None
 
 
 def _one(client: Any, experiment: str, handover: Handover, model: str, uri: str) -> str:

@@ -89,8 +89,8 @@ def merged(existing: Any, entry: Entry, where: str) -> list[Entry]:
     found = [] if existing is None else existing
     if not (isinstance(found, list) and all(map(_is_entry, found))):
         raise DataError(
-            f"{where}: its model-index is not a list of entries with name and results. Mend or remove it, or name "
-            "another file with --to."
+            f"{where}: model-index is not a list of entries with name and results. Fix or remove it, or name another "
+            "file with --to."
         )
     named = [place for place, other in enumerate(found) if other.get("name") == entry["name"]]
     places = named or ([0] if len(found) == 1 else [])

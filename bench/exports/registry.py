@@ -9,12 +9,12 @@ EXPORTS: dict[str, ExportSpec] = {
     spec.name: spec
     for spec in (
         ExportSpec(
-            "csv", "csv_file", "A line for each number of each model", "text", "a file, or - to print it", "scores.csv"
+            "csv", "csv_file", "One row per score of each model", "text", "a file, or - to print it", "scores.csv"
         ),
         ExportSpec(
             "json",
             "json_document",
-            "Everything: scores, comparisons, what is missing, models, tasks, versions",
+            "Everything: scores, comparisons, missing data, models, tasks, versions",
             "text",
             "a file, or - to print it",
             "scores.json",
@@ -22,7 +22,7 @@ EXPORTS: dict[str, ExportSpec] = {
         ExportSpec(
             "parquet",
             "parquet_file",
-            "The lines of csv with types; models, tasks and versions in the file's metadata",
+            "The rows of csv with types; models, tasks and versions in the file's metadata",
             "file",
             "a file",
             "scores.parquet",
@@ -30,9 +30,9 @@ EXPORTS: dict[str, ExportSpec] = {
         ExportSpec(
             "hugging-face",
             "hugging_face",
-            "The headline numbers of one model as model-index of a model card",
+            "The headline numbers of one model as the model-index of a model card",
             "text",
-            "a card (.md), merged into it if it is there; a .yaml file, or - to print the block",
+            "a card (.md; merged if it exists) or a .yaml file; - to print the block",
             "model-index.yaml",
             "hugging-face",
             ("huggingface_hub", "yaml"),
@@ -40,9 +40,9 @@ EXPORTS: dict[str, ExportSpec] = {
         ExportSpec(
             "mlflow",
             "mlflow_runs",
-            "A run for each model: numbers as metrics, what they are of as parameters",
+            "One run per model, with scores as metrics and tasks and models as parameters",
             "address",
-            "a tracking address, such as http://HOST:5000; by default MLflow's own",
+            "a tracking address, such as http://HOST:5000; MLflow's own by default",
             "",
             "mlflow",
             ("mlflow",),
@@ -50,7 +50,7 @@ EXPORTS: dict[str, ExportSpec] = {
         ExportSpec(
             "tensorboard",
             "tensorboard_events",
-            "A folder of events for each model; checkpoints of one training share one, as steps",
+            "One folder of events per model; checkpoints of one training run share a folder, as steps",
             "folder",
             "a folder",
             "tensorboard",

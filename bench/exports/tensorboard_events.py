@@ -53,9 +53,13 @@ def export(handover: Handover) -> list[str]:
             for path in earlier:  # TensorBoard would draw both over each other
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise StoreError(f"{folder} cannot be written: {error.strerror or error}; --to names another.") from None
+            raise StoreError(
+                f"{folder} cannot be written: {error.strerror or error}; name another folder with --to."
+            ) from None
         except UnicodeEncodeError:
-            raise StoreError(f"TensorBoard writes to no folder whose name is not UTF-8: {folder}.") from None
+            raise StoreError(
+                f"TensorBoard cannot write to {folder}: the name is not UTF-8. Name another folder with --to."
+            ) from None
         finally:
             with suppress(OSError):
                 shutil.rmtree(aside)

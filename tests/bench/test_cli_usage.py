@@ -49,7 +49,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ((*RUN, "--suite", "robustness", "--data", "imagenet"), "not of the form NAME=DIR"),
         ((*RUN, "--suite", "robustness", "--data", "=folder"), "not of the form NAME=DIR"),
         ((*RUN, "--suite", "robustness", "--data", "imagenett=folder"), "Did you mean 'imagenet'"),
-        ((*RUN, "--task", "imagenet-val"), "vito answers in microworld-16"),
+        ((*RUN, "--task", "imagenet-val"), "vito predicts microworld-16 classes"),
         ((*VAL, "--device", "nonsense"), "The device 'nonsense' cannot be used"),
         ((*VAL, "--store", "file"), "is a file"),
         ((*VAL, "--store", "file/below"), "cannot be written"),
@@ -103,7 +103,7 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(Model, "logits", interrupt)
     assert call(*VAL) == 130
-    assert "run the same command to continue" in capsys.readouterr().err
+    assert "repeat the command to continue" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("listing", ["models", "tasks", "suites", "recipes"])

@@ -77,7 +77,7 @@ def test_the_command_prints_and_writes_it(bench_here: Callable[..., Any], tmp_pa
     common = ("--model", "other", "--baseline", "none", "--task", "micro-val", "--store", "s")
     done = bench_here("plan", *common, "--no-measure", "--json", "plan.json")
     assert done.code == 0, done.err
-    assert "Answers" in done.out or "answers to compute: 14" in done.out
+    assert "Answers" in done.out or "predictions to compute: 14" in done.out
     found = json.loads((tmp_path / "plan.json").read_text())
     assert found["answers"] == 14
     assert found["seconds"] is None

@@ -75,7 +75,7 @@ def test_whatever_fails_is_a_note_and_a_limit_is_kept(stored: Settings, monkeypa
         patch.setattr(gallery_module, "BUDGET", 10)
         found = rescore(stored, pictures=True).data.gallery
         assert found.parts == ()
-        assert found.notes == ("Images beyond the page's limit are left out.",)
+        assert found.notes == ("The page's size limit is reached; further images are left out.",)
 
     def broken(*_: object) -> None:
         raise OSError("the disk is gone")

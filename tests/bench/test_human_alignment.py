@@ -111,7 +111,7 @@ def test_people_and_models_may_share_a_folder(human: Path, capsys: pytest.Captur
     write(human, "vit", 0.25)
     assert call("--human", human, "--responses", human, "--task", "edge", "--task", "cue-conflict") == 0
     out = capsys.readouterr().out
-    table, _, rest = out.partition("No mean over the 17 data sets: 2 are here. Not here: colour,")
+    table, _, rest = out.partition("No mean over the 17 data sets: only 2 have scores. No scores for: colour,")
     assert "edge" in table
     assert "sketch" not in table
     assert "sketch" in rest
@@ -127,7 +127,7 @@ def test_what_is_missing_is_listed_and_the_exit_code_is_3(
     err = capsys.readouterr().err
     assert f"{broken}, line 2: object_response is 'zebra'; expected one of airplane" in err
     absent = [name for name in ALIGNMENT_SETS if name not in ("edge", "sketch")]
-    assert f"vit on {', '.join(absent)}: there is no file of this observer" in err
+    assert f"vit on {', '.join(absent)}: this observer has no file" in err
     assert len(err.splitlines()) == 2
     assert call("--human", human, "--responses", tmp_path / "mine", "--task", "sketch", "--quiet") == 0
 
@@ -158,9 +158,9 @@ def test_a_part_of_the_data_sets_is_shown_by_data_set(
         expected = [f"{found[name, metric]:.3f}".replace("-", "−") for metric in metrics]
         assert cells(out, name) == ["0.000" if value == "−0.000" else value for value in expected]
     absent = [name for name in ALIGNMENT_SETS if name not in names]
-    here = "1 is here" if given == 1 else f"{given} are here"
+    here = "only 1 has scores" if given == 1 else f"only {given} have scores"
     said = " ".join(out.split())
-    assert f"No mean over the 17 data sets: {here}. Not here: {', '.join(absent)}." in said
+    assert f"No mean over the 17 data sets: {here}. No scores for: {', '.join(absent)}." in said
     assert "—" not in out
     assert "Missing" not in out  # it was said once
     assert ("Shape bias on cue-conflict" in out) is ("cue-conflict" in names)
@@ -178,23 +178,23 @@ def test_models_that_lack_data_sets_are_shown_with_what_they_have(
     assert "colour" not in table.partition("No mean")[0]  # no model has answers there
     assert table.count(" humans ") == 3  # in each data set, and its shape bias
     assert "—" not in table
-    assert "No mean over the 17 data sets for one, two: numbers on 2 of them." in out
+    assert "No mean over the 17 data sets for one, two: scores on only 2 of them." in out
     absent = [name for name in ALIGNMENT_SETS if name not in ("edge", "cue-conflict")]
     missing = [line for line in out.splitlines() if line.startswith("Missing")]
-    assert missing == [f"Missing: one, two on {', '.join(absent)}: there is no file of this observer"]
+    assert missing == [f"Missing: one, two on {', '.join(absent)}: this observer has no file"]
     # Beside a model that has everything, there are means, and a line for who has none.
     write(tmp_path / "mine", "whole", 0.3)
     assert call(*args) == 3
     out = capsys.readouterr().out
     assert "Mean of the 17 data sets" in out
-    assert "No mean over the 17 data sets for one, two: numbers on 2 of them." in out
+    assert "No mean over the 17 data sets for one, two: scores on only 2 of them." in out
     assert "for whole" not in out
     # And a data set that people lack is no fault of the models.
     for path in (human / "sketch").iterdir():
         path.unlink()
     assert call(*args, "--model", "whole") == 3
     out = capsys.readouterr().out
-    assert "No mean over the 17 data sets: 16 are here. Not here: sketch." in out
+    assert "No mean over the 17 data sets: only 16 have scores. No scores for: sketch." in out
     assert "Missing" not in out
 
 
@@ -218,10 +218,10 @@ def test_kappa_of_observers_who_never_err(tmp_path: Path, capsys: pytest.Capture
     [
         (("--human", "absent"), "absent is not a folder"),
         (("--human", "."), "holds no trials of people; expected files such as colour/colour_subject-01_session_1.csv"),
-        (("--human", "human", "--responses", "empty"), "holds no responses"),
+        (("--human", "human", "--responses", "empty"), "has no predictions of models"),
         (("--responses", "empty"), "--responses needs --human DIR"),
         (("--compat", "model-vs-human"), "--compat needs --human DIR"),
-        (("--human", "human", "--suite", "robustness"), "--human goes with --suite human-alignment"),
+        (("--human", "human", "--suite", "robustness"), "--human works only with --suite human-alignment"),
         (("--human", "human", "--task", "edges"), "Did you mean 'edge'"),
         (("--human", "human", "--limit", "3"), "--limit cannot be used with --human"),
         (("--human", "human", "--model", "vit"), "need --responses DIR"),

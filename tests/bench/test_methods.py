@@ -24,11 +24,11 @@ def test_runs_are_listed_or_matched() -> None:
         (["vito"], "names no runs"),
         (["=a"], "names no runs"),
         (["vito="], "names no runs"),
-        (["x=vito-s0"], "'x' of --seeds is not compared"),
-        (["vito=z*"], "It holds: moclr, moclr-s0"),
+        (["x=vito-s0"], "--seeds 'x' is not one of the compared models"),
+        (["vito=z*"], "The store has: moclr, moclr-s0"),
         (["vito=vito-s0", "vito=vito-s2"], "given twice"),
-        (["vito=vito-s0", "m=vito-s*"], "can only be of one"),
-        (["vito=moclr"], "can only be one"),
+        (["vito=vito-s0", "m=vito-s*"], "as a run of both"),
+        (["vito=moclr"], "both a compared model and a run"),
     ],
 )
 def test_mistakes_are_told(texts: list[str], said: str) -> None:

@@ -425,7 +425,7 @@ def test_a_copied_unit_is_found_while_it_is_migrated(second: tuple[Path, Outcome
     root, _ = second
     units = sorted(root.glob("predictions/micro-val@*/vito@*/*.parquet"))
     shutil.copy(units[0], units[1])
-    with pytest.raises(StoreError, match=r"say different things of image 5|both hold the image val-0-000000"):
+    with pytest.raises(StoreError, match=r"disagree about image 5|both have the image val-0-000000"):
         migrate(str(root))
     with pytest.raises(StoreError, match="bench results migrate"):
         Store(root)

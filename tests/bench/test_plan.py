@@ -101,7 +101,7 @@ def test_tasks_follow_the_label_space(plan: Callable[..., Plan]) -> None:
     made = plan("vito")
     assert {p.task.label_space for p in made.tasks} == {"microworld-16"}
     assert [p.task.name for p in made.tasks] == ["micro-val", "micro-c", "micro-light", "micro-cue-conflict"]
-    with pytest.raises(VitobenchError, match=r"vito answers in microworld-16.*imagenet-val"):
+    with pytest.raises(VitobenchError, match=r"vito predicts microworld-16 classes.*imagenet-val"):
         plan("vito", suite=None, tasks=("imagenet-val",))
 
 

@@ -88,12 +88,12 @@ def test_a_curve_alone_equals_a_run(bench_here: Bench, small_tasks: None, tmp_pa
     ("args", "message"),
     [
         (("curve", "absent", "--task", "micro-val"), "There is no folder absent"),
-        (("curve", ".", "--task", "micro-val"), "tells its step"),
+        (("curve", ".", "--task", "micro-val"), "states its step"),
         (("probe", "--model", "othr"), "Did you mean 'other'"),
         (("probe", "--model", "other", "--data", "photos"), "imagefolder=DIR"),
         (("probe", "--model", "other", "--data", "imagefolder=absent"), "does not exist"),
         (("probe", "--model", "other", "--train", 3), "too few to fit a head"),
-        (("finetune", "--model", "other", "--steps", 2, "--epochs", 2), "give one of them"),
+        (("finetune", "--model", "other", "--steps", 2, "--epochs", 2), "give only one of them"),
         (("finetune", "--model", "other", "--train", 5), "do not fill a batch"),
         (("finetune", "--model", "other", "--device", "nonsense"), "cannot be used"),
     ],
@@ -110,4 +110,4 @@ def test_two_trainings_in_one_folder_are_refused(bench_here: Bench, tmp_path: Pa
         assert bench_here(*train, "--output", f"runs/{seed}").code == 0
     done = bench_here("curve", "runs", "--task", "micro-val")
     assert done.code == 2
-    assert "both of step 1" in " ".join(done.err.split())
+    assert "both from step 1" in " ".join(done.err.split())

@@ -60,7 +60,7 @@ def test_a_record_holds_the_crop_mode_and_earlier_ones_mean_the_centre(crop_mode
     if crop_mode == "center":
         assert spec_of(record) == spec
     else:
-        with pytest.raises(StoreError, match="its facts are those of"):
+        with pytest.raises(StoreError, match="its content belongs to"):
             spec_of(record)
 
 
@@ -192,7 +192,7 @@ def test_an_identity_or_the_beginning_of_one_means_just_that(
             assert found.data.scores == version.data.scores
     with pytest.raises(StoreError, match=r"Several models are called 'other@'"):
         run_small("other@", compute=False, **VAL)
-    with pytest.raises(StoreError, match=r"no model 'other@zz'. It holds: other@"):
+    with pytest.raises(StoreError, match=r"no model 'other@zz'. It has: other@"):
         run_small("other@zz", compute=False, **VAL)
 
 
@@ -253,20 +253,20 @@ def test_a_limit_narrows_and_widens(run_small: Run) -> None:
 def test_what_the_store_lacks_is_missing_and_not_passed_over(run_small: Run) -> None:
     run_small("other", **VAL)
     named = run_small("other", compute=False, suite=None, tasks=("micro-val", "micro-light"))
-    assert [(f.task, f.reason) for f in named.data.failures] == [
-        ("micro-light", "the store holds no predictions of it")
-    ]
+    assert [(f.task, f.reason) for f in named.data.failures] == [("micro-light", "the store has no predictions for it")]
     # A task that asks in other classes than the model's was never meant.
     suite = run_small("other", compute=False)
     assert {f.task for f in suite.data.failures if f.model == "*"} == {"micro-c", "micro-light", "micro-cue-conflict"}
 
 
 def test_nothing_there_says_what_to_do(run_small: Run, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"There is no store at .*store; run first, or name its folder with --store"):
+    with pytest.raises(
+        StoreError, match=r"There is no store at .*store; start with `bench run`, or name another folder with --store"
+    ):
         run_small("vito", compute=False)
     assert not (tmp_path / "store").exists()
     run_small("other", **VAL)
-    with pytest.raises(StoreError, match=r"holds none of the tasks micro-light for other; `bench results list`"):
+    with pytest.raises(StoreError, match=r"has none of the tasks micro-light for other; `bench results list`"):
         run_small("other", compute=False, suite=None, tasks=("micro-light",))
     with pytest.raises(StoreError, match=r"Did you mean 'other'"):
         run_small("othr", compute=False, **VAL)
@@ -280,7 +280,7 @@ def test_nothing_there_says_what_to_do(run_small: Run, tmp_path: Path) -> None:
 def test_an_empty_store_holds_no_model(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.prepare()
-    with pytest.raises(StoreError, match="holds no model that was asked"):
+    with pytest.raises(StoreError, match="has none of the requested models"):
         recall(Settings(models=(), store=store.location), store)
 
 
@@ -325,7 +325,7 @@ def test_a_changed_record_of_a_task_is_refused(
         assert failure.task == "micro-c"
         assert "is damaged" in failure.reason
         assert {task for _, task in sizes(found)} == {"micro-val"}
-    with pytest.raises(StoreError, match=r"holds none of the tasks micro-c for other.*(?s:.*)tasks/micro-c@"):
+    with pytest.raises(StoreError, match=r"has none of the tasks micro-c for other.*(?s:.*)tasks/micro-c@"):
         run_small("other", compute=False, suite=None, tasks=("micro-c",))
     (record,) = (r for r in records.kept(store(), "tasks").values() if r["name"] == "micro-c")
     assert not outdated(record)
@@ -354,6 +354,6 @@ def test_a_task_of_another_version_of_the_package_is_passed_over(
     run_small("other", suite=None, tasks=("micro-val", "micro-light"))
     (record,) = (r for r in records.kept(store(), "tasks").values() if r["name"] == "micro-light")
     monkeypatch.delitem(task_registry.TASKS, "micro-light")
-    assert "knows no task 'micro-light'" in str(planned_of(record, 1))
+    assert "has no task 'micro-light'" in str(planned_of(record, 1))
     assert not outdated(record)
     assert sizes(run_small("other", compute=False, suite=None)) == {("other", "micro-val"): 14}

@@ -61,7 +61,7 @@ def test_figures_are_those_of_the_registry(result: Result) -> None:
         result.figure("corruptions", "micro-cc")
     with pytest.raises(UnknownNameError, match="vito"):
         result.figure("headline", highlight=["vitoo"])
-    with pytest.raises(VitobenchError, match="needs two checkpoints"):
+    with pytest.raises(VitobenchError, match="needs two or more checkpoints"):
         result.figure("curves")
 
 

@@ -61,7 +61,7 @@ def test_list_tells_what_is_there(filled: Store, bench_here: Bench) -> None:
     shown = bench_here("results", "list")
     assert shown.code == 0
     assert identity(filled, "vito") in shown.out
-    assert "4 of a task and a model" in shown.out
+    assert "4 pairs of task and model" in shown.out
 
 
 @pytest.mark.parametrize("digits", [0, 3, 16])
@@ -105,7 +105,7 @@ def test_export_writes_one_file(filled: Store, bench_here: Bench, tmp_path: Path
 def test_export_refuses_what_it_cannot_do(filled: Store, bench_here: Bench, tmp_path: Path) -> None:
     for args, message in (
         (("all.txt",), "should end in .parquet or .csv"),
-        (("all.csv", "--model", "vitoo"), "holds no predictions of that"),
+        (("all.csv", "--model", "vitoo"), "has no such predictions"),
     ):
         done = bench_here("results", "export", *args)
         assert done.code == 2
@@ -130,7 +130,7 @@ def test_export_takes_the_longest_of_units_that_overlap(filled: Store, bench_her
 def test_verify_says_that_all_is_well_or_exits_with_3(filled: Store, bench_here: Bench) -> None:
     done = bench_here("results", "verify")
     assert done.code == 0, done.out
-    assert "All is well in bench-results: 12 units read." in done.out
+    assert "No problems in bench-results: 12 units read." in done.out
     assert bench_here("results", "verify", "--quiet").out == ""
     none = bench_here("results", "verify", "--json")
     assert (none.code, json.loads(none.out)) == (0, [])
@@ -264,9 +264,9 @@ def test_a_damaged_record_supersedes_nothing(filled: Store, bench_here: Bench) -
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("prune",), "Say what: --damaged"),
-        (("prune", "--yes"), "Say what: --damaged"),
-        (("list",), "There is no store at bench-results; run first"),
+        (("prune",), "Say what to remove: --damaged"),
+        (("prune", "--yes"), "Say what to remove: --damaged"),
+        (("list",), "There is no store at bench-results; start with `bench run`"),
         (("show", "last"), "There is no store"),
         (("export", "all.csv"), "There is no store"),
         (("verify",), "There is no store"),

@@ -123,9 +123,9 @@ def test_a_damaged_shard_is_told_and_what_is_left_is_scored(bench_here, tmp_path
         (("--model", "vito", "--data", "imagenet=x"), "There is no data set with maps named 'imagenet'"),
         (
             ("--model", "vito", "--data", "clickme=absent"),
-            "vito answers in microworld-16, clickme asks for",
+            "vito predicts microworld-16 classes, but clickme needs",
         ),
-        (("--model", "vito", "--figure", "x.gif"), "its name has to end in .png, .svg, .pdf"),
+        (("--model", "vito", "--figure", "x.gif"), "the name must end in .png, .svg, .pdf"),
         (("--model", "vito", "--json", "."), "is a folder"),
         (("--model", "vito", "--device", "nowhere"), "The device 'nowhere' cannot be used"),
         ((), "Missing option '--model'"),
@@ -174,7 +174,7 @@ def test_people_s_maps_in_a_folder(bench_here, tmp_path: Path) -> None:
     done = bench_here(*args)
     assert done.code == 3
     assert "people's map" in done.out
-    assert "vito answers in microworld-16" in done.out
+    assert "vito predicts microworld-16 classes" in done.out
     assert "broken.JPEG" in done.out
     found = spoken(tmp_path / "s.json")
     rows = {(row["observer"], row["metric"]): row for row in found["scores"]}

@@ -70,5 +70,5 @@ def test_sigterm_ends_a_run_and_its_units_are_kept(tmp_path: Path) -> None:
     )
     assert code == 143
     assert "Traceback" not in said
-    assert said.strip() == "Stopped by SIGTERM: What is finished is kept; run the same command to continue."
+    assert said.strip() == "Stopped by SIGTERM: Finished work is stored; repeat the command to continue."
     assert any((tmp_path / "store").rglob("*.parquet"))

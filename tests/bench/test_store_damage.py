@@ -180,7 +180,7 @@ def test_a_forged_list_of_images_is_replaced_by_the_next_run(root: Path, bench_h
     records.write(store, name, document | {"labels": [(label + 1) % 16 for label in document["labels"]]})
     found = scored(root)
     assert len(found.data.failures) == 6
-    assert all("other labels than the task has" in f.reason for f in found.data.failures)
+    assert all("its labels differ from the task's" in f.reason for f in found.data.failures)
     assert bench_here(*RUN).code == 0
     assert numbers(scored(root)) == before
 

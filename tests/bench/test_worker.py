@@ -371,7 +371,7 @@ def test_a_long_pass_stores_what_it_has_and_goes_on_from_there(
             run_small("other", **tasks)
     assert not list((tmp_path / "store").glob("predictions/**/*.parquet"))
     begun = run_small("other", compute=False, **tasks)
-    assert any("not complete" in f.reason for f in begun.data.failures)
+    assert any("incomplete" in f.reason for f in begun.data.failures)
     asked: Counter[str] = Counter()
 
     def counted(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:

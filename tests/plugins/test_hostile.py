@@ -21,8 +21,8 @@ def build(spec):
 """
 
 BAD = {
-    "leaves": ("import sys\nsys.exit(0)", "SystemExit: it tried to end the program, with 0"),
-    "leaves-with-words": ("raise SystemExit('bye')", "SystemExit: it tried to end the program, with 'bye'"),
+    "leaves": ("import sys\nsys.exit(0)", "SystemExit: it tried to exit the program with 0"),
+    "leaves-with-words": ("raise SystemExit('bye')", "SystemExit: it tried to exit the program with 'bye'"),
     "raises": ("class Odd(BaseException): pass\nraise Odd('odd\\x1b[31m\\nmore')", r"Odd: odd\x1b[31m"),
     "breaks": ("def f(:", "SyntaxError"),
     "absent": (None, "ModuleNotFoundError"),
@@ -121,8 +121,8 @@ def test_entry_points_that_cannot_be_read_hide_no_others(command: str, tmp_path:
     done = bench(site, tmp_path, command, "--json")
     assert done.returncode == 0, done.stderr
     problems = [row["problem"] for row in json.loads(done.stdout) if row["problem"]]
-    assert sum("another package gives the same name" in problem for problem in problems) == 2
-    assert sum("a name has letters, digits" in problem for problem in problems) == 1
+    assert sum("another package has a plugin of the same name" in problem for problem in problems) == 2
+    assert sum("a name may only have letters, digits" in problem for problem in problems) == 1
     assert "spoilt" in done.stderr
     assert "\x1b" not in done.stderr
 
@@ -139,5 +139,5 @@ def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path:
                  "micro-val", "--limit", "1", "--json", "scores.json", "--quiet", "--no-gallery")  # fmt: skip
     assert done.returncode == 3, done.stderr
     found = json.loads((tmp_path / "scores.json").read_text())
-    assert any("it tried to end the program" in row["reason"] for row in found["failures"])
+    assert any("it tried to exit the program" in row["reason"] for row in found["failures"])
     assert {row["task"] for row in found["scores"] if row["value"] is not None} == {"micro-val"}

@@ -64,13 +64,13 @@ def test_listings_show_what_plugins_give_and_what_is_wrong_with_them(bench: Benc
     assert plugged["mean-colour"]["label_space"] == "microworld-16"
     assert plugged["mean-colour"]["problem"] == ""
     assert "RuntimeError: this plugin wants a library" in plugged["broken-model"]["problem"]
-    assert "vitobench itself has something of this name" in plugged["vito"]["problem"]
+    assert "vitobench itself uses this name" in plugged["vito"]["problem"]
 
     tasks = json.loads(bench("tasks", "--json").out)
     plugged = {row["name"]: row for row in tasks if row["source"] == "toy-plugin 1.4"}
     assert plugged["mirrored"]["title"] == "In a mirror"
     assert "RuntimeError" in plugged["broken-task"]["problem"]
-    assert "vitobench itself has something of this name" in plugged["micro-val"]["problem"]
+    assert "vitobench itself uses this name" in plugged["micro-val"]["problem"]
     assert len([row for row in tasks if row["source"] == "vitobench" and row["name"] == "micro-val"]) == 1
 
     shown = bench("tasks").out

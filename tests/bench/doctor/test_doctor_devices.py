@@ -39,7 +39,7 @@ def test_gpus_are_taken_and_one_that_does_not_compute_fails() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"driver": True}, "built without GPUs"),
+        ({"driver": True}, "has no GPU support"),
         ({"driver": True, "built_for": "CUDA 13", "hidden": ""}, "CUDA_VISIBLE_DEVICES is ''"),
         ({"driver": True, "built_for": "CUDA 13"}, "torch (for CUDA 13) sees none"),
     ],

@@ -79,7 +79,7 @@ def test_what_is_absent_or_out_of_bounds_fails_with_the_command() -> None:
         Needed("d", "", "0.1rc1"),
     ]
     rows = {row.name: row for row in check_required(needed, "0.1", Path("here"))}
-    assert (rows["dependencies"].status, rows["dependencies"].found) == (OK, "2 of 4 within their bounds")
+    assert (rows["dependencies"].status, rows["dependencies"].found) == (OK, "2 of 4 have a supported version")
     assert [rows[name].status for name in ("b", "c")] == [FAIL, FAIL]
     assert (rows["b"].found, rows["b"].advice) == ("3.0, not >=2,<3", "pip install 'b>=2,<3'")
     assert rows["c"].found == "not installed"

@@ -114,7 +114,7 @@ def test_room(free: int, needed: bool, status: str) -> None:
 def test_a_cache_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = check_cache("weights", tmp_path / "file", "HF_HOME")
-    assert (found.status, found.advice) == (WARN, "set HF_HOME to a folder that can be written")
+    assert (found.status, found.advice) == (WARN, "set HF_HOME to a writable folder")
 
 
 def test_caches_are_those_that_the_sources_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_every_extra_exists_and_every_module_is_an_exporter() -> None:
 
 def test_an_absent_package_names_the_extra() -> None:
     spec = ExportSpec("x", "csv_file", "", "text", "", "", "some-extra", ("no_such_package_at_all",))
-    with pytest.raises(VitobenchError, match=r"--format x cannot be used.*pip install 'vitobench\[some-extra\]'"):
+    with pytest.raises(VitobenchError, match=r"--format x needs a package.*pip install 'vitobench\[some-extra\]'"):
         spec.load()
 
 
@@ -76,10 +76,10 @@ def test_exports_of_a_store(bench_here, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((), "Name a format: --format csv"),
+        ((), "Choose a format: --format csv"),
         (("--format", "cvs"), "is not one of"),
         (("--format", "csv", "--to", "."), "is a folder; name a file"),
-        (("--format", "parquet", "--to", "-"), "cannot be printed; name a file"),
+        (("--format", "parquet", "--to", "-"), "cannot be printed; set --to to a file"),
         (("--format", "tensorboard", "--to", "file"), "is a file; name a folder"),
         (("--format", "csv"), "There is no store at"),
     ],

@@ -105,7 +105,7 @@ def test_of_several_entries_the_one_of_our_name_is_taken() -> None:
 
 @pytest.mark.parametrize("value", [5, "text", [1], [{"name": "a"}], {"name": "a"}])
 def test_a_malformed_index_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match=r"README.md: its model-index is not a list"):
+    with pytest.raises(DataError, match=r"README.md: model-index is not a list"):
         merged(value, {"name": "a", "results": []}, "README.md")
 
 
@@ -114,9 +114,9 @@ def test_a_malformed_index_is_refused(value: object) -> None:
     [
         ("a: [1", "is not YAML"),
         ("- a\n- b", "is not a mapping"),
-        ("k: 1\nb: 2\nk: 3", "stands twice"),
-        ("k: &x [1]\nb: *x", "cannot be replaced without touching the rest"),
-        ("{k: 1, b: 2}", "cannot be replaced without touching the rest"),
+        ("k: 1\nb: 2\nk: 3", "occurs twice"),
+        ("k: &x [1]\nb: *x", "cannot be replaced without changing other lines"),
+        ("{k: 1, b: 2}", "cannot be replaced without changing other lines"),
     ],
 )
 def test_front_matter_that_cannot_be_edited_is_refused(front: str, message: str) -> None:
@@ -161,7 +161,7 @@ def test_human_alignment_is_there_by_its_main_metric(handed) -> None:
 def test_nothing_defined_is_said(handed, tmp_path) -> None:
     data = handed("").outcome.data
     holes = replace(data, scores=tuple(replace(score, value=float("nan")) for score in data.scores))
-    with pytest.raises(VitobenchError, match="no headline number that is defined"):
+    with pytest.raises(VitobenchError, match="no headline number with a value"):
         hugging_face.export(handed(tmp_path / "c.md", "vito@500", data=holes))
 
 
@@ -174,7 +174,7 @@ def test_the_block_alone(handed, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("to", "models", "message"),
-    [("README.md", (), "of one model; name it with --model"), ("card.txt", ("vito@500",), "has to end in .md")],
+    [("README.md", (), "describes one model; name it with --model"), ("card.txt", ("vito@500",), "must end in .md")],
 )
 def test_wrong_usage_is_said(handed, tmp_path, to: str, models: tuple[str, ...], message: str) -> None:
     with pytest.raises(VitobenchError, match=message):

@@ -60,5 +60,5 @@ def test_a_tracking_folder_holds_every_number(handed, tmp_path: Path, monkeypatc
 def test_a_refusal_of_mlflow_is_one_message(handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(VitobenchError, match=r"MLflow at nonsense://x refused: .*--to names another"):
+    with pytest.raises(VitobenchError, match=r"MLflow at nonsense://x failed: .*use --to for another"):
         mlflow_runs.export(handed("nonsense://x"))

@@ -221,7 +221,7 @@ def test_cifar_is_for_classifiers_of_its_ten_classes(
     data = f"cifar-10-c={root}"
     refused = bench_here("run", "--model", classifier.name, "--task", "cifar-10-c", "--data", data)
     assert refused.code == 2
-    assert "answers in imagenet-1k" in refused.err
+    assert "predicts imagenet-1k classes" in refused.err
     found = run(small, ["cifar-10-c"], {"cifar-10-c": root})
     for key, value in right.items():
         assert found["cifar-10-c", key, "top1"] == (pytest.approx(value), 5)
@@ -296,7 +296,7 @@ def test_a_plan_names_every_data_set_that_is_absent(
     wanted = [registry.TASKS[name] for name in registry.SUITES["robustness"].tasks]
     names = {t.dataset for t in wanted if t.label_space == "imagenet-1k"} - {"imagenet"}
     assert set(json.loads((tmp_path / "plan.json").read_text())["absent"]) == names
-    assert set(re.findall(r"Absent: (\S+),", done.out)) == names
+    assert set(re.findall(r"Missing: (\S+);", done.out)) == names
     for name in names:
         for folder in folders_of(name):
             assert f"--data {folder}=DIR" in done.out
@@ -310,7 +310,7 @@ def test_data_that_no_task_asks_for_is_told_as_such(
 ) -> None:
     args = ("--task", "imagenet-val", "--no-measure", "--data", f"imagenet={photographs}")
     done = bench_here("plan", "--model", classifier.name, *args, "--data", f"objectnet={tmp_path}")
-    assert "--data objectnet was not used: none of these tasks asks for it." in " ".join(done.out.split())
+    assert "--data objectnet was not used: none of these tasks uses it." in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize("name", [name for name, task in registry.TASKS.items() if task.world == "photographs"])
