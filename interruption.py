@@ -51,7 +51,7 @@ def ending(error: BaseException) -> tuple[str, int]:
     """What to say and with which code to exit when a command was interrupted.
 
     Args:
-        error: `Stopped`, `KeyboardInterrupt`, or what somebody made of them.
+        error: `Stopped`, `KeyboardInterrupt`, or an exception made from them.
     """
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, Stopped):

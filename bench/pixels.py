@@ -81,7 +81,7 @@ class PassPixels:
         """The images without any condition.
 
         Returns:
-            uint8 (n, H, W, 3), and the images that could not be had, by position; without any pixels where every
+            uint8 (n, H, W, 3), and the images that could not be read, by position; without any pixels where every
             condition is a folder of its own.
         """
         if self._by_condition:

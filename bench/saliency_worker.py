@@ -36,8 +36,8 @@ def compute(
 ) -> tuple[list[Failure], int]:
     """Compute and store what is missing.
 
-    A model that fails is told and left out from there on. A shard in which an image could not be had for reasons of the
-    moment is not stored, so that the next run tries it again.
+    A model that fails is reported and skipped from there on. A shard in which an image could temporarily not be read is
+    not stored, so that the next run tries it again.
 
     Args:
         plan: The task and who is compared.

@@ -159,7 +159,7 @@ class AlignmentData:
 
     @cached_property
     def graded(self) -> tuple[Record, ...]:
-        """Data sets with a strength to plot against that somebody has a score on."""
+        """Data sets with a strength to plot against, on which at least one observer has a score."""
         scored = {str(score["data_set"]) for score in self.scores}
         return tuple(d for d in self.data_sets if d["kind"] != "nonparametric" and d["name"] in scored)
 

@@ -99,7 +99,7 @@ class Store:
     """A folder of results.
 
     Layout: ``predictions/TASK@DIGEST/MODEL@DIGEST/START-STOP.parquet``, the same below ``partial/`` for units in which
-    a condition or an image could not be had, and the records of `records`. `docs/store.md` describes all of it.
+    a condition or an image could not be computed, and the records of `records`. `docs/store.md` describes all of it.
 
     Args:
         location: A folder, made when first written to, or a URL that fsspec opens.

@@ -151,14 +151,14 @@ def _pair_metrics(
 
 
 def _others(observers: int, people: int) -> np.ndarray:
-    """Bool (O, people): whom an observer is compared with, everybody but oneself."""
+    """Bool (O, people): the people that an observer is compared with, all but itself."""
     others = np.ones((observers, people), bool)
     others[np.arange(people), np.arange(people)] = False
     return others
 
 
 def _mean_over(by_pair: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Mean over the people whom an observer is compared with, (..., O); NaN if there is none."""
+    """Mean over the people that an observer is compared with, (..., O); NaN if there are none."""
     totals = np.where(others, by_pair, 0.0).sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return np.asarray(totals / others.sum(axis=-1))

@@ -1,4 +1,4 @@
-"""What each corruption is told, for each severity and image size.
+"""The constants of each corruption, for each severity and image size.
 
 Two sets are published (Hendrycks & Dietterich, ICLR 2019; the constants are those of their scripts): ImageNet-C's,
 tuned at 224 pixels, and Tiny-ImageNet-C's, tuned at 64 pixels. The rule for every other size, with *side* the shorter

@@ -101,7 +101,7 @@ class Matcher:
 
         Args:
             metadata: Text, or several texts (tags) that no term crosses, by field.
-            fields: Which of them are searched, the first that names a class being the one that is told.
+            fields: Which of them are searched; the first that names a class is the one reported.
         """
         found: dict[int, Match] = {}
         for field in fields:

@@ -68,7 +68,7 @@ def rows_of(
         labels: (n,).
         reference: Of the same images.
         maps: (n, H, W) by name; of another size than the reference they are resized to it, bilinearly.
-        failed: Why an image could not be had, by position.
+        failed: Why an image could not be read, by position.
 
     Returns:
         Rows for `results.saliency.write_shard`: one for each image and map, or one with ``error`` for

@@ -1,4 +1,4 @@
-"""What each corruption of ImageNet-C-bar is told, for each severity and image size.
+"""The constants of each corruption of ImageNet-C-bar, for each severity and image size.
 
 The published benchmark gives every corruption five levels of its own between 0 and 10 (`LEVELS`). A level becomes an
 amount through the constant of its corruption (`parameters`), as in the authors' scripts.

@@ -113,7 +113,7 @@ def _plan(groups: list[list[Packet]], broken: set[int], ticks: list[int]) -> tup
 def _decode(
     codec: VideoCodecContext, groups: list[list[Packet]], numbers: list[int], wanted: set[int]
 ) -> dict[int, VideoFrame]:
-    """Decode groups of packets; the decoder is told which frames nobody asks for, and skips those it can."""
+    """Decode groups of packets; the decoder skips the frames that are not requested, where it can."""
     found: dict[int, VideoFrame] = {}
     left = set(wanted)
     before = None

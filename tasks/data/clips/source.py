@@ -11,7 +11,7 @@ from ....errors import DataError
 
 
 class ClipSource(Protocol):
-    """A finite, ordered set of clips, frames of which can be had at any time.
+    """A finite, ordered set of clips that gives frames at any time.
 
     It may be pickled and may be used from several threads. Reading is a pure function of the arguments: the same clip
     and times give the same pixels, whoever asks and whatever was read before.

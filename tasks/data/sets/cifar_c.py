@@ -175,7 +175,7 @@ class CifarC:
             condition: One of `conditions`.
 
         Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be had, and
+            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be read, and
             ``{position in indices: why}`` for those images.
 
         Raises:
@@ -200,7 +200,7 @@ class CifarC:
         return load_each(indices, geometry, one)
 
     def _array(self, corruption: str) -> tuple[np.ndarray | None, str]:
-        """The open file of a corruption, or why it cannot be had at the moment."""
+        """The open file of a corruption, or why it cannot be opened at the moment."""
         name = f"{corruption}.npy"
         try:
             stamp = stamp_of((self.root / name).stat())

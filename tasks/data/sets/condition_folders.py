@@ -222,7 +222,7 @@ class ConditionFolders:
             condition: One of `conditions`.
 
         Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be had, and
+            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be read, and
             ``{position in indices: why}`` for those images.
 
         Raises:
