@@ -69,7 +69,7 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
         elif reason is not None:
             chosen[entry.name] = reason
         elif not wish.kinds:
-            chosen[entry.name] = "asked for"
+            chosen[entry.name] = "requested"
     return dict(sorted(chosen.items())) | _records(wish, old, models, tasks)
 
 
@@ -83,7 +83,7 @@ def _records(wish: Wish, old: dict[str, str], models: dict[str, str], tasks: dic
         for folder, identity in sorted(known.items()):
             wanted = identity in old if wish.kinds else bool(named)
             if wanted and fits(identity, named) and not others:
-                chosen[f"{kind}/{folder}.json"] = old.get(identity, "asked for")
+                chosen[f"{kind}/{folder}.json"] = old.get(identity, "requested")
     return chosen
 
 

@@ -214,4 +214,4 @@ def resolve_one(records: Mapping[str, Mapping[str, Any]], wanted: str, kind: str
     if not fits:
         known = ", ".join(sorted(records)) or "none"
         raise StoreError(f"The store has no {kind} {wanted!r}. It has: {known}.")
-    raise StoreError(f"The store has several {kind}s named {wanted!r}; give an identity: {', '.join(sorted(fits))}.")
+    raise StoreError(f"{wanted!r} matches several {kind}s; give an identity: {', '.join(sorted(fits))}.")

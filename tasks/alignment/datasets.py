@@ -210,7 +210,7 @@ def cues(image: str, categories: tuple[str, ...] = CATEGORIES) -> tuple[int, int
     found = _CUES.fullmatch(image.rpartition(".")[0] or image)
     if found is None or not {found[1], found[2]} <= set(categories):
         raise DataError(
-            f"The cue-conflict stimulus {image!r} does not tell its shape and texture; "
+            f"The name of the cue-conflict stimulus {image!r} has no shape and texture; "
             f"expected a name such as {categories[3]}3-{categories[9]}2.png"
         )
     return categories.index(found[1]), categories.index(found[2])

@@ -190,7 +190,7 @@ def test_an_identity_or_the_beginning_of_one_means_just_that(
             found = run_small(name, compute=False, **VAL)
             assert versions(found) == {"other": identity}
             assert found.data.scores == version.data.scores
-    with pytest.raises(StoreError, match=r"Several models are called 'other@'"):
+    with pytest.raises(StoreError, match=r"'other@' matches several models"):
         run_small("other@", compute=False, **VAL)
     with pytest.raises(StoreError, match=r"no model 'other@zz'. It has: other@"):
         run_small("other@zz", compute=False, **VAL)

@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on(bench_here, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(saliency_worker, "write_shard", stops)
     done = bench_here("saliency", "--model", "vito", "--limit", 15)
     assert done.code == 130
-    assert "run the same command to continue" in done.err
+    assert "repeat the command to continue" in done.err
     monkeypatch.setattr(saliency_worker, "write_shard", plain)
     done = bench_here("saliency", "--model", "vito", "--limit", 15)
     assert (done.code, "25 maps computed" in done.out) == (0, True), done.out

@@ -111,7 +111,7 @@ def test_names_tell_what_was_shown() -> None:
         ("mug/val-000123.png", CONTRAST, "has no condition; expected a name such as 0001_cop_dnn_c01_"),
         ("0001_cop_dnn_c31_mug_10_val-000123.png", CONTRAST, "'c31' is not a condition of micro-contrast"),
         ("0001_cop_dnn_c30_bird_10_val-000123.png", CONTRAST, "has the category 'bird'; expected one of ball, box"),
-        ("mug/mug7-bird3.png", CONFLICT, "does not tell its shape and texture"),
+        ("mug/mug7-bird3.png", CONFLICT, "has no shape and texture"),
         ("mug/box7-star3.png", CONFLICT, "has the category mug, and the shape box"),
     ],
 )
