@@ -211,7 +211,7 @@ def _stream(
 def _check(file: RemoteFile, partial: Partial, checksum: Checksum) -> None:
     wrong = checksum.difference()
     if file.size is not None and partial.size != file.size:
-        wrong = f"it has {partial.size:,} bytes, the published one {file.size:,}"
+        wrong = f"it has {partial.size:,} bytes, but the published one has {file.size:,}"
     if wrong is not None:
         partial.restart()
         raise DataError(
