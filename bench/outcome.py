@@ -142,7 +142,7 @@ def gather(
             continue  # below: they have a mean, and observers beside the models
         truth = truth_of(planned, store)
         if truth is None:
-            reason = f"labels of {task.dataset} are missing from the store or damaged: run again with --data"
+            reason = f"the truths of {task.dataset} are missing from the store or damaged: run again with --data"
             missing.append(Failure("*", task.name, "*", "*", reason))
         scored: Scored = score_task(
             task,

@@ -146,7 +146,9 @@ def test_alignment_has_means_and_the_shape_bias_once(report: ReportData) -> None
     assert shown == [("alignment-cue-conflict", "shape_bias"), *(("alignment", name) for name in names)]
     assert len(one(data, "alignment-sets").lines) == 4
     # Without means there is no table of means, and the shape bias is shown beside the single data sets.
-    part = ReportData("t", tuple(score for score in scores if score.task != "alignment"), tasks=tasks)
+    part = ReportData(
+        "t", tuple(score for score in scores if score.task != "alignment"), tasks=tuple(map(described, tasks))
+    )
     assert not TABLES["alignment"].lines(part)
     assert [(line.task, line.metric) for line in one(part, "alignment-sets").lines] == [
         ("alignment-edge", "accuracy"),

@@ -322,5 +322,5 @@ def test_every_set_is_labelled_in_classes_that_its_tasks_can_ask_about(name: str
     source = SimpleNamespace(name=task.dataset, label_space=form.label_space if form else own)
     assert labels_for(task, source, np.zeros(1, np.int64)).shape == (1,)  # type: ignore[arg-type]
     foreign = SimpleNamespace(name="foreign", label_space="microworld-16")
-    with pytest.raises(ValueError, match="foreign is labelled in microworld-16"):
+    with pytest.raises(ValueError, match="foreign has labels of microworld-16"):
         labels_for(task, foreign, np.zeros(1, np.int64))  # type: ignore[arg-type]

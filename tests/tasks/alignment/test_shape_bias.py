@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.alignment.shape_bias import cue_hits, shape_bias
-from vitobench.tasks.measures import shape_measures
+from vitobench.tasks.kinds.kind import Means
+from vitobench.tasks.registry import TASKS
+from vitobench.tasks.resampling import Sampled
+from vitobench.tasks.truth import Truth
 
 # As published with the data of Geirhos et al. (2019), in per cent: ten observers, and all their trials together.
 PEOPLE = (96.17, 94.38, 96.73, 91.91, 96.40, 97.60, 94.08, 95.77, 98.66, 95.89)
@@ -38,9 +41,12 @@ def test_shape_bias_is_pooled_over_trials_and_not_averaged_over_categories() -> 
     columns[:9, [1, 3]] = 1
     columns[9, [2, 5]] = 1
     columns[10, [2, 6]] = 1
-    values = {
-        (m.condition, m.metric): (m.compute(columns.mean(0)[None])[0], m.count(columns)) for m in shape_measures("ab")
-    }
+    names = ("correct", "shape", "texture", "shape, a", "shape, b", "texture, a", "texture, b")
+    means = Means(names, columns.mean(0)[None])
+    sampled = Sampled(names, columns, means, means)
+    task = TASKS["micro-cue-conflict"]
+    measures = task.kind.measures(task, Truth(categories=("a", "b")))
+    values = {(m.condition, m.metric): (m.compute(means)[0], sampled.count(m)) for m in measures}
     assert values[("overall", "shape_bias")] == (pytest.approx(9 / 11), 11)
     assert values[("a", "shape_bias")] == (pytest.approx(9 / 10), 10)
     assert values[("b", "shape_bias")] == (0.0, 1)

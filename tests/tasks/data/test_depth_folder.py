@@ -89,7 +89,7 @@ def test_mistakes_are_named(folder):
     depths = DepthFolder(folder)
     with pytest.raises(DataError, match=r"no depth map for image 'n01440764/one\.JPEG'.*one\.npy.*one\.png"):
         depths.load([ID], GEOMETRY)
-    with pytest.raises(DataError, match="no path"):
+    with pytest.raises(DataError, match="is not the path of an image"):
         depths.load(["../secret.JPEG"], GEOMETRY)
     path = folder / "n01440764" / "one.npy"
     for content, message in [

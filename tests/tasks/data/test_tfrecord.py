@@ -122,5 +122,5 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         list(read_records(tmp_path / "absent"))
     for content in (b"\x0a", b"\x0a\xff\x01x", b"\x0b", b"\xff" * 12, b"\x0a\x02\x0a\x05"):
-        with pytest.raises(DataError, match=r"the record holds no tf\.train\.Example"):
+        with pytest.raises(DataError, match=r"the record is not a tf\.train\.Example"):
             parse_example(content, "the record")

@@ -13,11 +13,12 @@ from vitobench.results.published.tables import (
     resnet50_3dcc_errors,
     resnet50_corruption_errors,
 )
-from vitobench.tasks.corruption_measures import corruption_measures
 from vitobench.tasks.corruptions import CORRUPTIONS
+from vitobench.tasks.kinds.kind import Means
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.robustness.metrics import corruption_error, relative_corruption_error
 from vitobench.tasks.task import Condition, Task
+from vitobench.tasks.truth import Truth
 
 ALEXNET = np.array([alexnet_errors()[name] for name in CORRUPTIONS])
 
@@ -58,8 +59,7 @@ def test_resnet50_has_its_published_relative_corruption_error() -> None:
 
 def test_alexnet_has_exactly_100_per_cent() -> None:
     assert (corruption_error(ALEXNET, ALEXNET) == 1.0).all()
-    means = np.concatenate([1 - ALEXNET.ravel(), [1 - ALEXNET_CLEAN_ERROR]])[None]
-    values = {(m.condition, m.metric): m.compute(means)[0] for m in corruption_measures(TASKS["imagenet-c"])}
+    values = numbers(TASKS["imagenet-c"], ALEXNET, ALEXNET_CLEAN_ERROR)
     for condition, metric in [("overall", "mce"), ("overall", "relative_mce"), *((c, "ce") for c in CORRUPTIONS)]:
         assert values[(condition, metric)] == pytest.approx(1.0, abs=1e-12)
     assert values[("overall", "top1")] == pytest.approx(1 - ALEXNET.mean())
@@ -71,23 +71,20 @@ def test_alexnet_has_exactly_100_per_cent() -> None:
 
 def test_the_task_gives_resnet50_its_published_numbers() -> None:
     errors = shares(ON_5000)[:, None] * ALEXNET
-    means = np.concatenate([1 - errors.ravel(), [0.76]])[None]
-    values = {(m.condition, m.metric): m.compute(means)[0] for m in corruption_measures(TASKS["imagenet-c"])}
+    values = numbers(TASKS["imagenet-c"], errors, 0.24)
     for name in CORRUPTIONS:
         assert values[(name, "ce")] == pytest.approx(ON_5000[name] / 100, abs=1e-9)
     assert values[("overall", "mce")] == pytest.approx(0.764, abs=5e-4)
 
 
-def test_a_model_as_reference_stands_in_the_second_half_of_the_columns() -> None:
+def test_a_model_as_reference_is_measured_on_the_same_images() -> None:
     task = TASKS["micro-c"]
     width = len(task.conditions) + 1
     own, other = np.full(width, 0.7), np.full(width, 0.4)
     own[-1], other[-1] = 0.9, 0.8
-    values = {
-        (m.condition, m.metric): m.compute(np.concatenate([own, other])[None])[0]
-        for m in corruption_measures(task)
-        if m.needs_reference
-    }
+    both = Means(columns(task), own[None], Means(columns(task), other[None]))
+    measures = [m for m in task.kind.measures(task, Truth()) if m.needs_reference]
+    values = {(m.condition, m.metric): m.compute(both)[0] for m in measures}
     assert values[("overall", "mce")] == pytest.approx(0.3 / 0.6)
     assert values[("snow", "ce")] == pytest.approx(0.3 / 0.6)
     assert values[("overall", "relative_mce")] == pytest.approx((0.3 - 0.1) / (0.6 - 0.2))
@@ -113,8 +110,13 @@ def test_ratios_without_a_base_are_undefined() -> None:
 
 def numbers(task: Task, errors: np.ndarray, clean: float) -> dict[tuple[str, str], float]:
     """What the measures of a task make of errors (corruptions, severities)."""
-    means = np.concatenate([1 - errors.ravel(), [1 - clean]])[None]
-    return {(m.condition, m.metric): float(m.compute(means)[0]) for m in corruption_measures(task)}
+    means = Means(columns(task), np.concatenate([1 - errors.ravel(), [1 - clean]])[None])
+    return {(m.condition, m.metric): float(m.compute(means)[0]) for m in task.kind.measures(task, Truth())}
+
+
+def columns(task: Task) -> tuple[str, ...]:
+    """Names of the columns: the conditions, then the clean counterpart."""
+    return (*(condition.key for condition in task.conditions), "clean counterpart")
 
 
 def grid(names: list[str]) -> tuple[Condition, ...]:
