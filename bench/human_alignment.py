@@ -126,7 +126,7 @@ def render(scored: Scored, request: Request, console: Console) -> None:
 
 
 def problem_lines(scored: Scored, said: Container[str] = ()) -> list[str]:
-    """What is missing and why, a line for all observers of whom the same is; of many the first few and their number.
+    """What is missing and why: one line for all observers that miss the same; of many, the first few and their number.
 
     Args:
         scored: From `score_folders`.

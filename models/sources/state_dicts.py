@@ -23,7 +23,7 @@ _SHOWN = 3
 def read_checkpoint(path: Path) -> Any:
     """Read a safetensors file or a torch checkpoint as it is, without running any code that the file may hold.
 
-    The format is told by the content, not by the extension.
+    The content decides the format, not the extension.
 
     Args:
         path: The checkpoint.

@@ -34,7 +34,7 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
     Returns:
         The preprocessing of ``timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=cfg))``, pixel
         for pixel. That is at the size the model was trained at. timm's ``validate.py`` evaluates about a fifth of its
-        models at a larger ``test_input_size`` or with a wider ``test_crop_pct``, unless it is told
+        models at a larger ``test_input_size`` or with a wider ``test_crop_pct``, unless called with
         ``--use-train-size``; its published tables hold those numbers.
 
     Raises:

@@ -7,7 +7,7 @@ corruptions, video, human alignment, several right labels, saliency. Each flip i
 
 - detected: a failure is named, and the exit code is 2 or 3;
 - harmless: every number is what it was;
-- silent: a number is another one and nobody is told. There must be none.
+- silent: a number changes and nothing says so. There must be none.
 """
 
 from __future__ import annotations

@@ -336,7 +336,7 @@ def test_several_compressed_streams_are_one_archive(tmp_path: Path, form: str) -
 @pytest.mark.parametrize("form", _PACK)
 @pytest.mark.parametrize("damage", ["middle", "trailer", "end", "cut", "garbage", "second"])
 def test_the_checksums_of_compressed_streams_are_compared(tmp_path: Path, form: str, damage: str) -> None:
-    """Most of these give a whole tar to whom stops reading at its end."""
+    """A reader that stops at the end of the tar finds most of these whole."""
     pack = _PACK[form]
     content = make_tar(tmp_path / "a.tar", random_files()).read_bytes()
     packed = pack(content)
