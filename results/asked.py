@@ -96,7 +96,7 @@ def contradictions(
         whole: Whether the unit is finished, so that no condition may be absent.
     """
     for kind, folder in (("task", task), ("model", model)):
-        inside = {safe_name(str(name)) for name in table.column(kind).unique().to_pylist()}
+        inside = _names_in(table.column(kind), folder)
         if inside - {folder}:
             yield f"its {kind} is {', '.join(sorted(inside))}"
     severity = table.column("severity").to_numpy()
@@ -111,7 +111,10 @@ def contradictions(
     if len({*ids}) < len(ids) or len({*keys}) < len(keys):
         yield "it lists an image or a condition twice"
         return
-    count = np.bincount(image * len(keys) + cell, minlength=len(ids) * len(keys)).reshape(len(ids), len(keys))
+    if _is_a_grid(image, cell, len(ids), len(keys)):
+        count = np.ones((len(ids), len(keys)), dtype=np.int64)
+    else:
+        count = np.bincount(image * len(keys) + cell, minlength=len(ids) * len(keys)).reshape(len(ids), len(keys))
     if (count > 1).any():
         yield "it has an image twice under one condition"
     elif not in_order:
@@ -161,9 +164,27 @@ def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int,
     if wrong.any():
         yield f"its labels differ from the task's for {len(np.unique(image[wrong]))} of its images"
     for name in ("label", *TOP_COLUMNS):
-        values = table.column(name).fill_null(-1).to_numpy()
+        column = table.column(name)
+        values = (column.fill_null(-1) if column.null_count else column).to_numpy()
         if len(values) and not -1 <= values.min() <= values.max() < asked.classes:
             yield f"it has a {name} outside the task's {asked.classes} classes"
+
+
+def _names_in(column: pa.ChunkedArray, expected: str) -> set[str]:
+    """Names in a dictionary column, safe for files; quick where its dictionary holds the expected one alone."""
+    parts = [part.dictionary for part in column.chunks]
+    if all(len(part) == 1 and safe_name(str(part[0].as_py())) == expected for part in parts):
+        return {expected} if len(column) else set()
+    return {safe_name(str(name)) for name in column.unique().to_pylist()}
+
+
+def _is_a_grid(image: np.ndarray, cell: np.ndarray, images: int, keys: int) -> bool:
+    """Whether every image has every condition once, image by image and in one order, which is the usual case."""
+    if not images or not keys or len(cell) != images * keys:
+        return False
+    rows = cell.reshape(images, keys)
+    grouped = (image.reshape(images, keys) == np.arange(images)[:, None]).all()
+    return bool(grouped and (rows == rows[0]).all()) and len(np.unique(rows[0])) == keys
 
 
 def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions: Sequence[str]) -> Asked | str:
