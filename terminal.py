@@ -77,11 +77,6 @@ def echo(text: object = "", err: bool = False) -> None:
     _echo(printable(str(text)), sys.stderr if err else sys.stdout)
 
 
-def echo_data(text: str) -> None:
-    """Print text that is also written to files: as it is, but on a terminal `printable`."""
-    _echo(printable(text) if sys.stdout.isatty() else text, sys.stdout)
-
-
 def _echo(text: str, stream: TextIO) -> None:
     import click
 
