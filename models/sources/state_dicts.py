@@ -182,3 +182,18 @@ def _kind(value: torch.Tensor) -> str:
 
 def _first(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def check_unchanged(name: str, state: Mapping[str, torch.Tensor], weights_hash: str) -> None:
+    """Refuse weights other than those that a model was described by.
+
+    Args:
+        name: Of the model, for the message.
+        state: Names and tensors.
+        weights_hash: `tensors_digest` at the time of the description.
+
+    Raises:
+        CheckpointError: They are others.
+    """
+    if tensors_digest(state) != weights_hash:
+        raise CheckpointError(f"The weights of {name} changed after the model was described; start again.")

@@ -211,11 +211,10 @@ class TimmSource(Source):
             VitobenchError: See `resolve`.
         """
         from .adapters import TimmNetwork
-        from .state_dicts import tensors_digest
+        from .state_dicts import check_unchanged
 
         network = _fetch(spec.name)
-        if tensors_digest(network.state_dict()) != spec.weights_hash:
-            raise CheckpointError(f"The weights of {spec.name} changed after the model was described; start again.")
+        check_unchanged(spec.name, network.state_dict(), spec.weights_hash)
         return TimmNetwork(network)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...caches import user_cache
-from ...errors import CheckpointError, VitobenchError, unknown_name
+from ...errors import VitobenchError, unknown_name
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
 from .source import Source, WeightsFolder
@@ -139,11 +139,10 @@ class TorchvisionSource(Source):
             VitobenchError: See `resolve`.
         """
         from .adapters import TorchvisionNetwork
-        from .state_dicts import tensors_digest
+        from .state_dicts import check_unchanged
 
         network = _fetch(spec.name)
-        if tensors_digest(network.state_dict()) != spec.weights_hash:
-            raise CheckpointError(f"The weights of {spec.name} changed after the model was described; start again.")
+        check_unchanged(spec.name, network.state_dict(), spec.weights_hash)
         return TorchvisionNetwork(network, len(_weights(spec.name)[1].meta["categories"]))
 
 
