@@ -1,4 +1,4 @@
-"""The command line. Sub-commands are imported when they are called, so that help and listings stay quick."""
+"""The command line. Each command's module is imported only when it is called, so that help and listings stay quick."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands by name and imports each when it is needed."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -92,10 +92,10 @@ def group() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point of ``bench``: whatever goes wrong ends in a message and an exit code, never in a traceback."""
-    # Threads of the forward pass spin while they wait for one another. Where the cores are shared, with our own threads
-    # that read images or with another process, spinning can make a pass many times slower; sleeping costs little.
-    # Variables are read when torch loads, so they have to be set before.
+    """Entry point of ``bench``: every error ends in a message and an exit code, never in a traceback."""
+    # OpenMP threads spin while they wait for one another. If the cores are shared, with our own threads that read
+    # images or with another process, spinning can make a forward pass many times slower; sleeping costs little.
+    # torch reads these variables when it loads, so they have to be set first.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     limit_openmp()
     prepare_streams()

@@ -65,26 +65,26 @@ def compare_command(
     check_output(json_file)
     settings = settings_from(values | {"baselines": ()})
     request = Request(settings, seeds, correction, fail_if, values["seed"])
-    found = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
+    comparison = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
     if json_file is not None:
-        write_json(found, json_file)
+        write_json(comparison, json_file)
     if values["quiet"]:
-        for line in [*found.unpaired(), *failure_lines(found.data)]:
+        for line in [*comparison.unpaired(), *failure_lines(comparison.data)]:
             echo(line, err=True)
-        for check in found.checked:
+        for check in comparison.checked:
             if check.holds is not False:
                 echo(f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True)
     else:
-        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        # If output is piped, rich falls back to 80 columns and would cut the table.
         console = open_console()
-        for note in found.notes:
+        for note in comparison.notes:
             console.print(note, style="yellow", markup=False)
-        render_comparison(found, console, conditions)
+        render_comparison(comparison, console, conditions)
         console.print()
         if json_file is not None:
             console.print(f"Comparison: {json_file}", soft_wrap=True, markup=False)
-        console.print(f"{len(found.data.comparisons):,} comparisons, {found.seconds:.1f} s")
-    if any(check.holds for check in found.checked):
+        console.print(f"{len(comparison.data.comparisons):,} comparisons, {comparison.seconds:.1f} s")
+    if any(check.holds for check in comparison.checked):
         sys.exit(FAILED)
-    if found.data.failures or any(check.holds is None for check in found.checked):
+    if comparison.data.failures or any(check.holds is None for check in comparison.checked):
         sys.exit(3)

@@ -80,13 +80,13 @@ def probe_command(
         data = open_data(
             data_name, train, held_out, seed, features, lambda done, total: stage("Hashing images", done, total)
         )
-        made = probe(loaded, data, spec, checkpoint, features, seed, batch, stage)
+        fitted = probe(loaded, data, spec, checkpoint, features, seed, batch, stage)
     if console is not None:
         tell_notes(console, data.notes)
         settings = ", ".join(
             f"{name.replace('_', ' ')} {value}"
-            for name, value in made.facts.items()
+            for name, value in fitted.facts.items()
             if name not in ("kind", "correct", "images", "accuracy")
         )
         console.print(f"Fitted on {data.description}: {settings}.", soft_wrap=True, markup=False)
-        tell(console, f"Accuracy of the {head} head", made.correct, made.images, checkpoint, data.label_space)
+        tell(console, f"Accuracy of the {head} head", fitted.correct, fitted.images, checkpoint, data.label_space)

@@ -70,12 +70,12 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
         raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' predictions.")
     json_file = values["json_file"]
     check_output(json_file)
-    named = values["baselines"]
+    baselines = values["baselines"]
     request = Request(
         human,
         responses,
         models=values["models"],
-        baselines=tuple(name for name in named if name != NO_BASELINE) if named else None,
+        baselines=tuple(name for name in baselines if name != NO_BASELINE) if baselines else None,
         data_sets=values["tasks"],
         seed=values["seed"] or 0,
         compat=compat,
@@ -88,7 +88,7 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
         for line in problem_lines(scored):
             echo(line, err=True)
     else:
-        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        # If output is piped, rich falls back to 80 columns and would cut the table.
         console = open_console()
         render(scored, request, console)
         if json_file is not None:

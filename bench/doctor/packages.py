@@ -1,4 +1,4 @@
-"""Packages that every installation needs, and optional ones by extra."""
+"""Check packages: those that every installation needs, and optional ones by extra."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _PURPOSES = {
     **{source.extra: source.extra_is_for for source in SOURCES if source.extra},
 }
 PURPOSES = dict(sorted(_PURPOSES.items()))
-"""Extras, and what each is for."""
+"""What each extra is for."""
 
 FOR_DEVELOPMENT = ("test", "dev")
 """Extras that users do not need."""
 
 
 def check_python(bounds: str, version: str, kind: str) -> Check:
-    """Whether Python's version is within bounds.
+    """Whether Python's version (such as ``"3.12.1"``) is within bounds (such as ``">=3.11"``).
 
     Args:
-        bounds: Such as ``">=3.11"``.
-        version: Such as ``"3.12.1"``.
-        kind: Such as ``"CPython"``.
+        bounds: Version specifier.
+        version: Python's version.
+        kind: Implementation, such as ``"CPython"``.
     """
     if SpecifierSet(bounds).contains(version, prereleases=True):
         return Check(GROUP, "Python", OK, f"{version} ({kind})")
@@ -44,12 +44,12 @@ def check_python(bounds: str, version: str, kind: str) -> Check:
 
 
 def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[Check]:
-    """A row for vitobench, one for its dependencies together, and one for each that is absent or out of bounds.
+    """A row for vitobench, one for all its dependencies, and one for each that is missing or has the wrong version.
 
     Args:
         needed: The dependencies.
-        version: Of vitobench.
-        place: Where it lies.
+        version: Version of vitobench.
+        place: Folder of vitobench.
     """
     wrong = [need for need in needed if not need.fits]
     rows = [Check(GROUP, NAME, OK, f"{version} in {place}")]
@@ -58,16 +58,16 @@ def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[
             Check(GROUP, "dependencies", OK, f"{len(needed) - len(wrong)} of {len(needed)} have a supported version")
         )
     for need in wrong:
-        found = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
-        rows.append(Check(GROUP, need.name, FAIL, found, f"pip install '{need.name}{need.bounds}'"))
+        state = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
+        rows.append(Check(GROUP, need.name, FAIL, state, f"pip install '{need.name}{need.bounds}'"))
     return rows
 
 
 def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
-    """A row for each extra of a user: nothing is wrong with one that is absent.
+    """A row for each extra that a user may want; one that is not installed is no problem.
 
     Args:
-        extras: The packages of each.
+        extras: Packages of each extra.
     """
     rows = []
     for extra, needed in extras.items():
@@ -78,21 +78,21 @@ def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
         absent = [need.name for need in needed if need.installed is None]
         wrong = [need for need in needed if need.installed is not None and not need.fits]
         if wrong:
-            found = "; ".join(f"{need.name} {need.installed}, not {need.bounds}" for need in wrong)
-            rows.append(Check(OPTIONAL, extra, WARN, f"{found}; {purpose}", install))
+            state = "; ".join(f"{need.name} {need.installed}, not {need.bounds}" for need in wrong)
+            rows.append(Check(OPTIONAL, extra, WARN, f"{state}; {purpose}", install))
         elif absent:
             rows.append(Check(OPTIONAL, extra, OK, f"{', '.join(absent)} not installed; {purpose}", install))
         else:
-            found = ", ".join(f"{need.name} {need.installed}" for need in needed)
-            rows.append(Check(OPTIONAL, extra, OK, found))
+            state = ", ".join(f"{need.name} {need.installed}" for need in needed)
+            rows.append(Check(OPTIONAL, extra, OK, state))
     return rows
 
 
 def check_torchcodec(problem: str) -> list[Check]:
-    """A row where TorchCodec is installed and does not load.
+    """A warning if TorchCodec is installed but does not load.
 
     Args:
-        problem: Why; empty where it loads or is absent.
+        problem: From `torchcodec_problem`.
     """
     if not problem:
         return []
@@ -102,7 +102,7 @@ def check_torchcodec(problem: str) -> list[Check]:
 
 
 def torchcodec_problem() -> str:
-    """Why TorchCodec does not load although it is installed; empty where it does, or is not installed."""
+    """Why TorchCodec is installed but does not load; empty if it loads."""
     from ...errors import DataError
 
     try:
