@@ -69,7 +69,7 @@ class MicroSet:
 
     @property
     def digest(self) -> str:
-        """Identity of the pixels: generator version, settings and seed, but not the length, since each image has an id."""
+        """Identity of the pixels: generator version, settings and seed. Not the length, since each image has an id."""
         facts = self.manifest()
         return digest([facts[key] for key in ("generator_version", "set", "seed", "settings")])
 
