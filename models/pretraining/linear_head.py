@@ -1,4 +1,4 @@
-"""A linear classifier on frozen features: how every pretrained encoder answers the tasks."""
+"""A linear classifier on frozen features, with which every pretrained encoder is evaluated."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .clips import ClipPool
 from .learners.learner import normalise
 
 PENALTIES = (1e-4, 1e-3, 1e-2)
-"""L2 penalties tried; the best on held-out clips is used."""
+"""L2 penalties to try; the best one on held-out clips is used."""
 
 _ITERATIONS, _TOLERANCE = 150, 1e-7
-"""Of the fit; the heads in the zoo were fitted so."""
+"""Limits of the fit. The heads in the zoo were fitted with these, so do not change them."""
 
 
 @torch.inference_mode()
@@ -35,9 +35,9 @@ def frozen_features(
 
 
 def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tuple[nn.Linear, dict[str, float]]:
-    """Multinomial logistic regression with an L2 penalty chosen on held-out clips, then refitted on all.
+    """Multinomial logistic regression: the L2 penalty is chosen on held-out clips, then the head is fitted on all.
 
-    Features are standardised for the fit and the scaling is folded into the returned weights.
+    Features are standardised for the fit, and the scaling is folded into the returned weights.
 
     Args:
         features: float32 (clips, frames, D).
@@ -45,22 +45,22 @@ def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tupl
         classes: Number of classes.
 
     Returns:
-        The classifier for raw features, and facts: the chosen penalty, training and held-out accuracy.
+        The classifier for raw features, and facts about the fit: penalty, training and held-out accuracy.
     """
     clips, frames, width = features.shape
     scaling = Scaling.of(features.flatten(0, 1))
     scaled = scaling.apply(features)
-    held = torch.arange(clips) % 5 == 4
+    held_out = torch.arange(clips) % 5 == 4
 
-    def rows(which: Tensor) -> tuple[Tensor, Tensor]:
-        return scaled[which].flatten(0, 1), labels[which].repeat_interleave(frames)
+    def rows(selected: Tensor) -> tuple[Tensor, Tensor]:
+        return scaled[selected].flatten(0, 1), labels[selected].repeat_interleave(frames)
 
-    def fit(which: Tensor, penalty: float) -> Coefficients:
-        return minimise(*rows(which), classes, penalty, iterations=_ITERATIONS, tolerance=_TOLERANCE)
+    def fit(selected: Tensor, penalty: float) -> Coefficients:
+        return minimise(*rows(selected), classes, penalty, iterations=_ITERATIONS, tolerance=_TOLERANCE)
 
     best_penalty, best_accuracy = PENALTIES[0], -1.0
     for penalty in PENALTIES:
-        value = accuracy(fit(~held, penalty), *rows(held))
+        value = accuracy(fit(~held_out, penalty), *rows(held_out))
         if value > best_accuracy:
             best_penalty, best_accuracy = penalty, value
     everything = torch.ones(clips, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""What each pretraining method trains."""
+"""The learner of each pretraining method."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LEARNERS: dict[type[MethodSettings], type[Learner]] = {
 
 
 def make_learner(recipe: Recipe, ranks: Ranks | None = None, classes: int = 16) -> Learner:
-    """The learner that a recipe asks for, with fresh weights.
+    """The learner of a recipe, with fresh weights.
 
     Args:
         recipe: The run.
-        ranks: The processes that train together; a single one if None.
-        classes: Number of classes of the data; 0 where there are no labels.
+        ranks: The processes that train together; by default a single one.
+        classes: Number of classes of the data; 0 without labels.
     """
     return LEARNERS[type(recipe.method)](recipe, ranks or Ranks(), classes)

@@ -1,4 +1,4 @@
-"""SimCLR: two views find each other among all others, with one network and no target."""
+"""SimCLR: two views must find each other among all others, with one network and no target."""
 
 from __future__ import annotations
 
