@@ -1,4 +1,4 @@
-"""The card that travels with a checkpoint: all that is needed to load it and to say what it is."""
+"""The card of a checkpoint: everything needed to load and describe it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..tasks.data.geometry import CROP_MODES, INTERPOLATIONS
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
-"""Label spaces that tasks exist for, and their numbers of classes."""
+"""Label spaces with tasks, and their numbers of classes."""
 
 
 LARGEST_SIDE = 8192
-"""Pixels of a side that a card may ask for; a single image of that size takes 200 MB."""
+"""Maximum input size in a card; a single image of this size takes 200 MB."""
 
 ENCODER_ONLY = "none"
 """The label space of a network without a classifier, which has 0 classes."""
@@ -27,13 +27,13 @@ def label_space_of(num_classes: int, where: str) -> str:
 
     Args:
         num_classes: Number of outputs.
-        where: What the outputs belong to, for the message.
+        where: Name of the model or file, for the error message.
 
     Returns:
         A key of `LABEL_SPACES`.
 
     Raises:
-        CheckpointError: No task asks for that many classes.
+        CheckpointError: No label space has this number of classes.
     """
     for name, count in LABEL_SPACES.items():
         if count == num_classes:
@@ -44,20 +44,20 @@ def label_space_of(num_classes: int, where: str) -> str:
 
 @dataclass(frozen=True)
 class ZooCard:
-    """The facts of a checkpoint, as its JSON card gives them.
+    """The contents of a checkpoint's JSON card.
 
     Attributes:
         name: Name of the model.
-        architecture: Understood by ``vitobench.models.networks.build``.
+        architecture: An architecture of ``vitobench.models.networks.build``.
         preprocessing: See `Preprocessing`.
         label_space: A key of `LABEL_SPACES`, or `ENCODER_ONLY`.
-        num_classes: Number of outputs; 0 for an encoder alone.
-        sha256: Of the checkpoint's file; empty where the card lies inside that file.
+        num_classes: Number of outputs; 0 for an encoder without classifier.
+        sha256: SHA-256 of the checkpoint's file; empty if the card is inside that file.
         training_data: What it was trained on.
         licence: Licence of the weights.
         baseline: Name of the model to compare with, or null.
         description: One line.
-        extra: All other keys (the recipe among them) but the training curve, as text.
+        extra: All other keys (including the recipe) except the training curve, as text.
     """
 
     name: str
@@ -78,13 +78,13 @@ class ZooCard:
 
         Args:
             text: JSON.
-            where: What the card belongs to, for messages.
+            where: Name of the file, for error messages.
 
         Returns:
             The card.
 
         Raises:
-            CheckpointError: Not JSON, a missing key, or values that contradict each other.
+            CheckpointError: It is not JSON, lacks a key, or has invalid or contradictory values.
         """
         try:
             data = json.loads(text, object_pairs_hook=_without_doubles)
@@ -101,17 +101,17 @@ class ZooCard:
         except _WrongValueError as error:
             raise CheckpointError(f"The card of {where} has a value of the wrong form: {error}.") from error
         if (LABEL_SPACES | {ENCODER_ONLY: 0}).get(card.label_space) != card.num_classes:
-            known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
+            valid = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
             raise CheckpointError(
                 f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space[:80]!r}; "
-                f"valid are {known}."
+                f"valid are {valid}."
             )
         return card
 
     @classmethod
     def _from(cls, data: Mapping[str, Any]) -> ZooCard:
         preprocessing = _preprocessing(data["preprocessing"])
-        named = set(cls.__dataclass_fields__) - {"extra"} | {"curve"}
+        fields_read = set(cls.__dataclass_fields__) - {"extra"} | {"curve"}
         return cls(
             name=_text("name", data["name"], needed=True),
             architecture=_text("architecture", data["architecture"], needed=True),
@@ -123,19 +123,16 @@ class ZooCard:
             licence=_text("licence", data.get("licence")) or "unknown",
             baseline=_text("baseline", data.get("baseline")) or None,
             description=_text("description", data.get("description")),
-            extra={_encoded(k, k): _encoded(k, _plain(k, v)) for k, v in data.items() if k not in named},
+            extra={_encoded(k, k): _encoded(k, _plain(k, v)) for k, v in data.items() if k not in fields_read},
         )
 
     def spec(self, name: str, source: str, weights_hash: str) -> ModelSpec:
-        """Describe the model as it is called here.
+        """Describe the model.
 
         Args:
             name: What the user types.
             source: ``"zoo"`` or ``"file"``.
-            weights_hash: SHA-256 of the file as it is on disk.
-
-        Returns:
-            The finished description.
+            weights_hash: SHA-256 of the file on disk.
         """
         return ModelSpec(
             name=name,
@@ -153,20 +150,20 @@ class ZooCard:
 
 
 class _WrongValueError(ValueError):
-    """A value of a card that means nothing; its text gives the key, the value and the valid ones."""
+    """A value of a card is invalid; the message gives the key, the value and the valid ones."""
 
     def __init__(self, key: str, value: Any, valid: str) -> None:
-        shown = repr(value)
-        super().__init__(f"{key} is {shown if len(shown) <= 80 else shown[:77] + '...'}; valid: {valid}")
+        text = repr(value)
+        super().__init__(f"{key} is {text if len(text) <= 80 else text[:77] + '...'}; valid: {valid}")
 
 
 def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in unique:
             raise ValueError(f"the key {name[:80]!r} is there twice")
-        found[name] = value
-    return found
+        unique[name] = value
+    return unique
 
 
 def _preprocessing(values: Any) -> Preprocessing:
@@ -174,7 +171,7 @@ def _preprocessing(values: Any) -> Preprocessing:
         raise _WrongValueError("preprocessing", values, f"an object with {', '.join(_KEYS)}")
     for key in values:
         if key not in _KEYS:
-            # What is passed over here could be what the network was trained with.
+            # Do not ignore unknown keys: one of them could be a setting that the network was trained with.
             raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; the keys are {', '.join(_KEYS)}")
     if lacking := [key for key in _NEEDED if key not in values]:
         valid = f"an object with {', '.join(_KEYS)}; it lacks the key {lacking[0]!r}"
@@ -191,11 +188,11 @@ def _preprocessing(values: Any) -> Preprocessing:
 
 
 _NEEDED = ("size", "resize", "interpolation", "mean", "std")
-_KEYS = tuple(known.name for known in fields(Preprocessing))
+_KEYS = tuple(entry.name for entry in fields(Preprocessing))
 
 
 def _whole(key: str, value: Any, least: int, most: int) -> int:
-    # 64.0 is how other languages write 64; 64.5 would be cut off without a word.
+    # Accept 64.0, which is how some other languages write 64, but do not silently truncate 64.5.
     number = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
         raise _WrongValueError(key, value, f"whole numbers from {least} to {most}")
@@ -218,7 +215,7 @@ def _channels(key: str, values: Any, least: float) -> tuple[float, float, float]
 
 
 def _text(key: str, value: Any, needed: bool = False) -> str:
-    """One line that a terminal and a file can take."""
+    """A single line of printable text."""
     if value is None and not needed:
         return ""
     text = " ".join(value.split()) if isinstance(value, str) else ""
@@ -248,7 +245,7 @@ def triple(values: Any) -> tuple[float, float, float]:
     """Three floats, one per colour channel.
 
     Raises:
-        ValueError: Another number of values.
+        ValueError: There are not three values.
     """
     red, green, blue = (float(v) for v in values)
     return red, green, blue

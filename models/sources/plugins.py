@@ -1,4 +1,4 @@
-"""Models that other installed packages give; see `vitobench.plugins`."""
+"""Models from other installed packages; see `vitobench.plugins`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ NAME = "plugin"
 
 
 class ModelPlugin(Protocol):
-    """What an entry point of the group ``vitobench.models`` refers to: a module or an object with these two functions.
+    """The target of an entry point in the group ``vitobench.models``: a module or an object with these two functions.
 
     The name of the entry point is the name of the model.
     """
 
     def describe(self) -> ModelSpec:
-        """What is known before the model is loaded. Listings call it, so it should not import torch.
+        """Describe the model without loading it. Listings call this, so it should not import torch.
 
-        ``weights_hash`` and ``architecture`` have to change whenever the model's output could: they are its identity.
-        ``name`` and ``source`` are set by vitobench.
+        ``weights_hash`` and ``architecture`` are the model's identity: they must change whenever its output may change.
+        vitobench sets ``name`` and ``source``.
         """
 
     def build(self, spec: ModelSpec) -> nn.Module:
         """Build the network with its weights: a module with ``forward`` (logits) and ``features``.
 
-        It gets normalised float32 images (N, 3, size, size); `models.model.Network` says more.
+        Its input are normalised float32 images (N, 3, size, size); see `models.model.Network`.
         """
 
 
@@ -59,10 +59,10 @@ def _describe(plugin: Plugin) -> ModelSpec:
 
 
 class PluginSource(Source):
-    """Models that other installed packages give.
+    """Models from other installed packages.
 
     Args:
-        others: The sources whose names no plugin may take.
+        others: The other sources, whose names a plugin must not use.
     """
 
     name = NAME
@@ -72,31 +72,31 @@ class PluginSource(Source):
         self._others = others
 
     def names(self) -> list[str]:
-        """Every name that a package declares, usable or not, sorted; no plugin is imported."""
+        """Sorted names that packages declare, usable or not; no plugin is imported."""
         return sorted({plugin.name for plugin in self._declared()})
 
     def listing(self) -> list[ModelRow]:
-        """A row for each; one that fails has the reason in place of a description."""
+        """A row for each model; if it fails, with the reason in place of a description."""
         return [_row(plugin) for plugin in self._declared()]
 
     def complete(self, incomplete: str) -> list[str]:
-        """Names that can be used; no plugin is imported."""
+        """Usable names; no plugin is imported."""
         return [p.name for p in self._declared() if not p.problem and p.name.startswith(incomplete)]
 
     def resolve(self, name: str) -> ModelSpec:
         """Describe a model of a plugin.
 
         Raises:
-            PluginError: The plugin fails, or gives something else than a `ModelSpec`.
+            PluginError: The plugin fails, or does not return a `ModelSpec`.
         """
-        # Of several entry points of one name each has its problem, so whichever is taken says it.
+        # If several entry points have this name, each has that as its problem, so any of them reports it.
         return _describe(next(plugin for plugin in self._declared() if plugin.name == name))
 
     def build(self, spec: ModelSpec) -> nn.Module:
         """Build the network of a description.
 
         Raises:
-            PluginError: The plugin is gone, changed, or fails.
+            PluginError: The plugin is no longer installed, has changed, or fails.
         """
         plugin = next((p for p in self._declared() if p.name == spec.name and not p.problem), None)
         if plugin is None:
