@@ -85,9 +85,9 @@ def group() -> None:
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
     Exit codes: 0 everything requested is there; 1 a check of `bench doctor` failed, standard output could not be
-    written, or vitobench has a bug; 2 wrong usage; 3 something is missing (the summary says what); 4 a --fail-if of
-    `bench compare` holds; 130 interrupted; 141 output pipe closed (`bench tasks | head -1`); 143 terminated.
-    Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
+    written, or vitobench has a bug; 2 wrong usage; 3 something is missing (the summary says what); 4 a --fail-if
+    condition of `bench compare` is met; 130 interrupted; 141 output pipe closed (`bench tasks | head -1`); 143
+    terminated. Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 
 

@@ -12,7 +12,7 @@ from ...terminal import echo, open_console
 from .options import compared as options
 
 FAILED = 4
-"""Exit code where a ``--fail-if`` holds."""
+"""Exit code if a ``--fail-if`` condition is met."""
 
 
 @click.command("compare")
@@ -35,7 +35,7 @@ FAILED = 4
     "--fail-if",
     multiple=True,
     metavar="EXPR",
-    help="Exit with code 4 if this holds for model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
+    help="Exit with code 4 if this is true of model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
     "percent. Repeatable.",
 )
 @click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not just the worst.")
@@ -48,7 +48,7 @@ def compare_command(
     detectable difference, and ranks for more than two models. --seeds separates the variance between training runs
     from the variance between images.
 
-    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if holds.
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if condition is met.
 
     \b
     bench compare vito moclr --suite robustness

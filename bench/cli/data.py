@@ -70,6 +70,7 @@ def list_command(as_json: bool) -> None:
     "--to",
     "root",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
     default="data",
     show_default=True,
     help="Target folder: archives go into DIR/archives/NAME, data into DIR/NAME.",

@@ -39,7 +39,7 @@ _FORMATS = ("pdf", "svg", "png")
     multiple=True,
     default=_FORMATS,
     show_default=True,
-    help="Repeatable.",
+    help="File format. Repeatable.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the figures and the data they need.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")

@@ -34,7 +34,7 @@ from .learning import RUNS, folder_for, learning, tell, tell_notes
     type=click.Path(path_type=Path),
     default=RUNS / "features",
     show_default=True,
-    help="Folder to store features in, so that another head needs no second pass.",
+    help="Folder to store features in, so that fitting another head does not compute them again.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=50, show_default=True, help="Images per forward pass.")
 def probe_command(
@@ -55,8 +55,8 @@ def probe_command(
     """Fit a head on the frozen features of a model and write both as one checkpoint.
 
     Use the checkpoint HEAD.safetensors anywhere as file:PATH. linear is a logistic regression whose L2 penalty is
-    chosen on a fifth of the training images; knn stores the training features and lets the nearest vote; attentive
-    trains one query that attends to all positions.
+    chosen on a fifth of the training images; knn stores the training features and lets the nearest neighbours vote;
+    attentive trains one query that attends to all positions.
 
     \b
     bench probe --model vito
