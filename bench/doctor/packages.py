@@ -64,7 +64,7 @@ def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[
 
 
 def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
-    """A row for each extra that a user may want; one that is not installed is no problem.
+    """A row for each optional extra; it is fine if one is not installed.
 
     Args:
         extras: Packages of each extra.
