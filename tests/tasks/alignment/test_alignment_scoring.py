@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vitobench.errors import DataError
+from vitobench.results.metrics import METRICS
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
@@ -64,6 +65,13 @@ def test_the_headline_is_the_mean_over_data_sets() -> None:
     assert not any(row.data_set == ALL and row.observer.startswith("subject-") for row in found.scores)
     assert rows[("good", ALL, "accuracy")].value > rows[("bad", ALL, "accuracy")].value
     assert rows[("good", "cue-conflict", SHAPE_BIAS)].n == STIMULI
+
+
+def test_tables_know_every_metric() -> None:
+    found = score(observers("good", "bad"))
+    names = {row.metric for row in (*found.scores, *found.comparisons)}
+    assert {"mean_rank", "response_entropy", "error_consistency_ceiled", "error_consistency_lowest"} < names
+    assert names <= set(METRICS)
 
 
 def test_two_models_are_compared_on_every_data_set_and_in_the_mean() -> None:
