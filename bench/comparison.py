@@ -12,10 +12,11 @@ from typing import Any
 from ..errors import StoreError, VitobenchError, unknown_name
 from ..reports.comparison import Compared
 from ..results import records
+from ..results.layout import PARTIAL, PREDICTIONS
 from ..results.metrics import metric
 from ..results.ranking import ranked
 from ..results.significance import ALPHA, POWER, TESTS
-from ..results.store import PARTIAL, PREDICTIONS, Store
+from ..results.store import Store
 from .fail_if import check, parse
 from .json_file import plain, write_plain
 from .judgement import CORRECTIONS, FAMILIES

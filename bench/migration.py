@@ -10,10 +10,11 @@ from ..errors import StoreError
 from ..results import records
 from ..results.asked import ANY_CONDITION
 from ..results.folder import Folder, open_folder
+from ..results.layout import IMAGES, MARK, PARTIAL, PREDICTIONS, parse_unit, safe_name
 from ..results.saliency import TREE, is_shard
 from ..results.schema import SCHEMA_VERSION
 from ..results.sealing import DIGEST_KEY, first_line, open_json, open_parquet, plain_json, seal_json, seal_parquet
-from ..results.store import IMAGES, MARK, PARTIAL, PREDICTIONS, parse_unit, read_version, safe_name
+from ..results.store import read_version
 from ..results.unit_file import schema, table_of
 from ..tasks.data.image_folder import shuffling_key
 from ..tasks.labels import class_count

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..reports.alignment_data import AlignmentData
 from ..reports.data import ReportData
+from ..results.layout import safe_name
 from ..results.ranking import Contest
 from ..results.schema import Comparison, Failure, Score
-from ..results.store import Store, safe_name
+from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.effective_scores import effective_scores
 from ..tasks.plugin_tasks import origin_of

@@ -11,8 +11,9 @@ from ..errors import StoreError, VitobenchError, unknown_name
 from ..models.spec import ModelSpec
 from ..results import records
 from ..results.inventory import lost
+from ..results.layout import PARTIAL, PREDICTIONS, safe_name
 from ..results.schema import Failure
-from ..results.store import PARTIAL, PREDICTIONS, Store, safe_name
+from ..results.store import Store
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions

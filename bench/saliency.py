@@ -13,9 +13,10 @@ from ..errors import VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
 from ..results import records
+from ..results.layout import safe_name
 from ..results.saliency import MapRows, SaliencyComparison, SaliencyScore, keep_facts, read_rows, shards
 from ..results.schema import Failure
-from ..results.store import Store, safe_name
+from ..results.store import Store
 from ..tasks.alignment.saliency.baselines import BASELINES
 from ..tasks.alignment.saliency.scoring import Key, compare, score
 from ..tasks.alignment.saliency.tasks import SaliencyTask, choose_task, open_task

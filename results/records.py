@@ -9,8 +9,8 @@ from typing import Any
 
 from ..caches import user_cache
 from ..errors import StoreError
-from .sealing import open_json, seal_json
-from .store import IMAGES, Store, safe_name
+from .layout import IMAGES, read_document, safe_name, write_document
+from .store import Store
 
 MODELS = "models"
 TASKS = "tasks"
@@ -25,35 +25,13 @@ _FACTS = "facts"
 
 
 def read(store: Store, name: str) -> dict[str, Any] | None:
-    """A JSON document of a store.
-
-    Args:
-        store: Where.
-        name: Path below the store.
-
-    Returns:
-        What was given to `write`; None where there is no such file.
-
-    Raises:
-        StoreError: It is damaged or cannot be read; the message says how.
-    """
-    try:
-        return open_json(name, store.folder.read(name))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if store.folder.is_there(name):
-            raise StoreError(error.strerror or str(error)) from None
-        return None
-    except OSError as error:
-        raise StoreError(error.strerror or str(error)) from None
+    """A JSON document of a store; see `layout.read_document`."""
+    return read_document(store.folder, name)
 
 
 def write(store: Store, name: str, document: Mapping[str, Any]) -> None:
-    """Write plain data as a JSON document with its digest.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    store.folder.write(name, seal_json(name, document))
+    """Write plain data as a JSON document of a store; see `layout.write_document`."""
+    write_document(store.folder, name, document)
 
 
 def _sound(store: Store, name: str) -> dict[str, Any] | None:

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..errors import StoreError
 from ..text import printable
+from .layout import safe_name, unit_file
 from .records import read, write
 from .sealing import open_parquet, seal_parquet
-from .store import Store, safe_name, unit_file
+from .store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,8 +26,9 @@ from vitobench.errors import StoreError
 from vitobench.models.spec import ModelSpec
 from vitobench.results import records
 from vitobench.results.folder import LocalFolder
+from vitobench.results.layout import safe_name
 from vitobench.results.saliency import keep_facts, write_shard
-from vitobench.results.store import Store, safe_name
+from vitobench.results.store import Store
 from vitobench.results.verification import NAMELESS, verify
 from vitobench.tasks.data.image_folder import ImageFolder
 from vitobench.tasks.registry import TASKS
