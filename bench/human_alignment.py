@@ -14,6 +14,7 @@ from ..tasks.alignment.measures import Compat
 from ..tasks.alignment.response_folder import left_out_of_folder, read_models, read_people
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
+from .alignment_data import alignment_data, plain_rows
 from .json_file import plain, write_plain
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def score_folders(request: Request) -> Scored:
     scored = score_alignment(
         people, chosen, data_sets, request.baselines, request.replicates, request.seed, request.compat
     )
-    if {row.observer for row in scored.scores}.isdisjoint(asked):
+    if {row.model for row in scored.scores}.isdisjoint(asked):
         raise DataError((*problems, *scored.problems)[0].reason)
     return Scored(scored.scores, scored.comparisons, (*problems, *scored.problems), (*scored.notes, *left_out))
 
@@ -84,8 +85,7 @@ def as_json(scored: Scored, request: Request) -> dict[str, Any]:
     """Everything found as plain data; NaN becomes null."""
     found: dict[str, Any] = plain(
         {
-            "scores": [asdict(row) for row in scored.scores],
-            "comparisons": [asdict(row) for row in scored.comparisons],
+            **plain_rows(scored.scores, scored.comparisons),
             "failures": [asdict(row) for row in scored.problems],
             "notes": list(scored.notes),
             "run": {
@@ -113,7 +113,6 @@ def write_json(scored: Scored, request: Request, path: Path) -> None:
 def render(scored: Scored, request: Request, console: Console) -> None:
     """Print the tables, what is remarkable and what is missing."""
     from ..reports.alignment_table import LEGEND, render_tables
-    from .alignment_data import alignment_data
 
     names = request.data_sets or tuple(ALIGNMENT_SETS)
     data = alignment_data(scored, HUMANS, [ALIGNMENT_SETS[name] for name in names])

@@ -13,7 +13,7 @@ from ..reports.alignment_data import AlignmentData
 from ..reports.data import ReportData
 from ..results.layout import safe_name
 from ..results.ranking import Contest
-from ..results.schema import Comparison, Failure, Score
+from ..results.schema import Comparison, Failure, ModelDecisions, Score
 from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.effective_scores import effective_scores
@@ -134,7 +134,7 @@ def gather(
     answers, missing = read_answers(plan, store)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    decisions: list[dict[str, Any]] = []
+    decisions: list[ModelDecisions] = []
     reasons: dict[tuple[str, str, str, str], str] = {}
     contests: list[Contest] = []
     for planned in plan.tasks:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..results.schema import Comparison, Failure, Score, View
+from ..results.schema import Comparison, Failure, ModelDecisions, Score, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 from .gallery import Gallery
@@ -31,7 +31,7 @@ class ReportData:
         failures: What was asked and is missing, with the reason.
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
         tasks: One record per task: name, kind, views, headline, world, clean, families, citation, data_digest, ...
-        shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
+        shape_decisions: Counts of decisions for shape and texture.
         alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
         undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric).
@@ -45,7 +45,7 @@ class ReportData:
     failures: tuple[Failure, ...] = ()
     models: tuple[Record, ...] = ()
     tasks: tuple[Record, ...] = ()
-    shape_decisions: tuple[Record, ...] = ()
+    shape_decisions: tuple[ModelDecisions, ...] = ()
     alignment: tuple[AlignmentData, ...] = ()
     run: Record = field(default_factory=dict)
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)

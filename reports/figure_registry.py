@@ -212,7 +212,7 @@ def _worlds(enough: Callable[[AlignmentData], bool]) -> Callable[[ReportData], l
 
 
 def _has_mean(data: AlignmentData) -> bool:
-    return any(score["data_set"] == ALL for score in data.scores)
+    return any(score.data_set == ALL for score in data.scores)
 
 
 def _matrices(data: ReportData) -> list[str]:
@@ -240,7 +240,7 @@ def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
 
 def _matrix_caption(data: ReportData, subject: str) -> Caption:
     found, data_set = _observers(data, subject)
-    titles = {str(record["name"]): str(record["title"]) for record in found.data_sets}
+    titles = {record["name"]: record["title"] for record in found.data_sets}
     words = _says("", "Every observer against every other, including individual {group}.")(data, subject).text
     return Caption(f"Error consistency of all pairs: {titles[data_set]}", words, folded=True)
 

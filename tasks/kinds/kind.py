@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ...results.schema import View
+from ...results.schema import ModelDecisions, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,6 +207,6 @@ class Kind(ABC):
         """What a task's record in a report holds because it is of this kind, as plain data."""
         return {}
 
-    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[dict[str, Any]]:
-        """Counts of decisions by model and category: rows ``{model, task, category, shape, texture, other}``."""
+    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:
+        """Counts of decisions by model and category."""
         return []

@@ -107,7 +107,7 @@ def main() -> None:
             replicates=REPLICATES, seed=seed, reference=SIMULATED,
         )  # fmt: skip
         for row in found.scores:
-            key = (row.data_set, row.observer, row.metric)
+            key = (row.data_set, row.model, row.metric)
             if row.condition == OVERALL and key in known:
                 held[key].append(bool(row.ci_low <= known[key] <= row.ci_high))
                 values[key].append(row.value)

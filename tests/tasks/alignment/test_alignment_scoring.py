@@ -8,10 +8,11 @@ import pytest
 
 from vitobench.errors import DataError
 from vitobench.results.metrics import METRICS
+from vitobench.results.schema import ObserverScore
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
-from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS, AlignmentScore
+from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import score_alignment
 from vitobench.tasks.alignment.trials import Trials
 
@@ -42,8 +43,8 @@ def score(models: dict[str, dict[str, Trials]], **more: Any) -> Any:
     return score_alignment(PEOPLE, models, more.pop("sets", SETS), replicates=50, **more)
 
 
-def by_key(rows: tuple[AlignmentScore, ...]) -> dict[tuple[str, str, str], AlignmentScore]:
-    return {(row.observer, row.data_set, row.metric): row for row in rows if row.condition == OVERALL}
+def by_key(rows: tuple[ObserverScore, ...]) -> dict[tuple[str, str, str], ObserverScore]:
+    return {(row.model, row.data_set, row.metric): row for row in rows if row.condition == OVERALL}
 
 
 def test_the_headline_is_the_mean_over_data_sets() -> None:
@@ -62,7 +63,7 @@ def test_the_headline_is_the_mean_over_data_sets() -> None:
             assert whole.ci_low <= whole.value <= whole.ci_high
             # Data sets are sampled independently: their mean is known better than any of them.
             assert whole.ci_high - whole.ci_low < min(part.ci_high - part.ci_low for part in parts)
-    assert not any(row.data_set == ALL and row.observer.startswith("subject-") for row in found.scores)
+    assert not any(row.data_set == ALL and row.model.startswith("subject-") for row in found.scores)
     assert rows[("good", ALL, "accuracy")].value > rows[("bad", ALL, "accuracy")].value
     assert rows[("good", "cue-conflict", SHAPE_BIAS)].n == STIMULI
 
