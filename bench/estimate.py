@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..results.schema import Failure
+from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
 from ..tasks.data.datasets import how_to_bring
 from ..tasks.task import Condition
@@ -73,7 +73,7 @@ class Budget:
     device: str
     absent: dict[str, str]
     failures: tuple[Failure, ...]
-    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, LeftOutRecord] = field(default_factory=dict)
 
 
 def budget(
@@ -134,7 +134,7 @@ def budget(
         device,
         absent,
         (*plan.failures, *failures),
-        {planned.task.dataset: dict(planned.left_out) for planned in plan.tasks if planned.left_out},
+        {planned.task.dataset: planned.left_out for planned in plan.tasks if planned.left_out},
     )
 
 

@@ -16,7 +16,8 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..results import records
-from ..results.schema import SCHEMA_VERSION, Failure
+from ..results.records import TaskOfRun
+from ..results.schema import SCHEMA_VERSION, Failure, RunFacts
 from ..results.store import Store
 from ..tasks.data.datasets import check_data_names, folders_of
 from . import catalogue
@@ -241,7 +242,7 @@ def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int
     return list(failures), effort
 
 
-def facts(settings: Settings, command: str) -> dict[str, Any]:
+def facts(settings: Settings, command: str) -> RunFacts:
     """What a result is a result of: versions, date, seed, command and store."""
     return {
         "versions": _versions(),
@@ -253,9 +254,9 @@ def facts(settings: Settings, command: str) -> dict[str, Any]:
     }
 
 
-def _asked(planned: PlannedTask) -> dict[str, Any]:
+def _asked(planned: PlannedTask) -> TaskOfRun:
     """A task in the record of a run: what was asked of it, and how many images there would have been."""
-    asked = {"identity": planned.identity, "images": planned.images}
+    asked: TaskOfRun = {"identity": planned.identity, "images": planned.images}
     if planned.source is not None and planned.task.images is None:
         asked["available"] = len(planned.source.image_ids)
     return asked
@@ -264,7 +265,7 @@ def _asked(planned: PlannedTask) -> dict[str, Any]:
 def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     settings = plan.settings
     names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
-    return facts(settings, command) | {
+    return dict(facts(settings, command)) | {
         "platform": platform.platform(),
         "host": platform.node(),
         "settings": {name: getattr(settings, name) for name in names},

@@ -133,7 +133,7 @@ class AlignmentData:
         return Counter(map(self._text, self.everyone))
 
     def _text(self, observer: str) -> str:
-        return (self._observers[observer]["label"] if observer in self._observers else "") or observer
+        return self._observers[observer]["label"] if observer in self._observers else observer
 
     @cached_property
     def models(self) -> tuple[str, ...]:

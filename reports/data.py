@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..results.schema import Comparison, Failure, ModelDecisions, Score, View
+from ..results.schema import Comparison, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 from .gallery import Gallery
@@ -30,7 +30,7 @@ class ReportData:
         comparisons: Paired differences; those against a model's declared baseline reach the headline.
         failures: What was asked and is missing, with the reason.
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
-        tasks: One record per task: name, kind, views, headline, world, clean, families, citation, data_digest, ...
+        tasks: One record per task.
         shape_decisions: Counts of decisions for shape and texture.
         alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
@@ -44,10 +44,10 @@ class ReportData:
     comparisons: tuple[Comparison, ...] = ()
     failures: tuple[Failure, ...] = ()
     models: tuple[Record, ...] = ()
-    tasks: tuple[Record, ...] = ()
+    tasks: tuple[TaskRecord, ...] = ()
     shape_decisions: tuple[ModelDecisions, ...] = ()
     alignment: tuple[AlignmentData, ...] = ()
-    run: Record = field(default_factory=dict)
+    run: RunFacts = field(default_factory=RunFacts)
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
@@ -66,15 +66,15 @@ class ReportData:
         return tuple(dict.fromkeys([*described, *(score.model for score in self.scores)]))
 
     @cached_property
-    def task_records(self) -> tuple[Record, ...]:
+    def task_records(self) -> tuple[TaskRecord, ...]:
         """Every task: the described ones in their order, then a bare record for any that only has scores."""
-        records = {str(record["name"]): record for record in self.tasks}
+        records = {record["name"]: record for record in self.tasks}
         for score in self.scores:
             records.setdefault(score.task, {"name": score.task})
         return tuple(records.values())
 
     @property
-    def asked_tasks(self) -> tuple[Record, ...]:
+    def asked_tasks(self) -> tuple[TaskRecord, ...]:
         """The tasks without those that are only the mean of others, which would be counted twice."""
         return tuple(record for record in self.task_records if not record.get("mean_of"))
 
@@ -103,7 +103,7 @@ class ReportData:
         baseline = self.baseline(model)
         return None if baseline is None else self._comparisons.get((baseline, (model, task, condition, metric)))
 
-    def task(self, name: str) -> Record:
+    def task(self, name: str) -> TaskRecord:
         """The record of a task.
 
         Raises:
@@ -123,7 +123,7 @@ class ReportData:
         names = dict.fromkeys(str(key).partition("/")[0] for key in record.get("conditions") or ())
         return (("", tuple(names)),) if names else ()
 
-    def tasks_with(self, view: View) -> tuple[Record, ...]:
+    def tasks_with(self, view: View) -> tuple[TaskRecord, ...]:
         """The tasks that can be shown in a certain way beside their headline."""
         return tuple(record for record in self.task_records if view in record.get("views", ()))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, Required, TypedDict, cast
 
 from ..caches import user_cache
 from ..errors import StoreError
 from .layout import IMAGES, read_document, safe_name, write_document
+from .schema import LeftOutRecord, RunFacts
 from .store import Store
 
 MODELS = "models"
@@ -22,6 +23,34 @@ DOCUMENTS = (MODELS, TASKS, RUNS, MANIFESTS, TRUTHS, IMAGES)
 """Folders of JSON documents, each of which holds its digest."""
 
 _FACTS = "facts"
+
+
+class TaskOfRun(TypedDict):
+    """What a run asked of a task."""
+
+    identity: str
+    images: int
+    available: NotRequired[int]
+    """Images that there would have been, where the data set has no fixed number."""
+
+
+class DataOfRun(TypedDict, total=False):
+    """Where a run read a data set."""
+
+    folder: str
+    digest: str
+    left_out: LeftOutRecord
+
+
+class RunRecord(RunFacts, total=False):
+    """A run, as its record tells it."""
+
+    name: Required[str]
+    status: str
+    models: dict[str, str]
+    """Identities by name."""
+    tasks: dict[str, TaskOfRun]
+    data: dict[str, DataOfRun]
 
 
 def read(store: Store, name: str) -> dict[str, Any] | None:
@@ -103,13 +132,14 @@ def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
     return store.folder.path(f"{RUNS}/{name}.json")
 
 
-def runs(store: Store) -> list[dict[str, Any]]:
+def runs(store: Store) -> list[RunRecord]:
     """Records of runs, the newest first; each with its ``name``."""
     found = []
     for name in sorted(_documents(store, RUNS), reverse=True):
         record = _sound(store, name)
         if record is not None:
-            found.append({**record, **_run_facts(record), "name": name.removeprefix(f"{RUNS}/").removesuffix(".json")})
+            own = {"name": name.removeprefix(f"{RUNS}/").removesuffix(".json")}
+            found.append(cast(RunRecord, record | _run_facts(record) | own))
     return found
 
 

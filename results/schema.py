@@ -1,11 +1,14 @@
-"""The rows that a run produces: predictions, scores and comparisons. `docs/store.md` describes them for other tools."""
+"""The rows that a run produces: predictions, scores, comparisons and what they belong to.
+
+`docs/store.md` describes them for other tools.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import NotRequired, TypedDict, TypeVar
+from typing import NotRequired, Required, TypedDict, TypeVar
 
 _Row = TypeVar("_Row", "Score", "Comparison")
 
@@ -300,3 +303,75 @@ class DrawnSet(TypedDict):
     ``"nonparametric"``."""
     chance: NotRequired[float]
     """Accuracy of guessing; 1/16 unless given."""
+
+
+class HeadlineLine(TypedDict):
+    """A line of the headline, as in `TaskRecord`."""
+
+    condition: str
+    metric: str
+    part: bool
+    """Whether it is a part of the task, named by its condition: a family of corruptions."""
+
+
+class LeftOutRecord(TypedDict, total=False):
+    """Files of a data set's folder that were left out although they may have been meant; empty where there are none."""
+
+    line: str
+    """For people."""
+    kinds: dict[str, dict[str, object]]
+    """By kind of file, ``count`` and an ``example``."""
+
+
+class KindFacts(TypedDict, total=False):
+    """What a task's record holds because the task is of a certain kind."""
+
+    shape_classes: list[str]
+    """Categories of shape in case of cue conflict."""
+
+
+class TaskRecord(KindFacts, total=False):
+    """A task in a report. Only ``name`` is always there: a task that is known by its scores alone has nothing else."""
+
+    name: Required[str]
+    identity: str
+    title: str
+    kind: str
+    views: list[str]
+    """Values of `View`."""
+    headline: list[HeadlineLine]
+    world: str
+    """``"microworld"``, ``"photographs"`` or empty."""
+    clean: str | None
+    """Name of the clean counterpart."""
+    data: str
+    data_digest: str
+    seed: int
+    conditions: list[str]
+    n: int
+    """Images."""
+    citation: str
+    metric: str
+    notes: str
+    version: int
+    plugin: str
+    """Where a task comes from that is not of this package."""
+    families: dict[str, list[str]]
+    """Corruptions by family."""
+    reference: str
+    """The model that errors are relative to."""
+    left_out: LeftOutRecord
+    mean_of: int
+    """Of how many tasks it is the mean, where it is one."""
+
+
+class RunFacts(TypedDict, total=False):
+    """What a result is a result of."""
+
+    versions: dict[str, str]
+    """Of this package, Python and what it computes with."""
+    date: str
+    seed: int
+    command: str
+    store: str
+    schema: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...results.records import RunRecord
 from .check import OK, WARN, Check
 
 GROUP = "data sets"
@@ -72,7 +72,7 @@ def check_data(data_sets: DataSets) -> list[Check]:
     return rows
 
 
-def named_in_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def named_in_runs(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
     """Folders by data set, as given with ``--data`` to the newest run that used it.
 
     Args:

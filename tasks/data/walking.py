@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...results.schema import LeftOutRecord
 
 SYSTEM = "hidden files and files of the system"
 REPEATED = "links to folders that are listed already"
@@ -120,11 +121,13 @@ class LeftOut:
         ]
         return f"Left out of {name}: {'; '.join(parts)}." if parts else ""
 
-    def record(self, name: str) -> dict[str, Any]:
+    def record(self, name: str) -> LeftOutRecord:
         """All of it as plain data, with `SYSTEM` and the `line` for the set `name`; empty if nothing was left out."""
         if not self.kinds:
             return {}
-        kinds = {kind: {"count": n, "example": _printable(example)} for kind, (n, example) in self.kinds.items()}
+        kinds: dict[str, dict[str, object]] = {
+            kind: {"count": n, "example": _printable(example)} for kind, (n, example) in self.kinds.items()
+        }
         return {"line": self.line(name), "kinds": dict(sorted(kinds.items()))}
 
 

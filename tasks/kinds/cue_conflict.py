@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...results.schema import ModelDecisions, View
+from ...results.schema import KindFacts, ModelDecisions, View
 from .kind import Kind, Line, Means, Measure, Units, proportion
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CueConflict(Kind):
         """Shape bias alone: accuracy for the shape says the same in other words."""
         return [Line("overall", "shape_bias")]
 
-    def facts(self, task: Task) -> Mapping[str, Any]:
+    def facts(self, task: Task) -> KindFacts:
         """The categories, so that a report has a line for one that nobody decided for."""
         from ..data.microworld.vocabulary import CLASSES
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ...results.schema import ModelDecisions, View
+from ...results.schema import KindFacts, ModelDecisions, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,7 +203,7 @@ class Kind(ABC):
         """The lines that stand for a task in the headline, the main metric among them."""
         return [Line("overall", task.metric)]
 
-    def facts(self, task: Task) -> Mapping[str, Any]:
+    def facts(self, task: Task) -> KindFacts:
         """What a task's record in a report holds because it is of this kind, as plain data."""
         return {}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from matplotlib.colors import to_hex
 
-from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData
+from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData, Observer
 from vitobench.reports.alignment_style import names_of, observer_pens
 from vitobench.reports.csv_rows import csv_text
 from vitobench.reports.figure_alignment_bars import BENCHMARK, bar_rows, benchmark_bars, benchmark_rows
@@ -315,12 +315,12 @@ def test_numbers_go_into_a_table_and_come_back(rows: Callable[[AlignmentData], A
 
 
 def test_observers_of_one_label_are_told_apart() -> None:
-    def record(name: str, label: str) -> dict[str, str]:
+    def record(name: str, label: str) -> Observer:
         return {"name": name, "label": label, "kind": "model"}
 
     long = [f"A network with quite a long name, seed {seed} of its recipe" for seed in (0, 1)]
     observers = [record("a", "ViT"), record("b", "ViT"), record("c", long[0]), record("d", long[1])]
-    data = AlignmentData(scores=(), observers=(*observers, {"name": "humans", "kind": "group"}))
+    data = AlignmentData(scores=(), observers=(*observers, {"name": "humans", "kind": "human", "label": "humans"}))
     assert [data.label(name) for name in "ab"] == ["ViT (a)", "ViT (b)"]
     found = names_of(data, "abcd")
     assert (found["a"], found["b"]) == ("ViT (a)", "ViT (b)")

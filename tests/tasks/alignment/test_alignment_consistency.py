@@ -140,7 +140,9 @@ def test_samples_of_stimuli() -> None:
 def test_equal_observers_differ_by_exactly_nothing(panel: Panel) -> None:
     twice = Panel(panel.stimuli, panel.observers, 3, np.vstack([panel.responses[:4], panel.responses[3:4]]))
     found = consistency(twice, 50)
-    for row in compared("model-1", "model-2", "contrast", overall(found, "model-1"), overall(found, "model-2")):
+    for row in compared(
+        "model-1", "model-2", "alignment-contrast", "contrast", overall(found, "model-1"), overall(found, "model-2")
+    ):
         assert (row.difference, row.ci_low, row.ci_high, row.p) == (0.0, 0.0, 0.0, 1.0)
 
 
@@ -150,7 +152,11 @@ def test_differences_are_paired(panel: Panel) -> None:
     other[::10] = panel.stimuli.categories[::10]
     both = Panel(panel.stimuli, panel.observers, 3, np.vstack([panel.responses[:4], other[None]]))
     found = consistency(both, 400)
-    rows = list(compared("model-2", "model-1", "contrast", overall(found, "model-2"), overall(found, "model-1")))
+    rows = list(
+        compared(
+            "model-2", "model-1", "alignment-contrast", "contrast", overall(found, "model-2"), overall(found, "model-1")
+        )
+    )
     assert rows[0].metric == "accuracy"
     assert rows[0].difference == pytest.approx(found.values["accuracy"][0, -1, 4] - found.values["accuracy"][0, -1, 3])
     own = next(r for r in rows_of(found) if (r.model, r.condition, r.metric) == ("model-1", OVERALL, "accuracy"))
