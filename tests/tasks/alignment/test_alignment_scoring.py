@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from vitobench.errors import DataError
 from vitobench.results.metrics import METRICS
-from vitobench.results.schema import ObserverScore
+from vitobench.results.schema import Comparison, ObserverScore, narrowed
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
@@ -87,6 +87,16 @@ def test_two_models_are_compared_on_every_data_set_and_in_the_mean() -> None:
     )
     assert row.ci_low > 0
     assert ("cue-conflict", SHAPE_BIAS) in rows
+
+
+def test_a_difference_has_the_bootstraps_p_and_one_beyond_its_floor() -> None:
+    found = score(observers("good", "bad"))
+    row = next(row for row in found.comparisons if (row.data_set, row.metric) == (ALL, "accuracy"))
+    assert row.p < row.p_bootstrap == pytest.approx(2 / 51)
+    assert (row.task, row.condition, row.n_a, row.n_b) == ("alignment", OVERALL, row.n, row.n)
+    plain = narrowed(row, Comparison)
+    assert type(plain) is Comparison
+    assert asdict(row) == asdict(plain) | {"data_set": ALL, "p_bootstrap": row.p_bootstrap}
 
 
 def test_baselines_choose_the_pairs() -> None:
