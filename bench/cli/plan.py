@@ -26,7 +26,7 @@ def plan_command(no_measure: bool, **values: Any) -> None:
     """
     from ...results.store import Store
     from ..estimate import budget
-    from ..executors.base import check_executor
+    from ..executors.choosing import check_executor
     from ..json_file import plain, write_plain
     from ..progress import counting
     from ..run import planned
