@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, unknown_name
+from ..files import plain
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, alignment_set
 from ..tasks.alignment.measures import Compat
@@ -15,7 +16,6 @@ from ..tasks.alignment.response_folder import left_out_of_folder, read_models, r
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
 from .alignment_data import alignment_data, plain_rows
-from .json_file import plain, write_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,10 +83,10 @@ def score_folders(request: Request) -> Scored:
 
 def as_json(scored: Scored, request: Request) -> dict[str, Any]:
     """Everything found as plain data; NaN becomes null."""
-    found: dict[str, Any] = plain(
+    return plain(
         {
             **plain_rows(scored.scores, scored.comparisons),
-            "failures": [asdict(row) for row in scored.problems],
+            "failures": scored.problems,
             "notes": list(scored.notes),
             "run": {
                 "suite": SUITE,
@@ -98,16 +98,6 @@ def as_json(scored: Scored, request: Request) -> dict[str, Any]:
             },
         }
     )
-    return found
-
-
-def write_json(scored: Scored, request: Request, path: Path) -> None:
-    """Write `as_json` to a file, all of it or nothing.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    write_plain(path, as_json(scored, request))
 
 
 def render(scored: Scored, request: Request, console: Console) -> None:

@@ -22,7 +22,7 @@ from ..results.store import Store
 from ..tasks.data.datasets import check_data_names, folders_of
 from . import catalogue
 from .best import gather_with_best
-from .executors.base import check_executor
+from .executors.choosing import check_executor
 from .outcome import gather
 from .plan import Plan, PlannedTask, Unit, group
 from .planning import folders_named, make_plan
@@ -220,7 +220,8 @@ def _anywhere(settings: Settings) -> Settings:
 
 def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int) -> tuple[list[Failure], Effort]:
     # Only now torch loads: a finished run is scored without it.
-    from .executors.base import amount, choose, in_turn
+    from .executors.base import amount, in_turn
+    from .executors.choosing import choose
     from .worker import Job
 
     passes = group(missing)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import plain
 from ..reports.wording import HOLE, MINUS
 from ..results.saliency import SaliencyScore
 from ..tasks.alignment.saliency.baselines import BASELINES, CENTRE
 from ..tasks.data.walking import left_out_of
 from .catalogue import model_record
-from .json_file import plain, write_plain
 from .saliency import Outcome
 
 if TYPE_CHECKING:
@@ -30,9 +28,9 @@ def as_json(outcome: Outcome, command: str) -> dict[str, Any]:
     task = plan.task
     found: dict[str, Any] = plain(
         {
-            "scores": [asdict(row) for row in outcome.scores],
-            "comparisons": [asdict(row) for row in outcome.comparisons],
-            "failures": [asdict(row) for row in outcome.failures],
+            "scores": outcome.scores,
+            "comparisons": outcome.comparisons,
+            "failures": outcome.failures,
             "task": task.facts(plan.source.digest)
             | {
                 "identity": plan.identity,
@@ -50,15 +48,6 @@ def as_json(outcome: Outcome, command: str) -> dict[str, Any]:
     # A model stands in the plan once for each explainer.
     found["models"] = list({record["identity"]: record for record in found["models"]}.values())
     return found
-
-
-def write_json(outcome: Outcome, path: Path, command: str) -> None:
-    """Write `as_json` to a file, all of it or nothing.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    write_plain(path, as_json(outcome, command))
 
 
 def render(outcome: Outcome, console: Console) -> None:

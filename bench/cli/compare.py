@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
 from .options import compared as options
 
@@ -58,7 +58,7 @@ def compare_command(
     """
     from ...reports.comparison_table import render_comparison
     from ...reports.rows import failure_lines
-    from ..comparison import Request, compare_stored, write_json
+    from ..comparison import Request, as_json, compare_stored
     from .options import settings_from
 
     json_file = values["json_file"]
@@ -67,7 +67,7 @@ def compare_command(
     request = Request(settings, seeds, correction, fail_if, values["seed"])
     comparison = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
     if json_file is not None:
-        write_json(comparison, json_file)
+        write_json(json_file, as_json(comparison))
     if values["quiet"]:
         for line in [*comparison.unpaired(), *failure_lines(comparison.data)]:
             echo(line, err=True)

@@ -28,8 +28,8 @@ def curve_command(folder: Path, **values: Any) -> None:
     bench curve runs/vito --suite robustness
     bench curve runs/finetune-vito --task micro-val --json curve.json
     """
+    from ...files import write_json
     from ..curve import curve_json, find_checkpoints
-    from ..json_file import write_plain
     from ..run import execute
     from .show import check_files
 
@@ -39,7 +39,7 @@ def curve_command(folder: Path, **values: Any) -> None:
     settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
     outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
     if values["json_file"] is not None:
-        write_plain(values["json_file"], curve_json(outcome, checkpoints))
+        write_json(values["json_file"], curve_json(outcome, checkpoints))
     if console is not None:
         _render(outcome, checkpoints, console)
         if values["json_file"] is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...files import home_path
+from ...files import home_path, json_text
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option
@@ -132,7 +131,7 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
     with _bars(quiet or as_json)("Verifying") as progress:
         verification = verify(publication, folder, progress)
     if as_json:
-        echo(json.dumps(asdict(verification), indent=1))
+        echo(json_text(verification))
     elif verification.problems:
         print_rows([asdict(problem) for problem in verification.problems], ("kind", "where", "reason"), False)
     elif not quiet:

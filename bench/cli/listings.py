@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from ...files import json_text
 from ...terminal import echo, open_console, shown
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -29,7 +29,7 @@ def print_rows(
         footer: Lines below the table.
     """
     if as_json:
-        echo(json.dumps(list(rows), indent=1))
+        echo(json_text(rows))
         return
     from rich import box
     from rich.table import Table

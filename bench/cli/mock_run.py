@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
+from ...files import json_text
 from ...models.spec import PRECISIONS
 from ...terminal import echo, output_to_errors
 from .options import complete_models, data_option
@@ -47,7 +47,7 @@ def mock_run_command(model: str, data: dict[str, Path], device: str, precision: 
     table_rows = [{"check": row["name"], **row} for row in rows]
     footer = [f"{len(rows)} checks: {failed} failed, {warned} with a warning"]
     if as_json:
-        echo(json.dumps(rows, indent=1))
+        echo(json_text(rows))
     else:
         print_rows(table_rows, ("check", "status", "found", "mend"), False, footer)
     if failed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +23,10 @@ def plan_command(no_measure: bool, **values: Any) -> None:
 
     The time is estimated by running the models on a few of the images on this machine; nothing is stored.
     """
+    from ...files import write_json
     from ...results.store import Store
     from ..estimate import budget
-    from ..executors.base import check_executor
-    from ..json_file import plain, write_plain
+    from ..executors.choosing import check_executor
     from ..progress import counting
     from ..run import planned
     from .show import check_files
@@ -41,7 +40,7 @@ def plan_command(no_measure: bool, **values: Any) -> None:
     with counting(console, "Measuring") as progress:
         cost = budget(plan, store, not no_measure, progress)
     if values["json_file"] is not None:
-        write_plain(values["json_file"], plain(asdict(cost)))
+        write_json(values["json_file"], cost)
     if console is not None:
         _show(cost, store.location, console)
     if cost.failures:

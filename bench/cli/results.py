@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...files import home_path
+from ...files import home_path, json_text
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option, store_option
@@ -95,11 +94,11 @@ def show_command(what: str, store: str) -> None:
     place = _open(store)
     runs = records.runs(place)
     if what == "last" and runs:
-        echo(json.dumps(runs[0], indent=1))
+        echo(json_text(runs[0]))
         return
     for run in runs:
         if run["name"] == what:
-            echo(json.dumps(run, indent=1))
+            echo(json_text(run))
             return
     matches = []
     for kind in (records.MODELS, records.TASKS):
@@ -110,7 +109,7 @@ def show_command(what: str, store: str) -> None:
     if not matches:
         names = {str(r["name"]) for kind in (records.MODELS, records.TASKS) for r in records.kept(place, kind).values()}
         raise unknown_name("model, task or run", what, [*names, *(run["name"] for run in runs[:5]), "last"])
-    echo(json.dumps(matches[0] if len(matches) == 1 else matches, indent=1))
+    echo(json_text(matches[0] if len(matches) == 1 else matches))
 
 
 @results_command.command("export")

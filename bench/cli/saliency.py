@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
 from .options import mapped
 
@@ -32,14 +32,14 @@ def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bo
     _check_files(json_file, figure_file)
 
     from ..saliency import Request, execute
-    from ..saliency_view import problem_lines, render, write_json
+    from ..saliency_view import as_json, problem_lines, render
 
     # Where output is piped, rich would fall back to 80 columns and cut the table.
     console = None if quiet else open_console()
     outcome = execute(Request(**values), console)
     # Files first: what is shown may meet a screen that cannot take it.
     if json_file is not None:
-        write_json(outcome, json_file, " ".join(["bench", *sys.argv[1:]]))
+        write_json(json_file, as_json(outcome, " ".join(["bench", *sys.argv[1:]])))
     if figure_file is not None:
         from ..saliency_figure import write_figure
 

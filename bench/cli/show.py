@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StoreError, VitobenchError
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
-from ..export import write_json
+from ..export import as_json
 from ..run import Outcome, execute, rescore
 from .options import settings_from
 
@@ -65,7 +65,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, wo
     if page:
         files["Page"] = _write_page(outcome, values)
     if values["json_file"] is not None:
-        write_json(outcome, values["json_file"])
+        write_json(values["json_file"], as_json(outcome))
         files["Scores"] = str(values["json_file"])
     if console is not None:
         from ...reports.table import render_terminal

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..logistic import Coefficients, Scaling, accuracy, minimise
+from ..logistic import fit_validated
 from ..networks import PooledNetwork
 from .clips import ClipPool
 from .learners.learner import normalise
@@ -37,8 +37,6 @@ def frozen_features(
 def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tuple[nn.Linear, dict[str, float]]:
     """Multinomial logistic regression: the L2 penalty is chosen on held-out clips, then the head is fitted on all.
 
-    Features are standardised for the fit, and the scaling is folded into the returned weights.
-
     Args:
         features: float32 (clips, frames, D).
         labels: int64 (clips,).
@@ -48,31 +46,22 @@ def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tupl
         The classifier for raw features, and facts about the fit: penalty, training and held-out accuracy.
     """
     clips, frames, width = features.shape
-    scaling = Scaling.of(features.flatten(0, 1))
-    scaled = scaling.apply(features)
-    held_out = torch.arange(clips) % 5 == 4
-
-    def rows(selected: Tensor) -> tuple[Tensor, Tensor]:
-        return scaled[selected].flatten(0, 1), labels[selected].repeat_interleave(frames)
-
-    def fit(selected: Tensor, penalty: float) -> Coefficients:
-        return minimise(*rows(selected), classes, penalty, iterations=_ITERATIONS, tolerance=_TOLERANCE)
-
-    best_penalty, best_accuracy = PENALTIES[0], -1.0
-    for penalty in PENALTIES:
-        value = accuracy(fit(~held_out, penalty), *rows(held_out))
-        if value > best_accuracy:
-            best_penalty, best_accuracy = penalty, value
-    everything = torch.ones(clips, dtype=torch.bool)
-    fitted = fit(everything, best_penalty)
+    fitted = fit_validated(
+        features.flatten(0, 1),
+        labels.repeat_interleave(frames),
+        classes,
+        PENALTIES,
+        (torch.arange(clips) % 5 == 4).repeat_interleave(frames),
+        iterations=_ITERATIONS,
+        tolerance=_TOLERANCE,
+    )
     head = nn.utils.skip_init(nn.Linear, width, classes)
     with torch.no_grad():
-        folded = scaling.fold(fitted)
-        head.weight.copy_(folded.weight)
-        head.bias.copy_(folded.bias)
+        head.weight.copy_(fitted.raw.weight)
+        head.bias.copy_(fitted.raw.bias)
     facts = {
-        "penalty": best_penalty,
-        "held_out_accuracy": round(best_accuracy, 4),
-        "training_accuracy": round(accuracy(fitted, *rows(everything)), 4),
+        "penalty": fitted.penalty,
+        "held_out_accuracy": round(fitted.validation, 4),
+        "training_accuracy": round(fitted.training, 4),
     }
     return head, facts

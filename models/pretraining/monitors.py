@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..logistic import neighbour_votes
 from ..networks import PooledNetwork
 from .learners.learner import normalise
 from .ranks import Ranks
@@ -100,30 +101,9 @@ class NeighbourExam:
     def accuracy(self, encoder: PooledNetwork, ranks: Ranks, device: torch.device, batch: int = 128) -> float:
         """Share of queries that their neighbours classify correctly; each rank encodes a part of the images."""
         bank, queries = (_encode(encoder, images, ranks, device, batch) for images in (self.bank, self.queries))
-        voted = neighbour_votes(bank, self.bank_labels.to(device), queries)
-        return float((voted == self.query_labels.to(device)).float().mean())
-
-
-def neighbour_votes(
-    bank: Tensor, labels: Tensor, queries: Tensor, neighbours: int = 20, temperature: float = 0.07
-) -> Tensor:
-    """Classes by a vote of the nearest neighbours, weighted ``exp(cos / temperature)`` (Wu et al. 2018, section 3.4).
-
-    Args:
-        bank: float (M, D) features with known classes.
-        labels: int64 (M,), from 0.
-        queries: float (N, D).
-        neighbours: Number of neighbours that vote; all of the bank if it is smaller.
-        temperature: Temperature of the weights, positive.
-
-    Returns:
-        int64 (N,).
-    """
-    similar, index = (F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T).topk(min(neighbours, len(bank)), dim=1)
-    votes = torch.zeros(len(queries), int(labels.max()) + 1, device=queries.device)
-    # Scale the weights so that the largest is 1: only ratios matter, and large exponentials would lose digits.
-    votes.scatter_add_(1, labels[index], ((similar - similar[:, :1]) / temperature).exp())
-    return votes.argmax(1)
+        labels = self.bank_labels.to(device)
+        votes = neighbour_votes(F.normalize(bank, dim=1), labels, queries, int(labels.max()) + 1)
+        return float((votes.argmax(1) == self.query_labels.to(device)).float().mean())
 
 
 @torch.inference_mode()

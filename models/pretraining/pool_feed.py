@@ -15,7 +15,7 @@ from .learners.learner import Batch
 from .monitors import NeighbourExam
 from .order import Place, clips_at, places, view_seed
 from .recipe import Recipe
-from .views import random_view, two_views
+from .views import random_view
 
 AHEAD = 2
 """Number of parts to prepare ahead of the network; this many batches of views are in memory."""
@@ -35,8 +35,8 @@ def pool_batch(pool: ClipPool, recipe: Recipe, views: int, place: Place) -> Batc
     choices = torch.rand(len(clips), pool.frames.shape[1], generator=rng).argsort(dim=1)
     frames = choices[:, :1].expand(-1, 2) if recipe.window == 0 else choices[:, :2]
     batch_views: list[Tensor] = []
-    for number, settings in enumerate(two_views(recipe.augmentation)[:views]):
-        view = random_view(pool.frames[clips, frames[:, number]], settings, rng)
+    for number in range(views):
+        view = random_view(pool.frames[clips, frames[:, number]], recipe.augmentation, number, rng)
         batch_views.append(view.contiguous(memory_format=torch.channels_last) if recipe.channels_last else view)
     return Batch(tuple(batch_views), pool.labels[clips])
 

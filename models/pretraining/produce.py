@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ...errors import DataError, VitobenchError
+from ...files import write_aside
 from ...identity import file_digest
 from ...tasks.data.clips.source import ClipSource
 from ...tasks.data.microworld.sets import MicroSet
@@ -23,7 +24,7 @@ from .checkpoint import same_threads
 from .clip_feed import ClipFeed
 from .clips import LONGEST_WINDOW, ClipPool
 from .devices import leave, make_fabric
-from .encoder_file import LAST, encoder_state, load_rounded, write_aside, write_encoder
+from .encoder_file import LAST, encoder_state, load_rounded, write_encoder
 from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
 from .micro_pool import for_the_head, micro_exam, micro_pool, pool_key

@@ -20,8 +20,9 @@ from ...identity import digest
 from ...interruption import Stopped, finish_first
 from ...tasks.data.geometry import Geometry
 from ..model import Model
+from ..pretraining.augmentation import Augmentation
 from ..pretraining.checkpoint import load_state, same_threads, save_state, take_threads
-from ..pretraining.views import ViewSettings, random_view
+from ..pretraining.views import random_view
 from .checkpoint import card_of, write_checkpoint
 from .data import Part, ProbeData
 from .layers import parameter_groups
@@ -30,7 +31,7 @@ from .trainable import trainable
 LAST = "last.safetensors"
 STATE = "finetune.pt"
 STATE_SECONDS = 60.0
-VIEWS = ViewSettings(jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
+VIEWS = Augmentation(jitter=0.0, grey=0.0, blur=(0.0, 0.0), solarise=(0.0, 0.0))
 """Random resized crops of 40 to 100 % of the image, and flips."""
 
 
@@ -166,7 +167,7 @@ class _Run:
         factor = _schedule(step, settings.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
-        views = random_view(images, VIEWS, torch.Generator().manual_seed(_seed(settings.seed, "views", step)))
+        views = random_view(images, VIEWS, 0, torch.Generator().manual_seed(_seed(settings.seed, "views", step)))
         x = (views.to(self.device) - self.mean) / self.std
         torch.manual_seed(_seed(settings.seed, "network", step))
         half = settings.precision == "bfloat16"
@@ -219,14 +220,14 @@ class _Run:
         save_state(self.folder / STATE, state)
 
     def _write(self, path: Path, step: int) -> None:
-        settings = asdict(self.settings)
+        views = asdict(VIEWS) | {"blur": VIEWS.blur[0], "solarise": VIEWS.solarise[0]}  # there is only a first view
         card = card_of(
             self.model.spec,
             self.architecture,
             self.data.label_space,
             f"fine-tuned on {self.data.description}",
             f"{self.model.spec.name}, trained on for {step} steps with labels",
-            {"training_step": step, "finetuning": settings | {"views": asdict(VIEWS)}},
+            {"training_step": step, "finetuning": asdict(self.settings) | {"views": views}},
         )
         write_checkpoint(path, self.network, card)
 

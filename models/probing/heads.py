@@ -13,12 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import VitobenchError, unknown_name
+from ..logistic import NEIGHBOURS, TEMPERATURE, neighbour_votes
 
 KINDS = ("linear", "knn", "attentive")
-NEIGHBOURS = 20
-TEMPERATURE = 0.07
-"""The weighting of DINO's evaluation (Caron et al. 2021), after Wu et al. 2018."""
-
 _NO_VOTES = 1e-12
 _SPEC = re.compile(r"([a-z]+)(?:\(([^()]*)\))?")
 
@@ -141,13 +138,7 @@ class NeighbourHead(Head):
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Logits (N, classes), float32: logarithms of shares of the votes; about -28 without a vote."""
-        # The similarities that determine the neighbours are too close to each other for autocast's precision.
-        with torch.autocast(pooled.device.type, enabled=False):
-            similarity = F.normalize(pooled.float(), dim=1) @ self.bank.float().T
-        near, nearest = similarity.topk(self.k, dim=1)
-        weight = ((near - near[:, :1]) / self.temperature).exp()
-        votes = torch.zeros(len(pooled), self.classes, device=pooled.device)
-        votes = votes.scatter_add(1, self.labels[nearest].long(), weight)
+        votes = neighbour_votes(self.bank, self.labels, pooled, self.classes, self.k, self.temperature)
         return (votes / votes.sum(1, keepdim=True) + _NO_VOTES).log()
 
 

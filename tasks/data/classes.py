@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ...errors import DataError
-from ...text_files import read_text
+from ...files import read_json
 
 NUM_CLASSES = 1000
 """Classes of ImageNet-1k."""
@@ -110,12 +109,7 @@ def real_labels(path: Path | None = None) -> tuple[frozenset[int], ...]:
     """
     path = path or _of_timm("imagenet_real_labels.json")
     form = "a JSON list that holds a list of class indices 0..999 for every validation image"
-    try:
-        labels = json.loads(read_text(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Expected {form}.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON. Expected {form}.") from error
+    labels = read_json(path, form)
     if not (isinstance(labels, list) and labels and all(map(_are_classes, labels))):
         raise DataError(f"{path} does not hold {form}.")
     return tuple(map(frozenset, labels))

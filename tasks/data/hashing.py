@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from ...cores import usable_cores
 from ...errors import DataError
+from ...files import replace_file
 from ...identity import file_digest
 
 Progress = Callable[[int, int], None]
@@ -189,17 +189,8 @@ def _read_cache(path: Path, root: str) -> dict[str, Hashed]:
 
 def _write_cache(path: Path, root: str, entries: Mapping[str, Hashed]) -> None:
     """Write hashes to a JSON file. If that fails, the next run has to hash again, but nothing else is lost."""
-    aside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as handle:
-            aside = handle.name
-            json.dump({"version": _CACHE_VERSION, "root": root, "files": entries}, handle)
-        Path(aside).replace(path)  # atomic, so that a reader never sees half a file
-    except OSError:
-        if aside is not None:
-            with suppress(OSError):
-                Path(aside).unlink()
+    with suppress(OSError):
+        replace_file(path, json.dumps({"version": _CACHE_VERSION, "root": root, "files": entries}).encode())
 
 
 def pack(image_ids: Sequence[str], contents: Mapping[str, str] | None) -> tuple[bytes, ...]:

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import numba
 import numpy as np
+from crc32c import crc32c
 
 from ...errors import DataError
 
 _HEAD = struct.Struct("<QI")
 _TAIL = struct.Struct("<I")
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bits reversed
 _MASK = 0xA282EAD8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -40,29 +39,6 @@ class Record(NamedTuple):
 
     offset: int
     content: bytes
-
-
-def _table() -> np.ndarray:
-    values = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        values = np.where(values & 1, (values >> 1) ^ np.uint32(_POLYNOMIAL), values >> 1).astype(np.uint32)
-    return values
-
-
-_TABLE = _table()
-
-
-@numba.njit(nogil=True)
-def _crc(content: np.ndarray, table: np.ndarray) -> np.uint32:
-    crc = np.uint32(0xFFFFFFFF)
-    for byte in content:
-        crc = table[(crc ^ byte) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
-    return crc ^ np.uint32(0xFFFFFFFF)
-
-
-def crc32c(content: bytes) -> int:
-    """CRC-32C (RFC 3720, appendix B.4) of some bytes, 0..2**32-1."""
-    return int(_crc(np.frombuffer(content, np.uint8), _TABLE))
 
 
 def _masked(content: bytes) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ....files import replace_file
 from ....identity import digest
 from ....tasks.data.files import shuffling_key
 from .decisions import ClipRow
@@ -61,8 +61,5 @@ def thumbnail(source: Source, row: ClipRow, folder: Path, content: str = "") -> 
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=80)
     with suppress(OSError):  # without the cache, the next run makes the thumbnail again
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".writing", delete=False) as aside:
-            aside.write(buffer.getvalue())
-        Path(aside.name).replace(cached)
+        replace_file(cached, buffer.getvalue())
     return buffer.getvalue()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ....errors import DataError
+from ....files import read_sealed_json, write_sealed_json
 from ....identity import digest
 from .confirming import FrameAnswer
 from .settings import CurationSettings
@@ -84,32 +80,19 @@ class EvidenceFolder:
 
     def read(self, key: str) -> VideoEvidence | None:
         """The evidence for a key, or None."""
+        facts = read_sealed_json(self._path(key))
         try:
-            record = json.loads(self._path(key).read_text(encoding="utf-8"))
-            checksum = record.pop("digest")
-            return _from_plain(record) if record["key"] == key and checksum == digest(json.dumps(record)) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return _from_plain(facts) if facts and facts["key"] == key else None
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def write(self, key: str, evidence: VideoEvidence) -> None:
         """Write evidence atomically, so that a reader never sees half a file.
 
         Raises:
-            DataError: It cannot be written.
+            StoreError: It cannot be written.
         """
-        path, aside = self._path(key), None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".writing")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                row = {"key": key, **_plain(evidence)}
-                json.dump({**row, "digest": digest(json.dumps(row))}, file, separators=(",", ":"))
-            Path(aside).replace(path)
-        except OSError as error:
-            if aside is not None:
-                with suppress(OSError):
-                    Path(aside).unlink()
-            raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+        write_sealed_json(self._path(key), {"key": key, **_plain(evidence)})
 
 
 def _plain(evidence: VideoEvidence) -> dict[str, Any]:

@@ -1,14 +1,12 @@
-"""Training examples from clips: frames at random times, replacements of damaged clips, and a bounded queue."""
+"""Training examples from clips: frames at random times, and replacements of damaged clips."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,9 +16,6 @@ from .times import sample_times
 
 _ATTEMPTS = 20
 _ALWAYS_BEARABLE = 10  # failed clips; 5 % of a small set would be too strict
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -110,34 +105,3 @@ def draw_example(
             clip = int(rng.integers(len(source)))
             rng = np.random.default_rng([*key, requested, clip])
     raise DataError(f"clip {requested} and {_ATTEMPTS - 1} replacements cannot be read; the last was {clip}")
-
-
-def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int | None = None
-) -> Iterator[Result]:
-    """Results of ``work`` on each item, in order, computed ahead in threads.
-
-    Args:
-        work: Called in a thread.
-        items: May be infinite.
-        threads: Number of threads.
-        ahead: Maximum number of results in progress or waiting, which bounds the memory; by default twice the threads.
-
-    Raises:
-        ValueError: `threads` or `ahead` is less than 1.
-    """
-    ahead = 2 * threads if ahead is None else ahead
-    if threads < 1 or ahead < 1:
-        raise ValueError(f"{threads} threads and {ahead} results ahead: give 1 or more of each")
-    waiting: deque[Future[Result]] = deque()
-    remaining = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            waiting.extend(pool.submit(work, item) for item in islice(remaining, ahead))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
-                yield result
-        finally:  # if the caller stops early, the pool must not compute the rest before it closes
-            for future in waiting:
-                future.cancel()

@@ -66,11 +66,6 @@ class VideoFiles:
         return self._decoder.frames(self.paths[clip], str(self.paths[clip]), span, times, size)
 
 
-def videos_below(root: Path) -> list[Path]:
-    """All video files below a folder, sorted by path; see `walk`."""
-    return sorted(root / name for name in walk(root, EXTENSIONS).files)
-
-
 def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFiles | None:
     """All videos below `root`; None if there are none.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ....errors import DataError
+from ....files import replace_file
 from .checking import Progress, difference
 from .members import BOMB_ALLOWANCE, BOMB_RATIO, Budget, Destination, tar_members, zip_members
 from .partial import lock
@@ -90,10 +91,7 @@ def unpack(
             try:
                 _extract(file, archive, temporary, progress)
                 _merge(temporary, folder)
-                marker = _marker(file, folder)
-                marker.parent.mkdir(exist_ok=True)
-                (temporary / marker.name).write_text(json.dumps(_facts(file)), encoding="utf-8")
-                (temporary / marker.name).replace(marker)
+                replace_file(_marker(file, folder), json.dumps(_facts(file)).encode())
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except _DAMAGED as error:

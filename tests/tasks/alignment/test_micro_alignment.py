@@ -18,13 +18,13 @@ from vitobench.tasks.alignment.datasets import (
     family_of,
     micro_alignment_set,
 )
-from vitobench.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import Scored, score_alignment
 from vitobench.tasks.alignment.shown import shown
 from vitobench.tasks.alignment.simulation import simulated_panel
 from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tests.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 
 MakeNames = Callable[..., tuple[str, ...]]
 SHAPES, TEXTURE = MICRO_PANEL[:4], MICRO_PANEL[4]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
-from .draws import Floats, Words
-from .engine import check, finish
-from .pixels import Pixels
-from .registry import find
+from vitobench.tasks.corruptions.draws import Floats, Words
+from vitobench.tasks.corruptions.engine import check, finish
+from vitobench.tasks.corruptions.pixels import Pixels
+from vitobench.tasks.corruptions.registry import find
 
 _WORDS = 2.0**32
 
