@@ -12,7 +12,7 @@ At the root, like errors, because models and tasks both read such files.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -32,7 +32,7 @@ CountOrZero = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]
-Filled = Annotated[str, Meta(min_length=1)]
+Filled = Annotated[str, Meta(pattern=r"\S")]
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
 _LONGEST = 80
@@ -44,7 +44,6 @@ def decode(
     where: str,
     at: str = "",
     error: type[VitobenchError] = VitobenchError,
-    needed: Collection[str] = (),
 ) -> Record:
     """Make a record of a table that a file holds.
 
@@ -56,7 +55,6 @@ def decode(
         where: The file, for messages.
         at: Name of the table in the file; empty for the whole file.
         error: What is raised.
-        needed: Keys that have to be there although their fields have defaults.
 
     Raises:
         VitobenchError: As ``error``: an unknown or missing key, or a value that does not fit.
@@ -70,7 +68,7 @@ def decode(
             place = short(_place(at, key), str if key.isprintable() else repr)
             raise error(f"{where}: {place} = {short(value)} is not a known key.{suggestion(key, forms)}")
     for key in forms:
-        if key not in table and (key in needed or key in _required(kind)):
+        if key not in table and key in _required(kind):
             raise error(f"{where} is incomplete: {_place(at, key)} is missing; it must be {in_words(forms[key])}.")
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -146,7 +144,7 @@ def _place(at: str, key: str) -> str:
 def _check(value: Any, form: Any, place: str, error: type[VitobenchError]) -> None:
     try:
         msgspec.convert(value, form)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for half of a character
         choices = get_args(form) if get_origin(form) is Literal else ()
         named = all(isinstance(name, str) for name in (value, *choices))
         near = suggestion(value, choices, also_all=False) if named else ""
@@ -154,7 +152,7 @@ def _check(value: Any, form: Any, place: str, error: type[VitobenchError]) -> No
 
 
 def _bounds(meta: Meta) -> str:
-    if meta.min_length is not None:
+    if meta.pattern is not None:
         return ", not empty"
     if meta.gt is not None:
         return f" above {meta.gt:g}" + (f" and up to {meta.le:g}" if meta.le not in (None, _LARGEST) else "")

@@ -20,6 +20,11 @@ class Inner:
 
 
 @dataclass(frozen=True)
+class Strict:
+    colour: Annotated[int, Meta(ge=0, le=255, description="a level from 0 to 255 of grey")]
+
+
+@dataclass(frozen=True)
 class Outer:
     name: Filled
     steps: Count = 1
@@ -51,6 +56,7 @@ def test_values_stay_as_they_were_written() -> None:
     ("changes", "message"),
     [
         ({"name": ""}, "name = '' must be text, not empty."),
+        ({"name": " \t"}, "name = ' \\t' must be text, not empty."),
         ({"steps": 1.0}, "steps = 1.0 must be a whole number of 1 or more."),
         ({"steps": True}, "steps = True must be a whole number of 1 or more."),
         ({"warmup": -1}, "warmup = -1 must be a whole number of 0 or more."),
@@ -61,6 +67,7 @@ def test_values_stay_as_they_were_written() -> None:
         ({"share": 1.5}, "share = 1.5 must be a number from 0 to 1."),
         ({"half": 0}, "half = 0 must be a number above 0 and up to 1."),
         ({"plain": "2"}, "plain = '2' must be a number."),
+        ({"plain": "\ud800"}, "plain = '\\ud800' must be a number."),
         ({"flag": 1}, "flag = 1 must be true or false."),
         ({"near": ["x" * 100]}, f"near = ['{'x' * 75}... must be text or null."),
         ({"scales": 3}, "scales = 3 must be 1 or 2."),
@@ -92,7 +99,7 @@ def test_keys_that_have_to_be_there() -> None:
     with pytest.raises(VitobenchError, match=r"^f\.toml is incomplete: name is missing; it must be text, not empty\.$"):
         decode(Outer, {}, "f.toml")
     with pytest.raises(VitobenchError, match=r"^f\.toml is incomplete: in\.colour is missing; it must be a level"):
-        decode(Inner, {"sizes": [1, 1]}, "f.toml", "in", needed=("colour",))
+        decode(Strict, {}, "f.toml", "in")
 
 
 def test_a_record_that_is_made_by_hand_is_checked_too() -> None:
