@@ -33,6 +33,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Filled = Annotated[str, Meta(pattern=r"\S")]
+"""Text that is not empty. A field with other bounds is `Annotated` likewise; `_bounds` has the words for them."""
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
 _LONGEST = 80
@@ -62,7 +63,8 @@ def decode(
     kind: Any = record
     forms = _forms(kind)
     if not isinstance(table, Mapping):
-        raise error(f"{where}: {at} = {short(table)} must be {in_words(record)}.")
+        place = f"{at} = " if at else ""
+        raise error(f"{where}: {place}{short(table)} must be {in_words(record)}.")
     for key, value in table.items():
         if key not in forms:
             place = short(_place(at, key), str if key.isprintable() else repr)
@@ -105,8 +107,9 @@ def in_words(form: Any) -> str:
     """
     arguments = get_args(form)
     if get_origin(form) is Annotated:
-        meta = arguments[1]
-        return meta.description or in_words(arguments[0]) + _bounds(meta)
+        metas = [meta for meta in arguments[1:] if isinstance(meta, Meta)]
+        described = next((meta.description for meta in metas if meta.description), None)
+        return described or in_words(arguments[0]) + "".join(map(_bounds, metas))
     if get_origin(form) is Literal:
         return _or([repr(choice) for choice in arguments])
     if get_origin(form) in (Union, UnionType):
@@ -152,11 +155,12 @@ def _check(value: Any, form: Any, place: str, error: type[VitobenchError]) -> No
 
 
 def _bounds(meta: Meta) -> str:
-    if meta.pattern is not None:
-        return ", not empty"
+    most = None if meta.le == _LARGEST else meta.le
+    if meta.ge is not None:
+        return f" of {meta.ge} or more" if most is None else f" from {meta.ge} to {most}"
     if meta.gt is not None:
-        return f" above {meta.gt:g}" + (f" and up to {meta.le:g}" if meta.le not in (None, _LARGEST) else "")
-    return f" of {meta.ge} or more" if meta.le in (None, _LARGEST) else f" from {meta.ge} to {meta.le}"
+        return f" above {meta.gt}" + ("" if most is None else f" and up to {most}")
+    return ", not empty" if meta.pattern is not None else ""
 
 
 def _or(parts: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta
 
-from vitobench.decoding import Count, CountOrZero, Filled, NotNegative, Positive, Share, check, decode
+from vitobench.decoding import Count, CountOrZero, Filled, NotNegative, Positive, Share, check, decode, in_words
 from vitobench.errors import DataError, VitobenchError
 
 
@@ -93,6 +93,16 @@ def test_an_error_names_the_file_the_field_the_value_and_what_is_valid(changes: 
     words = str(caught.value)
     assert words.startswith(f"f.toml: {message}")
     assert "Did you mean" not in words.removeprefix(f"f.toml: {message}")
+
+
+def test_a_file_that_holds_something_else() -> None:
+    with pytest.raises(VitobenchError, match=r"^f\.json: \[1\] must be an object with colour\.$"):
+        decode(Strict, [1], "f.json")
+
+
+def test_a_description_goes_before_bounds() -> None:
+    assert in_words(Annotated[Count, Meta(description="frames")]) == "frames"
+    assert in_words(Count | None) == "a whole number of 1 or more or null"
 
 
 def test_keys_that_have_to_be_there() -> None:
