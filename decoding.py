@@ -4,7 +4,7 @@ A class says by the types of its fields what they may hold, bounds and choices i
 ``schedule: Literal["cosine", "constant"]``. msgspec compares a value with its type. An error names where the value is
 from, the field as the user wrote it, the value, and everything that would be valid::
 
-    recipe mine.toml: dino.temperature = 0 must be a number above 0.
+    recipe mine.toml: dino.momentum = 1.5 must be a number from 0 to 1.
 
 At the root, like errors, because models and tasks both read such files.
 """
@@ -109,7 +109,8 @@ def in_words(form: Any) -> str:
     if get_origin(form) is Annotated:
         metas = [meta for meta in arguments[1:] if isinstance(meta, Meta)]
         described = next((meta.description for meta in metas if meta.description), None)
-        return described or in_words(arguments[0]) + "".join(map(_bounds, metas))
+        base = "a finite number" if any(meta.le == _LARGEST for meta in metas) else in_words(arguments[0])
+        return described or base + "".join(map(_bounds, metas))
     if get_origin(form) is Literal:
         return _or([repr(choice) for choice in arguments])
     if get_origin(form) in (Union, UnionType):

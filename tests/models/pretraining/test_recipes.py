@@ -106,8 +106,8 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
         ("channels_last = 1", "channels_last = 1 must be true or false"),
         ("scales = 3", "scales = 3 must be 1 or 2"),
         ("batch = 10\naccumulate = 3", "must divide the batch"),
-        ("[contrastive]\ntemperature = 0", r"mine\.toml: contrastive\.temperature = 0 must be a number above 0"),
-        ("[contrastive]\ntemperature = nan", "contrastive.temperature = nan must be a number above 0"),
+        ("[contrastive]\ntemperature = 0", r"mine\.toml: contrastive\.temperature = 0 must be a finite number above 0"),
+        ("[contrastive]\ntemperature = nan", "contrastive.temperature = nan must be a finite number above 0"),
         ("[contrastive]\nmomentum = 1.5", "contrastive.momentum = 1.5 must be a number from 0 to 1"),
         ("[contrastive]\nhidden = 0", "contrastive.hidden = 0 must be a whole number of 1 or more"),
         ("[contrastive]\nhidden = 1.5", "contrastive.hidden = 1.5 must be a whole number of 1 or more"),
@@ -126,7 +126,7 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
         ("[augmentation]\ngrey = 2", r"mine\.toml: augmentation\.grey = 2 must be a number from 0 to 1"),
         ("[augmentation]\nblur = 1", r"augmentation\.blur = 1 must be a list of 2, each a number from 0 to 1"),
         ("baseline = 3", "baseline = 3"),
-        ('learning_rate = "1e-3"', "learning_rate = '1e-3' must be a number of 0 or more"),
+        ('learning_rate = "1e-3"', "learning_rate = '1e-3' must be a finite number of 0 or more"),
     ],
 )
 def test_impossible_values_are_named(tmp_path: Path, line: str, message: str) -> None:

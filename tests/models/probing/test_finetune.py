@@ -175,9 +175,9 @@ def test_wrong_settings_are_explained(micro_model: Model, data: ProbeData, tmp_p
         ("steps", 0, "a whole number of 1 or more"),
         ("batch", 1, "a whole number of 2 or more"),
         ("every", -1, "a whole number of 0 or more"),
-        ("learning_rate", 0.0, "a number above 0"),
+        ("learning_rate", 0.0, "a finite number above 0"),
         ("layer_decay", 0.0, "a number above 0 and up to 1"),
-        ("weight_decay", -0.5, "a number of 0 or more"),
+        ("weight_decay", -0.5, "a finite number of 0 or more"),
         ("precision", "float8", "'float32' or 'bfloat16'"),
     ):
         with pytest.raises(VitobenchError, match=f"finetuning.{key} = {value!r} must be {valid}"):
