@@ -2,33 +2,18 @@
 
 This imports no torch, so that recipes can be read and listed; the networks and losses are in `learners`. A setting of
 one method is no part of the recipes of another: a new one changes neither their cards nor the digests of their runs.
+The type of a setting says which values it takes, see `vitobench.decoding`. One that is added later ends no unfinished
+run of its method if its field has the metadata `OMITTED_IF_DEFAULT` of `vitobench.identity`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
-from ...errors import VitobenchError, unknown_name
-from ...identity import OMITTED_IF_DEFAULT
-
-TARGET_STATISTICS = ("batch", "running")
-
-
-_Rule = tuple[Callable[[Any], bool], str]
-
-_WHOLE: _Rule = (lambda value: value >= 1, "must be 1 or more")
-_POSITIVE: _Rule = (lambda value: value > 0, "must be more than 0")
-_NOT_NEGATIVE: _Rule = (lambda value: value >= 0, "must not be negative")
-_SHARE: _Rule = (lambda value: 0 <= value <= 1, "must be from 0 to 1")
-
-
-def _setting(default: Any, rule: _Rule, added_later: bool = False) -> Any:
-    """A setting and what its values have to be. One that is added later ends no unfinished run of its method."""
-    return field(default=default, metadata={"rule": rule} | (dict(OMITTED_IF_DEFAULT) if added_later else {}))
+from ...decoding import Count, NotNegative, Positive, Share, check
 
 
 @dataclass(frozen=True)
@@ -47,15 +32,7 @@ class MethodSettings:
     labelled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if (choices := entry.metadata.get("choices")) and value not in choices:
-                raise unknown_name(f"{self.objective}.{entry.name}", str(value), choices)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise VitobenchError(f"{self.objective}.{entry.name} = {value} must be a number")
-            holds, rule = entry.metadata.get("rule", (lambda _: True, ""))
-            if not holds(value):
-                raise VitobenchError(f"{self.objective}.{entry.name} = {value} {rule}")
+        check(self, self.objective)
 
 
 @dataclass(frozen=True)
@@ -67,8 +44,8 @@ class Projected(MethodSettings):
         projection: Width of the embedding.
     """
 
-    hidden: int = _setting(512, _WHOLE)
-    projection: int = _setting(128, _WHOLE)
+    hidden: Count = 512
+    projection: Count = 128
 
 
 @dataclass(frozen=True)
@@ -81,8 +58,8 @@ class WithTarget(Projected):
             in BYOL, or ``"running"`` ones, which are averaged along with the weights.
     """
 
-    momentum: float = _setting(0.99, _SHARE)
-    target_statistics: str = field(default="batch", metadata={"choices": TARGET_STATISTICS})
+    momentum: Share = 0.99
+    target_statistics: Literal["batch", "running"] = "batch"
 
 
 @dataclass(frozen=True)
@@ -95,7 +72,7 @@ class Contrastive(WithTarget):
     """
 
     objective: ClassVar[str] = "contrastive"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: Positive = 0.1
     same_view_negatives: bool = False
 
 
@@ -108,7 +85,7 @@ class Simclr(Projected):
     """
 
     objective: ClassVar[str] = "simclr"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: Positive = 0.1
 
 
 @dataclass(frozen=True)
@@ -130,10 +107,10 @@ class Dino(WithTarget):
     """
 
     objective: ClassVar[str] = "dino"
-    temperature: float = _setting(0.1, _POSITIVE)
-    teacher_temperature: float = _setting(0.04, _POSITIVE)
-    centre_momentum: float = _setting(0.9, _SHARE)
-    prototypes: int = _setting(1024, _WHOLE)
+    temperature: Positive = 0.1
+    teacher_temperature: Positive = 0.04
+    centre_momentum: Share = 0.9
+    prototypes: Count = 1024
 
 
 @dataclass(frozen=True)
@@ -156,9 +133,9 @@ class L2Robust(MethodSettings):
 
     objective: ClassVar[str] = "l2-robust"
     labelled: ClassVar[bool] = True
-    epsilon: float = _setting(0.5, _NOT_NEGATIVE)
-    attack_steps: int = _setting(3, _WHOLE)
-    attack_step_size: float = _setting(0.33, _NOT_NEGATIVE)
+    epsilon: NotNegative = 0.5
+    attack_steps: Count = 3
+    attack_step_size: NotNegative = 0.33
 
 
 METHODS: Mapping[str, type[MethodSettings]] = MappingProxyType(

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from msgspec import Meta
 from torch import Tensor, nn
 
+from ...decoding import Count, CountOrZero, NotNegative, Positive, check
 from ...errors import CheckpointError, DataError, VitobenchError
 from ...identity import digest
 from ...interruption import Stopped, finish_first
@@ -53,24 +56,17 @@ class FinetuneSettings:
         VitobenchError: A value is out of range.
     """
 
-    steps: int
-    batch: int = 64
-    learning_rate: float = 1e-3
-    layer_decay: float = 0.75
-    weight_decay: float = 0.05
-    precision: str = "float32"
-    every: int = 0
+    steps: Count
+    batch: Annotated[int, Meta(ge=2)] = 64
+    learning_rate: Positive = 1e-3
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 0.75
+    weight_decay: NotNegative = 0.05
+    precision: Literal["float32", "bfloat16"] = "float32"
+    every: CountOrZero = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 2 or self.every < 0:
-            raise VitobenchError("Training needs 1 or more steps and a batch of 2 or more.")
-        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.layer_decay <= 1:
-            raise VitobenchError(
-                "The learning rate must be above 0, the weight decay 0 or more, and the layer decay from 0 to 1."
-            )
-        if self.precision not in ("float32", "bfloat16"):
-            raise VitobenchError(f"Invalid precision {self.precision!r}; choose float32 or bfloat16.")
+        check(self, "finetuning")
 
 
 @dataclass(frozen=True)

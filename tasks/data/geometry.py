@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-INTERPOLATIONS = ("bilinear", "bicubic")
+Interpolation = Literal["bilinear", "bicubic"]
+INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 
-CROP_MODES = ("center", "squash", "border")
+CropMode = Literal["center", "squash", "border"]
+CROP_MODES: tuple[str, ...] = get_args(CropMode)
 """How a photograph becomes a square, with timm's names and timm's meaning (``timm.data.create_transform``):
 
 - ``"center"``: resize the shorter side, then crop the centre. The model does not see the rest.

@@ -156,8 +156,11 @@ def test_listing_shows_a_broken_model_and_keeps_the_others(toy_zoo: Path) -> Non
     ("changes", "words"),
     [
         ({"name": "other"}, "should be called other.json"),
-        ({"preprocessing": {"size": 64}}, "lacks the key 'resize'"),
-        ({"num_classes": "many"}, "wrong form"),
+        (
+            {"preprocessing": {"size": 64}},
+            "is incomplete: preprocessing.resize is missing; it must be a whole number from 1 to 8192",
+        ),
+        ({"num_classes": "many"}, "num_classes = 'many' must be a whole number from 0"),
     ],
 )
 def test_a_faulty_card_is_explained(toy_zoo: Path, changes: dict[str, object], words: str) -> None:
