@@ -7,26 +7,32 @@ one method is no part of the recipes of another: a new one changes neither their
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ... import plugins
 from ...errors import VitobenchError, unknown_name
 from ...identity import OMITTED_IF_DEFAULT
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TARGET_STATISTICS = ("batch", "running")
 
 
-_Rule = tuple[Callable[[Any], bool], str]
+Rule = tuple[Callable[[Any], bool], str]
 
-_WHOLE: _Rule = (lambda value: value >= 1, "must be 1 or more")
-_POSITIVE: _Rule = (lambda value: value > 0, "must be more than 0")
-_NOT_NEGATIVE: _Rule = (lambda value: value >= 0, "must not be negative")
-_SHARE: _Rule = (lambda value: 0 <= value <= 1, "must be from 0 to 1")
+WHOLE: Rule = (lambda value: value >= 1, "must be 1 or more")
+POSITIVE: Rule = (lambda value: value > 0, "must be more than 0")
+NOT_NEGATIVE: Rule = (lambda value: value >= 0, "must not be negative")
+SHARE: Rule = (lambda value: 0 <= value <= 1, "must be from 0 to 1")
 
 
-def _setting(default: Any, rule: _Rule, added_later: bool = False) -> Any:
+def setting(default: Any, rule: Rule, added_later: bool = False) -> Any:
     """A setting and what its values have to be. One that is added later ends no unfinished run of its method."""
     return field(default=default, metadata={"rule": rule} | (dict(OMITTED_IF_DEFAULT) if added_later else {}))
 
@@ -38,6 +44,7 @@ class MethodSettings:
     Attributes:
         objective: What recipes call the method; also the name of its table.
         labelled: Whether it needs labels.
+        learner: ``"module:class"`` of its `Learner`; empty for those whose learner is in the folder `learners`.
 
     Raises:
         VitobenchError: A value that cannot be; the message names the table, the setting and the rule.
@@ -45,6 +52,7 @@ class MethodSettings:
 
     objective: ClassVar[str]
     labelled: ClassVar[bool] = False
+    learner: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -67,8 +75,22 @@ class Projected(MethodSettings):
         projection: Width of the embedding.
     """
 
-    hidden: int = _setting(512, _WHOLE)
-    projection: int = _setting(128, _WHOLE)
+    hidden: int = setting(512, WHOLE)
+    projection: int = setting(128, WHOLE)
+
+
+@dataclass(frozen=True)
+class TwoViews(Projected, ABC):
+    """What methods share that are a loss of two views' projections by one network; a method only adds the loss."""
+
+    @abstractmethod
+    def loss(self, one: Tensor, two: Tensor) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            one: float32 (N, D), projections of the first views, of all devices together.
+            two: Those of the second views.
+        """
 
 
 @dataclass(frozen=True)
@@ -81,7 +103,7 @@ class WithTarget(Projected):
             in BYOL, or ``"running"`` ones, which are averaged along with the weights.
     """
 
-    momentum: float = _setting(0.99, _SHARE)
+    momentum: float = setting(0.99, SHARE)
     target_statistics: str = field(default="batch", metadata={"choices": TARGET_STATISTICS})
 
 
@@ -95,7 +117,7 @@ class Contrastive(WithTarget):
     """
 
     objective: ClassVar[str] = "contrastive"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: float = setting(0.1, POSITIVE)
     same_view_negatives: bool = False
 
 
@@ -108,7 +130,7 @@ class Simclr(Projected):
     """
 
     objective: ClassVar[str] = "simclr"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: float = setting(0.1, POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -130,10 +152,10 @@ class Dino(WithTarget):
     """
 
     objective: ClassVar[str] = "dino"
-    temperature: float = _setting(0.1, _POSITIVE)
-    teacher_temperature: float = _setting(0.04, _POSITIVE)
-    centre_momentum: float = _setting(0.9, _SHARE)
-    prototypes: int = _setting(1024, _WHOLE)
+    temperature: float = setting(0.1, POSITIVE)
+    teacher_temperature: float = setting(0.04, POSITIVE)
+    centre_momentum: float = setting(0.9, SHARE)
+    prototypes: int = setting(1024, WHOLE)
 
 
 @dataclass(frozen=True)
@@ -156,22 +178,62 @@ class L2Robust(MethodSettings):
 
     objective: ClassVar[str] = "l2-robust"
     labelled: ClassVar[bool] = True
-    epsilon: float = _setting(0.5, _NOT_NEGATIVE)
-    attack_steps: int = _setting(3, _WHOLE)
-    attack_step_size: float = _setting(0.33, _NOT_NEGATIVE)
+    epsilon: float = setting(0.5, NOT_NEGATIVE)
+    attack_steps: int = setting(3, WHOLE)
+    attack_step_size: float = setting(0.33, NOT_NEGATIVE)
 
 
 METHODS: Mapping[str, type[MethodSettings]] = MappingProxyType(
     {method.objective: method for method in (Contrastive, Simclr, Byol, Dino, Supervised, L2Robust)}
 )
-"""Settings by what recipes call the method; a new method is added here, its learner in `learners`."""
+"""The methods above, by what recipes call them; `all_methods` also has those of files of their own and of plugins."""
+
+
+@cache
+def _own() -> Mapping[str, type[MethodSettings]]:
+    """The methods of vitobench: each ``METHOD`` of a module ``method_…`` of this folder follows those above."""
+    return {**METHODS, **{method.objective: method for method in plugins.added(str(__package__), "METHOD", "method_")}}
+
+
+def get_method(objective: str) -> type[MethodSettings]:
+    """A method by what recipes call it.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+        PluginError: It belongs to a plugin that fails.
+    """
+    if objective in _own():
+        return _own()[objective]
+    plugin = plugins.usable(plugins.METHODS, _own()).get(objective)
+    if plugin is None:
+        raise unknown_name("objective", objective, all_methods())
+    return _of_plugin(plugin)
+
+
+def all_methods() -> dict[str, type[MethodSettings]]:
+    """Every method that can be used, by what recipes call it: vitobench's own, then those of plugins."""
+    return {**_own(), **{plugin.name: method for plugin, method, _ in plugged() if method is not None}}
+
+
+def plugged() -> list[tuple[plugins.Plugin, type[MethodSettings] | None, str]]:
+    """Every method of a plugin: its entry point, the method or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.METHODS, _own(), _of_plugin)
+
+
+def _of_plugin(plugin: plugins.Plugin) -> type[MethodSettings]:
+    method = plugin.load()
+    if not isinstance(method, type) or not issubclass(method, MethodSettings):
+        raise plugin.refuse(f"{plugin.target} must be a subclass of MethodSettings, not {method!r}")
+    if getattr(method, "objective", None) != plugin.name:
+        raise plugin.refuse(f"its entry point is named {plugin.name!r}, so its objective must be {plugin.name!r}, too")
+    return method
 
 
 def keys_of(objective: str) -> tuple[str, ...]:
     """Names of the settings that a method has of its own."""
-    return tuple(entry.name for entry in fields(METHODS[objective]))
+    return tuple(entry.name for entry in fields(get_method(objective)))
 
 
 def owners_of(key: str) -> list[str]:
     """Objectives that have a setting of this name."""
-    return [objective for objective in METHODS if key in keys_of(objective)]
+    return [objective for objective in all_methods() if key in keys_of(objective)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import fields, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -11,16 +12,20 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ...errors import UnknownNameError, VitobenchError, unknown_name
 from ...text_files import NotTextError, read_text
 from .augmentation import Augmentation
-from .methods import METHODS, keys_of, owners_of
+from .methods import all_methods, get_method, keys_of, owners_of
 from .recipe import Recipe
 
 _PACKAGE = "vitobench.models.pretraining.recipes"
 _VIEWS = "augmentation"
-_TYPES: dict[type, dict[str, Any]] = {
-    cls: {entry.name: get_type_hints(cls)[entry.name] for entry in fields(cls)}
-    for cls in (Recipe, Augmentation, *METHODS.values())
-}
-_SHARED = [key for key in _TYPES[Recipe] if key != "method"]
+
+
+@cache
+def _types(cls: Any) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {entry.name: hints[entry.name] for entry in fields(cls)}
+
+
+_SHARED = [key for key in _types(Recipe) if key != "method"]
 """Settings that every recipe has, whatever its method."""
 
 
@@ -52,12 +57,13 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
     views = _table(table, _VIEWS)
     table.pop("objective")
     for key, value in table.items():
-        if isinstance(value, dict) and key not in METHODS:
-            raise unknown_name(f"table in {where}", key, (_VIEWS, *METHODS))
+        if isinstance(value, dict) and key not in all_methods():
+            raise unknown_name(f"table in {where}", key, (_VIEWS, *all_methods()))
         _check_place(key, objective, where)
-    checked = _checked(own, METHODS[objective], f"{where}, {objective}")
+    chosen = get_method(objective)
+    checked = _checked(own, chosen, f"{where}, {objective}")
     try:
-        method = METHODS[objective](**checked)
+        method = chosen(**checked)
     except UnknownNameError:
         raise
     except VitobenchError as error:
@@ -82,7 +88,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
         before = str(table.get("objective"))
         table["objective"] = chosen
         after = _objective(table, where)
-        if before in METHODS and after != before:
+        if before in all_methods() and after != before:
             shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
             table[after] = shared | _table(table, after)
     objective = _objective(table, where)
@@ -96,7 +102,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
             table[key] = value
         elif group in (_VIEWS, objective):
             table[group] = _table(table, group) | {inner: value}
-        elif group in METHODS:
+        elif group in all_methods():
             raise VitobenchError(
                 f"--set {key}: {where} has the objective {objective!r}, for which {group} has no effect; "
                 f"add --set objective={group}, or leave it out."
@@ -108,12 +114,10 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
 def _objective(table: dict[str, Any], where: str) -> str:
     objective = table.get("objective")
     if objective is None:
-        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(METHODS)}.")
+        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(all_methods())}.")
     if not isinstance(objective, str):
         raise VitobenchError(f"{where}: objective = {objective!r} must be of type str.")
-    if objective not in METHODS:
-        raise unknown_name("objective", objective, METHODS)
-    return objective
+    return get_method(objective).objective
 
 
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
@@ -133,7 +137,7 @@ def _check_place(key: str, objective: str, where: str) -> None:
     """
     if key in (*_SHARED, _VIEWS):
         return
-    if key in METHODS:
+    if key in all_methods():
         raise VitobenchError(
             f"{where}: the table [{key}] has no effect with the objective {objective!r}; remove it, or write "
             f"objective = {key!r}."
@@ -189,9 +193,9 @@ def _checked(table: dict[str, Any], cls: type, where: str) -> dict[str, Any]:
     """
     found = {}
     for key, value in table.items():
-        if key not in _TYPES[cls]:
-            raise unknown_name(f"setting in {where}", key, _TYPES[cls])
-        expected = _TYPES[cls][key]
+        if key not in _types(cls):
+            raise unknown_name(f"setting in {where}", key, _types(cls))
+        expected = _types(cls)[key]
         if get_origin(expected) is tuple:
             length = len(get_args(expected))
             fits = isinstance(value, list) and len(value) == length and all(_number(part) for part in value)

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from ... import plugins
-from ...errors import VitobenchError, unknown_name
+from ...errors import unknown_name
 from . import bar, parameters, three_d
 
 
@@ -28,11 +29,15 @@ class Collection:
         name: As in task identities.
         version: Raised when the pixels of all its corruptions change; those of one have their own version.
         variants: Ways of drawing; ``"published"`` saves the result as the published folders were saved.
+        title: Heading in tables.
+        citation: Where it was published.
     """
 
     name: str
     version: int
     variants: tuple[str, ...] = ("raw",)
+    title: str = ""
+    citation: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Corruption:
 IMAGENET_C = Collection("imagenet-c", parameters.VERSION, parameters.VARIANTS)
 IMAGENET_C_BAR = Collection("imagenet-c-bar", bar.VERSION_BAR)
 IMAGENET_3DCC = Collection("imagenet-3dcc", three_d.VERSION_3D)
+PUBLISHED = (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC)
+"""Published collections, which are closed: a new corruption is of another one."""
 
 
 def _members(
@@ -108,10 +115,12 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
             *_members(IMAGENET_C, parameters, parameters.MODULES, counted=True),
             *_members(IMAGENET_C_BAR, bar.parameters, bar.parameters.MODULES),
             *_members(IMAGENET_3DCC, three_d.parameters, three_d.parameters.FAMILIES_3D),
+            *chain.from_iterable(plugins.added(f"{__package__}.more", "CORRUPTIONS")),
         )
     }
 )
-"""Those of vitobench itself; `find` and `all_corruptions` also know those of plugins."""
+"""Those of vitobench itself, with the ``CORRUPTIONS`` of each module of the folder `more`; `find` and `all_corruptions`
+also know those of plugins."""
 
 
 def find(name: str) -> Corruption:
@@ -131,22 +140,19 @@ def find(name: str) -> Corruption:
 
 def all_corruptions() -> dict[str, Corruption]:
     """Every corruption that can be used, by name: vitobench's own, then those of plugins."""
-    found = dict(CORRUPTIONS)
-    for name, plugin in plugins.usable(plugins.CORRUPTIONS, CORRUPTIONS).items():
-        try:
-            found[name] = _of_plugin(plugin)
-        except VitobenchError:
-            continue  # `find` says why
-    return found
+    return dict(CORRUPTIONS) | {given.name: given for _, given, _ in plugged() if given is not None}
+
+
+def plugged() -> list[tuple[plugins.Plugin, Corruption | None, str]]:
+    """Every corruption of a plugin: its entry point, the corruption or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.CORRUPTIONS, CORRUPTIONS, _of_plugin)
 
 
 def _of_plugin(plugin: plugins.Plugin) -> Corruption:
     """What a plugin gives, in a collection that no other package can share."""
-    given = plugin.load()
-    if not isinstance(given, Corruption):
-        raise plugin.refuse(f"{plugin.target} must be a Corruption, not {type(given).__name__}")
+    given = plugins.given(plugin, Corruption)
     if given.name != plugin.name:
         raise plugin.refuse(f"its entry point is named {plugin.name!r}, but the corruption {given.name!r}")
-    if given.collection in (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC):
+    if given.collection in PUBLISHED:
         raise plugin.refuse(f"{given.collection.name} is published and closed; give it a Collection of its own")
     return given

@@ -273,6 +273,6 @@ def test_the_page_shows_what_the_registry_holds(make_report, monkeypatch: pytest
     mine = dataclasses.replace(
         FIGURES["headline"], name="mine", place=Place.FIGURES, caption=lambda *_: Caption("My own", "")
     )
-    monkeypatch.setattr(sections, "FIGURES", {"mine": mine})
+    monkeypatch.setattr(sections, "all_figures", lambda: {"mine": mine})
     assert "My own" in render_html(data)
     assert "Overview" not in render_html(data)
