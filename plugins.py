@@ -32,7 +32,7 @@ TASKS = "vitobench.tasks"
 """Group of entry points that give tasks."""
 
 CORRUPTIONS = "vitobench.corruptions"
-"""Group of entry points that give corruptions, each a `tasks.corruptions.registry.Corruption`."""
+"""Group of entry points that give corruptions, each a `tasks.corruptions.record.Corruption`."""
 
 SOURCES = "vitobench.sources"
 """Group of entry points that give sources of models, each a `models.sources.source.Source`, named as its prefix."""
@@ -41,7 +41,7 @@ METHODS = "vitobench.methods"
 """Group of entry points that give pretraining methods, each a `models.pretraining.methods.MethodSettings`."""
 
 FIGURES = "vitobench.figures"
-"""Group of entry points that give figures, each a `reports.figure_registry.FigureSpec`."""
+"""Group of entry points that give figures, each a `reports.figure.FigureSpec`."""
 
 GROUPS = (MODELS, SOURCES, TASKS, CORRUPTIONS, METHODS, FIGURES)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..plugins import PluginError
 from .data import ReportData
-from .figure_registry import FigureSpec, Place, all_figures
+from .figure import FigureSpec, Place
+from .figure_registry import all_figures
 from .gallery import Disagreement
 from .view import ViewTable
 

@@ -10,7 +10,8 @@ from typing import Any
 from ..errors import VitobenchError, unknown_name
 from ..plugins import added
 from . import kinds, plugin_tasks
-from .corruptions.registry import CORRUPTIONS, PUBLISHED, Collection
+from .corruptions.record import Collection
+from .corruptions.registry import CORRUPTIONS, PUBLISHED
 from .datasets.protocols import graded, photographs
 from .datasets.registry import DATA_SET_TASKS, by_name
 from .declarations.alignment import ALIGNMENT_TASKS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 NAME = "plugin"
-SOURCE_NAME = "plugin source"
+SOURCE_NAME = "plugin-source"
 
 T = TypeVar("T")
 

@@ -17,12 +17,13 @@ import pytest
 from vitobench.errors import UnknownNameError
 from vitobench.reports import sections
 from vitobench.reports.data import ReportData
+from vitobench.reports.figure import Caption, Place
 from vitobench.reports.figure_ablation import ablation, ablation_rows
 from vitobench.reports.figure_clean_shifted import clean_against_shifted, clean_shifted_rows, line_of, spots
 from vitobench.reports.figure_curves import checkpoint_curves, curve_rows
 from vitobench.reports.figure_files import file_stem, write_figures
 from vitobench.reports.figure_overview import overview, overview_rows
-from vitobench.reports.figure_registry import FIGURES, Caption, Place, figure_spec
+from vitobench.reports.figure_registry import FIGURES, figure_spec
 from vitobench.reports.figure_severity import accuracy_by_corruption, severity_rows
 from vitobench.reports.focus import Focus, focus
 from vitobench.reports.html import render_html
