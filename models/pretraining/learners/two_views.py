@@ -16,7 +16,7 @@ class TwoViewLearner(Learner):
 
     def __init__(self, recipe: Recipe, ranks: Ranks, classes: int) -> None:
         super().__init__()
-        self.method, self.ranks = own_settings(recipe, TwoViews), ranks
+        self.recipe, self.ranks = recipe, ranks
         self.online = make_branch(recipe, classes)
 
     @property
@@ -29,4 +29,4 @@ class TwoViewLearner(Learner):
         one, two = (normalise(view) for view in views)
         first, features = self.online.both(one)
         everyone = (self.ranks.gather(part, gradients=True).float() for part in (first, self.online(two)))
-        return self.method.loss(*everyone), features
+        return own_settings(self.recipe, TwoViews).loss(*everyone), features
