@@ -101,7 +101,8 @@ def metric(name: str) -> Metric:
     Raises:
         UnknownNameError: With the nearest names.
     """
-    known = {**METRICS, **_OF_KINDS}
-    if name not in known:
-        raise unknown_name("metric", name, known, "Declare it in `metrics` of the kind of task that measures it.")
-    return known[name]
+    known = METRICS.get(name) or _OF_KINDS.get(name)
+    if known is None:
+        advice = "Declare it in `metrics` of the kind of task that measures it."
+        raise unknown_name("metric", name, (*METRICS, *_OF_KINDS), advice)
+    return known

@@ -226,7 +226,7 @@ class PluginSources(Source):
 
 
 def _source(plugin: Plugin) -> Source:
-    source = given(plugin, Source)
+    source: Source = given(plugin, Source)  # type: ignore[type-abstract] # only asked whether it is one
     if source.prefix != f"{plugin.name}:":
         raise plugin.refuse(f"its entry point is named {plugin.name!r}, so its prefix must be '{plugin.name}:'")
     return source

@@ -29,4 +29,5 @@ class TwoViewLearner(Learner):
         one, two = (normalise(view) for view in views)
         first, features = self.online.both(one)
         everyone = (self.ranks.gather(part, gradients=True).float() for part in (first, self.online(two)))
-        return own_settings(self.recipe, TwoViews).loss(*everyone), features
+        method: TwoViews = own_settings(self.recipe, TwoViews)  # type: ignore[type-abstract] # only asked whether it is one
+        return method.loss(*everyone), features
