@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import VitobenchError, unknown_name
+from ..plugins import own_modules
 from ..text import printable
-from .sources.plugins import PluginSource
+from .sources.plugins import PluginSource, PluginSources
 from .sources.source import ModelRow as ModelRow
 from .sources.source import Source
 from .spec import ModelSpec
@@ -28,18 +29,30 @@ _FILES = (
     "torchvision_models",
     "files",
 )
-"""Files of ``models/sources`` with a ``SOURCE``, in the order of listings; a new source is added here."""
+"""Files of ``models/sources`` with a ``SOURCE``, in the order of listings; any other file with one follows them."""
+
+_SHARED = (
+    "adapters",
+    "plugins",
+    "safetensors_header",
+    "source",
+    "state_dicts",
+    "torch_files",
+    "weight_sets",
+)
+"""Files that sources share. They are listed because some import torch, and finding the sources must not."""
 
 
 def _built_in() -> Iterator[Source]:
-    for file in _FILES:
-        source: Source = import_module(f".sources.{file}", __package__).SOURCE
+    folder = f"{__package__}.sources"
+    for file in (*_FILES, *own_modules(folder, but=(*_FILES, *_SHARED))):
+        source: Source = import_module(f"{folder}.{file}").SOURCE
         yield source
 
 
 _BUILT_IN = tuple(_built_in())
 
-SOURCES: tuple[Source, ...] = (*_BUILT_IN, PluginSource(_BUILT_IN))
+SOURCES: tuple[Source, ...] = (*_BUILT_IN, PluginSource(_BUILT_IN), PluginSources(_BUILT_IN))
 """Every source of models. Plugins come last, because they must not use another source's names."""
 
 FORMS = {source.form: source.about for source in SOURCES if source.form}
@@ -129,7 +142,7 @@ def encoder(architecture: str) -> nn.Module | None:
     Raises:
         UnknownNameError: The library has no such architecture.
     """
-    source = next((source for source in SOURCES if source.prefix and architecture.startswith(source.prefix)), None)
+    source = next((source for source in SOURCES if source.begins(architecture)), None)
     return None if source is None else source.encoder(architecture)
 
 

@@ -13,7 +13,7 @@ from ..results.layout import safe_name
 from ..text import utf8
 from .csv_rows import csv_text
 from .data import ReportData
-from .figure_registry import FigureSpec
+from .figure import FigureSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from ..results.schema import TaskRecord, View
 from ..text import utf8
 from .alignment_section import alignment_sections
 from .data import ReportData
-from .figure_registry import Place
+from .figure import Place
 from .focus import MANY, drawn_models
 from .gallery_section import gallery_sections
 from .published_section import published_sections

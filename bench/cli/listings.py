@@ -137,8 +137,11 @@ def suites_command(as_json: bool) -> None:
 @_JSON
 def recipes_command(as_json: bool) -> None:
     """List the pretraining recipes."""
+    from ...models.pretraining.methods import plugged
     from ...models.pretraining.recipe import recipe_facts
     from ...models.pretraining.recipe_files import list_recipes, load_recipe
+    from ...plugins import METHODS, unreadable
 
     rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]
     print_rows(rows, ("recipe", "objective", "architecture", "steps", "description"), as_json)
+    tell_problems([*(problem for _, _, problem in plugged()), *unreadable(METHODS)])

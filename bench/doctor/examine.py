@@ -28,6 +28,7 @@ def examine(store: str, data_root: Path) -> list[Check]:
         (devices.GROUP, lambda: devices.check_devices(devices.measure_devices())),
         (threads.GROUP, lambda: threads.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
+        ("plugins", _plugins),
         (places.GROUP, lambda: places.check_store(store)),
         (places.GROUP, lambda: [places.check_cache(*cache) for cache in places.caches()]),
         (places.GROUP, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
@@ -65,6 +66,13 @@ def _optional() -> list[Check]:
     extras = {} if requirements is None else {name: installed(needs) for name, needs in requirements.extras.items()}
     has_torchcodec = any(need.installed for need in extras.get("torchcodec", ()))
     return [*check_optional(extras), *check_torchcodec(torchcodec_problem() if has_torchcodec else "")]
+
+
+def _plugins() -> list[Check]:
+    from ...plugins import GROUPS, unreadable
+    from .packages import check_plugins, measure_plugins
+
+    return check_plugins(measure_plugins(), dict.fromkeys(line for group in GROUPS for line in unreadable(group)))
 
 
 def _named(store: str) -> list[Check]:

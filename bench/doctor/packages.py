@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -13,6 +13,7 @@ from .requirements import NAME, Needed
 
 GROUP = "packages"
 OPTIONAL = "optional packages"
+PLUGINS = "plugins"
 
 _PURPOSES = {
     "hugging-face": "for bench export --format hugging-face",
@@ -112,3 +113,41 @@ def torchcodec_problem() -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+def check_plugins(plugged: Iterable[tuple[str, str, str]], unreadable: Iterable[str]) -> list[Check]:
+    """A row for those that can be used, and one for each that cannot: nothing else suffers from it.
+
+    Args:
+        plugged: Name, package with its version, and what is wrong with it, of each plugin.
+        unreadable: Packages whose entry points cannot be read, a line each.
+    """
+    every = list(plugged)
+    names = ", ".join(f"{name} ({origin})" for name, origin, problem in every if not problem)
+    rows = [Check(PLUGINS, PLUGINS, OK, names or ("none can be used" if every else "none installed"))]
+    rows += [
+        Check(PLUGINS, name, WARN, problem, f"update or uninstall {origin.partition(' ')[0]}")
+        for name, origin, problem in every
+        if problem
+    ]
+    return [*rows, *(Check(PLUGINS, "entry points", WARN, line, "reinstall that package") for line in unreadable)]
+
+
+def measure_plugins() -> list[tuple[str, str, str]]:
+    """Every plugin of every group, as `check_plugins` takes it. Their code is imported."""
+    from ...models.pretraining import methods
+    from ...reports import figure_registry
+    from ...tasks import plugin_tasks
+    from ...tasks.corruptions import registry as corruptions
+    from ...tasks.registry import TASKS
+
+    models = [row for source in SOURCES if not source.shipped for row in source.listing()]
+    found = [(row.name, row.source, row.problem) for row in models]
+    for plugged in (
+        plugin_tasks.listed(TASKS),
+        corruptions.plugged(),
+        methods.plugged(),
+        figure_registry.plugged(),
+    ):
+        found += [(plugin.name, plugin.origin, problem) for plugin, _, problem in plugged]
+    return found

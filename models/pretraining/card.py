@@ -11,7 +11,7 @@ import torch
 from ...tasks.data.microworld.sets import GENERATOR_VERSION
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ..spec import IMAGENET_MEAN, IMAGENET_STD
-from .methods import METHODS
+from .methods import get_method
 from .recipe import Recipe, recipe_facts
 from .recipe_files import list_recipes, load_recipe
 from .trainer import Training
@@ -91,7 +91,7 @@ def card_page(facts: dict[str, Any]) -> str:
     recipe, curve = facts["recipe"], facts["curve"]
     last = len(curve) - 1
     samples = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
-    label_use = "for training" if METHODS[recipe["objective"]].labelled else "for the linear head only"
+    label_use = "for training" if get_method(recipe["objective"]).labelled else "for the linear head only"
     size = facts["preprocessing"]["size"]
     made_by, note = f"bench pretrain micro/{facts['name']}{_changes(recipe)}", ""
     if (head := facts.get("linear_head")) is None:

@@ -8,12 +8,19 @@ run of its method if its field has the metadata `OMITTED_IF_DEFAULT` of `vitoben
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ... import plugins
 from ...decoding import Count, NotNegative, Positive, Share, check
+from ...errors import unknown_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class MethodSettings:
     Attributes:
         objective: What recipes call the method; also the name of its table.
         labelled: Whether it needs labels.
+        learner: ``"module:class"`` of its `Learner`; empty for those whose learner is in the folder `learners`.
 
     Raises:
         VitobenchError: A value that cannot be; the message names the table, the setting and the rule.
@@ -30,6 +38,7 @@ class MethodSettings:
 
     objective: ClassVar[str]
     labelled: ClassVar[bool] = False
+    learner: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check(self, self.objective)
@@ -46,6 +55,20 @@ class Projected(MethodSettings):
 
     hidden: Count = 512
     projection: Count = 128
+
+
+@dataclass(frozen=True)
+class TwoViews(Projected, ABC):
+    """What methods share that are a loss of two views' projections by one network; a method only adds the loss."""
+
+    @abstractmethod
+    def loss(self, one: Tensor, two: Tensor) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            one: float32 (N, D), projections of the first views, of all devices together.
+            two: Those of the second views.
+        """
 
 
 @dataclass(frozen=True)
@@ -141,14 +164,54 @@ class L2Robust(MethodSettings):
 METHODS: Mapping[str, type[MethodSettings]] = MappingProxyType(
     {method.objective: method for method in (Contrastive, Simclr, Byol, Dino, Supervised, L2Robust)}
 )
-"""Settings by what recipes call the method; a new method is added here, its learner in `learners`."""
+"""The methods above, by what recipes call them; `all_methods` also has those of files of their own and of plugins."""
+
+
+@cache
+def _own() -> Mapping[str, type[MethodSettings]]:
+    """The methods of vitobench: each ``METHOD`` of a module ``method_…`` of this folder follows those above."""
+    return {**METHODS, **{method.objective: method for method in plugins.added(str(__package__), "METHOD", "method_")}}
+
+
+def get_method(objective: str) -> type[MethodSettings]:
+    """A method by what recipes call it.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+        PluginError: It belongs to a plugin that fails.
+    """
+    if objective in _own():
+        return _own()[objective]
+    plugin = plugins.usable(plugins.METHODS, _own()).get(objective)
+    if plugin is None:
+        raise unknown_name("objective", objective, all_methods())
+    return _of_plugin(plugin)
+
+
+def all_methods() -> dict[str, type[MethodSettings]]:
+    """Every method that can be used, by what recipes call it: vitobench's own, then those of plugins."""
+    return {**_own(), **{plugin.name: method for plugin, method, _ in plugged() if method is not None}}
+
+
+def plugged() -> list[tuple[plugins.Plugin, type[MethodSettings] | None, str]]:
+    """Every method of a plugin: its entry point, the method or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.METHODS, _own(), _of_plugin)
+
+
+def _of_plugin(plugin: plugins.Plugin) -> type[MethodSettings]:
+    method = plugin.load()
+    if not isinstance(method, type) or not issubclass(method, MethodSettings):
+        raise plugin.refuse(f"{plugin.target} must be a subclass of MethodSettings, not {method!r}")
+    if getattr(method, "objective", None) != plugin.name:
+        raise plugin.refuse(f"its entry point is named {plugin.name!r}, so its objective must be {plugin.name!r}, too")
+    return method
 
 
 def keys_of(objective: str) -> tuple[str, ...]:
     """Names of the settings that a method has of its own."""
-    return tuple(entry.name for entry in fields(METHODS[objective]))
+    return tuple(entry.name for entry in fields(get_method(objective)))
 
 
 def owners_of(key: str) -> list[str]:
     """Objectives that have a setting of this name."""
-    return [objective for objective in METHODS if key in keys_of(objective)]
+    return [objective for objective in all_methods() if key in keys_of(objective)]

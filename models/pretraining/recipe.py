@@ -11,7 +11,7 @@ from msgspec import Meta
 from ...decoding import Count, CountOrZero, NotNegative, Positive, Share, check
 from ...errors import VitobenchError
 from .augmentation import Augmentation
-from .methods import METHODS, MethodSettings, owners_of
+from .methods import MethodSettings, all_methods, owners_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Recipe:
 
     @property
     def objective(self) -> str:
-        """What recipes call the method; a key of `methods.METHODS`. VITO and MoCLR are ``"contrastive"``."""
+        """What recipes call the method; a key of `methods.all_methods`. VITO and MoCLR are ``"contrastive"``."""
         return self.method.objective
 
     @property
@@ -128,7 +128,7 @@ def current_form(facts: Mapping[str, Any]) -> dict[str, Any]:
         The same settings; those of other methods, which the run did not use, are left out.
     """
     objective = str(facts.get("objective"))
-    if objective not in METHODS or objective in facts:
+    if objective not in all_methods() or objective in facts:
         return dict(facts)
     own = {key: value for key, value in facts.items() if objective in owners_of(key)}
     shared = {key: value for key, value in facts.items() if not owners_of(key)}

@@ -11,7 +11,7 @@ from typing import Any
 from ...decoding import decode
 from ...errors import VitobenchError, unknown_name
 from ...text_files import NotTextError, read_text
-from .methods import METHODS, keys_of, owners_of
+from .methods import all_methods, get_method, keys_of, owners_of
 from .recipe import Recipe
 
 _PACKAGE = "vitobench.models.pretraining.recipes"
@@ -48,10 +48,10 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
     views = _table(table, _VIEWS)
     table.pop("objective")
     for key, value in table.items():
-        if isinstance(value, dict) and key not in METHODS:
-            raise unknown_name(f"table in {where}", key, (_VIEWS, *METHODS))
+        if isinstance(value, dict) and key not in all_methods():
+            raise unknown_name(f"table in {where}", key, (_VIEWS, *all_methods()))
         _check_place(key, objective, where)
-    table |= {"method": decode(METHODS[objective], own, where, objective), _VIEWS: views}
+    table |= {"method": decode(get_method(objective), own, where, objective), _VIEWS: views}
     return decode(Recipe, table | {key: value for key, value in changes.items() if value is not None}, where)
 
 
@@ -67,7 +67,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
         before = str(table.get("objective"))
         table["objective"] = chosen
         after = _objective(table, where)
-        if before in METHODS and after != before:
+        if before in all_methods() and after != before:
             shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
             table[after] = shared | _table(table, after)
     objective = _objective(table, where)
@@ -81,7 +81,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
             table[key] = value
         elif group in (_VIEWS, objective):
             table[group] = _table(table, group) | {inner: value}
-        elif group in METHODS:
+        elif group in all_methods():
             raise VitobenchError(
                 f"--set {key}: {where} has the objective {objective!r}, for which {group} has no effect; "
                 f"add --set objective={group}, or leave it out."
@@ -93,12 +93,10 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
 def _objective(table: dict[str, Any], where: str) -> str:
     objective = table.get("objective")
     if objective is None:
-        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(METHODS)}.")
+        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(all_methods())}.")
     if not isinstance(objective, str):
-        raise VitobenchError(f"{where}: objective = {objective!r} must be text; valid are {', '.join(METHODS)}.")
-    if objective not in METHODS:
-        raise unknown_name("objective", objective, METHODS)
-    return objective
+        raise VitobenchError(f"{where}: objective = {objective!r} must be text; valid are {', '.join(all_methods())}.")
+    return get_method(objective).objective
 
 
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
@@ -118,7 +116,7 @@ def _check_place(key: str, objective: str, where: str) -> None:
     """
     if key in (*_SHARED, _VIEWS):
         return
-    if key in METHODS:
+    if key in all_methods():
         raise VitobenchError(
             f"{where}: the table [{key}] has no effect with the objective {objective!r}; remove it, or write "
             f"objective = {key!r}."

@@ -1,8 +1,8 @@
 """The base class of sources of models: how their models are named, listed, described and built.
 
-To add a source, add a file to this folder with a subclass of `Source` and an instance named ``SOURCE``, and add the
-name of the file to `models.registry`. Everything that depends on where a model comes from (listings, completion of
-names, the packages whose versions a run records) uses this object, so no other file has to change.
+To add a source, add a file to this folder with a subclass of `Source` and an instance named ``SOURCE``. Everything
+that depends on where a model comes from (listings, completion of names, the packages whose versions a run records)
+uses this object, so no other file has to change.
 """
 
 from __future__ import annotations
@@ -125,6 +125,10 @@ class Source(ABC):
         if self.prefix:
             return name.startswith(self.prefix) and name != self.prefix
         return name in self.names()
+
+    def begins(self, architecture: str) -> bool:
+        """Whether the name of an architecture starts with `prefix`; see `encoder`."""
+        return bool(self.prefix) and architecture.startswith(self.prefix)
 
     def complete(self, incomplete: str) -> list[str]:
         """Names that start with `incomplete`, for tab completion.

@@ -14,7 +14,8 @@ from .jpeg import round_trip
 from .parameters import SEVERITIES, SMALLEST_SIDE, VARIANTS
 from .pixels import Pixels
 from .randomness import generator
-from .registry import Corruption, find
+from .record import Corruption
+from .registry import find
 from .three_d.depth import relative_depth
 
 PUBLISHED_QUALITY = 85

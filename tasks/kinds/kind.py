@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ...results.metrics import Metric, add
 from ...results.schema import KindFacts, ModelDecisions, View
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Kind(ABC):
 
     Attributes:
         name: Its name in listings and records.
+        metrics: Metrics that it alone has, which no other module has to know; the class makes them known.
         views: How reports can show its tasks besides the headline.
         keeps_ranks: Whether a measure uses more than the best class, so that all five are read from the store.
         needs: Fields of `Truth` that its numbers need; kept in the store for sets that come from a folder.
@@ -173,6 +175,7 @@ class Kind(ABC):
     """
 
     name: str
+    metrics: tuple[Metric, ...] = ()
     views: tuple[View, ...] = ()
     keeps_ranks = False
     needs: tuple[str, ...] = ()
@@ -180,6 +183,11 @@ class Kind(ABC):
     in_gallery = False
     for_plugins = False
     merges = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for metric in cls.metrics:
+            add(metric)
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"

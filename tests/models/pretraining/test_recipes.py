@@ -10,8 +10,8 @@ from vitobench.identity import OMITTED_IF_DEFAULT
 from vitobench.models.networks import build
 from vitobench.models.pretraining import methods, recipe_files
 from vitobench.models.pretraining.checkpoint import run_digest
-from vitobench.models.pretraining.learners import LEARNERS
-from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings
+from vitobench.models.pretraining.learners import LEARNERS, learner_of
+from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings, TwoViews
 from vitobench.models.pretraining.recipe import Recipe, current_form, recipe_facts
 from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
 
@@ -198,7 +198,7 @@ def test_a_new_setting_changes_the_digests_of_its_own_method_alone(monkeypatch: 
 
     before = digests()
     assert len(set(before.values())) == len(before)
-    monkeypatch.setattr(recipe_files, "METHODS", {**METHODS, "dino": Newer})
+    monkeypatch.setattr(methods, "_own", lambda: {**METHODS, "dino": Newer})
     after = digests()
     assert {name for name in before if before[name] != after[name]} == {"micro/dino"}
 
@@ -214,7 +214,8 @@ def test_a_setting_that_is_added_later_ends_no_run() -> None:
 
 
 def test_every_method_has_a_learner_and_a_name() -> None:
-    assert set(LEARNERS) == set(METHODS.values())
+    assert set(LEARNERS) == {*METHODS.values(), TwoViews}
+    assert {name: learner_of(method) for name, method in METHODS.items()}.keys() == METHODS.keys()
     shared = {*recipe_files._SHARED, *METHODS}  # a setting without its table has to mean one thing
     assert not shared & {key for name in METHODS for key in methods.keys_of(name)}
     assert all(issubclass(method, MethodSettings) and method().objective == name for name, method in METHODS.items())
