@@ -12,7 +12,7 @@ from ..models.spec import ModelSpec
 from ..results.schema import Failure
 from ..results.store import Store
 from ..tasks.data.geometry import Geometry
-from ..tasks.data.source import ConditionSource, ImageSource
+from ..tasks.data.source import ImageSource
 from ..tasks.task import Task
 from .settings import SHARD, Settings
 
@@ -36,7 +36,7 @@ class PlannedTask:
     seed: int
     identity: str
     images: int
-    source: ImageSource | ConditionSource | None = None
+    source: ImageSource | None = None
     left_out: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
@@ -115,7 +115,7 @@ class Pass:
         units: What is asked of them, each with the models of this geometry.
     """
 
-    source: ImageSource | ConditionSource
+    source: ImageSource
     geometry: Geometry
     start: int
     units: tuple[Unit, ...]

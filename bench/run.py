@@ -18,7 +18,7 @@ from ..reports.data import ReportData
 from ..results import records
 from ..results.schema import SCHEMA_VERSION, Failure
 from ..results.store import Store
-from ..tasks.data.datasets import check_data_names, folders_of
+from ..tasks.opening import check_data_names, folders_of
 from . import catalogue
 from .best import gather_with_best
 from .executors.base import check_executor

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from ..errors import VitobenchError, unknown_name
 from . import plugin_tasks
 from .datasets.registry import DATA_SET_TASKS, by_name
-from .declarations.alignment import ALIGNMENT_TASKS
-from .declarations.microworld import MICRO_TASKS
 from .task import Task
 
-TASKS: dict[str, Task] = by_name((*MICRO_TASKS, *DATA_SET_TASKS, *ALIGNMENT_TASKS))
+TASKS: dict[str, Task] = by_name(DATA_SET_TASKS)
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")
@@ -91,7 +89,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "human-alignment",
             "Accuracy, error consistency and shape bias against people, or simulated observers in the micro-world",
-            tuple(task.name for task in ALIGNMENT_TASKS),
+            tuple(task.name for task in DATA_SET_TASKS if task.kind.together),
             tuple(
                 (name, "overall", metric)
                 for world in ("micro-alignment", "alignment")
@@ -114,7 +112,7 @@ SUITES: dict[str, Suite] = {
                 "micro-vid-robust",
                 *_SHIFTS,
                 "micro-cue-conflict",
-                *(task.name for task in ALIGNMENT_TASKS if task.world == "microworld"),
+                *(task.name for task in DATA_SET_TASKS if task.kind.together and task.world == "microworld"),
             ),
             (
                 ("micro-val", "overall", "top1"),

@@ -13,7 +13,6 @@ from skimage.color import rgb2gray
 from vitobench.errors import UnknownNameError
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, NO_CONDITION, image_id
-from vitobench.tasks.data.datasets import available, folders_of, open_source
 from vitobench.tasks.data.distortions.conditions import DISTORTED, distort
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.microworld import layout
@@ -21,6 +20,7 @@ from vitobench.tasks.data.microworld.alignment import TWINS, AlignmentStimuli
 from vitobench.tasks.data.microworld.alignment_sheet import contact_sheet
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tasks.opening import available, folders_of, open_source
 
 ORDERED = [name for name in DISTORTED if len(ALIGNMENT_SETS[name].conditions) > 4]
 SMALL = Geometry(32, 32, "bilinear")
