@@ -23,7 +23,8 @@ def _record(dataset: str) -> DataSet:
     if dataset.startswith(plugin_tasks.PREFIX):
         return plugin_tasks.data_set(dataset)
     if dataset not in DATA_SETS:
-        raise unknown_name("data set", dataset, DATA_SETS)
+        near = [name for name in DATA_SETS if name.rpartition("/")[0] == dataset.rpartition("/")[0]]
+        raise unknown_name("data set", dataset, near or DATA_SETS)
     return DATA_SETS[dataset]
 
 

@@ -58,6 +58,9 @@ class CheckedSource(ImageSource):
         source: The images, which `check_source` has passed.
     """
 
+    image_ids: Sequence[str]
+    labels: np.ndarray
+
     def __init__(self, plugin: Plugin, source: ImageSource) -> None:
         self._plugin, self._source = plugin, source
         self.name, self.label_space = str(source.name), source.label_space

@@ -68,6 +68,8 @@ class ClickMeRecords(MapSource):
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(
         self,
@@ -169,6 +171,8 @@ class MapFolder(MapSource):
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(self, root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> None:
         self._root = root

@@ -36,6 +36,8 @@ class PhotographsWithDepth(ImageSource):
     """
 
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(
         self, images: Path, depths: Path, caches: tuple[Path | None, Path | None], progress: Progress | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -41,9 +41,6 @@ class ImageSource(ABC):
     Attributes:
         name: Name of the set, for people.
         label_space: ``"microworld-16"``, ``"cifar-10"``, or the name of an answer space such as ``"imagenet-1k"``.
-        image_ids: One unique id per image, the same under every condition; randomness and pairing hang on it. The order
-            is part of the set: a prefix is a fair sample of it, so that ``--limit`` takes the first images.
-        labels: int64 (n,) class indices.
         conditions: Keys of the conditions, ``"fog/3"``, where the set was published with its conditions applied: the
             same images, once per condition. Empty where conditions are drawn from the images, or where there are none.
         missing: Those of the conditions that are not there at all; loading from them fails for every image.
@@ -53,12 +50,23 @@ class ImageSource(ABC):
 
     name: str
     label_space: str
-    image_ids: Sequence[str]
-    labels: np.ndarray
     conditions: Sequence[str] = ()
     missing: Sequence[str] = ()
     left_out: LeftOut = NOTHING
     uses_all_cores = False
+
+    if TYPE_CHECKING:  # a subclass sets them, or makes them when they are asked for
+
+        @property
+        def image_ids(self) -> Sequence[str]:
+            """One unique id per image, the same under every condition; randomness and pairing hang on it.
+
+            The order is part of the set: a prefix is a fair sample of it, so that ``--limit`` takes the first images.
+            """
+
+        @property
+        def labels(self) -> np.ndarray:
+            """int64 (n,) class indices."""
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -123,6 +131,7 @@ class FolderSource(ImageSource):
     """
 
     root: Path
+    labels: np.ndarray
 
     def __init__(self, root: Path, name: str, manifest_cache: Path | None, progress: Progress | None) -> None:
         """Set what does not depend on the files; the subclass lists them.

@@ -137,10 +137,11 @@ class DepthForm(Form):
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.photographs_with_depth import PhotographsWithDepth
 
-        photographs, depths = (
+        photographs, depths = opening.folders
+        one, other = (
             opening.cache.with_name(f"{folder.name}.json") if opening.cache else None for folder in data_set.reads
         )
-        return PhotographsWithDepth(*opening.folders, (photographs, depths), opening.progress)
+        return PhotographsWithDepth(photographs, depths, (one, other), opening.progress)
 
 
 @dataclass(frozen=True)

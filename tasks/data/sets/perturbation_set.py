@@ -32,6 +32,9 @@ class PerturbationSet(ImageSource):
         frames: Number of frames of each sequence, by its name.
     """
 
+    image_ids: Sequence[str]
+    labels: np.ndarray
+
     def __init__(self, published: DataSet, form: SequenceForm, opening: Opening) -> None:
         """Open each perturbation.
 

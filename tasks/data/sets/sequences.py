@@ -47,6 +47,8 @@ class PerturbationSequences(FolderSource):
             with the one before.
     """
 
+    image_ids: tuple[str, ...]
+
     def __init__(self, published: DataSet, form: SequenceForm, opening: Opening) -> None:
         """List the videos and count their frames, which opens each of them.
 

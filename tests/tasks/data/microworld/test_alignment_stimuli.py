@@ -150,8 +150,9 @@ def test_they_open_by_name() -> None:
         assert available(dataset, {})
         assert len(open_source(dataset, {}, None, 0).image_ids) == ALIGNMENT_SETS[name].stimuli
         assert len(open_source(dataset, {}, 20, 0).image_ids) == 20
+    twins = ", ".join(sorted(f"microworld/alignment/{name}" for name in TWINS))
     for wrong in ("sketch", "stylized", "contrasts"):
-        with pytest.raises(UnknownNameError, match="in the micro-world"):
+        with pytest.raises(UnknownNameError, match=f"Valid names: {twins}"):
             open_source(f"microworld/alignment/{wrong}", {}, 20, 0)
     with pytest.raises(ValueError, match="give 1 or more"):
         AlignmentStimuli("edge", 0)
