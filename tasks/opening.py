@@ -54,7 +54,7 @@ def check_data_names(folders: Mapping[str, Path]) -> None:
             raise unknown_name("data set", name, USER_DATA, "Use --data NAME=DIR.")
         forms = [d.form for d in DATA_SETS.values() if d.form and [f.name for f in d.reads] == [name]]
         if forms and not any(form.is_in([folder]) for form in forms):
-            raise DataError(forms[0].absence(folder))
+            raise DataError(forms[0].absence(name, folder))
 
 
 def available(dataset: str, folders: Mapping[str, Path]) -> bool:

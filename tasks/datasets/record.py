@@ -101,9 +101,9 @@ class Form(ABC):
         """Whether the set is among what folders of the right names hold."""
         return True
 
-    def absence(self, folder: Path) -> str:
-        """What is wrong with a folder that holds no set of this form."""
-        return f"{folder} has none of the data sets that are read from it."
+    def absence(self, name: str, folder: Path) -> str:
+        """What is wrong with a folder, given as ``--data NAME=DIR``, that holds no set of this form."""
+        return f"{folder} has none of the data sets of {name}."
 
 
 @dataclass(frozen=True)
@@ -159,16 +159,19 @@ class StimuliForm(Form):
 
         return PublishedStimuli(data_set, self, opening)
 
+    def places(self, root: Path) -> tuple[Path, Path]:
+        """Where the stimuli may be in the folder of all experiments: the first is that of the authors' checkout."""
+        return root / "datasets" / self.experiment.name, root / self.experiment.name
+
     def is_in(self, folders: Sequence[Path]) -> bool:
         """A user may have a few of the experiments."""
-        name = self.experiment.name
-        return all((root / name).is_dir() or (root / "datasets" / name).is_dir() for root in folders)
+        return all(any(place.is_dir() for place in self.places(root)) for root in folders)
 
-    def absence(self, folder: Path) -> str:
+    def absence(self, name: str, folder: Path) -> str:
         """See `Form.absence`."""
         return (
-            f"{folder} has none of the stimulus sets of model-vs-human; expected folders such as edge, cue-conflict or "
-            "contrast in it, or in its folder datasets. `bench data get model-vs-human` downloads them."
+            f"{folder} has none of the stimulus sets of {name}; expected folders such as edge, cue-conflict or "
+            f"contrast in it, or in its folder datasets. `bench data get {name}` downloads them."
         )
 
 

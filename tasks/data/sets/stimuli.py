@@ -72,7 +72,7 @@ class PublishedStimuli(FileSource):
         """
         self.data_set, self.label_space = form.experiment, form.label_space
         self._page = published.page
-        root = self._folder(opening.root)
+        root = self._folder(opening.root, form.places(opening.root))
         super().__init__(root, published.name, opening.cache, opening.progress)
         self._place = root
         self._named = (self.root / _SESSIONS).is_dir()
@@ -161,14 +161,13 @@ class PublishedStimuli(FileSource):
         forms = named if len(experiment.conditions) > 1 else f"{_FOLDERS.format(root=root)}\nor {named}"
         return f"Expected {forms}\nThe stimuli are published at {self._page}"
 
-    def _folder(self, root: Path) -> Path:
+    def _folder(self, root: Path, places: Sequence[Path]) -> Path:
         """The folder of the data set below that of all."""
         name = self.data_set.name
-        places = (root / "datasets" / name, root / name)
         for place in places:
             if place.is_dir():
                 return place
-        expected = self._expected_in(places[1])
+        expected = self._expected_in(places[-1])
         others = list_folders(root, expected)
         raise DataError(f"{root} has no folder {name}, nor datasets/{name}; it has {first(others)}.\n{expected}")
 
