@@ -97,8 +97,8 @@ class FileSource(FolderSource):
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        # Once the digest is computed, a file whose bytes have changed since then is reported as changed: its predictions
-        # would otherwise be stored under the hash of another image.
+        # Once the digest is computed, a file whose bytes have changed since then is reported as changed: its
+        # predictions would otherwise be stored under the hash of another image.
         contents = self._contents
 
         def one(index: int) -> np.ndarray:

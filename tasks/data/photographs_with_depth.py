@@ -44,7 +44,7 @@ class PhotographsWithDepth(ImageSource):
     ) -> None:
         self.name = "imagenet-with-depth"
         self._set_images(ImageFolder(images, "imagenet", caches[0], progress))
-        # Another process may have another working folder.
+        # Absolute, because another process may have another working directory.
         self._depths = DepthFolder(Path(depths).absolute(), images=Path(images).absolute())
         self._cache, self._progress = caches[1], progress
         self._files: dict[str, str] = {}  # image id to map

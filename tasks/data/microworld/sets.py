@@ -76,8 +76,8 @@ class MicroSet(RenderedSource):
 
     def _facts(self) -> Any:
         """Generator version, settings and seed. Not the length, since each image has an id."""
-        made_of = self.manifest()
-        return [made_of[key] for key in ("generator_version", "set", "seed", "settings")]
+        facts = self.manifest()
+        return [facts[key] for key in ("generator_version", "set", "seed", "settings")]
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
