@@ -11,7 +11,7 @@ from ..models.spec import ModelSpec
 from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
 from ..tasks.data.geometry import Geometry
-from ..tasks.data.source import ConditionSource, ImageSource
+from ..tasks.data.source import ImageSource
 from ..tasks.task import Task
 from .settings import SHARD, Settings
 
@@ -35,7 +35,7 @@ class PlannedTask:
     seed: int
     identity: str
     images: int
-    source: ImageSource | ConditionSource | None = None
+    source: ImageSource | None = None
     left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
@@ -114,7 +114,7 @@ class Pass:
         units: What is asked of them, each with the models of this geometry.
     """
 
-    source: ImageSource | ConditionSource
+    source: ImageSource
     geometry: Geometry
     start: int
     units: tuple[Unit, ...]

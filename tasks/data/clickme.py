@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
-from ...identity import digest
 from .classes import NUM_CLASSES
 from .files import load_each, shuffling_key
 from .geometry import Geometry
@@ -59,7 +59,7 @@ def _natural(path: Path) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", path.name)], str(path)
 
 
-class ClickMeRecords:
+class ClickMeRecords(MapSource):
     """The published TFRecords: every record of every shard has an ``image``, a ``heatmap`` and a ``label``.
 
     Image ids consist of the shard and the number of the record in it, in an order in which every prefix is a random
@@ -68,6 +68,8 @@ class ClickMeRecords:
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(
         self,
@@ -102,14 +104,13 @@ class ClickMeRecords:
     def _hashed(self) -> dict[str, Hashed]:
         return hash_with_cache(self._root, self._shards, self._cache, self._progress)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over every shard's name and content."""
-        return digest(["clickme-records", list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """Every shard's name and content."""
+        return ["clickme-records", list(self.manifest().items())]
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode photographs; see `ImageSource.load`."""
-
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         def one(index: int) -> np.ndarray:
             content, path = self._feature(index, "image")
             return decode_content(content, path, geometry)
@@ -162,7 +163,7 @@ def _label(example: dict[str, Feature], where: str) -> int:
     return values[0]
 
 
-class MapFolder:
+class MapFolder(MapSource):
     """Photographs in ``images/``, as in `ImageFolder`, and their maps in ``maps/`` with the same names.
 
     Photographs without a map are not part of the set.
@@ -170,6 +171,8 @@ class MapFolder:
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(self, root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> None:
         self._root = root
@@ -207,13 +210,13 @@ class MapFolder:
     def _hashed(self) -> dict[str, Hashed]:
         return hash_with_cache(self._root, self._maps, self._map_cache, self._progress)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over names and contents of images and maps."""
-        return digest(["map-folder", list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """Names and contents of images and maps."""
+        return ["map-folder", list(self.manifest().items())]
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode photographs; see `ImageSource.load`."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         return self._images.load([self._positions[index] for index in indices], geometry)
 
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:

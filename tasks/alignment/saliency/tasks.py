@@ -11,10 +11,11 @@ import numpy as np
 
 from ....errors import DataError, unknown_name
 from ....identity import digest
+from ...data.microworld.sets import MicroSet
+from ...data.saliency_maps import MapSource
 from .preparation import Preparation
 
 if TYPE_CHECKING:
-    from ...data.saliency_maps import MapSource
     from ...data.source import LoadFailure
 
 CLICKME_CEILING = 0.65753
@@ -97,22 +98,15 @@ MICRO = SaliencyTask(
 SALIENCY_TASKS = {task.name: task for task in (MICRO, CLICKME)}
 
 
-class ObjectMasks:
+class ObjectMasks(MicroSet, MapSource):
     """Validation scenes of the micro-world with the exact mask of the visible object."""
 
-    notes = ()
-
     def __init__(self, length: int, seed: int = 0) -> None:
-        from ...data.microworld.sets import MicroSet
-
-        self._set = MicroSet("val", length, seed)
-        self.name, self.label_space = self._set.name, self._set.label_space
-        self.image_ids, self.labels, self.digest = self._set.image_ids, self._set.labels, self._set.digest
-        self.manifest, self.load = self._set.manifest, self._set.load
+        super().__init__("val", length, seed)
 
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
         """Masks at 64 pixels, 1 on the object and 0 elsewhere; none fails."""
-        return list(self._set.frames(indices).mask.astype(np.float32)), {}
+        return list(self.frames(indices).mask.astype(np.float32)), {}
 
 
 def choose_task(folders: Mapping[str, Path]) -> SaliencyTask:

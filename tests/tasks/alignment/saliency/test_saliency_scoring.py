@@ -9,6 +9,7 @@ from vitobench.tasks.alignment.saliency.preparation import Preparation
 from vitobench.tasks.alignment.saliency.rows import reference_of, rows_of
 from vitobench.tasks.alignment.saliency.scoring import compare, score
 from vitobench.tasks.alignment.saliency.tasks import MICRO, ObjectMasks
+from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.source import LoadFailure
 
 
@@ -80,7 +81,7 @@ def test_masks_are_those_of_the_scenes() -> None:
     source = ObjectMasks(20)
     masks, failed = source.maps([3, 17])
     assert not failed
-    frames = source._set.frames([3, 17])
+    frames = MicroSet("val", 20).frames([3, 17])
     assert all(np.array_equal(ours > 0, theirs) for ours, theirs in zip(masks, frames.mask, strict=True))
 
 
