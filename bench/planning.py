@@ -28,7 +28,7 @@ from ..tasks.data.source import ConditionSource, ImageSource
 from ..tasks.data.walking import left_out_of
 from ..tasks.registry import get_suite, get_task
 from ..tasks.task import Task, answered_by
-from .catalogue import spec_of
+from .catalogue import reusable, spec_of
 from .companions import companions
 from .plan import Plan, PlannedTask
 from .settings import Settings
@@ -96,7 +96,9 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
         identity = task.identity(source.digest, settings.seed)
         left_out = left_out_of(source).record(task.dataset)
-        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out))
+        takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
+        earlier = reusable(task, source.digest, settings.seed, store, takers)
+        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]

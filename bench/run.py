@@ -24,7 +24,7 @@ from . import catalogue
 from .best import gather_with_best
 from .executors.choosing import check_executor
 from .outcome import gather
-from .plan import Plan, PlannedTask, Unit, group
+from .plan import Plan, PlannedTask, Unit, group, reuse_lines
 from .planning import folders_named, make_plan
 from .progress import bar, counting
 from .recall import recall
@@ -113,6 +113,8 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models)
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
+            for line in reuse_lines(missing):
+                console.print(line, markup=False)
         failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0)
         left = sum(len(unit.models) for unit in plan.missing(store))
     elif console is not None:
@@ -258,6 +260,8 @@ def facts(settings: Settings, command: str) -> RunFacts:
 def _asked(planned: PlannedTask) -> TaskOfRun:
     """A task in the record of a run: what was asked of it, and how many images there would have been."""
     asked: TaskOfRun = {"identity": planned.identity, "images": planned.images}
+    if planned.reusable:
+        asked["reused"] = {r.identity: [condition.key for condition in r.conditions] for r in planned.reusable}
     if planned.source is not None and planned.task.images is None:
         asked["available"] = len(planned.source.image_ids)
     return asked
