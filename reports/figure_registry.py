@@ -224,7 +224,7 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         FigureSpec(
             "alignment-shape-bias", "Shape bias by category, models and people", f"{_ANY}, cue conflict",
             Place.ALIGNMENT, _worlds(lambda found: bool(found.shape_set)),
-            "figure_alignment_shape", "shape_bias_matrix", "shape_bias_rows", _observers,
+            "figure_shape_bias", "shape_bias_with_people", "shape_bias_with_people_rows", _observers,
             _says(
                 "Shape bias by category",
                 "One row per shape category; each marker is the share of texture decisions (further left: more by "
@@ -234,7 +234,7 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         FigureSpec(
             "alignment-accuracy", "Accuracy against strength of distortion", _GRADED,
             Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
-            "figure_alignment_strength", "accuracy_by_strength", "strength_rows", _observers,
+            "figure_severity", "accuracy_by_strength", "strength_rows", _observers,
             _says(
                 "Accuracy against strength of distortion",
                 "Shaded conditions do not count towards the score: the control, and those near chance (dotted). "
@@ -244,7 +244,7 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         FigureSpec(
             "alignment-consistency", "Error consistency against strength of distortion", _GRADED,
             Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
-            "figure_alignment_strength", "consistency_by_strength", "strength_rows", _observers,
+            "figure_severity", "consistency_by_strength", "strength_rows", _observers,
             _says(
                 "Error consistency against strength of distortion",
                 "Agreement with {group} beyond what accuracy explains (0: chance); for {group}, the mean over "
