@@ -183,8 +183,8 @@ def shape_bias(data: ReportData, task: str, focus: Focus | None = None) -> Figur
     with styled():
         height = 1.7 + 0.24 * len(categories) + 0.1 * len(models.shown)
         figure = Figure(figsize=(6.0, height), layout="constrained")
-        shown, rest = (list(map(decider, group)) for group in (models.shown, models.rest))
-        draw_matrix(figure.add_subplot(), categories, shown, rest, pooled_row=True)
+        coloured, rest = (list(map(decider, group)) for group in (models.shown, models.rest))
+        draw_matrix(figure.add_subplot(), categories, coloured, rest, pooled_row=True)
         add_legend(figure, models.shown, line=True, rest=len(models.rest), rest_marker="|")
     return figure
 
@@ -235,17 +235,17 @@ def shape_bias_with_people(data: AlignmentData, models: Focus | None = None) -> 
         )
         for name in measured
     }
-    shown = [decider for name, decider in deciders.items() if name not in grey]
+    coloured = [decider for name, decider in deciders.items() if name not in grey]
     background = [decider for name, decider in deciders.items() if name in grey]
     # In the order of the group compared with; without it, of the mean over everyone.
     leader = observer_shares(data, data.reference)
     orders = [leader] if leader else [observer_shares(data, name) for name in data.drawn]
     categories = ordered(dict.fromkeys(str(row["category"]) for row in data.shape_decisions), orders)
     with styled():
-        height = max(2.4 + 0.24 * len(categories), 1.2 + 0.17 * len(rows)) + 0.05 * len(shown)
+        height = max(2.4 + 0.24 * len(categories), 1.2 + 0.17 * len(rows)) + 0.05 * len(coloured)
         figure = Figure(figsize=(9.0, height), layout="constrained")
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [2.1, 1]})
-        draw_matrix(left, categories, shown, background, _people(data))
+        draw_matrix(left, categories, coloured, background, _people(data))
         bars(right, data, rows, ink, "Shape bias")
         right.set_xlim(0, 1)
         # A few bars keep the height of many.
