@@ -98,7 +98,14 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
     return PlannedTask(task, record["data_digest"], record["seed"], identity, images)
 
 
-def reusable(task: Task, data_digest: str, seed: int, store: Store, models: Sequence[str]) -> tuple[Reusable, ...]:
+def reusable(
+    task: Task,
+    data_digest: str,
+    seed: int,
+    store: Store,
+    known: Mapping[str, Mapping[str, Any]],
+    models: Sequence[str],
+) -> tuple[Reusable, ...]:
     """What earlier versions of a task left in a store that holds for this one: see `Task.unchanged_since`.
 
     Args:
@@ -106,13 +113,12 @@ def reusable(task: Task, data_digest: str, seed: int, store: Store, models: Sequ
         data_digest: Digest of its images.
         seed: Seed of its corruptions.
         store: Where.
+        known: The store's records of tasks, by identity.
         models: Identities; versions without predictions of any of them are left out.
     """
-    if not task.corrupts:
-        return ()
     current = task.identity(data_digest, seed)
     versions = []
-    for identity, record in sorted(records.kept(store, records.TASKS).items()):
+    for identity, record in sorted(known.items()):
         same = task.unchanged_since(record, data_digest, seed) if identity != current and sound_task(record) else ()
         if same and any(_has_predictions(store, identity, model) for model in models):
             versions.append(Reusable(identity, same))

@@ -77,6 +77,8 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks uses it'}.")
 
     company = companions(asked, runnable, settings.baselines, resolve)
+    # Only corruptions have versions of their own; other tasks do not read the records of earlier ones.
+    known = records.kept(store, records.TASKS) if any(task.corrupts for task in runnable) else {}
     planned: list[PlannedTask] = []
     sources: dict[str, ImageSource | ConditionSource] = {}
     for task in runnable:
@@ -97,7 +99,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         identity = task.identity(source.digest, settings.seed)
         left_out = left_out_of(source).record(task.dataset)
         takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
-        earlier = reusable(task, source.digest, settings.seed, store, takers)
+        earlier = reusable(task, source.digest, settings.seed, store, known, takers)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)

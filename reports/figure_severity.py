@@ -164,8 +164,10 @@ def _cell(data: ReportData, model: str, task: str, condition: str) -> Estimate:
 def _mean(points: Sequence[Estimate]) -> Estimate:
     # A plain sum keeps NaN: a family with a missing cell is a hole, never the mean of the rest. Averaging the ends of
     # the intervals treats the cells as fully correlated (they are the same images), which can only widen the band.
-    ends = [(point.value, point.low, point.high) for point in points]
-    return Estimate(*(sum(column) / len(ends) for column in zip(*ends, strict=True))) if ends else _HOLE
+    if not points:
+        return _HOLE
+    value, low, high = (sum(getattr(point, end) for point in points) / len(points) for end in ("value", "low", "high"))
+    return Estimate(value, low, high)
 
 
 def severity_curve(data: ReportData, model: str, task: str, name: str, members: Sequence[str] = ()) -> list[Estimate]:
@@ -204,7 +206,8 @@ def _by_severity(
 
     def curve(model: str, name: str, members: Sequence[str]) -> Curve:
         points = severity_curve(data, model, task, name, members)
-        return Curve([Estimate(*(100 * end for end in point[:3])) for point in points], ink.get(model))
+        in_percent = [Estimate(100 * point.value, 100 * point.low, 100 * point.high) for point in points]
+        return Curve(in_percent, ink.get(model))
 
     panels = [
         Panel(

@@ -86,7 +86,7 @@ def draw_matrix(
     for y in heights:
         axes.axhline(y, color=GRID, linewidth=0.6, zorder=0)
     axes.axvline(0.5, color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
-    dots = {"markersize": 2.6, "color": FAINT, "alpha": 0.55, "markeredgewidth": 0, "linestyle": "none"}
+    dots: dict[str, Any] = {"markersize": 2.6, "color": FAINT, "alpha": 0.55, "markeredgewidth": 0, "linestyle": "none"}
     for shares in people:
         axes.plot(_places(shares, categories), heights, "o", clip_on=False, **dots)
     ticks: dict[str, Any] = {"marker": "|", "linestyle": "none", "color": REST, "markeredgewidth": 0.8, "zorder": 1.2}
