@@ -78,7 +78,7 @@ def reuse_lines(units: Iterable[Unit]) -> list[str]:
         sources = ", ".join(earlier.identity for earlier in planned.reusable)
         why = f"only {changed} changed" if changed else "nothing changed"
         lines[planned.identity] = (
-            f"{planned.task.name}: {why} since {sources}; its predictions under {len(same)} of {len(conditions)} "
+            f"{planned.task.name}: {why} since {sources}; stored predictions under {len(same)} of {len(conditions)} "
             "conditions are used"
         )
     return list(lines.values())

@@ -112,6 +112,7 @@ def test_only_the_cells_of_a_mended_corruption_are_computed(
     verified = bench_here("results", "verify", "--store", store)
     assert verified.code == 0, verified.out
     assert run_small(*MODELS, **ONLY).computed == 0
+    assert "reused" not in effort(store)[1], "a run that computes nothing takes over nothing"
 
 
 def test_several_versions_complete_one_another_and_a_damaged_one_is_not_used(
@@ -153,5 +154,5 @@ def test_scores_and_runs_say_what_changed(
     assert ran.code == 0
     said = " ".join((ran.out + ran.err).split())
     assert "micro-c: only fog changed since micro-c@" in said
-    assert "its predictions under 4 of 6 conditions are used" in said
+    assert "stored predictions under 4 of 6 conditions are used" in said
     assert bench_here("score", *common).code == 0
