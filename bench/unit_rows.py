@@ -59,6 +59,8 @@ class UnitRows:
         top, confidence = top_of(table), table.column("confidence").to_numpy()
         wanted = {str(self._ids[position]): int(position) for position in positions}
         for condition in conditions:
+            if condition in self._answered:
+                continue
             rows = np.flatnonzero((names == condition.name) & (severities == condition.severity) & answered)
             rows = np.array([row for row in rows if ids[row] in wanted], dtype=np.int64)
             if len(rows) == len(wanted):
