@@ -13,6 +13,7 @@ from ..plugins import PluginError
 from ..results import records
 from ..results.schema import Failure
 from ..results.store import Store, safe_name
+from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.datasets import (
     HUMAN,
     HUMAN_ANSWERS,
@@ -26,10 +27,10 @@ from ..tasks.data.manifest import difference
 from ..tasks.data.source import ConditionSource, ImageSource
 from ..tasks.data.walking import left_out_of
 from ..tasks.registry import get_suite, get_task
-from ..tasks.task import Task, answered_by
+from ..tasks.task import Task, answered_by, with_samples
 from .catalogue import spec_of
 from .companions import companions
-from .plan import Plan, PlannedTask
+from .plan import Plan, PlannedTask, observer
 from .settings import Settings
 
 Hashing = Callable[[int, int], None]
@@ -94,6 +95,8 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
                 notes += _check_unchanged(task.dataset, source, settings, store)
         count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
         identity = task.identity(source.digest, settings.seed)
+        if task.maps is not None:
+            notes += [line for line in getattr(source, "notes", ()) if line not in notes]
         left_out = left_out_of(source).record(task.dataset)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
@@ -107,7 +110,7 @@ def wanted_tasks(settings: Settings) -> list[Task]:
     suite = get_suite(settings.suite) if settings.suite else None
     found = {name: suite.declared(name) for name in suite.tasks} if suite else {}
     found |= {name: get_task(name) for name in settings.tasks if name not in found}
-    return [answered_by(task, settings.decisions) for task in found.values()]
+    return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in found.values()]
 
 
 class _Resolver:
@@ -118,6 +121,8 @@ class _Resolver:
         self._store = store
 
     def __call__(self, name: str) -> ModelSpec:
+        if name in OBSERVERS:
+            return observer(name)
         spec = self._described(name) if registry.can_reuse(name) else None
         return replace(spec or registry.resolve(name), precision=self._precision)
 

@@ -16,7 +16,7 @@ from ..results.store import PARTIAL, PREDICTIONS, Store, safe_name
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
-from .plan import Plan, PlannedTask
+from .plan import Plan, PlannedTask, takes
 from .planning import wanted_tasks
 from .settings import Settings
 
@@ -70,9 +70,9 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             f"has.{reasons}"
         )
 
-    spaces = {spec.label_space for spec in asked}
     wanted = wanted_tasks(settings)
-    names = [task.name for task in wanted or all_tasks().values() if task.label_space in spaces]
+    known_tasks = wanted or list(all_tasks().values())
+    names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
     planned, passed, damaged = _tasks(names, settings, store, runs, seed, asked)
     failures += damaged
     if wanted:

@@ -34,7 +34,8 @@ class ReportData:
         shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
         alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
-        undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric).
+        undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric); with a
+            number, on how many images it is undefined.
         contests: Main numbers of models that are ranked together, a row for each task.
         gallery: Images on which models disagree.
     """

@@ -24,6 +24,9 @@ MARK = "vitobench-store.json"
 PREDICTIONS = "predictions"
 PARTIAL = "partial"
 IMAGES = "images"
+SALIENCY = "saliency"
+"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
+
 _LONGEST_NAME = 160
 _READERS = 4
 
@@ -124,6 +127,12 @@ class Store:
             raise StoreError(
                 f"The store {self.location} has schema {version}; this version reads {SCHEMA_VERSION}: {way_out}, or "
                 "name another folder with --store."
+            )
+        if version is not None and self.folder.files(SALIENCY):
+            raise StoreError(
+                f"The store {self.location} has results of `bench saliency` in the form of an earlier version, in "
+                f"{SALIENCY}/: `bench results migrate --store {self.location}` brings them up to date, or name another "
+                "folder with --store."
             )
 
     @property

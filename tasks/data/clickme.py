@@ -92,7 +92,7 @@ class ClickMeRecords:
         self.image_ids = tuple(sorted(places, key=shuffling_key))
         self._places = [places[image_id] for image_id in self.image_ids]
         self.labels = np.array([label for _, _, label in self._places], dtype=np.int64)
-        self.notes = (f"{len(shards)} shards, {len(places):,} images", *filter(None, [left_out.line(self.name)]))
+        self.notes = (f"{len(shards)} shards, {len(places):,} images",)
 
     def manifest(self) -> dict[str, str]:
         """Shards, each with the SHA-256 of its content."""
@@ -192,10 +192,7 @@ class MapFolder:
         self.labels = self._images.labels[self._positions]
         lacking = len(self._images.image_ids) - len(found)
         self.left_out = self._images.left_out.below("images")
-        self.notes = (
-            f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),
-            *filter(None, [self.left_out.line(self.name)]),
-        )
+        self.notes = (f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),)
 
     def manifest(self) -> dict[str, str]:
         """Images and maps, each with the SHA-256 of its content."""

@@ -6,8 +6,10 @@ Sizes and checksums come from the source named beside them; what no source gives
 from __future__ import annotations
 
 from ..alignment.datasets import ALIGNMENT_SETS
+from ..alignment.saliency.protocol import PEOPLE
 from ..data.downloads.publication import Folder, RemoteFile
-from .record import DataSet
+from .protocols import map_tasks
+from .record import DataSet, MapForm
 
 _GEIRHOS = (
     "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
@@ -17,6 +19,11 @@ _RELEASE = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1"
 # A fixed state of the repository: an archive of a branch would change under the same address.
 _COMMIT = "0a441cf5ea4d4afa1cd2c4c2f3791178ffa523d6"
 _CLICKME = "https://storage.googleapis.com/serrelab/prj_harmonization/dataset/click-me"
+_CLICKME_FORMS = """the published shards val-0.tfrecords, val-1.tfrecords and so on, or photographs by WordNet id with
+maps of the same names:
+  {root}/
+    images/n01440764/ILSVRC2012_val_00000293.JPEG
+    maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""
 
 _STIMULI = {name: experiment.stimuli for name, experiment in ALIGNMENT_SETS.items()}
 """The 17 sets of stimuli with the number of images in each."""
@@ -63,5 +70,9 @@ DATA_SETS = (
         "NeurIPS 2022 (arXiv 2211.04533)",
         notes="TFRecords with an image, a heatmap and a label each.",
         required=tuple(f"val-{n}.tfrecords" for n in range(18)),
+        form=MapForm("imagenet-1k", _CLICKME_FORMS),
+        tasks=map_tasks(
+            "clickme", "ClickMe", PEOPLE, world="photographs", label_space="imagenet-1k", dataset="", images=None
+        ),
     ),
 )

@@ -121,6 +121,16 @@ class ReassessedForm(Form):
 
 
 @dataclass(frozen=True)
+class MapForm(Form):
+    """Photographs with maps of what people looked at, as TFRecords or in folders."""
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..data.clickme import open_maps
+
+        return open_maps(opening.root, opening.cache, opening.progress)
+
+
+@dataclass(frozen=True)
 class FrameForm(Form):
     """Frames of videos in groups, an anchor and its neighbours.
 

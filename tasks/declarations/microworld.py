@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import kinds
+from ..alignment.saliency.protocol import MASKS
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.bar import CORRUPTIONS_BAR
 from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
@@ -14,6 +15,7 @@ from ..datasets.protocols import (
     THREE_D_PAPER,
     VID_ROBUST_PAPER,
     graded,
+    map_tasks,
 )
 from ..task import Condition, Task
 
@@ -120,5 +122,15 @@ MICRO_TASKS = (
         citation="Geirhos et al., ImageNet-trained CNNs are biased towards texture, ICLR 2019 (arXiv 1811.12231)",
         notes="The shape of one class in the texture of another. Shape bias is the share of shape decisions among the "
         "decisions for either cue, pooled over trials.",
+    ),
+    *map_tasks(
+        "micro-saliency",
+        "Micro-world",
+        MASKS,
+        world="microworld",
+        label_space="microworld-16",
+        dataset="microworld/val",
+        images=480,
+        citation=_OURS,
     ),
 )

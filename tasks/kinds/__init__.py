@@ -11,11 +11,15 @@ from .cue_conflict import CUE_CONFLICT
 from .kind import Kind
 from .multi_label import MULTI_LABEL
 from .plain import CLEAN, SHIFT
+from .saliency import SALIENCY
 from .sequences import SEQUENCES
 from .video import VIDEO
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT)}
+    {
+        kind.name: kind
+        for kind in (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
+    }
 )
 """By name, in the order of the documentation; a new kind is added here."""
 
@@ -26,6 +30,7 @@ __all__ = [
     "CUE_CONFLICT",
     "KINDS",
     "MULTI_LABEL",
+    "SALIENCY",
     "SEQUENCES",
     "SHIFT",
     "VIDEO",

@@ -40,6 +40,7 @@ class MicroSet:
     """
 
     label_space = "microworld-16"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, length: int, seed: int = 0) -> None:
         if name not in SETS:
@@ -105,6 +106,13 @@ class MicroSet:
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Render at the model's own size; see `ImageSource.load`. Nothing is resized and nothing can fail to decode."""
         return self.frames(indices, geometry.size).images, {}
+
+    def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
+        """Exact masks of the visible object at 64 pixels, 1 on it and 0 elsewhere; see `MapSource.maps`. None fails.
+
+        The set has no end: indices may lie beyond its length.
+        """
+        return list(self.frames(indices).mask.astype(np.float32)), {}
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Exact depth of the same pixels, float32 (n, size, size), infinite where there is only sky; none fails."""
