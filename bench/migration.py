@@ -342,7 +342,7 @@ class _Shard:
         """Read a name; None for any other file."""
         parts = name.split("/")
         unit = parse_unit("/".join([PREDICTIONS, *parts[1:3], parts[-1]])) if len(parts) == 5 else None
-        return None if unit is None else cls(name, *parts[1:4], unit.start, unit.stop)
+        return None if unit is None else cls(name, unit.task, unit.model, parts[3], unit.start, unit.stop)
 
 
 def _facts(folder: Folder, name: str) -> dict[str, Any]:

@@ -87,6 +87,11 @@ class ReportData:
     def _comparisons(self) -> dict[tuple[str, _ScoreKey], Comparison]:
         return {(c.b, (c.a, c.task, c.condition, c.metric)): c for c in self.comparisons}
 
+    @cached_property
+    def partial_models(self) -> frozenset[str]:
+        """Baselines that take part in some tasks only: what they lack of the others is nothing missing."""
+        return frozenset(str(record["name"]) for record in self.models if record.get("source") == "baseline")
+
     def score(self, model: str, task: str, condition: str, metric: str) -> Score | None:
         """The score of one cell, or None where nothing was recorded."""
         return self._scores.get((model, task, condition, metric))

@@ -11,6 +11,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...identity import digest
+from ..datasets.record import MapForm
+from ..datasets.registry import of_form
 from .classes import NUM_CLASSES
 from .files import load_each, shuffling_key
 from .geometry import Geometry
@@ -21,15 +23,6 @@ from .saliency_maps import MAP_EXTENSIONS, MapSource, central_square, collect_ma
 from .source import LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
 from .walking import NOTHING, LeftOut, walk
-
-_EXPECTED = """Expected either the published shards, `bench data get clickme`:
-  {root}/
-    val-0.tfrecords
-    ...
-or photographs and maps of the same names:
-  {root}/
-    images/n01440764/ILSVRC2012_val_00000293.JPEG
-    maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""
 
 
 def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> MapSource:
@@ -44,14 +37,18 @@ def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress
         DataError: The folder is missing, of neither form, or holds a damaged shard.
     """
     if not root.is_dir():
-        raise DataError(f"The folder {root} does not exist.\n{_EXPECTED.format(root=root)}")
+        raise _error(f"The folder {root} does not exist.", root)
     if (root / "images").is_dir() and (root / "maps").is_dir():
         return MapFolder(root, manifest_cache, progress)
     listing = walk(root, (".tfrecord", ".tfrecords"))
     shards = sorted((root / name for name in listing.files), key=_natural)
     if not shards:
-        raise DataError(f"{root} holds neither.\n{_EXPECTED.format(root=root)}")
+        raise _error(f"{root} holds neither.", root)
     return ClickMeRecords(root, shards, manifest_cache, progress, listing.left_out)
+
+
+def _error(problem: str, root: Path) -> DataError:
+    return of_form("clickme", MapForm)[0].error(problem, root)
 
 
 def _natural(path: Path) -> tuple[list[int], str]:
@@ -186,7 +183,7 @@ class MapFolder:
             if name is not None:
                 found[position] = name
         if not found:
-            raise DataError(f"No photograph in {root / 'images'} has a map.\n{_EXPECTED.format(root=root)}")
+            raise _error(f"No photograph in {root / 'images'} has a map.", root)
         self._positions, self._maps = list(found), list(found.values())
         self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
         self.labels = self._images.labels[self._positions]

@@ -19,8 +19,11 @@ _RELEASE = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1"
 # A fixed state of the repository: an archive of a branch would change under the same address.
 _COMMIT = "0a441cf5ea4d4afa1cd2c4c2f3791178ffa523d6"
 _CLICKME = "https://storage.googleapis.com/serrelab/prj_harmonization/dataset/click-me"
-_CLICKME_FORMS = """the published shards val-0.tfrecords, val-1.tfrecords and so on, or photographs by WordNet id with
-maps of the same names:
+_CLICKME_FORMS = """either the published shards, `bench data get clickme`:
+  {root}/
+    val-0.tfrecords
+    ...
+or photographs and maps of the same names:
   {root}/
     images/n01440764/ILSVRC2012_val_00000293.JPEG
     maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""

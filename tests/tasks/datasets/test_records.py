@@ -161,5 +161,5 @@ def test_tasks_take_what_they_do_not_say_from_the_record() -> None:
     assert order == [
         "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
         "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
-        "objectnet", "imagenet-vid-robust", "ytbb-robust", "cifar-10-c", "cifar-100-c",
+        "objectnet", "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
     ]  # fmt: skip
