@@ -16,7 +16,7 @@ from ..results.store import PARTIAL, PREDICTIONS, Store, safe_name
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
-from .plan import Plan, PlannedTask, takes
+from .plan import NO_CLASSES, Plan, PlannedTask, takes
 from .planning import wanted_tasks
 from .settings import Settings
 
@@ -70,6 +70,8 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             f"has.{reasons}"
         )
 
+    if not settings.models:  # whoever sees no image comes last, as in a run
+        asked.sort(key=lambda spec: spec.label_space == NO_CLASSES)
     wanted = wanted_tasks(settings)
     known_tasks = wanted or list(all_tasks().values())
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
