@@ -190,7 +190,7 @@ def _sample(work: Pass, images: int) -> Pass:
         task = unit.planned.task
         chosen = _spread(task.conditions)
         planned: PlannedTask = replace(
-            unit.planned, task=replace(task, conditions=chosen), identity=f"{task.name}@{images}"
+            unit.planned, task=replace(task, conditions=chosen, images=images), identity=f"{task.name}@{images}"
         )
         units.append(Unit(planned, unit.start, min(unit.stop, unit.start + images), unit.models))
     return replace(work, units=tuple(units))

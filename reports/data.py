@@ -120,6 +120,13 @@ class ReportData:
                 return record
         raise KeyError(name)
 
+    def main_condition(self, task: str) -> str:
+        """The condition of a task's main number; its headline has a line for it, unless it stands elsewhere."""
+        record = self.task(task)
+        name = record.get("metric")
+        lines = record.get("headline") or ()
+        return next((str(line["condition"]) for line in lines if line["metric"] == name and not line["part"]), "overall")
+
     def corruptions(self, task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The corruptions of a task by family; in one group without a name where it declares no families."""
         record = self.task(task)
