@@ -148,3 +148,29 @@ def test_what_changes_numbers_changes_the_identity_and_the_ceiling_does_not() ->
         with_samples(smooth, 4).identity("x", 0) != smooth.identity("x", 0) == with_samples(smooth, 16).identity("x", 0)
     )
     assert with_samples(MICRO, 4) == MICRO
+
+
+CENTRED = ([0.2140938, 0.6552728, 0.5907616], [0.8125626, 0.7187022, 0.5870941], [0.6842994, 0.5609173, 0.4155224])
+MEAN = ([0.2680794, 0.7117459, 0.5493422], [0.8183033, 0.7425076, 0.5669756], [0.6924816, 0.5904669, 0.3956496])
+
+
+@pytest.mark.parametrize(("name", "spearman", "dice", "iou"), [(CENTRE, *CENTRED), (MEAN_MAP, *MEAN)])
+def test_baselines_have_the_numbers_that_earlier_versions_stored(
+    name: str, spearman: list[float], dice: list[float], iou: list[float]
+) -> None:
+    source = MicroSet("val", 3)  # the mean map is of all images of the task, whatever the limit
+    total = total_map(source, MASKS.preparation, 480) if name == MEAN_MAP else (np.zeros(()), 0)
+    reference = reference_of(source, range(3), MASKS)
+    found = agreement(reference, {"": blind_maps(name, reference, total)})
+    assert found["spearman"] == pytest.approx(spearman, abs=1e-6)
+    assert found["dice"] == pytest.approx(dice, abs=1e-6)
+    assert found["iou"] == pytest.approx(iou, abs=1e-6)
+
+
+def test_identities_of_saliency_tasks_stay() -> None:
+    data = MicroSet("val", 480).digest
+    names = ("micro-saliency", "micro-saliency-smoothgrad")
+    assert [TASKS[name].identity(data, 0) for name in names] == [
+        "micro-saliency@01d6988e6d72f0ff",
+        "micro-saliency-smoothgrad@9781e124035dead8",
+    ]
