@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .bench.api import compare, list_models, list_suites, list_tasks, load_model, report, run, score
     from .errors import VitobenchError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "VitobenchError",

@@ -41,10 +41,12 @@ def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> 
     Returns:
         The exception, to be raised by the caller.
     """
+    return UnknownNameError(f"There is no {kind} named {name!r}.{suggestion(name, valid)} {hint}".strip())
+
+
+def suggestion(name: str, valid: Iterable[str], also_all: bool = True) -> str:
+    """The nearest valid names, as a sentence that begins with a space; with ``also_all`` then all of them."""
     names = sorted(valid)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    message = f"There is no {kind} named {name!r}."
-    if near:
-        message += " Did you mean " + " or ".join(repr(n) for n in near) + "?"
-    message += f" Valid names: {', '.join(names)}."
-    return UnknownNameError(f"{message} {hint}".strip())
+    message = " Did you mean " + " or ".join(repr(n) for n in near) + "?" if near else ""
+    return f"{message} Valid names: {', '.join(names)}." if also_all else message

@@ -1,12 +1,14 @@
-"""Writing the files that a user names: a regular file all at once, a device or a pipe as it is.
+"""Writing files, a regular one all at once and a device or a pipe as it is, and plain data in them as JSON.
 
-At the root, like errors, because commands, reports and exports all write files.
+At the root, like errors, because all parts of the package write files.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import json
+import math
 import os
 import re
 import shutil
@@ -14,12 +16,15 @@ import stat
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from .errors import StoreError, VitobenchError
+from .errors import DataError, StoreError, VitobenchError
+from .identity import digest
+from .text_files import read_text
 
 _TRIES = 5
 _LONGEST = 200  # bytes of a name that its temporary file repeats; file systems allow 255 in all
@@ -148,6 +153,18 @@ def output_file(path: str | Path) -> Iterator[Path]:
         raise unwritable(path, error) from None
 
 
+def write_aside(path: Path, content: bytes) -> None:
+    """As `replace_file`, for a file of a folder that a user named.
+
+    Raises:
+        StoreError: The folder cannot be written or the disk is full; nothing is left behind.
+    """
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise unwritable(path, error, "folder") from None
+
+
 def replace_file(path: Path, content: bytes, status: os.stat_result | None = None) -> None:
     """Write a regular file so that readers see all of it or nothing; whatever has its name is replaced.
 
@@ -159,10 +176,7 @@ def replace_file(path: Path, content: bytes, status: os.stat_result | None = Non
     Raises:
         OSError: It cannot be written; nothing is left behind.
     """
-    # Not by `tempfile`, whose files are private: a store is shared as any new file is.
-    name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
-    aside = path.parent / f".{name}.{uuid.uuid4().hex}"
-    try:
+    with replacing(path, status) as aside:
         for left in reversed(range(_TRIES)):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -171,6 +185,19 @@ def replace_file(path: Path, content: bytes, status: os.stat_result | None = Non
             except FileNotFoundError:  # another writer found the folder empty and removed it
                 if not left:
                     raise
+
+
+@contextmanager
+def replacing(path: Path, status: os.stat_result | None = None) -> Iterator[Path]:
+    """As `replace_file`, for a file that other code writes: the block writes it to the path that it gets.
+
+    The folder has to exist. The file takes the name of ``path`` when the block ends, and is removed if the block fails.
+    """
+    # Not by `tempfile`, whose files are private: a store is shared as any new file is.
+    name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
+    aside = path.parent / f".{name}.{uuid.uuid4().hex}"
+    try:
+        yield aside
         _take_place(aside, path, status)
     except BaseException:
         with suppress(OSError):
@@ -178,8 +205,13 @@ def replace_file(path: Path, content: bytes, status: os.stat_result | None = Non
         raise
 
 
-def unwritable(path: str | Path, error: OSError) -> StoreError:
+def unwritable(path: str | Path, error: OSError, what: str = "file") -> StoreError:
     """The error of a file that cannot be written.
+
+    Args:
+        path: What the user reads.
+        error: Why.
+        what: What the user can name another of, ``"file"`` or ``"folder"``.
 
     Raises:
         BrokenPipeError: It was one on standard output, which is no fault of the file.
@@ -187,7 +219,74 @@ def unwritable(path: str | Path, error: OSError) -> StoreError:
     if isinstance(error, BrokenPipeError) and _descriptor(path) in (1, 2):
         raise error
     reason = error.strerror or str(error) or type(error).__name__
-    return StoreError(f"{path} cannot be written: {reason}. Free some space, or name another file.")
+    in_the_way = error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+    advice = "Something else has that name; remove it" if in_the_way else "Free some space"
+    return StoreError(f"{path} cannot be written: {reason}. {advice}, or name another {what}.")
+
+
+def plain(value: Any) -> Any:
+    """Data as JSON has it: records become objects, and NaN and infinity, which it lacks, become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def json_text(value: Any) -> str:
+    """Data as the JSON that every command prints and writes, one space a level and no end of line; see `plain`."""
+    return json.dumps(plain(value), indent=1)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write data to a file that a user named; see `json_text` and `write_file`.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    write_file(path, f"{json_text(value)}\n".encode())
+
+
+def read_json(path: Path, form: str = "") -> Any:
+    """Read a JSON file that somebody else wrote, in any Unicode encoding.
+
+    Args:
+        path: The file.
+        form: What it should be, for the error.
+
+    Raises:
+        DataError: It cannot be read or is not JSON.
+    """
+    expected = f" Expected {form}." if form else ""
+    try:
+        return json.loads(read_text(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.{expected}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON.{expected}") from error
+
+
+def write_sealed_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write plain data with its digest, for `read_sealed_json`.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    sealed = {**facts, "digest": digest(json.dumps(facts))}
+    write_aside(path, json.dumps(sealed, separators=(",", ":")).encode())
+
+
+def read_sealed_json(path: Path) -> dict[str, Any] | None:
+    """What `write_sealed_json` wrote; None where the file is absent, unreadable or damaged."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return facts if facts.pop("digest") == digest(json.dumps(facts)) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _status(path: str | Path) -> os.stat_result | None:

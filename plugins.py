@@ -1,4 +1,4 @@
-"""Models, tasks and corruptions of other packages, found by their entry points.
+"""What can be added to vitobench: files of its own folders, and plugins of other packages, found by entry points.
 
 This is at the root because models and tasks both come from plugins and neither folder may import the other. A plugin is
 other people's code: it is imported when its name is requested or listed, and whatever goes wrong in it becomes a line
@@ -14,11 +14,13 @@ import signal
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, TypeVar
 
 from .errors import VitobenchError
 from .terminal import output_to_errors
@@ -30,7 +32,20 @@ TASKS = "vitobench.tasks"
 """Group of entry points that give tasks."""
 
 CORRUPTIONS = "vitobench.corruptions"
-"""Group of entry points that give corruptions, each a `tasks.corruptions.registry.Corruption`."""
+"""Group of entry points that give corruptions, each a `tasks.corruptions.record.Corruption`."""
+
+SOURCES = "vitobench.sources"
+"""Group of entry points that give sources of models, each a `models.sources.source.Source`, named as its prefix."""
+
+METHODS = "vitobench.methods"
+"""Group of entry points that give pretraining methods, each a `models.pretraining.methods.MethodSettings`."""
+
+FIGURES = "vitobench.figures"
+"""Group of entry points that give figures, each a `reports.figure.FigureSpec`."""
+
+GROUPS = (MODELS, SOURCES, TASKS, CORRUPTIONS, METHODS, FIGURES)
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -45,7 +60,7 @@ class Plugin:
 
     Attributes:
         name: What the user types.
-        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
+        group: One of `GROUPS`.
         target: ``"package.module"`` or ``"package.module:object"``.
         distribution: Package that declares it.
         version: Version of the package.
@@ -127,11 +142,51 @@ class Plugin:
         return PluginError(f"The plugin {self.name} of {self.origin} cannot be used: {reason}")
 
 
+def own_modules(package: str, prefix: str = "", but: Iterable[str] = ()) -> list[str]:
+    """Names of the modules of a folder of vitobench that start with a prefix, sorted; none is imported.
+
+    Args:
+        package: The folder's dotted name.
+        prefix: How the names start.
+        but: Names to leave out.
+    """
+    names = {module.name for module in iter_modules(import_module(package).__path__)}
+    return sorted(name for name in names - set(but) if name.startswith(prefix))
+
+
+def added(package: str, attribute: str, prefix: str = "", but: Iterable[str] = ()) -> Iterator[Any]:
+    """What the modules of `own_modules` hold under a name, for those that have it: adding a file is all there is to do.
+
+    Args:
+        package: As there.
+        attribute: Name of the object.
+        prefix: As there.
+        but: As there.
+    """
+    for name in own_modules(package, prefix, but):
+        module = import_module(f"{package}.{name}")
+        if hasattr(module, attribute):
+            yield getattr(module, attribute)
+
+
+def given(plugin: Plugin, form: type[T]) -> T:
+    """What a plugin gives, of the type that its group asks for.
+
+    Raises:
+        PluginError: It fails, or gives something else.
+    """
+    target = plugin.load()
+    if not isinstance(target, form):
+        article = "an" if form.__name__[0] in "AEIOU" else "a"
+        raise plugin.refuse(f"{plugin.target} must be {article} {form.__name__}, not {type(target).__name__}")
+    return target
+
+
 def plugins(group: str, taken: Iterable[str]) -> list[Plugin]:
     """The entry points of a group, sorted by name and package; none of their code is imported.
 
     Args:
-        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
+        group: One of `GROUPS`.
         taken: Names of what vitobench itself has, which no plugin may take.
 
     Returns:
@@ -143,6 +198,23 @@ def plugins(group: str, taken: Iterable[str]) -> list[Plugin]:
     return [_judged(plugin, plugin.name in own, counts[plugin.name] > 1) for plugin in found]
 
 
+def looked_at(group: str, taken: Iterable[str], look: Callable[[Plugin], T]) -> list[tuple[Plugin, T | None, str]]:
+    """Every plugin of a group with what it gives, or None and the reason why it cannot be used.
+
+    Args:
+        group: One of `GROUPS`.
+        taken: As for `plugins`.
+        look: From a plugin to what it gives; raises `VitobenchError` where that cannot be used.
+    """
+    rows: list[tuple[Plugin, T | None, str]] = []
+    for plugin in plugins(group, taken):
+        try:
+            rows.append((plugin, look(plugin), ""))
+        except VitobenchError as error:
+            rows.append((plugin, None, str(error)))
+    return rows
+
+
 def usable(group: str, taken: Iterable[str]) -> dict[str, Plugin]:
     """Those of `plugins` whose names can be used, by name."""
     return {plugin.name: plugin for plugin in plugins(group, taken) if not plugin.problem}
@@ -152,13 +224,13 @@ _REGISTERED: dict[tuple[str, str], Plugin] = {}
 
 
 def register(group: str, name: str, target: Any) -> None:
-    """Give a model or task to this process alone, as a plugin would give it to all.
+    """Give a model, a task or another plugin to this process alone, as a plugin would give it to all.
 
     For scripts and notebooks that run with one worker; other processes do not know the name. A second call under the
     same name replaces the first.
 
     Args:
-        group: `MODELS`, `TASKS` or `CORRUPTIONS`.
+        group: One of `GROUPS`.
         name: What it is called.
         target: A module or an object, as an entry point would refer to.
     """

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import DataError
-from ..results.schema import Comparison, Failure, Score
-from ..results.significance import minimum_detectable, t_test
+from ..results.schema import Comparison, Failure, Score, narrowed
 from ..results.store import Store
 from ..tasks.alignment.answered import only, trials_of
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet
 from ..tasks.alignment.observers import PREFIX as _STANDING_IN
 from ..tasks.alignment.observers import SIMULATED
-from ..tasks.alignment.rows import ALL, AlignmentComparison
 from ..tasks.alignment.scoring import Scored, score_alignment
 from ..tasks.alignment.shown import shown
 from ..tasks.alignment.simulation import simulated_panel
@@ -25,9 +23,6 @@ from ..tasks.declarations.alignment import data_set_of, mean_of
 from ..tasks.task import Task
 from .people import people_of
 from .plan import Plan, PlannedTask
-
-_Z = 1.959964
-"""Standard errors from an estimate to an end of its 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def set_of(planned: PlannedTask) -> AlignmentSet:
 def _align(
     world: str, tasks: Sequence[PlannedTask], plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store
 ) -> Aligned:
-    task_of = {data_set_of(planned.task): planned.task.name for planned in tasks} | {ALL: mean_of(world)}
+    task_of = {data_set_of(planned.task): planned.task.name for planned in tasks}
     everyone = tuple(spec.name for spec in plan.models if any(plan.takes(spec, planned.task) for planned in tasks))
     people: dict[str, Mapping[str, Trials]] = {}
     models: dict[str, Mapping[str, Trials]] = {}
@@ -121,8 +116,8 @@ def _align(
         reference,
         tuple(set_of(planned) for planned in tasks),
         scored,
-        tuple(_scores(scored, everyone, task_of)),
-        tuple(_comparisons(scored, pairs, task_of)),
+        tuple(narrowed(row, Score) for row in scored.scores if row.model in everyone),
+        tuple(narrowed(row, Comparison) for row in scored.comparisons if (row.a, row.b) in pairs),
         tuple(failures),
         _mean_task(world, tasks),
     )
@@ -148,40 +143,3 @@ def _mismatch(people: Mapping[str, Trials]) -> str:
     except DataError as error:
         return str(error)
     return ""
-
-
-def _scores(scored: Scored, models: Sequence[str], task_of: Mapping[str, str]) -> list[Score]:
-    return [
-        Score(row.observer, task_of[row.data_set], row.condition, row.metric, row.value, row.ci_low, row.ci_high, row.n)
-        for row in scored.scores
-        if row.observer in models
-    ]
-
-
-def _error(row: AlignmentComparison) -> float:
-    """Standard error on the side of 0, for a p that survives Holm: a bootstrap's own is never under 2 / (B + 1)."""
-    arm = row.difference - row.ci_low if row.difference > 0 else row.ci_high - row.difference
-    return max(arm, 0.0) / _Z
-
-
-def _comparisons(scored: Scored, pairs: Sequence[tuple[str, str]], task_of: Mapping[str, str]) -> list[Comparison]:
-    return [
-        Comparison(
-            row.a,
-            row.b,
-            task_of[row.data_set],
-            "overall",
-            row.metric,
-            row.difference,
-            row.ci_low,
-            row.ci_high,
-            t_test(row.difference, _error(row), row.n - 1),
-            row.n,
-            n_a=row.n,
-            n_b=row.n,
-            test="stratified-bootstrap",
-            minimum_detectable=minimum_detectable((row.ci_high - row.ci_low) / (2 * _Z)),
-        )
-        for row in scored.comparisons
-        if (row.a, row.b) in pairs
-    ]

@@ -1,13 +1,13 @@
-"""The data that reports of human alignment are made from, as plain records."""
+"""What reports of human alignment are made from, and the same as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ..reports.alignment_data import AlignmentData
 from ..results.published.alignment import published_alignment
+from ..results.schema import ObserverComparison, ObserverScore
 from ..tasks.alignment.agreement import agreement_matrix
 from ..tasks.alignment.axes import described
 from ..tasks.alignment.consistency import HUMANS
@@ -32,10 +32,10 @@ def alignment_data(
         data_sets: Those that were asked, in their order.
         pairs: (model, baseline) to compare; None for all that were compared.
     """
-    observers = dict.fromkeys(row.observer for row in scored.scores)
+    observers = dict.fromkeys(row.model for row in scored.scores)
     conflict = [panel for panel in scored.panels.values() if panel.stimuli.data_set.cues == "conflict"]
     return AlignmentData(
-        scores=[asdict(row) for row in scored.scores],
+        scores=scored.scores,
         data_sets=[described(data_set) for data_set in data_sets],
         observers=[{"name": name, "kind": _kind(name, reference), "label": name} for name in observers],
         reference=reference,
@@ -47,9 +47,9 @@ def alignment_data(
             }
             for name, panel in scored.panels.items()
         ],
-        shape_decisions=[asdict(count) for panel in conflict for count in cue_counts(panel, reference)],
-        published=[asdict(row) for row in published_alignment()],
-        comparisons=[asdict(row) for row in scored.comparisons if pairs is None or (row.a, row.b) in pairs],
+        shape_decisions=[count for panel in conflict for count in cue_counts(panel, reference)],
+        published=published_alignment(),
+        comparisons=[row for row in scored.comparisons if pairs is None or (row.a, row.b) in pairs],
         notes=scored.notes,
         family=family_of(data_sets[0].name) if data_sets else (),
     )
@@ -66,9 +66,31 @@ def plain_alignment(data: AlignmentData) -> dict[str, Any]:
     """The same as plain data for JSON, without what others published."""
     return {
         "reference": data.reference,
-        "scores": [dict(row) for row in data.scores],
-        "comparisons": [dict(row) for row in data.comparisons],
+        **plain_rows(data.scores, data.comparisons),
         "agreement": [dict(row) for row in data.agreement],
         "shape_decisions": [dict(row) for row in data.shape_decisions],
         "notes": list(data.notes),
+    }
+
+
+_SCORE_COLUMNS = (
+    "observer", "reference", "data_set", "condition", "counted", "metric", "value", "ci_low", "ci_high",
+    "people_ci_low", "people_ci_high", "n",
+)  # fmt: skip
+_COMPARISON_COLUMNS = ("a", "b", "data_set", "metric", "difference", "ci_low", "ci_high", "p", "n")
+_OTHER_NAMES = {"observer": "model", "p": "p_bootstrap"}
+"""Fields that are called otherwise in JSON."""
+
+
+def plain_rows(
+    scores: Sequence[ObserverScore], comparisons: Sequence[ObserverComparison]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of human alignment as JSON has them; their ``p`` is the bootstrap's, not corrected."""
+
+    def plain(row: ObserverScore | ObserverComparison, columns: Sequence[str]) -> dict[str, Any]:
+        return {column: getattr(row, _OTHER_NAMES.get(column, column)) for column in columns}
+
+    return {
+        "scores": [plain(row, _SCORE_COLUMNS) for row in scores],
+        "comparisons": [plain(row, _COMPARISON_COLUMNS) for row in comparisons],
     }

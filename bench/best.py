@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..reports.data import ReportData
 from ..results.metrics import metric
-from ..results.schema import Score, View
+from ..results.schema import RunFacts, Score, View
 from ..results.store import Store
 from .outcome import gather
 from .plan import Plan
@@ -35,7 +34,7 @@ def pairs_with_best(scores: Sequence[Score]) -> list[tuple[str, str]]:
     return [(model, best) for best in found for model in everyone if model != best]
 
 
-def gather_with_best(plan: Plan, store: Store, run: Mapping[str, Any]) -> ReportData:
+def gather_with_best(plan: Plan, store: Store, run: RunFacts) -> ReportData:
     """Score a plan; its comparisons are those of every model with the best one of each number, uncorrected.
 
     The correction is for the comparisons within one row of a table, which only the table knows.

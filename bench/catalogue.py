@@ -13,7 +13,8 @@ from ..models.spec import ModelSpec, Preprocessing
 from ..models.training_step import training_step
 from ..results import records
 from ..results.asked import Asked
-from ..results.store import Store, safe_name
+from ..results.layout import safe_name
+from ..results.store import Store
 from ..tasks.labels import class_count, labels_for
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task

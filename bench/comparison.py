@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, VitobenchError, unknown_name
+from ..files import plain
 from ..reports.comparison import Compared
 from ..results import records
+from ..results.layout import PARTIAL, PREDICTIONS
 from ..results.metrics import metric
 from ..results.ranking import ranked
 from ..results.significance import ALPHA, POWER, TESTS
-from ..results.store import PARTIAL, PREDICTIONS, Store
+from ..results.store import Store
 from .fail_if import check, parse
-from .json_file import plain, write_plain
 from .judgement import CORRECTIONS, FAMILIES
 from .methods import members, methods_from
 from .outcome import gather
@@ -136,30 +136,20 @@ def as_json(compared: Compared) -> dict[str, Any]:
     """A comparison as plain data: ``comparisons``, ``ranks``, what was corrected together, and provenance."""
     data = compared.data
     sizes: Mapping[str, int] = compared.families
-    found: dict[str, Any] = plain(
+    return plain(
         {
-            "comparisons": [asdict(row) for row in data.comparisons],
-            "ranks": [asdict(row) for row in compared.ranks],
+            "comparisons": data.comparisons,
+            "ranks": compared.ranks,
             "correction": compared.correction,
             "families": {name: {"holds": FAMILIES[name], "comparisons": size} for name, size in sizes.items()},
             "tests": TESTS,
             "alpha": ALPHA,
             "power": POWER,
             "methods": {name: list(runs) for name, runs in compared.methods.items()},
-            "fail_if": [asdict(row) for row in compared.checked],
-            "failures": [asdict(row) for row in data.failures],
-            "models": [dict(record) for record in data.models],
-            "tasks": [dict(record) for record in data.tasks],
-            "run": dict(data.run),
+            "fail_if": compared.checked,
+            "failures": data.failures,
+            "models": data.models,
+            "tasks": data.tasks,
+            "run": data.run,
         }
     )
-    return found
-
-
-def write_json(compared: Compared, path: Path) -> None:
-    """Write `as_json` to a file, all of it or nothing.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    write_plain(path, as_json(compared))

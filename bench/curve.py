@@ -116,17 +116,16 @@ def points(outcome: Outcome, checkpoints: Checkpoints, column: Column) -> dict[i
 
 def curve_json(outcome: Outcome, checkpoints: Checkpoints) -> dict[str, Any]:
     """Every score of every checkpoint with its step, as plain data: ``points`` and what belongs to them."""
-    from .json_file import plain
+    from ..files import plain
 
     steps = {name: step for step, name in checkpoints.steps.items()}
     rows = [{"step": steps[score.model]} | asdict(score) for score in outcome.data.scores if score.model in steps]
-    found: dict[str, Any] = plain(
+    return plain(
         {
             "checkpoints": [{"step": step, "model": name} for step, name in checkpoints.steps.items()],
             "points": sorted(rows, key=lambda row: row["step"]),
-            "failures": [asdict(row) for row in outcome.data.failures],
+            "failures": outcome.data.failures,
             "passed_over": list(checkpoints.passed_over),
-            "run": dict(outcome.data.run),
+            "run": outcome.data.run,
         }
     )
-    return found

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..results.schema import Failure
+from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
 from ..tasks.data.datasets import how_to_bring
 from ..tasks.task import Condition
@@ -16,10 +16,11 @@ from .executors.base import amount
 from .plan import Pass, Plan, PlannedTask, Unit, group
 from .settings import Settings
 
+# Bytes of a stored prediction depend on how well its class indices compress: 16 classes take fewer than 1000.
 _BYTES_A_ROW = {"microworld-16": 4.0}
 _MOST_BYTES_A_ROW = 7.5
 _BYTES_A_FILE = 5500  # footer, names and ids
-_FEW, _MANY = 8, 50  # images that are timed
+_FEW, _MANY = 8, 50  # numbers of images to time
 _PATIENCE = 8.0  # seconds that timing the larger number may take
 _MOST_CONDITIONS = 15
 _START_AND_SCORES = 4.0  # seconds: imports, reading the store, intervals, the page
@@ -32,10 +33,10 @@ class TaskBudget:
     Attributes:
         task: Task name.
         images: Images of the task.
-        conditions: Cells.
-        done: Units in the store, counted for each model.
-        missing: Units to run, counted for each model.
-        answers: Answers to compute: images times conditions times models.
+        conditions: Number of conditions.
+        done: Units in the store, summed over models.
+        missing: Units to run, summed over models.
+        answers: Predictions to compute: images times conditions times models.
     """
 
     task: str
@@ -51,16 +52,16 @@ class Budget:
     """What a run needs.
 
     Attributes:
-        tasks: By task.
-        models: Names of the models, companions too.
+        tasks: The cost of each task.
+        models: Names of the models, including their baselines and references.
         images: Distinct images to read, counted once for all models of one input size.
-        answers: Answers to compute.
-        bytes: Disk that the new predictions take, about.
-        seconds: Time on this machine, about; None where it was not measured or nothing could be.
-        device: Where it was measured.
-        absent: Data sets that are not here, with how to get them.
+        answers: Predictions to compute.
+        bytes: Estimated disk space for the new predictions.
+        seconds: Estimated time on this machine; None if it was not or could not be measured.
+        device: Device that was timed.
+        absent: Missing data sets, each with how to get it.
         failures: Models that cannot be loaded.
-        left_out: By data set what the listing of its folder left out; see `LeftOut.record`.
+        left_out: For each data set, what the listing of its folder left out; see `LeftOut.record`.
     """
 
     tasks: tuple[TaskBudget, ...]
@@ -72,37 +73,44 @@ class Budget:
     device: str
     absent: dict[str, str]
     failures: tuple[Failure, ...]
-    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, LeftOutRecord] = field(default_factory=dict)
 
 
 def budget(
     plan: Plan, store: Store, measure: bool = True, progress: Callable[[int, int], None] | None = None
 ) -> Budget:
-    """Tell what a plan costs.
+    """Estimate what a plan costs.
 
     Args:
-        plan: What is to be run.
-        store: What is there already.
+        plan: What to run.
+        store: Where finished units are.
         measure: Load the models and time them on a few images; otherwise no time is estimated.
-        progress: Told how many measurements are done, and of how many.
+        progress: Called with the number of finished measurements and their total.
     """
     missing = plan.missing(store)
     passes = group(missing)
-    lacking: dict[str, int] = {}
-    answers: dict[str, int] = {}
+    units_to_run: dict[str, int] = {}
+    predictions: dict[str, int] = {}
     for unit in missing:
         name = unit.planned.task.name
-        lacking[name] = lacking.get(name, 0) + len(unit.models)
+        units_to_run[name] = units_to_run.get(name, 0) + len(unit.models)
         rows = (unit.stop - unit.start) * len(unit.planned.task.conditions) * len(unit.models)
-        answers[name] = answers.get(name, 0) + rows
+        predictions[name] = predictions.get(name, 0) + rows
     tasks = []
     for planned in plan.tasks:
         name = planned.task.name
-        takers = sum(plan.takes(model, planned.task) for model in plan.models)
-        left = lacking.get(name, 0)
-        total = len(planned.ranges()) * takers
+        n_models = sum(plan.takes(model, planned.task) for model in plan.models)
+        units_missing = units_to_run.get(name, 0)
+        total = len(planned.ranges()) * n_models
         tasks.append(
-            TaskBudget(name, planned.images, len(planned.task.conditions), total - left, left, answers.get(name, 0))
+            TaskBudget(
+                name,
+                planned.images,
+                len(planned.task.conditions),
+                total - units_missing,
+                units_missing,
+                predictions.get(name, 0),
+            )
         )
     seconds: float | None = None
     device = plan.settings.device
@@ -111,22 +119,22 @@ def budget(
         seconds = 0.0
     elif measure:
         seconds, device, failures = _measure(plan.settings, passes, progress)
-    size = sum(_BYTES_A_FILE * units for units in lacking.values())
+    size = sum(_BYTES_A_FILE * units for units in units_to_run.values())
     for planned in plan.tasks:
         row = _BYTES_A_ROW.get(planned.task.label_space, _MOST_BYTES_A_ROW)
-        size += int(answers.get(planned.task.name, 0) * row)
+        size += int(predictions.get(planned.task.name, 0) * row)
     absent = {name: how_to_bring(name) for name in plan.absent}
     return Budget(
         tuple(tasks),
         tuple(spec.name for spec in plan.models),
         sum(work.stop - work.start for work in passes),
-        sum(answers.values()),
+        sum(predictions.values()),
         size,
         seconds,
         device,
         absent,
         (*plan.failures, *failures),
-        {planned.task.dataset: dict(planned.left_out) for planned in plan.tasks if planned.left_out},
+        {planned.task.dataset: planned.left_out for planned in plan.tasks if planned.left_out},
     )
 
 
@@ -137,32 +145,32 @@ def _measure(
     from .worker import Job, Worker
 
     device = choose_device(settings.device)
-    # The first of its kind stands for all passes with the same tasks, models and size of image.
+    # Passes with the same tasks, models and image size take the same time per image: only the first is timed.
     kinds: dict[tuple[Any, ...], list[Pass]] = {}
     for work in passes:
-        asked = tuple((u.planned.identity, tuple(m.identity for m in u.models)) for u in work.units)
-        kinds.setdefault((work.source.name, work.geometry, asked), []).append(work)
-    # Nothing of this reaches the store that was asked for.
-    aside = replace(settings, store=f"memory://vitobench-{uuid.uuid4().hex}")
+        work_key = tuple((u.planned.identity, tuple(m.identity for m in u.models)) for u in work.units)
+        kinds.setdefault((work.source.name, work.geometry, work_key), []).append(work)
+    # Timed predictions go into memory, never into the user's store.
+    scratch_settings = replace(settings, store=f"memory://vitobench-{uuid.uuid4().hex}")
     started = time.monotonic()
     failures: dict[Failure, None] = {}
     total, steady = 0.0, 0.0
 
     def timed(samples: list[Pass]) -> list[float]:
-        """Seconds of each sample, in one worker, as they would run one after the other."""
-        worker.job = Job(aside, tuple(samples))
+        """Seconds of each sample, run one after the other in one worker."""
+        worker.job = Job(scratch_settings, tuple(samples))
         times = []
         for index in range(len(samples)):
-            begun = time.monotonic()
+            started_at = time.monotonic()
             for report in worker.run([index]):
                 failures.update(dict.fromkeys(report.failures))
-            times.append(time.monotonic() - begun)
+            times.append(time.monotonic() - started_at)
         return times
 
-    worker = Worker(Job(aside, ()), device, settings.threads)
-    for done, members in enumerate(kinds.values(), 1):
+    worker = Worker(Job(scratch_settings, ()), device, settings.threads)
+    for number, members in enumerate(kinds.values(), 1):
         first = members[0]
-        timed([_sample(first, 2)])  # models load, kernels compile
+        timed([_sample(first, 2)])  # warm up: load the models, compile the kernels
         few = _sample(first, _FEW)
         seconds = timed([few])[0]
         sample = few
@@ -172,8 +180,9 @@ def _measure(
         steady += seconds
         total += seconds * sum(map(amount, members)) / max(1, amount(sample))
         if progress is not None:
-            progress(done, len(kinds))
-    # Loading and compiling are paid by the run, too.
+            progress(number, len(kinds))
+    # The run also has to load and compile, but only once, whereas timing sampled every kind of pass twice or thrice;
+    # half of the overhead seen here, capped, is a fair guess.
     overhead = min(time.monotonic() - started - steady, 60.0) / 2
     import torch
 
@@ -188,21 +197,23 @@ def _sample(work: Pass, images: int) -> Pass:
     units = []
     for unit in work.units:
         task = unit.planned.task
-        chosen = _spread(task.conditions)
+        conditions = _spread(task.conditions)
         planned: PlannedTask = replace(
-            unit.planned, task=replace(task, conditions=chosen, images=images), identity=f"{task.name}@{images}"
+            unit.planned,
+            task=replace(task, conditions=conditions, images=images),
+            identity=f"{task.name}@{images}",
         )
         units.append(Unit(planned, unit.start, min(unit.stop, unit.start + images), unit.models))
     return replace(work, units=tuple(units))
 
 
 def _spread(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """All conditions if they are few, else one of every name, the severities in turn."""
+    """All conditions if they are few; otherwise one of every name, cycling through the severities."""
     names = list(dict.fromkeys(condition.name for condition in conditions))
     if len(conditions) <= _MOST_CONDITIONS:
         return conditions
-    chosen = []
+    one_each = []
     for number, name in enumerate(names):
-        own = [condition for condition in conditions if condition.name == name]
-        chosen.append(own[number % len(own)])
-    return tuple(chosen)
+        severities = [condition for condition in conditions if condition.name == name]
+        one_each.append(severities[number % len(severities)])
+    return tuple(one_each)

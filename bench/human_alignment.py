@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, unknown_name
+from ..files import plain
 from ..tasks.alignment.consistency import HUMANS
 from ..tasks.alignment.datasets import ALIGNMENT_SETS, alignment_set
 from ..tasks.alignment.measures import Compat
 from ..tasks.alignment.response_folder import left_out_of_folder, read_models, read_people
 from ..tasks.alignment.samples import REPLICATES
 from ..tasks.alignment.scoring import Scored, score_alignment
-from .json_file import plain, write_plain
+from .alignment_data import alignment_data, plain_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,18 +76,17 @@ def score_folders(request: Request) -> Scored:
     scored = score_alignment(
         people, chosen, data_sets, request.baselines, request.replicates, request.seed, request.compat
     )
-    if {row.observer for row in scored.scores}.isdisjoint(asked):
+    if {row.model for row in scored.scores}.isdisjoint(asked):
         raise DataError((*problems, *scored.problems)[0].reason)
     return Scored(scored.scores, scored.comparisons, (*problems, *scored.problems), (*scored.notes, *left_out))
 
 
 def as_json(scored: Scored, request: Request) -> dict[str, Any]:
     """Everything found as plain data; NaN becomes null."""
-    found: dict[str, Any] = plain(
+    return plain(
         {
-            "scores": [asdict(row) for row in scored.scores],
-            "comparisons": [asdict(row) for row in scored.comparisons],
-            "failures": [asdict(row) for row in scored.problems],
+            **plain_rows(scored.scores, scored.comparisons),
+            "failures": scored.problems,
             "notes": list(scored.notes),
             "run": {
                 "suite": SUITE,
@@ -98,22 +98,11 @@ def as_json(scored: Scored, request: Request) -> dict[str, Any]:
             },
         }
     )
-    return found
-
-
-def write_json(scored: Scored, request: Request, path: Path) -> None:
-    """Write `as_json` to a file, all of it or nothing.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    write_plain(path, as_json(scored, request))
 
 
 def render(scored: Scored, request: Request, console: Console) -> None:
     """Print the tables, what is remarkable and what is missing."""
     from ..reports.alignment_table import LEGEND, render_tables
-    from .alignment_data import alignment_data
 
     names = request.data_sets or tuple(ALIGNMENT_SETS)
     data = alignment_data(scored, HUMANS, [ALIGNMENT_SETS[name] for name in names])

@@ -14,9 +14,7 @@ from ..models.spec import ModelSpec
 from ..results import records
 from ..results.asked import ANY_CONDITION
 from ..results.folder import Folder, open_folder
-from ..results.schema import SCHEMA_VERSION
-from ..results.sealing import DIGEST_KEY, first_line, open_json, open_parquet, plain_json, seal_json
-from ..results.store import (
+from ..results.layout import (
     IMAGES,
     MARK,
     PARTIAL,
@@ -24,10 +22,12 @@ from ..results.store import (
     SALIENCY,
     UnitName,
     parse_unit,
-    read_version,
     safe_name,
     unit_file,
 )
+from ..results.schema import SCHEMA_VERSION
+from ..results.sealing import DIGEST_KEY, first_line, open_json, open_parquet, plain_json, seal_json
+from ..results.store import read_version
 from ..results.unit_file import schema, table_of
 from ..tasks.alignment.saliency.protocol import MEASURES, OBSERVERS
 from ..tasks.data.image_folder import shuffling_key

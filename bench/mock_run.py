@@ -1,4 +1,4 @@
-"""Check a new model on a few images and a small part of every task, before hours are spent on a run."""
+"""Check a new model on a few images and a small part of every task, before spending hours on a run."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ LIMIT = 4
 """Images of each task."""
 
 _IMAGES = 160  # ten of each class of the micro-world: enough to tell a permuted head from a weak one
-_NUMERIC = 16  # images for what does not depend on labels
+_NUMERIC = 16  # images for checks that need no labels
 
 
 def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precision: str = "float32") -> Iterator[Check]:
-    """Check a model, a line at a time; nothing is kept.
+    """Check a model, one check at a time; nothing is stored.
 
     Args:
         name: As for ``--model``.
@@ -56,7 +56,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
         precision: As in `Settings`.
 
     Yields:
-        What was found. After a model that cannot be loaded, nothing more.
+        The result of each check. If the model cannot be loaded, that check is the last.
 
     Raises:
         VitobenchError: No such model.
@@ -69,7 +69,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
     started = time.monotonic()
     try:
         model = registry.load(spec).to(choose_device(device))
-    except (Exception, SystemExit) as error:  # code of other people may raise anything
+    except (Exception, SystemExit) as error:  # other people's code may raise anything
         yield Check("loading", FAIL, one_line(error), "Fix this first; nothing else was checked.")
         return
     yield Check("loading", PASS, f"{time.monotonic() - started:.1f} s")
@@ -80,7 +80,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
         yield from _labels(model, data)
     except (Exception, SystemExit) as error:
         yield Check(
-            "answers",
+            "outputs",
             FAIL,
             one_line(error),
             "The network fails on uint8 images of its own input size; try it on its own.",
@@ -90,21 +90,21 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
 
 
 def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
-    """Label and channel order, on images that the model should know."""
+    """Label and channel order, on images that the model should recognise."""
     from ..models.batching import answer
 
     space = model.spec.label_space
     dataset = {"microworld-16": "microworld/val", "imagenet-1k": "imagenet"}.get(space)
     if dataset is None or not available(dataset, data):
         how = "Add --data imagenet=DIR: photographs in one folder per WordNet id." if dataset else ""
-        mend = f"The class order of {space} cannot be checked on the micro-world. {how}".strip()
-        yield Check("label order", SKIP, "no labelled images of this label space", mend)
+        advice = f"The class order of {space} cannot be checked on the micro-world. {how}".strip()
+        yield Check("label order", SKIP, "no labelled images of this label space", advice)
         return
     source = open_source(dataset, data, _IMAGES, 0)
     at = range(min(_IMAGES, len(source.image_ids)))
     images, failed = source.load(at, geometry_of(model.spec))  # type: ignore[call-arg]
-    kept = [n for n in at if n not in failed]
-    images, labels = images[kept], np.asarray(source.labels)[kept]
+    readable = [n for n in at if n not in failed]
+    images, labels = images[readable], np.asarray(source.labels)[readable]
     predicted, swapped = (
         answer(model, pixels, 32)[0].argmax(dim=1).numpy()
         for pixels in (images, np.ascontiguousarray(images[..., ::-1]))
@@ -114,14 +114,14 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
 
 
 def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[Check]:
-    """Every task of the label space whose data are there, with `LIMIT` images each."""
-    own = [task for task in all_tasks().values() if task.label_space == spec.label_space]
-    ready = [task for task in own if available(task.dataset, data)]
+    """Every task of the label space whose data are available, with `LIMIT` images each."""
+    candidates = [task for task in all_tasks().values() if task.label_space == spec.label_space]
+    ready = [task for task in candidates if available(task.dataset, data)]
     if not ready:
         yield Check(
             "tasks",
             SKIP,
-            f"{len(own)} tasks of {spec.label_space} need data",
+            f"{len(candidates)} tasks of {spec.label_space} need data",
             "Give their folders with --data NAME=DIR.",
         )
         return
@@ -142,9 +142,11 @@ def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[C
             yield Check("tasks", FAIL, str(error), "Run one task after the other with `bench run --limit 4`.")
             return
     yield from _task_lines(ready, spec, [(f.model, f.task, f.condition, f.reason) for f in outcome.data.failures])
-    left = len(own) - len(ready)
-    if left:
-        yield Check("other tasks", SKIP, f"{left} tasks without data", "--data NAME=DIR; see `bench data list`.")
+    without_data = len(candidates) - len(ready)
+    if without_data:
+        yield Check(
+            "other tasks", SKIP, f"{without_data} tasks without data", "--data NAME=DIR; see `bench data list`."
+        )
 
 
 def _task_lines(
@@ -153,14 +155,19 @@ def _task_lines(
     conditions = {task.name: len(task.conditions) for task in tasks}
     for task in tasks:
         hit = [row for row in failures if row[1] in (task.name, "*") and row[0] in (spec.name, "*")]
-        shown = f"{LIMIT} images under {conditions[task.name]} condition{'s' * (conditions[task.name] > 1)}"
+        amount = f"{LIMIT} images under {conditions[task.name]} condition{'s' * (conditions[task.name] > 1)}"
         if hit:
             more = f" (and {len(hit) - 1} more)" if len(hit) > 1 else ""
             yield Check(
                 task.name, FAIL, f"{hit[0][3]}{more}", f"bench run --model {spec.name} --task {task.name} --limit 4"
             )
         else:
-            yield Check(task.name, PASS, shown)
-    others = [row for row in failures if row[0] not in (spec.name, "*")]
-    if others:
-        yield Check("company", WARN, f"{others[0][0]}: {others[0][3]}", "A reference model failed, not this one.")
+            yield Check(task.name, PASS, amount)
+    elsewhere = [row for row in failures if row[0] not in (spec.name, "*")]
+    if elsewhere:
+        yield Check(
+            "reference model",
+            WARN,
+            f"{elsewhere[0][0]}: {elsewhere[0][3]}",
+            "The fault is not in this model.",
+        )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from ..reports.alignment_data import AlignmentData
 from ..reports.data import ReportData
+from ..results.layout import safe_name
 from ..results.ranking import Contest
-from ..results.schema import Comparison, Failure, Score
-from ..results.store import Store, safe_name
+from ..results.schema import Comparison, Failure, HeadlineLine, ModelDecisions, RunFacts, Score, TaskRecord
+from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.effective_scores import effective_scores
+from ..tasks.kinds.kind import Line
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.scoring import Choose, Scored, score_task
 from .alignment import Aligned, align
@@ -28,15 +28,15 @@ from .truths import truth_of
 _NAMED_IMAGES = 20  # images without an answer for one reason that are named one by one; more are counted
 
 
-def _task_record(planned: PlannedTask) -> dict[str, Any]:
+def _task_record(planned: PlannedTask) -> TaskRecord:
     task = planned.task
-    record: dict[str, Any] = {
+    record: TaskRecord = {
         "name": task.name,
         "identity": planned.identity,
         "title": task.title,
         "kind": task.kind.name,
         "views": [view.value for view in task.kind.views],
-        "headline": [asdict(line) for line in task.kind.lines(task)],
+        "headline": [_line(line) for line in task.kind.lines(task)],
         "world": task.world,
         "clean": task.clean,
         "data": task.dataset,
@@ -57,15 +57,27 @@ def _task_record(planned: PlannedTask) -> dict[str, Any]:
     if task.reference:
         record["reference"] = task.reference
     if planned.left_out:
-        record["left_out"] = dict(planned.left_out)
-    return record | dict(task.kind.facts(task))
+        record["left_out"] = planned.left_out
+    record.update(task.kind.facts(task))
+    return record
 
 
-def _mean_record(aligned: Aligned) -> dict[str, Any]:
+def _line(line: Line) -> HeadlineLine:
+    return {"condition": line.condition, "metric": line.metric, "part": line.part}
+
+
+def _mean_record(aligned: Aligned) -> TaskRecord:
     mean = aligned.mean
-    views = [view.value for view in mean.kind.views]
-    facts = {"name": mean.name, "title": mean.title, "kind": mean.kind.name, "world": mean.world, "metric": mean.metric}
-    return facts | {"views": views, "headline": [], "mean_of": len(aligned.data_sets)}
+    return {
+        "name": mean.name,
+        "title": mean.title,
+        "kind": mean.kind.name,
+        "world": mean.world,
+        "metric": mean.metric,
+        "views": [view.value for view in mean.kind.views],
+        "headline": [],
+        "mean_of": len(aligned.data_sets),
+    }
 
 
 def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
@@ -109,7 +121,7 @@ def gather(
     plan: Plan,
     store: Store,
     failures: list[Failure],
-    run: Mapping[str, Any],
+    run: RunFacts,
     correction: str = "holm",
     methods: Mapping[str, Sequence[str]] | None = None,
     contest: Sequence[str] = (),
@@ -133,7 +145,7 @@ def gather(
     answers, missing = read_answers(plan, store)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    decisions: list[dict[str, Any]] = []
+    decisions: list[ModelDecisions] = []
     reasons: dict[tuple[str, str, str, str], str] = {}
     contests: list[Contest] = []
     for planned in plan.tasks:
@@ -186,6 +198,6 @@ def gather(
         shape_decisions=tuple(decisions),
         alignment=tuple(alignment),
         undefined=reasons,
-        run=dict(run),
+        run=run,
         contests=tuple(contests),
     )

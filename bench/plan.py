@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import VitobenchError
 from ..models.spec import ModelSpec, Preprocessing
-from ..results.schema import Failure
+from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
 from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.geometry import Geometry
@@ -41,7 +40,7 @@ class PlannedTask:
     identity: str
     images: int
     source: ImageSource | ConditionSource | None = None
-    left_out: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""

@@ -11,8 +11,9 @@ from ..models import registry
 from ..models.spec import ModelSpec
 from ..plugins import PluginError
 from ..results import records
+from ..results.layout import safe_name
 from ..results.schema import Failure
-from ..results.store import Store, safe_name
+from ..results.store import Store
 from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.datasets import (
     HUMAN,

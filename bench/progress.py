@@ -1,4 +1,4 @@
-"""Progress bars with the time left, or silence."""
+"""Progress bars with the remaining time; without a console they show nothing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int
     """Show a bar for work whose amount is only known once it has started: the block calls it with (done, total).
 
     Args:
-        console: Where to show it; None is silent.
-        title: What is going on.
+        console: Where to show it; None shows nothing.
+        title: Text left of the bar.
     """
     if console is None:
         yield None
@@ -46,10 +46,10 @@ def counting(console: Console | None, title: str) -> Iterator[Callable[[int, int
 
 @contextmanager
 def stages(console: Console | None) -> Iterator[Callable[..., None]]:
-    """Show a bar for each of several stages in turn: the block calls it with (stage, done, of how many).
+    """Show a bar for each of several stages in turn: the block calls it with (stage, done, total).
 
     Args:
-        console: Where to show them; None is silent.
+        console: Where to show them; None shows nothing.
     """
     with ExitStack() as opened:
         state: dict[str, Any] = {"title": None}
@@ -69,9 +69,9 @@ def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
     """Show a bar while the block runs.
 
     Args:
-        console: Where to show it; None is silent.
-        title: What is going on.
-        total: Amount of work in all.
+        console: Where to show it; None shows nothing.
+        title: Text left of the bar.
+        total: Total amount of work.
     """
     if console is None or total <= 0:
         yield silent

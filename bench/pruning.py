@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..results import records
 from ..results.inventory import fits, identities
-from ..results.store import Store, parse_unit
+from ..results.layout import parse_unit
+from ..results.store import Store
 from ..results.verification import DAMAGED, FOREIGN, LEFTOVER, verify
 from .catalogue import outdated
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..errors import StoreError, VitobenchError, unknown_name
 from ..models.spec import ModelSpec
 from ..results import records
 from ..results.inventory import lost
-from ..results.schema import Failure
-from ..results.store import PARTIAL, PREDICTIONS, Store, safe_name
+from ..results.layout import PARTIAL, PREDICTIONS, safe_name
+from ..results.records import RunRecord
+from ..results.schema import Failure, LeftOutRecord
+from ..results.store import Store
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
@@ -109,7 +110,7 @@ def model_names(store: Store) -> list[str]:
 class _Models:
     """The models of a store by name and by identity."""
 
-    def __init__(self, store: Store, runs: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, store: Store, runs: Sequence[RunRecord]) -> None:
         self._records = records.kept(store, records.MODELS)
         self.lost = lost(store, records.MODELS)
         """By the folder of an identity, why predictions are of no model that is known."""
@@ -152,7 +153,7 @@ class _Models:
         return self._taken.get(name) or self.resolve(name)
 
 
-def _left_out(runs: Sequence[Mapping[str, Any]], planned: PlannedTask) -> dict[str, Any]:
+def _left_out(runs: Sequence[RunRecord], planned: PlannedTask) -> LeftOutRecord:
     """What the newest run on just these images left out of their folder."""
     for run in runs:
         facts = run.get("data", {}).get(planned.task.dataset) or {}
@@ -166,7 +167,7 @@ def _tasks(
     names: Sequence[str],
     settings: Settings,
     store: Store,
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunRecord],
     seed: int | None,
     models: Sequence[ModelSpec],
 ) -> tuple[list[PlannedTask], dict[str, str], list[Failure]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import StoreError
-from ..results.store import Store, safe_name
+from ..results.layout import safe_name
+from ..results.store import Store
 from ..tasks.alignment.answered import trials_of
 from ..tasks.alignment.csv_form import write_trials
 from ..tasks.answers import collect

@@ -17,12 +17,13 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..results import records
-from ..results.schema import SCHEMA_VERSION, Failure
+from ..results.records import TaskOfRun
+from ..results.schema import SCHEMA_VERSION, Failure, RunFacts
 from ..results.store import Store
 from ..tasks.data.datasets import check_data_names, folders_of
 from . import catalogue
 from .best import gather_with_best
-from .executors.base import check_executor
+from .executors.choosing import check_executor
 from .outcome import gather
 from .plan import Plan, PlannedTask, Unit, group
 from .planning import folders_named, make_plan
@@ -233,7 +234,8 @@ def _anywhere(settings: Settings) -> Settings:
 
 def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int) -> tuple[list[Failure], Effort]:
     # Only now torch loads: a finished run is scored without it.
-    from .executors.base import amount, choose, in_turn
+    from .executors.base import amount, in_turn
+    from .executors.choosing import choose
     from .worker import Job
 
     passes = group(missing)
@@ -255,7 +257,7 @@ def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int
     return list(failures), effort
 
 
-def facts(settings: Settings, command: str) -> dict[str, Any]:
+def facts(settings: Settings, command: str) -> RunFacts:
     """What a result is a result of: versions, date, seed, command and store."""
     return {
         "versions": _versions(),
@@ -267,9 +269,9 @@ def facts(settings: Settings, command: str) -> dict[str, Any]:
     }
 
 
-def _asked(planned: PlannedTask) -> dict[str, Any]:
+def _asked(planned: PlannedTask) -> TaskOfRun:
     """A task in the record of a run: what was asked of it, and how many images there would have been."""
-    asked = {"identity": planned.identity, "images": planned.images}
+    asked: TaskOfRun = {"identity": planned.identity, "images": planned.images}
     if planned.source is not None and planned.task.images is None:
         asked["available"] = len(planned.source.image_ids)
     return asked
@@ -278,7 +280,7 @@ def _asked(planned: PlannedTask) -> dict[str, Any]:
 def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     settings = plan.settings
     names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
-    return facts(settings, command) | {
+    return dict(facts(settings, command)) | {
         "platform": platform.platform(),
         "host": platform.node(),
         "settings": {name: getattr(settings, name) for name in names},

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 _SIGNS = ("out of memory", "can't allocate memory", "defaultcpuallocator", "alloc_failed")
-"""What the messages of torch's allocators, of CUDA and of its libraries have in common."""
+"""Phrases in the out-of-memory errors of torch's allocators, of CUDA and of its libraries."""
 
 
 class Classifier(Protocol):
@@ -24,21 +24,21 @@ class Classifier(Protocol):
 def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Tensor, int]:
     """Compute logits in batches; a batch that does not fit into memory is halved and tried again.
 
-    What was answered before is kept, and the smaller batch holds from there on. A GPU says when its memory is
-    exhausted; on a CPU this helps where the process has a limit of its own (``ulimit -v``), whereas a kernel that has
-    promised more memory than there is ends the process without asking.
+    Earlier results are kept, and the smaller batch size is used from then on. This works on GPUs, and on CPUs if the
+    process has a memory limit (``ulimit -v``). Otherwise, the kernel may kill a process that runs out of memory without
+    an error to catch.
 
     Args:
-        model: What is asked.
+        model: A model.
         images: uint8 (N, H, W, 3), N >= 1, RGB.
         batch: Images per call, >= 1.
 
     Returns:
-        float32 logits (N, K) on the CPU, and the batch to go on with: ``batch`` itself unless it had to be halved.
+        float32 logits (N, K) on the CPU, and the batch size to continue with: ``batch`` unless it had to be halved.
 
     Raises:
-        ValueError: No images, or a batch under 1.
-        RuntimeError | MemoryError: Not even one image fits. Other errors of the model pass through.
+        ValueError: There are no images, or the batch is less than 1.
+        RuntimeError | MemoryError: Not even one image fits. Other errors of the model are not caught.
     """
     if batch < 1 or len(images) == 0:
         raise ValueError(f"a batch of {batch} for {len(images)} images: both must be 1 or more")
@@ -55,7 +55,7 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
         else:
             start += len(pixels)
             continue
-        # Not in the handler above: until it is left, the error's traceback keeps the activations alive.
+        # After the handler rather than in it: until it ends, the error's traceback keeps the activations alive.
         batch = len(pixels) // 2
         if model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -63,7 +63,7 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of the machine or of a device, is exhausted."""
+    """Whether an error means that the machine or a device is out of memory."""
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)

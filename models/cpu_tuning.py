@@ -1,4 +1,4 @@
-"""What makes inference on a CPU fast without changing its results."""
+"""Make inference on a CPU faster without changing its results."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from functools import cache
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _NEVER_TRIM = 2**31 - 1
-# Older versions of glibc refuse thresholds above half the size of a heap, hence the second value.
+# Older versions of glibc reject thresholds above half the size of a heap; they accept the second value.
 _MMAP_THRESHOLDS = (2**30, 2**25)
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Make glibc keep freed memory for the next batch instead of handing it back to the kernel.
+    """Make glibc keep freed memory for the next batch instead of returning it to the kernel.
 
-    Activations of a batch are tens of megabytes each. By default glibc maps such blocks afresh every time, and the
-    kernel clears every page again: for EfficientNet-Lite0 at batch 32 on two cores that is 300,000 page faults a batch,
-    and without them twice as many images are classified per second. The price is that the process keeps its peak
-    memory. Only the allocator is concerned; results are the same to the last bit.
+    Activations of a batch take tens of megabytes each. By default glibc maps such blocks anew every time, and the
+    kernel clears every page again: for EfficientNet-Lite0 at batch 32 on two cores, this is 300,000 page faults per
+    batch; without them, twice as many images per second are classified. In return, the process keeps its peak memory.
+    Only the allocator changes, so results are the same to the last bit.
 
-    The gain is whole in the main thread. In others it stops at tensors of 64 MB, to which glibc limits their heaps;
-    that is one reason why `Model` computes a large batch in parts.
+    In the main thread this works for any size. In other threads glibc limits heaps to 64 MB, so larger tensors do not
+    benefit; this is one reason why `Model` computes a large batch in parts.
 
-    The setting holds for the whole process and is made once. ``VITOBENCH_KEEP_MEMORY=0`` in the environment prevents
-    it; outside Linux with glibc it does nothing.
+    The setting applies to the whole process. ``VITOBENCH_KEEP_MEMORY=0`` in the environment disables it; outside Linux
+    with glibc it does nothing.
 
     Returns:
-        Whether the setting was made.
+        Whether the setting is active.
     """
     if os.environ.get("VITOBENCH_KEEP_MEMORY") == "0" or not sys.platform.startswith("linux"):
         return False
     try:
         libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018 - the attribute is absent where the C library is another one
+        libc.gnu_get_libc_version  # noqa: B018 - raises if the C library is not glibc
         mallopt = libc.mallopt
     except (OSError, AttributeError):
         return False

@@ -1,4 +1,4 @@
-"""Folding batch normalisation into the convolution before it, for inference on a CPU."""
+"""Fold batch normalisations into the convolutions before them, for inference on a CPU."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 TOLERANCE = 1e-4
-"""How far outputs of a folded network may be from those of the original, as a share of the largest magnitude."""
+"""Largest difference between outputs of a folded network and the original, as a share of the largest magnitude."""
 
 
 def fold_batch_norms(network: nn.Module, probe: Tensor) -> nn.Module:
-    """Give a network whose batch normalisations are part of the convolutions before them.
+    """Return a network whose batch normalisations are folded into the convolutions before them.
 
     In evaluation mode a batch normalisation is one scale and one shift per channel, so a convolution with other weights
-    and a bias computes both: one pass over the activations less for each. EfficientNet-Lite0 handles 1.2 times the
+    and a bias can compute both, which saves a pass over the activations. EfficientNet-Lite0 processes 1.2 times as many
     images per second on two cores.
 
-    The pairs are found by watching the network compute, so that it need not be traceable. What was found is then held
-    against the original: folding is kept only if logits and features of the probe stay within `TOLERANCE`. A network
-    that uses the output of a convolution twice, computes its weights on the fly, or does anything else that folding
-    does not know, is handed back as it is.
+    The pairs are found by hooks while the network runs, so it does not have to be traceable. The result is then
+    compared with the original, and only used if logits and features of the probe stay within `TOLERANCE`. A network
+    that uses the output of a convolution twice, computes its weights on the fly, or does anything else that prevents
+    folding, is returned unchanged.
 
     Args:
         network: A module in evaluation mode with ``forward`` and ``features``. It is not changed.
-        probe: float32 (N, 3, H, W) that the network accepts; random values do.
+        probe: float32 (N, 3, H, W), such as random values.
 
     Returns:
-        A copy that shares every tensor but the weights of folded convolutions, or ``network`` itself where there is
-        nothing to fold or folding does not fit.
+        A copy that shares every tensor but the weights of folded convolutions, or ``network`` itself if there is
+        nothing to fold or folding fails.
     """
-    # Also called from inference mode, whose tensors could never again leave it.
+    # The caller may be in inference mode. Parameters created there could never be used outside of it.
     with torch.inference_mode(False), torch.no_grad():
         try:
             return _folded(network, probe)
-        except Exception:  # networks come from anywhere; one that cannot be folded is only slower
+        except Exception:  # users' networks can raise anything; one that cannot be folded is only slower
             return network
 
 
@@ -58,12 +58,12 @@ def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
             if child in rest:
                 setattr(parent, name, rest[child])
     folded.to(memory_format=torch.channels_last)
-    same = _close(folded(probe), logits) and _close(folded.features(probe), network.features(probe))  # type: ignore[operator]
-    return folded if same else network
+    unchanged = _close(folded(probe), logits) and _close(folded.features(probe), network.features(probe))  # type: ignore[operator]
+    return folded if unchanged else network
 
 
 def _watch(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[nn.Conv2d, nn.BatchNorm2d]]]:
-    """Logits of the probe, and the pairs in which the output of a convolution went straight into a normalisation."""
+    """Logits of the probe, and the pairs in which the output of a convolution goes directly into a normalisation."""
     calls: Counter[nn.Module] = Counter()
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     last: list[tuple[nn.Conv2d, Tensor]] = []
@@ -90,7 +90,7 @@ def _watch(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[nn.Con
 
 
 def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Scale the weights and shift the bias of a convolution as the normalisation would its output."""
+    """Apply the scale and shift of a normalisation to the weights and the bias of a convolution."""
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
         raise ValueError("a normalisation without running statistics cannot be folded")  # `_watch` leaves them out
@@ -102,17 +102,17 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     if norm.bias is not None:
         bias = bias + norm.bias.double()
     weight = convolution.weight.double() * scale.view(-1, 1, 1, 1)
-    # New parameters: the old ones are the original network's.
+    # Create new parameters, because the old ones belong to the original network, too.
     convolution.weight = nn.Parameter(weight.float(), requires_grad=False)
     convolution.bias = nn.Parameter(bias.float(), requires_grad=False)
 
 
 def _after_normalising(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a normalisation does besides: timm's carry a drop and an activation."""
+    """The rest of a normalisation: timm's also contain dropout and an activation."""
     parts = [getattr(norm, name, None) for name in ("drop", "act")]
     layers = [part for part in parts if isinstance(part, nn.Module) and not isinstance(part, nn.Identity)]
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
-def _close(ours: Tensor, theirs: Tensor) -> bool:
-    return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+def _close(folded: Tensor, original: Tensor) -> bool:
+    return bool((folded - original).abs().max() <= TOLERANCE * original.abs().max())

@@ -15,12 +15,12 @@ from .precision import arithmetic, check_precision
 from .spec import ModelSpec
 
 PIXELS_AT_ONCE = 8 * 224 * 224
-"""On a CPU a batch is computed in parts of this many pixels. Larger parts are no faster in the main thread, and slower
-in others by a factor of two to three: there glibc keeps no freed memory for tensors above 64 MB."""
+"""On a CPU a batch is computed in parts of this many pixels. Larger parts are not faster in the main thread, and two to
+three times slower in other threads, where glibc does not keep freed memory for tensors above 64 MB."""
 
 
 class Network(Protocol):
-    """What every source hands over: a ``torch.nn.Module`` with these two methods, on normalised float32 images."""
+    """The interface of the networks that sources build: a ``torch.nn.Module`` on normalised float32 images."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (N, K)."""
@@ -32,25 +32,25 @@ class Network(Protocol):
 
 
 class Model:
-    """A loaded `ModelSpec`: a network in evaluation mode, with the normalisation that belongs to it.
+    """A loaded `ModelSpec`: a network in evaluation mode, with its normalisation.
 
-    Images are uint8 pixels. Normalisation happens in here, so nobody outside can corrupt normalised values or
-    normalise twice.
+    Images are uint8 pixels. The model normalises them itself, so that corruptions never see normalised values and
+    nothing is normalised twice.
 
-    Outputs are those of the plain network up to rounding: on a CPU batch normalisations are folded into convolutions,
-    another memory layout is used, and a large batch is computed in parts (logits within `folding.TOLERANCE` of the
-    largest, usually within a hundredth of that); and the size of a batch decides in which order sums are taken.
+    Outputs are those of the plain network up to rounding: on a CPU, batch normalisations are folded into convolutions,
+    another memory layout is used, and a large batch is computed in parts (logits are within `folding.TOLERANCE` of the
+    largest, usually within a hundredth of that); and the size of a batch affects the order of sums.
 
     Attributes:
-        spec: What was loaded.
-        device: Where it computes.
+        spec: The description.
+        device: The device that the model runs on.
     """
 
     def __init__(self, spec: ModelSpec, network: nn.Module) -> None:
-        """Take a network over: it is switched to evaluation mode and to float32.
+        """Wrap a network; it is switched to evaluation mode and float32 in place.
 
         Args:
-            spec: What the network is.
+            spec: Description of the network.
             network: A module with the methods of `Network`.
         """
         self.spec = spec
@@ -69,7 +69,7 @@ class Model:
             The model itself.
 
         Raises:
-            VitobenchError: A device that cannot compute in ``spec.precision``.
+            VitobenchError: The device does not support ``spec.precision``.
         """
         where = torch.device(device)
         check_precision(self.spec.precision, where)
@@ -81,12 +81,12 @@ class Model:
         on_cpu = self.device.type == "cpu"
         if on_cpu:
             keep_freed_memory()
-        # Measured on a CPU: convolutions on channels-last tensors handle 1.3 to 1.4 times the images per second. A
-        # batch made from (N, H, W, 3) arrays has this layout already.
+        # On a CPU, convolutions of channels-last tensors are 1.3 to 1.4 times as fast (measured). A batch made from
+        # (N, H, W, 3) arrays already has this layout.
         self._layout = torch.channels_last if on_cpu else torch.contiguous_format
         self._network = self._network.to(self.device).to(memory_format=self._layout)
         self._mean, self._std = self._mean.to(self.device), self._std.to(self.device)
-        # Made by the first batch on a CPU: a model that goes on to a GPU need not pay for it.
+        # Folded lazily, at the first batch on a CPU, because a model that moves on to a GPU does not need it.
         self._folded: nn.Module | None = None
 
     @torch.inference_mode()
@@ -94,21 +94,21 @@ class Model:
         """Classify a batch.
 
         Args:
-            images: uint8 tensor of shape (N, 3, size, size), N >= 1, in RGB pixel space, of any memory layout and on
-                any device; ``size`` is ``spec.preprocessing.size``.
+            images: uint8 tensor of shape (N, 3, size, size), N >= 1, RGB, in any memory layout and on any device;
+                ``size`` is ``spec.preprocessing.size``.
 
         Returns:
             float32 tensor of shape (N, K) on `device`; K is the number of classes of ``spec.label_space``.
 
         Raises:
-            ValueError: Another type or shape of images; the message says what was expected.
-            VitobenchError: The device cannot compute in ``spec.precision``.
+            ValueError: The images have another type or shape; the message says what is expected.
+            VitobenchError: The device does not support ``spec.precision``.
         """
         return self._answers(images, lambda network, x: network(x))
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Compute penultimate features: what the classifier sees.
+        """Compute penultimate features: the input of the classifier.
 
         Args:
             images: As for `logits`.
@@ -134,7 +134,7 @@ class Model:
 
         Raises:
             ValueError: As for `logits`.
-            VitobenchError: As for `logits`, or a network that gives no tokens.
+            VitobenchError: As for `logits`, or the network has no tokens.
         """
         if not hasattr(self._network, "tokens"):
             raise VitobenchError(f"{self.spec.name} has no spatial tokens.")
@@ -146,7 +146,7 @@ class Model:
         return self._network
 
     def differentiable(self, images: torch.Tensor) -> tuple[nn.Module, torch.Tensor]:
-        """The plain network, no normalisation folded into it, and its input, for whoever needs gradients.
+        """The plain network, without folded normalisations, and its input, to compute gradients with.
 
         Args:
             images: As for `logits`.
@@ -171,7 +171,7 @@ class Model:
             return torch.cat([ask(network, self._normalised(part)).float() for part in images.split(at_once)])
 
     def _ready(self) -> nn.Module:
-        """The network in the form that is fastest where it computes."""
+        """The network in the form that is fastest on its device."""
         check_precision(self.spec.precision, self.device)
         if self.device.type != "cpu" or self.spec.precision != "float32":
             return self._network
@@ -189,10 +189,13 @@ class Model:
             raise ValueError(self._expectation(f"{images.dtype} of shape {tuple(images.shape)}"))
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
-        # Three in-place steps on one new tensor, in the order and rounding of torchvision's ToTensor and Normalize.
+        # Three in-place operations on one new tensor, with the order and rounding of torchvision's ToTensor and
+        # Normalize.
         x = images.to(self.device).to(torch.float32, memory_format=self._layout)
         return x.div_(255.0).sub_(self._mean).div_(self._std)
 
-    def _expectation(self, got: str) -> str:
+    def _expectation(self, actual: str) -> str:
         size = self.spec.preprocessing.size
-        return f"{self.spec.name} expects a torch.uint8 tensor of shape (N, 3, {size}, {size}) with N >= 1; got {got}"
+        return (
+            f"{self.spec.name} expects a torch.uint8 tensor of shape (N, 3, {size}, {size}) with N >= 1; got {actual}"
+        )

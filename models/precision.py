@@ -1,4 +1,4 @@
-"""The arithmetic a network computes in."""
+"""The arithmetic that a network uses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .spec import PRECISIONS
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that a device computes too badly to be of use.
+    """Check that a device supports a precision well enough.
 
     Args:
         precision: One of `PRECISIONS`.
-        device: Where the network would compute.
+        device: Device of the network.
 
     Raises:
-        VitobenchError: float16 on a CPU, which has no fast float16 convolutions and overflows at 65504.
+        VitobenchError: float16 on a CPU, where convolutions are slow and overflow at 65504.
     """
     if device.type == "cpu" and precision == "float16":
         valid = ", ".join(p for p in PRECISIONS if p != "float16")
@@ -31,14 +31,13 @@ def check_precision(precision: str, device: torch.device) -> None:
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """Compute in a precision inside this context.
 
-    ``"float32"`` means float32: on a CUDA device TensorFloat-32, which torch allows in convolutions by default and
-    which keeps 10 of 23 bits of every factor, is off meanwhile. The settings of the process are put back at the end.
-    Other precisions mean torch's autocast: matrix products and convolutions in that type, sensitive operations in
-    float32.
+    ``"float32"`` really is float32: on a CUDA device, TensorFloat-32, which torch allows in convolutions by default and
+    which keeps only 10 of 23 bits of every factor, is switched off in the meantime. Other precisions use torch's
+    autocast: matrix products and convolutions in that type, sensitive operations in float32.
 
     Args:
         precision: One of `PRECISIONS`.
-        device: Where the network computes.
+        device: Device of the network.
     """
     with ExitStack() as stack:
         if precision != "float32":
@@ -50,10 +49,10 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Keep cuDNN's convolutions and cuBLAS's matrix products from TensorFloat-32 inside this context."""
+    """Disable TensorFloat-32 in cuDNN's convolutions and cuBLAS's matrix products inside this context."""
     cudnn: Any = torch.backends.cudnn
     matmul: Any = torch.backends.cuda.matmul
-    # Later versions of torch have a setting per operation, and refuse to read the old one where the two disagree.
+    # Newer versions of torch have a setting per operation, and raise if the old one is read while the two disagree.
     if hasattr(cudnn, "conv"):
         places, name, exact = (cudnn.conv, matmul), "fp32_precision", "ieee"
     else:

@@ -1,4 +1,4 @@
-"""What is known of a model before it is loaded."""
+"""The description of a model, which is known before it is loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 WEIGHTS_NOTE = "weights_note"
-"""Key of a description's ``extra`` under which its source keeps `ModelSpec.note`."""
+"""Key of `ModelSpec.note` in a description's ``extra``."""
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-"""What a network may compute in; float16 on a GPU only."""
+"""Floating-point types that a network can compute in; float16 only on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Preprocessing:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    # Not part of the identity where it is the default, so that results of earlier versions are found again.
+    # The default is not part of the identity, so that results of earlier versions are still found.
     crop_mode: str = field(default="center", metadata=OMITTED_IF_DEFAULT)
 
     @property
     def geometry(self) -> Geometry:
-        """The geometric half.
+        """The geometric half of the preprocessing.
 
         Raises:
-            ValueError: Values that `Geometry` does not take.
+            ValueError: `Geometry` rejects the values.
         """
         red, green, blue = self.mean
-        # As timm fills it; without a border every model has the same colour, so that they share decoded images.
+        # timm fills borders with the mean. Without a border, all models get the same colour, to share decoded images.
         fill = (round(255 * red), round(255 * green), round(255 * blue)) if self.crop_mode == "border" else (0, 0, 0)
         return Geometry(self.size, self.resize, self.interpolation, self.crop_mode, fill)
 
@@ -66,16 +66,16 @@ class ModelSpec:
         architecture: Name of the network's builder, with its version.
         preprocessing: See `Preprocessing`.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
-        weights_hash: SHA-256 of the weights (of the file, or of the tensors where there is no file).
-        training_data: What it was trained on, for people.
+        weights_hash: SHA-256 of the weights (of the file, or of the tensors if there is no file).
+        training_data: Description of its training data.
         licence: Licence of the weights.
-        baseline: Name of the model it is compared with when the user names none.
+        baseline: Name of the model to compare with by default.
         description: One line for listings.
-        extra: Further facts for the provenance panel; they do not enter the identity.
-        precision: One of `PRECISIONS`: what the network computes in. Logits and features are float32 in any case.
+        extra: Further facts for the provenance panel; they are not part of the identity.
+        precision: One of `PRECISIONS`: the type the network computes in. Logits and features are always float32.
 
     Raises:
-        UnknownNameError: Another precision.
+        UnknownNameError: The precision is unknown.
     """
 
     name: str
@@ -97,14 +97,14 @@ class ModelSpec:
 
     @property
     def note(self) -> str:
-        """What a user should know of the weights that were taken, such as which of several sets; usually empty."""
+        """A remark about the weights, such as which of several sets is used; usually empty."""
         return self.extra.get(WEIGHTS_NOTE, "")
 
     @property
     def identity(self) -> str:
         """``name@digest``; the digest covers weights, architecture, preprocessing, label space and precision."""
         covered: tuple[object, ...] = (self.architecture, self.preprocessing, self.label_space, self.weights_hash)
-        # Only where it is not the default, so that results of earlier versions are found again.
+        # The default is left out, so that results of earlier versions are still found.
         if self.precision != "float32":
             covered = (*covered, self.precision)
         return f"{self.name}@{digest(covered)[:16]}"

@@ -1,4 +1,4 @@
-"""At which step of its training a checkpoint was written."""
+"""Find the training step of a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ _IN_NAME = re.compile(r"step[-_=]?(\d+)", re.IGNORECASE)
 
 
 def training_step(spec: ModelSpec) -> int | None:
-    """The step that a checkpoint's card gives (``training_step``, else ``step``), or else its file's name.
-
-    Args:
-        spec: Any model.
+    """The step in a checkpoint's card (``training_step``, else ``step``), or else in the name of its file.
 
     Returns:
-        Steps of the optimiser, or None where nothing tells. In a name ``step-000500``, ``step_500`` and ``step500``
-        are understood; of several the last counts.
+        Steps of the optimiser, or None if neither gives it. A name may contain ``step-000500``, ``step_500`` or
+        ``step500``; of several, the last one counts.
     """
     for key in ("training_step", "step"):
         if (text := spec.extra.get(key, "")).isdecimal():
@@ -29,5 +26,5 @@ def training_step(spec: ModelSpec) -> int | None:
 
 def step_in_name(file: str) -> int | None:
     """The step in a file's name, or None."""
-    found = _IN_NAME.findall(file)
-    return int(found[-1]) if found else None
+    numbers = _IN_NAME.findall(file)
+    return int(numbers[-1]) if numbers else None

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class AttentionPooling(nn.Module):
-    """Pools a feature map with a mask that the network learns.
+    """Pools a feature map with a learned mask.
 
-    Two 1x1 convolutions (C to 2C to C, each with bias and ReLU) and a third without bias give one score per position; a
-    softmax over all positions makes the mask; the pooled vector is the mask-weighted sum of the features. One head, no
-    temperature, no positional code, no normalisation inside.
+    Two 1x1 convolutions (C to 2C to C, each with bias and ReLU) and a third without bias compute one score per
+    position; a softmax over all positions gives the mask; the pooled vector is the mask-weighted sum of the features.
+    There is one head, no temperature, no positional encoding and no normalisation.
 
     Source: Parthasarathy et al., NeurIPS 2023 (arXiv 2210.06433); layer sizes as in the released layer-4 head.
 
@@ -63,7 +63,7 @@ class MultiScalePooling(nn.Module):
 
     Args:
         channels: Channels of each map, from fine to coarse.
-        attention: Attention pooling at every scale; else plain averages.
+        attention: Use attention pooling at every scale, instead of plain averages.
     """
 
     def __init__(self, channels: Sequence[int], attention: bool) -> None:

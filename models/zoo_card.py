@@ -1,22 +1,25 @@
-"""The card that travels with a checkpoint: all that is needed to load it and to say what it is."""
+"""The card of a checkpoint: everything needed to load and describe it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from ..decoding import Filled, decode, short
 from ..errors import CheckpointError
-from ..tasks.data.geometry import CROP_MODES, INTERPOLATIONS
+from ..tasks.data.geometry import CropMode, Interpolation
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
-"""Label spaces that tasks exist for, and their numbers of classes."""
+"""Label spaces with tasks, and their numbers of classes."""
 
 
 LARGEST_SIDE = 8192
-"""Pixels of a side that a card may ask for; a single image of that size takes 200 MB."""
+"""Maximum input size in a card; a single image of this size takes 200 MB."""
 
 ENCODER_ONLY = "none"
 """The label space of a network without a classifier, which has 0 classes."""
@@ -27,13 +30,13 @@ def label_space_of(num_classes: int, where: str) -> str:
 
     Args:
         num_classes: Number of outputs.
-        where: What the outputs belong to, for the message.
+        where: Name of the model or file, for the error message.
 
     Returns:
         A key of `LABEL_SPACES`.
 
     Raises:
-        CheckpointError: No task asks for that many classes.
+        CheckpointError: No label space has this number of classes.
     """
     for name, count in LABEL_SPACES.items():
         if count == num_classes:
@@ -42,29 +45,49 @@ def label_space_of(num_classes: int, where: str) -> str:
     raise CheckpointError(f"{where} has {num_classes} outputs; a classifier of {spaces} classes is needed.")
 
 
+_Side = Annotated[int, Meta(ge=1, le=LARGEST_SIDE)]
+_Mean = Annotated[float, Meta(ge=0, le=1)]
+_Deviation = Annotated[float, Meta(ge=1e-4, le=1)]
+_CHANNELS = "three numbers, for red, green and blue, from {} to 1 (divide those of a 0..255 scale by 255)"
+_WHOLE = ("size", "resize", "num_classes")
+_OPTIONAL = ("sha256", "training_data", "licence", "baseline", "description")
+
+
+@dataclass(frozen=True)
+class _CardPreprocessing:
+    """What a card has to say of the fields of `Preprocessing`, which have defaults elsewhere."""
+
+    size: _Side
+    resize: _Side
+    interpolation: Interpolation
+    mean: Annotated[tuple[_Mean, _Mean, _Mean], Meta(description=_CHANNELS.format("0"))]
+    std: Annotated[tuple[_Deviation, _Deviation, _Deviation], Meta(description=_CHANNELS.format("0.0001"))]
+    crop_mode: CropMode = "center"
+
+
 @dataclass(frozen=True)
 class ZooCard:
-    """The facts of a checkpoint, as its JSON card gives them.
+    """The contents of a checkpoint's JSON card.
 
     Attributes:
         name: Name of the model.
-        architecture: Understood by ``vitobench.models.networks.build``.
+        architecture: An architecture of ``vitobench.models.networks.build``.
         preprocessing: See `Preprocessing`.
         label_space: A key of `LABEL_SPACES`, or `ENCODER_ONLY`.
-        num_classes: Number of outputs; 0 for an encoder alone.
-        sha256: Of the checkpoint's file; empty where the card lies inside that file.
+        num_classes: Number of outputs; 0 for an encoder without classifier.
+        sha256: SHA-256 of the checkpoint's file; empty if the card is inside that file.
         training_data: What it was trained on.
         licence: Licence of the weights.
         baseline: Name of the model to compare with, or null.
         description: One line.
-        extra: All other keys (the recipe among them) but the training curve, as text.
+        extra: All other keys (including the recipe) except the training curve, as text.
     """
 
-    name: str
-    architecture: str
+    name: Filled
+    architecture: Filled
     preprocessing: Preprocessing
-    label_space: str
-    num_classes: int
+    label_space: Filled
+    num_classes: Annotated[int, Meta(ge=0, le=10**9)]
     sha256: str = ""
     training_data: str = "unknown"
     licence: str = "unknown"
@@ -78,13 +101,13 @@ class ZooCard:
 
         Args:
             text: JSON.
-            where: What the card belongs to, for messages.
+            where: Name of the file, for error messages.
 
         Returns:
             The card.
 
         Raises:
-            CheckpointError: Not JSON, a missing key, or values that contradict each other.
+            CheckpointError: It is not JSON, lacks a key, or has invalid or contradictory values.
         """
         try:
             data = json.loads(text, object_pairs_hook=_without_doubles)
@@ -94,48 +117,33 @@ class ZooCard:
             raise CheckpointError(f"The card of {where} is not JSON: {error}.") from error
         if not isinstance(data, dict):
             raise CheckpointError(f"The card of {where} is a JSON {type(data).__name__}, not an object.")
-        try:
-            card = cls._from(data)
-        except KeyError as error:
-            raise CheckpointError(f"The card of {where} lacks the key {error}.") from error
-        except _WrongValueError as error:
-            raise CheckpointError(f"The card of {where} has a value of the wrong form: {error}.") from error
+        card = cls._from(data, f"The card of {where}")
         if (LABEL_SPACES | {ENCODER_ONLY: 0}).get(card.label_space) != card.num_classes:
-            known = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
+            valid = ", ".join(f"{name} with {count}" for name, count in LABEL_SPACES.items())
             raise CheckpointError(
                 f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space[:80]!r}; "
-                f"valid are {known}."
+                f"valid are {valid}."
             )
         return card
 
     @classmethod
-    def _from(cls, data: Mapping[str, Any]) -> ZooCard:
-        preprocessing = _preprocessing(data["preprocessing"])
-        named = set(cls.__dataclass_fields__) - {"extra"} | {"curve"}
-        return cls(
-            name=_text("name", data["name"], needed=True),
-            architecture=_text("architecture", data["architecture"], needed=True),
-            preprocessing=preprocessing,
-            label_space=_text("label_space", data["label_space"], needed=True),
-            num_classes=_whole("num_classes", data["num_classes"], 0, 10**9),
-            sha256=_text("sha256", data.get("sha256")),
-            training_data=_text("training_data", data.get("training_data")) or "unknown",
-            licence=_text("licence", data.get("licence")) or "unknown",
-            baseline=_text("baseline", data.get("baseline")) or None,
-            description=_text("description", data.get("description")),
-            extra={_encoded(k, k): _encoded(k, _plain(k, v)) for k, v in data.items() if k not in named},
-        )
+    def _from(cls, data: Mapping[str, Any], where: str) -> ZooCard:
+        named = {entry.name for entry in fields(cls)} - {"extra"}
+        stated = {k: v for k, v in data.items() if k in named and not (k in _OPTIONAL and v in (None, ""))}
+        table = {key: _line(key, value, where) for key, value in _with_whole_numbers(stated).items()}
+        if "preprocessing" in data:
+            table["preprocessing"] = _preprocessing(data["preprocessing"], where)
+        rest = {k: _plain(k, v, where) for k, v in data.items() if k not in named | {"curve"}}
+        extra = {_encoded(k, k, where): _encoded(k, v, where) for k, v in rest.items()}
+        return decode(cls, table | {"extra": extra}, where, error=CheckpointError)
 
     def spec(self, name: str, source: str, weights_hash: str) -> ModelSpec:
-        """Describe the model as it is called here.
+        """Describe the model.
 
         Args:
             name: What the user types.
             source: ``"zoo"`` or ``"file"``.
-            weights_hash: SHA-256 of the file as it is on disk.
-
-        Returns:
-            The finished description.
+            weights_hash: SHA-256 of the file on disk.
         """
         return ModelSpec(
             name=name,
@@ -152,95 +160,53 @@ class ZooCard:
         )
 
 
-class _WrongValueError(ValueError):
-    """A value of a card that means nothing; its text gives the key, the value and the valid ones."""
-
-    def __init__(self, key: str, value: Any, valid: str) -> None:
-        shown = repr(value)
-        super().__init__(f"{key} is {shown if len(shown) <= 80 else shown[:77] + '...'}; valid: {valid}")
-
-
 def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in unique:
             raise ValueError(f"the key {name[:80]!r} is there twice")
-        found[name] = value
-    return found
+        unique[name] = value
+    return unique
 
 
-def _preprocessing(values: Any) -> Preprocessing:
-    if not isinstance(values, dict):
-        raise _WrongValueError("preprocessing", values, f"an object with {', '.join(_KEYS)}")
-    for key in values:
-        if key not in _KEYS:
-            # What is passed over here could be what the network was trained with.
-            raise _WrongValueError(f"preprocessing.{key}", values[key], f"no such key; the keys are {', '.join(_KEYS)}")
-    if lacking := [key for key in _NEEDED if key not in values]:
-        valid = f"an object with {', '.join(_KEYS)}; it lacks the key {lacking[0]!r}"
-        raise _WrongValueError("preprocessing", values, valid)
-    size = _whole("preprocessing.size", values["size"], 1, LARGEST_SIDE)
-    return Preprocessing(
-        size,
-        _whole("preprocessing.resize", values["resize"], size, LARGEST_SIDE),
-        _choice("preprocessing.interpolation", values["interpolation"], INTERPOLATIONS),
-        _channels("preprocessing.mean", values["mean"], 0.0),
-        _channels("preprocessing.std", values["std"], 1e-4),
-        _choice("preprocessing.crop_mode", values.get("crop_mode", "center"), CROP_MODES),
-    )
+def _preprocessing(values: Any, where: str) -> Preprocessing:
+    # An unknown key is refused: what is passed over here could be what the network was trained with.
+    table = _with_whole_numbers(values) if isinstance(values, dict) else values
+    card = decode(_CardPreprocessing, table, where, "preprocessing", CheckpointError)
+    if card.resize < card.size:
+        valid = f"a whole number from {card.size}, which is the size, to {LARGEST_SIDE}"
+        raise CheckpointError(f"{where}: preprocessing.resize = {card.resize} must be {valid}.")
+    mean, std = triple(card.mean), triple(card.std)
+    return Preprocessing(card.size, card.resize, card.interpolation, mean, std, card.crop_mode)
 
 
-_NEEDED = ("size", "resize", "interpolation", "mean", "std")
-_KEYS = tuple(known.name for known in fields(Preprocessing))
+def _with_whole_numbers(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table in which 64.0, as other languages write 64, is 64."""
+    return {k: int(v) if k in _WHOLE and isinstance(v, float) and v.is_integer() else v for k, v in table.items()}
 
 
-def _whole(key: str, value: Any, least: int, most: int) -> int:
-    # 64.0 is how other languages write 64; 64.5 would be cut off without a word.
-    number = int(value) if isinstance(value, float) and value.is_integer() else value
-    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-        raise _WrongValueError(key, value, f"whole numbers from {least} to {most}")
-    return number
+def _line(key: str, value: Any, where: str) -> Any:
+    """A text as one line that a terminal and a file can take; any other value as it is."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    text = " ".join(value.split())
+    if not text.isprintable():
+        raise CheckpointError(f"{where}: {key} = {short(value)} must be text without control characters.")
+    return text
 
 
-def _choice(key: str, value: Any, valid: Sequence[str]) -> str:
-    if not isinstance(value, str) or value not in valid:
-        raise _WrongValueError(key, value, " or ".join(map(repr, valid)))
-    return value
-
-
-def _channels(key: str, values: Any, least: float) -> tuple[float, float, float]:
-    if isinstance(values, list) and len(values) == 3:
-        plain = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool) and least <= v <= 1]
-        if len(plain) == 3:
-            return triple(plain)
-    valid = f"three numbers, for red, green and blue, from {least:g} to 1 (divide those of a 0..255 scale by 255)"
-    raise _WrongValueError(key, values, valid)
-
-
-def _text(key: str, value: Any, needed: bool = False) -> str:
-    """One line that a terminal and a file can take."""
-    if value is None and not needed:
-        return ""
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    if not isinstance(value, str) or not text.isprintable() or (needed and not text):
-        raise _WrongValueError(
-            key, value, "text without control characters" + (", not empty" if needed else ", or null")
-        )
-    return value if value.isprintable() else text
-
-
-def _plain(key: str, value: Any) -> str:
+def _plain(key: str, value: Any, where: str) -> str:
     try:
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     except RecursionError:
-        raise _WrongValueError(key, "...", "values that are not nested that deeply") from None
+        raise CheckpointError(f"{where}: {key} holds values that are nested too deeply to be read.") from None
 
 
-def _encoded(key: str, text: str) -> str:
+def _encoded(key: str, text: str, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _WrongValueError(repr(key), text, "text that UTF-8 can hold") from None
+        raise CheckpointError(f"{where}: {key!r} = {short(text)} must be text that UTF-8 can hold.") from None
     return text
 
 
@@ -248,7 +214,7 @@ def triple(values: Any) -> tuple[float, float, float]:
     """Three floats, one per colour channel.
 
     Raises:
-        ValueError: Another number of values.
+        ValueError: There are not three values.
     """
     red, green, blue = (float(v) for v in values)
     return red, green, blue

@@ -1,15 +1,16 @@
-"""What the figures of human alignment are drawn from, as plain records."""
+"""What the tables and figures of human alignment are made from."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
-Record = Mapping[str, Any]
+from ..results.published.rows import PublishedScore
+from ..results.schema import DrawnSet, ObserverComparison, ObserverDecisions, ObserverScore
 
 ALL = "all"
 """The data set of a score that is the mean over data sets."""
@@ -32,6 +33,12 @@ class Estimate(NamedTuple):
     people_high: float = NO_VALUE
     n: int = 0
 
+    @classmethod
+    def of(cls, score: ObserverScore) -> Estimate:
+        """A score without what it is a score of."""
+        intervals = (score.ci_low, score.ci_high, score.people_ci_low, score.people_ci_high)
+        return cls(score.value, *intervals, score.n)
+
     @property
     def measured(self) -> bool:
         """Whether there is a value."""
@@ -43,61 +50,64 @@ class Estimate(NamedTuple):
         return (self.low, self.high) if math.isfinite(self.low + self.high) else (self.value, self.value)
 
 
+class Observer(TypedDict):
+    """An observer for those who draw it."""
+
+    name: str
+    kind: str
+    """``"model"``, ``"human"`` (a person, or the people together) or ``"simulated"`` (likewise)."""
+    label: str
+
+
+class Agreement(TypedDict):
+    """Error consistency of all pairs of observers on a data set."""
+
+    data_set: str
+    observers: Sequence[str]
+    """Single people among them."""
+    values: Sequence[Sequence[float]]
+    """A matrix as rows."""
+
+
 @dataclass(frozen=True)
 class AlignmentData:
     """Scores of human alignment with everything needed to draw them.
 
     Attributes:
-        scores: ``{observer, reference, data_set, condition, counted, metric, value, ci_low, ci_high, people_ci_low,
-            people_ci_high, n}``; ``condition`` is a category whose shape is shown in case of shape bias.
-        data_sets: ``{name, title, axis, conditions, ticks, excluded, kind}`` in the order to draw them: ``conditions``
-            in order of strength, ``ticks`` what they are called at the axis, ``kind`` one of ``"parametric"``,
-            ``"binary"`` and ``"nonparametric"``. ``chance`` is the accuracy of guessing, 1/16 unless given.
-        observers: ``{name, kind, label}``; ``kind`` is ``"model"``, ``"human"`` (a person, or the people together),
-            ``"simulated"`` (likewise). Models are drawn in this order and keep their colours by it.
+        scores: Of every observer.
+        data_sets: In the order to draw them.
+        observers: Models are drawn in this order and keep their colours by it.
         reference: The observer in ``scores`` that is the whole group compared with.
-        agreement: ``{data_set, observers, values}``: names, single people among them, and a matrix of error consistency
-            as rows.
-        shape_decisions: ``{observer, category, shape, texture}``, counts.
-        published: ``{model, data_set, metric, value, source, protocol}``. Drawn beside real people only, since numbers
-            against people are none against simulated observers.
-        comparisons: Paired differences of models, ``{a, b, data_set, metric, difference, ci_low, ci_high, p, n}``.
+        agreement: A matrix for each data set.
+        shape_decisions: Counts of decisions for shape and texture.
+        published: Drawn beside real people only, since numbers against people are none against simulated observers.
+        comparisons: Paired differences of models.
         notes: Remarks for people.
         family: Names of all data sets that the mean is over; those of ``data_sets`` if empty.
     """
 
-    scores: Sequence[Record]
-    data_sets: Sequence[Record] = ()
-    observers: Sequence[Record] = ()
+    scores: Sequence[ObserverScore]
+    data_sets: Sequence[DrawnSet] = ()
+    observers: Sequence[Observer] = ()
     reference: str = "humans"
-    agreement: Sequence[Record] = ()
-    shape_decisions: Sequence[Record] = ()
-    published: Sequence[Record] = ()
-    comparisons: Sequence[Record] = ()
+    agreement: Sequence[Agreement] = ()
+    shape_decisions: Sequence[ObserverDecisions] = ()
+    published: Sequence[PublishedScore] = ()
+    comparisons: Sequence[ObserverComparison] = ()
     notes: Sequence[str] = ()
     family: Sequence[str] = ()
 
     @cached_property
-    def _observers(self) -> dict[str, Record]:
-        return {str(record["name"]): record for record in self.observers}
+    def _observers(self) -> dict[str, Observer]:
+        return {record["name"]: record for record in self.observers}
 
     @cached_property
     def _scores(self) -> dict[tuple[str, str, str, str], Estimate]:
-        return {
-            (str(s["observer"]), str(s["data_set"]), str(s["condition"]), str(s["metric"])): Estimate(
-                value=_number(s["value"]),
-                low=_number(s["ci_low"]),
-                high=_number(s["ci_high"]),
-                people_low=_number(s["people_ci_low"]),
-                people_high=_number(s["people_ci_high"]),
-                n=int(s["n"]),
-            )
-            for s in self.scores
-        }
+        return {(s.model, s.data_set, s.condition, s.metric): Estimate.of(s) for s in self.scores}
 
     def kind(self, observer: str) -> str:
         """``"model"`` for whomever no record describes."""
-        return str(self._observers.get(observer, {}).get("kind", "model"))
+        return self._observers[observer]["kind"] if observer in self._observers else "model"
 
     @property
     def simulated(self) -> bool:
@@ -106,7 +116,7 @@ class AlignmentData:
 
     def label(self, observer: str) -> str:
         """What an observer is called in a figure; a simulated one is always called so."""
-        text = str(self._observers.get(observer, {}).get("label") or observer)
+        text = self._text(observer)
         if self._texts[text] > 1 and text != observer:
             text = f"{text} ({observer})"
         simulated = self.kind(observer) == "simulated" or (observer == self.reference and self.simulated)
@@ -115,12 +125,15 @@ class AlignmentData:
     @cached_property
     def everyone(self) -> tuple[str, ...]:
         """Every observer: the described ones in their order, then any that only has scores, then the reference."""
-        scored = (str(score["observer"]) for score in self.scores)
+        scored = (score.model for score in self.scores)
         return tuple(dict.fromkeys([*self._observers, *scored, self.reference]))
 
     @cached_property
     def _texts(self) -> Counter[str]:
-        return Counter(str(self._observers.get(name, {}).get("label") or name) for name in self.everyone)
+        return Counter(map(self._text, self.everyone))
+
+    def _text(self, observer: str) -> str:
+        return self._observers[observer]["label"] if observer in self._observers else observer
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -130,10 +143,10 @@ class AlignmentData:
     @cached_property
     def drawn(self) -> tuple[str, ...]:
         """Models, then the group compared with, as far as either has scores."""
-        scored = {str(score["observer"]) for score in self.scores}
+        scored = {score.model for score in self.scores}
         return tuple(name for name in (*self.models, self.reference) if name in scored)
 
-    def data_set(self, name: str) -> Record:
+    def data_set(self, name: str) -> DrawnSet:
         """The record of a data set.
 
         Raises:
@@ -145,22 +158,30 @@ class AlignmentData:
         raise KeyError(name)
 
     @cached_property
-    def scored_sets(self) -> tuple[Record, ...]:
+    def _tasks(self) -> dict[str, str]:
+        return {score.data_set: score.task for score in self.scores}
+
+    def task(self, data_set: str) -> str:
+        """The task that asks about a data set, or is the mean (`ALL`); empty where there are no scores on it."""
+        return self._tasks.get(data_set, "")
+
+    @cached_property
+    def scored_sets(self) -> tuple[DrawnSet, ...]:
         """Data sets that a model has a score on, in the order to draw them; of people alone, those that they have."""
         own = [name for name in self.drawn if name != self.reference] or [self.reference]
-        scored = {str(score["data_set"]) for score in self.scores if score["observer"] in own}
+        scored = {score.data_set for score in self.scores if score.model in own}
         return tuple(d for d in self.data_sets if d["name"] in scored)
 
     def without(self, observer: str) -> tuple[str, ...]:
         """Of the data sets that the mean is over, those that an observer has no score on."""
-        own = {str(score["data_set"]) for score in self.scores if score["observer"] == observer}
-        family = self.family or [str(record["name"]) for record in self.data_sets]
+        own = {score.data_set for score in self.scores if score.model == observer}
+        family = self.family or [record["name"] for record in self.data_sets]
         return tuple(name for name in family if name not in own)
 
     @cached_property
-    def graded(self) -> tuple[Record, ...]:
+    def graded(self) -> tuple[DrawnSet, ...]:
         """Data sets with a strength to plot against, on which at least one observer has a score."""
-        scored = {str(score["data_set"]) for score in self.scores}
+        scored = {score.data_set for score in self.scores}
         return tuple(d for d in self.data_sets if d["kind"] != "nonparametric" and d["name"] in scored)
 
     def estimate(self, observer: str, data_set: str, condition: str, metric: str) -> Estimate:
@@ -174,12 +195,12 @@ class AlignmentData:
     @cached_property
     def shape_set(self) -> str:
         """The data set that has shape biases; empty where none has."""
-        return next((str(score["data_set"]) for score in self.scores if score["metric"] == SHAPE_BIAS), "")
+        return next((score.data_set for score in self.scores if score.metric == SHAPE_BIAS), "")
 
     def shape_counts(self, observer: str) -> dict[str, tuple[int, int]]:
         """Shape and texture decisions of an observer by category."""
         return {
-            str(row["category"]): (int(row["shape"]), int(row["texture"]))
+            row["category"]: (row["shape"], row["texture"])
             for row in self.shape_decisions
             if row["observer"] == observer
         }
@@ -189,11 +210,6 @@ class AlignmentData:
         found: dict[str, float] = {}
         if not self.simulated:
             for row in self.published:
-                if row["metric"] == metric and row["data_set"] == data_set:
-                    found.setdefault(str(row["model"]), float(row["value"]))
+                if (row.metric, row.data_set) == (metric, data_set):
+                    found.setdefault(row.model, row.value)
         return found
-
-
-def _number(value: float | None) -> float:
-    """A hole is null in JSON."""
-    return NO_VALUE if value is None else float(value)

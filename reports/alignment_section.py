@@ -8,7 +8,7 @@ from .alignment_data import AlignmentData
 from .alignment_table import LEGEND, has_mean, holes_in_means
 from .alignment_view import compared_table, difference_table, reference_words, set_tables, shape_table
 from .data import ReportData
-from .figure_registry import Place
+from .figure import Place
 from .sections import ViewSection, page_figures
 
 _DIFFERENCES = (

@@ -143,7 +143,7 @@ def _every_number(data: AlignmentData) -> list[Table]:
     for metric in metrics:
         table.add_column(HEADS[metric], justify="right")
     for record in data.scored_sets:
-        name = str(record["name"])
+        name = record["name"]
         if not alone:
             table.add_row(Text(name, style="bold"))
         for observer in data.drawn:
@@ -172,7 +172,7 @@ def _by_data_set(data: AlignmentData) -> Table:
     for observer in data.drawn:
         table.add_column(Text(data.label(observer)), justify="right")
     for record in data.scored_sets:
-        name = str(record["name"])
+        name = record["name"]
         cells = []
         for observer in data.drawn:
             accuracy, kappa = (
@@ -191,8 +191,8 @@ def _differences(data: AlignmentData) -> Table:
     """Paired differences over all data sets, or on single ones where there is no mean."""
     from rich.text import Text
 
-    rows = {(str(r["a"]), str(r["b"]), str(r["data_set"]), str(r["metric"])): r for r in data.comparisons}
-    means = any(row["data_set"] == ALL for row in data.comparisons)
+    rows = {(row.a, row.b, row.data_set, row.metric): row for row in data.comparisons}
+    means = any(row.data_set == ALL for row in data.comparisons)
     table = _table("Paired differences, in bold where the interval excludes 0")
     table.add_column("Difference")
     if not means:
@@ -208,9 +208,8 @@ def _differences(data: AlignmentData) -> Table:
             if row is None:
                 cells.append(Text(HOLE))
                 continue
-            low, high = float(row["ci_low"]), float(row["ci_high"])
-            text = span(float(row["difference"]), low, high, sign=True)
-            cells.append(Text(text, style="bold" if low * high > 0 else ""))
+            text = span(row.difference, row.ci_low, row.ci_high, sign=True)
+            cells.append(Text(text, style="bold" if row.ci_low * row.ci_high > 0 else ""))
         table.add_row(Text(f"{a} {MINUS} {b}"), *([] if means else [Text(name)]), *cells)
     return table
 

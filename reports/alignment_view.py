@@ -6,13 +6,12 @@ import math
 from dataclasses import replace
 
 from ..results.schema import Comparison
-from .alignment_data import OVERALL, SHAPE_BIAS, AlignmentData, Estimate
+from .alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
 from .alignment_table import HEADS, headline, mean_title, number, span
 from .data import ReportData
 from .view import ViewCell, ViewRow, ViewTable, p_words
 from .wording import HOLE, MARKS, MINUS, verdict, verdict_words
 
-_MICRO = "micro-"
 _CALLED = {"humans": "people"}
 
 
@@ -21,25 +20,14 @@ def reference_words(data: AlignmentData) -> str:
     return _CALLED.get(data.reference, data.reference)
 
 
-def task_of(data_set: str) -> str:
-    """The task that asks a data set: ``"alignment-edge"`` asks ``"edge"``, and likewise in the micro-world."""
-    return f"{_mean_of(data_set)}-{data_set.removeprefix(_MICRO)}"
-
-
-def _mean_of(data_set: str) -> str:
-    """The task that is the mean over all data sets of the same world."""
-    return f"{_MICRO}alignment" if data_set.startswith(_MICRO) else "alignment"
-
-
 def compared_table(data: AlignmentData, report: ReportData) -> ViewTable:
     """`headline_table` with the paired difference of every model to its declared baseline, as judged in the report."""
     table = headline_table(data)
-    mean = _mean_of(str(data.data_sets[0]["name"])) if data.data_sets else ""
     rows = []
     for row in table.rows:
         entries = []
         for entry, metric in zip(row.cells, HEADS, strict=True):
-            task = task_of(data.shape_set) if metric == SHAPE_BIAS else mean
+            task = data.task(data.shape_set if metric == SHAPE_BIAS else ALL)
             found = report.comparison(row.label, task, OVERALL, metric)
             entries.append(entry if found is None or entry.hole else _judged(entry, found))
         against = report.baseline(row.label)
@@ -74,11 +62,11 @@ def set_tables(data: AlignmentData) -> list[ViewTable]:
     for metric, title in HEADS.items():
         rows = []
         for record in data.data_sets:
-            found = [data.estimate(observer, str(record["name"]), OVERALL, metric) for observer in data.drawn]
+            found = [data.estimate(observer, record["name"], OVERALL, metric) for observer in data.drawn]
             if any(one.measured for one in found):
                 n = f"{max(one.n for one in found):,}"
                 entries = tuple(_cell(one) for one in found)
-                rows.append(ViewRow(str(record["title"]), "", False, n, entries, task=task_of(str(record["name"]))))
+                rows.append(ViewRow(record["title"], "", False, n, entries, task=record["task"]))
         if rows:
             tables.append(ViewTable(title, heads, tuple(rows), first="Data set"))
     return tables
@@ -86,8 +74,8 @@ def set_tables(data: AlignmentData) -> list[ViewTable]:
 
 def difference_table(data: AlignmentData, report: ReportData) -> ViewTable:
     """Paired differences of models, as judged in the report: means over data sets first, then each data set."""
-    titles = {task_of(str(record["name"])): str(record["title"]) for record in data.data_sets}
-    mean = _mean_of(str(data.data_sets[0]["name"])) if data.data_sets else ""
+    titles = {record["task"]: record["title"] for record in data.data_sets}
+    mean = data.task(ALL)
     own = [pair for pair in report.comparisons if pair.task == mean or pair.task in titles]
     rows = []
     for pair in sorted(own, key=lambda pair: pair.task != mean):

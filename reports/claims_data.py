@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from ..results.schema import Effect
+from ..results.schema import Effect, RunFacts
+
+
+class ClaimFacts(RunFacts, total=False):
+    """What the pages say of all runs together."""
+
+    seeds: int
+    """Runs of each method."""
+    steps: int
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -71,5 +79,5 @@ class ClaimsData:
     numbers: tuple[Number, ...]
     methods: Mapping[str, Mapping[tuple[str, str], Sequence[float]]]
     windows: Mapping[str, float] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: ClaimFacts = field(default_factory=ClaimFacts)
     failures: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..results.schema import Comparison, Failure, Score, View
+from ..results.schema import Comparison, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 from .gallery import Gallery
@@ -30,8 +30,8 @@ class ReportData:
         comparisons: Paired differences; those against a model's declared baseline reach the headline.
         failures: What was asked and is missing, with the reason.
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
-        tasks: One record per task: name, kind, views, headline, world, clean, families, citation, data_digest, ...
-        shape_decisions: Rows ``{model, task, category, shape, texture, other}`` of decision counts.
+        tasks: One record per task.
+        shape_decisions: Counts of decisions for shape and texture.
         alignment: What human alignment found beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
         undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric); with a
@@ -45,10 +45,10 @@ class ReportData:
     comparisons: tuple[Comparison, ...] = ()
     failures: tuple[Failure, ...] = ()
     models: tuple[Record, ...] = ()
-    tasks: tuple[Record, ...] = ()
-    shape_decisions: tuple[Record, ...] = ()
+    tasks: tuple[TaskRecord, ...] = ()
+    shape_decisions: tuple[ModelDecisions, ...] = ()
     alignment: tuple[AlignmentData, ...] = ()
-    run: Record = field(default_factory=dict)
+    run: RunFacts = field(default_factory=RunFacts)
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
@@ -67,15 +67,15 @@ class ReportData:
         return tuple(dict.fromkeys([*described, *(score.model for score in self.scores)]))
 
     @cached_property
-    def task_records(self) -> tuple[Record, ...]:
+    def task_records(self) -> tuple[TaskRecord, ...]:
         """Every task: the described ones in their order, then a bare record for any that only has scores."""
-        records = {str(record["name"]): record for record in self.tasks}
+        records = {record["name"]: record for record in self.tasks}
         for score in self.scores:
             records.setdefault(score.task, {"name": score.task})
         return tuple(records.values())
 
     @property
-    def asked_tasks(self) -> tuple[Record, ...]:
+    def asked_tasks(self) -> tuple[TaskRecord, ...]:
         """The tasks without those that are only the mean of others, which would be counted twice."""
         return tuple(record for record in self.task_records if not record.get("mean_of"))
 
@@ -109,7 +109,7 @@ class ReportData:
         baseline = self.baseline(model)
         return None if baseline is None else self._comparisons.get((baseline, (model, task, condition, metric)))
 
-    def task(self, name: str) -> Record:
+    def task(self, name: str) -> TaskRecord:
         """The record of a task.
 
         Raises:
@@ -125,7 +125,9 @@ class ReportData:
         record = self.task(task)
         name = record.get("metric")
         lines = record.get("headline") or ()
-        return next((str(line["condition"]) for line in lines if line["metric"] == name and not line["part"]), "overall")
+        return next(
+            (str(line["condition"]) for line in lines if line["metric"] == name and not line["part"]), "overall"
+        )
 
     def corruptions(self, task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The corruptions of a task by family; in one group without a name where it declares no families."""
@@ -136,7 +138,7 @@ class ReportData:
         names = dict.fromkeys(str(key).partition("/")[0] for key in record.get("conditions") or ())
         return (("", tuple(names)),) if names else ()
 
-    def tasks_with(self, view: View) -> tuple[Record, ...]:
+    def tasks_with(self, view: View) -> tuple[TaskRecord, ...]:
         """The tasks that can be shown in a certain way beside their headline."""
         return tuple(record for record in self.task_records if view in record.get("views", ()))
 

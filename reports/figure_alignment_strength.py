@@ -10,7 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .alignment_data import AlignmentData, Estimate, Record
+from ..results.schema import DrawnSet
+from .alignment_data import AlignmentData, Estimate
 from .alignment_style import FEW, behind, interval_cells, legend, observer_pens, whisker
 from .focus import Focus
 from .style import BAND, FAINT, INK, REST, Pen, grid_along, styled
@@ -89,7 +90,7 @@ def _panels(data: AlignmentData, models: Focus | None, metric: str, label: str, 
     return figure
 
 
-def _kept(record: Record) -> list[int]:
+def _kept(record: DrawnSet) -> list[int]:
     return [row for row, condition in enumerate(record["conditions"]) if condition not in record["excluded"]]
 
 
@@ -114,7 +115,7 @@ def _draw(axes: Axes, points: Sequence[Estimate], kept: Sequence[int], pen: Pen,
                 whisker(axes, row, values[row], points[row].span, pen, along="y")
 
 
-def _dress(axes: Axes, record: Record, metric: str, limits: tuple[float, float]) -> None:
+def _dress(axes: Axes, record: DrawnSet, metric: str, limits: tuple[float, float]) -> None:
     number = len(record["conditions"])
     kept = _kept(record)
     for row in range(number):

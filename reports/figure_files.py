@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..files import write_file
 from ..identity import digest
-from ..results.store import safe_name
+from ..results.layout import safe_name
 from ..text import utf8
 from .csv_rows import csv_text
 from .data import ReportData
-from .figure_registry import FigureSpec
+from .figure import FigureSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,89 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from importlib import import_module
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import plugins
 from ..errors import unknown_name
 from ..results.schema import View
 from .alignment_data import ALL, AlignmentData
 from .data import ReportData
+from .figure import Caption, FigureSpec, Place
 from .rows import headline_rows
 from .training_curves import trainings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from .focus import Focus
-
-
-class Place(StrEnum):
-    """Where on the page a figure is shown."""
-
-    TOP = "top"
-    FIGURES = "figures"
-    ALIGNMENT = "alignment"
-    """In the section of the world that it shows."""
-    NOWHERE = "nowhere"
-    """Only drawn by `bench figures`."""
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A figure's heading on the page, and how to read it; ``folded`` is closed at first."""
-
-    title: str
-    text: str
-    folded: bool = False
-
-
-@dataclass(frozen=True)
-class FigureSpec:
-    """A figure, or one for each of several subjects: tasks, or worlds of human alignment.
-
-    Attributes:
-        name: What the user types, and the beginning of its files' names.
-        title: What it shows, in a line.
-        needs: What has to be in the scores, for people.
-        place: Where on the page it is shown.
-        subjects: What there is to draw in some data; one empty name where the figure is one for all; nothing where the
-            data are not enough.
-        module: Module of this package that draws it.
-        function: Function of the module: ``function(*arguments, models)`` gives the figure.
-        numbers: Function of the module: ``numbers(*arguments, *more)`` gives the numbers drawn, a record for each.
-        arguments: From the data and a subject to the arguments of both functions.
-        caption: From the data and a subject to what the page says of it.
-        more: Arguments of ``numbers`` beyond those of the figure.
-    """
-
-    name: str
-    title: str
-    needs: str
-    place: Place
-    subjects: Callable[[ReportData], Sequence[str]]
-    module: str
-    function: str
-    numbers: str
-    arguments: Callable[[ReportData, str], tuple[Any, ...]]
-    caption: Callable[[ReportData, str], Caption]
-    more: tuple[Any, ...] = ()
-
-    def _load(self, function: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(import_module(f".{self.module}", __package__), function)
-        return found
-
-    def draw(self, data: ReportData, subject: str, models: Focus | None = None) -> Figure:
-        """Draw one subject; all models are in colour unless some are given."""
-        figure: Figure = self._load(self.function)(*self.arguments(data, subject), models)
-        return figure
-
-    def rows(self, data: ReportData, subject: str) -> list[dict[str, Any]]:
-        """The numbers that `draw` shows."""
-        found: list[dict[str, Any]] = self._load(self.numbers)(*self.arguments(data, subject), *self.more)
-        return found
 
 
 def _whole(data: ReportData, subject: str) -> tuple[Any, ...]:
@@ -212,7 +141,7 @@ def _worlds(enough: Callable[[AlignmentData], bool]) -> Callable[[ReportData], l
 
 
 def _has_mean(data: AlignmentData) -> bool:
-    return any(score["data_set"] == ALL for score in data.scores)
+    return any(score.data_set == ALL for score in data.scores)
 
 
 def _matrices(data: ReportData) -> list[str]:
@@ -240,7 +169,7 @@ def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
 
 def _matrix_caption(data: ReportData, subject: str) -> Caption:
     found, data_set = _observers(data, subject)
-    titles = {str(record["name"]): str(record["title"]) for record in found.data_sets}
+    titles = {record["name"]: record["title"] for record in found.data_sets}
     words = _says("", "Every observer against every other, including individual {group}.")(data, subject).text
     return Caption(f"Error consistency of all pairs: {titles[data_set]}", words, folded=True)
 
@@ -255,7 +184,7 @@ _ANY = "tasks of human alignment"
 _GRADED = f"{_ANY} with graded distortions"
 _WHOLE = f"{_ANY}, all data sets"
 
-FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
+_FIRST: Mapping[str, FigureSpec] = MappingProxyType({
     spec.name: spec
     for spec in (
         FigureSpec(
@@ -343,7 +272,16 @@ FIGURES: Mapping[str, FigureSpec] = MappingProxyType({
         ),
     )
 })  # fmt: skip
-"""In the order of the page and the listing; a new figure is added here."""
+"""In the order of the page and the listing."""
+
+_OTHERS = {"figure_registry", "figure_files", "figure_claims", "figure_saliency"}
+"""Modules that bring no figure of the registry; the last two import matplotlib."""
+
+_ADDED = plugins.added(__package__, "FIGURE", "figure_", _OTHERS | {spec.module for spec in _FIRST.values()})
+
+FIGURES: Mapping[str, FigureSpec] = MappingProxyType({**_FIRST, **{spec.name: spec for spec in _ADDED}})
+"""Those of vitobench itself, with the ``FIGURE`` of each further module ``figure_…`` of this folder; `all_figures` also
+has those of plugins."""
 
 
 def figure_spec(name: str) -> FigureSpec:
@@ -352,6 +290,33 @@ def figure_spec(name: str) -> FigureSpec:
     Raises:
         UnknownNameError: With the nearest names.
     """
-    if name not in FIGURES:
-        raise unknown_name("figure", name, FIGURES)
-    return FIGURES[name]
+    if name in FIGURES:
+        return FIGURES[name]
+    plugin = plugins.usable(plugins.FIGURES, FIGURES).get(name)
+    if plugin is None:
+        raise unknown_name("figure", name, all_figures())
+    return _of_plugin(plugin)
+
+
+def all_figures() -> dict[str, FigureSpec]:
+    """Every figure that can be used, by name: vitobench's own, then those of plugins."""
+    return dict(FIGURES) | {spec.name: spec for _, spec, _ in plugged() if spec is not None}
+
+
+def plugged() -> list[tuple[plugins.Plugin, FigureSpec | None, str]]:
+    """Every figure of a plugin: its entry point, the figure or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.FIGURES, FIGURES, _of_plugin)
+
+
+def _of_plugin(plugin: plugins.Plugin) -> FigureSpec:
+    figure = plugins.given(plugin, FigureSpec)
+
+    def subjects(data: ReportData) -> Sequence[str]:
+        with plugin.doing("choosing its subjects"):
+            return figure.subjects(data)
+
+    def caption(data: ReportData, subject: str) -> Caption:
+        with plugin.doing("writing its caption"):
+            return figure.caption(data, subject)
+
+    return replace(figure, name=plugin.name, subjects=subjects, caption=caption, plugin=plugin)

@@ -15,7 +15,6 @@ from .style import FAINT, INK, Pen, grid_along, pens, styled
 from .wording import labels
 
 _CELL = 1.05
-_LEFT = 0.9
 _LINE = 0.24
 
 

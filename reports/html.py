@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files import write_file
-from ..results.schema import View
+from ..results.schema import TaskRecord, View
 from ..text import utf8
 from .alignment_section import alignment_sections
-from .data import Record, ReportData
-from .figure_registry import Place
+from .data import ReportData
+from .figure import Place
 from .focus import MANY, drawn_models
 from .gallery_section import gallery_sections
 from .published_section import published_sections
@@ -38,7 +38,7 @@ SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery
 """Parts of the page after the figures, in their order; a new part is added here."""
 
 
-def _title(task: Record) -> str:
+def _title(task: TaskRecord) -> str:
     return str(task.get("title") or task["name"])
 
 

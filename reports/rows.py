@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..results.metrics import metric
-from ..results.schema import Comparison, Score
+from ..results.schema import Comparison, HeadlineLine, Score, TaskRecord
 from ..terminal import shown
-from .data import Record, ReportData
+from .data import ReportData
 from .wording import Verdict, condition_label, verdict
 
 
@@ -83,9 +83,9 @@ def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tupl
     return tuple(found)
 
 
-def _lines(task: Record) -> list[tuple[str, str, str, bool]]:
+def _lines(task: TaskRecord) -> list[tuple[str, str, str, bool]]:
     """(condition, metric, label, part) for each line of one task."""
-    main = {"condition": "overall", "metric": str(task.get("metric") or "top1"), "part": False}
+    main: HeadlineLine = {"condition": "overall", "metric": str(task.get("metric") or "top1"), "part": False}
     return [
         (
             line["condition"],

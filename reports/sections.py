@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..plugins import PluginError
 from .data import ReportData
-from .figure_registry import FIGURES, Place
+from .figure import FigureSpec, Place
+from .figure_registry import all_figures
 from .gallery import Disagreement
 from .view import ViewTable
 
 
 @dataclass(frozen=True)
 class ViewFigure:
-    """A picture of the page: its element, a heading, and how to read it; ``folded`` starts collapsed."""
+    """A picture of the page: its element, a heading, and how to read it; ``folded`` starts collapsed.
+
+    Without an element the caption says why there is no picture.
+    """
 
     title: str
     svg: str
@@ -57,7 +62,7 @@ Section = Callable[[ReportData], Sequence[ViewSection]]
 
 
 def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", more: str = "") -> tuple[ViewFigure, ...]:
-    """Draw every figure of one place on the page that the data are enough for.
+    """Draw every figure of one place on the page that the data are enough for. One of a plugin that fails says why.
 
     Args:
         data: What to draw.
@@ -68,12 +73,20 @@ def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", mo
     """
     from .style import to_svg
 
-    found: list[ViewFigure] = []
-    for spec in FIGURES.values():
-        for subject in spec.subjects(data) if spec.place is place else ():
+    pictures: list[ViewFigure] = []
+
+    def draw(spec: FigureSpec) -> None:
+        for subject in spec.subjects(data):
             caption = spec.caption(data, subject)
             text = f"{caption.text}{note}"
             words = " ".join(filter(None, [f"{caption.title}.", text, more, "The tables hold the same numbers."]))
-            picture = to_svg(spec.draw(data, subject), f"{prefix}{len(found) + 1}", words)
-            found.append(ViewFigure(caption.title, picture, text, caption.folded))
-    return tuple(found)
+            picture = to_svg(spec.draw(data, subject), f"{prefix}{len(pictures) + 1}", words)
+            pictures.append(ViewFigure(caption.title, picture, text, caption.folded))
+
+    for spec in all_figures().values():
+        if spec.place is place:
+            try:
+                draw(spec)
+            except PluginError as error:
+                pictures.append(ViewFigure(spec.title, "", str(error)))
+    return tuple(pictures)

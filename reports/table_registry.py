@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import unknown_name
 from ..results.metrics import metric
-from ..results.schema import View
-from .data import Record, ReportData
+from ..results.schema import TaskRecord, View
+from .data import ReportData
 from .rows import headline_rows
 from .table_grid import Grid, Line, grid
 from .wording import condition_label
@@ -32,11 +32,11 @@ class TableSpec:
     lines: Callable[[ReportData], dict[str, list[Line]]]
 
 
-def _title(task: Record) -> str:
+def _title(task: TaskRecord) -> str:
     return str(task.get("title") or task["name"])
 
 
-def _line(task: Record, condition: str, name: str, label: str = "") -> Line:
+def _line(task: TaskRecord, condition: str, name: str, label: str = "") -> Line:
     return Line(str(task["name"]), condition, name, _title(task), label or metric(name).label)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..results.metrics import metric
-from ..results.schema import Comparison, Score, View
+from ..results.schema import Comparison, Score, TaskRecord, View
 from .data import Record, ReportData
 from .rows import Cell, HeadlineRow, cells, tallies
 from .table import row_label
@@ -158,7 +158,7 @@ def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
     return ViewTable("Headline", heads, tuple(lines), tasks=tuple(row.task for row in whole), against=worlds)
 
 
-def corruption_view(data: ReportData, task: Record) -> ViewTable:
+def corruption_view(data: ReportData, task: TaskRecord) -> ViewTable:
     """Every corruption with its accuracy and its corruption error, family by family."""
     name = str(task["name"])
     lines = []
@@ -178,7 +178,7 @@ def corruption_view(data: ReportData, task: Record) -> ViewTable:
     return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
-def metrics_view(data: ReportData, task: Record) -> ViewTable | None:
+def metrics_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     """Every metric of a whole task, or None where there is only one, which the headline shows."""
     name = str(task["name"])
     found = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
@@ -189,7 +189,7 @@ def metrics_view(data: ReportData, task: Record) -> ViewTable | None:
     return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
-def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
+def severity_views(data: ReportData, task: TaskRecord) -> list[ViewTable]:
     """Per model, every corruption at every severity."""
     name = str(task["name"])
     members = [member for _, group in data.corruptions(name) for member in group]
@@ -214,7 +214,7 @@ def severity_views(data: ReportData, task: Record) -> list[ViewTable]:
     ]
 
 
-def shift_view(data: ReportData, task: Record) -> ViewTable | None:
+def shift_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     """The parts of a shift, where it has any beside the whole."""
     name, key = str(task["name"]), str(task.get("metric") or "top1")
     parts = dict.fromkeys(
@@ -226,7 +226,7 @@ def shift_view(data: ReportData, task: Record) -> ViewTable | None:
     return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines, task=name)
 
 
-def shape_view(data: ReportData, task: Record) -> ViewTable:
+def shape_view(data: ReportData, task: TaskRecord) -> ViewTable:
     """Shape bias per category, with the counts of decisions behind it."""
     name = str(task["name"])
     counts = {(r["model"], r["category"]): r for r in data.shape_decisions if r["task"] == name}
@@ -290,7 +290,7 @@ def comparison_view(data: ReportData) -> ViewTable:
     return ViewTable("Every paired difference", ("difference", "p", "corrected p"), tuple(lines), note)
 
 
-def _title(task: Record) -> str:
+def _title(task: TaskRecord) -> str:
     return str(task.get("title") or task["name"])
 
 

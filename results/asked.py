@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import StoreError
+from .layout import safe_name
 from .predictions import cells_of, images_of
 from .schema import TOP_COLUMNS
-from .store import safe_name
 from .unit_file import numbers_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import StoreError
-from ..files import replace_file
+from ..files import write_aside
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -97,27 +97,6 @@ class Folder(Protocol):
 
     def path(self, name: str) -> str:
         """How to name a file to a person."""
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a local file so that readers see all of it or nothing.
-
-    Raises:
-        StoreError: The folder cannot be written or the disk is full; nothing is left behind.
-    """
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise _unwritable(str(path), error) from None
-
-
-def _unwritable(path: str, error: OSError) -> StoreError:
-    reason = error.strerror or str(error) or type(error).__name__
-    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY):
-        return StoreError(
-            f"{path} cannot be written: {reason}. Something else has that name; remove it, or name another folder."
-        )
-    return StoreError(f"{path} cannot be written: {reason}. Free some space, or name another folder.")
 
 
 class LocalFolder:

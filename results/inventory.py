@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import records
-from .store import PARTIAL, PREDICTIONS, Store, UnitName, safe_name
+from .layout import PARTIAL, PREDICTIONS, UnitName, safe_name
+from .store import Store
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Every metric by name: its heading, unit and direction, and what a difference means.
 
-A metric that is not here is an error. A comparison has to know which side is better: to guess would call a worse error
-a win.
+An unknown metric is an error. A comparison has to know which side is better: to guess would call a worse error a win.
+Metrics of several kinds of task are here; a kind declares those that it alone has, and `add`s them.
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("observed_consistency", "Observed consistency", words=_CONSISTENT),
             Metric("expected_consistency", "Expected consistency", words=("higher", "lower")),
             Metric("error_consistency", "Error consistency (κ)", words=_CONSISTENT),
+            Metric("error_consistency_lowest", "Lowest possible error consistency"),
+            Metric("error_consistency_highest", "Highest possible error consistency"),
+            Metric("observed_consistency_ceiled", "Observed consistency, share of the ceiling", words=_CONSISTENT),
+            Metric("error_consistency_ceiled", "Error consistency, share of the ceiling", words=_CONSISTENT),
+            Metric("response_entropy", "Response entropy (bits)", percent=False, words=("higher", "lower")),
+            Metric("mean_rank", "Mean rank", -1, percent=False),
             # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
             Metric("shape_bias", "Shape bias", words=("more by shape", "more by texture")),
             # Saliency: agreement of two maps.
@@ -85,6 +91,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 
+_OF_KINDS: dict[str, Metric] = {}
+"""Metrics that a single kind of task has."""
+
+
+def add(new: Metric) -> None:
+    """Make a metric known, as the kind of task does that alone measures it.
+
+    Raises:
+        ValueError: There is another metric of this name.
+    """
+    known = METRICS.get(new.name) or _OF_KINDS.setdefault(new.name, new)
+    if known != new:
+        raise ValueError(f"the metric {new.name!r} is declared twice: {known} and {new}")
+
 
 def metric(name: str) -> Metric:
     """A metric by name.
@@ -92,6 +112,8 @@ def metric(name: str) -> Metric:
     Raises:
         UnknownNameError: With the nearest names.
     """
-    if name not in METRICS:
-        raise unknown_name("metric", name, METRICS, "Add it to vitobench.results.metrics.")
-    return METRICS[name]
+    known = METRICS.get(name) or _OF_KINDS.get(name)
+    if known is None:
+        advice = "Declare it in `metrics` of the kind of task that measures it."
+        raise unknown_name("metric", name, (*METRICS, *_OF_KINDS), advice)
+    return known

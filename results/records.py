@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, Required, TypedDict, cast
 
 from ..caches import user_cache
 from ..errors import StoreError
-from .sealing import open_json, seal_json
-from .store import IMAGES, Store, safe_name
+from .layout import IMAGES, read_document, safe_name, write_document
+from .schema import LeftOutRecord, RunFacts
+from .store import Store
 
 MODELS = "models"
 TASKS = "tasks"
@@ -24,36 +25,42 @@ DOCUMENTS = (MODELS, TASKS, RUNS, MANIFESTS, TRUTHS, IMAGES)
 _FACTS = "facts"
 
 
+class TaskOfRun(TypedDict):
+    """What a run asked of a task."""
+
+    identity: str
+    images: int
+    available: NotRequired[int]
+    """Images that there would have been, where the data set has no fixed number."""
+
+
+class DataOfRun(TypedDict, total=False):
+    """Where a run read a data set."""
+
+    folder: str
+    digest: str
+    left_out: LeftOutRecord
+
+
+class RunRecord(RunFacts, total=False):
+    """A run, as its record tells it."""
+
+    name: Required[str]
+    status: str
+    models: dict[str, str]
+    """Identities by name."""
+    tasks: dict[str, TaskOfRun]
+    data: dict[str, DataOfRun]
+
+
 def read(store: Store, name: str) -> dict[str, Any] | None:
-    """A JSON document of a store.
-
-    Args:
-        store: Where.
-        name: Path below the store.
-
-    Returns:
-        What was given to `write`; None where there is no such file.
-
-    Raises:
-        StoreError: It is damaged or cannot be read; the message says how.
-    """
-    try:
-        return open_json(name, store.folder.read(name))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if store.folder.is_there(name):
-            raise StoreError(error.strerror or str(error)) from None
-        return None
-    except OSError as error:
-        raise StoreError(error.strerror or str(error)) from None
+    """A JSON document of a store; see `layout.read_document`."""
+    return read_document(store.folder, name)
 
 
 def write(store: Store, name: str, document: Mapping[str, Any]) -> None:
-    """Write plain data as a JSON document with its digest.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    store.folder.write(name, seal_json(name, document))
+    """Write plain data as a JSON document of a store; see `layout.write_document`."""
+    write_document(store.folder, name, document)
 
 
 def _sound(store: Store, name: str) -> dict[str, Any] | None:
@@ -125,13 +132,14 @@ def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
     return store.folder.path(f"{RUNS}/{name}.json")
 
 
-def runs(store: Store) -> list[dict[str, Any]]:
+def runs(store: Store) -> list[RunRecord]:
     """Records of runs, the newest first; each with its ``name``."""
     found = []
     for name in sorted(_documents(store, RUNS), reverse=True):
         record = _sound(store, name)
         if record is not None:
-            found.append({**record, **_run_facts(record), "name": name.removeprefix(f"{RUNS}/").removesuffix(".json")})
+            own = {"name": name.removeprefix(f"{RUNS}/").removesuffix(".json")}
+            found.append(cast(RunRecord, record | _run_facts(record) | own))
     return found
 
 

@@ -1,10 +1,16 @@
-"""The rows that a run produces: predictions, scores and comparisons. `docs/store.md` describes them for other tools."""
+"""The rows that a run produces: predictions, scores, comparisons and what they belong to.
+
+`docs/store.md` describes them for other tools.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any, NotRequired, Required, TypedDict, TypeVar
+
+_Row = TypeVar("_Row", "Score", "Comparison")
 
 SCHEMA_VERSION = 3
 """Version of the store's layout and of its files. Raised whenever either changes."""
@@ -60,7 +66,7 @@ class Score:
     """One number with its uncertainty.
 
     Attributes:
-        model: Model name, as the user wrote it.
+        model: Model name, as the user wrote it; in an `ObserverScore` that of any observer.
         task: Task name.
         condition: ``"gaussian_noise/3"`` for a cell, ``"gaussian_noise"`` for its mean over severities, ``"noise"``
             for a family, ``"overall"`` for the whole task.
@@ -79,6 +85,28 @@ class Score:
     ci_low: float
     ci_high: float
     n: int
+
+
+@dataclass(frozen=True)
+class ObserverScore(Score):
+    """A number of human alignment: of a model, a person, or the people (or simulated observers) together.
+
+    ``condition`` is as the data set spells it, in case of shape bias the category whose shape is shown; ``ci_low`` and
+    ``ci_high`` are over stimuli; ``n`` counts stimuli, in case of shape bias decisions for either cue.
+
+    Attributes:
+        data_set: Name of the data set that ``task`` asks about; ``"all"`` for the mean over a family of them.
+        reference: The group's name if the number compares with it.
+        counted: Whether ``"overall"`` counts this condition.
+        people_ci_low: Lower end of the 95 % interval over people; NaN where there is none.
+        people_ci_high: Its upper end.
+    """
+
+    data_set: str = ""
+    reference: str | None = None
+    counted: bool = True
+    people_ci_low: float = math.nan
+    people_ci_high: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -152,6 +180,24 @@ class MethodComparison(Comparison):
 
 
 @dataclass(frozen=True)
+class ObserverComparison(Comparison):
+    """A difference of two observers in a metric of human alignment, on the same stimuli.
+
+    Attributes:
+        data_set: As in `ObserverScore`.
+        p_bootstrap: The bootstrap's own p-value, which is never under 2 / (B + 1); ``p`` goes on beyond that.
+    """
+
+    data_set: str = ""
+    p_bootstrap: float = math.nan
+
+
+def narrowed(row: _Row, kind: type[_Row]) -> _Row:
+    """The columns of ``kind`` alone, for tables in which rows of all tasks are alike."""
+    return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
+
+
+@dataclass(frozen=True)
 class Effect:
     """A weighted sum of training methods in one metric, with the two components of its variance kept apart.
 
@@ -211,3 +257,127 @@ class Failure:
     condition: str
     image_id: str
     reason: str
+
+
+class Decisions(TypedDict):
+    """How often stimuli with one category's shape and another's texture were taken for which."""
+
+    category: str
+    """Whose shape is shown."""
+    shape: int
+    texture: int
+    other: int
+    """Decisions for neither; trials without a response are among them."""
+
+
+class ModelDecisions(Decisions):
+    """`Decisions` of a model in a task."""
+
+    model: str
+    task: str
+
+
+class ObserverDecisions(Decisions):
+    """`Decisions` of an observer in human alignment."""
+
+    observer: str
+
+
+class DrawnSet(TypedDict):
+    """A data set of human alignment for those who draw it."""
+
+    name: str
+    task: str
+    """The task that asks about it."""
+    title: str
+    axis: str
+    """What its conditions are measures of; empty where there is only one."""
+    conditions: list[str]
+    """In order of strength."""
+    ticks: list[str]
+    """What the conditions are called at the axis."""
+    excluded: list[str]
+    """Conditions that no score over conditions counts."""
+    kind: str
+    """``"parametric"`` for a distortion in grades, ``"binary"`` for one that is there or not, else
+    ``"nonparametric"``."""
+    chance: NotRequired[float]
+    """Accuracy of guessing; 1/16 unless given."""
+
+
+class HeadlineLine(TypedDict):
+    """A line of the headline, as in `TaskRecord`."""
+
+    condition: str
+    metric: str
+    part: bool
+    """Whether it is a part of the task, named by its condition: a family of corruptions."""
+
+
+class LeftOutRecord(TypedDict, total=False):
+    """Files of a data set's folder that were left out although they may have been meant; empty where there are none."""
+
+    line: str
+    """For people."""
+    kinds: dict[str, dict[str, object]]
+    """By kind of file, ``count`` and an ``example``."""
+
+
+class KindFacts(TypedDict, total=False):
+    """What a task's record holds because the task is of a certain kind."""
+
+    shape_classes: list[str]
+    """Categories of shape in case of cue conflict."""
+    maps: dict[str, Any]
+    """How the maps of a saliency task are made and prepared."""
+    reference_maps: str
+    """What they are compared with."""
+    ceiling: float
+    """The largest correlation that can be expected of them."""
+
+
+class TaskRecord(KindFacts, total=False):
+    """A task in a report. Only ``name`` is always there: a task that is known by its scores alone has nothing else."""
+
+    name: Required[str]
+    identity: str
+    title: str
+    kind: str
+    views: list[str]
+    """Values of `View`."""
+    headline: list[HeadlineLine]
+    world: str
+    """``"microworld"``, ``"photographs"`` or empty."""
+    clean: str | None
+    """Name of the clean counterpart."""
+    data: str
+    data_digest: str
+    seed: int
+    conditions: list[str]
+    n: int
+    """Images."""
+    citation: str
+    metric: str
+    notes: str
+    version: int
+    plugin: str
+    """Where a task comes from that is not of this package."""
+    families: dict[str, list[str]]
+    """Corruptions by family."""
+    reference: str
+    """The model that errors are relative to."""
+    left_out: LeftOutRecord
+    mean_of: int
+    """Of how many tasks it is the mean, where it is one."""
+
+
+class RunFacts(TypedDict, total=False):
+    """What a result is a result of."""
+
+    versions: dict[str, str]
+    """Of this package, Python and what it computes with."""
+    date: str
+    seed: int
+    command: str
+    store: str
+    schema: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -12,9 +12,6 @@ REPLICATES = 2000
 LEVEL = 0.95
 _CACHED_DRAWS = 100_000_000  # one byte each; larger problems are drawn anew every time
 _PIECE = 5_000_000  # draws that are multiplied at a time
-
-Statistic = Callable[[np.ndarray], np.ndarray]
-"""From column means, float64 (B, columns), to B values."""
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:

@@ -10,8 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from ..text import printable
 from .folder import Entry, open_folder
+from .layout import (
+    IMAGES,
+    MARK,
+    PARTIAL,
+    PREDICTIONS,
+    SALIENCY,
+    UnitName,
+    parse_unit,
+    read_document,
+    safe_name,
+    unit_file,
+    write_document,
+)
 from .schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -20,60 +32,7 @@ if TYPE_CHECKING:
     from .asked import Asked
     from .predictions import Predictions
 
-MARK = "vitobench-store.json"
-PREDICTIONS = "predictions"
-PARTIAL = "partial"
-IMAGES = "images"
-SALIENCY = "saliency"
-"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
-
-_LONGEST_NAME = 160
 _READERS = 4
-
-
-def safe_name(identity: str) -> str:
-    """An identity as a folder name.
-
-    Characters that file systems or globs treat specially become underscores; of a long name, such as that of a file
-    deep down, the end is kept. The digest tells apart what looks the same then. Nor does a name begin with a dot or an
-    underscore: pandas and DuckDB would pass over the folder.
-    """
-    # As it stands in the rows, where surrogates are escaped: `verify` compares the two.
-    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in printable(identity))
-    return safe[-_LONGEST_NAME:].lstrip("._")
-
-
-@dataclass(frozen=True)
-class UnitName:
-    """What the name of a unit's file says.
-
-    Attributes:
-        task: Folder of the task's identity.
-        model: Folder of the model's identity.
-        start: First position in the task's order of images.
-        stop: One past the last.
-    """
-
-    task: str
-    model: str
-    start: int
-    stop: int
-
-
-def unit_file(start: int, stop: int) -> str:
-    """``"0000000-0000100.parquet"``."""
-    return f"{start:07d}-{stop:07d}.parquet"
-
-
-def parse_unit(name: str) -> UnitName | None:
-    """Read the name of a unit below `PREDICTIONS` or `PARTIAL`; None for any other file."""
-    parts = name.split("/")
-    if len(parts) != 4 or parts[0] not in (PREDICTIONS, PARTIAL) or not parts[3].endswith(".parquet"):
-        return None
-    start, dash, stop = parts[3].removesuffix(".parquet").partition("-")
-    if not (dash and start.isdigit() and stop.isdigit()):
-        return None
-    return UnitName(parts[1], parts[2], int(start), int(stop))
 
 
 @dataclass(frozen=True)
@@ -328,13 +287,12 @@ class Store:
             That, or a line that says why it is not known and what to do.
         """
         from .asked import asked_from
-        from .records import read
 
         known = self._asked.get(task)
         if known is None or (not isinstance(known, str) and len(known.image_ids) < images):
             name = f"{IMAGES}/{task}.json.gz"
             try:
-                document = read(self, name)
+                document = read_document(self.folder, name)
                 known = "it does not exist" if document is None else asked_from(document)
             except StoreError as error:
                 known = str(error)
@@ -356,14 +314,12 @@ class Store:
         Raises:
             StoreError: It cannot be written.
         """
-        from .records import write
-
         folder = safe_name(task)
         self._asked.pop(folder, None)
         known = self.asked(folder)
         if isinstance(known, str) or not known.covers(asked):
             self._asked.pop(folder, None)
-            write(self, f"{IMAGES}/{folder}.json.gz", asked.document())
+            write_document(self.folder, f"{IMAGES}/{folder}.json.gz", asked.document())
 
     def unit_entries(self) -> list[tuple[UnitName, Entry]]:
         """Every unit in the store, partial ones too, sorted by name."""

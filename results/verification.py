@@ -13,7 +13,8 @@ from ..errors import StoreError
 from . import records
 from .asked import asked_from
 from .folder import Entry
-from .store import IMAGES, PARTIAL, PREDICTIONS, Store, UnitName, parse_unit, safe_name
+from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
+from .store import Store
 
 DAMAGED = "damaged"
 LEFTOVER = "leftover"

@@ -46,13 +46,7 @@ class TaskPlugin(Protocol):
 
 def listed(taken: Iterable[str]) -> list[tuple[Plugin, Task | None, str]]:
     """Every task of a plugin: its entry point, its declaration or None, and what is wrong with it."""
-    rows: list[tuple[Plugin, Task | None, str]] = []
-    for plugin in found_plugins.plugins(TASKS, taken):
-        try:
-            rows.append((plugin, _declaration(plugin), ""))
-        except VitobenchError as error:
-            rows.append((plugin, None, str(error)))
-    return rows
+    return found_plugins.looked_at(TASKS, taken, _declaration)
 
 
 def declaration(name: str, taken: Iterable[str]) -> Task | None:

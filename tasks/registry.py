@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 from ..errors import VitobenchError, unknown_name
-from . import plugin_tasks
+from ..plugins import added
+from . import kinds, plugin_tasks
+from .corruptions.record import Collection
+from .corruptions.registry import CORRUPTIONS, PUBLISHED
+from .datasets.protocols import graded, photographs
 from .datasets.registry import DATA_SET_TASKS, by_name
 from .declarations.alignment import ALIGNMENT_TASKS
-from .declarations.microworld import MICRO_TASKS
+from .declarations.microworld import MICRO_TASKS, corrupted
 from .task import Task
 
-TASKS: dict[str, Task] = by_name((*MICRO_TASKS, *DATA_SET_TASKS, *ALIGNMENT_TASKS))
+
+def _of_collection(collection: Collection) -> Iterator[Task]:
+    """Its corruptions on the micro-world and on photographs of ImageNet."""
+    names = [corruption.name for corruption in CORRUPTIONS.values() if corruption.collection == collection]
+    facts: dict[str, Any] = {"conditions": graded(names), "citation": collection.citation}
+    yield corrupted(f"micro-{collection.name}", f"Micro-world, {collection.title}", **facts)
+    title = f"ImageNet, {collection.title}"
+    yield photographs(kinds.CORRUPTIONS, f"imagenet-{collection.name}", title, dataset="imagenet", **facts)
+
+
+_COLLECTIONS = dict.fromkeys(c.collection for c in CORRUPTIONS.values() if c.collection not in PUBLISHED)
+"""Those without tasks of their own."""
+
+TASKS: dict[str, Task] = by_name(
+    (
+        *MICRO_TASKS,
+        *DATA_SET_TASKS,
+        *ALIGNMENT_TASKS,
+        *chain.from_iterable(map(_of_collection, _COLLECTIONS)),
+        *chain.from_iterable(added(kinds.__name__, "TASKS")),
+    )
+)
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..results import statistics
 from ..results.ranking import Contest
-from ..results.schema import Comparison, Score
+from ..results.schema import Comparison, ModelDecisions, Score
 from .answers import Answers
 from .comparing import compare, main_numbers
 from .kinds.kind import Measure
@@ -31,7 +30,7 @@ class Scored:
     Attributes:
         scores: Rows for every model, holes as NaN.
         comparisons: Paired differences for every (model, baseline) pair asked for.
-        shape_decisions: Rows ``{model, task, category, shape, texture, other}``; cue conflict only.
+        shape_decisions: Counts of decisions by model and category; cue conflict only.
         reasons: Why a score is undefined, by (model, task, condition, metric). A NaN without a reason was not measured.
             With a number, on how many images it is undefined, and why; it is of the others.
         contest: Main numbers of the models to be ranked, if all of them have one.
@@ -39,7 +38,7 @@ class Scored:
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
-    shape_decisions: tuple[dict[str, Any], ...] = field(default=())
+    shape_decisions: tuple[ModelDecisions, ...] = ()
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
 

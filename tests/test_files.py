@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from vitobench.errors import StoreError, VitobenchError
-from vitobench.files import check_output, check_output_folder, home_path, output_file, write_file
+from vitobench.errors import DataError, StoreError, VitobenchError
+from vitobench.files import (
+    check_output,
+    check_output_folder,
+    home_path,
+    json_text,
+    output_file,
+    read_json,
+    read_sealed_json,
+    replacing,
+    write_file,
+    write_json,
+    write_sealed_json,
+)
 
 OLD, NEW = b"what was there before", b"new\n"
 
@@ -232,3 +246,62 @@ def test_home_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert home_path("a~") == Path("a~")
     with pytest.raises(VitobenchError, match="~nobody-of-this-name/a cannot be used"):
         home_path("~nobody-of-this-name/a")
+
+
+def test_a_file_that_other_code_cannot_finish_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(OLD)
+
+    def fail(aside: Path) -> None:
+        aside.write_bytes(NEW)
+        raise RuntimeError("full")
+
+    with pytest.raises(RuntimeError, match="full"), replacing(path) as aside:
+        fail(aside)
+    assert path.read_bytes() == OLD
+    with replacing(path) as aside:
+        aside.write_bytes(NEW)
+        assert path.read_bytes() == OLD
+    assert path.read_bytes() == NEW
+    assert left(tmp_path) == ["state"]
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    value: float
+    parts: tuple[float, ...] = ()
+
+
+def test_json_has_records_as_objects_and_null_for_what_it_lacks(tmp_path: Path) -> None:
+    rows = (Row("ä", 0.1), Row("b", float("nan"), (1.0, float("inf"))))
+    meant = [{"name": "ä", "value": 0.1, "parts": []}, {"name": "b", "value": None, "parts": [1.0, None]}]
+    assert json.loads(json_text({"rows": rows})) == {"rows": meant}
+    write_json(tmp_path / "a/rows.json", rows)
+    assert read_json(tmp_path / "a/rows.json") == meant
+    assert (tmp_path / "a/rows.json").read_text(encoding="ascii").endswith("]\n")
+
+
+def test_json_that_cannot_be_read_is_named_with_the_form_it_should_have(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text('{"a": ')
+    with pytest.raises(DataError, match=r"cut\.json is not JSON\. Expected a list\."):
+        read_json(tmp_path / "cut.json", "a list")
+    with pytest.raises(DataError, match=r"none\.json cannot be read: No such file or directory\.$"):
+        read_json(tmp_path / "none.json")
+
+
+def test_sealed_json_is_read_only_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a/facts.json"
+    assert read_sealed_json(path) is None
+    facts = {"values": [0.1, 1e-300], "name": "ä"}
+    write_sealed_json(path, facts)
+    assert read_sealed_json(path) == facts
+    content = path.read_bytes()
+    for damaged in (content[:-1], content.replace(b"0.1", b"0.2"), b"[]", b"{}", b"\xff"):
+        path.write_bytes(damaged)
+        assert read_sealed_json(path) is None
+    path.unlink()
+    (tmp_path / "a").rmdir()
+    (tmp_path / "a").write_bytes(OLD)
+    with pytest.raises(StoreError, match=r"facts\.json cannot be written: .* Something else has that name"):
+        write_sealed_json(path, facts)

@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ...identity import digest
-from ...results.folder import write_aside
+from ...files import read_sealed_json, write_sealed_json
 from .training import Run
 
 
@@ -20,12 +19,11 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
         what: Name of the file.
         names: What has to be in it.
     """
+    facts = read_sealed_json(run.folder / f"{what}.json")
     try:
-        found = json.loads((run.folder / f"{what}.json").read_text(encoding="utf-8"))
-        whole = found.pop("digest") == digest(json.dumps(found))
-        if not whole or found["checkpoint"] != _checkpoint(run):
+        if facts is None or facts["checkpoint"] != _checkpoint(run):
             return {}
-        return {name: np.array(found[name], np.float64) for name in names}
+        return {name: np.array(facts[name], np.float64) for name in names}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -39,8 +37,7 @@ def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
         found: By name, float64 (n,): a number for each image or clip.
     """
     lists = {name: values.tolist() for name, values in found.items()}
-    row = {**lists, "checkpoint": _checkpoint(run)}
-    write_aside(run.folder / f"{what}.json", json.dumps({**row, "digest": digest(json.dumps(row))}).encode())
+    write_sealed_json(run.folder / f"{what}.json", {**lists, "checkpoint": _checkpoint(run)})
 
 
 def _checkpoint(run: Run) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...reports.claims_data import ClaimsData, ClaimView, Number
+from ...reports.claims_data import ClaimFacts, ClaimsData, ClaimView, Number
 from ...results import variance
 from ...results.schema import Effect
 from ...results.significance import holm, minimum_detectable, t_test
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, Sequence[str]]
 """Names of the models that are the runs of each method, by seed."""
+
+Values = Mapping[str, Mapping[tuple[str, str], Sequence[float]]]
+"""By method and number (task, metric), the value of each run."""
 
 Beside = Mapping[str, Mapping[Asked, np.ndarray]]
 """By run, float64 (n,): a number for each image or clip."""
@@ -66,7 +69,7 @@ def numbers() -> tuple[Number, ...]:
     )
 
 
-def judge_claims(plan: Plan, store: Store, runs: Runs, beside: Beside, facts: Mapping[str, Any]) -> ClaimsData:
+def judge_claims(plan: Plan, store: Store, runs: Runs, beside: Beside, facts: ClaimFacts) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
@@ -121,9 +124,7 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
     return found
 
 
-def _view(
-    claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Mapping[str, Any], beside: Beside
-) -> ClaimView:
+def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Values, beside: Beside) -> ClaimView:
     effects: list[Effect] = []
     for name, weights in claim.effects.items():
         if any(not runs.get(method) for method in weights):
@@ -146,7 +147,7 @@ def _view(
     return ClaimView(claim.key, claim.title, claim.statement, judged)
 
 
-def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Mapping[str, Any]) -> list[Effect]:
+def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:
     """An effect by the runs alone."""
     parts = [(weight, np.array(values[method][(asked.task, asked.metric)])) for method, weight in weights.items()]
     value = sum(weight * float(part.mean()) for weight, part in parts)

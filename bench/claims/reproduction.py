@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VitobenchError, unknown_name
 from ...models.sources.files import name_of
-from ...reports.claims_data import ClaimsData
+from ...reports.claims_data import ClaimFacts, ClaimsData
 from ...results.store import Store
 from ..planning import make_plan
 from ..run import execute, facts
@@ -113,7 +113,12 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     execute(settings, console, command)
     store = Store(settings.store)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
-    known = facts(settings, command) | {"seeds": asked.seeds, "steps": asked.steps, "precision": asked.precision}
+    known: ClaimFacts = {
+        **facts(settings, command),
+        "seeds": asked.seeds,
+        "steps": asked.steps,
+        "precision": asked.precision,
+    }
     parts = ((DECODING, decode_all(runs, console)), (TRACKING, track_all(runs, console)))
     beside = {
         model_name(run): {Asked(task, metric): value for task, found in parts for metric, value in found[run].items()}

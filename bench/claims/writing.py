@@ -6,11 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...files import write_file
+from ...files import write_file, write_json
 from ...reports.claims import claims_page, effects_page
 from ...reports.claims_data import ClaimsData
 from ...text import utf8
-from ..json_file import plain, write_plain
 from .declared import FACTORS
 
 
@@ -31,7 +30,7 @@ def write_claims(data: ClaimsData, folder: Path) -> list[Path]:
     pages = {"claims.md": claims_page(data), "effects.md": effects_page(data)}
     for name, text in pages.items():
         write_file(folder / name, utf8(text))
-    write_plain(folder / "claims.json", plain(claims_json(data)))
+    write_json(folder / "claims.json", claims_json(data))
     return [*(folder / name for name in pages), folder / "claims.json", *_figures(data, folder)]
 
 

@@ -1,4 +1,4 @@
-"""The command line. Sub-commands are imported when they are called, so that help and listings stay quick."""
+"""The command line. Each command's module is imported only when it is called, so that help and listings stay quick."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands by name and imports each when it is needed."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -85,17 +85,17 @@ def group() -> None:
     bench run --model timm:resnet50 --suite robustness --data imagenet=DIR
 
     Exit codes: 0 everything requested is there; 1 a check of `bench doctor` failed, standard output could not be
-    written, or vitobench has a bug; 2 wrong usage; 3 something is missing (the summary says what); 4 a --fail-if of
-    `bench compare` holds; 130 interrupted; 141 output pipe closed (`bench tasks | head -1`); 143 terminated.
-    Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
+    written, or vitobench has a bug; 2 wrong usage; 3 something is missing (the summary says what); 4 a --fail-if
+    condition of `bench compare` is met; 130 interrupted; 141 output pipe closed (`bench tasks | head -1`); 143
+    terminated. Tab completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).
     """
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point of ``bench``: whatever goes wrong ends in a message and an exit code, never in a traceback."""
-    # Threads of the forward pass spin while they wait for one another. Where the cores are shared, with our own threads
-    # that read images or with another process, spinning can make a pass many times slower; sleeping costs little.
-    # Variables are read when torch loads, so they have to be set before.
+    """Entry point of ``bench``: every error ends in a message and an exit code, never in a traceback."""
+    # OpenMP threads spin while they wait for one another. If the cores are shared, with our own threads that read
+    # images or with another process, spinning can make a forward pass many times slower; sleeping costs little.
+    # torch reads these variables when it loads, so they have to be set first.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     limit_openmp()
     prepare_streams()

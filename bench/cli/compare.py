@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
 from .options import compared as options
 
 FAILED = 4
-"""Exit code where a ``--fail-if`` holds."""
+"""Exit code if a ``--fail-if`` condition is met."""
 
 
 @click.command("compare")
@@ -35,7 +35,7 @@ FAILED = 4
     "--fail-if",
     multiple=True,
     metavar="EXPR",
-    help="Exit with code 4 if this holds for model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
+    help="Exit with code 4 if this is true of model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
     "percent. Repeatable.",
 )
 @click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not just the worst.")
@@ -48,7 +48,7 @@ def compare_command(
     detectable difference, and ranks for more than two models. --seeds separates the variance between training runs
     from the variance between images.
 
-    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if holds.
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if condition is met.
 
     \b
     bench compare vito moclr --suite robustness
@@ -58,33 +58,33 @@ def compare_command(
     """
     from ...reports.comparison_table import render_comparison
     from ...reports.rows import failure_lines
-    from ..comparison import Request, compare_stored, write_json
+    from ..comparison import Request, as_json, compare_stored
     from .options import settings_from
 
     json_file = values["json_file"]
     check_output(json_file)
     settings = settings_from(values | {"baselines": ()})
     request = Request(settings, seeds, correction, fail_if, values["seed"])
-    found = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
+    comparison = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
     if json_file is not None:
-        write_json(found, json_file)
+        write_json(json_file, as_json(comparison))
     if values["quiet"]:
-        for line in [*found.unpaired(), *failure_lines(found.data)]:
+        for line in [*comparison.unpaired(), *failure_lines(comparison.data)]:
             echo(line, err=True)
-        for check in found.checked:
+        for check in comparison.checked:
             if check.holds is not False:
                 echo(f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True)
     else:
-        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        # If output is piped, rich falls back to 80 columns and would cut the table.
         console = open_console()
-        for note in found.notes:
+        for note in comparison.notes:
             console.print(note, style="yellow", markup=False)
-        render_comparison(found, console, conditions)
+        render_comparison(comparison, console, conditions)
         console.print()
         if json_file is not None:
             console.print(f"Comparison: {json_file}", soft_wrap=True, markup=False)
-        console.print(f"{len(found.data.comparisons):,} comparisons, {found.seconds:.1f} s")
-    if any(check.holds for check in found.checked):
+        console.print(f"{len(comparison.data.comparisons):,} comparisons, {comparison.seconds:.1f} s")
+    if any(check.holds for check in comparison.checked):
         sys.exit(FAILED)
-    if found.data.failures or any(check.holds is None for check in found.checked):
+    if comparison.data.failures or any(check.holds is None for check in comparison.checked):
         sys.exit(3)

@@ -133,16 +133,16 @@ def curate_command(
     """
     if (source is None) == (named_source is None):
         raise click.UsageError("Give exactly one source: a folder, a CSV file, or --source microworld.")
-    chosen = source or named_source or ""
-    usual = 1 if chosen == MICROWORLD else _DEFAULT.top_k
-    settings = CurationSettings(top_k=usual if top_k is None else top_k, **choices)
+    source_name = source or named_source or ""
+    default_top_k = 1 if source_name == MICROWORLD else _DEFAULT.top_k
+    settings = CurationSettings(top_k=default_top_k if top_k is None else top_k, **choices)
 
     from ..curation import run_curation
 
     console = None if quiet else open_console()
-    job = CurationJob(chosen, output, classes, model, against, settings, clips, device, batch, shown)
-    done = run_curation(job, console)
-    summary = done.summary
+    job = CurationJob(source_name, output, classes, model, against, settings, clips, device, batch, shown)
+    curated = run_curation(job, console)
+    summary = curated.summary
     if console is not None:
         from .listings import print_rows
 
@@ -150,7 +150,7 @@ def curate_command(
         console.print(
             f"Kept {summary['kept']} of {summary['clips']} clips from {summary['videos']} videos, "
             f"{summary['classes_kept']} of {summary['classes_asked']} classes, at most {summary['cap']} per class; "
-            f"this run examined {done.examined} videos."
+            f"this run examined {curated.examined} videos."
         )
         for record in summary["left_out"].values():
             if record["line"]:
@@ -161,7 +161,7 @@ def curate_command(
                 f"{summary['metadata_problems']} videos have no readable metadata, for example {first['video']}: "
                 f"{first['problem']}.", soft_wrap=True, markup=False,
             )  # fmt: skip
-        console.print(f"Manifest: {done.manifest}\nPage: {done.page}", soft_wrap=True)
+        console.print(f"Manifest: {curated.manifest}\nPage: {curated.page}", soft_wrap=True)
     if not summary["kept"]:
         echo("No clip was kept; the page lists the reasons.", err=True)
         sys.exit(3)

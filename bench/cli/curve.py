@@ -28,8 +28,8 @@ def curve_command(folder: Path, **values: Any) -> None:
     bench curve runs/vito --suite robustness
     bench curve runs/finetune-vito --task micro-val --json curve.json
     """
+    from ...files import write_json
     from ..curve import curve_json, find_checkpoints
-    from ..json_file import write_plain
     from ..run import execute
     from .show import check_files
 
@@ -39,13 +39,13 @@ def curve_command(folder: Path, **values: Any) -> None:
     settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
     outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
     if values["json_file"] is not None:
-        write_plain(values["json_file"], curve_json(outcome, checkpoints))
+        write_json(values["json_file"], curve_json(outcome, checkpoints))
     if console is not None:
         _render(outcome, checkpoints, console)
         if values["json_file"] is not None:
             console.print(f"Curve: {values['json_file']}", soft_wrap=True, markup=False)
-        done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
-        console.print(f"{done}, {outcome.seconds:.1f} s")
+        work = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+        console.print(f"{work}, {outcome.seconds:.1f} s")
     if not outcome.complete:
         from ...reports.rows import failure_lines
 
@@ -55,20 +55,20 @@ def curve_command(folder: Path, **values: Any) -> None:
 
 
 def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
-    """Tables of step by number, a few numbers side by side."""
+    """Print metrics by step, a few metrics side by side in each table."""
     from rich import box
     from rich.table import Table
 
     from ..curve import columns, points
 
-    shown = columns(outcome)
-    for at in range(0, len(shown), _SIDE_BY_SIDE):
+    all_columns = columns(outcome)
+    for at in range(0, len(all_columns), _SIDE_BY_SIDE):
         table = Table(box=box.SIMPLE_HEAD)
         table.add_column("step", justify="right")
-        some = shown[at : at + _SIDE_BY_SIDE]
-        for column in some:
+        side_by_side = all_columns[at : at + _SIDE_BY_SIDE]
+        for column in side_by_side:
             table.add_column(f"{column.title}\n{column.label}", justify="right")
-        curves = [points(outcome, checkpoints, column) for column in some]
+        curves = [points(outcome, checkpoints, column) for column in side_by_side]
         for step in checkpoints.steps:
             table.add_row(f"{step:,}", *(_cell(curve[step]) for curve in curves))
         console.print(table)

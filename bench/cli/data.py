@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...files import home_path
+from ...files import home_path, json_text
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option
@@ -59,8 +58,8 @@ def list_command(as_json: bool) -> None:
         if not as_json:
             facts["download"] = download_in_words(publication)
         rows.append(facts)
-    named = {publication.licence for publication in PUBLICATIONS.values()}
-    footer = [f"{name}: {where}" for name, where in LICENCES.items() if name in named]
+    licences = {publication.licence for publication in PUBLICATIONS.values()}
+    footer = [f"{name}: {where}" for name, where in LICENCES.items() if name in licences]
     print_rows(rows, ("name", "download", "licence", "checksums", "page"), as_json, footer)
 
 
@@ -70,6 +69,7 @@ def list_command(as_json: bool) -> None:
     "--to",
     "root",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
     default="data",
     show_default=True,
     help="Target folder: archives go into DIR/archives/NAME, data into DIR/NAME.",
@@ -94,13 +94,15 @@ def get_command(
     if only and len(publications) > 1:
         raise click.UsageError("--only works with a single data set; name just one.")
     if not only:
-        everything = dict.fromkeys(name for found in publications for name in (found.name, *found.along))
+        everything = dict.fromkeys(
+            name for publication in publications for name in (publication.name, *publication.along)
+        )
         publications = [get_publication(name) for name in everything]
-    wanted = [(publication, chosen_files(publication, only)) for publication in publications]
+    downloads = [(publication, chosen_files(publication, only)) for publication in publications]
     root = home_path(root)
-    _announce(wanted, root, yes, quiet)
+    _announce(downloads, root, yes, quiet)
     failed = False
-    for publication, files in wanted:
+    for publication, files in downloads:
         try:
             place = get(publication, files, root, _bars(quiet), remove_archives)
         except VitobenchError as error:
@@ -127,27 +129,29 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
 
     publication = get_publication(name)
     with _bars(quiet or as_json)("Verifying") as progress:
-        found = verify(publication, folder, progress)
+        verification = verify(publication, folder, progress)
     if as_json:
-        echo(json.dumps(asdict(found), indent=1))
-    elif found.problems:
-        print_rows([asdict(problem) for problem in found.problems], ("kind", "where", "reason"), False)
+        echo(json_text(verification))
+    elif verification.problems:
+        print_rows([asdict(problem) for problem in verification.problems], ("kind", "where", "reason"), False)
     elif not quiet:
-        counted = f"{found.archives} archives, {found.folders} folders, {found.images:,} images in {found.folder}"
-        echo(f"{publication.title} is complete: {counted}.")
-    if found.unchecked and not as_json and not quiet:
-        echo(f"Not checked, because no size or checksum is published: {', '.join(found.unchecked)}.")
-    if found.problems:
+        counts = f"{verification.archives} archives, {verification.folders} folders, {verification.images:,} images"
+        echo(f"{publication.title} is complete: {counts} in {verification.folder}.")
+    if verification.unchecked and not as_json and not quiet:
+        echo(f"Not checked, because no size or checksum is published: {', '.join(verification.unchecked)}.")
+    if verification.problems:
         sys.exit(3)
 
 
-def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: Path, yes: bool, quiet: bool) -> None:
-    """Say what will be downloaded, under which licence; ask where it is much."""
+def _announce(
+    downloads: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: Path, yes: bool, quiet: bool
+) -> None:
+    """Print what will be downloaded and its licence; ask for confirmation if it is large."""
     from ...tasks.data.downloads.get import missing_bytes
     from ...tasks.data.downloads.publication import LICENCES, readable_size
 
     sizes: list[int | None] = []
-    for publication, files in wanted:
+    for publication, files in downloads:
         if publication.gated:
             continue
         size = missing_bytes(publication, files, root)
@@ -158,8 +162,8 @@ def _announce(wanted: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: 
             echo(f"  licence: {publication.licence} ({LICENCES[publication.licence]})")
             if publication.notes:
                 echo(f"  {publication.notes}")
-    known = sum(size or 0 for size in sizes)
-    if yes or (known <= ASK_ABOVE and None not in sizes):
+    total = sum(size or 0 for size in sizes)
+    if yes or (total <= ASK_ABOVE and None not in sizes):
         return
     if not sys.stdin.isatty():
         raise click.UsageError("The download is large, or its size is not published; add --yes to start it.")
@@ -184,8 +188,8 @@ def _usage(publication: Publication, place: Path) -> str:
     from ...tasks.data.datasets import USER_DATA
     from ...tasks.datasets.registry import publication_of
 
-    found = {name: publication_of(name) for name in USER_DATA}
-    options = [f"--data {name}={place / at[1]}" for name, at in found.items() if at and at[0] == publication.name]
+    homes = {name: publication_of(name) for name in USER_DATA}
+    options = [f"--data {name}={place / at[1]}" for name, at in homes.items() if at and at[0] == publication.name]
     if options:
         return f"use it with {' '.join(options)}"
     return f"{place} (no task of this version reads it yet)"

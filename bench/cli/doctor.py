@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from ...files import home_path
+from ...files import home_path, json_text
 from ...terminal import echo
 from .options import store_option
 
@@ -43,7 +41,7 @@ def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
 
     checks = examine(store, home_path(data_root))
     if as_json:
-        echo(json.dumps([asdict(check) for check in checks], indent=1))
+        echo(json_text(checks))
     else:
         show(checks)
     if failed(checks):

@@ -18,12 +18,13 @@ from ...interruption import ending
 from ...terminal import drop_output, echo, lost_output, shown
 
 FAILED = 1
-"""The output could not be written, memory ran out, or vitobench itself is at fault."""
+"""Exit code if the output cannot be written, memory runs out, or vitobench has a bug."""
 
 USAGE = 2
-"""A mistake that the user can fix."""
+"""Exit code of a mistake that the user can fix."""
 
 UNREAD = 141
+"""Exit code if the reader of a pipe is gone: 128 + SIGPIPE, as for any program that this signal ends."""
 
 _PATHS = frozenset(
     {
@@ -41,16 +42,16 @@ _PATHS = frozenset(
         errno.ENOTEMPTY,
     }
 )
-"""Errors of the operating system about a path that the user named."""
+"""Operating system errors about a path that the user gave: a usage error, not a bug."""
 
 
 class _Unread(Exception):  # noqa: N818
-    """Nobody reads the output any more. It is no `OSError`, which click would end in its own way."""
+    """The reader of standard output is gone. Not an `OSError`, because click handles those itself and exits with 1."""
 
 
 @contextmanager
 def pipes() -> Iterator[None]:
-    """Let `guarded`, and not click, decide how a command ends whose output nobody reads."""
+    """Let `guarded`, rather than click, end a command whose output pipe is closed."""
     try:
         yield
     except BrokenPipeError as error:
@@ -58,10 +59,10 @@ def pipes() -> Iterator[None]:
 
 
 def check_arguments(args: Sequence[str]) -> None:
-    """Refuse what no file can be called and no terminal types.
+    """Reject arguments that cannot be a file name and that no terminal can type.
 
     Raises:
-        click.UsageError: An argument holds a NUL, or half a character.
+        click.UsageError: An argument contains a NUL, or half of a Unicode character.
     """
     for arg in args:
         try:
@@ -75,18 +76,18 @@ def check_arguments(args: Sequence[str]) -> None:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command and write out what it printed.
+    """Run a command, print its error if it fails, and flush its output.
 
     Args:
         command: Returns its exit code, or raises.
 
     Returns:
-        The exit code; errors are printed on standard error.
+        The exit code.
     """
     try:
         code = _code_of(command)
     except BaseException as error:
-        code = _told(error)
+        code = _explain(error)
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
@@ -109,8 +110,8 @@ def _code_of(command: Callable[[], int]) -> int:
         return FAILED
 
 
-def _told(error: BaseException) -> int:
-    """Say what happened; the exit code that goes with it."""
+def _explain(error: BaseException) -> int:
+    """Print what happened and return the exit code for it."""
     if isinstance(error, _Unread):
         return _unwritten(error.__cause__)
     if isinstance(error, click.exceptions.Exit):
@@ -130,8 +131,8 @@ def _told(error: BaseException) -> int:
         _complain(f"Error: {error}")
         return USAGE
     if isinstance(error, OSError) and error.errno in _PATHS and error.filename is not None:
-        named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
-        _complain(f"Error: {_short(shown(named))} cannot be used: {error.strerror}.")
+        path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        _complain(f"Error: {_short(shown(path))} cannot be used: {error.strerror}.")
         return USAGE
     if isinstance(error, MemoryError):
         _complain("Error: out of memory. Use a smaller --batch, fewer --workers or a --limit.")
@@ -145,9 +146,9 @@ def _told(error: BaseException) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """``"TypeError: what it said"``, on one line."""
-    said = str(error).strip().splitlines()
-    return _short(shown(f"{type(error).__name__}: {said[0]}" if said else type(error).__name__))
+    """``"TypeError: its message"``, on one line."""
+    lines = str(error).strip().splitlines()
+    return _short(shown(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__))
 
 
 def _short(text: str, most: int = 300) -> str:
@@ -157,20 +158,20 @@ def _short(text: str, most: int = 300) -> str:
 def _unwritten(error: BaseException | None) -> int:
     drop_output(sys.stdout)
     if isinstance(error, BrokenPipeError):
-        return UNREAD  # as a program that SIGPIPE ends
+        return UNREAD
     reason = error.strerror if isinstance(error, OSError) else str(error)
     _complain(f"Error: standard output cannot be written: {reason}.")
     return FAILED
 
 
 def _complain(text: str, indent: str = "  ") -> None:
-    """Print an error. Its further lines are indented, so that a name with a newline cannot pose as another message."""
+    """Print an error, with all lines but the first indented: a file name with a newline must not fake a message."""
     start = "\n" if text.startswith("\n") else ""
     echo(start + text.removeprefix("\n").replace("\n", f"\n{indent}"), err=True)
 
 
 def _report(error: BaseException) -> str:
-    """Keep where it happened in a file, and say so."""
+    """Write the traceback to a file; returns the sentence that asks the user to report it."""
     words = ["Command: " + " ".join(["bench", *sys.argv[1:]]), f"Python {sys.version}, {sys.platform}", ""]
     words += traceback.format_exception(error)
     try:
@@ -183,7 +184,7 @@ def _report(error: BaseException) -> str:
 
 
 def _end_workers() -> None:
-    """End processes that would work on, and hold this one up, for as long as their piece of work takes."""
+    """Terminate worker processes: Python would otherwise wait at exit until each has finished its current unit."""
     processes = sys.modules.get("multiprocessing")
     for child in processes.active_children() if processes is not None else ():
         child.terminate()

@@ -40,9 +40,9 @@ def export_command(form: str | None, target: str | None, listing: bool, as_json:
     from .show import rescored, written
 
     spec.check_target(to)
-    exporter = spec.load()  # before anything is scored
+    exporter = spec.load()  # first, so that a missing package is reported before minutes of scoring
     outcome = rescored(values)
-    # Baselines are scored along for the comparisons; a card or a run of their own is for those that were named.
+    # Baselines are scored too, for the comparisons, but only the requested models get a card or a run of their own.
     models = tuple(str(m["name"]) for m in outcome.data.models if fits(str(m["identity"]), values["models"]))
     lines = exporter.export(Handover(outcome, models, to, click.echo))
     written(outcome, lines, [], values["quiet"] or to == SCREEN)

@@ -39,7 +39,7 @@ _FORMATS = ("pdf", "svg", "png")
     multiple=True,
     default=_FORMATS,
     show_default=True,
-    help="Repeatable.",
+    help="File format. Repeatable.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the figures and the data they need.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")
@@ -62,15 +62,19 @@ def figures_command(
     bench figures ablation --model a --model b --baseline reference
     bench figures --list
     """
-    from ...reports.figure_registry import FIGURES, figure_spec
+    from ...plugins import FIGURES as PLUGGED
+    from ...plugins import PluginError, unreadable
+    from ...reports.figure_registry import all_figures, figure_spec, plugged
+    from .listings import print_rows, tell_problems
 
+    problems = [*(problem for _, _, problem in plugged()), *unreadable(PLUGGED)]
     if listing:
-        from .listings import print_rows
-
-        rows = [{"name": s.name, "needs": s.needs, "shows": s.title} for s in FIGURES.values()]
+        rows = [{"name": s.name, "needs": s.needs, "shows": s.title} for s in all_figures().values()]
         print_rows(rows, ("name", "needs", "shows"), as_json=as_json)
+        tell_problems(problems)
         return
-    specs = [figure_spec(name) for name in dict.fromkeys(names)] or list(FIGURES.values())
+    specs = [figure_spec(name) for name in dict.fromkeys(names)] or list(all_figures().values())
+    tell_problems([] if names else problems)
 
     from ...reports.figure_files import write_figures
     from ...reports.focus import focus
@@ -80,7 +84,13 @@ def figures_command(
     outcome = rescored(values)
     models = focus(outcome.data, highlight)
     lines, absent = [], []
-    for spec, paths in write_figures(outcome.data, specs, models, folder, tuple(dict.fromkeys(formats))):
+    for spec in specs:
+        try:
+            pairs = write_figures(outcome.data, [spec], models, folder, tuple(dict.fromkeys(formats)))
+            paths = [path for _, written_paths in pairs for path in written_paths]
+        except PluginError as error:
+            absent.append(str(error))
+            continue
         if paths:
             lines.append(f"{spec.name}: {', '.join(str(path) for path in paths)}")
         elif names:

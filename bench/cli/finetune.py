@@ -96,14 +96,14 @@ def finetune_command(
         )
         count = steps or (epochs or 10) * max(1, len(data.train) // batch)
         settings = FinetuneSettings(count, batch, seed=seed, **values)
-        made = finetune(
+        tuned = finetune(
             load(model).to(where), data, settings, folder, lambda done, total, loss: stage("Training", done, total)
         )
-        # The file, and not the network in memory, is what is measured.
-        written = load(name_of(made.checkpoint)).to(where)
-        correct, images = accuracy(written, data.held_out, lambda done, total: stage("Measuring", done, total))
+        # Measure the file rather than the network in memory: the file is what later runs load.
+        model_from_file = load(name_of(tuned.checkpoint)).to(where)
+        correct, images = accuracy(model_from_file, data.held_out, lambda done, total: stage("Measuring", done, total))
     if console is not None:
         tell_notes(console, data.notes)
-        ended = f"in {made.seconds / 60:.1f} min, training loss {made.loss:.3f} at the end"
-        console.print(f"Trained {count} steps {ended}.", soft_wrap=True, markup=False)
-        tell(console, "Accuracy", correct, images, made.checkpoint, data.label_space)
+        outcome = f"in {tuned.seconds / 60:.1f} min, training loss {tuned.loss:.3f} at the end"
+        console.print(f"Trained {count} steps {outcome}.", soft_wrap=True, markup=False)
+        tell(console, "Accuracy", correct, images, tuned.checkpoint, data.label_space)

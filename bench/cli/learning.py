@@ -1,4 +1,4 @@
-"""Options and endings that ``bench probe`` and ``bench finetune`` share."""
+"""Options and final messages that ``bench probe`` and ``bench finetune`` share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNS = Path("runs")
 
 
 def learning(command: F) -> F:
-    """Options: the model, the images, where the checkpoint goes."""
+    """Options for the model, the images and the checkpoint's folder."""
     options = [
         click.option("--model", required=True, help=f"{HOW_TO_NAME}."),
         click.option(
@@ -60,24 +60,24 @@ def learning(command: F) -> F:
     return command
 
 
-def folder_for(what: str, model: str) -> Path:
-    """``runs/probe-NAME``: where a checkpoint goes if nothing is said."""
+def folder_for(command: str, model: str) -> Path:
+    """``runs/probe-NAME``: where a checkpoint goes without ``--output``."""
     stem = re.sub(r"\.(safetensors|pth?)$", "", model.partition("?")[0].rpartition("/")[2])
-    return RUNS / f"{what}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem).strip('-')}"
+    return RUNS / f"{command}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem).strip('-')}"
 
 
 def tell_notes(console: Any, notes: Sequence[str]) -> None:
-    """What people should know of the images, a line each."""
+    """Print notes about the images, one per line."""
     for note in notes:
         console.print(note, style="yellow", soft_wrap=True, markup=False)
 
 
-def tell(console: Any, what: str, correct: int, images: int, checkpoint: Path, label_space: str) -> None:
-    """Accuracy with Wilson's interval, where the checkpoint is, and what to do with it."""
+def tell(console: Any, label: str, correct: int, images: int, checkpoint: Path, label_space: str) -> None:
+    """Print the accuracy with Wilson's interval, the checkpoint's path and the command that evaluates it."""
     from ...results.statistics import wilson
 
     low, high = wilson(correct, images)
-    console.print(f"{what}: {correct / images:.1%} [{low:.1%}, {high:.1%}], n = {images} held-out images.")
+    console.print(f"{label}: {correct / images:.1%} [{low:.1%}, {high:.1%}], n = {images} held-out images.")
     console.print(f"Checkpoint: {checkpoint}", soft_wrap=True, markup=False)
     suite = "robustness" if label_space == "microworld-16" else "robustness --data imagenet=DIR"
     console.print(f"bench run --model {name_of(checkpoint)} --suite {suite}", soft_wrap=True, markup=False)

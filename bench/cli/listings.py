@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from ...files import json_text
 from ...terminal import echo, open_console, shown
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -23,13 +23,13 @@ def print_rows(
     """Print rows as a table, or as JSON.
 
     Args:
-        rows: Plain data.
-        columns: Which of their fields the table shows.
+        rows: One dictionary of plain values per row.
+        columns: Fields to show in the table.
         as_json: Print all fields as JSON instead.
         footer: Lines below the table.
     """
     if as_json:
-        echo(json.dumps(list(rows), indent=1))
+        echo(json_text(rows))
         return
     from rich import box
     from rich.table import Table
@@ -38,12 +38,14 @@ def print_rows(
     needed = min(22, max((len(shown(row[columns[-1]])) for row in rows), default=1))
     for number, column in enumerate(columns):
         last = number + 1 == len(columns)
-        # Names have to be whole to be copied; the last column is the one with sentences in it.
-        whole = number == 0 or column in _WHOLE
-        table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold", min_width=needed if last else None)
+        # Names must not wrap, or they could not be copied; the last column holds sentences and takes the rest.
+        keep_whole = number == 0 or column in _WHOLE
+        table.add_column(
+            column.replace("_", " "), no_wrap=keep_whole, overflow="fold", min_width=needed if last else None
+        )
     for row in rows:
         table.add_row(*(shown(row[column]) if row[column] is not None else "" for column in columns))
-    # Where output is piped, rich would assume 80 columns and cut names.
+    # If output is piped, rich assumes 80 columns and would cut names.
     console = open_console(markup=False)
     console.print(table)
     for line in footer:
@@ -51,7 +53,7 @@ def print_rows(
 
 
 def tell_problems(problems: Iterable[str]) -> None:
-    """Name what cannot be used, a line each on standard error, where a listing as JSON is read by no person."""
+    """Print what cannot be used to standard error, one problem per line: standard output may be JSON for a program."""
     for problem in dict.fromkeys(filter(None, problems)):
         echo(shown(problem), err=True)
 
@@ -67,7 +69,7 @@ def models_command(as_json: bool) -> None:
     rows = [asdict(row) for _, row in listed]
     for row in rows:
         row["about"] = row["problem"] or row["description"]
-    footer = [f"{form}: {what}" for form, what in FORMS.items()]
+    footer = [f"{form}: {meaning}" for form, meaning in FORMS.items()]
     columns = ("name", "source", "label_space", "baseline", "about")
     if as_json:
         rows = [{k: v for k, v in row.items() if k != "about"} for row in rows]
@@ -111,10 +113,10 @@ def tasks_command(as_json: bool) -> None:
         for plugin, task, problem in plugged
         if task is None
     ]
-    own = ("imagenet", "imagenet-depth")
-    footer = [f"{name}: {USER_DATA[name]}" for name in own]
+    own_sets = ("imagenet", "imagenet-depth")
+    footer = [f"{name}: {USER_DATA[name]}" for name in own_sets]
     footer.append("Published data sets: --data NAME=DIR; `bench data list` shows where to get them.")
-    # Where nothing is plugged in, a column that says so on every line tells nothing.
+    # Without plugins, every row would have the same source.
     source = ("source",) if plugged else ()
     print_rows(rows, ("name", "kind", "images", "conditions", "metric", *source, "title"), as_json, footer)
     tell_problems([*(problem for _, _, problem in plugged), *unreadable(PLUGGED)])
@@ -127,16 +129,19 @@ def suites_command(as_json: bool) -> None:
     from ...tasks.registry import SUITES
 
     rows = [asdict(suite) | {"tasks": list(suite.tasks), "headline": list(suite.headline)} for suite in SUITES.values()]
-    shown = rows if as_json else [row | {"tasks": ", ".join(row["tasks"])} for row in rows]
-    print_rows(shown, ("name", "description", "tasks"), as_json)
+    table_rows = rows if as_json else [row | {"tasks": ", ".join(row["tasks"])} for row in rows]
+    print_rows(table_rows, ("name", "description", "tasks"), as_json)
 
 
 @click.command("recipes")
 @_JSON
 def recipes_command(as_json: bool) -> None:
     """List the pretraining recipes."""
+    from ...models.pretraining.methods import plugged
     from ...models.pretraining.recipe import recipe_facts
     from ...models.pretraining.recipe_files import list_recipes, load_recipe
+    from ...plugins import METHODS, unreadable
 
     rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]
     print_rows(rows, ("recipe", "objective", "architecture", "steps", "description"), as_json)
+    tell_problems([*(problem for _, _, problem in plugged()), *unreadable(METHODS)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
+from ...files import json_text
 from ...models.spec import PRECISIONS
 from ...terminal import echo, output_to_errors
 from .options import complete_models, data_option
@@ -40,15 +40,15 @@ def mock_run_command(model: str, data: dict[str, Path], device: str, precision: 
     from ..model_checks import FAIL, WARN
     from .listings import print_rows
 
-    with output_to_errors() if as_json else nullcontext():  # what a model prints is no JSON
+    with output_to_errors() if as_json else nullcontext():  # whatever a model prints would spoil the JSON
         checks = list(mock_run(model, data, device, precision))
     rows = [asdict(check) for check in checks]
     failed, warned = (sum(check.status == status for check in checks) for status in (FAIL, WARN))
-    shown = [{"check": row["name"], **row} for row in rows]
+    table_rows = [{"check": row["name"], **row} for row in rows]
     footer = [f"{len(rows)} checks: {failed} failed, {warned} with a warning"]
     if as_json:
-        echo(json.dumps(rows, indent=1))
+        echo(json_text(rows))
     else:
-        print_rows(shown, ("check", "status", "found", "mend"), False, footer)
+        print_rows(table_rows, ("check", "status", "found", "mend"), False, footer)
     if failed:
         sys.exit(3)

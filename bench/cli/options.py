@@ -18,15 +18,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 NO_BASELINE = "none"
 
 
-def _complete(what: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        if what == "models":
+        if kind == "models":
             from ...models.registry import complete as names_of_models
 
             return names_of_models(incomplete)
         from ...tasks.registry import SUITES, all_tasks
 
-        names = list(SUITES if what == "suites" else all_tasks())
+        names = list(SUITES if kind == "suites" else all_tasks())
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
@@ -36,13 +36,13 @@ complete_models = _complete("models")
 
 
 def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for value in values:
         name, equals, folder = value.partition("=")
         if not (name and equals and folder):
             raise click.BadParameter(f"{value!r} is not of the form NAME=DIR, such as imagenet=/data/imagenet/val.")
-        found[name] = home_path(folder)
-    return found
+        folders[name] = home_path(folder)
+    return folders
 
 
 def _apply(command: F, options: list[Callable[[F], F]]) -> F:
@@ -58,7 +58,7 @@ def _model(required: bool, more: str) -> Callable[[F], F]:
 
 
 def _scope(limit: str, baseline: bool = True) -> list[Callable[[F], F]]:
-    chosen: list[Callable[[F], F]] = [
+    baseline_option: list[Callable[[F], F]] = [
         click.option(
             "--baseline",
             "baselines",
@@ -68,7 +68,7 @@ def _scope(limit: str, baseline: bool = True) -> list[Callable[[F], F]]:
             "Repeatable.",
         )
     ]
-    return (chosen if baseline else []) + [
+    return (baseline_option if baseline else []) + [
         click.option("--suite", shell_complete=_complete("suites"), help="A suite from `bench suites`."),
         click.option(
             "--task",
@@ -119,7 +119,7 @@ _JSON_FILE: Callable[[F], F] = click.option(
 
 
 def selection(command: F) -> F:
-    """Options that say what is run."""
+    """Options that select what to run."""
     return _apply(
         command,
         [
@@ -147,7 +147,7 @@ def selection(command: F) -> F:
 
 
 def along(command: F) -> F:
-    """Options of ``bench curve`` that say what is run."""
+    """Options of ``bench curve`` that select what to run."""
     suite, task, limit = _scope("Maximum number of images per task.")[1:]
     data = click.option(
         "--data",
@@ -163,7 +163,7 @@ def along(command: F) -> F:
 
 
 def running(command: F) -> F:
-    """Options that say where and how it is run."""
+    """Options for where and how to run."""
     return _apply(
         command,
         [
@@ -259,7 +259,7 @@ def mapped(command: F) -> F:
 
 
 def stored(command: F) -> F:
-    """Options that say what is scored of a store."""
+    """Options that select what to score in a store."""
     return _apply(
         command,
         [
@@ -274,7 +274,7 @@ def stored(command: F) -> F:
 
 
 def pictured(command: F) -> F:
-    """Options that say what of a store is drawn, or put into tables."""
+    """Options that select what to draw, tabulate or export from a store."""
     return _apply(
         command,
         [
@@ -288,7 +288,7 @@ def pictured(command: F) -> F:
 
 
 def compared(command: F) -> F:
-    """Arguments and options that say what of a store is compared."""
+    """Arguments and options that select what to compare in a store."""
     return _apply(
         command,
         [
@@ -305,7 +305,7 @@ def compared(command: F) -> F:
 def settings_from(values: dict[str, Any]) -> Settings:
     """Build `Settings` from the options of `selection` and `running`, or of `stored`."""
     baselines = values["baselines"]
-    named = (
+    passed_on = (
         "device",
         "precision",
         "batch",
@@ -325,5 +325,5 @@ def settings_from(values: dict[str, Any]) -> Settings:
         store=values["store"],
         limit=values["limit"],
         seed=values["seed"] or 0,
-        **{name: values[name] for name in named if name in values},
+        **{name: values[name] for name in passed_on if name in values},
     )

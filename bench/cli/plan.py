@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +23,10 @@ def plan_command(no_measure: bool, **values: Any) -> None:
 
     The time is estimated by running the models on a few of the images on this machine; nothing is stored.
     """
+    from ...files import write_json
     from ...results.store import Store
     from ..estimate import budget
-    from ..executors.base import check_executor
-    from ..json_file import plain, write_plain
+    from ..executors.choosing import check_executor
     from ..progress import counting
     from ..run import planned
     from .show import check_files
@@ -39,18 +38,18 @@ def plan_command(no_measure: bool, **values: Any) -> None:
     store = Store(settings.store)
     plan = planned(settings, store, console)
     with counting(console, "Measuring") as progress:
-        found = budget(plan, store, not no_measure, progress)
+        cost = budget(plan, store, not no_measure, progress)
     if values["json_file"] is not None:
-        write_plain(values["json_file"], plain(asdict(found)))
+        write_json(values["json_file"], cost)
     if console is not None:
-        _show(found, store.location, console)
-    if found.failures:
-        for failure in found.failures:
+        _show(cost, store.location, console)
+    if cost.failures:
+        for failure in cost.failures:
             echo(f"{failure.model}: {failure.reason}", err=True)
         sys.exit(3)
 
 
-def _show(found: Budget, location: str, console: Any) -> None:
+def _show(cost: Budget, location: str, console: Any) -> None:
     from rich import box
     from rich.table import Table
 
@@ -60,15 +59,15 @@ def _show(found: Budget, location: str, console: Any) -> None:
     table.add_column("task")
     for name in ("images", "conditions", "units done", "units missing", "predictions to compute"):
         table.add_column(name, justify="right")
-    for row in found.tasks:
+    for row in cost.tasks:
         table.add_row(row.task, *(f"{n:,}" for n in (row.images, row.conditions, row.done, row.missing, row.answers)))
     console.print(table)
-    console.print(f"Models: {', '.join(found.models)}", markup=False)
-    console.print(f"Images to read: {found.images:,}; predictions to compute: {found.answers:,}")
-    console.print(f"Disk: about {_size(found.bytes)} more in {location}", soft_wrap=True, markup=False)
-    if found.seconds is not None:
-        console.print(f"Time: about {_duration(found.seconds)} on {found.device}")
-    for name, how in found.absent.items():
+    console.print(f"Models: {', '.join(cost.models)}", markup=False)
+    console.print(f"Images to read: {cost.images:,}; predictions to compute: {cost.answers:,}")
+    console.print(f"Disk: about {_size(cost.bytes)} more in {location}", soft_wrap=True, markup=False)
+    if cost.seconds is not None:
+        console.print(f"Time: about {_duration(cost.seconds)} on {cost.device}")
+    for name, how in cost.absent.items():
         published = publication_of(name)
         where = f" (`bench data get {published[0]}`)" if published else ""
         console.print(f"Missing: {name}; it needs {how}{where}", style="yellow", markup=False, soft_wrap=True)

@@ -82,11 +82,11 @@ def pretrain_command(
     from ...models.pretraining.recipe_files import load_recipe
     from ..progress import stages
 
-    chosen = load_recipe(recipe, settings, **changes)
+    settled = load_recipe(recipe, settings, **changes)
     source = None
-    if data is not None or chosen.data == "clips":
-        chosen, source = _clips(chosen, data, changes.get("clips"), settings)
-    folder = output or Path("runs") / f"{chosen.name}-{chosen.seed}"
+    if data is not None or settled.data == "clips":
+        settled, source = _clips(settled, data, changes.get("clips"), settings)
+    folder = output or Path("runs") / f"{settled.name}-{settled.seed}"
     console = None if quiet else open_console()
     from ...models.pretraining.produce import produce
 
@@ -99,9 +99,9 @@ def pretrain_command(
             console.print(line, style="yellow", soft_wrap=True, markup=False)
     with stages(console) as stage:
         words = "" if source is None else f"clips of {data}"
-        made = produce(chosen, folder, stage, source, words, workers, devices, trackers)
-    if console is not None and made is not None:
-        _tell(console, chosen.steps, made)
+        pretrained = produce(settled, folder, stage, source, words, workers, devices, trackers)
+    if console is not None and pretrained is not None:
+        _tell(console, settled.steps, pretrained)
 
 
 def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[str, ...]) -> tuple[Recipe, ClipSource]:
@@ -111,23 +111,23 @@ def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[
     if data is None:
         raise DataError(f"The recipe {recipe.name} trains on your own clips: name them with --data.")
     if recipe.data != "clips":
-        # The number of clips of a recipe for the micro-world says nothing of other data.
+        # A micro-world recipe's number of clips does not carry over to other data: use all clips unless one is given.
         stated = clips is not None or any(setting.partition("=")[0].strip() == "clips" for setting in settings)
         recipe = replace(recipe, data="clips", clips=recipe.clips if stated else 0)
     return recipe, open_clips(data, limit=recipe.clips or None, seed=recipe.seed)
 
 
-def _tell(console: Console, steps: int, made: Produced) -> None:
+def _tell(console: Console, steps: int, pretrained: Produced) -> None:
     from ...models.sources.files import name_of
     from ...results.statistics import wilson
 
-    console.print(f"Trained {steps} steps in {made.facts['training_seconds'] / 60:.1f} min.")
-    if "clean_accuracy" in made.facts:
-        accuracy, images = made.facts["clean_accuracy"], made.facts["clean_images"]
+    console.print(f"Trained {steps} steps in {pretrained.facts['training_seconds'] / 60:.1f} min.")
+    if "clean_accuracy" in pretrained.facts:
+        accuracy, images = pretrained.facts["clean_accuracy"], pretrained.facts["clean_images"]
         low, high = wilson(round(accuracy * images), images)
         console.print(f"Clean accuracy with a linear head: {accuracy:.1%} [{low:.1%}, {high:.1%}], n = {images}.")
-        then = f"bench run --model {name_of(made.checkpoint)} --suite robustness"
+        then = f"bench run --model {name_of(pretrained.checkpoint)} --suite robustness"
     else:
-        then = f"bench probe --model {name_of(made.checkpoint)} --data imagefolder=DIR"
-    console.print(f"Checkpoint: {made.checkpoint}", soft_wrap=True)
+        then = f"bench probe --model {name_of(pretrained.checkpoint)} --data imagefolder=DIR"
+    console.print(f"Checkpoint: {pretrained.checkpoint}", soft_wrap=True)
     console.print(then, soft_wrap=True)

@@ -34,7 +34,7 @@ from .learning import RUNS, folder_for, learning, tell, tell_notes
     type=click.Path(path_type=Path),
     default=RUNS / "features",
     show_default=True,
-    help="Folder to store features in, so that another head needs no second pass.",
+    help="Folder to store features in, so that fitting another head does not compute them again.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=50, show_default=True, help="Images per forward pass.")
 def probe_command(
@@ -55,8 +55,8 @@ def probe_command(
     """Fit a head on the frozen features of a model and write both as one checkpoint.
 
     Use the checkpoint HEAD.safetensors anywhere as file:PATH. linear is a logistic regression whose L2 penalty is
-    chosen on a fifth of the training images; knn stores the training features and lets the nearest vote; attentive
-    trains one query that attends to all positions.
+    chosen on a fifth of the training images; knn stores the training features and lets the nearest neighbours vote;
+    attentive trains one query that attends to all positions.
 
     \b
     bench probe --model vito
@@ -80,13 +80,13 @@ def probe_command(
         data = open_data(
             data_name, train, held_out, seed, features, lambda done, total: stage("Hashing images", done, total)
         )
-        made = probe(loaded, data, spec, checkpoint, features, seed, batch, stage)
+        fitted = probe(loaded, data, spec, checkpoint, features, seed, batch, stage)
     if console is not None:
         tell_notes(console, data.notes)
         settings = ", ".join(
             f"{name.replace('_', ' ')} {value}"
-            for name, value in made.facts.items()
+            for name, value in fitted.facts.items()
             if name not in ("kind", "correct", "images", "accuracy")
         )
         console.print(f"Fitted on {data.description}: {settings}.", soft_wrap=True, markup=False)
-        tell(console, f"Accuracy of the {head} head", made.correct, made.images, checkpoint, data.label_space)
+        tell(console, f"Accuracy of the {head} head", fitted.correct, fitted.images, checkpoint, data.label_space)

@@ -77,12 +77,12 @@ def reproduce_command(
     from ..claims.reproduction import Reproduction, reproduce
 
     console = None if quiet else open_console()
-    asked = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
+    request = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
     if listed:
-        for run in asked.runs():
+        for run in request.runs():
             echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
         return
-    data, files = reproduce(asked, console, " ".join(["bench", *sys.argv[1:]]))
+    data, files = reproduce(request, console, " ".join(["bench", *sys.argv[1:]]))
     if console is not None:
         from ...reports.claims import tally
 

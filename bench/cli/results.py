@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...files import home_path
+from ...files import home_path, json_text
 from ...terminal import echo, open_console
 from .listings import print_rows
 from .options import quiet_option, store_option
@@ -69,18 +68,18 @@ def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as
     from ...results.inventory import fits, holdings
 
     rows = []
-    for found in holdings(_open(store)):
-        if fits(found.task, tasks) and fits(found.model, models):
-            stamp = datetime.fromtimestamp(found.modified).isoformat(" ", "minutes") if found.modified else ""
-            rows.append(asdict(found) | {"modified": stamp})
-    shown = (
+    for holding in holdings(_open(store)):
+        if fits(holding.task, tasks) and fits(holding.model, models):
+            stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
+            rows.append(asdict(holding) | {"modified": stamp})
+    table_rows = (
         rows
         if as_json
         else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
     )
     total = sum(int(row["bytes"]) for row in rows)
     footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {store}"]
-    print_rows(shown, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
+    print_rows(table_rows, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
 
 
 @results_command.command("show")
@@ -95,22 +94,22 @@ def show_command(what: str, store: str) -> None:
     place = _open(store)
     runs = records.runs(place)
     if what == "last" and runs:
-        echo(json.dumps(runs[0], indent=1))
+        echo(json_text(runs[0]))
         return
     for run in runs:
         if run["name"] == what:
-            echo(json.dumps(run, indent=1))
+            echo(json_text(run))
             return
-    found = []
+    matches = []
     for kind in (records.MODELS, records.TASKS):
         for identity, record in records.kept(place, kind).items():
             if fits(identity, (what,)):
-                own = [asdict(h) for h in holdings(place) if identity in (h.model, h.task)]
-                found.append(record | {"predictions": own})
-    if not found:
+                predictions = [asdict(h) for h in holdings(place) if identity in (h.model, h.task)]
+                matches.append(record | {"predictions": predictions})
+    if not matches:
         names = {str(r["name"]) for kind in (records.MODELS, records.TASKS) for r in records.kept(place, kind).values()}
         raise unknown_name("model, task or run", what, [*names, *(run["name"] for run in runs[:5]), "last"])
-    echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+    echo(json_text(matches[0] if len(matches) == 1 else matches))
 
 
 @results_command.command("export")
@@ -135,17 +134,17 @@ def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple
 
 
 def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> list[str]:
-    """Files of whole units; of units that overlap, the longest."""
+    """Names of complete units; of units with the same start, only the longest, which contains the others."""
     from ...results import records
     from ...results.inventory import fits, identities
-    from ...results.store import PREDICTIONS
+    from ...results.layout import PREDICTIONS
 
     known_models, known_tasks = identities(store, records.MODELS), identities(store, records.TASKS)
     longest: dict[tuple[str, str, int], tuple[int, str]] = {}
     for unit, entry in store.unit_entries():
-        wanted = fits(known_models.get(unit.model, unit.model), models)
-        wanted = wanted and fits(known_tasks.get(unit.task, unit.task), tasks)
-        if wanted and entry.name.startswith(PREDICTIONS):
+        selected = fits(known_models.get(unit.model, unit.model), models)
+        selected = selected and fits(known_tasks.get(unit.task, unit.task), tasks)
+        if selected and entry.name.startswith(PREDICTIONS):
             key = (unit.task, unit.model, unit.start)
             longest[key] = max(longest.get(key, (0, "")), (unit.stop, entry.name))
     return [name for _, name in longest.values()]
@@ -230,21 +229,21 @@ def prune_command(
     wish = Wish(damaged, leftovers, superseded, models, tasks)
     if wish.empty:
         raise click.UsageError("Say what to remove: --damaged, --leftovers, --superseded, --model NAME or --task NAME.")
-    place = _open(store)
+    opened = _open(store)
     with _bar(quiet or not (damaged or leftovers), "Reading") as progress:
-        chosen = choose(place, wish, progress)
-    _remove(place, chosen, yes, quiet)
+        reasons = choose(opened, wish, progress)
+    _remove(opened, reasons, yes, quiet)
 
 
-def _remove(store: Store, chosen: dict[str, str], yes: bool, quiet: bool) -> None:
+def _remove(store: Store, reasons: dict[str, str], yes: bool, quiet: bool) -> None:
     if not quiet:
-        print_rows([{"file": name, "why": why} for name, why in chosen.items()], ("file", "why"), False)
+        print_rows([{"file": name, "why": why} for name, why in reasons.items()], ("file", "why"), False)
     if yes:
-        for name in chosen:
+        for name in reasons:
             store.folder.remove(name)
     if not quiet:
         verb = "removed" if yes else "would be removed; add --yes"
-        echo(f"{len(chosen)} files {verb}")
+        echo(f"{len(reasons)} files {verb}")
 
 
 @results_command.command("migrate")

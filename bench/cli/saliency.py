@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
 from .options import mapped
 
@@ -32,7 +32,7 @@ def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bo
     _check_files(json_file, figure_file)
 
     from ...reports.rows import failure_lines
-    from ..export import write_json
+    from ..export import as_json
     from ..saliency import render, run, settings_for
 
     # Where output is piped, rich would fall back to 80 columns and cut the table.
@@ -41,7 +41,7 @@ def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bo
     missing = [f"Missing: {line}" for line in failure_lines(outcome.data)]
     # Files first: what is shown may meet a screen that cannot take it.
     if json_file is not None:
-        write_json(outcome, json_file)
+        write_json(json_file, as_json(outcome))
     if figure_file is not None:
         from ..saliency_figure import write_figure
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
 from .options import NO_BASELINE, stored
 
@@ -60,7 +60,7 @@ def score_command(human: Path | None, responses: Path | None, compat: str | None
 
 
 def _score_folders(human: Path, responses: Path | None, compat: Any, values: dict[str, Any]) -> None:
-    from ..human_alignment import SUITE, Request, problem_lines, render, score_folders, write_json
+    from ..human_alignment import SUITE, Request, as_json, problem_lines, render, score_folders
 
     if values["suite"] not in (None, SUITE):
         raise click.UsageError(f"--human works only with --suite {SUITE}, not with {values['suite']}.")
@@ -70,12 +70,12 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
         raise click.UsageError("--model and --baseline need --responses DIR, the folder of the models' predictions.")
     json_file = values["json_file"]
     check_output(json_file)
-    named = values["baselines"]
+    baselines = values["baselines"]
     request = Request(
         human,
         responses,
         models=values["models"],
-        baselines=tuple(name for name in named if name != NO_BASELINE) if named else None,
+        baselines=tuple(name for name in baselines if name != NO_BASELINE) if baselines else None,
         data_sets=values["tasks"],
         seed=values["seed"] or 0,
         compat=compat,
@@ -83,12 +83,12 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
     started = time.monotonic()
     scored = score_folders(request)
     if json_file is not None:
-        write_json(scored, request, json_file)
+        write_json(json_file, as_json(scored, request))
     if values["quiet"]:
         for line in problem_lines(scored):
             echo(line, err=True)
     else:
-        # Where output is piped, rich would fall back to 80 columns and cut the table.
+        # If output is piped, rich falls back to 80 columns and would cut the table.
         console = open_console()
         render(scored, request, console)
         if json_file is not None:

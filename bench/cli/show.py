@@ -1,4 +1,4 @@
-"""What a run or a scoring prints and writes when it finishes."""
+"""What a command prints and writes after it has run or scored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StoreError, VitobenchError
-from ...files import check_output
+from ...files import check_output, write_json
 from ...terminal import echo, open_console
-from ..export import write_json
+from ..export import as_json
 from ..run import Outcome, execute, rescore
 from .options import settings_from
 
@@ -17,17 +17,13 @@ PAGE = "report.html"
 
 
 def run_and_show(values: dict[str, Any]) -> None:
-    """Run, print the table, write the page and the JSON file, and exit with 3 if something is missing.
-
-    Args:
-        values: The command's options.
-    """
+    """Run, print the table, write the page and the JSON file, and exit with 3 if something is missing."""
     console = _console(values)
     check_files(values)
     settings = settings_from(values)
     outcome = execute(settings, console, _command(), values.get("gallery", True))
-    done = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
-    _show(outcome, values, console, True, done)
+    work = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+    _show(outcome, values, console, True, work)
 
 
 def score_and_show(values: dict[str, Any], page: bool) -> None:
@@ -35,7 +31,7 @@ def score_and_show(values: dict[str, Any], page: bool) -> None:
 
     Args:
         values: The command's options.
-        page: Write the page, too.
+        page: Also write the page.
     """
     console = _console(values)
     check_files(values)
@@ -48,38 +44,37 @@ def _command() -> str:
 
 
 def _console(values: dict[str, Any]) -> Any:
-
-    # Where output is piped, rich would fall back to 80 columns and cut the table.
+    # If output is piped, rich falls back to 80 columns and would cut the table.
     return None if values["quiet"] else open_console(width=100)
 
 
 def check_files(values: dict[str, Any]) -> None:
-    """Refuse files that cannot be written, before anything is run."""
+    """Reject output files that cannot be written, before hours of work."""
     for name in ("report_file", "json_file"):
         check_output(values.get(name))
 
 
-def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, done: str) -> None:
+def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, work: str) -> None:
     if not outcome.data.scores:
         from ...reports.rows import failure_lines
 
         reasons = "".join(f"\n{line}" for line in failure_lines(outcome.data))
         raise VitobenchError(f"Nothing to show: no task has a score.{reasons}")
-    # Files first: what is shown may meet a screen that cannot take it.
-    written = {}
+    # Write files before printing, so that a closed terminal or a broken pipe does not lose them.
+    files = {}
     if page:
-        written["Page"] = _write_page(outcome, values)
+        files["Page"] = _write_page(outcome, values)
     if values["json_file"] is not None:
-        write_json(outcome, values["json_file"])
-        written["Scores"] = str(values["json_file"])
+        write_json(values["json_file"], as_json(outcome))
+        files["Scores"] = str(values["json_file"])
     if console is not None:
         from ...reports.table import render_terminal
 
         render_terminal(outcome.data, console)
         console.print()
-        for what, where in written.items():
-            console.print(f"{what}: {where}", soft_wrap=True, markup=False)
-        console.print(f"{done}, {outcome.seconds:.1f} s")
+        for label, path in files.items():
+            console.print(f"{label}: {path}", soft_wrap=True, markup=False)
+        console.print(f"{work}, {outcome.seconds:.1f} s")
     if not outcome.complete:
         if console is None:
             from ...reports.rows import failure_lines
@@ -96,11 +91,11 @@ def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
     from ...text import utf8
 
     content = utf8(render_html(outcome.data))
-    named = values.get("report_file")
+    report_file = values.get("report_file")
     try:
-        if named is not None:
-            write_file(Path(named), content)
-            return str(named)
+        if report_file is not None:
+            write_file(Path(report_file), content)
+            return str(report_file)
         folder = Store(values["store"]).folder
         folder.write(PAGE, content)
         return folder.path(PAGE)
@@ -113,14 +108,20 @@ def rescored(values: dict[str, Any], best: bool = False) -> Outcome:
 
     Args:
         values: The command's options.
-        best: Compare every model with the best of each number, instead of with its baseline.
+        best: Compare every model with the best one on each metric, instead of with its baseline.
     """
     console = None if values["quiet"] else open_console(err=True)
     return rescore(settings_from(values), console, _command(), values["seed"], best=best)
 
 
 def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) -> None:
-    """Print what was written and what was not, and exit with 3 if something is missing.
+    """Print what was written and what could not be, and exit with 3 if something is missing.
+
+    Args:
+        outcome: The scores; its failures are listed as missing.
+        lines: What was written.
+        absent: What could not be written, and why.
+        quiet: Print only what is missing.
 
     Raises:
         VitobenchError: Nothing was written.

@@ -22,7 +22,7 @@ from .options import pictured
     multiple=True,
     default=("latex",),
     show_default=True,
-    help="Repeatable.",
+    help="File format. Repeatable.",
 )
 @click.option("--to", "target", default="tables", show_default=True, help="Folder for the files, or - to print them.")
 @click.option("--list", "listing", is_flag=True, help="List the tables and the data they need.")
@@ -32,8 +32,8 @@ def tables_command(
 ) -> None:
     """Write the named tables, or all, from a store.
 
-    The best number is bold; a dagger marks numbers that paired tests, corrected within the row (Holm), cannot tell
-    from it. No model is loaded and no image is read.
+    The best number is bold; a dagger marks numbers that do not differ from it significantly in paired tests,
+    corrected within the row (Holm). No model is loaded and no image is read.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 

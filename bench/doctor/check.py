@@ -13,11 +13,11 @@ class Check:
     """A row of `bench doctor`.
 
     Attributes:
-        group: What it belongs to: ``machine``, ``packages``, ...
-        name: What was looked at.
-        status: `OK`; `WARN` where something works worse than it could; `FAIL` where something cannot work.
-        found: What is there.
-        advice: What to do; empty where there is nothing to do.
+        group: Section of the table: ``machine``, ``packages``, ...
+        name: What was checked.
+        status: `OK`; `WARN` if something works, but worse than it could; `FAIL` if it cannot work.
+        found: What the check saw.
+        advice: How to fix it; empty if there is nothing to fix.
     """
 
     group: str

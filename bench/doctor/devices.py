@@ -1,4 +1,4 @@
-"""What models run on: torch, the CPU and GPUs."""
+"""Check what models run on: torch, the CPU and GPUs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Gpu:
 
     Attributes:
         device: ``"cuda:0"``.
-        name: Of the product.
+        name: Product name.
         memory: Bytes.
-        problem: Why it does not compute; empty if it does.
+        problem: Why it cannot run a kernel; empty if it can.
     """
 
     device: str
@@ -39,15 +39,15 @@ class Devices:
     """What `measure_devices` found.
 
     Attributes:
-        version: Of torch; empty where it does not load.
-        seconds: That its import took; about 0 where it was loaded already.
+        version: torch's version; empty if it does not load.
+        seconds: How long importing torch took; about 0 if it was already loaded.
         problem: Why torch or torchvision does not load; empty if both do.
-        processor: Its architecture: ``"x86_64"``, ``"arm64"``, ...
-        instructions: What torch's kernels use of the processor: ``"AVX2"``, ``"DEFAULT"``, ...
+        processor: CPU architecture: ``"x86_64"``, ``"arm64"``, ...
+        instructions: Instruction set of torch's CPU kernels: ``"AVX2"``, ``"DEFAULT"``, ...
         threads: Threads of a forward pass.
-        built_for: ``"CUDA 12.8"``, ``"ROCm 6.2"``; empty for a build without GPUs.
-        driver: Whether there is a driver of NVIDIA.
-        hidden: ``CUDA_VISIBLE_DEVICES`` where it is set, else None.
+        built_for: ``"CUDA 12.8"``, ``"ROCm 6.2"``; empty for a CPU-only build.
+        driver: Whether an NVIDIA driver is installed.
+        hidden: Value of ``CUDA_VISIBLE_DEVICES``, or None if it is not set.
         gpus: The GPUs.
         mps: Whether there is an Apple GPU.
     """
@@ -66,14 +66,14 @@ class Devices:
 
 
 def measure_devices() -> Devices:
-    """Import torch and ask it."""
+    """Import torch and read off what it can use."""
     started = time.perf_counter()
     try:
         import torch
 
         seconds = time.perf_counter() - started
-        import torchvision  # noqa: F401 - of another build than torch, it fails at its import
-    except Exception as error:  # what a broken installation raises is anything
+        import torchvision  # noqa: F401 - its import fails if it was built for another torch
+    except Exception as error:  # a broken installation can raise anything
         return Devices(problem=" ".join((str(error) or type(error).__name__).split()))
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else ""
     built = f"ROCm {torch.version.hip}" if torch.version.hip else built
@@ -98,7 +98,7 @@ def _gpu(number: int) -> Gpu:
     device = f"cuda:{number}"
     problem = ""
     try:
-        # A GPU that is too new or too old for the build is listed, and refuses the first kernel.
+        # torch lists a GPU that is too new or too old for the build; only the first kernel fails.
         torch.ones(2, device=device).sum().item()
     except RuntimeError as error:
         problem = str(error).strip().splitlines()[0]
@@ -106,35 +106,35 @@ def _gpu(number: int) -> Gpu:
     return Gpu(device, facts.name, facts.total_memory, problem)
 
 
-def check_devices(found: Devices) -> list[Check]:
+def check_devices(devices: Devices) -> list[Check]:
     """Rows for torch, the processor and GPUs."""
-    if found.problem:
+    if devices.problem:
         way_out = "pip install --force-reinstall torch torchvision, both of one build (https://pytorch.org/get-started)"
-        return [Check(GROUP, "torch", FAIL, f"cannot be loaded: {found.problem}", way_out)]
-    slow = found.seconds > SLOW
+        return [Check(GROUP, "torch", FAIL, f"cannot be loaded: {devices.problem}", way_out)]
+    slow = devices.seconds > SLOW
     rows = [
         Check(
             GROUP,
             "torch",
             WARN if slow else OK,
-            f"{found.version}, imported in {found.seconds:.1f} s",
+            f"{devices.version}, imported in {devices.seconds:.1f} s",
             "every worker waits as long; move the environment to a local disk" if slow else "",
         ),
-        _processor(found),
-        *(_gpu_row(gpu) for gpu in found.gpus),
+        _processor(devices),
+        *(_gpu_row(gpu) for gpu in devices.gpus),
     ]
-    if not found.gpus and not found.mps:
-        rows.append(_without(found))
-    if found.mps:
+    if not devices.gpus and not devices.mps:
+        rows.append(_without(devices))
+    if devices.mps:
         rows.append(Check(GROUP, "mps", OK, "an Apple GPU"))
-    chosen = "cuda" if found.gpus else "mps" if found.mps else "cpu"
-    return [*rows, Check(GROUP, "--device auto", OK, f"takes {chosen}")]
+    automatic = "cuda" if devices.gpus else "mps" if devices.mps else "cpu"
+    return [*rows, Check(GROUP, "--device auto", OK, f"uses {automatic}")]
 
 
-def _processor(found: Devices) -> Check:
-    threads = f"{found.threads} thread{'' if found.threads == 1 else 's'} in a forward pass"
-    words = f"{found.instructions or 'unknown'} kernels, {threads}"
-    if found.instructions == "DEFAULT" and found.processor in ("x86_64", "AMD64"):
+def _processor(devices: Devices) -> Check:
+    threads = f"{devices.threads} thread{'' if devices.threads == 1 else 's'} in a forward pass"
+    words = f"{devices.instructions or 'unknown'} kernels, {threads}"
+    if devices.instructions == "DEFAULT" and devices.processor in ("x86_64", "AMD64"):
         advice = "the CPU has no AVX2, or ATEN_CPU_CAPABILITY is set: models run several times slower"
         return Check(GROUP, "cpu", WARN, words, advice)
     return Check(GROUP, "cpu", OK, words)
@@ -148,14 +148,14 @@ def _gpu_row(gpu: Gpu) -> Check:
     return Check(GROUP, gpu.device, FAIL, f"{words}: {gpu.problem}", advice)
 
 
-def _without(found: Devices) -> Check:
-    if not found.driver:
+def _without(devices: Devices) -> Check:
+    if not devices.driver:
         return Check(GROUP, "gpu", OK, "none; models run on the CPU")
-    if not found.built_for:
+    if not devices.built_for:
         advice = "install a CUDA build: https://pytorch.org/get-started"
         return Check(GROUP, "gpu", WARN, "there is a driver, but this build of torch has no GPU support", advice)
-    if found.hidden is not None:
-        words = f"torch sees none; CUDA_VISIBLE_DEVICES is {found.hidden!r}"
+    if devices.hidden is not None:
+        words = f"torch sees none; CUDA_VISIBLE_DEVICES is {devices.hidden!r}"
         return Check(GROUP, "gpu", WARN, words, "unset CUDA_VISIBLE_DEVICES, or name a device in it")
     advice = "run nvidia-smi to see whether the driver works and is recent enough"
-    return Check(GROUP, "gpu", WARN, f"there is a driver, but torch (for {found.built_for}) sees none", advice)
+    return Check(GROUP, "gpu", WARN, f"there is a driver, but torch (for {devices.built_for}) sees none", advice)

@@ -16,11 +16,11 @@ PACKAGE = Path(__file__).parents[2]
 
 
 def examine(store: str, data_root: Path) -> list[Check]:
-    """Look at everything.
+    """Run every check.
 
     Args:
         store: As ``--store``.
-        data_root: Folder in which `bench data get` put data sets.
+        data_root: Folder that `bench data get` downloads to.
     """
     steps: list[tuple[str, Callable[[], list[Check]]]] = [
         (machine.GROUP, lambda: machine.check_machine(machine.measure_machine())),
@@ -28,6 +28,7 @@ def examine(store: str, data_root: Path) -> list[Check]:
         (devices.GROUP, lambda: devices.check_devices(devices.measure_devices())),
         (threads.GROUP, lambda: threads.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
+        ("plugins", _plugins),
         (places.GROUP, lambda: places.check_store(store)),
         (places.GROUP, lambda: [places.check_cache(*cache) for cache in places.caches()]),
         (places.GROUP, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
@@ -38,7 +39,7 @@ def examine(store: str, data_root: Path) -> list[Check]:
 
 
 def guarded(group: str, step: Callable[[], list[Check]]) -> Iterator[Check]:
-    """The rows of a step, or one that says why there are none: what is broken here may be what the step needs."""
+    """The rows of a step, or one failed row if it crashes: the doctor must survive the very faults it looks for."""
     try:
         yield from step()
     except Exception as error:
@@ -50,21 +51,28 @@ def _packages() -> list[Check]:
     from .packages import check_python, check_required
     from .requirements import installed, wants
 
-    wanted = wants(PACKAGE)
-    if wanted is None:
+    requirements = wants(PACKAGE)
+    if requirements is None:
         return [Check("packages", "vitobench", FAIL, f"{PACKAGE} is not installed", "pip install vitobench")]
-    python = check_python(wanted.python, platform.python_version(), platform.python_implementation())
-    return [python, *check_required(installed(wanted.required), wanted.version, PACKAGE)]
+    python = check_python(requirements.python, platform.python_version(), platform.python_implementation())
+    return [python, *check_required(installed(requirements.required), requirements.version, PACKAGE)]
 
 
 def _optional() -> list[Check]:
     from .packages import check_optional, check_torchcodec, torchcodec_problem
     from .requirements import installed, wants
 
-    wanted = wants(PACKAGE)
-    extras = {} if wanted is None else {name: installed(needs) for name, needs in wanted.extras.items()}
-    there = any(need.installed for need in extras.get("torchcodec", ()))
-    return [*check_optional(extras), *check_torchcodec(torchcodec_problem() if there else "")]
+    requirements = wants(PACKAGE)
+    extras = {} if requirements is None else {name: installed(needs) for name, needs in requirements.extras.items()}
+    has_torchcodec = any(need.installed for need in extras.get("torchcodec", ()))
+    return [*check_optional(extras), *check_torchcodec(torchcodec_problem() if has_torchcodec else "")]
+
+
+def _plugins() -> list[Check]:
+    from ...plugins import GROUPS, unreadable
+    from .packages import check_plugins, measure_plugins
+
+    return check_plugins(measure_plugins(), dict.fromkeys(line for group in GROUPS for line in unreadable(group)))
 
 
 def _named(store: str) -> list[Check]:
@@ -74,4 +82,4 @@ def _named(store: str) -> list[Check]:
     try:
         return data_sets.check_named(data_sets.named_in_runs(records.runs(Store(store))))
     except VitobenchError:
-        return []  # what is wrong with the store is a row of its own
+        return []  # `check_store` already reports what is wrong with the store

@@ -1,4 +1,4 @@
-"""The machine: operating system, cores and memory, as a container is allowed to use them."""
+"""Check the machine: operating system, cores and memory, within the limits of a container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .check import OK, WARN, Check
 
 GROUP = "machine"
 LEAN = 2_000_000_000
-"""Bytes of free memory below which batches or workers are likely to be too many."""
+"""Bytes of free memory below which the default batch size or several workers are likely to run out of it."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,11 @@ class Machine:
 
     Attributes:
         system: Operating system and processor.
-        cores: Cores that the machine has.
-        usable: Cores that this process may use, by its affinity and by its container; a fraction where a quota is one.
-        memory: Bytes of memory, or what a container allows of them; None where unknown on this system.
-        free: Bytes of it that are free; None where unknown on this system.
+        cores: Cores of the machine.
+        usable: Cores that this process may use, by its affinity and its container; a container's quota may be a
+            fraction.
+        memory: Bytes of memory, or the container's limit if that is lower; None if unknown on this system.
+        free: Bytes of memory that are free; None if unknown on this system.
     """
 
     system: str
@@ -40,15 +41,15 @@ def measure_machine(limits: Path = Path("/sys/fs/cgroup"), memory_file: Path = P
     """Look at this machine.
 
     Args:
-        limits: Where Linux tells the limits of a container.
-        memory_file: Where Linux tells what memory is free.
+        limits: Folder of the cgroup files, which hold a container's limits on Linux.
+        memory_file: File in which Linux reports free memory.
     """
     memory, free = _memory(memory_file)
     limit, used = (_number(limits / name) for name in ("memory.max", "memory.current"))
     if limit is not None and memory is not None and limit < memory:
         memory = limit
-        left = max(0, limit - (used or 0))
-        free = left if free is None else min(free, left)
+        unused = max(0, limit - (used or 0))
+        free = unused if free is None else min(free, unused)
     return Machine(
         f"{platform.system()} {platform.release()}, {platform.machine()}",
         os.cpu_count() or 1,
@@ -58,37 +59,37 @@ def measure_machine(limits: Path = Path("/sys/fs/cgroup"), memory_file: Path = P
     )
 
 
-def check_machine(found: Machine) -> list[Check]:
+def check_machine(machine: Machine) -> list[Check]:
     """Rows for the machine."""
     return [
-        Check(GROUP, "system", OK, found.system),
-        _cores(found),
-        _free(found),
+        Check(GROUP, "system", OK, machine.system),
+        _cores(machine),
+        _free(machine),
     ]
 
 
-def _cores(found: Machine) -> Check:
-    if found.usable >= found.cores:
-        return Check(GROUP, "cores", OK, str(found.cores))
-    return Check(GROUP, "cores", OK, f"{found.cores}, of which this process may use {found.usable:g}")
+def _cores(machine: Machine) -> Check:
+    if machine.usable >= machine.cores:
+        return Check(GROUP, "cores", OK, str(machine.cores))
+    return Check(GROUP, "cores", OK, f"{machine.cores}, of which this process may use {machine.usable:g}")
 
 
-def _free(found: Machine) -> Check:
-    if found.memory is None:
+def _free(machine: Machine) -> Check:
+    if machine.memory is None:
         return Check(GROUP, "memory", OK, "unknown on this system")
-    free = "" if found.free is None else f", {readable_size(found.free)} free"
-    low = found.free is not None and found.free < LEAN
+    free = "" if machine.free is None else f", {readable_size(machine.free)} free"
+    low = machine.free is not None and machine.free < LEAN
     advice = "use a smaller --batch and one worker" if low else ""
-    return Check(GROUP, "memory", WARN if low else OK, readable_size(found.memory) + free, advice)
+    return Check(GROUP, "memory", WARN if low else OK, readable_size(machine.memory) + free, advice)
 
 
 def _memory(memory_file: Path) -> tuple[int | None, int | None]:
-    """Bytes of memory, and those that are free, caches among them."""
+    """Bytes of memory, and how many are free, counting caches as free."""
     with suppress(OSError, ValueError, KeyError, IndexError):
         lines = (line.split() for line in memory_file.read_text().splitlines())
         sizes = {words[0]: 1024 * int(words[1]) for words in lines if len(words) > 1}
         return sizes["MemTotal:"], sizes.get("MemAvailable:")
-    with suppress(OSError, ValueError, AttributeError):  # macOS has the first two names, Windows none
+    with suppress(OSError, ValueError, AttributeError):  # macOS knows these two names; Windows has no sysconf
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
     return None, None
 

@@ -1,8 +1,8 @@
-"""Packages that every installation needs, and optional ones by extra."""
+"""Check packages: those that every installation needs, and optional ones by extra."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -13,6 +13,7 @@ from .requirements import NAME, Needed
 
 GROUP = "packages"
 OPTIONAL = "optional packages"
+PLUGINS = "plugins"
 
 _PURPOSES = {
     "hugging-face": "for bench export --format hugging-face",
@@ -24,19 +25,19 @@ _PURPOSES = {
     **{source.extra: source.extra_is_for for source in SOURCES if source.extra},
 }
 PURPOSES = dict(sorted(_PURPOSES.items()))
-"""Extras, and what each is for."""
+"""What each extra is for."""
 
 FOR_DEVELOPMENT = ("test", "dev")
 """Extras that users do not need."""
 
 
 def check_python(bounds: str, version: str, kind: str) -> Check:
-    """Whether Python's version is within bounds.
+    """Whether Python's version (such as ``"3.12.1"``) is within bounds (such as ``">=3.11"``).
 
     Args:
-        bounds: Such as ``">=3.11"``.
-        version: Such as ``"3.12.1"``.
-        kind: Such as ``"CPython"``.
+        bounds: Version specifier.
+        version: Python's version.
+        kind: Implementation, such as ``"CPython"``.
     """
     if SpecifierSet(bounds).contains(version, prereleases=True):
         return Check(GROUP, "Python", OK, f"{version} ({kind})")
@@ -44,12 +45,12 @@ def check_python(bounds: str, version: str, kind: str) -> Check:
 
 
 def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[Check]:
-    """A row for vitobench, one for its dependencies together, and one for each that is absent or out of bounds.
+    """A row for vitobench, one for all its dependencies, and one for each that is missing or has the wrong version.
 
     Args:
         needed: The dependencies.
-        version: Of vitobench.
-        place: Where it lies.
+        version: Version of vitobench.
+        place: Folder of vitobench.
     """
     wrong = [need for need in needed if not need.fits]
     rows = [Check(GROUP, NAME, OK, f"{version} in {place}")]
@@ -58,16 +59,16 @@ def check_required(needed: Sequence[Needed], version: str, place: Path) -> list[
             Check(GROUP, "dependencies", OK, f"{len(needed) - len(wrong)} of {len(needed)} have a supported version")
         )
     for need in wrong:
-        found = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
-        rows.append(Check(GROUP, need.name, FAIL, found, f"pip install '{need.name}{need.bounds}'"))
+        state = "not installed" if need.installed is None else f"{need.installed}, not {need.bounds}"
+        rows.append(Check(GROUP, need.name, FAIL, state, f"pip install '{need.name}{need.bounds}'"))
     return rows
 
 
 def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
-    """A row for each extra of a user: nothing is wrong with one that is absent.
+    """A row for each optional extra; it is fine if one is not installed.
 
     Args:
-        extras: The packages of each.
+        extras: Packages of each extra.
     """
     rows = []
     for extra, needed in extras.items():
@@ -78,21 +79,21 @@ def check_optional(extras: Mapping[str, Sequence[Needed]]) -> list[Check]:
         absent = [need.name for need in needed if need.installed is None]
         wrong = [need for need in needed if need.installed is not None and not need.fits]
         if wrong:
-            found = "; ".join(f"{need.name} {need.installed}, not {need.bounds}" for need in wrong)
-            rows.append(Check(OPTIONAL, extra, WARN, f"{found}; {purpose}", install))
+            state = "; ".join(f"{need.name} {need.installed}, not {need.bounds}" for need in wrong)
+            rows.append(Check(OPTIONAL, extra, WARN, f"{state}; {purpose}", install))
         elif absent:
             rows.append(Check(OPTIONAL, extra, OK, f"{', '.join(absent)} not installed; {purpose}", install))
         else:
-            found = ", ".join(f"{need.name} {need.installed}" for need in needed)
-            rows.append(Check(OPTIONAL, extra, OK, found))
+            state = ", ".join(f"{need.name} {need.installed}" for need in needed)
+            rows.append(Check(OPTIONAL, extra, OK, state))
     return rows
 
 
 def check_torchcodec(problem: str) -> list[Check]:
-    """A row where TorchCodec is installed and does not load.
+    """A warning if TorchCodec is installed but does not load.
 
     Args:
-        problem: Why; empty where it loads or is absent.
+        problem: From `torchcodec_problem`.
     """
     if not problem:
         return []
@@ -102,7 +103,7 @@ def check_torchcodec(problem: str) -> list[Check]:
 
 
 def torchcodec_problem() -> str:
-    """Why TorchCodec does not load although it is installed; empty where it does, or is not installed."""
+    """Why TorchCodec is installed but does not load; empty if it loads."""
     from ...errors import DataError
 
     try:
@@ -112,3 +113,41 @@ def torchcodec_problem() -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+def check_plugins(plugged: Iterable[tuple[str, str, str]], unreadable: Iterable[str]) -> list[Check]:
+    """A row for those that can be used, and one for each that cannot: nothing else suffers from it.
+
+    Args:
+        plugged: Name, package with its version, and what is wrong with it, of each plugin.
+        unreadable: Packages whose entry points cannot be read, a line each.
+    """
+    every = list(plugged)
+    names = ", ".join(f"{name} ({origin})" for name, origin, problem in every if not problem)
+    rows = [Check(PLUGINS, PLUGINS, OK, names or ("none can be used" if every else "none installed"))]
+    rows += [
+        Check(PLUGINS, name, WARN, problem, f"update or uninstall {origin.partition(' ')[0]}")
+        for name, origin, problem in every
+        if problem
+    ]
+    return [*rows, *(Check(PLUGINS, "entry points", WARN, line, "reinstall that package") for line in unreadable)]
+
+
+def measure_plugins() -> list[tuple[str, str, str]]:
+    """Every plugin of every group, as `check_plugins` takes it. Their code is imported."""
+    from ...models.pretraining import methods
+    from ...reports import figure_registry
+    from ...tasks import plugin_tasks
+    from ...tasks.corruptions import registry as corruptions
+    from ...tasks.registry import TASKS
+
+    models = [row for source in SOURCES if not source.shipped for row in source.listing()]
+    found = [(row.name, row.source, row.problem) for row in models]
+    for plugged in (
+        plugin_tasks.listed(TASKS),
+        corruptions.plugged(),
+        methods.plugged(),
+        figure_registry.plugged(),
+    ):
+        found += [(plugin.name, plugin.origin, problem) for plugin, _, problem in plugged]
+    return found

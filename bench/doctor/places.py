@@ -1,4 +1,4 @@
-"""Folders: the store, what is downloaded, and the room that is left. Nothing is left behind in them."""
+"""Check folders: the store, the download caches and free disk space. No file is left behind in any of them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 GROUP = "folders"
 TIGHT = 2_000_000_000
-"""Bytes of free disk below which a warning is given: weights of one large model, or a few runs."""
+"""Bytes of free disk space below which the doctor warns: about the weights of one large model, or a few runs."""
 FULL = 50_000_000
-"""Bytes of free disk below which nothing useful can be stored."""
+"""Bytes of free disk space below which nothing useful can be stored."""
 
 
 def nearest(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
-    here = path.absolute()
-    while not here.is_dir() and here != here.parent:
-        here = here.parent
-    return here
+    """The folder itself, or its nearest parent that exists."""
+    folder = path.absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def unwritable(path: Path) -> str:
-    """Why nothing can be written to a folder, or made where it will be; empty where it can. Leaves nothing behind."""
+    """Why a folder cannot be written to, or created; empty if it can. Leaves nothing behind."""
     if path.exists() and not path.is_dir():
         return "it is a file"
     try:
@@ -44,21 +44,17 @@ def unwritable(path: Path) -> str:
 
 
 def check_store(location: str) -> list[Check]:
-    """Whether a store can be read and written, and what it holds.
-
-    Args:
-        location: As ``--store``.
-    """
+    """Whether the store at `location` (``--store``) can be read and written, and what it contains."""
     from ...results.records import cache_file
     from ...results.store import Store
 
     another = "name another with --store"
     try:
         store = Store(location)
-        there = store.exists()
+        exists = store.exists()
         rows = [
             _reading(store)
-            if there
+            if exists
             else Check(GROUP, "store", OK, f"{location}: not there yet; the first run creates it")
         ]
     except StoreError as error:
@@ -66,15 +62,15 @@ def check_store(location: str) -> list[Check]:
     local = store.folder.local
     if local is not None:
         problem = unwritable(local)
-    elif there:
+    elif exists:
         problem = _unwritable_remotely(store)
-    else:  # a probe would make the folder
+    else:  # trying to write would create the folder
         return [
             *rows,
             Check(GROUP, "store, writing", WARN, "not tried", "the first run shows whether writing is allowed"),
         ]
-    found = f"not possible: {problem}" if problem else "possible"
-    rows.append(Check(GROUP, "store, writing", FAIL if problem else OK, found, another if problem else ""))
+    writing = f"not possible: {problem}" if problem else "possible"
+    rows.append(Check(GROUP, "store, writing", FAIL if problem else OK, writing, another if problem else ""))
     if local is None:
         hashes = cache_file(store, "hashes").parent
         return [*rows, check_cache("content hashes", hashes, "XDG_CACHE_HOME")]
@@ -91,9 +87,9 @@ def _reading(store: Store) -> Check:
     if isinstance(problem, str):
         return Check(GROUP, "store", FAIL, problem, f"bench results verify --store {store.location}")
     models, tasks = ({getattr(unit, kind) for unit, _ in units} for kind in ("model", "task"))
-    held = f"{len(units):,} units of {len(models)} models and {len(tasks)} tasks"
+    contents = f"{len(units):,} units of {len(models)} models and {len(tasks)} tasks"
     size = sum(entry.size for _, entry in units)
-    return Check(GROUP, "store", OK, f"{store.location}: {held}, {readable_size(size)}")
+    return Check(GROUP, "store", OK, f"{store.location}: {contents}, {readable_size(size)}")
 
 
 def _unwritable_remotely(store: Store) -> str:
@@ -107,17 +103,17 @@ def _unwritable_remotely(store: Store) -> str:
 
 
 def free_at(path: Path) -> int:
-    """Bytes that are free on the disk of a folder, which need not be there."""
+    """Free bytes on the disk of a folder, which need not exist."""
     return shutil.disk_usage(nearest(path)).free
 
 
 def check_room(name: str, free: int, needed: bool = True) -> Check:
-    """Whether there is room on a disk.
+    """Whether a disk has enough free space.
 
     Args:
-        name: Of the row.
-        free: Bytes that are free.
-        needed: Whether nothing can be done without it, so that a full disk is a failure.
+        name: Name of the row.
+        free: Free bytes.
+        needed: Whether a full disk is a failure, rather than a warning.
     """
     status = OK if free >= TIGHT else FAIL if needed and free < FULL else WARN
     advice = "" if status == OK else "free some space, or name a folder on another disk"
@@ -125,12 +121,12 @@ def check_room(name: str, free: int, needed: bool = True) -> Check:
 
 
 def check_cache(name: str, path: Path, variable: str) -> Check:
-    """Whether something can be kept in a folder that a variable of the environment names.
+    """Whether a cache folder can be written to.
 
     Args:
-        name: Of the row.
-        path: The folder, which need not be there.
-        variable: Of the environment, by which another is named.
+        name: Name of the row.
+        path: The folder, which need not exist.
+        variable: Environment variable that sets another folder.
     """
     problem = unwritable(path)
     if problem:
@@ -142,7 +138,7 @@ def check_cache(name: str, path: Path, variable: str) -> Check:
 
 
 def caches() -> list[tuple[str, Path, str]]:
-    """Where weights are downloaded to: (name, folder, variable that names another)."""
+    """Where weights are downloaded to: (name, folder, environment variable that sets another folder)."""
     from ...models.registry import SOURCES
 
     folders = [folder for source in SOURCES if (folder := source.downloads_to()) is not None]

@@ -17,11 +17,11 @@ NAME = "vitobench"
 
 @dataclass(frozen=True)
 class Wants:
-    """What a version of vitobench asks for.
+    """What a version of vitobench requires.
 
     Attributes:
-        version: Of vitobench.
-        python: Bounds of Python's version.
+        version: Version of vitobench.
+        python: Specifier of Python's version.
         required: Requirements of every installation, as in ``pyproject.toml``.
         extras: Requirements of each extra.
     """
@@ -34,12 +34,12 @@ class Wants:
 
 @dataclass(frozen=True)
 class Needed:
-    """A package that is asked for.
+    """A required package.
 
     Attributes:
-        name: Of the distribution.
-        bounds: Such as ``">=2.4"``.
-        installed: Its version, or None.
+        name: Name of the distribution.
+        bounds: Version specifier, such as ``">=2.4"``.
+        installed: Installed version, or None.
     """
 
     name: str
@@ -48,17 +48,17 @@ class Needed:
 
     @property
     def fits(self) -> bool:
-        """Whether it is there and within its bounds."""
+        """Whether it is installed with a supported version."""
         return self.installed is not None and SpecifierSet(self.bounds).contains(self.installed, prereleases=True)
 
 
 def wants(checkout: Path) -> Wants | None:
-    """What this copy of vitobench asks for; None where neither a checkout nor an installation says.
+    """What this copy of vitobench requires; None if it is neither a checkout nor installed.
 
-    A checkout comes first: what an editable installation noted when it was made may be older.
+    A checkout's ``pyproject.toml`` wins over installed metadata, which an editable installation does not update.
 
     Args:
-        checkout: Folder of the package, which holds ``pyproject.toml`` in a checkout only.
+        checkout: Folder of the package; only in a checkout does it contain ``pyproject.toml``.
     """
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -78,14 +78,14 @@ def _installed_wants(metadata: importlib.metadata.PackageMetadata) -> Wants:
     lines = [Requirement(line) for line in metadata.get_all("Requires-Dist") or ()]
     environment = {key: str(value) for key, value in default_environment().items()}
 
-    def asked(line: Requirement, extra: str) -> bool:
+    def belongs(line: Requirement, extra: str) -> bool:
         if line.marker is None:
             return not extra
-        own = line.marker.evaluate({**environment, "extra": ""})
-        return own != bool(extra) and line.marker.evaluate({**environment, "extra": extra})
+        for_everyone = line.marker.evaluate({**environment, "extra": ""})
+        return for_everyone != bool(extra) and line.marker.evaluate({**environment, "extra": extra})
 
     def of(extra: str) -> tuple[str, ...]:
-        return tuple(f"{line.name}{line.specifier}" for line in lines if asked(line, extra))
+        return tuple(f"{line.name}{line.specifier}" for line in lines if belongs(line, extra))
 
     names = [str(name) for name in metadata.get_all("Provides-Extra") or ()]
     return Wants(
@@ -94,8 +94,8 @@ def _installed_wants(metadata: importlib.metadata.PackageMetadata) -> Wants:
 
 
 def installed(requirements: Sequence[str]) -> list[Needed]:
-    """What is installed of some requirements; those for other systems are left out."""
-    found = []
+    """The installed version of each requirement; requirements for other systems are left out."""
+    packages = []
     for line in map(Requirement, requirements):
         if line.marker is not None and not line.marker.evaluate():
             continue
@@ -103,5 +103,5 @@ def installed(requirements: Sequence[str]) -> list[Needed]:
             version: str | None = importlib.metadata.version(line.name)
         except importlib.metadata.PackageNotFoundError:
             version = None
-        found.append(Needed(line.name, str(line.specifier), version))
-    return found
+        packages.append(Needed(line.name, str(line.specifier), version))
+    return packages

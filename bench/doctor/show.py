@@ -1,4 +1,4 @@
-"""The rows of `bench doctor` on a screen."""
+"""Print the rows of `bench doctor`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def summary(checks: Sequence[Check]) -> str:
 
 
 def show(checks: Sequence[Check]) -> None:
-    """Print a table; plain lines where rich, which draws it, is what is broken."""
+    """Print a table, or plain lines if rich itself cannot be imported."""
     try:
         from rich import box
         from rich.table import Table
@@ -31,8 +31,8 @@ def show(checks: Sequence[Check]) -> None:
         echo(summary(checks))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for column, whole in (("", True), ("check", True), ("found", False), ("how to fix", False)):
-        table.add_column(column, no_wrap=whole, overflow="fold")
+    for column, no_wrap in (("", True), ("check", True), ("found", False), ("how to fix", False)):
+        table.add_column(column, no_wrap=no_wrap, overflow="fold")
     for group, members in groupby(checks, key=lambda check: check.group):
         table.add_row("", Text(group, "bold"), "", "")
         for check in members:

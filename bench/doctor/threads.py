@@ -1,4 +1,4 @@
-"""Variables of the environment that decide how many threads compute, and how they wait."""
+"""Check the environment variables that set how many threads compute, and how idle threads wait."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _OF_LIBRARIES = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def check_threads(environment: Mapping[str, str], cores: int) -> list[Check]:
-    """Rows for ``OMP_NUM_THREADS``, for the other libraries' variables where they are set, and for how threads wait.
+    """Rows for ``OMP_NUM_THREADS``, for the variables of other libraries if they are set, and for how threads wait.
 
     Args:
-        environment: Variables.
+        environment: Environment variables.
         cores: Cores that this process may use.
     """
     rows = [_openmp(environment.get("OMP_NUM_THREADS"), cores)]
@@ -58,6 +58,6 @@ def _waiting(policy: str) -> Check:
 
 
 def _count(value: str) -> int | None:
-    # A list such as "4,2" has a number for each level of nesting; the first one counts.
+    # OpenMP accepts a list such as "4,2", a number for each level of nesting; only the outermost matters here.
     first = value.split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None

@@ -1,4 +1,4 @@
-"""What every executor does, and how a run chooses one."""
+"""What executors have in common: what they promise, and how passes are shared out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ...cores import usable_cores
-from ...errors import VitobenchError
 from ..plan import Pass
 from ..progress import Advance
-from ..settings import EXECUTORS, Settings
+from ..settings import Settings
 from ..worker import Job, PassReport
 
 _LARGEST_CHUNK = 8
@@ -52,41 +51,6 @@ def chunks(passes: int, workers: int) -> list[tuple[int, ...]]:
 def threads_of(settings: Settings, workers: int) -> int:
     """Threads of one of several workers that share this machine."""
     return settings.threads or max(1, usable_cores() // workers)
-
-
-def check_executor(settings: Settings) -> None:
-    """Refuse what no executor can do, before anything is read.
-
-    Raises:
-        VitobenchError: An unknown executor, no workers, or options that do not go together.
-    """
-    if settings.executor not in EXECUTORS:
-        raise VitobenchError(f"Unknown executor {settings.executor!r}; choose one of {', '.join(EXECUTORS)}.")
-    if settings.address is not None and settings.executor != "ray":
-        raise VitobenchError("--address is the address of a Ray cluster; it needs --executor ray.")
-    for what, value in (("--workers", settings.workers), ("--threads", settings.threads), ("--batch", settings.batch)):
-        if value is not None and value < 1:
-            raise VitobenchError(f"Invalid {what} {value}; give 1 or more.")
-
-
-def choose(settings: Settings) -> Executor:
-    """The executor that the settings ask for.
-
-    Raises:
-        VitobenchError: See `check_executor`; or Ray is not installed.
-    """
-    check_executor(settings)
-    if settings.executor == "ray":
-        from .ray_cluster import RayExecutor
-
-        return RayExecutor()
-    if settings.workers is not None and settings.workers > 1:
-        from .processes import ProcessExecutor
-
-        return ProcessExecutor(settings.workers)
-    from .here import HereExecutor
-
-    return HereExecutor()
 
 
 def in_turn(passes: Sequence[Pass], first: int) -> list[Pass]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ...files import json_text
 from ..export import as_json
 from .exporter import Handover
 from .text_file import put
@@ -12,5 +11,5 @@ from .text_file import put
 def export(handover: Handover) -> list[str]:
     """See `Exporter`."""
     found = as_json(handover.outcome)
-    text = json.dumps(found, indent=1) + "\n"
+    text = f"{json_text(found)}\n"
     return put(handover, text, f"{len(found['scores']):,} scores, {len(found['comparisons']):,} comparisons")

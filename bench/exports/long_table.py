@@ -6,6 +6,7 @@ from typing import Any
 
 from ...reports.data import ReportData
 from ...results.metrics import metric
+from ...results.schema import TaskRecord
 
 COLUMNS = (
     "model",
@@ -35,11 +36,11 @@ def long_rows(data: ReportData) -> list[dict[str, Any]]:
     has neither identity nor digest of its own.
     """
     models = {str(record["name"]): record for record in data.models}
-    tasks = {str(record["name"]): record for record in data.tasks}
+    tasks = {record["name"]: record for record in data.tasks}
     version = data.run.get("versions", {}).get("vitobench", "")
     rows = []
     for score in data.scores:
-        task = tasks.get(score.task, {})
+        task = tasks.get(score.task, TaskRecord(name=score.task))
         key = (score.model, score.task, score.condition, score.metric)
         rows.append(
             {

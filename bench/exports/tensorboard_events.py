@@ -13,7 +13,7 @@ from ...errors import StoreError
 from ...reports.data import ReportData
 from ...reports.table import escape_markdown
 from ...reports.training_curves import trainings
-from ...results.store import safe_name
+from ...results.layout import safe_name
 from .exporter import Handover
 from .model_index import headline
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from msgspec import Meta
+
+from ...decoding import Share, check
 from ...errors import VitobenchError
 
 
@@ -26,25 +30,20 @@ class Augmentation:
         solarise: Probability of solarisation at one half, in the first and in the second view.
     """
 
-    min_area: float = 0.4
-    aspect: float = 4.0 / 3.0
-    flip: float = 0.5
-    jitter: float = 0.8
+    min_area: Annotated[float, Meta(gt=0, le=1)] = 0.4
+    aspect: Annotated[float, Meta(ge=1)] = 4.0 / 3.0
+    flip: Share = 0.5
+    jitter: Share = 0.8
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.2
     hue: float = 0.1
-    grey: float = 0.2
-    blur: tuple[float, float] = (1.0, 0.1)
+    grey: Share = 0.2
+    blur: tuple[Share, Share] = (1.0, 0.1)
     sigma: tuple[float, float] = (0.1, 2.0)
-    solarise: tuple[float, float] = (0.0, 0.2)
+    solarise: tuple[Share, Share] = (0.0, 0.2)
 
     def __post_init__(self) -> None:
-        shares = {key: (getattr(self, key),) for key in ("flip", "jitter", "grey", "min_area")}
-        for key, values in (shares | {"blur": self.blur, "solarise": self.solarise}).items():
-            if not all(0 <= value <= 1 for value in values):
-                raise VitobenchError(f"augmentation.{key} = {getattr(self, key)} must be from 0 to 1")
-        if self.min_area == 0 or self.aspect < 1 or not 0 < self.sigma[0] <= self.sigma[1]:
-            raise VitobenchError(
-                "augmentation: min_area must be more than 0, aspect 1 or more, and sigma a rising pair above 0"
-            )
+        check(self, "augmentation")
+        if not 0 < self.sigma[0] <= self.sigma[1]:
+            raise VitobenchError(f"augmentation.sigma = {self.sigma} must be a rising pair above 0")

@@ -1,4 +1,4 @@
-"""The model card: what a checkpoint says of itself, for programs (JSON) and for people (Markdown)."""
+"""The model card of a checkpoint, for programs (JSON) and for people (Markdown)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from ...tasks.data.microworld.sets import GENERATOR_VERSION
 from ...tasks.data.microworld.vocabulary import CLASSES
 from ..spec import IMAGENET_MEAN, IMAGENET_STD
-from .methods import METHODS
+from .methods import get_method
 from .recipe import Recipe, recipe_facts
 from .recipe_files import list_recipes, load_recipe
 from .trainer import Training
 
 
 def card_facts(recipe: Recipe, training: Training, training_data: str) -> dict[str, Any]:
-    """What is known of a run and its encoder, as plain data; `classifier_facts` adds what its answers are.
+    """Facts about a run and its encoder, as plain data; `classifier_facts` adds those of a classifier.
 
     Args:
         recipe: The run.
-        training: What it left, or has come to.
-        training_data: What it saw, for people.
+        training: The finished or current state of the run.
+        training_data: Description of the data.
     """
     return {
         "name": recipe.name,
@@ -50,19 +50,19 @@ def card_facts(recipe: Recipe, training: Training, training_data: str) -> dict[s
 
 
 def classifier_facts(head: dict[str, float], accuracy: float | None, images: int) -> dict[str, Any]:
-    """What a card says of a classifier of the micro-world.
+    """Facts about a classifier of the micro-world, for the card.
 
     Args:
-        head: How it was fitted.
-        accuracy: Clean top-1 accuracy of the written weights; None where it was not measured.
-        images: Number of images behind it.
+        head: Facts about the fit.
+        accuracy: Clean top-1 accuracy of the written weights; None if it was not measured.
+        images: Number of images it was measured on.
     """
     measured = {} if accuracy is None else {"clean_accuracy": round(accuracy, 4), "clean_images": images}
     return {"label_space": "microworld-16", "num_classes": len(CLASSES), "linear_head": head} | measured
 
 
 def micro_data(recipe: Recipe) -> str:
-    """What a run on the micro-world saw, in words."""
+    """The training data of a run on the micro-world, in words."""
     uncurated = ", classes by Zipf's law" if recipe.data == "micro-uncurated" else ""
     return (
         f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}"
@@ -76,7 +76,7 @@ def card_json(facts: dict[str, Any]) -> str:
 
 
 def _changes(recipe: dict[str, Any]) -> str:
-    """Options that lead from the recipe as it comes to the one of a run."""
+    """Options that turn the shipped recipe into that of a run."""
     name = f"micro/{recipe['name']}"
     comes = recipe_facts(load_recipe(name)) if name in list_recipes() else recipe
     return "".join(f" --{key} {recipe[key]}" for key in ("steps", "seed") if recipe[key] != comes[key])
@@ -86,20 +86,20 @@ def card_page(facts: dict[str, Any]) -> str:
     """The card as Markdown.
 
     Args:
-        facts: From `card_facts`, with `classifier_facts` where there is a classifier, and the file's ``sha256``.
+        facts: From `card_facts`, with `classifier_facts` if there is a classifier, and the file's ``sha256``.
     """
     recipe, curve = facts["recipe"], facts["curve"]
     last = len(curve) - 1
-    shown = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
-    used = "for training" if METHODS[recipe["objective"]].labelled else "for the linear head only"
+    samples = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
+    label_use = "for training" if get_method(recipe["objective"]).labelled else "for the linear head only"
     size = facts["preprocessing"]["size"]
     made_by, note = f"bench pretrain micro/{facts['name']}{_changes(recipe)}", ""
     if (head := facts.get("linear_head")) is None:
         made_by = "bench pretrain"
-        used = used if "training" in used else "for monitors only"
-        answers = f"- **Input:** {size} pixels. It has no classifier: fit one with `bench probe`."
+        label_use = label_use if "training" in label_use else "for monitors only"
+        input_lines = f"- **Input:** {size} pixels. It has no classifier: fit one with `bench probe`."
     else:
-        answers = f"""- **Linear head** on frozen features: L2 penalty {head["penalty"]}, held-out accuracy \
+        input_lines = f"""- **Linear head** on frozen features: L2 penalty {head["penalty"]}, held-out accuracy \
 {head["held_out_accuracy"]:.1%}.
 - **Clean accuracy:** {facts["clean_accuracy"]:.1%} on {facts["clean_images"]} fresh validation images.
 - **Input:** {size} pixels; **answers in** {facts["label_space"]}."""
@@ -108,15 +108,15 @@ def card_page(facts: dict[str, Any]) -> str:
     rows = {key: value for key, value in recipe.items() if key not in ("name", "description", recipe["objective"])}
     rows |= {f"{recipe['objective']}.{key}": value for key, value in recipe.get(recipe["objective"], {}).items()}
     settings = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-    losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
+    losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in samples)
     return f"""# {facts["name"]}
 
 {facts["description"]}.
 
 - **Made by** `{made_by}` in {facts["training_seconds"] / 60:.1f} minutes of training
   ({facts["training_machine"]}).
-- **Data:** {facts["training_data"]}. Labels were used {used}.
-{answers}
+- **Data:** {facts["training_data"]}. Labels were used {label_use}.
+{input_lines}
 - **Licence:** {facts["licence"]}. **SHA-256:** `{facts["sha256"]}`.
 {note}
 | setting | value |

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import CheckpointError, VitobenchError
+from ...files import replacing
 from ...identity import SEAL_BYTES, broken_seal, digest, seal_file
 from ..sources.torch_files import load_torch
 from .recipe import Recipe
@@ -39,16 +39,13 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         VitobenchError: It cannot be written; the old file is still there.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, aside)
-        seal_file(aside)
-        aside.replace(path)
+        with replacing(path) as aside:
+            torch.save(state, aside)
+            seal_file(aside)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
         raise VitobenchError(f"{path} cannot be written ({error}); choose another --output.") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Batches from clips that are read while a run goes on: videos, folders of images, shards, manifests."""
+"""Batches from clips that are read during training: videos, folders of images, shards, manifests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Item = tuple[tuple[Tensor, ...], int]
 
 
 class ClipViews(Dataset[Item]):
-    """Views of clips by (step, clip): functions of these and of the recipe's seed alone.
+    """Views of clips by (step, clip); they only depend on these and the recipe's seed.
 
     Args:
         source: The clips.
         recipe: Window, size, views and seed.
-        views: How many views, 1 or 2.
+        views: Number of views, 1 or 2.
     """
 
     def __init__(self, source: ClipSource, recipe: Recipe, views: int) -> None:
@@ -38,7 +38,7 @@ class ClipViews(Dataset[Item]):
         self.views = [frame_view(recipe.augmentation, number, recipe.size) for number in range(views)]
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """Views (3, S, S) and the class; of another clip where this one cannot be read."""
+        """Views (3, S, S) and the class, of another clip if this one cannot be read."""
         step, clip = key
         recipe = self.recipe
         frames = len(self.views) if recipe.window > 0 else 1
@@ -47,11 +47,11 @@ class ClipViews(Dataset[Item]):
             self.source, clip, frames, recipe.window, (seed_of(recipe.seed, 3, step),), self.failed, side
         )
         images = torch.from_numpy(example.frames).permute(0, 3, 1, 2)
-        # torchvision draws from the generator of the process, which is given back as it was.
+        # torchvision draws from the global generator; `fork_rng` restores it afterwards.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(recipe.seed, 4, step, clip))
-            made = tuple(view(images[min(n, frames - 1)]) for n, view in enumerate(self.views))
-        return made, self.source.label(example.clip)
+            views = tuple(view(images[min(n, frames - 1)]) for n, view in enumerate(self.views))
+        return views, self.source.label(example.clip)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ClipFeed:
     Attributes:
         source: The clips.
         recipe: The run; its ``clips`` limits their number, 0 takes all.
-        workers: Processes that read; 0 reads in the process that trains. At most two parts wait for each.
+        workers: Number of reader processes; 0 reads in the training process. Each prepares at most two parts ahead.
     """
 
     source: ClipSource
@@ -75,12 +75,12 @@ class ClipFeed:
 
     @cached_property
     def classes(self) -> int:
-        """Number of classes; 0 where no clip has a label."""
+        """Number of classes; 0 if no clip has a label."""
         return max(self.source.label(clip) for clip in range(self.clips)) + 1
 
     @cached_property
     def exam(self) -> NeighbourExam | None:
-        """Middle frames of labelled clips, two thirds as the bank; None where there are too few."""
+        """Middle frames of labelled clips, two thirds of them as the bank; None if there are too few."""
         if not self.recipe.monitor_every or self.classes < 2:
             return None
         order = torch.randperm(self.clips, generator=torch.Generator().manual_seed(seed_of(self.recipe.seed, 5)))
@@ -99,8 +99,8 @@ class ClipFeed:
         if len(images) < 3:
             return None
         bank = 2 * len(images) // 3
-        shown, known = torch.stack(images), torch.tensor(labels)
-        return NeighbourExam(shown[:bank], known[:bank], shown[bank:], known[bank:])
+        frames, classes = torch.stack(images), torch.tensor(labels)
+        return NeighbourExam(frames[:bank], classes[:bank], frames[bank:], classes[bank:])
 
     def batches(self, recipe: Recipe, views: int, first: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Batches of a rank from step ``first`` to the end, part by part.
@@ -120,13 +120,13 @@ class ClipFeed:
             worker_init_fn=leave_to_parent,
             collate_fn=_Collate(recipe.channels_last),
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(recipe.seed),  # it would draw from that of the process
+            generator=torch.Generator().manual_seed(recipe.seed),  # by default it would advance the global generator
         )
         yield from loader
 
 
 class _Once:
-    """An iterable that a loader may ask for its iterator, once."""
+    """Turns an iterator into the iterable that a loader expects; it can be iterated once."""
 
     def __init__(self, keys: Iterator[list[tuple[int, int]]]) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""Where the training frames come from: clips of the micro-world, rendered once into memory."""
+"""Training clips of the micro-world, rendered once into memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...tasks.data.microworld.sets import MicroSet
 from ...tasks.data.microworld.vocabulary import CLIP_SECONDS
 
 LONGEST_WINDOW = 4 * CLIP_SECONDS
-"""Beyond it objects have left the frame."""
+"""With a longer window, objects leave the frame."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ClipPool:
     """Frames of many clips.
 
     Attributes:
-        frames: uint8 (clips, frames per clip, 3, S, S); the frames of a clip stand at independent uniform times.
-        labels: int64 (clips,), shape classes; used by the supervised baseline and by linear heads only.
+        frames: uint8 (clips, frames per clip, 3, S, S); the frames of a clip are at independent uniform times.
+        labels: int64 (clips,), shape classes; only used by the supervised baseline and linear heads.
     """
 
     frames: Tensor
@@ -35,16 +35,16 @@ def sample_times(clips: int, frames: int, window: float, rng: np.random.Generato
     Args:
         clips: Number of clips.
         frames: Frames per clip.
-        window: T in seconds: all frames of a clip fall, independently and uniformly, into a window of this length that
-            lies anywhere in the clip. 0 makes them one and the same frame, which is image pretraining. A longer one
-            than the clip begins before it and ends after it, since scenes go on: for more motion than a clip has.
-        rng: Source of randomness.
+        window: T in seconds: the frames of a clip are drawn independently and uniformly from a window of this length at
+            a random place in the clip. With 0 all frames of a clip are the same, which is image pretraining. A window
+            longer than the clip extends before and after it, since scenes go on; this gives more motion.
+        rng: Random number generator.
 
     Returns:
         float64 (clips, frames), seconds from the start of the clip.
 
     Raises:
-        ValueError: A window beyond `LONGEST_WINDOW`.
+        ValueError: The window is longer than `LONGEST_WINDOW`.
     """
     if not 0.0 <= window <= LONGEST_WINDOW:
         raise ValueError(f"a window of {window} s is too long for the micro-world; choose 0 to {LONGEST_WINDOW}")
@@ -69,20 +69,20 @@ def render_pool(
         frames: Frames per clip, at independent uniform times in the window.
         size: Side of a frame in pixels.
         seed: Seed of the world and of the times.
-        progress: Called with (clips done, clips in all).
+        progress: Called with (finished clips, total).
         window: T in seconds, see `sample_times`; the whole clip by default.
-        indices: int64 (clips,), which of the training set they are; the first ones by default.
+        indices: int64 (clips,), indices in the training set; the first ones by default.
     """
-    chosen = np.arange(clips) if indices is None else indices
-    source = MicroSet("train", int(chosen.max()) + 1, seed)
+    clip_indices = np.arange(clips) if indices is None else indices
+    source = MicroSet("train", int(clip_indices.max()) + 1, seed)
     times = sample_times(clips, frames, window, np.random.default_rng([seed, 0x7153]))
     out = torch.empty((clips, frames, 3, size, size), dtype=torch.uint8)
     chunk = 128
     for start in range(0, clips, chunk):
         part = slice(start, min(start + chunk, clips))
-        rows = np.repeat(chosen[part], frames).tolist()
+        rows = np.repeat(clip_indices[part], frames).tolist()
         rendered = source.frames(rows, size, times[part].ravel().tolist()).images
         out[part] = torch.from_numpy(rendered).permute(0, 3, 1, 2).reshape(out[part].shape)
         if progress is not None:
             progress(part.stop, clips)
-    return ClipPool(out, torch.from_numpy(source.labels[chosen]))
+    return ClipPool(out, torch.from_numpy(source.labels[clip_indices]))

@@ -1,4 +1,4 @@
-"""Lightning Fabric for a run: one device, several of a machine, or what torchrun or SLURM have started."""
+"""Lightning Fabric for a run: one device, several devices of a machine, or the processes of torchrun or SLURM."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def make_fabric(devices: int = 1, accelerator: str = "auto") -> Fabric:
-    """Start the processes of a run, or join those that were started.
+    """Start the processes of a run, or join those of a launcher.
 
-    Under torchrun, and under ``srun`` with several tasks, the numbers of devices and machines are those of the
-    launcher, and ``devices`` is not looked at. Autocast is the trainer's: Fabric's would round the views, and attacks
-    on them, to the eight bits of bfloat16.
+    Under torchrun, and under ``srun`` with several tasks, the launcher sets the numbers of devices and machines, and
+    ``devices`` is ignored. Fabric's precision plugin is not used, because it would also round the views, and attacks on
+    them, to the eight bits of bfloat16; the trainer uses autocast instead.
 
     Args:
         devices: Devices of this machine.
@@ -23,7 +23,7 @@ def make_fabric(devices: int = 1, accelerator: str = "auto") -> Fabric:
     """
     from lightning_fabric import Fabric
 
-    # It tells about its precision and its seeds, once for every run; its import sets the level to that.
+    # Fabric logs its precision and seeds in every run. Set the level after the import, which resets it.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     devices, nodes = _launched(devices)
     several = devices * nodes > 1
@@ -38,12 +38,12 @@ def make_fabric(devices: int = 1, accelerator: str = "auto") -> Fabric:
 
 
 def leave(fabric: Fabric) -> None:
-    """Take the group of processes down, when nothing is gathered any more.
+    """Destroy the process group, after the last collective operation.
 
-    A process that ends while its peers still listen makes gloo abort them.
+    If a process exited while its peers still communicate, gloo would abort them.
 
     Args:
-        fabric: What `make_fabric` returned.
+        fabric: From `make_fabric`.
     """
     import torch.distributed as processes
 

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 
 class Target(nn.Module):
-    """A copy of the whole online network, encoder and projector alike, that follows it without gradients.
+    """A copy of the whole online network, encoder and projector, that follows it without gradients.
 
-    A target whose projector starts from its own random numbers is a known fault elsewhere: it makes the first targets
-    unrelated to anything.
+    It must be a copy: some implementations initialise the target's projector separately, and then the first targets are
+    unrelated to the online network.
 
-    Its batch normalisation is decided by ``statistics``. With ``"batch"``, as in BYOL, it normalises with the
-    statistics of its own input; its running ones follow those inputs and are read by nobody but a user of the target.
-    With ``"running"`` it normalises with running statistics, which are averaged along with the weights.
+    ``statistics`` sets its batch normalisation. With ``"batch"``, as in BYOL, it normalises with the statistics of its
+    own input; its running statistics follow these inputs, but are only used if the target itself is evaluated. With
+    ``"running"`` it normalises with running statistics, which are averaged like the weights.
 
     Args:
-        online: The network that is followed.
+        online: The network to follow.
         statistics: ``"batch"`` or ``"running"``.
     """
 
@@ -30,17 +30,17 @@ class Target(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> Target:
-        """Set the mode of the copy: evaluation where running statistics are used."""
+        """Set the mode of the copy: always evaluation if it uses running statistics."""
         super().train(mode)
         if self.statistics == "running":
             self.network.eval()
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the copy makes of x; an ordinary tensor that no gradient flows through."""
+        """The copy's output for x: an ordinary tensor without gradient."""
         with torch.inference_mode():
             out: Tensor = self.network(x)
-        # A loss keeps its inputs for the backward pass, which tensors of inference mode refuse.
+        # Autograd cannot save inference tensors for the backward pass of a loss; a clone is an ordinary tensor.
         return out.clone()
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ...files import write_aside
 from ..networks import PooledNetwork
 
 LAST = "last.safetensors"
@@ -35,7 +36,7 @@ def encoder_state(encoder: PooledNetwork, head: nn.Linear | None, compact: bool)
 
 
 def write_encoder(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write a checkpoint aside and rename it.
+    """Write a checkpoint, all of it or nothing.
 
     Args:
         path: The ``.safetensors`` file.
@@ -44,13 +45,6 @@ def write_encoder(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -
     """
     brief = {key: value for key, value in facts.items() if key != "curve"}
     write_aside(path, save(state, metadata={"vitobench": json.dumps(brief, sort_keys=True)}))
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file under another name and rename it, so that a reader sees the old one or the new one, whole."""
-    aside = path.with_name(path.name + ".writing")
-    aside.write_bytes(data)
-    aside.replace(path)
 
 
 def load_rounded(network: PooledNetwork, state: dict[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Random views of single frames of any size, by torchvision; what `views` does for whole batches of small ones."""
+"""Random views of single frames of any size, with torchvision; see `views` for whole batches of small frames."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .augmentation import Augmentation
 
 
 def frame_view(augmentation: Augmentation, number: int, size: int) -> v2.Transform:
-    """The transform of uint8 (3, H, W) to a view, float32 (3, S, S) in [0, 1].
+    """The transform from uint8 (3, H, W) to a view, float32 (3, S, S) in [0, 1].
 
     Args:
         augmentation: Strengths and probabilities.
         number: 0 for the first view, 1 for the second.
-        size: Side S of the view. Blur is scaled from 224 pixels to it; its kernel is a tenth of the side.
+        size: Side S of the view. Blur is scaled to it from 224 pixels; its kernel is a tenth of the side.
     """
     a = augmentation
     kernel = 2 * max(1, round(size / 20)) + 1
@@ -39,11 +39,11 @@ def frame_view(augmentation: Augmentation, number: int, size: int) -> v2.Transfo
 
 
 def centre_view(frame: Tensor, size: int) -> Tensor:
-    """The middle of a frame: uint8 (3, H, W), resized and cropped to (3, S, S)."""
-    found: Tensor = v2.functional.center_crop(v2.functional.resize(frame, [size], antialias=True), [size, size])
-    return found
+    """The centre of a frame, uint8 (3, H, W), resized and cropped to (3, S, S)."""
+    cropped: Tensor = v2.functional.center_crop(v2.functional.resize(frame, [size], antialias=True), [size, size])
+    return cropped
 
 
 def stored_side(augmentation: Augmentation, size: int) -> int:
-    """Shorter side at which frames are read: a crop of the smallest area still has as many pixels as a view."""
+    """Shorter side at which to read frames, so that even the smallest crop has as many pixels as a view."""
     return math.ceil(size / math.sqrt(augmentation.min_area))

@@ -1,4 +1,4 @@
-"""A linear classifier on frozen features: how every pretrained encoder answers the tasks."""
+"""A linear classifier on frozen features, with which every pretrained encoder is evaluated."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..logistic import Coefficients, Scaling, accuracy, minimise
+from ..logistic import fit_validated
 from ..networks import PooledNetwork
 from .clips import ClipPool
 from .learners.learner import normalise
 
 PENALTIES = (1e-4, 1e-3, 1e-2)
-"""L2 penalties tried; the best on held-out clips is used."""
+"""L2 penalties to try; the best one on held-out clips is used."""
 
 _ITERATIONS, _TOLERANCE = 150, 1e-7
-"""Of the fit; the heads in the zoo were fitted so."""
+"""Limits of the fit. The heads in the zoo were fitted with these, so do not change them."""
 
 
 @torch.inference_mode()
@@ -35,9 +35,7 @@ def frozen_features(
 
 
 def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tuple[nn.Linear, dict[str, float]]:
-    """Multinomial logistic regression with an L2 penalty chosen on held-out clips, then refitted on all.
-
-    Features are standardised for the fit and the scaling is folded into the returned weights.
+    """Multinomial logistic regression: the L2 penalty is chosen on held-out clips, then the head is fitted on all.
 
     Args:
         features: float32 (clips, frames, D).
@@ -45,34 +43,25 @@ def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tupl
         classes: Number of classes.
 
     Returns:
-        The classifier for raw features, and facts: the chosen penalty, training and held-out accuracy.
+        The classifier for raw features, and facts about the fit: penalty, training and held-out accuracy.
     """
     clips, frames, width = features.shape
-    scaling = Scaling.of(features.flatten(0, 1))
-    scaled = scaling.apply(features)
-    held = torch.arange(clips) % 5 == 4
-
-    def rows(which: Tensor) -> tuple[Tensor, Tensor]:
-        return scaled[which].flatten(0, 1), labels[which].repeat_interleave(frames)
-
-    def fit(which: Tensor, penalty: float) -> Coefficients:
-        return minimise(*rows(which), classes, penalty, iterations=_ITERATIONS, tolerance=_TOLERANCE)
-
-    best_penalty, best_accuracy = PENALTIES[0], -1.0
-    for penalty in PENALTIES:
-        value = accuracy(fit(~held, penalty), *rows(held))
-        if value > best_accuracy:
-            best_penalty, best_accuracy = penalty, value
-    everything = torch.ones(clips, dtype=torch.bool)
-    fitted = fit(everything, best_penalty)
+    fitted = fit_validated(
+        features.flatten(0, 1),
+        labels.repeat_interleave(frames),
+        classes,
+        PENALTIES,
+        (torch.arange(clips) % 5 == 4).repeat_interleave(frames),
+        iterations=_ITERATIONS,
+        tolerance=_TOLERANCE,
+    )
     head = nn.utils.skip_init(nn.Linear, width, classes)
     with torch.no_grad():
-        folded = scaling.fold(fitted)
-        head.weight.copy_(folded.weight)
-        head.bias.copy_(folded.bias)
+        head.weight.copy_(fitted.raw.weight)
+        head.bias.copy_(fitted.raw.bias)
     facts = {
-        "penalty": best_penalty,
-        "held_out_accuracy": round(best_accuracy, 4),
-        "training_accuracy": round(accuracy(fitted, *rows(everything)), 4),
+        "penalty": fitted.penalty,
+        "held_out_accuracy": round(fitted.validation, 4),
+        "training_accuracy": round(fitted.training, 4),
     }
     return head, facts

@@ -2,33 +2,25 @@
 
 This imports no torch, so that recipes can be read and listed; the networks and losses are in `learners`. A setting of
 one method is no part of the recipes of another: a new one changes neither their cards nor the digests of their runs.
+The type of a setting says which values it takes, see `vitobench.decoding`. One that is added later ends no unfinished
+run of its method if its field has the metadata `OMITTED_IF_DEFAULT` of `vitobench.identity`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ...errors import VitobenchError, unknown_name
-from ...identity import OMITTED_IF_DEFAULT
+from ... import plugins
+from ...decoding import Count, NotNegative, Positive, Share, check
+from ...errors import unknown_name
 
-TARGET_STATISTICS = ("batch", "running")
-
-
-_Rule = tuple[Callable[[Any], bool], str]
-
-_WHOLE: _Rule = (lambda value: value >= 1, "must be 1 or more")
-_POSITIVE: _Rule = (lambda value: value > 0, "must be more than 0")
-_NOT_NEGATIVE: _Rule = (lambda value: value >= 0, "must not be negative")
-_SHARE: _Rule = (lambda value: 0 <= value <= 1, "must be from 0 to 1")
-
-
-def _setting(default: Any, rule: _Rule, added_later: bool = False) -> Any:
-    """A setting and what its values have to be. One that is added later ends no unfinished run of its method."""
-    return field(default=default, metadata={"rule": rule} | (dict(OMITTED_IF_DEFAULT) if added_later else {}))
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,7 @@ class MethodSettings:
     Attributes:
         objective: What recipes call the method; also the name of its table.
         labelled: Whether it needs labels.
+        learner: ``"module:class"`` of its `Learner`; empty for those whose learner is in the folder `learners`.
 
     Raises:
         VitobenchError: A value that cannot be; the message names the table, the setting and the rule.
@@ -45,17 +38,10 @@ class MethodSettings:
 
     objective: ClassVar[str]
     labelled: ClassVar[bool] = False
+    learner: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if (choices := entry.metadata.get("choices")) and value not in choices:
-                raise unknown_name(f"{self.objective}.{entry.name}", str(value), choices)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise VitobenchError(f"{self.objective}.{entry.name} = {value} must be a number")
-            holds, rule = entry.metadata.get("rule", (lambda _: True, ""))
-            if not holds(value):
-                raise VitobenchError(f"{self.objective}.{entry.name} = {value} {rule}")
+        check(self, self.objective)
 
 
 @dataclass(frozen=True)
@@ -67,8 +53,22 @@ class Projected(MethodSettings):
         projection: Width of the embedding.
     """
 
-    hidden: int = _setting(512, _WHOLE)
-    projection: int = _setting(128, _WHOLE)
+    hidden: Count = 512
+    projection: Count = 128
+
+
+@dataclass(frozen=True)
+class TwoViews(Projected, ABC):
+    """What methods share that are a loss of two views' projections by one network; a method only adds the loss."""
+
+    @abstractmethod
+    def loss(self, one: Tensor, two: Tensor) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            one: float32 (N, D), projections of the first views, of all devices together.
+            two: Those of the second views.
+        """
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class WithTarget(Projected):
             in BYOL, or ``"running"`` ones, which are averaged along with the weights.
     """
 
-    momentum: float = _setting(0.99, _SHARE)
-    target_statistics: str = field(default="batch", metadata={"choices": TARGET_STATISTICS})
+    momentum: Share = 0.99
+    target_statistics: Literal["batch", "running"] = "batch"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Contrastive(WithTarget):
     """
 
     objective: ClassVar[str] = "contrastive"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: Positive = 0.1
     same_view_negatives: bool = False
 
 
@@ -108,7 +108,7 @@ class Simclr(Projected):
     """
 
     objective: ClassVar[str] = "simclr"
-    temperature: float = _setting(0.1, _POSITIVE)
+    temperature: Positive = 0.1
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ class Dino(WithTarget):
     """
 
     objective: ClassVar[str] = "dino"
-    temperature: float = _setting(0.1, _POSITIVE)
-    teacher_temperature: float = _setting(0.04, _POSITIVE)
-    centre_momentum: float = _setting(0.9, _SHARE)
-    prototypes: int = _setting(1024, _WHOLE)
+    temperature: Positive = 0.1
+    teacher_temperature: Positive = 0.04
+    centre_momentum: Share = 0.9
+    prototypes: Count = 1024
 
 
 @dataclass(frozen=True)
@@ -156,22 +156,62 @@ class L2Robust(MethodSettings):
 
     objective: ClassVar[str] = "l2-robust"
     labelled: ClassVar[bool] = True
-    epsilon: float = _setting(0.5, _NOT_NEGATIVE)
-    attack_steps: int = _setting(3, _WHOLE)
-    attack_step_size: float = _setting(0.33, _NOT_NEGATIVE)
+    epsilon: NotNegative = 0.5
+    attack_steps: Count = 3
+    attack_step_size: NotNegative = 0.33
 
 
 METHODS: Mapping[str, type[MethodSettings]] = MappingProxyType(
     {method.objective: method for method in (Contrastive, Simclr, Byol, Dino, Supervised, L2Robust)}
 )
-"""Settings by what recipes call the method; a new method is added here, its learner in `learners`."""
+"""The methods above, by what recipes call them; `all_methods` also has those of files of their own and of plugins."""
+
+
+@cache
+def _own() -> Mapping[str, type[MethodSettings]]:
+    """The methods of vitobench: each ``METHOD`` of a module ``method_…`` of this folder follows those above."""
+    return {**METHODS, **{method.objective: method for method in plugins.added(str(__package__), "METHOD", "method_")}}
+
+
+def get_method(objective: str) -> type[MethodSettings]:
+    """A method by what recipes call it.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+        PluginError: It belongs to a plugin that fails.
+    """
+    if objective in _own():
+        return _own()[objective]
+    plugin = plugins.usable(plugins.METHODS, _own()).get(objective)
+    if plugin is None:
+        raise unknown_name("objective", objective, all_methods())
+    return _of_plugin(plugin)
+
+
+def all_methods() -> dict[str, type[MethodSettings]]:
+    """Every method that can be used, by what recipes call it: vitobench's own, then those of plugins."""
+    return {**_own(), **{plugin.name: method for plugin, method, _ in plugged() if method is not None}}
+
+
+def plugged() -> list[tuple[plugins.Plugin, type[MethodSettings] | None, str]]:
+    """Every method of a plugin: its entry point, the method or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.METHODS, _own(), _of_plugin)
+
+
+def _of_plugin(plugin: plugins.Plugin) -> type[MethodSettings]:
+    method = plugin.load()
+    if not isinstance(method, type) or not issubclass(method, MethodSettings):
+        raise plugin.refuse(f"{plugin.target} must be a subclass of MethodSettings, not {method!r}")
+    if getattr(method, "objective", None) != plugin.name:
+        raise plugin.refuse(f"its entry point is named {plugin.name!r}, so its objective must be {plugin.name!r}, too")
+    return method
 
 
 def keys_of(objective: str) -> tuple[str, ...]:
     """Names of the settings that a method has of its own."""
-    return tuple(entry.name for entry in fields(METHODS[objective]))
+    return tuple(entry.name for entry in fields(get_method(objective)))
 
 
 def owners_of(key: str) -> list[str]:
     """Objectives that have a setting of this name."""
-    return [objective for objective in METHODS if key in keys_of(objective)]
+    return [objective for objective in all_methods() if key in keys_of(objective)]

@@ -1,4 +1,4 @@
-"""What is watched while a run lasts, without any influence on it: a linear classifier and nearest neighbours."""
+"""Monitors of a run that do not influence it: a linear classifier and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..logistic import neighbour_votes
 from ..networks import PooledNetwork
 from .learners.learner import normalise
 from .ranks import Ranks
@@ -16,25 +17,25 @@ from .ranks import Ranks
 RATE = 3e-3
 """Learning rate of the linear classifier (AdamW on standardised features)."""
 MEMORY = 0.98
-"""Share of the past in the running accuracy."""
+"""Weight of the past in the running accuracy."""
 
 
 class LinearMonitor:
-    """A linear classifier that learns along on detached features; its accuracy is that of each batch before its step.
+    """A linear classifier trained on detached features during the run; it is tested on each batch before its step.
 
-    On several ranks each learns from the features of all, hence all have the same one.
+    Each rank trains it on the features of all ranks, so that it is the same everywhere.
 
     Args:
-        width: Of the features.
+        width: Width of the features.
         classes: Number of classes.
         ranks: The processes that train together.
-        device: Where the features are.
+        device: Device of the features.
     """
 
     def __init__(self, width: int, classes: int, ranks: Ranks, device: torch.device) -> None:
         self._ranks = ranks
         self.scale = nn.BatchNorm1d(width, affine=False).to(device)
-        # Zeros draw nothing from the generator that everything else shares.
+        # Initialise with zeros, because random numbers would advance the global generator and change the run.
         self.head = nn.utils.skip_init(nn.Linear, width, classes, device=device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -42,12 +43,12 @@ class LinearMonitor:
         self.accuracy: float | None = None
 
     def learn(self, features: Tensor, labels: Tensor) -> None:
-        """Learn from a batch. Rows without a label (-1) count for nothing."""
+        """Train on a batch. Rows without a label (-1) are ignored."""
         features, labels = self._ranks.gather(features.float()), self._ranks.gather(labels)
-        known = labels >= 0
-        if int(known.sum()) < 2:
+        labelled = labels >= 0
+        if int(labelled.sum()) < 2:
             return
-        features, labels = features[known], labels[known]
+        features, labels = features[labelled], labels[labelled]
         logits = self.head(self.scale(features))
         value = float((logits.detach().argmax(1) == labels).float().mean())
         self.accuracy = value if self.accuracy is None else MEMORY * self.accuracy + (1 - MEMORY) * value
@@ -65,7 +66,7 @@ class LinearMonitor:
         return head
 
     def state(self) -> dict[str, object]:
-        """Everything that it needs to go on."""
+        """Everything needed to resume."""
         return {
             "scale": self.scale.state_dict(),
             "head": self.head.state_dict(),
@@ -74,7 +75,7 @@ class LinearMonitor:
         }
 
     def load(self, state: dict[str, object]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         self.scale.load_state_dict(state["scale"])  # type: ignore[arg-type]
         self.head.load_state_dict(state["head"])
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
@@ -86,9 +87,9 @@ class NeighbourExam:
     """Images for the nearest-neighbour check.
 
     Attributes:
-        bank: uint8 (M, 3, S, S), images whose classes are told.
+        bank: uint8 (M, 3, S, S), images with known classes.
         bank_labels: int64 (M,).
-        queries: uint8 (N, 3, S, S), images whose classes are asked for.
+        queries: uint8 (N, 3, S, S), images to classify.
         query_labels: int64 (N,).
     """
 
@@ -98,32 +99,11 @@ class NeighbourExam:
     query_labels: Tensor
 
     def accuracy(self, encoder: PooledNetwork, ranks: Ranks, device: torch.device, batch: int = 128) -> float:
-        """Share of queries whose class their neighbours tell; each rank encodes a part. The encoder stays as it was."""
+        """Share of queries that their neighbours classify correctly; each rank encodes a part of the images."""
         bank, queries = (_encode(encoder, images, ranks, device, batch) for images in (self.bank, self.queries))
-        found = neighbour_votes(bank, self.bank_labels.to(device), queries)
-        return float((found == self.query_labels.to(device)).float().mean())
-
-
-def neighbour_votes(
-    bank: Tensor, labels: Tensor, queries: Tensor, neighbours: int = 20, temperature: float = 0.07
-) -> Tensor:
-    """Classes by a vote of the nearest neighbours, weighted ``exp(cos / temperature)`` (Wu et al. 2018, section 3.4).
-
-    Args:
-        bank: float (M, D) features with known classes.
-        labels: int64 (M,), from 0.
-        queries: float (N, D).
-        neighbours: How many vote; all if there are fewer.
-        temperature: Positive.
-
-    Returns:
-        int64 (N,).
-    """
-    similar, index = (F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T).topk(min(neighbours, len(bank)), dim=1)
-    votes = torch.zeros(len(queries), int(labels.max()) + 1, device=queries.device)
-    # The largest weight is 1: only ratios matter, and cosines of 1 would overflow nothing but still lose digits.
-    votes.scatter_add_(1, labels[index], ((similar - similar[:, :1]) / temperature).exp())
-    return votes.argmax(1)
+        labels = self.bank_labels.to(device)
+        votes = neighbour_votes(F.normalize(bank, dim=1), labels, queries, int(labels.max()) + 1)
+        return float((votes.argmax(1) == self.query_labels.to(device)).float().mean())
 
 
 @torch.inference_mode()
@@ -131,8 +111,8 @@ def _encode(encoder: PooledNetwork, images: Tensor, ranks: Ranks, device: torch.
     training = encoder.training
     encoder.eval()
     share = -(-len(images) // ranks.count)
-    own = images[ranks.first(share) : ranks.first(share) + share]
-    own = torch.cat([own, images[: share - len(own)]])  # parts of equal length, for gathering
-    parts = [encoder.features(normalise(part.to(device).float() / 255.0)) for part in own.split(batch)]
+    rows = images[ranks.first(share) : ranks.first(share) + share]
+    rows = torch.cat([rows, images[: share - len(rows)]])  # pad: gathering needs parts of equal length
+    parts = [encoder.features(normalise(part.to(device).float() / 255.0)) for part in rows.split(batch)]
     encoder.train(training)
     return ranks.gather(torch.cat(parts))[: len(images)]

@@ -1,7 +1,7 @@
 """Training objectives as pure functions.
 
-Where a batch lies on several ranks, a function is called on each of them with its own rows and the gathered ones; the
-mean over the ranks is the loss of the whole batch.
+If a batch is distributed over several ranks, each of them calls the function with its own rows and the gathered ones;
+the mean over the ranks is the loss of the whole batch.
 """
 
 from __future__ import annotations
@@ -26,27 +26,28 @@ def info_nce(
     ``-log softmax(cos(p_i, z_j) / temperature)_i``, averaged over i (van den Oord et al. 2018; used by MoCLR and VITO).
 
     Args:
-        predictions: float (N, D), online; need not be normalised.
-        targets: float (M, D), of the other view, of all ranks; no gradient flows into them.
-        temperature: Positive; 0.1 in BYOL's sibling recipes.
+        predictions: float (N, D), from the online network; need not be normalised.
+        targets: float (M, D), targets of the other view from all ranks; no gradient flows into them.
+        temperature: Positive; 0.1 in related recipes.
         first: Row of ``targets`` that belongs to the first prediction.
-        same_view: float (M, D), targets of the same view, whose other clips are further negatives (as in DetCon-B).
+        same_view: float (M, D), targets of the same view; those of other clips are additional negatives (as in
+            DetCon-B).
 
     Returns:
-        Scalar loss; ``log(M)`` when predictions say nothing.
+        Scalar loss; ``log(M)`` if predictions are uninformative.
 
     Raises:
-        ValueError: Shapes that do not fit, or a temperature that is not positive.
+        ValueError: Shapes do not match, or the temperature is not positive.
     """
     if predictions.shape[1:] != targets.shape[1:] or first + len(predictions) > len(targets):
         raise ValueError(f"predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape")
     _check_temperature(temperature)
-    own = torch.arange(len(predictions), device=predictions.device) + first
+    positives = torch.arange(len(predictions), device=predictions.device) + first
     logits = _cosines(predictions, targets.detach())
     if same_view is not None:
-        others = _cosines(predictions, same_view.detach())
-        logits = torch.cat([logits, others.scatter(1, own.unsqueeze(1), -torch.inf)], dim=1)
-    return F.cross_entropy(logits / temperature, own)
+        same_view_logits = _cosines(predictions, same_view.detach())
+        logits = torch.cat([logits, same_view_logits.scatter(1, positives.unsqueeze(1), -torch.inf)], dim=1)
+    return F.cross_entropy(logits / temperature, positives)
 
 
 def symmetric_info_nce(
@@ -66,20 +67,20 @@ def symmetric_info_nce(
 def nt_xent(
     one: Tensor, two: Tensor, temperature: float, everyone: tuple[Tensor, Tensor] | None = None, first: int = 0
 ) -> Tensor:
-    """SimCLR's loss: each of 2 N projections finds its partner among the 2 M - 1 others (Chen et al. 2020, eq. 1).
+    """SimCLR's loss: each of 2 N projections must find its partner among the 2 M - 1 others (Chen et al. 2020, eq. 1).
 
     Args:
         one: float (N, D), projections of the first views.
-        two: float (N, D), of the second views.
+        two: float (N, D), projections of the second views.
         temperature: Positive.
-        everyone: The same of all ranks, (M, D) each, with gradients; the own ones if None.
+        everyone: The projections of all ranks, (M, D) each, with gradients; by default those of this rank.
         first: Row of ``everyone`` that belongs to the first projection.
 
     Returns:
         Scalar loss.
 
     Raises:
-        ValueError: A temperature that is not positive.
+        ValueError: The temperature is not positive.
     """
     _check_temperature(temperature)
     keys = torch.cat(everyone or (one, two))
@@ -94,8 +95,8 @@ def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared distance of unit vectors, ``2 - 2 cos(p, z)`` (Grill et al. 2020, eq. 2).
 
     Args:
-        prediction: float (N, D), online.
-        target: float (N, D), of the other view; no gradient flows into it.
+        prediction: float (N, D), from the online network.
+        target: float (N, D), target of the other view; no gradient flows into it.
     """
     return 2.0 - 2.0 * F.cosine_similarity(prediction.float(), target.detach().float(), dim=1).mean()
 
@@ -127,7 +128,7 @@ def momentum_at(step: int, steps: int, base: float) -> float:
 
 
 def _cosines(rows: Tensor, others: Tensor) -> Tensor:
-    # Autocast would make this product in bfloat16, whose last digit is 0.04 once a temperature of 0.1 divides it.
+    # Autocast would compute this product in bfloat16: divided by a temperature of 0.1, its last digit is 0.04.
     with torch.autocast(rows.device.type, enabled=False):
         return F.normalize(rows.float(), dim=1) @ F.normalize(others.float(), dim=1).T
 

@@ -1,4 +1,4 @@
-"""Optimisers and the learning rate."""
+"""Optimisers and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .recipe import Recipe
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters that decay and parameters that do not: biases and norms.
+    """Parameters with weight decay, and parameters without: biases and norms.
 
     Args:
-        module: Only what requires gradients is taken.
-        weight_decay: Of the first group.
+        module: Only its parameters that require gradients are used.
+        weight_decay: Weight decay of the first group.
     """
     trained = [p for p in module.parameters() if p.requires_grad]
     return [
@@ -28,8 +28,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
 def make_optimiser(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of a recipe: torch's fused AdamW, or timm's LARS (You et al. 2017), as BYOL uses it.
 
-    timm's LARS adapts the rate of those parameters only that decay, so that biases and norms are left to plain
-    momentum.
+    timm's LARS only adapts the rate of parameters with weight decay, so biases and norms use plain momentum.
     """
     groups = parameter_groups(module, recipe.weight_decay)
     if recipe.optimiser == "adamw":

@@ -1,4 +1,4 @@
-"""Which clips a step sees, and the seeds of all that is random in it: functions of (seed, step) alone."""
+"""The clips of a step and the seeds of its random numbers: functions of (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Place:
     """One part of a step on one rank.
 
     Attributes:
-        step: From 0.
-        part: From 0 to the recipe's ``accumulate``.
-        rank: The process.
-        ranks: How many there are.
+        step: Step, from 0.
+        part: Part of the step, from 0 to the recipe's ``accumulate`` - 1.
+        rank: This process.
+        ranks: Number of processes.
     """
 
     step: int
@@ -39,10 +39,10 @@ def places(recipe: Recipe, first: int, rank: int, ranks: int) -> Iterator[Place]
 
 
 def part_size(recipe: Recipe, ranks: int) -> int:
-    """Clips that a rank sees at once.
+    """Number of clips in a rank's part of a step.
 
     Raises:
-        DataError: The batch cannot be shared out evenly.
+        DataError: The batch cannot be divided evenly.
     """
     size, rest = divmod(recipe.batch, ranks * recipe.accumulate)
     if rest or size == 0:
@@ -54,15 +54,15 @@ def part_size(recipe: Recipe, ranks: int) -> int:
 
 
 def clips_at(place: Place, recipe: Recipe, clips: int) -> Tensor:
-    """Clips of a part of a step: int64 (n,). Every epoch has its own order; what fills no batch is left out.
+    """Clips of a part of a step: int64 (n,). Every epoch has its own order; an incomplete last batch is left out.
 
     Args:
         place: Step, part and rank.
         recipe: The run.
-        clips: Clips in all.
+        clips: Total number of clips.
 
     Raises:
-        DataError: Fewer clips than a batch, or a batch that cannot be shared out evenly.
+        DataError: There are fewer clips than a batch, or the batch cannot be divided evenly.
     """
     size = part_size(recipe, place.ranks)
     if clips < recipe.batch:
@@ -78,7 +78,7 @@ def _order(clips: int, seed: int, epoch: int) -> Tensor:
 
 
 def seed_of(*keys: int) -> int:
-    """A seed of 63 bits from integers; different keys give unrelated streams."""
+    """A 63-bit seed from integers; different keys give independent streams."""
     words = np.random.SeedSequence([key % (1 << 32) for key in keys]).generate_state(2, np.uint32)
     return int(words[0]) << 31 | int(words[1]) >> 1
 
@@ -89,5 +89,5 @@ def view_seed(place: Place, recipe: Recipe) -> int:
 
 
 def network_seed(place: Place, recipe: Recipe) -> int:
-    """Seed of whatever is random inside a network (dropped paths) in a step."""
+    """Seed of the random numbers inside a network (such as dropped paths) in a step."""
     return seed_of(recipe.seed, 2, place.step, place.rank)

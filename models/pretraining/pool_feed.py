@@ -1,4 +1,4 @@
-"""Batches from clips in memory: views are made for whole batches, in a thread ahead of the network."""
+"""Batches from clips in memory: a thread computes views of whole batches ahead of the network."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from .learners.learner import Batch
 from .monitors import NeighbourExam
 from .order import Place, clips_at, places, view_seed
 from .recipe import Recipe
-from .views import random_view, two_views
+from .views import random_view
 
 AHEAD = 2
-"""Parts that are prepared ahead of the network; memory holds so many batches of views."""
+"""Number of parts to prepare ahead of the network; this many batches of views are in memory."""
 
 
 def pool_batch(pool: ClipPool, recipe: Recipe, views: int, place: Place) -> Batch:
-    """The views of one part of a step; the same whenever it is asked for.
+    """The views of one part of a step; always the same for the same arguments.
 
     Args:
         pool: The clips.
-        recipe: The run; with a window, the two views come from two frames of the clip, else from one and the same.
-        views: How many views of each clip, 1 or 2.
+        recipe: The run; with a window, the two views come from two frames of the clip, otherwise from the same frame.
+        views: Number of views of each clip, 1 or 2.
         place: Step, part and rank.
     """
     clips = clips_at(place, recipe, len(pool.labels))
     rng = torch.Generator().manual_seed(view_seed(place, recipe))
     choices = torch.rand(len(clips), pool.frames.shape[1], generator=rng).argsort(dim=1)
     frames = choices[:, :1].expand(-1, 2) if recipe.window == 0 else choices[:, :2]
-    made: list[Tensor] = []
-    for number, settings in enumerate(two_views(recipe.augmentation)[:views]):
-        view = random_view(pool.frames[clips, frames[:, number]], settings, rng)
-        made.append(view.contiguous(memory_format=torch.channels_last) if recipe.channels_last else view)
-    return Batch(tuple(made), pool.labels[clips])
+    batch_views: list[Tensor] = []
+    for number in range(views):
+        view = random_view(pool.frames[clips, frames[:, number]], recipe.augmentation, number, rng)
+        batch_views.append(view.contiguous(memory_format=torch.channels_last) if recipe.channels_last else view)
+    return Batch(tuple(batch_views), pool.labels[clips])
 
 
 @dataclass(frozen=True)

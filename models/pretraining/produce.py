@@ -1,4 +1,4 @@
-"""From a recipe to a checkpoint with its card: train, fit a linear head where classes are known, measure, write."""
+"""Produce a checkpoint with its card from a recipe: train, fit a linear head if classes are known, measure, write."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ...errors import DataError, VitobenchError
+from ...files import write_aside
 from ...identity import file_digest
 from ...tasks.data.clips.source import ClipSource
 from ...tasks.data.microworld.sets import MicroSet
@@ -23,7 +24,7 @@ from .checkpoint import same_threads
 from .clip_feed import ClipFeed
 from .clips import LONGEST_WINDOW, ClipPool
 from .devices import leave, make_fabric
-from .encoder_file import LAST, encoder_state, load_rounded, write_aside, write_encoder
+from .encoder_file import LAST, encoder_state, load_rounded, write_encoder
 from .learners.learner import normalise
 from .linear_head import fit_linear_head, frozen_features
 from .micro_pool import for_the_head, micro_exam, micro_pool, pool_key
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 CLEAN_IMAGES = 2000
 CLEAN_FIRST = 100_000
-"""Clean accuracy on the card comes from validation images beyond those that the tasks use."""
+"""First validation image for the clean accuracy on the card, beyond those that the tasks use."""
 
 Stage = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, remark)."""
@@ -48,9 +49,9 @@ class Produced:
     """Files and facts of a finished run.
 
     Attributes:
-        checkpoint: The safetensors file; `bench run --model file:...` or, without a classifier, `bench probe` takes it.
-        card: The JSON card beside it.
-        facts: What the card says.
+        checkpoint: The safetensors file, for `bench run --model file:...` or, without a classifier, `bench probe`.
+        card: The JSON card.
+        facts: Contents of the card.
     """
 
     checkpoint: Path
@@ -84,31 +85,32 @@ def produce(
 ) -> Produced | None:
     """Pretrain a recipe and write its checkpoint.
 
-    While it trains, ``last.safetensors`` is written along with each training checkpoint, so that an unfinished run can
-    be looked at; on the micro-world it has the classifier of the linear monitor.
+    During training, ``last.safetensors`` is written with each training checkpoint, so that an unfinished run can be
+    evaluated; on the micro-world it has the classifier of the linear monitor.
 
     Args:
         recipe: The run.
-        folder: Receives ``NAME.safetensors``, ``NAME.json`` (card), the log and the training checkpoint.
-        stage: Told of progress.
+        folder: Folder for ``NAME.safetensors``, ``NAME.json`` (card), the log and the training checkpoint.
+        stage: Called with progress.
         source: The clips of a recipe with ``data = "clips"``.
-        data_words: What these are, for the card.
-        workers: Processes that read them.
-        devices: Devices of this machine.
-        trackers: Names of `trackers.TRACKERS`.
-        pools: Gives what `micro_pool` renders for a recipe, where many runs share pools.
+        data_words: Description of these clips for the card.
+        workers: Number of processes that read clips.
+        devices: Number of devices of this machine.
+        trackers: Some of `trackers.TRACKERS`.
+        pools: Returns the pool of a recipe in place of `micro_pool`, if many runs share pools.
 
     Returns:
-        The files; None in every process but the first. The checkpoint carries its card, so that it loads from anywhere.
+        The files; None in every process but the first. The checkpoint contains its card, so that it loads from
+        anywhere.
 
     Raises:
-        DataError: Clips are wanted and not given, or have no labels for an objective that needs them.
+        DataError: Clips are missing, or have no labels for an objective that needs them.
         VitobenchError: As for `train`.
-        Stopped: Likewise.
+        Stopped: As for `train`.
     """
     if recipe.data != "clips" and recipe.window > LONGEST_WINDOW:
         raise VitobenchError(f"window = {recipe.window} s is longer than the micro-world allows ({LONGEST_WINDOW} s).")
-    with same_threads():  # a run that goes on takes those that it began with
+    with same_threads():  # a resumed run changes the number of threads to that of its start
         return _produce(recipe, folder, stage, source, data_words, workers, devices, trackers, pools)
 
 
@@ -125,15 +127,15 @@ def _produce(
 ) -> Produced | None:
     fabric = make_fabric(devices)
     first = fabric.global_rank == 0
-    heard = stage if first else _unheard
+    listener = stage if first else _unheard
     watches = tuple(make_tracker(name, folder, recipe) for name in trackers) if first else ()
-    told = partial(heard, "Training")
+    report = partial(listener, "Training")
     if recipe.data != "clips":
 
-        def rendered(asked: Recipe) -> ClipPool:
-            return micro_pool(asked, lambda done, total: heard("Rendering clips", done, total, ""))
+        def rendered(wanted: Recipe) -> ClipPool:
+            return micro_pool(wanted, lambda done, total: listener("Rendering clips", done, total, ""))
 
-        return _on_the_micro_world(recipe, pools or rendered, folder, heard, told, fabric, watches)
+        return _on_the_micro_world(recipe, pools or rendered, folder, listener, report, fabric, watches)
     if source is None:
         raise DataError(f"The recipe {recipe.name} trains on your own clips: name them with --data.")
     feed = ClipFeed(source, recipe, workers)
@@ -149,7 +151,7 @@ def _produce(
     def keep(training: Training) -> None:
         write_encoder(folder / LAST, encoder_state(training.learner.encoder, None, False), facts_of(training))
 
-    training = train(recipe, feed, folder, _progress(told), fabric, watches, keep)
+    training = train(recipe, feed, folder, _progress(report), fabric, watches, keep)
     leave(fabric)
     if not first:
         return None
@@ -161,7 +163,7 @@ def _on_the_micro_world(
     pools: Callable[[Recipe], ClipPool],
     folder: Path,
     stage: Stage,
-    told: Callable[..., None],
+    report: Callable[..., None],
     fabric: Fabric,
     watches: tuple[Any, ...],
 ) -> Produced | None:
@@ -171,10 +173,10 @@ def _on_the_micro_world(
     def keep(training: Training) -> None:
         assert training.monitor is not None
         state = encoder_state(training.learner.encoder, training.monitor.classifier(), True)
-        answers = classifier_facts({"online_accuracy": round(training.monitor.accuracy or 0.0, 4)}, None, 0)
-        write_encoder(folder / LAST, state, card_facts(recipe, training, micro_data(recipe)) | answers)
+        classifier = classifier_facts({"online_accuracy": round(training.monitor.accuracy or 0.0, 4)}, None, 0)
+        write_encoder(folder / LAST, state, card_facts(recipe, training, micro_data(recipe)) | classifier)
 
-    training = train(recipe, PoolFeed(pool, len(CLASSES), exam), folder, _progress(told), fabric, watches, keep)
+    training = train(recipe, PoolFeed(pool, len(CLASSES), exam), folder, _progress(report), fabric, watches, keep)
     leave(fabric)
     if fabric.global_rank != 0:
         return None
@@ -192,20 +194,20 @@ def _classifier(encoder: PooledNetwork, pool: ClipPool, stage: Stage) -> tuple[n
 def write_checkpoint(
     recipe: Recipe, training: Training, head: nn.Linear, facts: dict[str, float], folder: Path
 ) -> Produced:
-    """Write the files of a run on the micro-world; clean accuracy is that of the written, rounded weights.
+    """Write the files of a run on the micro-world; clean accuracy is measured with the written, rounded weights.
 
     Args:
         recipe: The run.
-        training: What it left.
+        training: Its result.
         head: The classifier.
-        facts: How it was fitted.
-        folder: Where to.
+        facts: Facts about the fit of the classifier.
+        folder: Target folder.
     """
     state = encoder_state(training.learner.encoder, head, True)
-    written = build(recipe.network, len(CLASSES))
-    load_rounded(written, state)
-    answers = classifier_facts(facts, clean_accuracy(written, recipe.size, recipe.seed, CLEAN_IMAGES), CLEAN_IMAGES)
-    return _write(recipe, folder, state, card_facts(recipe, training, micro_data(recipe)) | answers)
+    rounded = build(recipe.network, len(CLASSES))
+    load_rounded(rounded, state)
+    classifier = classifier_facts(facts, clean_accuracy(rounded, recipe.size, recipe.seed, CLEAN_IMAGES), CLEAN_IMAGES)
+    return _write(recipe, folder, state, card_facts(recipe, training, micro_data(recipe)) | classifier)
 
 
 def _write(recipe: Recipe, folder: Path, state: dict[str, torch.Tensor], facts: dict[str, Any]) -> Produced:
@@ -218,9 +220,9 @@ def _write(recipe: Recipe, folder: Path, state: dict[str, torch.Tensor], facts: 
     return Produced(checkpoint, card, facts)
 
 
-def _progress(told: Callable[..., None]) -> Callable[[int, int, float], None]:
-    return lambda done, total, loss: told(done, total, f"loss {loss:.3f}")
+def _progress(report: Callable[..., None]) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: report(done, total, f"loss {loss:.3f}")
 
 
 def _unheard(title: str, done: int, total: int, remark: str) -> None:
-    """Progress of the processes that have no terminal."""
+    """Ignores progress, in processes without a terminal."""

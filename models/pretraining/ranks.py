@@ -1,4 +1,4 @@
-"""What crosses the devices of a run: gathering and averaging, through Lightning Fabric."""
+"""Communication between the devices of a run: gathering and averaging, with Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Ranks:
-    """The processes that train together, seen from one of them. Every call is made by all of them alike.
+    """The processes that train together, seen from one of them. All of them must make the same calls.
 
     Args:
-        fabric: Lightning Fabric, launched; None for a single process.
+        fabric: Launched Lightning Fabric; None for a single process.
     """
 
     def __init__(self, fabric: Fabric | None = None) -> None:
@@ -26,8 +26,8 @@ class Ranks:
         """The rows of all ranks, (count * N, ...), in the order of ranks.
 
         Args:
-            rows: (N, ...), equally many on every rank.
-            gradients: Let gradients flow back to the rank that a row came from.
+            rows: (N, ...), with the same N on every rank.
+            gradients: Let gradients flow back to the rank that a row comes from.
         """
         if self._fabric is None or self.count == 1:
             return rows
@@ -41,9 +41,5 @@ class Ranks:
         return cast(Tensor, self._fabric.all_reduce(value.detach().clone(), reduce_op="mean"))
 
     def first(self, rows: int) -> int:
-        """Where this rank's rows begin among the gathered ones.
-
-        Args:
-            rows: Rows on each rank.
-        """
+        """Where this rank's rows begin among the gathered ones, if each rank has `rows` rows."""
         return self.rank * rows

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
-from ...errors import VitobenchError, unknown_name
+from msgspec import Meta
+
+from ...decoding import Count, CountOrZero, NotNegative, Positive, Share, check
+from ...errors import VitobenchError
 from .augmentation import Augmentation
-from .methods import METHODS, MethodSettings, owners_of
-
-POOLINGS = ("attention", "average")
-OPTIMISERS = ("adamw", "lars")
-SCHEDULES = ("cosine", "constant")
-PRECISIONS = ("float32", "bfloat16")
-DATA = ("micro", "micro-uncurated", "clips")
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "pooling": POOLINGS,
-    "optimiser": OPTIMISERS,
-    "schedule": SCHEDULES,
-    "precision": PRECISIONS,
-    "data": DATA,
-}
-_SMALLEST = 8  # pixels, of which the micro-world can be rendered
-_LAST_SEED = 2**63 - 1  # which every generator takes
-
-_WHOLE = ("clips", "frames_per_clip", "size", "batch", "accumulate", "steps")
-_NOT_NEGATIVE = ("window", "warmup", "learning_rate", "weight_decay", "clip_norm", "monitor_every")
-_POSITIVE = ("trust",)
-_SHARES = ("optimiser_momentum",)
+from .methods import MethodSettings, all_methods, owners_of
 
 
 @dataclass(frozen=True)
@@ -75,58 +56,36 @@ class Recipe:
     description: str
     method: MethodSettings
     architecture: str
-    pooling: str = "average"
-    scales: int = 1
-    window: float = 0.0
+    pooling: Literal["attention", "average"] = "average"
+    scales: Literal[1, 2] = 1
+    window: NotNegative = 0.0
     baseline: str | None = None
-    data: str = "micro"
-    clips: int = 8192
-    frames_per_clip: int = 4
-    size: int = 64
+    data: Literal["micro", "micro-uncurated", "clips"] = "micro"
+    clips: CountOrZero = 8192
+    frames_per_clip: Count = 4
+    size: Annotated[int, Meta(ge=8)] = 64  # of fewer pixels the micro-world cannot be rendered
     augmentation: Augmentation = field(default_factory=Augmentation)
-    batch: int = 128
-    accumulate: int = 1
-    steps: int = 1000
-    optimiser: str = "adamw"
-    optimiser_momentum: float = 0.9
-    trust: float = 1e-3
-    schedule: str = "cosine"
-    warmup: int = 50
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    clip_norm: float = 0.0
-    precision: str = "bfloat16"
+    batch: Count = 128
+    accumulate: Count = 1
+    steps: Count = 1000
+    optimiser: Literal["adamw", "lars"] = "adamw"
+    optimiser_momentum: Share = 0.9
+    trust: Positive = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: CountOrZero = 50
+    learning_rate: NotNegative = 1e-3
+    weight_decay: NotNegative = 0.05
+    clip_norm: NotNegative = 0.0
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
     channels_last: bool = True
     sync_batchnorm: bool = True
-    monitor_every: int = 200
-    seed: int = 0
+    monitor_every: CountOrZero = 200
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0  # which every generator takes
 
     def __post_init__(self) -> None:
-        for key, choices in _CHOICES.items():
-            if getattr(self, key) not in choices:
-                raise unknown_name(key.replace("_", " "), getattr(self, key), choices)
-        least = {key: 1 for key in _WHOLE} | {"clips": 0 if self.data == "clips" else 1}
-        least |= {"size": _SMALLEST, "seed": 0}
-        for key, smallest in least.items():
-            if getattr(self, key) < smallest:
-                self._refuse(key, f"must be {smallest} or more")
-        if self.seed > _LAST_SEED:
-            self._refuse("seed", f"must be {_LAST_SEED} or less")
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                self._refuse(entry.name, "must be a number")
-        for key in _NOT_NEGATIVE:
-            if not getattr(self, key) >= 0:
-                self._refuse(key, "must not be negative")
-        for key in _POSITIVE:
-            if not getattr(self, key) > 0:
-                self._refuse(key, "must be more than 0")
-        for key in _SHARES:
-            if not 0 <= getattr(self, key) <= 1:
-                self._refuse(key, "must be from 0 to 1")
-        if self.scales not in (1, 2):
-            self._refuse("scales", "must be 1 or 2")
+        check(self)
+        if self.data != "clips" and self.clips < 1:
+            self._refuse("clips", "must be 1 or more")
         if self.batch % self.accumulate:
             self._refuse("accumulate", f"must divide the batch of {self.batch}")
         if self.data != "clips" and self.window > 0 and self.frames_per_clip < 2:
@@ -142,7 +101,7 @@ class Recipe:
 
     @property
     def objective(self) -> str:
-        """What recipes call the method; a key of `methods.METHODS`. VITO and MoCLR are ``"contrastive"``."""
+        """What recipes call the method; a key of `methods.all_methods`. VITO and MoCLR are ``"contrastive"``."""
         return self.method.objective
 
     @property
@@ -169,7 +128,7 @@ def current_form(facts: Mapping[str, Any]) -> dict[str, Any]:
         The same settings; those of other methods, which the run did not use, are left out.
     """
     objective = str(facts.get("objective"))
-    if objective not in METHODS or objective in facts:
+    if objective not in all_methods() or objective in facts:
         return dict(facts)
     own = {key: value for key, value in facts.items() if objective in owners_of(key)}
     shared = {key: value for key, value in facts.items() if not owners_of(key)}

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
-from ...errors import UnknownNameError, VitobenchError, unknown_name
+from ...decoding import decode
+from ...errors import VitobenchError, unknown_name
 from ...text_files import NotTextError, read_text
-from .augmentation import Augmentation
-from .methods import METHODS, keys_of, owners_of
+from .methods import all_methods, get_method, keys_of, owners_of
 from .recipe import Recipe
 
 _PACKAGE = "vitobench.models.pretraining.recipes"
 _VIEWS = "augmentation"
-_TYPES: dict[type, dict[str, Any]] = {
-    cls: {entry.name: get_type_hints(cls)[entry.name] for entry in fields(cls)}
-    for cls in (Recipe, Augmentation, *METHODS.values())
-}
-_SHARED = [key for key in _TYPES[Recipe] if key != "method"]
+_SHARED = [entry.name for entry in fields(Recipe) if entry.name != "method"]
 """Settings that every recipe has, whatever its method."""
 
 
@@ -52,22 +48,11 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
     views = _table(table, _VIEWS)
     table.pop("objective")
     for key, value in table.items():
-        if isinstance(value, dict) and key not in METHODS:
-            raise unknown_name(f"table in {where}", key, (_VIEWS, *METHODS))
+        if isinstance(value, dict) and key not in all_methods():
+            raise unknown_name(f"table in {where}", key, (_VIEWS, *all_methods()))
         _check_place(key, objective, where)
-    checked = _checked(own, METHODS[objective], f"{where}, {objective}")
-    try:
-        method = METHODS[objective](**checked)
-    except UnknownNameError:
-        raise
-    except VitobenchError as error:
-        raise VitobenchError(f"{where}: {error}") from None
-    table[_VIEWS] = Augmentation(**_checked(views, Augmentation, f"{where}, {_VIEWS}"))
-    try:
-        recipe = Recipe(method=method, **_checked(table, Recipe, where))
-    except TypeError as error:
-        raise VitobenchError(f"{where} is incomplete: {error}") from None
-    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})
+    table |= {"method": decode(get_method(objective), own, where, objective), _VIEWS: views}
+    return decode(Recipe, table | {key: value for key, value in changes.items() if value is not None}, where)
 
 
 def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> None:
@@ -82,7 +67,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
         before = str(table.get("objective"))
         table["objective"] = chosen
         after = _objective(table, where)
-        if before in METHODS and after != before:
+        if before in all_methods() and after != before:
             shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
             table[after] = shared | _table(table, after)
     objective = _objective(table, where)
@@ -96,7 +81,7 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
             table[key] = value
         elif group in (_VIEWS, objective):
             table[group] = _table(table, group) | {inner: value}
-        elif group in METHODS:
+        elif group in all_methods():
             raise VitobenchError(
                 f"--set {key}: {where} has the objective {objective!r}, for which {group} has no effect; "
                 f"add --set objective={group}, or leave it out."
@@ -108,12 +93,10 @@ def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> No
 def _objective(table: dict[str, Any], where: str) -> str:
     objective = table.get("objective")
     if objective is None:
-        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(METHODS)}.")
+        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(all_methods())}.")
     if not isinstance(objective, str):
-        raise VitobenchError(f"{where}: objective = {objective!r} must be of type str.")
-    if objective not in METHODS:
-        raise unknown_name("objective", objective, METHODS)
-    return objective
+        raise VitobenchError(f"{where}: objective = {objective!r} must be text; valid are {', '.join(all_methods())}.")
+    return get_method(objective).objective
 
 
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
@@ -133,7 +116,7 @@ def _check_place(key: str, objective: str, where: str) -> None:
     """
     if key in (*_SHARED, _VIEWS):
         return
-    if key in METHODS:
+    if key in all_methods():
         raise VitobenchError(
             f"{where}: the table [{key}] has no effect with the objective {objective!r}; remove it, or write "
             f"objective = {key!r}."
@@ -178,35 +161,3 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text  # a word without quotes, which the shell has taken off
-
-
-def _checked(table: dict[str, Any], cls: type, where: str) -> dict[str, Any]:
-    """The table with values of the types that the class declares.
-
-    Raises:
-        UnknownNameError: A key that the class does not have.
-        VitobenchError: A value of another type.
-    """
-    found = {}
-    for key, value in table.items():
-        if key not in _TYPES[cls]:
-            raise unknown_name(f"setting in {where}", key, _TYPES[cls])
-        expected = _TYPES[cls][key]
-        if get_origin(expected) is tuple:
-            length = len(get_args(expected))
-            fits = isinstance(value, list) and len(value) == length and all(_number(part) for part in value)
-            found[key] = tuple(value) if fits else value
-            wanted = f"list of {length} numbers"
-        else:
-            # TOML writes 1 for a whole float, and Python takes true for an integer.
-            fits = _number(value) if expected is float else isinstance(value, expected)
-            fits = fits and not (isinstance(value, bool) and expected is not bool)
-            found[key] = value
-            wanted = getattr(expected, "__name__", str(expected))
-        if not fits:
-            raise VitobenchError(f"{where}: {key} = {value!r} must be of type {wanted}.")
-    return found
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
 """Batch normalisation over the batch of all ranks.
 
-torch's `SyncBatchNorm` does that on accelerators and refuses tensors on a CPU, where this one is used, so that a run on
-a cluster of CPUs, and every test without an accelerator, computes the same thing.
+torch's `SyncBatchNorm` does this on accelerators, but rejects tensors on a CPU. This module is used there, so that a
+run on a cluster of CPUs, and every test without an accelerator, computes the same thing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class CpuSyncBatchNorm(_BatchNorm):
-    """Batch normalisation whose statistics are those of all ranks; parts of equal size are assumed.
+    """Batch normalisation with the statistics of all ranks, which must have parts of equal size.
 
-    Sums are exchanged in float64 in both directions, so that gradients are those of the whole batch.
+    Sums are exchanged in float64 in the forward and the backward pass, so that gradients are those of the whole batch.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any (N, C, ...)."""
+        """Accept any (N, C, ...)."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (N, C, ...)."""
@@ -45,22 +45,23 @@ class CpuSyncBatchNorm(_BatchNorm):
 
 
 def synchronise(module: nn.Module, device: torch.device) -> nn.Module:
-    """Make every batch normalisation of a module one over all ranks; weights and names stay.
+    """Make every batch normalisation of a module use all ranks; weights and names do not change.
 
     Args:
-        module: Changed in place; a bare normalisation is returned as another object.
-        device: Where it will train.
+        module: Changed in place; if it is a batch normalisation itself, use the returned object.
+        device: Device it will be trained on.
     """
     if device.type != "cpu":
         return nn.SyncBatchNorm.convert_sync_batchnorm(module)
     if isinstance(module, _BatchNorm):
-        other = CpuSyncBatchNorm(
+        synchronised = CpuSyncBatchNorm(
             module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
         )
-        other.load_state_dict(module.state_dict())
-        # The very parameters: a target's must stay without gradients, or the reducer would wait for them in vain.
-        other.weight, other.bias = module.weight, module.bias
-        return other.train(module.training)
+        synchronised.load_state_dict(module.state_dict())
+        # Share the parameter objects: a target's must stay without gradients, or the reducer would wait for them
+        # forever.
+        synchronised.weight, synchronised.bias = module.weight, module.bias
+        return synchronised.train(module.training)
     for name, child in module.named_children():
         setattr(module, name, synchronise(child, device))
     return module

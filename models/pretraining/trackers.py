@@ -1,4 +1,4 @@
-"""Where a run can be watched besides its own log: TensorBoard, or Weights & Biases."""
+"""Log a run to TensorBoard or Weights & Biases, in addition to its own log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TensorBoardTracker:
     """Writes event files into ``FOLDER/tensorboard``.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
 
     Raises:
         VitobenchError: tensorboard is not installed.
@@ -35,19 +35,19 @@ class TensorBoardTracker:
                 self._writer.add_scalar(key, value, int(row["step"]))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the event file."""
         self._writer.close()
 
 
 class WandbTracker:
-    """Sends the log to Weights & Biases; a run that goes on has the name of its folder again.
+    """Sends the log to Weights & Biases; the run is named after its folder, also when it is resumed.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         recipe: Recorded as its configuration.
 
     Raises:
-        VitobenchError: wandb is not installed, or refuses.
+        VitobenchError: wandb is not installed, or rejects the run.
     """
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
@@ -77,7 +77,7 @@ def make_tracker(name: str, folder: Path, recipe: Recipe) -> TensorBoardTracker 
     """A tracker by name.
 
     Raises:
-        UnknownNameError: Not one of `TRACKERS`.
+        UnknownNameError: It is not one of `TRACKERS`.
         VitobenchError: Its package is not installed.
     """
     if name == "tensorboard":

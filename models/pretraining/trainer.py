@@ -1,4 +1,4 @@
-"""The training loop: on one device or many, with exact resumption, atomic checkpoints and a log."""
+"""The training loop, on one device or many, with exact resumption, atomic checkpoints and a log."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 CHECKPOINT_SHARE = 20.0
-"""A checkpoint is written after a minute, and later if that would take more than a twentieth of the time."""
+"""Write a checkpoint every minute, or less often if that would take more than a twentieth of the time."""
 LOG_STEPS = 10
 
 
 class Feed(Protocol):
-    """Where a rank's batches come from."""
+    """The source of a rank's batches."""
 
     @property
     def classes(self) -> int:
-        """Number of classes; 0 where there are no labels."""
+        """Number of classes; 0 without labels."""
 
     @property
     def exam(self) -> NeighbourExam | None:
         """Images for the nearest-neighbour check."""
 
     def batches(self, recipe: Recipe, views: int, first: int, rank: int, ranks: int) -> Iterator[Batch]:
-        """Batches from step ``first`` to the end, part by part: functions of (seed, step, part, rank) alone."""
+        """Batches from step ``first`` to the end, part by part; each only depends on (seed, step, part, rank)."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a run leaves.
+    """The state of a run, finished or not.
 
     Attributes:
         learner: The trained module.
-        curve: Rows of the log: step, loss, learning_rate, seconds, and what the monitors said.
-        seconds: Wall-clock time of the optimisation, over all resumptions.
-        monitor: The linear classifier that learned along; None without labels.
-        step: Steps done.
+        curve: Rows of the log: step, loss, learning_rate, seconds, and results of the monitors.
+        seconds: Wall-clock time of the optimisation, summed over resumptions.
+        monitor: The linear classifier trained during the run; None without labels.
+        step: Number of finished steps.
     """
 
     learner: Learner
@@ -72,13 +72,13 @@ class Training:
 
 
 class Watch(Protocol):
-    """Told of a run by its first rank."""
+    """Receives the log of a run from its first rank."""
 
     def row(self, row: dict[str, float]) -> None:
-        """A row of the log."""
+        """Called with each row of the log."""
 
     def close(self) -> None:
-        """The run is over, or broke off."""
+        """Called when the run ends, even after an error."""
 
 
 def train(
@@ -90,37 +90,37 @@ def train(
     watches: Iterable[Watch] = (),
     saved: Callable[[Training], None] | None = None,
 ) -> Training:
-    """Train a recipe; a run that was interrupted in the same folder continues from its last checkpoint.
+    """Train a recipe; an interrupted run in the same folder continues from its last checkpoint.
 
-    It goes on exactly: order, views and everything random are functions of (seed, step), and networks, optimiser and
-    monitors come from the checkpoint. So does the number of threads that torch computes with, on which rounding
-    depends; it stays changed afterwards. The number of devices has to be the same.
+    Resumption is exact: the order of clips, views and all random numbers are functions of (seed, step), and networks,
+    optimiser and monitors come from the checkpoint. So does the number of torch's threads, which affects rounding; it
+    stays changed afterwards. The number of devices must be the same.
 
-    At SIGTERM, SIGUSR1 or Ctrl-C, on any of the ranks, all ranks finish the step, the first one saves, and all stop.
+    On SIGTERM, SIGUSR1 or Ctrl-C on any rank, all ranks finish the step, the first one saves, and all stop.
 
     Args:
         recipe: The run.
         feed: The clips.
-        folder: Receives ``training.pt`` (checkpoint) and ``log.jsonl``.
-        progress: Called after each step with (steps done, steps, loss).
-        fabric: Lightning Fabric, launched; one for a single device if None.
-        watches: Further listeners of the log.
+        folder: Folder for ``training.pt`` (checkpoint) and ``log.jsonl``.
+        progress: Called after each step with (finished steps, total, loss).
+        fabric: Launched Lightning Fabric; by default for a single device.
+        watches: Further receivers of the log.
         saved: Called on the first rank after each checkpoint.
 
     Raises:
-        CheckpointError: The folder holds the checkpoint of another run, of another number of devices, or a damaged one.
-        DataError: A batch that cannot be shared out, or more than there are clips.
-        VitobenchError: The loss is no longer finite; the last good checkpoint is named.
-        Stopped: By a signal, after the step was saved.
+        CheckpointError: The folder has a checkpoint of another run, for another number of devices, or a damaged one.
+        DataError: The batch cannot be divided evenly, or is larger than the number of clips.
+        VitobenchError: The loss is no longer finite; the message names the last good checkpoint.
+        Stopped: A signal arrived; the finished step is saved.
     """
     keep_freed_memory()
     fabric = fabric or make_fabric()
     run = _Run(recipe, feed, folder, fabric, tuple(watches), saved)
     try:
-        with finish_first() as asked:
-            run.go(progress, asked)
+        with finish_first() as stop_signal:
+            run.go(progress, stop_signal)
     except Stopped:
-        leave(fabric)  # all ranks are here
+        leave(fabric)  # collective, but all ranks stop after the same step
         raise
     finally:
         for watch in run.watches:
@@ -142,7 +142,7 @@ class _Run:
     ) -> None:
         self.recipe, self.feed, self.fabric, self.watches, self.saved = recipe, feed, fabric, watches, saved
         self.ranks = Ranks(fabric)
-        part_size(recipe, self.ranks.count)  # refuses what cannot be shared out
+        part_size(recipe, self.ranks.count)  # raises if the batch cannot be divided
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint, self.log = folder / NAME, folder / "log.jsonl"
         torch.manual_seed(recipe.seed)
@@ -184,30 +184,34 @@ class _Run:
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
 
     def seconds(self) -> float:
-        """Time of the optimisation until now."""
+        """Time of the optimisation so far."""
         return self.before + time.monotonic() - self.started
 
     def training(self) -> Training:
-        """What the run has come to."""
+        """The current state of the run."""
         return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor, self.done)
 
-    def go(self, progress: Callable[[int, int, float], None] | None, asked: Callable[[], int]) -> None:
-        """All steps that are left, until a signal asks this rank or another one to stop."""
+    def go(self, progress: Callable[[int, int, float], None] | None, stop_signal: Callable[[], int]) -> None:
+        """Run all remaining steps, or until a signal asks this rank or another one to stop."""
         recipe = self.recipe
         if self.ranks.rank == 0 and self.curve:
             self.log.write_text("".join(json.dumps(row) + "\n" for row in self.curve), encoding="utf-8")
         batches = self.feed.batches(recipe, self.learner.views, self.first, self.ranks.rank, self.ranks.count)
         with closing(batches):  # type: ignore[type-var]
             for step in range(self.first, recipe.steps):
-                value, stop = self._step(step, batches, asked)
-                self.done = done = step + 1
-                self._note(done, value)
+                value, stop = self._step(step, batches, stop_signal)
+                self.done = completed = step + 1
+                self._note(completed, value)
                 if progress is not None:
-                    progress(done, recipe.steps, value)
-                if stop or (self.ranks.count == 1 and asked()):
-                    self._stop(asked() or signal.SIGTERM)
-                if self.ranks.rank == 0 and time.monotonic() - self.last_saved > self.pause and done < recipe.steps:
-                    self._save(done)
+                    progress(completed, recipe.steps, value)
+                if stop or (self.ranks.count == 1 and stop_signal()):
+                    self._stop(stop_signal() or signal.SIGTERM)
+                if (
+                    self.ranks.rank == 0
+                    and time.monotonic() - self.last_saved > self.pause
+                    and completed < recipe.steps
+                ):
+                    self._save(completed)
         if self.ranks.rank == 0 and self.first < recipe.steps:
             self._save(recipe.steps)
         self.fabric.barrier()
@@ -219,8 +223,8 @@ class _Run:
         saved = f"saved at step {self.done} of {self.recipe.steps}; run the same command to continue."
         raise Stopped(number, saved if self.ranks.rank == 0 else "")
 
-    def _step(self, step: int, batches: Iterator[Batch], asked: Callable[[], int]) -> tuple[float, bool]:
-        """A step of the optimiser; returns the loss and whether any rank was asked to stop."""
+    def _step(self, step: int, batches: Iterator[Batch], stop_signal: Callable[[], int]) -> tuple[float, bool]:
+        """Run a step of the optimiser; returns the loss and whether any rank was asked to stop."""
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, recipe)
@@ -236,8 +240,9 @@ class _Run:
             total += loss.detach() / recipe.accumulate
             if self.monitor is not None:
                 self.monitor.learn(features, batch.labels)
-        # Signals reach ranks at different times, or only one of them: what all know is what all act upon.
-        value, share = self.ranks.mean(torch.stack([total, torch.full_like(total, asked() > 0)])).tolist()
+        # A signal may reach ranks at different times, or only one of them. Averaging the request with the loss makes
+        # all ranks stop after the same step.
+        value, share = self.ranks.mean(torch.stack([total, torch.full_like(total, stop_signal() > 0)])).tolist()
         if not math.isfinite(value):
             self._fail(f"The loss became {value} at step {step + 1}")
         if recipe.clip_norm > 0:
@@ -246,23 +251,23 @@ class _Run:
         self.learner.after_step(step + 1)
         return value, share > 0
 
-    def _note(self, done: int, value: float) -> None:
+    def _note(self, completed: int, value: float) -> None:
         recipe, row = self.recipe, {}
-        if recipe.monitor_every and done % recipe.monitor_every == 0 and self.feed.exam is not None:
+        if recipe.monitor_every and completed % recipe.monitor_every == 0 and self.feed.exam is not None:
             encoder = self.learner.encoder
             row["neighbours"] = round(self.feed.exam.accuracy(encoder, self.ranks, self.fabric.device), 4)
-        if not row and done % LOG_STEPS and done != recipe.steps:
+        if not row and completed % LOG_STEPS and completed != recipe.steps:
             return
         if self.monitor is not None and self.monitor.accuracy is not None:
             row["linear"] = round(self.monitor.accuracy, 4)
-        rate, seconds = learning_rate_at(done - 1, recipe), round(self.seconds(), 2)
-        whole = {"step": done, "loss": round(value, 5), "learning_rate": rate, "seconds": seconds} | row
-        self.curve.append(whole)
+        rate, seconds = learning_rate_at(completed - 1, recipe), round(self.seconds(), 2)
+        log_row = {"step": completed, "loss": round(value, 5), "learning_rate": rate, "seconds": seconds} | row
+        self.curve.append(log_row)
         if self.ranks.rank == 0:
             with self.log.open("a" if len(self.curve) > 1 else "w", encoding="utf-8") as log:
-                log.write(json.dumps(whole) + "\n")
+                log.write(json.dumps(log_row) + "\n")
             for watch in self.watches:
-                watch.row(whole)
+                watch.row(log_row)
 
     def _save(self, step: int) -> None:
         if not all(bool(torch.isfinite(p).all()) for p in self.learner.parameters()):
@@ -289,10 +294,10 @@ class _Run:
         self.last_saved = time.monotonic()
         self.pause = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (self.last_saved - began))
 
-    def _fail(self, what: str) -> None:
-        kept = (
+    def _fail(self, problem: str) -> None:
+        checkpoint_state = (
             f"the last good checkpoint is {self.checkpoint}"
             if self.checkpoint.exists()
             else "no checkpoint was written yet"
         )
-        raise VitobenchError(f"{what}; {kept}. A lower learning rate may help.")
+        raise VitobenchError(f"{problem}; {checkpoint_state}. A lower learning rate may help.")

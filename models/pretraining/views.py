@@ -7,7 +7,6 @@ The single steps are torchvision's functions (the tests hold them to it), with a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -18,55 +17,12 @@ from .augmentation import Augmentation
 _GREY = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class ViewSettings:
-    """Strengths and probabilities of one view.
-
-    Attributes:
-        min_area: Smallest share of the frame that a crop covers; 0.4 because video frames are not object-centred.
-        aspect: Largest aspect ratio, either way.
-        flip: Probability of a horizontal flip.
-        jitter: Probability of colour jitter.
-        brightness: Jitter strength.
-        contrast: Jitter strength.
-        saturation: Jitter strength.
-        hue: Jitter strength, in turns of the colour circle.
-        grey: Probability of greyscale.
-        blur: Probability of Gaussian blur.
-        sigma: Range of the blur's standard deviation, in pixels of a 224-pixel view; scaled to the view's size.
-        solarise: Probability of solarisation at 0.5.
-    """
-
-    min_area: float = 0.4
-    aspect: float = 4.0 / 3.0
-    flip: float = 0.5
-    jitter: float = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.2
-    hue: float = 0.1
-    grey: float = 0.2
-    blur: float = 0.0
-    sigma: tuple[float, float] = (0.1, 2.0)
-    solarise: float = 0.0
-
-
-def two_views(augmentation: Augmentation) -> tuple[ViewSettings, ViewSettings]:
-    """The settings of the first and of the second view, which differ in blur and solarisation."""
-    shared = {f.name: getattr(augmentation, f.name) for f in fields(ViewSettings)}
-    one, two = (
-        ViewSettings(**(shared | {"blur": blur, "solarise": solarise}))
-        for blur, solarise in zip(augmentation.blur, augmentation.solarise, strict=True)
-    )
-    return one, two
-
-
-def random_crops(images: Tensor, settings: ViewSettings, rng: torch.Generator) -> Tensor:
+def random_crops(images: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
     """Random resized crops with flips, at the input's size.
 
     Args:
         images: float (N, 3, S, S) in [0, 1].
-        settings: See `ViewSettings`.
+        settings: Strengths and probabilities.
         rng: Source of all randomness.
     """
     n = len(images)
@@ -157,12 +113,13 @@ def _strength(n: int, strength: float, rng: torch.Generator) -> Tensor:
     return torch.empty(n).uniform_(1 - strength, 1 + strength, generator=rng)
 
 
-def random_view(images: Tensor, settings: ViewSettings, rng: torch.Generator) -> Tensor:
+def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.Generator) -> Tensor:
     """One random view of every image.
 
     Args:
         images: uint8 (N, 3, S, S).
-        settings: See `ViewSettings`.
+        settings: Strengths and probabilities.
+        number: 0 for the first view, 1 for the second.
         rng: Source of all randomness; the same state gives the same views.
 
     Returns:
@@ -186,10 +143,10 @@ def random_view(images: Tensor, settings: ViewSettings, rng: torch.Generator) ->
         views[chosen] = part
     chosen = _chosen(n, settings.grey, rng)
     views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
-    chosen = _chosen(n, settings.blur, rng)
+    chosen = _chosen(n, settings.blur[number], rng)
     if len(chosen):
         sigma = torch.empty(len(chosen)).uniform_(*settings.sigma, generator=rng) * (side / 224.0)
         views[chosen] = blur(views[chosen], sigma.clamp(min=0.05))
-    chosen = _chosen(n, settings.solarise, rng)
+    chosen = _chosen(n, settings.solarise[number], rng)
     views[chosen] = torch.where(views[chosen] >= 0.5, 1.0 - views[chosen], views[chosen])
     return views

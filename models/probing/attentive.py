@@ -1,4 +1,4 @@
-"""Training an attentive head on frozen tokens."""
+"""Train an attentive head on frozen tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .heads import AttentiveHead
 from .linear import validation_rows
 
 DECAYS = (1.0, 1e-1, 1e-2)
-"""Weight decays tried; strong ones first."""
+"""Weight decays to try, strongest first."""
 
 _HEAD_WIDTH = 64
 _EPOCHS = 20
@@ -24,9 +24,9 @@ _WARMUP = 0.1
 
 
 def heads_for(width: int) -> int:
-    """Attention heads for tokens of ``width`` channels: of 64 channels each, as far as that divides."""
-    wanted = max(1, width // _HEAD_WIDTH)
-    return next(count for count in range(wanted, 0, -1) if width % count == 0)
+    """Number of attention heads for tokens of ``width`` channels: 64 channels each, or more if that does not divide."""
+    ideal = max(1, width // _HEAD_WIDTH)
+    return next(count for count in range(ideal, 0, -1) if width % count == 0)
 
 
 def train_attentive(
@@ -43,9 +43,9 @@ def train_attentive(
     Args:
         tokens: float16 or float32 (N, T, C).
         labels: int64 (N,).
-        classes: Outputs.
+        classes: Number of outputs.
         decay: Weight decay of matrices; norms, biases and the query have none.
-        seed: Of initialisation and order.
+        seed: Seed of initialisation and order.
         epochs: Passes over the images.
         progress: Called after each epoch.
 
@@ -57,8 +57,8 @@ def train_attentive(
         torch.manual_seed(seed)
         head = AttentiveHead(tokens.shape[-1], classes, heads_for(tokens.shape[-1]))
     matrices = [p for p in head.parameters() if p.ndim == 2]
-    others = [p for p in head.parameters() if p.ndim != 2]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    undecayed = [p for p in head.parameters() if p.ndim != 2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": undecayed, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=_RATE)
     steps = epochs * math.ceil(len(tokens) / _BATCH)
     warm = max(1, round(_WARMUP * steps))
@@ -87,37 +87,37 @@ def fit_attentive(
     epochs: int = _EPOCHS,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[AttentiveHead, dict[str, Any]]:
-    """Train an attentive head, its weight decay chosen on a fifth of the images, then on all of them.
+    """Train an attentive head: choose the weight decay on a fifth of the images, then train on all of them.
 
     Args:
         tokens: float16 or float32 (N, T, C), N >= 5.
         labels: int64 (N,).
-        classes: Outputs.
-        seed: Of initialisation and order.
-        decays: Tried in turn; of equals the strongest wins.
+        classes: Number of outputs.
+        seed: Seed of initialisation and order.
+        decays: Weight decays to try; if several are equally good, the strongest wins.
         epochs: Passes over the images.
-        progress: Called with (epochs done, epochs in all).
+        progress: Called with (finished epochs, total).
 
     Returns:
         The head and facts: ``weight_decay``, ``validation_accuracy``, ``training_accuracy``, ``epochs``, ``heads``,
-        and ``remark`` where the decay is the last on either side of those tried.
+        and ``remark`` if the best decay is the largest or the smallest of those tried.
 
     Raises:
-        ValueError: Less than five images.
+        ValueError: There are fewer than five images.
     """
-    held = validation_rows(len(tokens))
-    total, done = epochs * (len(decays) + 1), 0
+    held_out = validation_rows(len(tokens))
+    total, epochs_done = epochs * (len(decays) + 1), 0
 
     def tick() -> None:
-        nonlocal done
-        done += 1
+        nonlocal epochs_done
+        epochs_done += 1
         if progress is not None:
-            progress(done, total)
+            progress(epochs_done, total)
 
     tried = []
     for decay in decays:
-        head = train_attentive(tokens[~held], labels[~held], classes, decay, seed, epochs, tick)
-        tried.append((_accuracy(head, tokens[held], labels[held]), decay))
+        head = train_attentive(tokens[~held_out], labels[~held_out], classes, decay, seed, epochs, tick)
+        tried.append((_accuracy(head, tokens[held_out], labels[held_out]), decay))
     accuracy, decay = max(tried)
     head = train_attentive(tokens, labels, classes, decay, seed, epochs, tick)
     edge = len(decays) > 1 and decay in (min(decays), max(decays))
@@ -133,5 +133,5 @@ def fit_attentive(
 
 @torch.inference_mode()
 def _accuracy(head: AttentiveHead, tokens: Tensor, labels: Tensor) -> float:
-    answers = torch.cat([head(some).argmax(1) for some in tokens.split(512)])
-    return float((answers == labels).float().mean())
+    predicted = torch.cat([head(part).argmax(1) for part in tokens.split(512)])
+    return float((predicted == labels).float().mean())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +13,8 @@ from safetensors.torch import save
 from torch import nn
 
 from ...errors import VitobenchError
+from ...files import json_text, replace_file
 from ...identity import file_digest
-from ...text import utf8
 from ..registry import file_of
 from ..sources.safetensors_header import CARD_KEY
 from ..spec import ModelSpec
@@ -70,11 +69,9 @@ def write_checkpoint(path: Path, network: nn.Module, card: Mapping[str, Any]) ->
     state = {name: _compact(value) for name, value in network.state_dict().items()}
     content = save(state, metadata={CARD_KEY: json.dumps(dict(card), sort_keys=True)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(path, content)
+        replace_file(path, content)
         sha256 = file_digest(path)
-        text = json.dumps(dict(card) | {"sha256": sha256}, indent=1) + "\n"
-        _write_aside(path.with_suffix(".json"), utf8(text))
+        replace_file(path.with_suffix(".json"), f"{json_text({**card, 'sha256': sha256})}\n".encode())
     except OSError as error:
         raise VitobenchError(f"{path} cannot be written ({error.strerror}); choose another --output.") from None
     return sha256
@@ -85,12 +82,3 @@ def _compact(value: torch.Tensor) -> torch.Tensor:
     if value.dtype == torch.float32 and torch.equal(value.half().float(), value):
         value = value.half()
     return value.clone()
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Labelled images to fit a head on, and others to measure it with."""
+"""Labelled images to fit a head on, and others to evaluate it on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDER = "imagefolder="
 TRAIN_IMAGES = 4096
 HELD_OUT_IMAGES = 2000
 HELD_OUT_FIRST = 100_000
-"""Held-out images of the micro-world come from beyond those that the tasks ask about."""
+"""First held-out image of the micro-world, beyond those that the tasks use."""
 
 _EVERY = 5
 
@@ -50,25 +50,25 @@ class Part:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of everything that decides pixels and labels."""
+        """Hash of everything that determines pixels and labels."""
         ids = self.source.image_ids
         return digest([self.source.digest, [ids[i] for i in self.indices.tolist()]])
 
     def head(self, count: int | None) -> Part:
-        """The first images, which are a fair sample; all of them for None."""
+        """The first images, which are a random sample; all of them for None."""
         return self if count is None else Part(self.source, self.indices[:count])
 
 
 @dataclass(frozen=True)
 class ProbeData:
-    """What a head is fitted and measured on.
+    """The data to fit a head on and to evaluate it on.
 
     Attributes:
-        train: For the fit.
-        held_out: For the accuracy that is reported.
+        train: Images for the fit.
+        held_out: Images for the reported accuracy.
         label_space: A key of `vitobench.models.zoo_card.LABEL_SPACES`.
-        description: For the card.
-        notes: Lines for people about what was left out of a folder.
+        description: Description of the data for the card.
+        notes: Messages about what the listing of a folder left out.
     """
 
     train: Part
@@ -96,15 +96,15 @@ def open_data(
     Args:
         name: ``"microworld"``, or ``"imagefolder=DIR"``: class folders named by WordNet ids, in DIR itself (a fifth of
             the images is then held out) or in ``DIR/train`` and ``DIR/val``.
-        train: At most this many images for the fit; None takes 4096 of the micro-world, all of a folder.
-        held_out: At most this many held-out images; None takes 2000 of the micro-world, all of a folder.
+        train: Maximum number of images for the fit; by default 4096 of the micro-world, all of a folder.
+        held_out: Maximum number of held-out images; by default 2000 of the micro-world, all of a folder.
         seed: Seed of the micro-world.
         cache: Folder for the hashes of image files.
-        progress: Told while files are hashed.
+        progress: Called while files are hashed.
 
     Raises:
-        VitobenchError: Another name, or less than one image.
-        DataError: A folder that is missing or of another form.
+        VitobenchError: The name or a number of images is invalid.
+        DataError: A folder is missing or has an unexpected form.
     """
     for option, count in (("--train", train), ("--held-out", held_out)):
         if count is not None and count < 1:
@@ -129,23 +129,23 @@ def _microworld(train: int, held_out: int, seed: int) -> ProbeData:
 
 
 def _folder(root: Path, cache: Path | None, progress: Progress | None) -> ProbeData:
-    seen: Seen = {}  # a folder that is in train/ and in val/ would be learned from and measured on
+    seen: Seen = {}  # shared, so that a folder linked from train/ and val/ is not used for both
 
     def source(folder: Path) -> ImageFolder:
-        kept = None if cache is None else cache / f"files-{digest(str(folder.absolute()))[:16]}.json"
-        return ImageFolder(folder, root.name, kept, progress, seen)
+        hash_file = None if cache is None else cache / f"files-{digest(str(folder.absolute()))[:16]}.json"
+        return ImageFolder(folder, root.name, hash_file, progress, seen)
 
     if (root / "train").is_dir() and (root / "val").is_dir():
         sources = [source(root / name) for name in ("train", "val")]
-        train, held_out = (Part(found, np.arange(len(found))) for found in sources)
+        train, held_out = (Part(images, np.arange(len(images))) for images in sources)
     else:
-        whole = source(root)
-        sources = [whole]
-        # The order is that of hashed names, so every fifth image is a random fifth, the same one every time.
-        last = np.arange(len(whole)) % _EVERY == _EVERY - 1
-        train, held_out = Part(whole, np.flatnonzero(~last)), Part(whole, np.flatnonzero(last))
+        everything = source(root)
+        sources = [everything]
+        # Images are sorted by the hash of their names, so every fifth image is a random fifth, always the same one.
+        last = np.arange(len(everything)) % _EVERY == _EVERY - 1
+        train, held_out = Part(everything, np.flatnonzero(~last)), Part(everything, np.flatnonzero(last))
     if not len(train) or not len(held_out):
         raise DataError(f"{root} has too few images to fit a head and measure it; at least {_EVERY} are needed.")
     description = f"{len(train)} images of the folder {root.name}"
-    notes = tuple(line for found in sources if (line := found.left_out.line(str(found.root))))
+    notes = tuple(line for images in sources if (line := images.left_out.line(str(images.root))))
     return ProbeData(train, held_out, ImageFolder.label_space, description, notes)

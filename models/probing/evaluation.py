@@ -17,30 +17,30 @@ _BLOCK = 200
 def accuracy(
     model: Model, part: Part, progress: Callable[[int, int], None] | None = None, batch: int = 50
 ) -> tuple[int, int]:
-    """Count right answers.
+    """Count correct predictions.
 
     Args:
-        model: Answers in the classes of the images.
+        model: A model with the label space of the images.
         part: The images; those that cannot be read are left out.
-        progress: Called with (images done, images in all).
+        progress: Called with (finished images, total).
         batch: Images per forward pass.
 
     Returns:
-        Right answers, and images that were asked about.
+        Number of correct predictions, and number of images.
 
     Raises:
-        DataError: None of the images could be read.
+        DataError: None of the images can be read.
     """
     geometry = model.spec.preprocessing.geometry
     correct = images = 0
     for start in range(0, len(part), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(part)))
         pixels, failed = part.source.load(part.indices[rows].tolist(), geometry)
-        kept = np.setdiff1d(np.arange(len(rows)), list(failed))
-        if len(kept):
-            logits, batch = answer(model, pixels[kept], batch)
-            correct += int((logits.argmax(1).numpy() == part.labels[rows[kept]]).sum())
-            images += len(kept)
+        readable = np.setdiff1d(np.arange(len(rows)), list(failed))
+        if len(readable):
+            logits, batch = answer(model, pixels[readable], batch)
+            correct += int((logits.argmax(1).numpy() == part.labels[rows[readable]]).sum())
+            images += len(readable)
         if progress is not None:
             progress(int(rows[-1]) + 1, len(part))
     if not images:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 
 from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
+from ...files import replace_file, replacing
 from ...identity import broken_seal, digest, seal_file
 from ...tasks.data.source import LoadFailure
 from ..model import Model
@@ -83,7 +83,7 @@ def features_of(
         values = _read(whole, len(part))
         if values is None:
             note = {"model": model.spec.identity, "data": part.source.name, "images": len(part), "kind": kind}
-            _write_aside(place / "about.json", json.dumps(note).encode())
+            replace_file(place / "about.json", json.dumps(note).encode())
             _compute(model, part, place, kind, batch, progress)
             values = _join(place, whole, len(part))
             passing = place / _PASSING
@@ -157,14 +157,13 @@ def _compute(
 def _join(place: Path, whole: Path, count: int) -> np.ndarray:
     """Make one file of all blocks."""
     first = np.load(_block_file(place, 0), mmap_mode="r", allow_pickle=False)
-    aside = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}")
-    joined = np.lib.format.open_memmap(aside, mode="w+", dtype=first.dtype, shape=(count, *first.shape[1:]))
-    for number, rows in _blocks(count):
-        joined[rows] = np.load(_block_file(place, number), allow_pickle=False)
-    joined.flush()
-    del joined
-    seal_file(aside)
-    aside.replace(whole)
+    with replacing(whole) as aside:
+        joined = np.lib.format.open_memmap(aside, mode="w+", dtype=first.dtype, shape=(count, *first.shape[1:]))
+        for number, rows in _blocks(count):
+            joined[rows] = np.load(_block_file(place, number), allow_pickle=False)
+        joined.flush()
+        del joined
+        seal_file(aside)
     for number, _ in _blocks(count):
         _block_file(place, number).unlink(missing_ok=True)
     found = _read(whole, count)
@@ -173,13 +172,7 @@ def _join(place: Path, whole: Path, count: int) -> np.ndarray:
 
 
 def _save_aside(path: Path, values: np.ndarray) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.npy")
-    np.save(aside, values, allow_pickle=False)
-    seal_file(aside)
-    aside.replace(path)
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    with replacing(path) as aside:
+        with aside.open("wb") as handle:  # to a path np.save would add an ending
+            np.save(handle, values, allow_pickle=False)
+        seal_file(aside)

@@ -1,4 +1,4 @@
-"""Training a whole model on labelled images: AdamW, crops and flips, the learning rate lower for earlier layers."""
+"""Fine-tune a whole model on labelled images: AdamW, crops and flips, and lower learning rates for earlier layers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from msgspec import Meta
 from torch import Tensor, nn
 
+from ...decoding import Count, CountOrZero, NotNegative, Positive, check
 from ...errors import CheckpointError, DataError, VitobenchError
 from ...identity import digest
 from ...interruption import Stopped, finish_first
 from ...tasks.data.geometry import Geometry
 from ..model import Model
+from ..pretraining.augmentation import Augmentation
 from ..pretraining.checkpoint import load_state, same_threads, save_state, take_threads
-from ..pretraining.views import ViewSettings, random_view
+from ..pretraining.views import random_view
 from .checkpoint import card_of, write_checkpoint
 from .data import Part, ProbeData
 from .layers import parameter_groups
@@ -30,56 +34,49 @@ from .trainable import trainable
 LAST = "last.safetensors"
 STATE = "finetune.pt"
 STATE_SECONDS = 60.0
-VIEWS = ViewSettings(jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
+VIEWS = Augmentation(jitter=0.0, grey=0.0, blur=(0.0, 0.0), solarise=(0.0, 0.0))
 """Random resized crops of 40 to 100 % of the image, and flips."""
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """How a model is trained. Everything here decides the result.
+    """How a model is trained. All of these affect the result.
 
     Attributes:
         steps: Steps of the optimiser.
         batch: Images per step.
-        learning_rate: Peak, of the last layer: linear warm-up over a twentieth of the steps, then a cosine to 0.
-        layer_decay: Each earlier layer has this share of the next one's learning rate; 1 treats all alike.
-        weight_decay: Of matrices and kernels; biases and norms have none.
+        learning_rate: Peak for the last layer: linear warm-up over a twentieth of the steps, then a cosine to 0.
+        layer_decay: Each earlier layer has this share of the next one's learning rate; 1 treats all layers alike.
+        weight_decay: Weight decay of matrices and kernels; biases and norms have none.
         precision: ``"float32"`` or ``"bfloat16"`` (autocast; weights stay float32).
-        every: A checkpoint ``step-NNNNNN.safetensors`` is kept after so many steps; 0 keeps the last one only.
-        seed: Of order and views.
+        every: Keep a checkpoint ``step-NNNNNN.safetensors`` every so many steps; 0 only keeps the last one.
+        seed: Seed of order and views.
 
     Raises:
-        VitobenchError: A value out of its range.
+        VitobenchError: A value is out of range.
     """
 
-    steps: int
-    batch: int = 64
-    learning_rate: float = 1e-3
-    layer_decay: float = 0.75
-    weight_decay: float = 0.05
-    precision: str = "float32"
-    every: int = 0
+    steps: Count
+    batch: Annotated[int, Meta(ge=2)] = 64
+    learning_rate: Positive = 1e-3
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 0.75
+    weight_decay: NotNegative = 0.05
+    precision: Literal["float32", "bfloat16"] = "float32"
+    every: CountOrZero = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 2 or self.every < 0:
-            raise VitobenchError("Training needs 1 or more steps and a batch of 2 or more.")
-        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.layer_decay <= 1:
-            raise VitobenchError(
-                "The learning rate must be above 0, the weight decay 0 or more, and the layer decay from 0 to 1."
-            )
-        if self.precision not in ("float32", "bfloat16"):
-            raise VitobenchError(f"Invalid precision {self.precision!r}; choose float32 or bfloat16.")
+        check(self, "finetuning")
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """What training leaves.
+    """The result of fine-tuning.
 
     Attributes:
         checkpoint: The last checkpoint.
-        loss: Mean training loss of the last tenth of the steps of this call; NaN where all was done before.
-        seconds: Time of the training in this call.
+        loss: Mean training loss of the last tenth of this call's steps; NaN if an earlier call had finished all steps.
+        seconds: Training time of this call.
     """
 
     checkpoint: Path
@@ -96,28 +93,28 @@ def finetune(
 ) -> Finetuned:
     """Train a model end to end.
 
-    A run that was interrupted in the same folder goes on from its last state: order and views are functions of
-    (seed, step), and it computes with as many threads as it began with. At SIGTERM, SIGUSR1 or Ctrl-C it finishes the
-    step, saves and stops.
+    An interrupted run in the same folder resumes from its last state: order and views are functions of (seed, step),
+    and it uses the same number of threads as at its start. On SIGTERM, SIGUSR1 or Ctrl-C it finishes the step, saves
+    and stops.
 
     Args:
-        model: Where to begin. A classifier of the same label space is kept, else a new one begins at zero.
+        model: The initial model. A classifier with the same label space is kept; otherwise a new one starts at zero.
         data: Its training part is used.
         settings: See `FinetuneSettings`.
-        folder: Receives ``last.safetensors`` and its card, ``step-NNNNNN.safetensors``, and ``finetune.pt``.
-        progress: Called with (steps done, steps, loss).
+        folder: Folder for ``last.safetensors`` and its card, ``step-NNNNNN.safetensors``, and ``finetune.pt``.
+        progress: Called with (finished steps, total, loss).
 
     Raises:
-        CheckpointError: The folder holds the state of another run.
-        DataError: Less images than a batch.
-        VitobenchError: A model that cannot be trained, a loss that is not finite, or files that cannot be written.
-        Stopped: By a signal, after the step was saved.
+        CheckpointError: The folder contains the state of another run.
+        DataError: There are fewer images than a batch.
+        VitobenchError: The model cannot be trained, the loss is not finite, or a file cannot be written.
+        Stopped: A signal arrived; the finished step is saved.
     """
     if len(data.train) < settings.batch:
         raise DataError(f"{len(data.train)} training images do not fill a batch of {settings.batch}.")
     run = _Run(model, data, settings, folder)
-    with same_threads(), finish_first() as asked:
-        return run.go(progress, asked)
+    with same_threads(), finish_first() as stop_signal:
+        return run.go(progress, stop_signal)
 
 
 class _Run:
@@ -129,32 +126,34 @@ class _Run:
         groups = parameter_groups(network, settings.learning_rate, settings.layer_decay, settings.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
         self.digest = digest([model.spec.identity.rpartition("@")[2], data.train.digest, asdict(settings)])
-        shown = model.spec.preprocessing
-        self.geometry = shown.geometry
-        self.mean = torch.tensor(shown.mean, device=self.device).view(1, 3, 1, 1)
-        self.std = torch.tensor(shown.std, device=self.device).view(1, 3, 1, 1)
+        preprocessing = model.spec.preprocessing
+        self.geometry = preprocessing.geometry
+        self.mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
+        self.std = torch.tensor(preprocessing.std, device=self.device).view(1, 3, 1, 1)
 
-    def go(self, progress: Callable[[int, int, float], None] | None, asked: Callable[[], int]) -> Finetuned:
+    def go(self, progress: Callable[[int, int, float], None] | None, stop_signal: Callable[[], int]) -> Finetuned:
         settings, losses = self.settings, []
         first = self._resume()
         started = saved = time.monotonic()
         for step, images, labels in self._batches(first):
             loss = self._step(step, images, labels)
-            done = step + 1
+            completed = step + 1
             if not math.isfinite(loss):
-                raise VitobenchError(f"The loss became {loss} at step {done}. A lower --lr may help.")
+                raise VitobenchError(f"The loss became {loss} at step {completed}. A lower --lr may help.")
             losses.append(loss)
             if progress is not None:
-                progress(done, settings.steps, loss)
-            if settings.every and done % settings.every == 0:
-                self._write(self.folder / f"step-{done:06d}.safetensors", done)
-            number = asked()
-            if number or done == settings.steps or time.monotonic() - saved > STATE_SECONDS:
-                self._save(done)
+                progress(completed, settings.steps, loss)
+            if settings.every and completed % settings.every == 0:
+                self._write(self.folder / f"step-{completed:06d}.safetensors", completed)
+            number = stop_signal()
+            if number or completed == settings.steps or time.monotonic() - saved > STATE_SECONDS:
+                self._save(completed)
                 saved = time.monotonic()
             if number:
-                raise Stopped(number, f"saved at step {done} of {settings.steps}; run the same command to continue.")
-        # Written anew by a run that has nothing left to do, since it may have been interrupted between two files.
+                raise Stopped(
+                    number, f"saved at step {completed} of {settings.steps}; run the same command to continue."
+                )
+        # Write this even if no step was left, because the earlier run may have been interrupted just before it.
         self._write(self.folder / LAST, settings.steps)
         tail = losses[-max(1, len(losses) // 10) :]
         return Finetuned(self.folder / LAST, float(np.mean(tail)) if tail else math.nan, time.monotonic() - started)
@@ -164,7 +163,7 @@ class _Run:
         factor = _schedule(step, settings.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
-        views = random_view(images, VIEWS, torch.Generator().manual_seed(_seed(settings.seed, "views", step)))
+        views = random_view(images, VIEWS, 0, torch.Generator().manual_seed(_seed(settings.seed, "views", step)))
         x = (views.to(self.device) - self.mean) / self.std
         torch.manual_seed(_seed(settings.seed, "network", step))
         half = settings.precision == "bfloat16"
@@ -217,20 +216,20 @@ class _Run:
         save_state(self.folder / STATE, state)
 
     def _write(self, path: Path, step: int) -> None:
-        settings = asdict(self.settings)
+        views = asdict(VIEWS) | {"blur": VIEWS.blur[0], "solarise": VIEWS.solarise[0]}  # there is only a first view
         card = card_of(
             self.model.spec,
             self.architecture,
             self.data.label_space,
             f"fine-tuned on {self.data.description}",
             f"{self.model.spec.name}, trained on for {step} steps with labels",
-            {"training_step": step, "finetuning": settings | {"views": asdict(VIEWS)}},
+            {"training_step": step, "finetuning": asdict(self.settings) | {"views": views}},
         )
         write_checkpoint(path, self.network, card)
 
 
 def batch_rows(step: int, count: int, batch: int, seed: int) -> np.ndarray:
-    """Which images a step sees: every epoch in an order of its own, the rest that does not fill a batch left out."""
+    """The images of a step: every epoch has its own order, and an incomplete last batch is left out."""
     per_epoch = count // batch
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(count)
@@ -239,11 +238,11 @@ def batch_rows(step: int, count: int, batch: int, seed: int) -> np.ndarray:
 
 def _load(part: Part, rows: np.ndarray, geometry: Geometry) -> tuple[Tensor, Tensor]:
     pixels, failed = part.source.load(part.indices[rows].tolist(), geometry)
-    kept = np.setdiff1d(np.arange(len(rows)), list(failed))
-    if len(kept) < 2:  # batch normalisation needs two
+    readable = np.setdiff1d(np.arange(len(rows)), list(failed))
+    if len(readable) < 2:  # batch normalisation needs two
         reason = next(iter(failed.values())).reason if failed else "a batch of one image"
         raise DataError(f"A batch of {part.source.name} has fewer than two images that can be read: {reason}.")
-    return torch.from_numpy(pixels[kept]).permute(0, 3, 1, 2), torch.from_numpy(part.labels[rows[kept]])
+    return torch.from_numpy(pixels[readable]).permute(0, 3, 1, 2), torch.from_numpy(part.labels[rows[readable]])
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -253,5 +252,5 @@ def _schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _seed(seed: int, what: str, step: int) -> int:
-    return int(digest([seed, what, step])[:15], 16)
+def _seed(seed: int, purpose: str, step: int) -> int:
+    return int(digest([seed, purpose, step])[:15], 16)

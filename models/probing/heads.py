@@ -1,4 +1,4 @@
-"""Classifiers on top of an encoder, and their names within an architecture's name."""
+"""Classifiers on top of an encoder, and their names as part of an architecture's name."""
 
 from __future__ import annotations
 
@@ -13,30 +13,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import VitobenchError, unknown_name
+from ..logistic import NEIGHBOURS, TEMPERATURE, neighbour_votes
 
 KINDS = ("linear", "knn", "attentive")
-NEIGHBOURS = 20
-TEMPERATURE = 0.07
-"""The weighting of DINO's evaluation (Caron et al. 2021), after Wu et al. 2018."""
-
 _NO_VOTES = 1e-12
 _SPEC = re.compile(r"([a-z]+)(?:\(([^()]*)\))?")
 
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What has to be known of a head before its weights are read.
+    """The structure of a head, without its weights.
 
     Attributes:
         kind: One of `KINDS`.
-        bank: knn: number of features that are kept.
-        k: knn: neighbours that vote.
-        temperature: knn: a neighbour's vote weighs exp(cosine similarity / temperature).
-        heads: attentive: heads of the attention.
+        bank: knn: number of stored features.
+        k: knn: number of neighbours that vote.
+        temperature: knn: a neighbour's vote has the weight exp(cosine similarity / temperature).
+        heads: attentive: number of attention heads.
 
     Raises:
-        UnknownNameError: Another kind.
-        VitobenchError: A number that makes no sense.
+        UnknownNameError: The kind is unknown.
+        VitobenchError: A number is out of range.
     """
 
     kind: str
@@ -48,7 +45,7 @@ class HeadSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("head", self.kind, KINDS)
-        # Compared so that NaN fails, too.
+        # `not 0 < x < inf` also rejects NaN.
         if self.k < 1 or not 0 < self.temperature < math.inf or self.heads < 1 or self.bank < 0:
             raise VitobenchError(f"{self.text}: k and heads must be 1 or more, and the temperature finite and above 0.")
 
@@ -61,10 +58,10 @@ class HeadSpec:
 
     @classmethod
     def parse(cls, text: str) -> HeadSpec:
-        """The way back from `text`.
+        """Parse `text`.
 
         Raises:
-            VitobenchError: Not such a text.
+            VitobenchError: It is invalid.
         """
         match = _SPEC.fullmatch(text)
         types = {"bank": int, "k": int, "temperature": float, "heads": int}
@@ -78,13 +75,13 @@ class HeadSpec:
 
 
 class Head(nn.Module, ABC):
-    """A classifier in two steps, so that a network can tell what its last step sees."""
+    """A classifier in two steps, so that a network can return the input of the last one as its features."""
 
     reads_tokens = False
-    """Whether it reads spatial tokens (N, T, C) of the encoder; else its pooled features (N, D)."""
+    """Whether it reads the encoder's spatial tokens (N, T, C) instead of its pooled features (N, D)."""
 
     def pool(self, read: Tensor) -> Tensor:
-        """What `classify` sees, (N, D')."""
+        """The input of `classify`, (N, D')."""
         return read
 
     @abstractmethod
@@ -92,7 +89,7 @@ class Head(nn.Module, ABC):
         """Logits (N, classes)."""
 
     def forward(self, read: Tensor) -> Tensor:
-        """Logits (N, classes) of what the head reads of an encoder."""
+        """Logits (N, classes) for features or tokens."""
         return self.classify(self.pool(read))
 
 
@@ -113,14 +110,14 @@ class LinearHead(Head):
 class NeighbourHead(Head):
     """Nearest neighbours in a bank of training features.
 
-    The k features of the bank that are nearest by cosine similarity s vote for their classes with weight
-    exp(s / temperature). The logit of a class is the logarithm of its share of the votes, so that a softmax gives the
-    shares back (Wu et al. 2018; temperature 0.07 and k = 20 as in DINO, Caron et al. 2021).
+    The k nearest features of the bank, by cosine similarity s, vote for their classes with weight exp(s / temperature).
+    The logit of a class is the logarithm of its share of the votes, so that a softmax returns the shares (Wu et al.
+    2018; temperature 0.07 and k = 20 as in DINO, Caron et al. 2021).
 
     Args:
         width: Width D of the features.
         classes: Number of classes.
-        spec: ``bank``, ``k`` and ``temperature`` are used; no more than ``bank`` neighbours vote.
+        spec: ``bank``, ``k`` and ``temperature`` are used; at most ``bank`` neighbours vote.
     """
 
     bank: Tensor
@@ -135,32 +132,26 @@ class NeighbourHead(Head):
         self.register_buffer("labels", torch.zeros(spec.bank, dtype=torch.int32))
 
     def fill(self, features: Tensor, labels: Tensor) -> None:
-        """Keep features (bank, D), normalised and in half precision, and their classes (bank,)."""
+        """Store features (bank, D), normalised and in half precision, and their classes (bank,)."""
         self.bank = F.normalize(features.float(), dim=1).to(self.bank.dtype)
         self.labels = labels.to(torch.int32)
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Logits (N, classes), float32: logarithms of shares of the votes; about -28 without a vote."""
-        # The similarities that decide who votes are too close to one another for autocast.
-        with torch.autocast(pooled.device.type, enabled=False):
-            similarity = F.normalize(pooled.float(), dim=1) @ self.bank.float().T
-        near, which = similarity.topk(self.k, dim=1)
-        weight = ((near - near[:, :1]) / self.temperature).exp()
-        votes = torch.zeros(len(pooled), self.classes, device=pooled.device)
-        votes = votes.scatter_add(1, self.labels[which].long(), weight)
+        votes = neighbour_votes(self.bank, self.labels, pooled, self.classes, self.k, self.temperature)
         return (votes / votes.sum(1, keepdim=True) + _NO_VOTES).log()
 
 
 class AttentiveHead(Head):
-    """One learned query attends to all spatial tokens, and a linear layer classifies what it gathers.
+    """One learned query attends to all spatial tokens, and a linear layer classifies the result.
 
-    The cross-attention of V-JEPA's attentive probe (Bardes et al. 2024), without the MLP that follows it there. It has
-    no positional code, so the order of the tokens does not matter.
+    This is the cross-attention of V-JEPA's attentive probe (Bardes et al. 2024), without the MLP after it. It has no
+    positional encoding, so the order of the tokens does not matter.
 
     Args:
         width: Channels C of the tokens.
         classes: Number of classes.
-        heads: Heads of the attention; has to divide C.
+        heads: Number of attention heads; must divide C.
     """
 
     reads_tokens = True

@@ -1,4 +1,4 @@
-"""Learning rates by depth."""
+"""Learning rates by the depth of a layer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TOP = re.compile(r"(.*\.)?(head|pool|fc|classifier)(\.|$)")
 def depths(network: nn.Module) -> dict[str, int]:
     """Depth of every parameter, from 0.
 
-    Layers are told by the first number in a parameter's name (``stages.1``, ``blocks.3``, ``layer2.0``), in the order
-    in which the network lists them. What comes before the first of them is as deep as it; poolings and classifiers are
-    one deeper than the last; other parameters are as deep as those before them.
+    A layer is recognised by the first number in a parameter's name (``stages.1``, ``blocks.3``, ``layer2.0``), and
+    layers are counted in the order in which the network lists them. Parameters before the first layer have its depth;
+    poolings and classifiers are one deeper than the last layer; other parameters have the depth of those before them.
     """
-    found: dict[str, int] = {}
+    by_name: dict[str, int] = {}
     layers: dict[str, int] = {}
     top = []
     for name, _ in network.named_parameters():
@@ -28,9 +28,9 @@ def depths(network: nn.Module) -> dict[str, int]:
         match = _NUMBERED.match(name)
         if match:
             layers.setdefault(match[1], len(layers))
-        found[name] = layers[match[1]] if match else max(0, len(layers) - 1)
-    last = max(found.values(), default=-1) + 1
-    return found | dict.fromkeys(top, last)
+        by_name[name] = layers[match[1]] if match else max(0, len(layers) - 1)
+    last = max(by_name.values(), default=-1) + 1
+    return by_name | dict.fromkeys(top, last)
 
 
 def parameter_groups(
@@ -38,7 +38,7 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: ``lr`` and ``peak`` are learning_rate * layer_decay ** (depth of the top - depth).
 
-    Weight decay is for parameters of two or more dimensions.
+    Only parameters with two or more dimensions have weight decay.
     """
     depth = depths(network)
     top = max(depth.values(), default=0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..logistic import Coefficients, Scaling, accuracy, minimise
+from ..logistic import fit_validated
 from .heads import LinearHead
 
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -37,14 +37,14 @@ def fit_linear(
 ) -> tuple[LinearHead, dict[str, float | str]]:
     """Fit a linear classifier.
 
-    Features are standardised for the fit, and the scaling is folded into the weights. The penalty is the one with the
-    most hits on a fifth of the images (the strongest of equals); the classifier is then fitted on all of them.
+    The penalty is the one with the most hits on a fifth of the images (the first of equals); the classifier is then
+    fitted on all of them.
 
     Args:
         features: float32 (N, D), N >= 5.
         labels: int64 (N,).
         classes: Outputs; classes without an image are never answered.
-        penalties: Tried in this order, each begun where the last one ended.
+        penalties: Tried in this order, each from where the last one ended.
         progress: Called with (fits done, fits in all).
 
     Returns:
@@ -56,31 +56,16 @@ def fit_linear(
     """
     held = validation_rows(len(features))
     present, own = labels.unique(return_inverse=True)
-    scaling = Scaling.of(features)
-    scaled = scaling.apply(features)
-    few, few_own = scaled[~held], own[~held]
-    tried: list[tuple[float, float]] = []
-    place: Coefficients | None = None
-    places = []
-    for penalty in penalties:
-        place = minimise(few, few_own, len(present), penalty, place)
-        places.append(place)
-        tried.append((accuracy(place, scaled[held], own[held]), penalty))
-        if progress is not None:
-            progress(len(tried), len(penalties) + 1)
-    best = max(range(len(tried)), key=lambda i: (tried[i][0], tried[i][1]))
-    fitted = minimise(scaled, own, len(present), tried[best][1], places[best])
-    if progress is not None:
-        progress(len(penalties) + 1, len(penalties) + 1)
+    fitted = fit_validated(features, own, len(present), penalties, held, warm=True, progress=progress)
     facts: dict[str, float | str] = {
-        "penalty": tried[best][1],
-        "validation_accuracy": round(tried[best][0], 4),
-        "training_accuracy": round(accuracy(fitted, scaled, own), 4),
+        "penalty": fitted.penalty,
+        "validation_accuracy": round(fitted.validation, 4),
+        "training_accuracy": round(fitted.training, 4),
     }
-    if len(tried) > 1 and tried[best][1] in (min(penalties), max(penalties)):
+    if len(penalties) > 1 and fitted.penalty in (min(penalties), max(penalties)):
         facts["remark"] = "the best penalty is at the end of those tried"
     head = LinearHead(features.shape[1], classes)
     with torch.no_grad():
         head.linear.bias.fill_(ABSENT if len(present) < classes else 0.0)
-        head.linear.weight[present], head.linear.bias[present] = scaling.fold(fitted)
+        head.linear.weight[present], head.linear.bias[present] = fitted.raw
     return head, facts

@@ -1,4 +1,4 @@
-"""Encoders without their classifier, and networks made of an encoder and a head: ``ENCODER+HEAD``."""
+"""Encoders without classifier, and networks of an encoder and a head: ``ENCODER+HEAD``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HeadedNetwork(nn.Module):
     """An encoder and a head, with the two methods that `Model` needs.
 
     Attributes:
-        encoder: Gives ``features`` (N, D) and, for heads that read them, ``tokens`` (N, T, C).
+        encoder: Has ``features`` (N, D) and, for heads that read them, ``tokens`` (N, T, C).
         head: See `Head`.
     """
 
@@ -32,7 +32,7 @@ class HeadedNetwork(nn.Module):
         self.head = head
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last step of the head sees, (N, D), for normalised images."""
+        """The input of the head's last step, (N, D), for normalised images."""
         encoder: Any = self.encoder
         return self.head.pool(self.tokens(x) if self.head.reads_tokens else encoder.features(x))
 
@@ -44,7 +44,7 @@ class HeadedNetwork(nn.Module):
         """The encoder's tokens (N, T, C).
 
         Raises:
-            VitobenchError: It gives none.
+            VitobenchError: It has none.
         """
         encoder: Any = self.encoder
         if not hasattr(encoder, "tokens"):
@@ -67,15 +67,15 @@ def build_encoder(architecture: str) -> nn.Module:
     """Build an untrained encoder.
 
     Args:
-        architecture: One of a library, such as ``timm:NAME``, or of `vitobench.models.networks`; a head in it is
-            ignored.
+        architecture: An architecture of a library, such as ``timm:NAME``, or of `vitobench.models.networks`; a head in
+            it is ignored.
 
     Returns:
-        A module with ``features`` and, but for torchvision, ``tokens``. Its state has no classifier, but for
-        torchvision, where the classifier is the only way to the features.
+        A module with ``features`` and, except for torchvision, ``tokens``. Its state has no classifier, except for
+        torchvision, where the classifier is needed to get features.
 
     Raises:
-        UnknownNameError: No such architecture.
+        UnknownNameError: There is no such architecture.
     """
     architecture = encoder_part(architecture)
     if (encoder := encoder_of_library(architecture)) is not None:
@@ -89,12 +89,12 @@ def build_network(architecture: str, num_classes: int) -> nn.Module:
     """Build the untrained network that a card names.
 
     Args:
-        architecture: One of `vitobench.models.networks`, or ``ENCODER+HEAD``.
-        num_classes: Outputs.
+        architecture: An architecture of `vitobench.models.networks`, or ``ENCODER+HEAD``.
+        num_classes: Number of outputs.
 
     Raises:
-        UnknownNameError: No such encoder or head.
-        VitobenchError: A head that is not understood or does not fit.
+        UnknownNameError: There is no such encoder or head.
+        VitobenchError: The head is invalid or does not fit.
     """
     encoder_name, plus, text = architecture.partition(_PLUS)
     if not plus:
@@ -109,7 +109,7 @@ def width_of(encoder: nn.Module, tokens: bool) -> int:
     """Channels of an encoder's features or tokens.
 
     Raises:
-        VitobenchError: Tokens of an encoder that gives none.
+        VitobenchError: The encoder has no tokens.
     """
     if isinstance(encoder, PooledNetwork) and not tokens:
         return encoder.pool.width
@@ -118,13 +118,13 @@ def width_of(encoder: nn.Module, tokens: bool) -> int:
     training, asked = encoder.training, encoder.eval()
     network: Any = asked
     images = torch.zeros(1, 3, *_size_of(network))
-    found: Tensor = network.tokens(images) if tokens else network.features(images)
+    output: Tensor = network.tokens(images) if tokens else network.features(images)
     encoder.train(training)
-    return found.shape[-1]
+    return output.shape[-1]
 
 
 def _size_of(network: Any) -> tuple[int, int]:
-    """A size that the encoder takes: timm's own where it has one."""
+    """An input size that the encoder accepts: timm's default for the architecture, if there is one."""
     size = (getattr(getattr(network, "network", None), "pretrained_cfg", None) or {}).get("input_size", (3, 224, 224))
     return size[1], size[2]
 
@@ -134,19 +134,19 @@ def encoder_of(network: nn.Module, architecture: str) -> nn.Module:
 
     Args:
         network: The network of a loaded model.
-        architecture: Its name.
+        architecture: Name of its architecture.
 
     Raises:
-        VitobenchError: The network has other layers than its architecture's name promises.
+        VitobenchError: The layers of the network are not those of the named architecture.
     """
     source = network.encoder if isinstance(network, HeadedNetwork) else network
     encoder = build_encoder(architecture)
     state = source.state_dict()
-    own = encoder.state_dict()
-    lacking = [name for name in own if name not in state or state[name].shape != own[name].shape]
+    expected = encoder.state_dict()
+    lacking = [name for name in expected if name not in state or state[name].shape != expected[name].shape]
     if lacking:
         raise VitobenchError(
             f"The encoder of {architecture} cannot be separated from its classifier: {lacking[0]} differs."
         )
-    encoder.load_state_dict({name: state[name] for name in own})
+    encoder.load_state_dict({name: state[name] for name in expected})
     return encoder.eval()

@@ -1,4 +1,4 @@
-"""From a model to a checkpoint with a head: read features, fit, write, measure what was written."""
+"""Fit a head on a model's features, write both as a checkpoint, and measure it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .linear import fit_linear
 from .network import HeadedNetwork, build_network, encoder_of, encoder_part, headed
 
 Stage = Callable[[str, int, int], None]
-"""Told of progress: (what, done, of how many)."""
+"""Called with progress: (stage, done, total)."""
 
 _FEWEST = 5
 _AT_ONCE = 512
@@ -33,14 +33,14 @@ _AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe leaves.
+    """The result of a probe.
 
     Attributes:
-        checkpoint: The file; ``bench run --model file:...`` takes it.
-        correct: Held-out images that the written network classifies rightly.
-        images: Held-out images.
-        facts: About the fit: penalty, accuracies, left-out images.
-        card: What the checkpoint says of itself.
+        checkpoint: The file, for ``bench run --model file:...``.
+        correct: Number of held-out images that the written network classifies correctly.
+        images: Number of held-out images.
+        facts: Facts about the fit: penalty, accuracies, left-out images.
+        card: The card of the checkpoint.
     """
 
     checkpoint: Path
@@ -63,29 +63,29 @@ def probe(
     """Fit a head on the frozen features of a model.
 
     Args:
-        model: Its encoder is used, its classifier is not.
-        data: What is fitted and measured on.
-        head: Which head; the bank of nearest neighbours becomes as large as there are training images.
+        model: Its encoder is used; its classifier is not.
+        data: The images for the fit and for the accuracy.
+        head: The head; the bank of nearest neighbours contains all training images, whatever ``bank`` says.
         checkpoint: File to write, ``.safetensors``.
-        features: Folder in which features are kept for the next head.
-        seed: Of the attentive head.
+        features: Folder to cache features in, so that another head can reuse them.
+        seed: Seed of the attentive head.
         batch: Images per forward pass.
-        stage: Told of progress.
+        stage: Called with progress.
 
     Raises:
-        DataError: Too few images that can be read.
-        VitobenchError: A model that gives no tokens for an attentive head, or files that cannot be written.
+        DataError: Too few images can be read.
+        VitobenchError: The model has no tokens for an attentive head, or a file cannot be written.
     """
     stage = stage or (lambda what, done, total: None)
     _enough(len(data.train))
     kind = "tokens" if head.kind == "attentive" else "features"
     encoder = encoder_of(model.network, model.spec.architecture)
-    # The features are those of the encoder that is written, and not of a network of which it was a part.
-    asked = Model(model.spec, HeadedNetwork(encoder, _Unfitted())).to(model.device)
+    # Compute features with the encoder that will be written, rather than with the network that it was taken from.
+    headless = Model(model.spec, HeadedNetwork(encoder, _Unfitted())).to(model.device)
 
     def read(what: str, train: bool) -> Rows:
         part = data.train if train else data.held_out
-        return features_of(asked, part, features, kind, batch, lambda done, total: stage(what, done, total))
+        return features_of(headless, part, features, kind, batch, lambda done, total: stage(what, done, total))
 
     train, held_out = read("Reading features", True), read("Reading held-out features", False)
     values, labels = train.chosen()
@@ -119,7 +119,7 @@ def _enough(images: int) -> None:
 
 
 class _Unfitted(Head):
-    """Stands in while only features and tokens are asked for."""
+    """A placeholder while only features and tokens are computed."""
 
     def classify(self, pooled: Tensor) -> Tensor:
         """The features themselves."""
@@ -147,15 +147,15 @@ def _assembled(architecture: str, encoder: nn.Module, head: Head, spec: HeadSpec
     """The network to write, and its name."""
     encoder_name = encoder_part(architecture)
     if isinstance(head, LinearHead) and isinstance(encoder, PooledNetwork):
-        # These have a linear classifier of their own, so that what is written is a plain network of theirs.
+        # Our own networks have a linear classifier, so a linear head gives a plain network without ``+linear``.
         encoder.head = head.linear
         return encoder, encoder_name
-    written = spec
+    complete_spec = spec
     if isinstance(head, NeighbourHead):
-        written = replace(spec, bank=len(head.bank))
+        complete_spec = replace(spec, bank=len(head.bank))
     elif isinstance(head, AttentiveHead):
-        written = replace(spec, heads=head.attention.num_heads)
-    return HeadedNetwork(encoder, head), headed(encoder_name, written)
+        complete_spec = replace(spec, heads=head.attention.num_heads)
+    return HeadedNetwork(encoder, head), headed(encoder_name, complete_spec)
 
 
 @torch.inference_mode()
@@ -163,18 +163,18 @@ def _measured(head: Head, rows: Rows) -> tuple[int, int]:
     values, labels = rows.chosen()
     head.eval()
     hits = [
-        (head(some.float()).argmax(1) == true).sum()
-        for some, true in zip(values.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True)
+        (head(part.float()).argmax(1) == true).sum()
+        for part, true in zip(values.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True)
     ]
     return int(torch.stack(hits).sum()), len(labels)
 
 
 def _check(path: Path, architecture: str, classes: int, head: Head) -> None:
-    """Read the checkpoint again: the head that was measured has to be the one that was written, bit by bit."""
+    """Read the checkpoint back: the written head must be equal, bit by bit, to the one that was measured."""
     network = build_network(architecture, classes)
     fill(network, read_state_dict(path), str(path))
     assert isinstance(network, PooledNetwork | HeadedNetwork)
-    written = network.head.state_dict()
-    own = head.linear if isinstance(network, PooledNetwork) and isinstance(head, LinearHead) else head
-    if not all(torch.equal(written[name], value.cpu()) for name, value in own.state_dict().items()):
+    stored = network.head.state_dict()
+    fitted = head.linear if isinstance(network, PooledNetwork) and isinstance(head, LinearHead) else head
+    if not all(torch.equal(stored[name], value.cpu()) for name, value in fitted.state_dict().items()):
         raise VitobenchError(f"{path} does not hold the head that was fitted; the disk may be failing.")

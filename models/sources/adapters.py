@@ -1,4 +1,4 @@
-"""Classifiers of other libraries with the methods that `models.model.Model` needs. Importing this imports torch."""
+"""Wrap classifiers of other libraries for `models.model.Model`. Importing this imports torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TimmNetwork(nn.Module):
         return self.network(x)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the last linear layer sees, of shape (N, D)."""
+        """The input of the last linear layer, of shape (N, D)."""
         network: Any = self.network
         return network.forward_head(network.forward_features(x), pre_logits=True).flatten(1)
 
@@ -30,11 +30,11 @@ class TimmNetwork(nn.Module):
         """Spatial tokens of the last layer, of shape (N, T, C): a map's positions, or a transformer's patches.
 
         Raises:
-            VitobenchError: A network of timm that does not give them.
+            VitobenchError: This network of timm has none.
         """
         network: Any = self.network
         if not hasattr(network, "forward_intermediates"):
-            raise VitobenchError(f"timm's {type(network).__name__} gives no spatial tokens.")
+            raise VitobenchError(f"timm's {type(network).__name__} has no spatial tokens.")
         last = network.forward_intermediates(x, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True)[-1]
         return last.flatten(2).transpose(1, 2)
 
@@ -42,8 +42,8 @@ class TimmNetwork(nn.Module):
 class TorchvisionNetwork(nn.Module):
     """A torchvision classifier with the two methods that `Model` needs.
 
-    torchvision has no common way to ask for features; what enters the last layer with one output per class is the
-    same thing for all of its classifiers.
+    torchvision has no common interface for features. But for all of its classifiers, the features are the input of the
+    last layer with one output per class, which a hook captures.
     """
 
     def __init__(self, network: nn.Module, num_classes: int) -> None:
@@ -61,16 +61,16 @@ class TorchvisionNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (N, K)."""
         logits = self.network(x)
-        self._captured = None  # not kept alive between batches
+        self._captured = None  # do not keep it alive between batches
         return logits
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the last layer sees, of shape (N, D); averaged over space where that layer is a convolution."""
+        """The input of the last layer, of shape (N, D); averaged over space if that layer is a convolution."""
         self.network(x)
-        seen, self._captured = self._captured, None
-        if seen is None:
+        captured, self._captured = self._captured, None
+        if captured is None:
             raise CheckpointError(f"{type(self.network).__name__} did not use its last layer.")
-        return seen.mean((2, 3)) if seen.ndim == 4 else seen
+        return captured.mean((2, 3)) if captured.ndim == 4 else captured
 
 
 def _outputs(module: nn.Module) -> int | None:

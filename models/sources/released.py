@@ -1,7 +1,7 @@
 """The published VITO and its image-pretrained twin, from Brain-Score's public store.
 
-Names in the files are torchvision's for a ResNet-50, with ``avgpool.module_list`` for the attention (as read in
-``models/resnet50_VITO_8deg_cc`` of brain-score/vision, whose loader passes over what it does not know; so does this).
+Names in the files are torchvision's for a ResNet-50, with ``avgpool.module_list`` for the attention, according to
+``models/resnet50_VITO_8deg_cc`` in brain-score/vision. Like its loader, this one ignores unknown entries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Released:
 
     Attributes:
         file: Its weights.
-        architecture: Understood by `vitobench.models.networks.build`.
+        architecture: An architecture of `vitobench.models.networks.build`.
         training_data: What it was trained on.
         description: One line.
         baseline: Name of the model to compare with, or None.
@@ -75,7 +75,7 @@ RELEASED = {
 
 
 def weights_file(name: str) -> Path:
-    """Where the weights of a model lie: ``$VITOBENCH_CACHE``, or ``~/.cache/vitobench``; they need not be there."""
+    """Path of a model's weights, in ``$VITOBENCH_CACHE`` or ``~/.cache/vitobench``; the file may not exist yet."""
     return _folder() / RELEASED[name].file.name
 
 
@@ -84,20 +84,20 @@ def _folder() -> Path:
 
 
 def translated(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Entries under the names of this project's network. What it has no place for is left out.
+    """Rename published entries to those of our network; entries without a counterpart are left out.
 
     Args:
-        state: As published; torchvision's names, perhaps with a prefix such as ``resnet.``.
-        own: The network's entries. A 1x1 convolution that is stored as a matrix takes its shape.
+        state: Published entries, with torchvision's names and an optional prefix such as ``resnet.``.
+        own: The network's entries. A 1x1 convolution that is stored as a matrix is reshaped.
     """
-    found = {}
+    entries = {}
     layers = sorted({int(match[1]) for name in map(_bare, state) if (match := _ATTENTION.match(name))})
     for name, value in state.items():
         bare = _bare(name)
         if _TRAINED.match(bare):
             place = f"backbone.{bare}"
         elif match := _ATTENTION.match(bare):
-            # Whether the non-linearities between are counted or not: the layers come in this order.
+            # Use the rank of the layer's number: numbers in the file may or may not count the non-linearities.
             place = f"pool.scales.0.score.{2 * layers.index(int(match[1]))}.{bare.rpartition('.')[2]}"
         elif match := _CLASSIFIER.match(bare):
             place = f"head.{match[1]}"
@@ -105,8 +105,8 @@ def translated(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[s
             continue
         if place in own:
             matrix = own[place].ndim == 4 and value.ndim == 2 and own[place].numel() == value.numel()
-            found[place] = value.reshape(own[place].shape) if matrix else value
-    return found
+            entries[place] = value.reshape(own[place].shape) if matrix else value
+    return entries
 
 
 def _bare(name: str) -> str:
@@ -123,7 +123,7 @@ class ReleasedSource(Source):
         return list(RELEASED)
 
     def listing(self) -> list[ModelRow]:
-        """Without a network; the description says whether the weights are here."""
+        """A row for each model, without network access; the description says whether the weights are downloaded."""
         return [self._row(name, model) for name, model in RELEASED.items()]
 
     def downloads_to(self) -> WeightsFolder:
@@ -131,20 +131,20 @@ class ReleasedSource(Source):
         return WeightsFolder("weights of published models", _folder(), "VITOBENCH_CACHE")
 
     def _row(self, name: str, model: Released) -> ModelRow:
-        here = weights_file(name).is_file()
+        downloaded = weights_file(name).is_file()
         description = (
-            model.description if here else f"{model.description}; its weights are fetched when it is first used"
+            model.description if downloaded else f"{model.description}; its weights are fetched when it is first used"
         )
         return ModelRow(name, self.name, "imagenet-1k", model.training_data, "not stated", model.baseline, description)
 
     def resolve(self, name: str) -> ModelSpec:
-        """Describe a published model. Its weights are fetched once, since their hash is part of the description.
+        """Describe a published model. Its weights are downloaded once, because their hash is part of the description.
 
         Args:
             name: A key of `RELEASED`.
 
         Raises:
-            DataError: The weights cannot be fetched, or are not the published ones. The message says how to bring them.
+            DataError: The weights cannot be downloaded, or are not the published ones. The message says what to do.
         """
         from ...tasks.data.downloads.fetch import fetch
 

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read without torch and without touching the tensors."""
+"""Read the header of a safetensors file, without torch and without reading the tensors."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from ...errors import CheckpointError
 
 CARD_KEY = "vitobench"
-"""Key of the metadata under which a checkpoint carries its card."""
+"""Key of the card in a checkpoint's metadata."""
 
 _MAX_HEADER = 100_000_000  # the format's own limit
 
 
 def looks_like_safetensors(path: Path) -> bool:
-    """Whether the file begins like safetensors: a length of eight bytes, then a JSON object."""
+    """Whether the file begins like safetensors: an eight-byte length, then a JSON object."""
     with path.open("rb") as handle:
         start = handle.read(9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") <= _MAX_HEADER
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read the header and check that all the bytes it promises are there.
+    """Read the header, and check that the file is as long as the header says.
 
     Args:
         path: A safetensors file.
 
     Returns:
-        ``{tensor name: {"dtype", "shape", "data_offsets"}}`` and perhaps ``"__metadata__"``.
+        ``{tensor name: {"dtype", "shape", "data_offsets"}}``, and optionally ``"__metadata__"``.
 
     Raises:
-        CheckpointError: Not a safetensors file, or a truncated one.
+        CheckpointError: It is not a safetensors file, or is truncated.
     """
     size = path.stat().st_size
     with path.open("rb") as handle:
@@ -55,10 +55,10 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):  # readers differ in which of the two they take
+    unique = dict(pairs)
+    if len(unique) < len(pairs):  # readers differ in which of two equal keys they use
         raise ValueError("a key is there twice")
-    return found
+    return unique
 
 
 def _end_of(entry: dict[str, Any]) -> int:
@@ -69,10 +69,10 @@ def _end_of(entry: dict[str, Any]) -> int:
 
 
 def embedded_card(path: Path) -> str | None:
-    """The text of the card that the file carries in its metadata, or None.
+    """The text of the card in the file's metadata, or None.
 
     Raises:
-        CheckpointError: See `read_header`; or a card that is no text.
+        CheckpointError: See `read_header`; or the card is not text.
     """
     metadata = read_header(path).get("__metadata__")
     card = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None

@@ -1,8 +1,8 @@
-"""What a source of models is: where its models come from, how their names look, and how they are listed and built.
+"""The base class of sources of models: how their models are named, listed, described and built.
 
-Adding a source is a file in this folder with a subclass of `Source`, one object of it called ``SOURCE``, and the file's
-name in `models.registry`. What depends on where a model comes from (listings, completion of names, the packages whose
-versions a run records) asks the object, so no other file has to change.
+To add a source, add a file to this folder with a subclass of `Source` and an instance named ``SOURCE``. Everything
+that depends on where a model comes from (listings, completion of names, the packages whose versions a run records)
+uses this object, so no other file has to change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One line of a listing; what is known of a model without hashing or loading anything.
+    """A row of a listing: what is known about a model without hashing or loading anything.
 
     Attributes:
         name: What the user types.
@@ -31,7 +31,7 @@ class ModelRow:
         licence: Licence of the weights.
         baseline: Name of the model it is compared with by default, or None.
         description: One line.
-        problem: Why it cannot be used now, and what helps; empty if it can.
+        problem: Why it cannot be used now, and the fix; empty if it can.
     """
 
     name: str
@@ -46,12 +46,12 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class WeightsFolder:
-    """Where a source keeps the weights that it downloads.
+    """The folder of a source for downloaded weights.
 
     Attributes:
-        what: What is in it, such as ``"weights of timm"``.
+        what: Its contents, such as ``"weights of timm"``.
         path: The folder, which may not exist yet.
-        variable: Of the environment, which names another folder.
+        variable: Environment variable that sets another folder.
     """
 
     what: str
@@ -65,15 +65,15 @@ class Source(ABC):
     Its models have either names of their own (`names`) or names that start with a `prefix`.
 
     Attributes:
-        name: What `ModelSpec.source` says. It is stored, so it stays what it is.
-        prefix: How names start, with the colon, such as ``"timm:"``; empty where models have names of their own.
-        form: How such a name is written, such as ``"timm:NAME"``.
-        about: What such a name stands for, in one line.
+        name: Value of `ModelSpec.source`. It is stored, so it must not change.
+        prefix: Prefix of names, with the colon, such as ``"timm:"``; empty if models have names of their own.
+        form: Pattern of such a name, such as ``"timm:NAME"``.
+        about: Explanation of such a name, in one line.
         extra: The extra of vitobench that installs what this source needs; empty if every installation has it.
-        extra_is_for: What that extra is for, as `bench doctor` says it.
-        libraries: Packages that decide what its models compute; a run records their versions.
+        extra_is_for: What that extra is for, for `bench doctor`.
+        libraries: Packages that affect what its models compute; a run records their versions.
         shipped: Whether its names are the same on every machine, so that the documentation lists them.
-        can_reuse: Whether a description in a store may be taken as it is; `still_describes` decides.
+        can_reuse: Whether a description in a store may be reused; `still_describes` decides in each case.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Source(ABC):
         """Describe a model without loading it, as far as the hash of its weights allows.
 
         Args:
-            name: A name for which `has` is true.
+            name: A name for which `has` returns True.
 
         Raises:
             VitobenchError: There is no such model, or its weights are missing, damaged or cannot be downloaded. The
@@ -109,11 +109,11 @@ class Source(ABC):
             A module with the methods of `models.model.Network`, on the CPU.
 
         Raises:
-            VitobenchError: As `resolve`, or the weights are no longer those of the description.
+            VitobenchError: As for `resolve`, or the weights have changed since the description.
         """
 
     def names(self) -> Sequence[str]:
-        """Names of its models, where they have names of their own. No code of others runs."""
+        """Names of its models, if they have names of their own. Runs no third-party code."""
         return ()
 
     def listing(self) -> list[ModelRow]:
@@ -121,16 +121,19 @@ class Source(ABC):
         return []
 
     def has(self, name: str) -> bool:
-        """Whether a name belongs to this source; it may still stand for no model."""
+        """Whether a name belongs to this source; there may still be no such model."""
         if self.prefix:
             return name.startswith(self.prefix) and name != self.prefix
         return name in self.names()
 
-    def complete(self, incomplete: str) -> list[str]:
-        """Names that start like this, for the Tab key of a shell.
+    def begins(self, architecture: str) -> bool:
+        """Whether the name of an architecture starts with `prefix`; see `encoder`."""
+        return bool(self.prefix) and architecture.startswith(self.prefix)
 
-        Args:
-            incomplete: What was typed so far. Until it holds the whole prefix nothing heavy is imported.
+    def complete(self, incomplete: str) -> list[str]:
+        """Names that start with `incomplete`, for tab completion.
+
+        Nothing heavy is imported until the whole prefix is typed.
         """
         if self.prefix and incomplete.startswith(self.prefix):
             typed = incomplete.removeprefix(self.prefix)
@@ -138,28 +141,28 @@ class Source(ABC):
         return [name for name in (self.prefix, *self.names()) if name and name.startswith(incomplete)]
 
     def complete_after_prefix(self, typed: str) -> Sequence[str]:
-        """What the rest of a name may be once the prefix is typed; all of it starts with ``typed``."""
+        """Names without their prefix that start with ``typed``."""
         return [typed] if typed else [""]
 
     def downloads_to(self) -> WeightsFolder | None:
-        """Where it keeps what it downloads, for `bench doctor`; None where it downloads nothing."""
+        """The folder it downloads to, for `bench doctor`; None if it downloads nothing."""
         return None
 
     def still_describes(self, spec: ModelSpec) -> bool:
-        """Whether an earlier description certainly holds now; False where only `resolve` can tell."""
+        """Whether an earlier description is certainly still valid; False if only `resolve` can tell."""
         return False
 
     def file_of(self, name: str) -> Path | None:
-        """The file that the user named, as typed; None where the name is no file's."""
+        """The file in a name, as typed; None if the name has no file."""
         return None
 
     def encoder(self, architecture: str) -> nn.Module | None:
         """Build an untrained encoder of an architecture whose name starts with `prefix`.
 
         Returns:
-            A module with ``features`` and perhaps ``tokens``; None where this source has no architectures of its own.
+            A module with ``features`` and optionally ``tokens``; None if this source has no architectures of its own.
 
         Raises:
-            UnknownNameError: No such architecture.
+            UnknownNameError: There is no such architecture.
         """
         return None

@@ -1,4 +1,4 @@
-"""State dicts: reading them safely, hashing them, and fitting them into a network."""
+"""Read state dicts safely, hash them, and load them into a network."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SHOWN = 3
 
 
 def read_checkpoint(path: Path) -> Any:
-    """Read a safetensors file or a torch checkpoint as it is, without running any code that the file may hold.
+    """Read a safetensors file or a torch checkpoint as it is, without running any code in the file.
 
-    The content decides the format, not the extension.
+    The format is recognised by the content, not the extension.
 
     Args:
         path: The checkpoint.
 
     Returns:
-        What the file holds, tensors on the CPU; of safetensors names and tensors.
+        The contents of the file, with tensors on the CPU; for safetensors, names and tensors.
 
     Raises:
-        CheckpointError: Missing, empty, truncated, not a checkpoint, or a pickle that needs code to be opened.
+        CheckpointError: It is missing, empty, truncated, not a checkpoint, or a pickle that would run code.
     """
     check_file(path)
     if path.suffix != ".safetensors" and not looks_like_safetensors(path):
@@ -48,10 +48,10 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read the one set of weights of a file whose form is known; see `weight_sets` for files of other people.
+    """Read a file with a single set of weights in a known form; see `weight_sets` for arbitrary files.
 
     Wrappers (``{"state_dict": ...}``, ``{"model": ...}``) and prefixes that all keys share (``module.``, ``model.``)
-    are taken off.
+    are removed.
 
     Args:
         path: The checkpoint.
@@ -60,7 +60,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         Names and tensors on the CPU, with their stored types.
 
     Raises:
-        CheckpointError: Missing, empty, truncated, not a checkpoint, or a pickle that needs code to be opened.
+        CheckpointError: It is missing, empty, truncated, not a checkpoint, or a pickle that would run code.
     """
     return _unwrap(read_checkpoint(path), path)
 
@@ -71,10 +71,10 @@ def _unwrap(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
         if isinstance(state, Mapping):
             state = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), Mapping)), state)
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        held = f"the keys {_first([str(k) for k in state])}" if isinstance(state, Mapping) else type(state).__name__
+        contents = f"the keys {_first([str(k) for k in state])}" if isinstance(state, Mapping) else type(state).__name__
         raise CheckpointError(
             f"{path} holds no state dict (names and tensors, alone or under {' or '.join(map(repr, _WRAPPERS))}); "
-            f"it holds {held}."
+            f"it holds {contents}."
         )
     names = {str(k): v for k, v in state.items()}
     while prefix := next((p for p in _PREFIXES if all(k.startswith(p) for k in names)), None):
@@ -83,13 +83,10 @@ def _unwrap(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
 
 
 def tensors_digest(state: Mapping[str, torch.Tensor]) -> str:
-    """Hash weights that come without a file of their own.
-
-    Args:
-        state: Names and tensors.
+    """Hash weights that have no file of their own.
 
     Returns:
-        SHA-256 over the name, type, shape and bytes of every tensor in the order of names, as 64 hexadecimal digits.
+        SHA-256 of the name, type, shape and bytes of every tensor, sorted by name, as 64 hexadecimal digits.
     """
     sha = hashlib.sha256()
     for name in sorted(state):
@@ -100,30 +97,31 @@ def tensors_digest(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def skeleton(make: Callable[[], nn.Module]) -> dict[str, torch.Tensor]:
-    """The entries of a network without their values, and without the memory and the time that these take.
+    """The entries of a network without values, which take memory and time.
 
     Args:
-        make: Builds the network. Where it cannot do without values it is built as usual.
+        make: Builds the network. If that needs values, it is built as usual.
     """
     try:
         with torch.device("meta"):
             network = make()
     except VitobenchError:
         raise
-    except Exception:  # code of other people, which may ask a tensor for its value
+    except Exception:  # third-party code may read the value of a tensor, which a meta tensor does not have
         network = make()
     return dict(network.state_dict())
 
 
 def fit(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load a state dict into a network, all of it, as float32.
+    """Load a complete state dict into a network, as float32.
 
-    Counters of batches (``num_batches_tracked``) may be absent: they do not enter any output, and old files lack them.
+    Counters of batches (``num_batches_tracked``) may be missing: they do not affect the output, and old files lack
+    them.
 
     Args:
         network: The network; its parameters are overwritten.
         state: Names and tensors.
-        where: What the state dict belongs to, for messages.
+        where: Name of the file, for error messages.
 
     Raises:
         CheckpointError: See `check_fit`.
@@ -133,16 +131,16 @@ def fit(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> No
 
 
 def check_fit(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Make sure that a state dict is a network's.
+    """Check that a state dict fits a network.
 
     Args:
-        own: The network's entries, perhaps without values (on torch's meta device).
+        own: The network's entries, possibly without values (on torch's meta device).
         state: Names and tensors.
-        where: What the state dict belongs to, for messages.
+        where: Name of the file, for error messages.
 
     Raises:
-        CheckpointError: Missing, unexpected or mis-shaped entries, or values that are no plain numbers of the kind the
-            network has; the message gives their numbers and the first few.
+        CheckpointError: Entries are missing, unexpected, or have another shape or kind of number than in the network;
+            the message counts them and names the first few.
     """
     missing = [k for k in own if k not in state and not k.endswith(_COUNTER)]
     unexpected = [k for k in state if k not in own]
@@ -169,7 +167,7 @@ def check_fit(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
 
 
 def _same_kind(name: str, value: torch.Tensor, own: torch.Tensor) -> bool:
-    """Whether numbers can be copied as they are; integers in the place of floats are quantised and lack their scale."""
+    """Whether numbers can be copied directly. Integers in place of floats are quantised, and their scale is missing."""
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
         return False
     return name.endswith(_COUNTER) or value.is_floating_point() == own.is_floating_point()
@@ -185,15 +183,15 @@ def _first(names: list[str]) -> str:
 
 
 def check_unchanged(name: str, state: Mapping[str, torch.Tensor], weights_hash: str) -> None:
-    """Refuse weights other than those that a model was described by.
+    """Check that weights are still those of a model's description.
 
     Args:
-        name: Of the model, for the message.
+        name: Name of the model, for the error message.
         state: Names and tensors.
         weights_hash: `tensors_digest` at the time of the description.
 
     Raises:
-        CheckpointError: They are others.
+        CheckpointError: They have changed.
     """
     if tensors_digest(state) != weights_hash:
         raise CheckpointError(f"The weights of {name} changed after the model was described; start again.")

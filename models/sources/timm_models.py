@@ -33,13 +33,13 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
 
     Returns:
         The preprocessing of ``timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=cfg))``, pixel
-        for pixel. That is at the size the model was trained at. timm's ``validate.py`` evaluates about a fifth of its
-        models at a larger ``test_input_size`` or with a wider ``test_crop_pct``, unless called with
-        ``--use-train-size``; its published tables hold those numbers.
+        for pixel, at the training size of the model. Unless it is called with ``--use-train-size``, timm's
+        ``validate.py`` evaluates about a fifth of its models at a larger ``test_input_size`` or with a wider
+        ``test_crop_pct``; timm's published tables contain those numbers.
 
     Raises:
-        CheckpointError: The model takes other than three channels or square images, uses another interpolation or crop
-            mode, or is shown images smaller than its input.
+        CheckpointError: The model does not take three channels and square images, uses another interpolation or crop
+            mode, or resizes images to less than its input size.
     """
     from timm.data import resolve_data_config
 
@@ -48,69 +48,70 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
     if channels != 3 or height != width or data["interpolation"] not in INTERPOLATIONS:
         raise CheckpointError(
             f"{name} takes {channels} channels of {height} x {width} pixels with {data['interpolation']} "
-            "interpolation; needed are 3 channels, a square, and bilinear or bicubic interpolation."
+            "interpolation; only 3 channels, square images, and bilinear or bicubic interpolation are supported."
         )
     if data["crop_mode"] not in CROP_MODES:
-        raise CheckpointError(
-            f"{name} has the crop_mode {data['crop_mode']!r}; those that can be done are {', '.join(CROP_MODES)}."
-        )
+        raise CheckpointError(f"{name} has the crop_mode {data['crop_mode']!r}; supported are {', '.join(CROP_MODES)}.")
     resize = math.floor(height / data["crop_pct"])
     if resize < height:
         raise CheckpointError(
-            f"{name} is shown images of {resize} pixels in a frame of {height} (crop_pct {data['crop_pct']}); images "
-            "smaller than the input of the model cannot be done."
+            f"{name} resizes images to {resize} pixels for an input of {height} (crop_pct {data['crop_pct']}); images "
+            "smaller than the input of the model are not supported."
         )
     mean, std = triple(data["mean"]), triple(data["std"])
     return Preprocessing(height, resize, data["interpolation"], mean, std, data["crop_mode"])
 
 
 def check_name(architecture: str, name: str) -> None:
-    """Make sure that timm can build an architecture.
+    """Check that timm can build an architecture.
 
     Args:
-        architecture: timm's name, perhaps with ``.TAG``.
-        name: What the user wrote, for messages.
+        architecture: timm's name, optionally with ``.TAG``.
+        name: The name typed by the user, for error messages.
 
     Raises:
-        UnknownNameError: It cannot; the message holds the nearest names.
+        UnknownNameError: It cannot; the message lists similar names.
     """
     import timm
 
     base, dot, tag = architecture.partition(".")
     if not timm.is_model(base):
-        every = timm.list_models()
-        near = difflib.get_close_matches(base, every, n=5, cutoff=0.5) or every[:5]
-        hint = f"These are the nearest of {len(every)}; timm.list_models() gives all, without the prefix {PREFIX!r}."
+        all_names = timm.list_models()
+        near = difflib.get_close_matches(base, all_names, n=5, cutoff=0.5) or all_names[:5]
+        hint = (
+            f"These are the nearest of {len(all_names)}; timm.list_models() gives all, without the prefix {PREFIX!r}."
+        )
         raise unknown_name("timm model", base, near, hint)
     if dot:
         tags = timm.models.get_arch_pretrained_cfgs(base)
-        known = [key.partition(".")[2] for key in tags]
-        if tag not in known:
-            raise unknown_name(f"set of weights of {base} (in {name!r})", tag, known)
+        known_tags = [key.partition(".")[2] for key in tags]
+        if tag not in known_tags:
+            raise unknown_name(f"set of weights of {base} (in {name!r})", tag, known_tags)
 
 
 def _fetch(name: str) -> nn.Module:
     import timm
 
-    wanted = name.removeprefix(PREFIX)
-    if not wanted.startswith(("hf-hub:", "hf_hub:")):
-        check_name(wanted, name)
-        cfg = timm.models.get_pretrained_cfg(wanted)
+    timm_name = name.removeprefix(PREFIX)
+    if not timm_name.startswith(("hf-hub:", "hf_hub:")):
+        check_name(timm_name, name)
+        cfg = timm.models.get_pretrained_cfg(timm_name)
         if cfg is None or not cfg.has_weights:
             raise VitobenchError(
-                f"timm has no trained weights for {wanted}. With weights of your own: file:PATH?arch={PREFIX}{wanted}."
+                f"timm has no trained weights for {timm_name}. With weights of your own: "
+                f"file:PATH?arch={PREFIX}{timm_name}."
             )
     warnings: list[str] = []
     try:
         with _collected(warnings):
-            network = timm.create_model(wanted, pretrained=True)
-    except Exception as error:  # every transport and hub client has exceptions of its own
+            network = timm.create_model(timm_name, pretrained=True)
+    except Exception as error:  # every transport and hub client has its own exceptions
         first = (str(error).splitlines() or [""])[0][:300]
         raise VitobenchError(
             f"The weights of {name} could not be fetched ({type(error).__name__}: {first}). Without a network, bring "
-            f"the weights as a file: file:PATH?arch={PREFIX}{wanted}."
+            f"the weights as a file: file:PATH?arch={PREFIX}{timm_name}."
         ) from error
-    # timm only warns when it leaves a layer at its random initialisation; a score of such a network would mean nothing.
+    # timm only warns when it leaves a layer at its random initialisation, but scores of such a network are meaningless.
     if random := next((text for text in warnings if "random init" in text), None):
         raise VitobenchError(f"timm did not load all the weights of {name}: {random}")
     return network.eval()
@@ -141,13 +142,13 @@ class TimmSource(Source):
     libraries = ("timm",)
 
     def complete_after_prefix(self, typed: str) -> list[str]:
-        """Names of timm with trained weights; imports timm."""
+        """Names of timm models with trained weights; imports timm."""
         import timm
 
         return [name for name in timm.list_models(pretrained=True) if name.startswith(typed)]
 
     def downloads_to(self) -> WeightsFolder | None:
-        """The cache of the Hugging Face hub, from which timm takes nearly all weights."""
+        """The cache of the Hugging Face hub, from which timm downloads nearly all weights."""
         try:
             from huggingface_hub.constants import HF_HUB_CACHE
         except ImportError:
@@ -169,18 +170,18 @@ class TimmSource(Source):
         return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
 
     def resolve(self, name: str) -> ModelSpec:
-        """Describe a timm model. Its weights are fetched, since their hash is part of the description.
+        """Describe a timm model. Its weights are downloaded, because their hash is part of the description.
 
         Args:
-            name: ``timm:NAME`` or ``timm:NAME.TAG``, as timm spells them, or ``timm:hf-hub:OWNER/NAME``.
+            name: ``timm:NAME`` or ``timm:NAME.TAG``, with timm's names, or ``timm:hf-hub:OWNER/NAME``.
 
         Returns:
-            The description; kept in memory, so that a second call is free.
+            The description; it is cached in memory.
 
         Raises:
-            UnknownNameError: timm knows no such model or no such weights of it.
-            CheckpointError: Not a classifier of a known label space.
-            VitobenchError: The weights could not be fetched, or do not exist.
+            UnknownNameError: timm has no such model, or no such weights for it.
+            CheckpointError: It is not a classifier with a known label space.
+            VitobenchError: The weights could not be downloaded, or do not exist.
         """
         if name not in _SPECS:
             import timm
@@ -207,7 +208,7 @@ class TimmSource(Source):
         """Build the network of a timm model, with its weights.
 
         Raises:
-            CheckpointError: The weights are no longer those of the description.
+            CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
         from .adapters import TimmNetwork

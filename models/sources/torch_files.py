@@ -1,4 +1,4 @@
-"""Opening torch files as data: what they may unpack to is bounded before anything is read."""
+"""Open torch files as data; their unpacked size is limited before anything is read."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ and name the converted file instead; it keeps every set of weights, averaged one
 
 
 def check_file(path: Path) -> None:
-    """Make sure that there is a file with something in it.
+    """Check that a file exists and is not empty.
 
     Raises:
-        CheckpointError: There is not.
+        CheckpointError: It does not exist, or is empty.
     """
     try:
         exists, is_file, is_folder = path.exists(), path.is_file(), path.is_dir()
@@ -40,25 +40,25 @@ def check_file(path: Path) -> None:
     if not exists:
         raise CheckpointError(f"The checkpoint {path} does not exist.")
     if not is_file:
-        what = "a folder" if is_folder else "not a regular file"
-        raise CheckpointError(f"The checkpoint {path} is {what}; name a .safetensors, .pt or .pth file.")
+        kind = "a folder" if is_folder else "not a regular file"
+        raise CheckpointError(f"The checkpoint {path} is {kind}; name a .safetensors, .pt or .pth file.")
     if size == 0:
         raise CheckpointError(f"The checkpoint {path} is empty (0 bytes). Copy or download it once more.")
 
 
 def load_torch(path: Path, trailing: int = 0) -> Any:
-    """Open a torch file without running any code that it may hold, and without unpacking more than its own size.
+    """Open a torch file without running any code in it, and without unpacking more than its own size.
 
     Args:
-        path: An existing file, as `torch.save` writes it (zip or the older form).
-        trailing: Bytes that follow what `torch.save` wrote.
+        path: An existing file, as written by `torch.save` (zip or the older format).
+        trailing: Number of extra bytes after what `torch.save` wrote.
 
     Returns:
-        What was saved, tensors on the CPU.
+        The saved object, with tensors on the CPU.
 
     Raises:
-        CheckpointError: Truncated, damaged, not a torch file, a pickle that needs code to be opened, or a file that
-            would take more memory than its size explains.
+        CheckpointError: It is truncated, damaged, not a torch file, a pickle that would run code, or would unpack to
+            more than its size.
     """
     try:
         _check_size(path, trailing)
@@ -66,33 +66,33 @@ def load_torch(path: Path, trailing: int = 0) -> Any:
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
-        if "nsupported" not in str(error):  # "Unsupported global/operand/class": the rest is mere damage
+        if "nsupported" not in str(error):  # "Unsupported global/operand/class" means code; the rest is just damage
             raise CheckpointError(f"{path} is not a torch checkpoint, or is damaged.") from error
-        wanted = next((line.strip() for line in str(error).splitlines() if "nsupported" in line), "")
+        offending = next((line.strip() for line in str(error).splitlines() if "nsupported" in line), "")
         raise CheckpointError(
             f"{path} was refused: besides tensors it holds Python objects, and opening those can run any code that "
-            f"the file's author chose. ({wanted[:200]})\n"
+            f"the file's author chose. ({offending[:200]})\n"
             + _CONVERT.format(name=path.name, converted=f"{path.stem}-weights.pth")
         ) from error
-    except Exception as error:  # torch meets damaged files with RuntimeError, EOFError, KeyError, struct.error, ...
+    except Exception as error:  # for damaged files, torch raises RuntimeError, EOFError, KeyError, struct.error, ...
         lines = str(error).splitlines() or [type(error).__name__]
         raise CheckpointError(f"{path} is truncated, damaged, or not a torch checkpoint: {lines[0][:200]}.") from error
 
 
 def _check_size(path: Path, trailing: int) -> None:
-    """Refuse what unpacks to more than the file itself.
+    """Reject a file that unpacks to more than its own size.
 
-    `torch.save` stores its entries as they are, so a compressed entry, or two that share bytes, was put there by
-    somebody else: a zip bomb of a few megabytes fills the memory before any name of a tensor is seen. The one call that
-    a pickle of tensors may make and that fills memory from a number alone is ``bytearray(N)``.
+    `torch.save` does not compress its entries, so a compressed entry, or two that share bytes, may be a zip bomb: a few
+    megabytes that fill the memory before the name of a single tensor is read. ``bytearray(N)`` is the only call allowed
+    in a pickle of tensors that can fill the memory with just a number.
     """
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
         zipped = content[:4] == b"PK\x03\x04"
-        called = content.find(_ALLOCATES) >= 0
-        # Readers of zip files disagree on where the list of entries is once something follows it.
+        allocates = content.find(_ALLOCATES) >= 0
+        # If something follows the list of entries, readers of zip files disagree on where it is.
         size = len(content) - trailing
         ends = content[max(0, size - _END_SIZE) : size].startswith(_END) and content[max(0, size - 2) : size] == b"\0\0"
-    if called:
+    if allocates:
         raise CheckpointError(
             f"{path} was refused: its pickle makes a bytearray, which can fill the memory and which no weights need. "
             "Save the state dict alone."

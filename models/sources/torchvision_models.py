@@ -1,4 +1,4 @@
-"""Models of torchvision, with its weights and the preprocessing that belongs to them: ``torchvision:NAME``."""
+"""Models of torchvision, with its weights and their preprocessing: ``torchvision:NAME``."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SPECS: dict[str, ModelSpec] = {}
 def _weights(name: str) -> tuple[str, Any]:
     import torchvision
 
-    architecture, _, wanted = name.removeprefix(PREFIX).partition(".")
+    architecture, _, weights_name = name.removeprefix(PREFIX).partition(".")
     classifiers = _classifiers()
     if architecture not in classifiers:
         raise unknown_name("torchvision classifier", architecture, classifiers)
     choices = torchvision.models.get_model_weights(architecture)
-    if wanted and wanted not in choices.__members__:
-        raise unknown_name(f"set of weights of {architecture}", wanted, choices.__members__)
-    return architecture, choices[wanted] if wanted else choices.DEFAULT
+    if weights_name and weights_name not in choices.__members__:
+        raise unknown_name(f"set of weights of {architecture}", weights_name, choices.__members__)
+    return architecture, choices[weights_name] if weights_name else choices.DEFAULT
 
 
 def _classifiers() -> list[str]:
@@ -69,12 +69,12 @@ class TorchvisionSource(Source):
         return [name for name in _classifiers() if name.startswith(typed)]
 
     def downloads_to(self) -> WeightsFolder:
-        """Torch's hub."""
+        """The folder of torch.hub."""
         home = Path(os.environ.get("TORCH_HOME") or user_cache() / "torch")
         return WeightsFolder("weights of torchvision", home / "hub", "TORCH_HOME")
 
     def encoder(self, architecture: str) -> nn.Module:
-        """An untrained classifier of torchvision; the classifier is the only way to its features.
+        """An untrained classifier of torchvision; its features are only available through the classifier.
 
         Raises:
             UnknownNameError: torchvision has no such classifier.
@@ -89,19 +89,19 @@ class TorchvisionSource(Source):
         return TorchvisionNetwork(torchvision.models.get_model(name, weights=None), 1000)
 
     def resolve(self, name: str) -> ModelSpec:
-        """Describe a torchvision classifier. Its weights are fetched, since their hash is part of the description.
+        """Describe a torchvision classifier. Its weights are downloaded, because their hash is part of the description.
 
         Args:
             name: ``torchvision:NAME`` for torchvision's default weights, or ``torchvision:NAME.WEIGHTS``, for instance
                 ``torchvision:resnet50.IMAGENET1K_V1``.
 
         Returns:
-            The description; kept in memory, so that a second call is free.
+            The description; it is cached in memory.
 
         Raises:
-            UnknownNameError: torchvision has no such classifier or no such weights of it.
-            CheckpointError: Not a classifier of a known label space.
-            VitobenchError: The weights could not be fetched.
+            UnknownNameError: torchvision has no such classifier, or no such weights for it.
+            CheckpointError: It is not a classifier with a known label space.
+            VitobenchError: The weights could not be downloaded.
         """
         if name not in _SPECS:
             import torchvision
@@ -135,7 +135,7 @@ class TorchvisionSource(Source):
         """Build the network of a torchvision classifier, with its weights.
 
         Raises:
-            CheckpointError: The weights are no longer those of the description.
+            CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
         from .adapters import TorchvisionNetwork

@@ -1,8 +1,8 @@
-"""Which weights of a checkpoint are a network's own: wrappers, prefixes, and files with several sets of weights.
+"""Find a network's weights in a checkpoint: wrappers, prefixes, and files with several sets of weights.
 
-A set of weights is whatever part of a file holds every entry of the network under one prefix. Of several sets the one
-that timm's ``load_checkpoint`` would read is taken (its averaged weights before the plain ones), and only where timm
-knows them all; else the user has to choose.
+A set of weights is a part of a file with every entry of the network under one prefix. If there are several, the one
+that timm's ``load_checkpoint`` would read is used (averaged weights before plain ones), but only if timm knows all of
+them; otherwise the user has to choose.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from ...errors import CheckpointError
 
 WHOLE = "all"
-"""What a set is called that is the file itself."""
+"""Name of a set that is the whole file."""
 
 _TIMM = ("state_dict_ema", "model_ema", "state_dict", "model")  # timm.models._helpers.load_state_dict, in its order
 _PLAIN = ("state_dict", "model")
@@ -29,22 +29,22 @@ _BOOKKEEPING = re.compile(
 )
 _AVERAGED = re.compile(r"(^|[^a-z])(ema|swa|averag[a-z]*|avg|shadow)([^a-z]|$)", re.IGNORECASE)
 _DEPTH = 5
-_LONG = 1000  # letters of a name that is still looked at
+_LONG = 1000  # maximum length of a name; longer ones are ignored
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class WeightSet:
-    """A part of a file that holds a network's entries, all of them unless it is said otherwise.
+    """A part of a file with all entries of a network, or some of them.
 
     Attributes:
-        name: What the user writes to ask for it; `WHOLE` where the file holds nothing else.
+        name: What the user types to choose it; `WHOLE` if the file contains nothing else.
         place: Keys that lead to it in the file, joined by ``/``; empty at the top.
-        prefix: What stands before the network's own names, with its dot.
-        tensors: The network's entries and, where there are any, entries that it has no place for, without the prefix.
-        left_out: Names beside the network, as they are in the file.
-        averaged: Whether its name says that it holds averaged weights.
-        lacking: How many of the network's entries are not there.
+        prefix: Prefix of the network's names, with its dot.
+        tensors: The network's entries and any unexpected entries, without the prefix.
+        left_out: Names that are not part of the network, as they are in the file.
+        averaged: Whether its name indicates averaged weights.
+        lacking: Number of missing entries.
     """
 
     name: str
@@ -58,13 +58,13 @@ class WeightSet:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The set that is used, and what the user should know.
+    """The chosen set of weights.
 
     Attributes:
         weights: The set.
-        others: Names of the other sets of the file.
-        plain: Whether a file with several sets has this one where a reader that knows of none looks first.
-        note: A sentence about what was chosen, taken off and left out; empty where the file is the network alone.
+        others: Names of the other sets in the file.
+        plain: Whether a reader that does not know about several sets would use this one.
+        note: Sentences about the choice and about what was ignored; empty if the file contains just the network.
     """
 
     weights: WeightSet
@@ -76,33 +76,37 @@ class Chosen:
 def choose(
     loaded: Any, own: Collection[str], heads: Collection[str], wanted: str | None, where: str, what: str
 ) -> Chosen:
-    """Find a network's weights in what a file holds.
+    """Find a network's weights in the contents of a file.
 
     Args:
         loaded: From `torch_files.load_torch` or safetensors.
         own: Names of the network's entries.
-        heads: Modules of its classifier, which may have their place beside a prefixed encoder.
-        wanted: The set that the user asked for: a name, ``"ema"`` or ``"raw"``; None leaves the choice to the file.
-        where: The file, for messages.
-        what: The network, for messages.
+        heads: Modules of its classifier, which may be outside of a prefixed encoder.
+        wanted: The set chosen by the user: a name, ``"ema"`` or ``"raw"``; None for the default.
+        where: The file, for error messages.
+        what: The network, for error messages.
 
     Returns:
-        The choice. Its weights lack entries only where no part of the file has them all: `fit` then says which.
+        The choice. If no part of the file has all entries, its weights are incomplete, and `fit` will report that.
 
     Raises:
-        CheckpointError: No weights of this network at all, several sets without a rule to choose by, or none of the
-            name that was asked for.
+        CheckpointError: There are no weights of this network, several sets without a default, or no set of the chosen
+            name.
     """
     needed = frozenset(name for name in own if not name.endswith(_COUNTER))
     parts = _parts(loaded)
-    found = [fit for place, entries in parts.items() for fit in _fits(place, entries, frozenset(own), needed, heads)]
-    if not found:
+    candidates = [
+        fit for place, entries in parts.items() for fit in _fits(place, entries, frozenset(own), needed, heads)
+    ]
+    if not candidates:
         raise CheckpointError(_nothing(loaded, parts, where, what))
     plain = _plain_place(loaded)
-    complete = _named(_distinct([fit for fit in found if not fit.lacking], plain))
-    partial = _named([max(_at(found, place), key=_matched) for place in dict.fromkeys(fit.place for fit in found)])
+    complete = _named(_distinct([fit for fit in candidates if not fit.lacking], plain))
+    partial = _named(
+        [max(_at(candidates, place), key=_matched) for place in dict.fromkeys(fit.place for fit in candidates)]
+    )
     if not complete:
-        # `fit` says what the nearest one lacks.
+        # `fit` will report what the nearest set lacks.
         nearest = max(partial, key=_matched) if wanted is None else _asked(wanted, partial, where)
         return Chosen(nearest, note=_note(nearest, ()))
     halves = [fit for fit in partial if 0 < 2 * fit.lacking < len(needed) and not _at(complete, fit.place)]
@@ -114,28 +118,28 @@ def choose(
 
 
 def _parts(loaded: Any) -> dict[str, dict[str, torch.Tensor]]:
-    """Every mapping of names to tensors, by the keys that lead to it; each once, however often it is referred to."""
-    found: dict[str, dict[str, torch.Tensor]] = {}
-    seen: set[int] = set()
+    """Every mapping of names to tensors, by the keys that lead to it; repeated references are listed only once."""
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    visited: set[int] = set()
     level: list[tuple[str, Any]] = [("", loaded)]
     for _ in range(_DEPTH):
         deeper: list[tuple[str, Any]] = []
-        for place, held in level:
-            if not isinstance(held, Mapping) or id(held) in seen:
+        for place, node in level:
+            if not isinstance(node, Mapping) or id(node) in visited:
                 continue
-            seen.add(id(held))
-            entries = {k: v for k, v in held.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+            visited.add(id(node))
+            entries = {k: v for k, v in node.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
             if entries:
-                found[place] = entries
-            deeper += [(f"{place}/{k}" if place else k, v) for k, v in held.items() if isinstance(k, str)]
+                parts[place] = entries
+            deeper += [(f"{place}/{k}" if place else k, v) for k, v in node.items() if isinstance(k, str)]
         level = deeper
-    return found
+    return parts
 
 
 def _fits(
     place: str, entries: Mapping[str, torch.Tensor], own: frozenset[str], needed: frozenset[str], heads: Collection[str]
 ) -> list[WeightSet]:
-    """The sets in one mapping: all complete ones, else the one that lacks least; none where no name fits at all."""
+    """The sets in one mapping: all complete ones, or else the most complete one; none if no name matches."""
     counts: Counter[str] = Counter()
     for name in entries:
         for start in _starts(name):
@@ -143,15 +147,15 @@ def _fits(
                 counts[name[:start]] += 1
     if not counts:
         return []
-    whole = [prefix for prefix, count in counts.items() if count == len(needed)]
-    if not whole:
+    complete = [prefix for prefix, count in counts.items() if count == len(needed)]
+    if not complete:
         best = max(counts, key=lambda prefix: (counts[prefix], -len(prefix)))
         return [_with_head_beside(_under(place, best, entries, own, ()), entries, needed, heads)]
-    return [_under(place, p, entries, own, [q for q in whole if q != p]) for p in sorted(whole, key=len)]
+    return [_under(place, p, entries, own, [q for q in complete if q != p]) for p in sorted(complete, key=len)]
 
 
 def _starts(name: str) -> Iterable[int]:
-    """Where a name, or what follows one of its dots, begins."""
+    """Positions at which a name, or a part of it after a dot, begins."""
     return () if len(name) > _LONG else (0, *(dot.end() for dot in re.finditer(r"\.", name)))
 
 
@@ -163,7 +167,7 @@ def _under(
         bare = name.removeprefix(prefix)
         if name.startswith(prefix) and not any(len(o) > len(prefix) and name.startswith(o) for o in others):
             if bare in own or not _BOOKKEEPING.search(bare):
-                # An entry inside the network that it has no place for means another architecture: `fit` refuses it.
+                # Keep an unexpected entry inside the network: it means another architecture, and `fit` will reject it.
                 tensors[bare] = tensor
             else:
                 left_out.append(name)
@@ -177,9 +181,9 @@ def _under(
 def _with_head_beside(
     fit: WeightSet, entries: Mapping[str, torch.Tensor], needed: frozenset[str], heads: Collection[str]
 ) -> WeightSet:
-    """A classifier that stands beside a prefixed encoder (``backbone.conv1.weight`` and ``fc.weight``) belongs to it.
+    """Add a classifier that is outside of a prefixed encoder (``backbone.conv1.weight`` and ``fc.weight``).
 
-    Only where nothing else stands there: a layer between the two would be lost.
+    Only if nothing else is there, because a layer between the two would be lost.
     """
     missing = [name for name in needed if name not in fit.tensors]
     if not missing or not all(any(name.startswith(f"{head}.") for head in heads) for name in missing):
@@ -188,10 +192,10 @@ def _with_head_beside(
     for outer in (fit.prefix[:start] for start in reversed(starts)):
         beside = {name: f"{outer}{name}" for name in missing}
         if all(place in entries for place in beside.values()):
-            left = [name for name in fit.left_out if name not in beside.values()]
-            if all(_BOOKKEEPING.search(name.removeprefix(outer)) for name in left):
+            remaining = [name for name in fit.left_out if name not in beside.values()]
+            if all(_BOOKKEEPING.search(name.removeprefix(outer)) for name in remaining):
                 tensors = {**fit.tensors, **{name: entries[place] for name, place in beside.items()}}
-                return replace(fit, tensors=tensors, left_out=tuple(left), lacking=0)
+                return replace(fit, tensors=tensors, left_out=tuple(remaining), lacking=0)
     return fit
 
 
@@ -204,12 +208,12 @@ def _matched(fit: WeightSet) -> tuple[int, int]:
 
 
 def _distinct(fits: list[WeightSet], plain: str) -> list[WeightSet]:
-    """Sets that hold the same values are one, under the shortest of their names or the usual one."""
-    kept: list[WeightSet] = []
+    """Keep one of several sets with equal values: the one in the plain place, or with the shortest name."""
+    distinct: list[WeightSet] = []
     for fit in sorted(fits, key=lambda fit: (fit.place != plain, len(fit.prefix))):
-        if not any(_same(fit.tensors, other.tensors) for other in kept):
-            kept.append(fit)
-    return kept
+        if not any(_same(fit.tensors, earlier.tensors) for earlier in distinct):
+            distinct.append(fit)
+    return distinct
 
 
 def _same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
@@ -219,33 +223,33 @@ def _same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _held(tensor: torch.Tensor) -> bool:
-    """Whether all its values are there; a few bytes may pose as terabytes by strides of 0."""
+    """Whether all values of a tensor are stored; with strides of 0, a few bytes can pretend to be terabytes."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _named(fits: list[WeightSet]) -> list[WeightSet]:
-    """Names by place, and by prefix where several sets share one place."""
+    """Name sets by place, and by prefix if several sets share a place."""
     shared = Counter(fit.place for fit in fits)
-    named = []
+    renamed = []
     for fit in fits:
         words = [fit.place] if shared[fit.place] == 1 else [fit.place, fit.prefix.rstrip(".")]
-        named.append(replace(fit, name="/".join(word for word in words if word) or WHOLE))
-    return named
+        renamed.append(replace(fit, name="/".join(word for word in words if word) or WHOLE))
+    return renamed
 
 
 def _aliases(sets: list[WeightSet]) -> dict[str, WeightSet]:
-    """``ema`` and ``raw``, where exactly one set is meant."""
-    found = {}
+    """The aliases ``ema`` and ``raw``, if they are unambiguous."""
+    aliases = {}
     for alias, averaged in (("ema", True), ("raw", False)):
-        meant = [fit for fit in sets if fit.averaged == averaged]
-        # Where Lightning swaps the averaged weights in, the others are kept as "current_model_state".
+        candidates = [fit for fit in sets if fit.averaged == averaged]
+        # When Lightning swaps in averaged weights, it stores the others as "current_model_state".
         if any(fit.place == "current_model_state" for fit in sets):
-            meant = [fit for fit in sets if (fit.place == "state_dict") == averaged and "/" not in fit.place]
-        if len(meant) == 1:
-            found[alias] = meant[0]
-    return found
+            candidates = [fit for fit in sets if (fit.place == "state_dict") == averaged and "/" not in fit.place]
+        if len(candidates) == 1:
+            aliases[alias] = candidates[0]
+    return aliases
 
 
 def _asked(wanted: str, sets: list[WeightSet], where: str) -> WeightSet:
@@ -278,7 +282,7 @@ def _preferred(complete: list[WeightSet], halves: list[WeightSet], where: str) -
 
 
 def _plain_place(loaded: Any) -> str:
-    """Where a reader looks that knows wrappers but no averaged weights."""
+    """The place where a reader that knows wrappers, but not averaged weights, would look."""
     place: list[str] = []
     for _ in range(2):
         key = next((k for k in _PLAIN if isinstance(loaded, Mapping) and isinstance(loaded.get(k), Mapping)), None)
@@ -289,39 +293,40 @@ def _plain_place(loaded: Any) -> str:
 
 
 def _note(chosen: WeightSet, others: list[WeightSet] | tuple[()]) -> str:
-    """What was chosen, taken off and left out, as one sentence or several."""
-    found = []
+    """Sentences about the choice and about what was ignored."""
+    sentences = []
     if others:
         asks = {id(fit): alias for alias, fit in _aliases([chosen, *others]).items()}
-        named = [f"{shown([fit.name])} with &weights={quoted(asks.get(id(fit), fit.name))}" for fit in others]
-        found.append(
-            f"The file holds {len(others) + 1} sets of weights: {shown([chosen.name])} is used; {', '.join(named)}."
+        alternatives = [f"{shown([fit.name])} with &weights={quoted(asks.get(id(fit), fit.name))}" for fit in others]
+        sentences.append(
+            f"The file holds {len(others) + 1} sets of weights: {shown([chosen.name])} is used; "
+            f"{', '.join(alternatives)}."
         )
     elif chosen.averaged:
-        found.append(f"These are averaged weights ({chosen.place or chosen.prefix.rstrip('.') or 'n_averaged'}).")
+        sentences.append(f"These are averaged weights ({chosen.place or chosen.prefix.rstrip('.') or 'n_averaged'}).")
     if chosen.left_out:
-        found.append(f"Left out, as it lies beside the network: {shown(chosen.left_out)}.")
-    return " ".join(found)
+        sentences.append(f"Left out, because it is not part of the network: {shown(chosen.left_out)}.")
+    return " ".join(sentences)
 
 
 def _nothing(loaded: Any, parts: Mapping[str, Mapping[str, Any]], where: str, what: str) -> str:
     if isinstance(loaded, Mapping):
         names = [f"{place}/{name}" if place else name for place, entries in parts.items() for name in entries]
-        held = f"the keys {shown(names or [str(k) for k in loaded]) or '(none)'}"
+        contents = f"the keys {shown(names or [str(k) for k in loaded]) or '(none)'}"
     else:
-        held = f"a {type(loaded).__name__}"
+        contents = f"a {type(loaded).__name__}"
     return (
         f"{where} holds no state dict of {what} (names and tensors, with any prefix, alone or in a dictionary); "
-        f"it holds {held}. Name the architecture that it was trained with."
+        f"it holds {contents}. Name the architecture that it was trained with."
     )
 
 
 def quoted(name: str) -> str:
-    """A set's name as it is written in ``&weights=NAME``."""
+    """A set's name for ``&weights=NAME``, with special characters escaped."""
     return quote(name, safe="/._-")
 
 
 def shown(names: Collection[str]) -> str:
-    """The first few names, and how many there are if these are not all."""
+    """The first few names, and their total number if there are more."""
     first = ", ".join(name[:100] if name.isprintable() else repr(name[:100]) for name in list(names)[:_SHOWN])
     return f"{first}, ... ({len(names)} in all)" if len(names) > _SHOWN else first

@@ -1,4 +1,4 @@
-"""The models that come with the package: a card and a safetensors file of the same stem in ``models/zoo``."""
+"""The models that come with the package: pairs of a card and a safetensors file in ``models/zoo``."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ def names() -> list[str]:
 
 
 def card(name: str) -> ZooCard:
-    """Read a model's card; the weights are not looked at.
+    """Read a model's card, but not its weights.
 
     Raises:
-        CheckpointError: A card that cannot be read.
+        CheckpointError: The card cannot be read.
     """
     path = ZOO_FOLDER / f"{name}.json"
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CheckpointError(f"The card {path} is not UTF-8 ({error}).") from None
-    found = ZooCard.parse(text, str(path))
-    if found.name != name:
-        raise CheckpointError(f"The card {path} is that of {found.name!r}; it should be called {found.name}.json.")
-    return found
+    parsed = ZooCard.parse(text, str(path))
+    if parsed.name != name:
+        raise CheckpointError(f"The card {path} is that of {parsed.name!r}; it should be called {parsed.name}.json.")
+    return parsed
 
 
 def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn.Module:
-    """Build the network that a card describes and fill it from a safetensors file.
+    """Build the network that a card describes, and load its weights from a safetensors file.
 
     Args:
         card: The card.
-        path: The file; half-precision weights are widened to float32.
-        weights: Which of several sets of weights.
+        path: The file; half-precision weights are converted to float32.
+        weights: Which of several sets of weights to use.
 
     Returns:
         A module with ``forward`` and ``features``.
 
     Raises:
-        CheckpointError: An architecture that this version does not know, or weights that do not fit it.
+        CheckpointError: This version does not know the architecture, or the weights do not fit it.
     """
     from ..probing.network import build_network
     from .state_dicts import check_fit, fit, read_checkpoint, skeleton
@@ -59,14 +59,14 @@ def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn
 
     loaded = read_checkpoint(path)
     try:
-        # Names and shapes first: a card may ask for more memory than its file has weights for.
+        # Check names and shapes first: a damaged card could demand far more memory than the weights in the file.
         own = skeleton(lambda: build_network(card.architecture, card.num_classes))
         chosen = choose(loaded, own, (), weights, str(path), card.architecture).weights
         check_fit(own, chosen.tensors, str(path))
         network = build_network(card.architecture, card.num_classes)
     except CheckpointError:
         raise
-    except Exception as error:  # timm and torchvision meet unusual names with any exception
+    except Exception as error:  # timm and torchvision can raise anything for unusual names
         raise CheckpointError(
             f"{path} needs an architecture that this version of vitobench cannot build: {card.architecture!r}. {error}"
         ) from error
@@ -88,22 +88,22 @@ class ZooSource(Source):
         return names()
 
     def listing(self) -> list[ModelRow]:
-        """From the cards alone."""
+        """A row for each model, read from its card."""
         return [self._row(name) for name in names()]
 
     def _row(self, name: str) -> ModelRow:
         try:
-            found = card(name)
+            parsed = card(name)
         except (CheckpointError, OSError) as error:
             return ModelRow(name, self.name, problem=str(error))
         return ModelRow(
             name,
             self.name,
-            found.label_space,
-            found.training_data,
-            found.licence,
-            found.baseline,
-            found.description,
+            parsed.label_space,
+            parsed.training_data,
+            parsed.licence,
+            parsed.baseline,
+            parsed.description,
         )
 
     def resolve(self, name: str) -> ModelSpec:
@@ -113,20 +113,20 @@ class ZooSource(Source):
             name: One of `names`.
 
         Returns:
-            The description, with the hash of the file as it is on disk.
+            The description, with the hash of the file on disk.
 
         Raises:
             CheckpointError: The file is not the one that the card describes.
         """
-        found, path = card(name), _weights(name)
+        parsed, path = card(name), _weights(name)
         actual = file_digest(path)
-        if actual != found.sha256:
+        if actual != parsed.sha256:
             raise CheckpointError(
                 f"{path} is not the file that its card describes (SHA-256 {actual[:12]}..., the card says "
-                f"{found.sha256[:12] or 'nothing'}...). It was damaged or changed: reinstall vitobench, or load the "
+                f"{parsed.sha256[:12] or 'nothing'}...). It was damaged or changed: reinstall vitobench, or load the "
                 f"changed file under its own name with file:{path}."
             )
-        return found.spec(name, self.name, actual)
+        return parsed.spec(name, self.name, actual)
 
     def build(self, spec: ModelSpec) -> nn.Module:
         """Build the network of a model of the zoo, with its weights.

@@ -124,9 +124,7 @@ def _alexnet_3dcc() -> ReferenceErrors:
 
 
 _REFERENCES: Mapping[str, Callable[[], ReferenceErrors]] = {"alexnet": _alexnet, "alexnet-3dcc-5k": _alexnet_3dcc}
-
-PUBLISHED_REFERENCES = tuple(_REFERENCES)
-"""Names that a task may give as its reference without any model being run."""
+"""By the name that a task may give as its reference without any model being run."""
 
 
 @cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from ...results.schema import DrawnSet
 from .datasets import MICRO, AlignmentSet
 
 
@@ -57,18 +57,13 @@ _AXES = {
 }
 
 
-def described(data_set: AlignmentSet) -> dict[str, Any]:
-    """A data set as a plain record for those who draw it.
-
-    Returns:
-        ``name``, ``title``, ``axis`` (empty where there is one condition), ``conditions`` in order of strength,
-        ``ticks`` in the same order, ``excluded`` and ``kind``: ``"parametric"`` for a distortion in grades,
-        ``"binary"`` for one that is there or not, ``"nonparametric"`` where there is nothing to vary.
-    """
+def described(data_set: AlignmentSet) -> DrawnSet:
+    """A data set as a plain record for those who draw it."""
     axis = _AXES.get(data_set.name.removeprefix(MICRO), Axis(data_set.name))
     number = len(data_set.conditions)
     return {
         "name": data_set.name,
+        "task": data_set.task,
         "title": axis.title,
         "axis": axis.label,
         "conditions": list(data_set.conditions),

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from ...results.schema import ObserverDecisions
 from .consistency import HUMANS
 from .datasets import cues
 from .shape_bias import cue_hits
 from .trials import Panel
 
 
-@dataclass(frozen=True)
-class CueCount:
-    """Decisions of one observer on the stimuli that show one category's shape with another's texture.
-
-    Attributes:
-        observer: A model, a person, or the name of all people together.
-        category: Whose shape is shown.
-        shape: Decisions for it.
-        texture: Decisions for the category whose texture is shown.
-        other: Decisions for neither; trials without a response are among them.
-    """
-
-    observer: str
-    category: str
-    shape: int
-    texture: int
-    other: int
-
-
-def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[CueCount, ...]:
+def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[ObserverDecisions, ...]:
     """Count the decisions behind shape bias; stimuli without conflict are left out.
 
     Args:
@@ -55,7 +35,13 @@ def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[CueCount, ...]:
     together = counts[:, : panel.people].sum(axis=1, keepdims=True)
     counts = np.concatenate([counts, together], axis=1)
     return tuple(
-        CueCount(observer, category, *(int(count) for count in counts[:, row, column]))
+        ObserverDecisions(
+            observer=observer,
+            category=category,
+            shape=int(counts[0, row, column]),
+            texture=int(counts[1, row, column]),
+            other=int(counts[2, row, column]),
+        )
         for row, observer in enumerate((*panel.observers, reference))
         for column, category in enumerate(categories)
     )

@@ -23,6 +23,12 @@ NO_CONDITION = "0"
 
 CUE_CONFLICT = "cue-conflict"
 
+MEAN = "alignment"
+"""Name of the mean over all data sets of the photographs, as a task; the micro-world's is ``micro-alignment``."""
+
+MICRO = "micro-"
+"""Names of twins begin so."""
+
 _WNID = re.compile(r"n\d{8}")
 _CUES = re.compile(r"([a-z]+)\d*-([a-z]+)\d*")
 
@@ -52,6 +58,16 @@ class AlignmentSet:
     people: int
     categories: tuple[str, ...] = CATEGORIES
     cues: Cues = "agree"
+
+    @property
+    def mean_task(self) -> str:
+        """What the mean over all data sets of the same world is called as a task."""
+        return f"{MICRO}{MEAN}" if self.name.startswith(MICRO) else MEAN
+
+    @property
+    def task(self) -> str:
+        """The task that asks about this data set: ``"alignment-edge"``, ``"micro-alignment-edge"``."""
+        return f"{self.mean_task}-{self.name.removeprefix(MICRO)}"
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -126,9 +142,6 @@ _ALL = (
 
 ALIGNMENT_SETS = {data_set.name: data_set for data_set in _ALL}
 """The data sets by name, in the order in which the authors report them."""
-
-MICRO = "micro-"
-"""Names of twins begin so."""
 
 _NO_TWIN = ("sketch", "stylized")
 _MICRO_OBSERVERS = 4

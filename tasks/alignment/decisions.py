@@ -28,11 +28,6 @@ def imagenet_groups() -> tuple[tuple[int, ...], ...]:
     return tuple(merged.imagenet for merged in entry_level_classes())
 
 
-def same_groups(size: int) -> tuple[tuple[int, ...], ...]:
-    """Each class its own category, for models that answer in the categories themselves."""
-    return tuple((index,) for index in range(size))
-
-
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over all classes, in float32 as in the reference.
 

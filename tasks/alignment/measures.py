@@ -103,19 +103,3 @@ def response_entropy(responses: np.ndarray, size: int = len(CATEGORIES)) -> np.n
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(shares > 0, shares * np.log2(shares), np.where(np.isnan(shares), np.nan, 0.0))
     return np.asarray(0.0 - terms.sum(axis=-1))
-
-
-def confusion(responses: np.ndarray, categories: np.ndarray, size: int = len(CATEGORIES)) -> np.ndarray:
-    """How often which answer was given to which category.
-
-    Args:
-        responses: int (n,), -1 for none.
-        categories: int (n,), what was right.
-        size: Number of categories.
-
-    Returns:
-        int64 (size, size + 1): a row for each category shown, a column for each answer, the last for none.
-    """
-    table = np.zeros((size, size + 1), np.int64)
-    np.add.at(table, (np.asarray(categories), np.where(np.asarray(responses) < 0, size, responses)), 1)
-    return table

@@ -1,7 +1,7 @@
 """Simulated observers: matchers of shape or of texture with noise of stated strength, and the micro-world's panel.
 
 They stand where people stand when nobody has been asked. Nothing they answer says anything about people; what they
-are good for is that the truth behind every score is known (`observer_truth`).
+are good for is that the truth behind every score is known (`tests.tasks.alignment.observer_truth`).
 """
 
 from __future__ import annotations

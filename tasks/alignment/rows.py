@@ -7,82 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...results.schema import ObserverComparison, ObserverScore
+from ...results.significance import minimum_detectable, t_test
 from ...results.statistics import two_sided_p
 from .ceiling import ceiled
 from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency
 from .cue_decisions import CueDecisions
+from .datasets import AlignmentSet
 from .ranks import mean_ranks
 from .samples import limits, reflected
 
 ALL = "all"
 """The data set of a row that is the mean over all data sets."""
 
+_Z = 1.959964
+"""Standard errors from an estimate to an end of its 95 % interval."""
+
 SHAPE_BIAS = "shape_bias"
 MEAN_RANK = "mean_rank"
 
 CEILED = ("observed_consistency", "error_consistency")
 """Metrics that people's own value is a ceiling of; rows of the share are called so with ``_ceiled`` behind."""
-
-
-@dataclass(frozen=True)
-class AlignmentScore:
-    """One number.
-
-    Attributes:
-        observer: A model, a person, or the group of people: `HUMANS` or the name of those who stand in their place.
-        reference: The group's name if the number compares with it, else None.
-        data_set: Name, or `ALL`.
-        condition: As the data set spells it; the category whose shape is shown for shape bias; `OVERALL`.
-        counted: Whether `OVERALL` counts this condition.
-        metric: A name of `SAMPLED`, ``"shape_bias"``, ``"error_consistency_lowest"`` and ``_highest``,
-            ``"response_entropy"``, a name of `CEILED` with ``_ceiled`` behind, ``"mean_rank"``.
-        value: NaN where undefined.
-        ci_low: 95 % interval over stimuli; NaN where there is none.
-        ci_high: Its other end.
-        people_ci_low: 95 % interval over people; NaN where there is none.
-        people_ci_high: Its other end.
-        n: Stimuli behind it; decisions for either cue in case of shape bias.
-    """
-
-    observer: str
-    reference: str | None
-    data_set: str
-    condition: str
-    counted: bool
-    metric: str
-    value: float
-    ci_low: float
-    ci_high: float
-    people_ci_low: float
-    people_ci_high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class AlignmentComparison:
-    """A difference ``a - b`` of one metric on the same stimuli.
-
-    Attributes:
-        a: Observer.
-        b: Observer.
-        data_set: Name, or `ALL`.
-        metric: A name of `SAMPLED`, or ``"shape_bias"``.
-        difference: Value of ``a`` minus value of ``b``.
-        ci_low: 95 % interval over stimuli, the same samples for both.
-        ci_high: Its other end.
-        p: Two-sided bootstrap p-value of no difference; not corrected for the number of comparisons.
-        n: Stimuli.
-    """
-
-    a: str
-    b: str
-    data_set: str
-    metric: str
-    difference: float
-    ci_low: float
-    ci_high: float
-    p: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +45,7 @@ class Sampled:
     n: int
 
 
-def rows_of(found: Consistency) -> Iterator[AlignmentScore]:
+def rows_of(found: Consistency) -> Iterator[ObserverScore]:
     """Rows of one data set: by condition, then overall."""
     data_set = found.panel.stimuli.data_set
     tables: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -119,25 +64,25 @@ def rows_of(found: Consistency) -> Iterator[AlignmentScore]:
             condition = found.conditions[row]
             for column, observer in enumerate(found.observers):
                 ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
-                yield AlignmentScore(
-                    observer, _reference(metric, found.reference), data_set.name, condition,
-                    condition not in data_set.excluded, metric,
+                yield ObserverScore(
+                    observer, data_set.task, condition, metric,
                     float(values[row, column]), float(low[row, column]), float(high[row, column]),
-                    float(ends[0]), float(ends[1]), int(found.counts[row]),
+                    int(found.counts[row]), data_set.name, _reference(metric, found.reference),
+                    condition not in data_set.excluded, float(ends[0]), float(ends[1]),
                 )  # fmt: skip
 
 
-def shape_rows(found: CueDecisions, data_set: str) -> Iterator[AlignmentScore]:
+def shape_rows(found: CueDecisions, data_set: AlignmentSet) -> Iterator[ObserverScore]:
     """Rows of shape bias: by category whose shape is shown, then overall."""
     low, high = limits(found.values[1:])
     people = limits(found.people_draws)
     for row, condition in enumerate(found.conditions):
         for column, observer in enumerate(found.observers):
             ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
-            yield AlignmentScore(
-                observer, None, data_set, condition, True, SHAPE_BIAS, float(found.values[0, row, column]),
-                float(low[row, column]), float(high[row, column]), float(ends[0]), float(ends[1]),
-                int(found.counts[row, column]),
+            yield ObserverScore(
+                observer, data_set.task, condition, SHAPE_BIAS, float(found.values[0, row, column]),
+                float(low[row, column]), float(high[row, column]), int(found.counts[row, column]), data_set.name,
+                people_ci_low=float(ends[0]), people_ci_high=float(ends[1]),
             )  # fmt: skip
 
 
@@ -170,14 +115,16 @@ def mean_of(parts: Sequence[Mapping[str, Sampled]]) -> dict[str, Sampled]:
     }
 
 
-def mean_rows(observer: str, means: Mapping[str, Sampled], reference: str = HUMANS) -> Iterator[AlignmentScore]:
-    """Rows of the mean over data sets."""
+def mean_rows(
+    observer: str, means: Mapping[str, Sampled], task: str, reference: str = HUMANS
+) -> Iterator[ObserverScore]:
+    """Rows of the mean over data sets, which is called ``task``."""
     for metric, found in means.items():
         low, high = (float(end) for end in _limits(metric, found.draws))
         people_low, people_high = (float(end) for end in limits(found.people_draws))
-        yield AlignmentScore(
-            observer, _reference(metric, reference), ALL, OVERALL, True, metric, float(found.draws[0]), low, high,
-            people_low, people_high, found.n,
+        yield ObserverScore(
+            observer, task, OVERALL, metric, float(found.draws[0]), low, high, found.n, ALL,
+            _reference(metric, reference), people_ci_low=people_low, people_ci_high=people_high,
         )  # fmt: skip
 
 
@@ -185,31 +132,32 @@ def share_rows(
     observer: str,
     of_it: Mapping[str, Sampled],
     of_people: Mapping[str, Sampled],
+    task: str,
     data_set: str,
     reference: str = HUMANS,
-) -> Iterator[AlignmentScore]:
+) -> Iterator[ObserverScore]:
     """Rows of an observer's consistency as a share of what people reach among themselves."""
     for metric in CEILED:
         share = ceiled(of_it[metric].draws, of_people[metric].draws)
-        yield AlignmentScore(
-            observer, reference, data_set, OVERALL, True, f"{metric}_ceiled", share.value, share.ci_low, share.ci_high,
-            np.nan, np.nan, of_it[metric].n,
+        yield ObserverScore(
+            observer, task, OVERALL, f"{metric}_ceiled", share.value, share.ci_low, share.ci_high, of_it[metric].n,
+            data_set, reference,
         )  # fmt: skip
 
 
-def rank_rows(found: Mapping[str, Mapping[str, Sampled]], reference: str = HUMANS) -> Iterator[AlignmentScore]:
+def rank_rows(
+    found: Mapping[str, Mapping[str, Sampled]], task: str, reference: str = HUMANS
+) -> Iterator[ObserverScore]:
     """Rows of the mean rank of models in the means over data sets; it has no interval."""
     values = {name: {metric: float(one.draws[0]) for metric, one in means.items()} for name, means in found.items()}
     for observer, rank in mean_ranks(values).items():
         n = next(iter(found[observer].values())).n
-        yield AlignmentScore(
-            observer, reference, ALL, OVERALL, True, MEAN_RANK, rank, np.nan, np.nan, np.nan, np.nan, n
-        )
+        yield ObserverScore(observer, task, OVERALL, MEAN_RANK, rank, np.nan, np.nan, n, ALL, reference)
 
 
 def compared(
-    a: str, b: str, data_set: str, of_a: Mapping[str, Sampled], of_b: Mapping[str, Sampled]
-) -> Iterator[AlignmentComparison]:
+    a: str, b: str, task: str, data_set: str, of_a: Mapping[str, Sampled], of_b: Mapping[str, Sampled]
+) -> Iterator[ObserverComparison]:
     """Paired differences of two observers in every metric that both have."""
     for metric in (metric for metric in of_a if metric in of_b):
         draws = of_a[metric].draws - of_b[metric].draws
@@ -217,7 +165,22 @@ def compared(
         if metric in RANGES:
             samples = reflected(samples, difference)
         low, high = (float(end) for end in limits(samples))
-        yield AlignmentComparison(a, b, data_set, metric, difference, low, high, two_sided_p(samples), of_a[metric].n)
+        n = of_a[metric].n
+        yield ObserverComparison(
+            a, b, task, OVERALL, metric, difference, low, high,
+            p=t_test(difference, _error_towards_zero(difference, low, high), n - 1),
+            n=n, n_a=n, n_b=n,
+            test="stratified-bootstrap",
+            minimum_detectable=minimum_detectable((high - low) / (2 * _Z)),
+            data_set=data_set,
+            p_bootstrap=two_sided_p(samples),
+        )  # fmt: skip
+
+
+def _error_towards_zero(difference: float, low: float, high: float) -> float:
+    """Standard error on the side of 0, for a p that survives Holm: a bootstrap's own is never under 2 / (B + 1)."""
+    arm = difference - low if difference > 0 else high - difference
+    return max(arm, 0.0) / _Z
 
 
 def _limits(metric: str, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

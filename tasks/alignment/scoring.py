@@ -10,16 +10,15 @@ from itertools import combinations
 import numpy as np
 
 from ...errors import DataError
+from ...results.schema import ObserverComparison, ObserverScore
 from .consistency import HUMANS, Consistency, consistency
 from .cue_decisions import cue_decisions
-from .datasets import ALIGNMENT_SETS, FAMILIES, AlignmentSet
+from .datasets import ALIGNMENT_SETS, FAMILIES, MEAN, AlignmentSet
 from .measures import Compat
 from .response_folder import Problem
 from .rows import (
     ALL,
     SHAPE_BIAS,
-    AlignmentComparison,
-    AlignmentScore,
     Sampled,
     compared,
     mean_of,
@@ -52,8 +51,8 @@ class Scored:
         panels: The decisions of all observers, by data set.
     """
 
-    scores: tuple[AlignmentScore, ...]
-    comparisons: tuple[AlignmentComparison, ...]
+    scores: tuple[ObserverScore, ...]
+    comparisons: tuple[ObserverComparison, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     panels: Mapping[str, Panel] = field(default_factory=dict)
@@ -61,9 +60,14 @@ class Scored:
 
 @dataclass
 class _Gathered:
-    """What is collected while data sets are gone through; by observer and data set."""
+    """What is collected while data sets are gone through; by observer and data set.
 
-    scores: list[AlignmentScore] = field(default_factory=list)
+    Attributes:
+        tasks: The task of each data set, that of the mean under `ALL`.
+    """
+
+    tasks: Mapping[str, str]
+    scores: list[ObserverScore] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     panels: dict[str, Panel] = field(default_factory=dict)
@@ -101,7 +105,8 @@ def score_alignment(
         DataError: People's trials of a data set do not match each other.
     """
     everyone = list(dict.fromkeys(name for by_name in models.values() for name in by_name))
-    gathered = _Gathered()
+    tasks = {data_set.name: data_set.task for data_set in data_sets}
+    gathered = _Gathered(tasks | {ALL: data_sets[0].mean_task if data_sets else MEAN})
     for data_set in data_sets:
         name = data_set.name
         if name not in people:
@@ -117,12 +122,12 @@ def score_alignment(
             if set(by_set) == asked:
                 # The order of the registry, so that a sum does not depend on the order asked.
                 means = mean_of([by_set[name] for name in family])
-                gathered.scores += mean_rows(observer, means, reference)
+                gathered.scores += mean_rows(observer, means, gathered.tasks[ALL], reference)
                 by_set[ALL] = means
     _relate(gathered, reference)
     return Scored(
         tuple(gathered.scores),
-        tuple(_comparisons(gathered.found, everyone, baselines, _in_order(data_sets))),
+        tuple(_comparisons(gathered, everyone, baselines, _in_order(data_sets))),
         tuple(gathered.problems),
         tuple(gathered.notes),
         gathered.panels,
@@ -136,8 +141,9 @@ def _relate(into: _Gathered, reference: str) -> None:
     for observer, by_set in models.items():
         for name, numbers in by_set.items():
             if name in of_people:
-                into.scores += share_rows(observer, numbers, of_people[name], name, reference)
-    into.scores += rank_rows({name: by_set[ALL] for name, by_set in models.items() if ALL in by_set}, reference)
+                into.scores += share_rows(observer, numbers, of_people[name], into.tasks[name], name, reference)
+    means = {name: by_set[ALL] for name, by_set in models.items() if ALL in by_set}
+    into.scores += rank_rows(means, into.tasks[ALL], reference)
 
 
 def _panel(
@@ -180,7 +186,7 @@ def _score_set(
         into.found[observer][name] = overall(found, observer)
     if data_set.cues == "conflict":
         decisions = cue_decisions(panel, replicates, seed, reference)
-        into.scores += shape_rows(decisions, name)
+        into.scores += shape_rows(decisions, data_set)
         for observer in together:
             into.found[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
 
@@ -197,23 +203,24 @@ def _in_order(data_sets: Sequence[AlignmentSet]) -> list[str]:
 
 
 def _comparisons(
-    found: Mapping[str, Mapping[str, Mapping[str, Sampled]]],
+    gathered: _Gathered,
     models: Sequence[str],
     baselines: Sequence[str] | None,
     names: Sequence[str],
-) -> Iterator[AlignmentComparison]:
+) -> Iterator[ObserverComparison]:
     if baselines is None:
         pairs = list(combinations(models, 2))
     else:
         pairs = [(model, baseline) for baseline in baselines for model in models if model != baseline]
     detailed = baselines is not None or len(models) <= _FEW
     for a, b in pairs:
-        of_a, of_b = found.get(a, {}), found.get(b, {})
+        of_a, of_b = gathered.found.get(a, {}), gathered.found.get(b, {})
         for name in (ALL, *names):
             if name not in of_a or name not in of_b:
                 continue
+            task = gathered.tasks[name]
             if detailed or name == ALL:
-                yield from compared(a, b, name, of_a[name], of_b[name])
+                yield from compared(a, b, task, name, of_a[name], of_b[name])
             elif SHAPE_BIAS in of_a[name]:
                 bias = {SHAPE_BIAS: of_a[name][SHAPE_BIAS]}
-                yield from compared(a, b, name, bias, of_b[name])
+                yield from compared(a, b, task, name, bias, of_b[name])

@@ -1,8 +1,9 @@
-"""Corruptions of images, on the fly and reproducibly: one function for every collection.
+"""Corrupt images on the fly and reproducibly, with one function for every collection.
 
-ImageNet-C's 15 and its 4 extra ones (Hendrycks & Dietterich, ICLR 2019), the 10 of ImageNet-C-bar (Mintun, Kirillov &
-Xie, NeurIPS 2021), the 12 of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022), and those of plugins. Only names and
-numbers load with this package, because every listing of tasks imports it; kernels load at their first use.
+These are the 15 corruptions of ImageNet-C and its 4 extra ones (Hendrycks & Dietterich, ICLR 2019), the 10 of
+ImageNet-C-bar (Mintun, Kirillov & Xie, NeurIPS 2021), the 12 of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022),
+and those of plugins. This package only loads names and numbers, because every listing of tasks imports it; kernels are
+imported at their first use.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ def corrupt(
     depths: NDArray[np.float32] | None = None,
     variant: str = "raw",
 ) -> NDArray[np.uint8]:
-    """Corrupt images by a corruption of any collection.
+    """Corrupt images with a corruption of any collection.
 
-    The draws of an image come from ``(seed, image id, corruption, severity)`` alone, so the result does not depend on
-    the batch, its order, or the thread, process and machine that computes it. One call uses one thread and holds
-    Python's lock only between its kernels; to use more cores, call it from several threads.
+    The random numbers of an image depend only on ``(seed, image id, corruption, severity)``, so the result does not
+    depend on the batch, its order, or the thread, process and machine that computes it. A call uses one thread and
+    only holds Python's lock between its kernels; to use more cores, call it from several threads.
 
     Args:
         images: uint8, shape ``(N, H, W, 3)``, RGB, both sides at least 16 pixels; after resizing and cropping, before
             any normalisation. Not modified.
-        corruption: A name of `registry.CORRUPTIONS` or of a plugin.
+        corruption: A name from `registry.CORRUPTIONS` or of a plugin.
         severity: One of `SEVERITIES`, 1 (mild) to 5.
         image_ids: N stable names, one for each image.
-        seed: Another integer gives another, equally valid draw of the benchmark.
+        seed: Another integer gives another, equally valid version of the benchmark.
         depths: float32, shape ``(N, H, W)``: distance along the optical axis, positive, in any unit (only ratios within
-            an image matter); infinite where there is only sky. Not read by corruptions that need no depth.
-        variant: ``"raw"``, or for ImageNet-C ``"published"``: the same pixels saved as JPEG at quality 85, as the
-            published folders are. The two are different benchmarks; models score several points apart.
+            an image matter); infinite in the sky. Ignored by corruptions that need no depth.
+        variant: ``"raw"``, or for ImageNet-C ``"published"``: the same pixels saved as JPEG at quality 85, like the
+            published folders. The two are different benchmarks: scores differ by several points.
 
     Returns:
-        A new uint8 array of the shape of `images`.
+        A new uint8 array with the shape of `images`.
 
     Raises:
         UnknownNameError: The corruption, or the variant, is unknown.
-        DataError: A depth map is missing or holds NaN, zero or negative values; the frost pictures are not installed;
+        DataError: A depth map is missing or has NaN, zero or negative values; the frost pictures are not installed;
             or the installed PyAV lacks an encoder.
-        ValueError: An invalid severity, shape, dtype or number of ids, or a variant that the collection does not have.
+        ValueError: The severity, shape, dtype or number of ids is invalid, or the collection lacks the variant.
     """
     from .engine import corrupt_images
 

@@ -29,29 +29,29 @@ def gaussian_blur(image: Pixels, draws: Draws, *, sigma_px: float) -> Pixels:
 
 
 def defocus_blur(image: Pixels, draws: Draws, *, radius_px: float, smoothing_px: float) -> Pixels:
-    """Blur with a disk, as a lens that is out of focus.
+    """Blur with a disk, like a lens that is out of focus.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        radius_px: Of the disk.
+        radius_px: Radius of the disk.
         smoothing_px: Standard deviation of the Gaussian that softens the edge of the disk.
     """
     return disk_blur(image, float(radius_px), float(smoothing_px))
 
 
 def glass_blur(image: Pixels, draws: Draws, *, sigma_px: float, reach_int_px: int, sweeps: int) -> Pixels:
-    """Blur, replace pixels by near neighbours, and blur again, as frosted glass does.
+    """Blur, replace pixels by near neighbours, and blur again, like frosted glass.
 
-    The original means to swap two pixels but, writing through views, copies the neighbour over the pixel; and its
-    neighbours are drawn from ``[-reach, reach)``. Both are part of the benchmark.
+    The original script intends to swap two pixels but, because it writes through views, copies the neighbour over the
+    pixel. Its offsets are drawn from ``[-reach, reach)``, not symmetrically. Both are part of the benchmark.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        draws: One word for each sweep and visited pixel, in order of the visits: a horizontal and a vertical offset.
+        draws: One word for each sweep and visited pixel, in the order of visits: a horizontal and a vertical offset.
         sigma_px: Standard deviation of both Gaussian blurs.
-        reach_int_px: How far a neighbour may be.
-        sweeps: How often the image is swept.
+        reach_int_px: Maximum offset of a neighbour.
+        sweeps: Number of passes over the image.
     """
     height, width, _ = image.shape
     span = 2 * int(reach_int_px)
@@ -64,7 +64,7 @@ def glass_blur(image: Pixels, draws: Draws, *, sigma_px: float, reach_int_px: in
 
 @njit(cache=True, nogil=True)
 def _scatter(image, words, sweeps, reach):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy neighbours over pixels in place, from the bottom right; a pixel reads what earlier visits wrote."""
+    """Copy neighbours over pixels in place, starting at the bottom right; a pixel may read an already replaced one."""
     height, width, depth = image.shape
     span = 2 * reach
     cells = np.empty((span * span, 2), np.int64)
@@ -83,7 +83,7 @@ def _scatter(image, words, sweeps, reach):  # type: ignore[no-untyped-def]  # pr
 
 
 def motion_blur(image: Pixels, draws: Draws, *, radius_px: float, sigma_px: float) -> Pixels:
-    """Blur along a line, as a moving camera does.
+    """Blur along a line, like a moving camera.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -95,18 +95,18 @@ def motion_blur(image: Pixels, draws: Draws, *, radius_px: float, sigma_px: floa
 
 
 def smear(image: Pixels, radius: float, sigma: float, angle: float) -> Pixels:
-    """Blur along a line to one side, as ImageMagick's motion blur does: weights, offsets, edges and rounding.
+    """Blur along a line to one side, with the weights, offsets, edges and rounding of ImageMagick's motion blur.
 
     Args:
         image: uint8 ``(H, W, C)``.
-        radius: Of the filter in pixels; it has ``2 * ceil(radius) + 1`` taps.
-        sigma: Standard deviation of the Gaussian in pixels, of which one half is used.
-        angle: In degrees, clockwise from the horizontal.
+        radius: Radius of the filter in pixels; it has ``2 * ceil(radius) + 1`` taps.
+        sigma: Standard deviation in pixels of the Gaussian, of which one half is used.
+        angle: Angle in degrees, clockwise from the horizontal.
     """
     taps, weights = _line(float(radius), float(sigma))
     down = np.ceil(taps * math.sin(math.radians(angle)) - 0.5).astype(np.int64)
     right = np.ceil(taps * math.cos(math.radians(angle)) - 0.5).astype(np.int64)
-    # ImageMagick rounds where the other corruptions truncate.
+    # ImageMagick rounds; the other corruptions truncate.
     return filters.filter_line(image, down, right, weights)
 
 
@@ -119,13 +119,13 @@ def _line(radius: float, sigma: float) -> tuple[NDArray[np.int64], NDArray[np.fl
 
 
 def zoom_blur(image: Pixels, draws: Draws, *, zoom_stop: float, zoom_step: float) -> Pixels:
-    """Average the image with its own magnifications, as a camera that moves towards the scene.
+    """Average the image with magnified copies of itself, like a camera that zooms in.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        zoom_stop: Where the factors, which start at 1, stop.
-        zoom_step: Between one factor and the next.
+        zoom_stop: Exclusive end of the factors, which start at 1.
+        zoom_step: Step between the factors.
     """
     height, width, _ = image.shape
     down = _zoom_axes(height, float(zoom_stop), float(zoom_step))
@@ -143,7 +143,7 @@ def _zoom_axes(size: int, stop: float, step: float) -> ZoomAxis:
 
 @njit(cache=True, nogil=True)
 def _average_zooms(image, unit, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The mean of an image and all its zooms, row by row, in four channels because those fill a vector register."""
+    """The mean of an image and all its zooms, row by row. Four channels, because these fill a vector register."""
     height, width, _ = image.shape
     out = np.empty_like(image)
     sharp = np.zeros((height, 4 * width), np.float32)

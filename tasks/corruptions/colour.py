@@ -10,7 +10,7 @@ from .pixels import UNIT, Pixels, to_pixels
 
 
 def brightness(image: Pixels, draws: Draws, *, shift: float) -> Pixels:
-    """Raise the value of every pixel in the colour space HSV.
+    """Raise the value (V) of every pixel in HSV.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -21,14 +21,14 @@ def brightness(image: Pixels, draws: Draws, *, shift: float) -> Pixels:
 
 
 def saturate(image: Pixels, draws: Draws, *, factor: float, shift: float) -> Pixels:
-    """Change the saturation of every pixel in the colour space HSV.
+    """Change the saturation of every pixel in HSV.
 
-    A grey pixel has the hue of red there, so that any shift tints it; that is part of the benchmark.
+    In HSV a grey pixel has the hue of red, so that any shift tints it; that is part of the benchmark.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        factor: Of the saturation.
+        factor: Multiplies the saturation.
         shift: Added to the product, on a scale of [0, 1].
     """
     return _through_hsv(image, UNIT, float(factor), float(shift), 0.0)
@@ -36,7 +36,7 @@ def saturate(image: Pixels, draws: Draws, *, factor: float, shift: float) -> Pix
 
 @njit(cache=True, nogil=True)
 def _through_hsv(image, unit, factor, shift, value_shift):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """RGB to HSV, new S and V, and back, by scikit-image's formulas in their order: truncation shows the last bit."""
+    """RGB to HSV, new S and V, and back, in scikit-image's order of operations: truncation exposes the last bit."""
     out = np.empty_like(image)
     height, width, _ = image.shape
     for y in range(height):
@@ -60,20 +60,20 @@ def _through_hsv(image, unit, factor, shift, value_shift):  # type: ignore[no-un
                     hue = 0.0
             saturation = min(max(saturation * factor + shift, 0.0), 1.0)
             value = min(value + value_shift, 1.0)
-            which = int(hue * 6.0)
-            rest = hue * 6.0 - which
+            sector = int(hue * 6.0)
+            rest = hue * 6.0 - sector
             p = value * (1.0 - saturation)
             q = value * (1.0 - rest * saturation)
             t = value * (1.0 - (1.0 - rest) * saturation)
-            if which == 0 or which == 6:
+            if sector == 0 or sector == 6:
                 r, g, b = value, t, p
-            elif which == 1:
+            elif sector == 1:
                 r, g, b = q, value, p
-            elif which == 2:
+            elif sector == 2:
                 r, g, b = p, value, t
-            elif which == 3:
+            elif sector == 3:
                 r, g, b = p, q, value
-            elif which == 4:
+            elif sector == 4:
                 r, g, b = t, p, value
             else:
                 r, g, b = value, p, q
@@ -89,7 +89,7 @@ def contrast(image: Pixels, draws: Draws, *, factor: float) -> Pixels:
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        factor: What is left of the distance to the mean.
+        factor: Remaining share of the distance to the mean.
     """
     means = _sums(image) / (255.0 * (image.size // 3))
     levels = to_pixels((UNIT - means[:, None]) * factor + means[:, None])
@@ -98,7 +98,7 @@ def contrast(image: Pixels, draws: Draws, *, factor: float) -> Pixels:
 
 @njit(cache=True, nogil=True)
 def _sums(image):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Of each channel; exact."""
+    """The exact sum of each channel."""
     red, green, blue = 0, 0, 0
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):

@@ -19,20 +19,21 @@ def jpeg_compression(image: Pixels, draws: Draws, *, quality: int) -> Pixels:
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        quality: libjpeg's, 1 to 95.
+        quality: JPEG quality as in libjpeg, 1 to 95.
     """
     return round_trip(image, int(quality))
 
 
 def pixelate(image: Pixels, draws: Draws, *, factor: float) -> Pixels:
-    """Shrink with a box filter and enlarge again, with the pixels of Pillow.
+    """Shrink with a box filter and enlarge again; the pixels are exactly Pillow's.
 
-    Pillow 13 shrinks images more than twice as high as wide along their columns first, and differs by a level there.
+    Pillow 13 shrinks images that are more than twice as high as wide along their columns first: there it differs by a
+    level.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: Not used.
-        factor: Of the shrinking, for both sides; less than 1.
+        factor: Scale of both sides; less than 1.
     """
     height, width, _ = image.shape
     down, right = _boxes(height, int(height * factor)), _boxes(width, int(width * factor))
@@ -40,32 +41,33 @@ def pixelate(image: Pixels, draws: Draws, *, factor: float) -> Pixels:
 
 
 _BITS = 22
-"""Pillow's fixed point: weights are whole multiples of 2**-22."""
+"""Pillow's fixed-point precision: weights are multiples of 2**-22."""
 
 
 @lru_cache(maxsize=64)
 def _boxes(size: int, small: int) -> tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.uint32]]:
-    """How one axis shrinks from ``size`` to ``small`` pixels and comes back.
+    """The tables to shrink one axis from ``size`` to ``small`` pixels and to enlarge it again.
 
     Returns:
-        For each small pixel the first pixel of its box, ``(small,)``; the weights of the box, ``(small, longest)``; and
-        for each pixel of the result the small pixel that it shows, ``(size,)``.
+        For each small pixel the first pixel of its box, ``(small,)``, and the weights of the box, ``(small, longest)``;
+        and for each pixel of the result the small pixel that it copies, ``(size,)``.
     """
     scale = size / small
     centres = (np.arange(small) + 0.5) * scale
     starts = np.maximum((centres - scale / 2 + 0.5).astype(int), 0)
     stops = np.minimum((centres + scale / 2 + 0.5).astype(int), size)
     places = starts[:, None] + np.arange((stops - starts).max())
-    distances = (places - centres[:, None] + 0.5) * (1 / scale)  # a product, as in Pillow: ends decide by the last bit
+    # A product rather than a quotient, as in Pillow: the last bit decides whether an end of the box is inside.
+    distances = (places - centres[:, None] + 0.5) * (1 / scale)
     inside = (places < stops[:, None]) & (distances > -0.5) & (distances <= 0.5)
     weights = np.floor(inside / inside.sum(axis=1, keepdims=True) * (1 << _BITS) + 0.5).astype(np.int32)
-    shown = ((np.arange(size) + 0.5) * (small / size)).astype(np.uint32)
-    return starts.astype(np.uint32), weights, shown
+    source = ((np.arange(size) + 0.5) * (small / size)).astype(np.uint32)
+    return starts.astype(np.uint32), weights, source
 
 
 @njit(cache=True, nogil=True)
 def _pixelate(image, tops, heights, shown_y, lefts, widths, shown_x):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Along the rows first, rounded, then along the columns, rounded again."""
+    """Shrink along the rows, round, shrink along the columns, and round again, as Pillow does."""
     height, width, _ = image.shape
     half = np.int32(1 << (_BITS - 1))
     small = lefts.size

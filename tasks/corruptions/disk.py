@@ -1,8 +1,8 @@
-"""Blurring with a disk: a filter of hundreds of taps but few different weights, summed mostly in whole numbers.
+"""Blur with a disk: a filter with hundreds of taps but few different weights, summed mostly in integers.
 
-The disk's inside has one weight; the pixels of every run of it are a difference of running sums. The softened rim has
-some dozen weights, each of four or eight taps. Rows at the same distance above and below have the same weights, so they
-are added first.
+The inside of the disk has a single weight, so the sum over a run of its pixels is a difference of running sums. The
+softened rim has some dozen weights, each with four or eight taps. Rows at the same distance above and below the centre
+have the same weights, so they are added first.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _SHORTEST_RUN = 3
 
 @dataclass(frozen=True)
 class Disk:
-    """A filter that is symmetric up and down.
+    """A vertically symmetric filter.
 
     Attributes:
-        reach: It has ``2 * reach + 1`` rows and columns.
+        reach: The filter has ``2 * reach + 1`` rows and columns.
         runs: int32 ``(R, 3)``: distance of the row from the centre, first column, column after the last.
-        run_weights: Of each run.
-        quads: int32 ``(Q, 4, 2)``: single taps by fours of one weight, as distance of the row and column. A distance of
-            ``reach + 1`` stands for a tap that is not there.
-        quad_weights: Of each four.
+        run_weights: Weight of each run.
+        quads: int32 ``(Q, 4, 2)``: groups of four single taps with the same weight, each as distance of the row and
+            column. A distance of ``reach + 1`` pads an incomplete group.
+        quad_weights: Weight of each group of four.
     """
 
     reach: int
@@ -42,12 +42,12 @@ class Disk:
 
 
 def disk_blur(image: Pixels, radius: float, smoothing: float) -> Pixels:
-    """Blur with a softened disk, the image mirrored without repeating its edge.
+    """Blur with a softened disk; the image is mirrored without repeating its edge.
 
     Args:
         image: uint8 ``(H, W, C)``.
-        radius: Of the disk in pixels.
-        smoothing: Standard deviation of the Gaussian that softens it.
+        radius: Radius of the disk in pixels.
+        smoothing: Standard deviation of the Gaussian that softens the disk.
     """
     height, width, depth = image.shape
     disk = _plan(radius, smoothing)
@@ -69,10 +69,10 @@ def disk_blur(image: Pixels, radius: float, smoothing: float) -> Pixels:
 
 
 def weights_of(radius: float, smoothing: float) -> NDArray[np.float32]:
-    """A disk on the pixel grid, normalised, then softened by a Gaussian of 3 (from a radius above 8: 5) taps.
+    """A normalised disk on the pixel grid, softened by a Gaussian with 3 taps (5 for a radius above 8).
 
-    The grid ends at 8 pixels, or at the radius if that is larger; what the Gaussian moves beyond is lost, and what it
-    looks for beyond is mirrored, as in the original.
+    As in the original, the grid ends at 8 pixels, or at the radius if that is larger: the Gaussian loses what it moves
+    beyond the grid, and reads mirrored values from there.
     """
     half, reach = (8, 1) if radius <= 8 else (math.ceil(radius), 2)
     grid = np.arange(-half, half + 1)
@@ -81,7 +81,7 @@ def weights_of(radius: float, smoothing: float) -> NDArray[np.float32]:
     weights = exponentials(-(np.arange(-reach, reach + 1) ** 2) / (2 * smoothing**2))
     weights /= weights.sum()
     soft = np.pad(disk.astype(np.float64), reach, mode="reflect")
-    for _ in range(2):  # along one axis, then along the other; pairs first, which keeps the symmetry to the last bit
+    for _ in range(2):  # along one axis, then along the other; adding pairs first keeps the result exactly symmetric
         size = soft.shape[0] - 2 * reach
         pairs = [(soft[k : k + size] + soft[2 * reach - k :][:size]) * weights[k] for k in range(reach)]
         soft = (sum(pairs) + soft[reach : reach + size] * weights[reach]).T
@@ -100,7 +100,7 @@ def _plan(radius: float, smoothing: float) -> Disk:
         starts = np.flatnonzero(np.diff(row, prepend=-1))
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), row.size], strict=True):
             weight = float(row[start])
-            if weight < 1e-18:  # nothing, also for the last bit of a sum
+            if weight < 1e-18:  # too small to change even the last bit of a sum
                 continue
             if stop - start >= _SHORTEST_RUN:
                 runs.append((distance, start, stop))
@@ -135,7 +135,7 @@ def _running_sums(rows, depth):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @njit(cache=True, nogil=True)
 def _blur(rows, sums, out, reach, runs, run_weights, quads, quad_weights):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """On a scale of [0, 1]."""
+    """Write the filtered image into `out`, on a scale of [0, 1]."""
     height, length = out.shape
     pairs = np.zeros((reach + 2, rows.shape[1]), np.uint16)  # the last row stays empty
     for y in range(height):

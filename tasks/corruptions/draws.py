@@ -1,9 +1,9 @@
-"""The random numbers that the kernels ask for, in two ways: counter-based, or as the published scripts drew them.
+"""The random numbers of the kernels: either counter-based, or as the published scripts drew them.
 
-A kernel asks for what it needs in the order of the published script. The noises and glass blur ask for *words* instead
-of floats: a word is a uniform integer in [0, 2**32), which the kernel turns into a grey level by inverting the exact
-law (see `noise`), or into an offset. The legacy way therefore maps a normal, a count, a coin or an offset to a word
-that gives it back.
+A kernel draws its random numbers in the order of the published script. The noises and glass blur draw *words* instead
+of floats: uniform integers in [0, 2**32), which the kernel turns into a grey level by inverting the exact distribution
+(see `noise`), or into an offset. The legacy draws therefore map a normal, a count, a coin or an offset to a word that
+gives the same result.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
-"""Each element holds two words of 32 bits, the lower one first; an odd last one is left over."""
+"""Each element contains two words of 32 bits, the lower one first; if their number is odd, the last one is unused."""
 
 
 class Draws(Protocol):
-    """What a kernel may draw."""
+    """The random numbers that a kernel can draw."""
 
     def normal(self, mean: float, deviation: float, shape: tuple[int, ...]) -> Floats:
         """Independent Gaussian numbers."""
@@ -33,23 +33,23 @@ class Draws(Protocol):
         """A uniform integer in [0, high)."""
 
     def cell_words(self, count: int, span: int) -> Words:
-        """Words that, times ``span * span`` and shifted by 32 bits, number a cell of a square of that side."""
+        """Words that, times ``span * span`` and shifted by 32 bits, are the index of a cell in such a square."""
 
     def normal_words(self, count: int, deviation: float) -> Words:
-        """Words that a Gaussian quantile function takes."""
+        """Arguments of a Gaussian quantile function, scaled to words."""
 
     def poisson_words(self, rates: NDArray[np.uint8], photons: float) -> Words:
-        """Words that a Poisson quantile function with ``rates / 255 * photons`` takes, one for each rate."""
+        """Arguments of the quantile function of a Poisson with mean ``rates / 255 * photons``, one for each rate."""
 
     def strike_words(self, count: int, share: float) -> Words:
         """Words below ``share / 2`` for pepper, above ``1 - share / 2`` for salt, and between for neither."""
 
 
 class CounterDraws:
-    """Draws from a counter-based generator, exact in law to one part in 2**32 or better."""
+    """Draws from a counter-based generator; distributions are exact to one part in 2**32 or better."""
 
     def __init__(self, start: Callable[[], np.random.Generator]) -> None:
-        """``start`` is called at the first draw; half of the corruptions make none."""
+        """``start`` is only called at the first draw, because half of the corruptions draw nothing."""
         self._start = start
 
     @cached_property
@@ -73,17 +73,17 @@ class CounterDraws:
         return self._rng.integers(0, 1 << 64, (count + 1) // 2, dtype=np.uint64)
 
     def cell_words(self, count: int, span: int) -> Words:
-        """Words that number a cell of a square."""
+        """See `Draws.cell_words`."""
         return self.words(count)
 
     def normal_words(self, count: int, deviation: float) -> Words:
-        """Words that a Gaussian quantile function takes."""
+        """See `Draws.normal_words`."""
         return self.words(count)
 
     def poisson_words(self, rates: NDArray[np.uint8], photons: float) -> Words:
-        """Words that a Poisson quantile function takes."""
+        """See `Draws.poisson_words`."""
         return self.words(rates.size)
 
     def strike_words(self, count: int, share: float) -> Words:
-        """Words that decide between pepper, nothing and salt."""
+        """See `Draws.strike_words`."""
         return self.words(count)

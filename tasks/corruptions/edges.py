@@ -1,7 +1,7 @@
-"""The edges of drops and what shines at them: Canny's detector, a distance map and its relief, in whole numbers.
+"""Edges of drops and the light on them: Canny's detector, a distance map and its relief, in integer arithmetic.
 
-The script calls OpenCV for these steps; here they are integer arithmetic, so that they are the same with every version
-of OpenCV and on every processor. Tests hold them against OpenCV.
+The published script calls OpenCV for these steps. Integer arithmetic gives the same result on every processor, whatever
+the version of OpenCV; tests compare it with OpenCV.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 
 WEAK, STRONG = 50, 150
-"""Canny's thresholds, on the sum of the absolute Sobel derivatives."""
+"""Thresholds of Canny's method, for the sum of the absolute Sobel derivatives."""
 
 _STRAIGHT, _DIAGONAL, _KNIGHT = 10000, 14000, 21969
 """Lengths of the steps of the distance map (Borgefors 1986), in 10000ths of a pixel.
 
-OpenCV's builds for x86 agree; builds without Intel's primitives round the steps to 65536ths, and so put one pixel in
-some thousands a whole pixel nearer.
+OpenCV's builds for x86 agree. Builds without Intel's primitives round the steps to 65536ths, so that about one pixel in
+several thousand is a whole pixel nearer.
 """
 _FARTHEST = 20 * _STRAIGHT
 
 
 @njit(cache=True, nogil=True)
 def edges(image):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Canny's edges from 3x3 Sobel derivatives: thin ridges above `WEAK` that hang together with one above `STRONG`.
+    """Canny's edges from 3x3 Sobel derivatives: thin ridges above `WEAK` that are connected to one above `STRONG`.
 
     Args:
-        image: uint8 ``(H, W)``, continued by its edge pixels.
+        image: uint8 ``(H, W)``; extended by its edge pixels.
 
     Returns:
         bool ``(H, W)``.
@@ -39,11 +39,11 @@ def edges(image):  # type: ignore[no-untyped-def]  # pragma: no cover
     across = np.empty((height, width), np.int32)
     slope = np.zeros((height + 2, width + 2), np.int32)
     for y in range(height):
-        above, here, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
+        above, level, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
         for x in range(width):
             left, right = max(x - 1, 0), min(x + 1, width - 1)
-            dx = (np.int32(above[right]) + 2 * np.int32(here[right]) + np.int32(below[right])) - (
-                np.int32(above[left]) + 2 * np.int32(here[left]) + np.int32(below[left])
+            dx = (np.int32(above[right]) + 2 * np.int32(level[right]) + np.int32(below[right])) - (
+                np.int32(above[left]) + 2 * np.int32(level[left]) + np.int32(below[left])
             )
             dy = (np.int32(below[left]) + 2 * np.int32(below[x]) + np.int32(below[right])) - (
                 np.int32(above[left]) + 2 * np.int32(above[x]) + np.int32(above[right])
@@ -60,7 +60,7 @@ def edges(image):  # type: ignore[no-untyped-def]  # pragma: no cover
             if steep <= WEAK:
                 continue
             dx, dy = along[y - 1, x - 1], across[y - 1, x - 1]
-            # The direction in three sectors, by the tangent of 22.5 degrees in 32768ths.
+            # The sector of the gradient: 13573 / 32768 is the tangent of 22.5 degrees, and adding 2 gives that of 67.5.
             rise, flat = np.int64(abs(dy)) << 15, np.int64(abs(dx)) * 13573
             if rise < flat:
                 ridge = steep > slope[y, x - 1] and steep >= slope[y, x + 1]
@@ -101,7 +101,7 @@ def rims(marks: NDArray[np.bool_]) -> Grey:
 
 @njit(cache=True, nogil=True)
 def _distance(marks):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Distance to the next mark, at most 20 pixels: int32 ``(H, W)`` in 10000ths, by chamfering in two passes."""
+    """Distance to the nearest mark, at most 20 pixels: int32 ``(H, W)`` in 10000ths, by chamfering in two passes."""
     height, width = marks.shape
     far = np.full((height + 4, width + 4), 1 << 29, np.int32)
     for y in range(2, height + 2):
@@ -122,7 +122,7 @@ def _distance(marks):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _mirror(index, size):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """One pixel beyond either end, the edge not repeated."""
+    """The mirrored position of one pixel beyond either end, without repeating the edge."""
     if index < 0:
         return -index
     return index if index < size else 2 * size - 2 - index
@@ -134,11 +134,11 @@ def _window(image):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, width = image.shape
     out = np.empty((height, width), np.int64)
     for y in range(height):
-        above, here, below = image[_mirror(y - 1, height)], image[y], image[_mirror(y + 1, height)]
+        above, level, below = image[_mirror(y - 1, height)], image[y], image[_mirror(y + 1, height)]
         for x in range(width):
             out[y, x] = 0
             for u in (_mirror(x - 1, width), x, _mirror(x + 1, width)):
-                out[y, x] += np.int64(above[u]) + np.int64(here[u]) + np.int64(below[u])
+                out[y, x] += np.int64(above[u]) + np.int64(level[u]) + np.int64(below[u])
     return out
 
 
@@ -156,7 +156,7 @@ def _smooth(image):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _equalise(image):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Spread the histogram; the darkest level becomes 0, and an image of one level stays."""
+    """Equalise the histogram; the darkest level becomes 0, and an image with a single level does not change."""
     height, width = image.shape
     counts = np.zeros(256, np.int64)
     for y in range(height):
@@ -187,10 +187,10 @@ def _light(image):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, width = image.shape
     out = np.empty_like(image)
     for y in range(height):
-        above, here, below = image[_mirror(y - 1, height)], image[y], image[_mirror(y + 1, height)]
+        above, level, below = image[_mirror(y - 1, height)], image[y], image[_mirror(y + 1, height)]
         for x in range(width):
             left, right = _mirror(x - 1, width), _mirror(x + 1, width)
-            dark = 2 * np.int32(above[left]) + np.int32(above[x]) + np.int32(here[left])
-            bright = np.int32(here[x]) + np.int32(here[right]) + np.int32(below[x]) + 2 * np.int32(below[right])
+            dark = 2 * np.int32(above[left]) + np.int32(above[x]) + np.int32(level[left])
+            bright = np.int32(level[x]) + np.int32(level[right]) + np.int32(below[x]) + 2 * np.int32(below[right])
             out[y, x] = min(max(bright - dark, 0), 255)
     return out

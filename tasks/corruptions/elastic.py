@@ -16,7 +16,7 @@ _TRUNCATE = 3.0
 
 
 def elastic_transform(image: Pixels, draws: Draws, *, amplitude_px: float, sigma_px: float, affine_px: float) -> Pixels:
-    """Move three points at random, the image affinely with them, and then every pixel by a smooth random field.
+    """Move three points at random and the image affinely with them, then displace every pixel by a smooth random field.
 
     Coordinates of the affine map are exact, as in OpenCV 5; older versions of OpenCV round them to 32nds of a pixel.
 
@@ -25,31 +25,31 @@ def elastic_transform(image: Pixels, draws: Draws, *, amplitude_px: float, sigma
         draws: Uniforms in [-1, 1) times their range: six for the points, then one for each pixel and direction.
         amplitude_px: Factor of the smoothed field.
         sigma_px: Standard deviation of the Gaussian that smooths the field.
-        affine_px: How far the points move, at most, in each direction.
+        affine_px: Maximum displacement of the three points in each direction.
     """
     height, width, _ = image.shape
     back = _random_affine(draws, height, width, affine_px)
-    # Sideways first, then up and down: the order of the draws is the original's.
+    # Horizontal first, then vertical: this is the original's order of draws.
     right = smooth(draws.uniform(-1, 1, (height, width)), sigma_px)
     down = smooth(draws.uniform(-1, 1, (height, width)), sigma_px)
     return np.asarray(displace(warp_affine(image, UNIT_SINGLE, back), down, right, float(amplitude_px)))
 
 
 def _random_affine(draws: Draws, height: int, width: int, reach: float) -> Floats:
-    """Where an output pixel reads so that three corners of the central third land up to ``reach`` from where they were.
+    """The map from output to input pixels that moves three corners of the central third by up to ``reach``.
 
     Returns:
         float64 ``(2, 3)``; see `sampling.warp_affine`.
     """
-    # The script takes the centre from a shape of rows and columns, but as a point of x and y.
+    # The script uses (rows, columns) of the shape as an (x, y) point; so must we for images that are not square.
     centre = np.array([height // 2, width // 2], np.float32)
     side = min(height, width) // 3
     corners = np.array([centre + side, [centre[0] + side, centre[1] - side], centre - side], np.float32)
     moved = corners + draws.uniform(-reach, reach, (3, 2)).astype(np.float32)
-    # The map that takes the moved corners back, by Cramer's rule in plain floats: the same on every machine.
+    # Solve for the map that moves the corners back, by Cramer's rule in plain floats: the same on every machine.
     (x0, y0), (x1, y1), (x2, y2) = moved.tolist()
     area = (x0 - x2) * (y1 - y2) - (x1 - x2) * (y0 - y2)
-    if abs(area) < 1e-6:  # the three fell on one line, so no map takes them back
+    if abs(area) < 1e-6:  # the three points are on one line, so that no map moves them back
         return np.array([[0.0, 0.0, height // 2], [0.0, 0.0, width // 2]])
     rows = []
     for t0, t1, t2 in (corners[:, 1].tolist(), corners[:, 0].tolist()):
@@ -60,7 +60,7 @@ def _random_affine(draws: Draws, height: int, width: int, reach: float) -> Float
 
 
 def smooth(field: Floats, sigma: float) -> Floats:
-    """Smooth a field with a Gaussian cut at 3 sigma, mirrored beyond its border with the edge repeated.
+    """Smooth a field with a Gaussian that is cut off at 3 sigma; the field is mirrored with its edge repeated.
 
     Args:
         field: float64 ``(H, W)``.
@@ -77,12 +77,12 @@ def smooth(field: Floats, sigma: float) -> Floats:
 def _halves(size: int, sigma: float) -> tuple[Floats, Floats]:
     """The Gaussian on one mirrored axis as a matrix, split by symmetry.
 
-    A filter of the elastic transform may have five times as many taps as the axis has pixels; folding it once makes
-    every later use a product with a matrix. The matrix is the same seen from either end, so it maps symmetric columns
-    to symmetric ones and antisymmetric to antisymmetric ones, which halves the work.
+    A filter of the elastic transform may have five times as many taps as the axis has pixels. Folding it once turns
+    every later use into a product with a matrix. The matrix is symmetric under reversal of the axis, so it maps
+    symmetric columns to symmetric ones and antisymmetric to antisymmetric ones, which halves the work.
 
     Returns:
-        The maps from the upper half of symmetric and of antisymmetric columns to the upper half of the result.
+        The matrices that map the upper half of symmetric and of antisymmetric columns to the upper half of the result.
     """
     weights = gaussian_weights(sigma, _TRUNCATE)
     radius = len(weights) // 2
@@ -98,7 +98,7 @@ def _halves(size: int, sigma: float) -> tuple[Floats, Floats]:
 
 @njit(cache=True, nogil=True)
 def _apply(even, odd, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The product of the whole matrix with columns, in an order of sums that is the same on every machine."""
+    """The product of the full matrix with columns; the order of the sums is the same on every machine."""
     size, width = columns.shape
     upper, lower = even.shape[0], odd.shape[0]
     symmetric, antisymmetric = np.empty((upper, width)), np.empty((lower, width))
@@ -122,7 +122,7 @@ def _apply(even, odd, columns):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @njit(cache=True, nogil=True)
 def _product(matrix, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``matrix @ columns``; four rows of the second and two of the first at once, to load and store less."""
+    """``matrix @ columns``; two rows of the first and four of the second at a time, to load and store less."""
     count, inner = matrix.shape
     width = columns.shape[1]
     out = np.zeros((count, width))

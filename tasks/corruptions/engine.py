@@ -1,4 +1,4 @@
-"""From a batch of images to a batch of corrupted images."""
+"""Corrupt a batch of images."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from .jpeg import round_trip
 from .parameters import SEVERITIES, SMALLEST_SIDE, VARIANTS
 from .pixels import Pixels
 from .randomness import generator
-from .registry import Corruption, find
+from .record import Corruption
+from .registry import find
 from .three_d.depth import relative_depth
 
 PUBLISHED_QUALITY = 85
 
 
 def check(images: object, severity: object, variant: str, corruption: Corruption) -> None:
-    """Refuse what no kernel can take.
+    """Validate the arguments of a kernel.
 
     Args:
-        images: Expected uint8 ``(N, H, W, 3)``, both sides at least `SMALLEST_SIDE`.
-        severity: Expected one of `SEVERITIES`.
-        variant: Expected one of the collection's.
-        corruption: What is to be drawn.
+        images: Must be uint8 ``(N, H, W, 3)``, both sides at least `SMALLEST_SIDE`.
+        severity: Must be one of `SEVERITIES`.
+        variant: Must be one of the collection's variants.
+        corruption: The corruption to apply.
 
     Raises:
         UnknownNameError: There is no such variant.
@@ -49,7 +50,7 @@ def check(images: object, severity: object, variant: str, corruption: Corruption
 
 
 def finish(image: Pixels, variant: str) -> Pixels:
-    """What the variant does after the corruption."""
+    """Apply the last step of a variant: the published images were saved as JPEG."""
     return round_trip(image, PUBLISHED_QUALITY) if variant == "published" else image
 
 

@@ -1,7 +1,6 @@
 """Linear filters on whole images, compiled: separable Gaussians and filters along a line.
 
-The sums of the separable Gaussian are in scipy's order, because the truncation to uint8 that follows shows the last
-bit.
+The separable Gaussian adds in scipy's order, because the truncation to uint8 that follows exposes the last bit.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ Floats = NDArray[np.float64]
 def exponentials(powers: NDArray[np.floating[Any]]) -> Floats:
     """`numpy.exp`, correctly rounded.
 
-    The last bit of numpy's depends on the processor. If weights sum to a little less than 1, truncation darkens every
-    flat region by a level, so that here the last bit can be seen.
+    The last bit of `numpy.exp` depends on the processor. Here that bit is visible: if the weights add up to slightly
+    less than 1, truncation darkens every flat region by a level.
     """
     return np.array([float(Decimal(power).exp()) for power in powers.tolist()])
 
 
 @lru_cache(maxsize=64)
 def gaussian_weights(sigma: float, truncate: float) -> Floats:
-    """A normalised Gaussian, cut where scipy cuts it.
+    """A normalised Gaussian, cut off where scipy cuts it off.
 
     Args:
         sigma: Standard deviation in pixels; 0 gives the identity.
@@ -53,8 +52,8 @@ def gaussian_blur(image: Floats, sigma: float, truncate: float = 4.0, mirror: bo
         image: float64 ``(H, W, C)``.
         sigma: Standard deviation in pixels.
         truncate: Radius of the filter in standard deviations.
-        mirror: Continue the image by its mirror image, edge pixels twice, instead of by its edge pixels. For radii up
-            to the image's sides.
+        mirror: Extend the image by its mirror image, with edge pixels repeated, instead of by its edge pixels. The
+            radius must not exceed the image's sides.
 
     Returns:
         A new array.
@@ -67,7 +66,7 @@ def gaussian_blur(image: Floats, sigma: float, truncate: float = 4.0, mirror: bo
 
 @njit(cache=True, nogil=True)
 def _blur_separable(image, half, mirror):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """``half``: the weights from the outermost to the central one."""
+    """Blur columns, then rows; `half` contains the weights from the outermost to the central one."""
     height, width, depth = image.shape
     radius = half.size - 1
     length = width * depth
@@ -108,16 +107,16 @@ def _blur_separable(image, half, mirror):  # type: ignore[no-untyped-def]  # pra
 
 
 def filter_line(image: Pixels, down: NDArray[np.int64], right: NDArray[np.int64], weights: Floats) -> Pixels:
-    """Correlate each channel with a filter that is given as a list of taps, and round.
+    """Correlate each channel with a filter given as a list of taps, and round.
 
     Args:
-        image: uint8 ``(H, W, C)``, continued by its edge pixels.
+        image: uint8 ``(H, W, C)``; extended by its edge pixels.
         down: Vertical offset of each tap in pixels, positive downwards.
         right: Horizontal offset of each tap in pixels.
-        weights: Of each tap, not negative, of sum 1.
+        weights: Weight of each tap; not negative, with sum 1.
 
     Returns:
-        A new uint8 array of the shape of `image`.
+        A new uint8 array with the shape of `image`.
     """
     height, width, depth = image.shape
     top, left = max(0, -int(down.min())), max(0, -int(right.min()))
@@ -131,11 +130,11 @@ def filter_line(image: Pixels, down: NDArray[np.int64], right: NDArray[np.int64]
 @njit(cache=True, nogil=True)
 def _add_taps(rows, out, first_row, first_value, weights):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, length = out.shape
-    whole = weights.size - weights.size % 4
+    in_fours = weights.size - weights.size % 4
     total = np.empty(length)
     for y in range(height):
         total[:] = 0.5
-        for tap in range(0, whole, 4):  # four at once, because reading and writing the sums is what takes time
+        for tap in range(0, in_fours, 4):  # four at a time, because reading and writing the sums takes most of the time
             a, b, c, d = weights[tap], weights[tap + 1], weights[tap + 2], weights[tap + 3]
             p = rows[y + first_row[tap], first_value[tap] : first_value[tap] + length]
             q = rows[y + first_row[tap + 1], first_value[tap + 1] : first_value[tap + 1] + length]
@@ -143,7 +142,7 @@ def _add_taps(rows, out, first_row, first_value, weights):  # type: ignore[no-un
             s = rows[y + first_row[tap + 3], first_value[tap + 3] : first_value[tap + 3] + length]
             for i in range(length):
                 total[i] += a * p[i] + b * q[i] + c * r[i] + d * s[i]
-        for tap in range(whole, weights.size):
+        for tap in range(in_fours, weights.size):
             a = weights[tap]
             p = rows[y + first_row[tap], first_value[tap] : first_value[tap] + length]
             for i in range(length):

@@ -1,8 +1,8 @@
-"""JPEG round trips whose pixels are Pillow's, by OpenCV where it can be imported.
+"""JPEG round trips with Pillow's pixels, computed by OpenCV if it can be imported.
 
-Both carry libjpeg-turbo, whose default transforms are exact, and both save at 4:2:0, so the pixels are the same (a test
-holds that at every quality used). OpenCV is faster and lets other threads run meanwhile. On servers without a display
-its import may fail for a missing system library; then Pillow does the work.
+Both include libjpeg-turbo, whose default transforms are exact, and both save at 4:2:0, so the pixels are equal (a test
+checks every quality in use). OpenCV is faster and lets other threads run in the meantime. On servers without a display
+its import can fail because of a missing system library; then Pillow does the work.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def round_trip(image: Pixels, quality: int) -> Pixels:
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB, contiguous.
-        quality: libjpeg's, 1 to 95. The chroma channels are halved in both directions (4:2:0).
+        quality: JPEG quality as in libjpeg, 1 to 95. The chroma channels are halved in both directions (4:2:0).
     """
     cv2 = _opencv()
     if cv2 is None:
         return round_trip_pillow(image, quality)
-    done, stream = cv2.imencode(
+    encoded, stream = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, int(quality))
     )
-    if not done:
+    if not encoded:
         raise RuntimeError(f"OpenCV could not encode an image of shape {image.shape}")
     bgr = cv2.imdecode(stream, cv2.IMREAD_COLOR)
     pixels: Pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
@@ -51,7 +51,7 @@ def round_trip(image: Pixels, quality: int) -> Pixels:
 
 
 def round_trip_pillow(image: Pixels, quality: int) -> Pixels:
-    """The same by Pillow."""
+    """The same with Pillow."""
     stream = BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
     with Image.open(stream, formats=("JPEG",)) as compressed:

@@ -1,9 +1,10 @@
 """Noise: Gaussian, shot (Poisson), impulse (salt and pepper) and speckle, of Hendrycks & Dietterich (ICLR 2019).
 
-Whatever the noise, the output of a value is one of 256 levels whose law depends on the value alone. So each noise at
-each severity is a table of 256 exact distribution functions, held as integers, and one kernel draws from any of them by
-inversion: the least level whose distribution function exceeds a uniform integer of 32 bits. That is several times
-faster than samplers of normals and Poisson counts, and no pixel waits for arithmetic that machines could disagree on.
+For each of these noises, an output is one of 256 levels whose distribution depends on the input value alone. So each
+noise at each severity is a table of 256 exact distribution functions, stored as integers, and a single kernel draws
+from any of them by inversion: the smallest level whose distribution function exceeds a uniform 32-bit integer. This is
+several times faster than sampling normals and Poisson counts, and no pixel depends on floating-point arithmetic, which
+may differ between machines.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from .draws import Draws, Floats, Words
 from .pixels import Pixels
 
 Table = tuple[NDArray[np.uint32], NDArray[np.uint8]]
-"""The largest word that gives at most a level, ``(256 values, 256 levels)``; and the least level that a word of given
-highest ten bits may give, ``(256 values, 1024)``."""
+"""The largest word that gives at most a level, ``(256 values, 256 levels)``; and the smallest level possible for a word
+with given highest ten bits, ``(256 values, 1024)``."""
 
 _GUIDE_BITS = 10
 
@@ -32,18 +33,18 @@ def gaussian_noise(image: Pixels, draws: Draws, *, deviation: float) -> Pixels:
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: One word for each value.
-        deviation: Of the noise, on a scale of [0, 1].
+        deviation: Standard deviation of the noise, on a scale of [0, 1].
     """
     return redraw(image, draws.normal_words(image.size, deviation), _table(_gaussian_law, float(deviation)))
 
 
 def speckle_noise(image: Pixels, draws: Draws, *, deviation: float) -> Pixels:
-    """Add independent Gaussian noise in proportion to every value.
+    """Add independent Gaussian noise proportional to every value.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: One word for each value.
-        deviation: Of the noise as a share of the value.
+        deviation: Standard deviation of the noise as a share of the value.
     """
     return redraw(image, draws.normal_words(image.size, deviation), _table(_speckle_law, float(deviation)))
 
@@ -54,24 +55,24 @@ def shot_noise(image: Pixels, draws: Draws, *, photons: float) -> Pixels:
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: One word for each value.
-        photons: Expected count of a white value, a whole number; fewer are noisier.
+        photons: Expected count of a white value, an integer; fewer photons are noisier.
     """
     return redraw(image, draws.poisson_words(image, photons), _table(_shot_law, float(photons)))
 
 
 def impulse_noise(image: Pixels, draws: Draws, *, share: float) -> Pixels:
-    """Set some values to 255 (salt) and as many to 0 (pepper), each channel on its own.
+    """Set some values to 255 (salt) and as many to 0 (pepper), independently in each channel.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        draws: One word for each value decides between pepper, nothing and salt.
-        share: Of values that are replaced, in [0, 1].
+        draws: One word for each value, which decides between pepper, nothing and salt.
+        share: Share of values to replace, in [0, 1].
     """
     return redraw(image, draws.strike_words(image.size, share), _table(_impulse_law, float(share)))
 
 
 def _gaussian_law(deviation: float) -> Floats:
-    """Chance that value v becomes at most level k, ``[v, k]``: that ``v + noise`` stays below the integer ``k + 1``."""
+    """Probability ``[v, k]`` that value v becomes at most level k, that is, that ``v + noise`` is below ``k + 1``."""
     step = np.arange(1.0, 257) - np.arange(256.0)[:, None]
     return ndtr(step / (255.0 * deviation))
 
@@ -84,8 +85,8 @@ def _speckle_law(deviation: float) -> Floats:
 
 def _shot_law(photons: float) -> Floats:
     value, level = np.arange(256.0)[:, None], np.arange(256.0)
-    shown = (np.arange(int(photons) + 1) / photons * 255).astype(int)  # truncated, as every output is
-    most = np.searchsorted(shown, level, side="right") - 1.0  # the largest count that is shown as at most this level
+    levels = (np.arange(int(photons) + 1) / photons * 255).astype(int)  # of each count; truncated, like every output
+    most = np.searchsorted(levels, level, side="right") - 1.0  # the largest count that gives at most this level
     return pdtr(most, value / 255.0 * photons)
 
 
@@ -96,13 +97,14 @@ def _impulse_law(share: float) -> Floats:
 
 @lru_cache(maxsize=64)
 def _table(law: Callable[[float], Floats], parameter: float) -> Table:
-    """A law as integers. White takes all that lies above it."""
+    """A distribution as integers. Everything above white becomes white."""
     chances = law(parameter)
     chances[:, 255] = 1.0
     ends = np.ceil(chances * 2.0**32).astype(np.int64)  # exclusive
     starts = np.arange(1 << _GUIDE_BITS) << (32 - _GUIDE_BITS)
     guide = np.stack([np.searchsorted(row, starts, side="right") for row in ends])
-    # Levels of no chance have the end 0; no guide leads to them, so that their wrapped entry is never read.
+    # Levels with probability 0 may have the end 0, so that ``ends - 1`` wraps; no guide points to them, so it is not
+    # read.
     return (ends - 1).astype(np.uint32), guide.astype(np.uint8)
 
 

@@ -9,11 +9,11 @@ side:
 * amplitudes, weights, counts, contrasts, JPEG qualities, and relative zooms and resizes are not scaled.
 
 A length in pixels is a field whose name ends in ``_px``: radii and standard deviations of blurs, the reach of glass
-blur, the displacements of the elastic transform, the size of a snow flake (the zoom of the noise it is cut from; at
-least 1), of one pixel of a frost picture, and of drops of spatter. Fields ending in ``_int_px`` are rounded and at
-least 1. At sides of exactly 224 and 64 every constant is the published one. Lengths that the scripts hold outside their
-tables of constants (the edge filters of spatter and the 20 pixels at which its distances end) are the same at every
-size, as they are the same in both published sets.
+blur, the displacements of the elastic transform, and the sizes of a snowflake (the zoom of its noise; at least 1), of a
+pixel of a frost picture, and of drops of spatter. Fields that end in ``_int_px`` are rounded and at least 1. At sides
+of exactly 224 and 64 every constant is the published one. Lengths outside the scripts' tables of constants (the edge
+filters of spatter and the 20 pixels at which its distances end) are the same at every size, because they are the same
+in both published sets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VERSION: int = 2
 """Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
 
 VERSIONS: dict[str, int] = {}
-"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
+"""Versions of single corruptions, from 0: raise one when a change of its code or constants changes a pixel."""
 
 MODULES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
@@ -48,12 +48,12 @@ EXTRA_FAMILIES: dict[str, tuple[str, ...]] = {
     "weather": ("spatter",),
     "digital": ("saturate",),
 }
-"""The families of the corruptions that ImageNet-C sets aside for tuning; they enter no mean corruption error."""
+"""Families of the corruptions that ImageNet-C reserves for tuning; they are not part of a mean corruption error."""
 EXTRA: tuple[str, ...] = tuple(name for family in EXTRA_FAMILIES.values() for name in family)
 SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 VARIANTS: tuple[str, ...] = ("raw", "published")
-"""``published`` adds the JPEG save of quality 85 that the published folders went through. Scores of the two are not
-comparable, so the variant belongs to the identity of whatever is computed from the pixels."""
+"""``published`` adds the compression of the published folders: JPEG at quality 85. Scores of the two variants are not
+comparable, so the variant is part of the identity of everything computed from the pixels."""
 
 SMALLEST_SIDE = 16
 _FIRST_LARGE_SIDE = 128
@@ -77,7 +77,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "jpeg_compression": ("quality",),
     "speckle_noise": ("deviation",),
     "gaussian_blur": ("sigma_px",),
-    # A mud_sigma_px of 0 means water, for which alone there is a strength.
+    # A mud_sigma_px of 0 means water; strength is only used for water.
     "spatter": ("mean", "deviation", "sigma_px", "threshold", "strength", "mud_sigma_px"),
     "saturate": ("factor", "shift"),
 }
@@ -104,7 +104,7 @@ LARGE_SET: dict[str, Rows] = {
     "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
     "brightness": ((0.1,), (0.2,), (0.3,), (0.4,), (0.5,)),
     "contrast": ((0.4,), (0.3,), (0.2,), (0.1,), (0.05,)),
-    # 244 stands in the published script where 224 was meant; it is part of the benchmark.
+    # The published script has 244, surely a typo for 224; it is part of the benchmark.
     "elastic_transform": (
         (244 * 2, 244 * 0.7, 244 * 0.1),
         (244 * 2, 244 * 0.08, 244 * 0.2),
@@ -173,8 +173,8 @@ def parameters(corruption: str, severity: int, height: int, width: int) -> dict[
     Args:
         corruption: One of `CORRUPTIONS` or `EXTRA`.
         severity: 1 to 5.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         Field name to value; lengths in pixels of this image.

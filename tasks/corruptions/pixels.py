@@ -1,4 +1,4 @@
-"""Between uint8 pixels and floats, with the rounding that is part of the benchmark."""
+"""Convert between uint8 pixels and floats, with the rounding that is part of the benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNIT: NDArray[np.float64] = np.arange(256) / 255.0
 """The 256 levels on a scale of [0, 1], rounded as the published scripts round them."""
 
 UNIT_SINGLE: NDArray[np.float32] = np.arange(256, dtype=np.float32) / np.float32(255)
-"""The same in single precision, which is how some of the scripts begin."""
+"""The same in single precision, which some of the scripts use."""
 
 
 def to_unit(image: Pixels) -> NDArray[np.float64]:
@@ -30,7 +30,7 @@ def to_pixels(unit: NDArray[Any]) -> Pixels:
         unit: float32 or float64 of any shape, contiguous.
 
     Returns:
-        A new uint8 array. Truncation, not rounding: it makes ImageNet-C half a level darker, and is kept.
+        A new uint8 array. Truncation instead of rounding makes ImageNet-C half a level darker, but is part of it.
     """
     out = np.empty(unit.shape, np.uint8)
     _truncate(unit.ravel(), unit.dtype.type(255), out.ravel())
@@ -39,15 +39,15 @@ def to_pixels(unit: NDArray[Any]) -> Pixels:
 
 @njit(cache=True, nogil=True)
 def pad(image, top, bottom, left, right, mirror):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Continue an image beyond its borders; `numpy.pad` does the same with more calls from Python.
+    """Extend an image beyond its borders, like `numpy.pad` but with less overhead.
 
     Args:
         image: uint8 ``(H, W, C)``.
-        top: Rows above.
-        bottom: Rows below.
-        left: Columns before.
-        right: Columns after.
-        mirror: By the mirror image, edge pixels once, instead of by the edge pixels. Of any length.
+        top: Rows to add above.
+        bottom: Rows to add below.
+        left: Columns to add on the left.
+        right: Columns to add on the right.
+        mirror: Add the mirror image, without repeating edge pixels, instead of the edge pixels. Any length is possible.
 
     Returns:
         uint8 ``(top + H + bottom, left + W + right, C)``.

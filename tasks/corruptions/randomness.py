@@ -1,4 +1,4 @@
-"""Draws that depend on the image and the condition, and on nothing else."""
+"""Random numbers that depend only on the seed, the image and the condition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def generator(seed: int, image_id: str, corruption: str, severity: int) -> np.ra
         A generator on a counter-based Philox stream whose 128-bit key is a hash of the arguments, so that streams of
         different images never overlap and need no order.
     """
-    # JSON keeps the parts apart whatever characters an id holds.
+    # JSON separates the parts unambiguously, whatever characters an id contains.
     text = json.dumps([int(seed), str(image_id), corruption, int(severity)])
     key = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))

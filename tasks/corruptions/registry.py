@@ -10,71 +10,20 @@ answers to all other corruptions of the collection stay valid.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from ... import plugins
-from ...errors import VitobenchError, unknown_name
+from ...errors import unknown_name
 from . import bar, parameters, three_d
-
-
-@dataclass(frozen=True)
-class Collection:
-    """Corruptions that were published together.
-
-    Attributes:
-        name: As in task identities.
-        version: Raised when the pixels of all its corruptions change; those of one have their own version.
-        variants: Ways of drawing; ``"published"`` saves the result as the published folders were saved.
-    """
-
-    name: str
-    version: int
-    variants: tuple[str, ...] = ("raw",)
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """One corruption.
-
-    Attributes:
-        name: As in the conditions of tasks; unique over all collections.
-        collection: Where it was published.
-        kernel: ``kernel(image, draws, **parameters)`` gives the corrupted image, both uint8 (H, W, 3); with ``depth``
-            (H, W) if it needs one. Either the function or its address, ``"package.module:function"``.
-        parameters: From (severity, height, width) to the kernel's keyword arguments.
-        version: Raised when this corruption's pixels change.
-        needs_depth: Whether it is drawn from a depth map beside the image.
-        counted: Whether its draws are a `draws.CounterDraws`, which gives whole words; a NumPy generator otherwise.
-    """
-
-    name: str
-    collection: Collection
-    kernel: str | Callable[..., Any]
-    parameters: Callable[[int, int, int], Mapping[str, Any]]
-    version: int = 0
-    needs_depth: bool = False
-    counted: bool = False
-
-    def load(self) -> Callable[..., Any]:
-        """The kernel's function; imports its module."""
-        if callable(self.kernel):
-            return self.kernel
-        module, _, function = self.kernel.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), function)
-        return found
-
-    def tokens(self, variant: str) -> tuple[str, ...]:
-        """What a task's identity covers of it: its collection's version and, once it was raised, its own."""
-        shared = f"{self.collection.name} {self.collection.version} {variant}"
-        return (shared, f"{self.name} {self.version}") if self.version else (shared,)
-
+from .record import Collection, Corruption
 
 IMAGENET_C = Collection("imagenet-c", parameters.VERSION, parameters.VARIANTS)
 IMAGENET_C_BAR = Collection("imagenet-c-bar", bar.VERSION_BAR)
 IMAGENET_3DCC = Collection("imagenet-3dcc", three_d.VERSION_3D)
+PUBLISHED = (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC)
+"""Published collections, which are closed: a new corruption is of another one."""
 
 
 def _members(
@@ -108,10 +57,12 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
             *_members(IMAGENET_C, parameters, parameters.MODULES, counted=True),
             *_members(IMAGENET_C_BAR, bar.parameters, bar.parameters.MODULES),
             *_members(IMAGENET_3DCC, three_d.parameters, three_d.parameters.FAMILIES_3D),
+            *chain.from_iterable(plugins.added(f"{__package__}.more", "CORRUPTIONS")),
         )
     }
 )
-"""Those of vitobench itself; `find` and `all_corruptions` also know those of plugins."""
+"""Those of vitobench itself, with the ``CORRUPTIONS`` of each module of the folder `more`; `find` and `all_corruptions`
+also know those of plugins."""
 
 
 def find(name: str) -> Corruption:
@@ -131,22 +82,19 @@ def find(name: str) -> Corruption:
 
 def all_corruptions() -> dict[str, Corruption]:
     """Every corruption that can be used, by name: vitobench's own, then those of plugins."""
-    found = dict(CORRUPTIONS)
-    for name, plugin in plugins.usable(plugins.CORRUPTIONS, CORRUPTIONS).items():
-        try:
-            found[name] = _of_plugin(plugin)
-        except VitobenchError:
-            continue  # `find` says why
-    return found
+    return dict(CORRUPTIONS) | {given.name: given for _, given, _ in plugged() if given is not None}
+
+
+def plugged() -> list[tuple[plugins.Plugin, Corruption | None, str]]:
+    """Every corruption of a plugin: its entry point, the corruption or None, and what is wrong with it."""
+    return plugins.looked_at(plugins.CORRUPTIONS, CORRUPTIONS, _of_plugin)
 
 
 def _of_plugin(plugin: plugins.Plugin) -> Corruption:
     """What a plugin gives, in a collection that no other package can share."""
-    given = plugin.load()
-    if not isinstance(given, Corruption):
-        raise plugin.refuse(f"{plugin.target} must be a Corruption, not {type(given).__name__}")
+    given = plugins.given(plugin, Corruption)
     if given.name != plugin.name:
         raise plugin.refuse(f"its entry point is named {plugin.name!r}, but the corruption {given.name!r}")
-    if given.collection in (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC):
+    if given.collection in PUBLISHED:
         raise plugin.refuse(f"{given.collection.name} is published and closed; give it a Collection of its own")
     return given

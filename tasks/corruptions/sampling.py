@@ -1,4 +1,4 @@
-"""Reading images between their pixels, compiled: bilinear zooms and warps."""
+"""Compiled bilinear zooms and warps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ZoomAxis = tuple[NDArray[np.uint32], NDArray[np.uint32], Floats, Floats]
 
 @lru_cache(maxsize=512)
 def zoom_axis(size: int, factor: float) -> ZoomAxis:
-    """Where each output pixel of one axis reads when the centre is magnified to the size of the image.
+    """The input pixels and weights of each output pixel of one axis, to magnify the centre to the size of the image.
 
     The grid is scipy's: the outermost pixels of the crop fall on the outermost pixels of the zoomed crop.
 
     Args:
-        size: Of the axis in pixels.
-        factor: At least 1.
+        size: Length of the axis in pixels.
+        factor: Magnification, at least 1.
     """
     crop = int(np.ceil(size / factor))
     start = (size - crop) // 2
@@ -30,7 +30,7 @@ def zoom_axis(size: int, factor: float) -> ZoomAxis:
     trim = (zoomed - size) // 2
     step = (crop - 1) / (zoomed - 1)
     position = np.arange(trim, trim + size) * step
-    # scipy calls a position outside that exceeds the last pixel by a rounding error, and fills with zero.
+    # scipy counts a position as outside if it exceeds the last pixel by just a rounding error, and fills in zero.
     inside = position <= crop - 1
     lower = np.minimum(np.floor(position).astype(np.int64), crop - 1)
     upper = np.minimum(lower + 1, crop - 1)
@@ -69,7 +69,7 @@ def _zoom(field, out, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def fold(index, size, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The pixel of a mirrored image: ``cba|abc|cba`` if the edge repeats, ``cb|abc|ba`` if not."""
+    """The position in a mirrored image: ``cba|abc|cba`` if the edge repeats, otherwise ``cb|abc|ba``."""
     if 0 <= index < size:
         return index
     if repeat_edge:
@@ -81,15 +81,15 @@ def fold(index, size, repeat_edge):  # type: ignore[no-untyped-def]  # pragma: n
 
 @njit(cache=True, nogil=True)
 def warp_affine(image, unit, matrix):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read an image bilinearly at an affine map of every place, mirrored beyond its border without repeating the edge.
+    """Warp an image by an affine map, bilinearly; the image is mirrored without repeating its edge.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        unit: float32 ``(256,)``, what the levels become.
-        matrix: float64 ``(2, 3)``: row and column to read, as sums of multiples of row, column and 1.
+        unit: float32 ``(256,)``, the output value of each level.
+        matrix: float64 ``(2, 3)``: coefficients of row, column and 1 for the row and the column to read.
 
     Returns:
-        float32 ``(H, W, 4)``; the last channel is 0 and fills a vector register.
+        float32 ``(H, W, 4)``; the last channel is 0 and only fills a vector register.
     """
     height, width, _ = image.shape
     out = np.zeros((height, width, 4), np.float32)
@@ -97,7 +97,7 @@ def warp_affine(image, unit, matrix):  # type: ignore[no-untyped-def]  # pragma:
         for x in range(width):
             down = matrix[0, 0] * y + matrix[0, 1] * x + matrix[0, 2]
             right = matrix[1, 0] * y + matrix[1, 1] * x + matrix[1, 2]
-            # Coordinates beyond are cut: a nearly singular map would otherwise leave the range of integers.
+            # Clamp the coordinates: with a nearly singular map they could exceed the range of integers.
             down, right = min(max(down, -1e7), 1e7), min(max(right, -1e7), 1e7)
             row, column = np.floor(down), np.floor(right)
             fy, fx = down - row, right - column
@@ -112,13 +112,13 @@ def warp_affine(image, unit, matrix):  # type: ignore[no-untyped-def]  # pragma:
 
 @njit(cache=True, nogil=True)
 def displace(image, down, right, amplitude):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read an image bilinearly beside every place, mirrored beyond its border with the edge repeated.
+    """Displace every pixel of an image, bilinearly; the image is mirrored with its edge repeated.
 
     Args:
-        image: float32 ``(H, W, 4)`` in [0, 1], the last channel not read.
-        down: float64 ``(H, W)``, by how many amplitudes of rows.
-        right: float64 ``(H, W)``, by how many amplitudes of columns.
-        amplitude: In pixels. The product is rounded to single precision, as the script rounds it.
+        image: float32 ``(H, W, 4)`` in [0, 1]; the last channel is not read.
+        down: float64 ``(H, W)``, vertical displacement in units of the amplitude.
+        right: float64 ``(H, W)``, horizontal displacement in units of the amplitude.
+        amplitude: Unit of the displacements in pixels. The product is rounded to single precision, as in the script.
 
     Returns:
         uint8 ``(H, W, 3)``.

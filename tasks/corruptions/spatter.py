@@ -15,7 +15,7 @@ WATER = np.array([175, 238, 238]) / 255.0
 MUD = np.array([63, 42, 20]) / 255.0
 """Brown."""
 THINNEST = 0.8
-"""Mud that covers less is not seen."""
+"""Mud is only visible where it covers at least this share of a pixel."""
 
 
 def spatter(
@@ -29,16 +29,16 @@ def spatter(
     strength: float,
     mud_sigma_px: float,
 ) -> Pixels:
-    """Add drops of water, whose rims shine, or cover parts with mud.
+    """Add drops of water with shining rims, or cover parts with mud.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: One normal for each pixel.
-        mean: Of the noise that becomes liquid.
-        deviation: Of the noise.
+        mean: Mean of the noise that becomes liquid.
+        deviation: Standard deviation of the noise.
         sigma_px: Standard deviation of the Gaussian that smooths the noise.
-        threshold: Below which there is no liquid.
-        strength: Of the brightest water.
+        threshold: There is no liquid where the noise is below this.
+        strength: Amount of the brightest water.
         mud_sigma_px: Standard deviation of the Gaussian that rounds the mud; 0 for water.
     """
     liquid = _smooth(draws.normal(mean, deviation, image.shape[:2]), sigma_px)
@@ -47,10 +47,10 @@ def spatter(
         mud[mud < THINNEST] = 0
         return np.asarray(_cover(image, mud, UNIT_SINGLE, MUD.astype(np.float32)))
     liquid[liquid < threshold] = 0
-    # What exceeds white starts again at black, as it does in the script on the usual processors.
+    # Values above white wrap around to black, as they do in the script on common processors.
     depth = (liquid * 255).astype(np.int64).astype(np.uint8)
     water = depth * rims(edges(depth)).astype(np.float32)
-    if not water.any():  # no drop at all, for which the script divides by zero
+    if not water.any():  # no drop at all; here the script divides by zero
         return image.copy()
     amount = water / water.max() * np.float32(strength)
     return np.asarray(_add(image, amount, UNIT_SINGLE, WATER.astype(np.float32)))

@@ -24,18 +24,18 @@ def snow(
     sigma_px: float,
     image_weight: float,
 ) -> Pixels:
-    """Whiten the image and add blown flakes, twice: once as they are, once turned by half a circle.
+    """Whiten the image and add blown snowflakes twice: once as they are, once rotated by 180 degrees.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         draws: One normal for each pixel, then the angle of the wind, uniform in [-135, -45) degrees.
-        mean: Of the noise that becomes flakes.
-        deviation: Of the noise.
-        flake_px: How much the noise is magnified.
-        threshold: Below which there is no flake.
-        radius_px: Of the motion blur.
-        sigma_px: Of the motion blur.
-        image_weight: Of the image against its whitened version.
+        mean: Mean of the noise that becomes flakes.
+        deviation: Standard deviation of the noise.
+        flake_px: Magnification of the noise.
+        threshold: There is no flake where the noise is below this.
+        radius_px: Radius of the motion blur.
+        sigma_px: Standard deviation of the motion blur.
+        image_weight: Weight of the image; its whitened version has the rest.
     """
     layer = draws.normal(mean, deviation, image.shape[:2])
     layer = zoom_centre(layer, flake_px)
@@ -46,7 +46,7 @@ def snow(
 
 @njit(cache=True, nogil=True)
 def _add_flakes(image, flakes, unit, single, weight, rest):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The image in single, the flakes in double precision, as the script has them."""
+    """Add flakes: as in the script, the image is in single precision and the flakes are in double."""
     height, width, _ = image.shape
     out = np.empty_like(image)
     for y in range(height):
@@ -70,7 +70,7 @@ def frost(image: Pixels, draws: Draws, *, image_weight: float, frost_weight: flo
         draws: Three integers: the picture, and the first row and column of the part.
         image_weight: Factor of the image.
         frost_weight: Factor of the frost.
-        texel_px: Size of one pixel of the photograph in pixels of the image.
+        texel_px: Size of a pixel of the photograph in pixels of the image.
     """
     height, width, _ = image.shape
     ice = texture(draws.integer(DRAWN), float(texel_px), height, width)
@@ -95,9 +95,9 @@ def fog(image: Pixels, draws: Draws, *, amount: float, decay: float) -> Pixels:
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        draws: One uniform less than the fractal has points.
-        amount: Of fog at its densest, in units of white.
-        decay: How much less every finer level of the fractal wobbles; smaller is rougher.
+        draws: A uniform for each point of the fractal but one.
+        amount: Amount of fog at its densest, in units of white.
+        decay: Factor by which the amplitude falls from one level of the fractal to the next finer; smaller is rougher.
     """
     side = 1 << (max(image.shape[:2]) - 1).bit_length()
     heights = _plasma(draws.uniform(0, 1, (side * side - 1,)), side, float(decay))
@@ -114,35 +114,36 @@ def _plasma(uniforms, side, decay):  # type: ignore[no-untyped-def]  # pragma: n
         decay: Factor by which the amplitude falls from level to level.
 
     Returns:
-        float64 ``(side, side)``, of any range.
+        float64 ``(side, side)``, with any range.
     """
     heights = np.zeros((side, side))
-    step, amplitude, drawn = side, 100.0, 0
+    step, amplitude, position = side, 100.0, 0
     while step >= 2:
         half = step // 2
-        # The amplitude enters twice: as the range of the draw and as its factor. So it does in the benchmark.
+        # The script uses the amplitude twice: as the range of the draw and as its factor. This is part of the
+        # benchmark.
         low, span = -amplitude, 2 * amplitude
         for y in range(0, side, step):
             below = (y + step) % side
             for x in range(0, side, step):
                 right = (x + step) % side
                 total = (heights[y, x] + heights[below, x]) + (heights[y, right] + heights[below, right])
-                heights[y + half, x + half] = total / 4 + amplitude * (low + span * uniforms[drawn])
-                drawn += 1
+                heights[y + half, x + half] = total / 4 + amplitude * (low + span * uniforms[position])
+                position += 1
         for y in range(0, side, step):
             above = (y - half) % side
             for x in range(0, side, step):
                 right = (x + step) % side
                 total = (heights[y + half, x + half] + heights[above, x + half]) + (heights[y, x] + heights[y, right])
-                heights[y, x + half] = total / 4 + amplitude * (low + span * uniforms[drawn])
-                drawn += 1
+                heights[y, x + half] = total / 4 + amplitude * (low + span * uniforms[position])
+                position += 1
         for y in range(0, side, step):
             below = (y + step) % side
             for x in range(0, side, step):
                 left = (x - half) % side
                 total = (heights[y + half, x + half] + heights[y + half, left]) + (heights[y, x] + heights[below, x])
-                heights[y + half, x] = total / 4 + amplitude * (low + span * uniforms[drawn])
-                drawn += 1
+                heights[y + half, x] = total / 4 + amplitude * (low + span * uniforms[position])
+                position += 1
         step, amplitude = half, amplitude / decay
     return heights
 

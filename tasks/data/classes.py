@@ -1,17 +1,16 @@
-"""Which classes the published sets have, and which of ImageNet's 1000 count as each. Loads no numerical library."""
+"""Classes of the published sets, and which of ImageNet's 1000 count as each of them. Loads no numerical library."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ...errors import DataError
-from ...text_files import read_text
+from ...files import read_json
 
 NUM_CLASSES = 1000
 """Classes of ImageNet-1k."""
@@ -21,12 +20,12 @@ _LISTS = Path(__file__).parent / "class_lists"
 
 @dataclass(frozen=True)
 class MergedClass:
-    """A class that stands for some of ImageNet's.
+    """A class that combines some of ImageNet's.
 
     Attributes:
-        key: What the data set calls it in its files: a folder's name, or an index as text.
-        name: For people.
-        imagenet: Class indices of ImageNet-1k in ascending order; none where ImageNet has no such class.
+        key: Its name in the files of the data set: a folder's name, or an index as text.
+        name: Readable name.
+        imagenet: Class indices of ImageNet-1k in ascending order; empty if ImageNet has no such class.
     """
 
     key: str
@@ -51,7 +50,7 @@ def imagenet_wnids() -> tuple[str, ...]:
 def imagenet_a_wnids() -> tuple[str, ...]:
     """The 200 classes of ImageNet-A, sorted, which is also the order of their class indices.
 
-    They are those of the download and of the authors' code; the paper's list differs.
+    This is the list of the download and of the authors' code; the list in the paper differs.
 
     Raises:
         DataError: timm is not installed, or no longer ships the list.
@@ -83,9 +82,9 @@ def imagenet_names() -> tuple[str, ...]:
 
 @cache
 def imagenet_synonyms() -> tuple[tuple[str, ...], ...]:
-    """All lemmas of each of the 1000 classes, as WordNet has them: ``("tench", "Tinca tinca")`` and so on.
+    """All WordNet lemmas of each of the 1000 classes: ``("tench", "Tinca tinca")`` and so on.
 
-    Not unique: ``"crane"`` and ``"missile"`` stand for two classes each.
+    Not unique: ``"crane"`` and ``"missile"`` each name two classes.
 
     Raises:
         DataError: timm is not installed, or no longer ships the list.
@@ -99,26 +98,21 @@ def real_labels(path: Path | None = None) -> tuple[frozenset[int], ...]:
     """The reassessed labels of ImageNet's validation images (Beyer et al., Are we done with ImageNet?, 2020).
 
     Args:
-        path: The published ``real.json``; None takes the copy that timm ships.
+        path: The published ``real.json``; by default the copy that timm ships.
 
     Returns:
         One set of class indices per image, in the order of the numbers in the file names (the first belongs to
-        ``ILSVRC2012_val_00000001.JPEG``). Empty where the annotators found none of the classes.
+        ``ILSVRC2012_val_00000001.JPEG``). Empty if the annotators found none of the classes.
 
     Raises:
-        DataError: A file that cannot be read or is not such a list.
+        DataError: The file cannot be read or is not such a list.
     """
     path = path or _of_timm("imagenet_real_labels.json")
     form = "a JSON list that holds a list of class indices 0..999 for every validation image"
-    try:
-        found = json.loads(read_text(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Expected {form}.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON. Expected {form}.") from error
-    if not (isinstance(found, list) and found and all(map(_are_classes, found))):
+    labels = read_json(path, form)
+    if not (isinstance(labels, list) and labels and all(map(_are_classes, labels))):
         raise DataError(f"{path} does not hold {form}.")
-    return tuple(map(frozenset, found))
+    return tuple(map(frozenset, labels))
 
 
 @cache
@@ -140,10 +134,10 @@ def ytbb_classes() -> tuple[MergedClass, ...]:
 
 
 def imagenet_classes(wnids: Sequence[str]) -> tuple[MergedClass, ...]:
-    """Some classes of ImageNet in an order of their own, each under its WordNet id.
+    """The classes of ImageNet with the given WordNet ids, in that order.
 
     Args:
-        wnids: Ids among `imagenet_wnids`.
+        wnids: Some of `imagenet_wnids`.
 
     Raises:
         DataError: timm is not installed, or no longer ships the lists.
@@ -189,8 +183,8 @@ def _merged(name: str) -> tuple[MergedClass, ...]:
 
 def _numbers(parts: Sequence[str]) -> tuple[int, ...]:
     """``["7-9", "80"]`` to ``(7, 8, 9, 80)``."""
-    found: list[int] = []
+    numbers: list[int] = []
     for part in parts:
         first, _, last = part.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
-    return tuple(found)
+        numbers.extend(range(int(first), int(last or first) + 1))
+    return tuple(numbers)

@@ -1,4 +1,4 @@
-"""ClickMe: ImageNet photographs with maps of where people looked for what tells the class, as TFRecords or a folder."""
+"""ClickMe: ImageNet photographs with maps of what people found important for the class, as TFRecords or a folder."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress
 
     Args:
         root: The folder.
-        manifest_cache: JSON file in which content hashes are kept.
-        progress: Told ``(done, total)`` of the files while they are hashed.
+        manifest_cache: JSON file that caches content hashes.
+        progress: Called with ``(done, total)`` while files are hashed.
 
     Raises:
-        DataError: The folder is missing, of neither form, or holds a damaged shard.
+        DataError: The folder is missing, has neither form, or contains a damaged shard.
     """
     if not root.is_dir():
         raise _error(f"The folder {root} does not exist.", root)
@@ -57,10 +57,10 @@ def _natural(path: Path) -> tuple[list[int], str]:
 
 
 class ClickMeRecords:
-    """The published TFRecords: all shards that are there, each record an ``image``, a ``heatmap`` and a ``label``.
+    """The published TFRecords: every record of every shard has an ``image``, a ``heatmap`` and a ``label``.
 
-    Image ids are the shard and the number of the record in it, in an order that makes every prefix a random sample.
-    Opening reads every record once, for its place and label, and verifies its checksum.
+    Image ids consist of the shard and the number of the record in it, in an order in which every prefix is a random
+    sample. Opening reads every record once, to find its offset and label and to verify its checksum.
     """
 
     name = "clickme"
@@ -77,7 +77,7 @@ class ClickMeRecords:
         self.left_out = left_out
         self._root, self._cache, self._progress = root, manifest_cache, progress
         self._shards = [path.relative_to(root).as_posix() for path in shards]
-        self._verified: dict[Path, int] = {}  # stamps under which shards were found to be those that were hashed
+        self._verified: dict[Path, int] = {}  # stamps of shards that have been compared with their hashes
         places: dict[str, tuple[Path, int, int]] = {}
         for path, shard in zip(shards, self._shards, strict=True):
             for number, record in enumerate(read_records(path)):
@@ -138,7 +138,7 @@ class ClickMeRecords:
         return values[0], path
 
     def _check_unchanged(self, path: Path) -> None:
-        """Refuse a shard that is no longer the hashed one; a record of another may lie at the same place."""
+        """Reject a shard that has changed since it was hashed; another shard may have a record at the same offset."""
         if "_hashed" not in self.__dict__:
             return
         try:
@@ -146,7 +146,7 @@ class ClickMeRecords:
             if self._verified.get(path) != stamp:
                 if not is_unchanged(path, self._hashed[path.relative_to(self._root).as_posix()]):
                     raise UndecodableImageError(path, CHANGED, transient=True)
-                self._verified[path] = stamp  # where the bytes had to decide, once is enough
+                self._verified[path] = stamp  # `is_unchanged` may have had to read the whole shard: do that only once
         except OSError as error:
             raise UndecodableImageError(path, error.strerror or str(error), transient=True) from error
 
@@ -160,7 +160,7 @@ def _label(example: dict[str, Feature], where: str) -> int:
 
 
 class MapFolder:
-    """Photographs in ``images/`` as for `ImageFolder`, and their maps in ``maps/`` under the same names.
+    """Photographs in ``images/``, as in `ImageFolder`, and their maps in ``maps/`` with the same names.
 
     Photographs without a map are not part of the set.
     """
@@ -173,29 +173,31 @@ class MapFolder:
         self._images = ImageFolder(root / "images", self.name, manifest_cache, progress)
         self._map_cache = manifest_cache.with_name(f"{manifest_cache.stem}-maps.json") if manifest_cache else None
         self._progress = progress
-        found: dict[int, str] = {}
+        map_of: dict[int, str] = {}
         cases = (*MAP_EXTENSIONS, *(extension.upper() for extension in MAP_EXTENSIONS))
         for position, image_id in enumerate(self._images.image_ids):
             stem = f"maps/{image_id.rpartition('.')[0]}"
             places = [(stem + e, root / (stem + e)) for e in cases]
-            # A link that leads nowhere is a map that cannot be read for now.
+            # A broken link counts as a map that cannot be read at the moment: its disk may be missing.
             name = next((name for name, path in places if path.is_file() or path.is_symlink()), None)
             if name is not None:
-                found[position] = name
-        if not found:
+                map_of[position] = name
+        if not map_of:
             raise _error(f"No photograph in {root / 'images'} has a map.", root)
-        self._positions, self._maps = list(found), list(found.values())
+        self._positions, self._maps = list(map_of), list(map_of.values())
         self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
         self.labels = self._images.labels[self._positions]
-        lacking = len(self._images.image_ids) - len(found)
+        without_map = len(self._images.image_ids) - len(map_of)
         self.left_out = self._images.left_out.below("images")
-        self.notes = (f"{len(found):,} images with a map" + (f", {lacking:,} without one left out" if lacking else ""),)
+        self.notes = (
+            f"{len(map_of):,} images with a map" + (f", {without_map:,} without one left out" if without_map else ""),
+        )
 
     def manifest(self) -> dict[str, str]:
         """Images and maps, each with the SHA-256 of its content."""
         images = self._images.manifest()
-        shown = {f"images/{image_id}": images[image_id] for image_id in self.image_ids}
-        return dict(sorted((shown | {name: entry.sha256 for name, entry in self._hashed.items()}).items()))
+        photographs = {f"images/{image_id}": images[image_id] for image_id in self.image_ids}
+        return dict(sorted((photographs | {name: entry.sha256 for name, entry in self._hashed.items()}).items()))
 
     @cached_property
     def _hashed(self) -> dict[str, Hashed]:
@@ -214,21 +216,21 @@ class MapFolder:
         """Read maps; see `MapSource.maps`."""
 
         def one(index: int) -> np.ndarray | LoadFailure:
-            path, shown = self._root / self._maps[index], self._root / "images" / self.image_ids[index]
+            path, photograph = self._root / self._maps[index], self._root / "images" / self.image_ids[index]
             try:
                 if "_hashed" in self.__dict__ and not is_unchanged(path, self._hashed[self._maps[index]]):
                     return LoadFailure(f"its map {CHANGED}", transient=True)
-                found = read_map(path)
-                with open_image(shown.read_bytes()) as image:
+                map_ = read_map(path)
+                with open_image(photograph.read_bytes()) as image:
                     size = image.size
             except (DataError, OSError) as error:
                 cause = error.__cause__ or error
-                # Only the system's errors have a number, and they are of the moment.
+                # Only errors of the operating system have a number; they may go away, unlike a damaged file.
                 of_the_moment = isinstance(cause, OSError) and cause.errno is not None
                 return LoadFailure("its map or image cannot be read", of_the_moment)
-            if not same_field(found, size):
-                shape = f"{found.shape[1]} x {found.shape[0]}"
+            if not same_field(map_, size):
+                shape = f"{map_.shape[1]} x {map_.shape[0]}"
                 return LoadFailure(f"its map ({shape}) has a different aspect ratio than the image", transient=False)
-            return central_square(found)
+            return central_square(map_)
 
         return collect_maps([one(index) for index in indices])

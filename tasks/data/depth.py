@@ -1,4 +1,4 @@
-"""Depth maps on disk, beside the photographs that they belong to."""
+"""Read depth maps of photographs from disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .images import open_image
 
 EXTENSIONS = (".npy", ".png")
 _MOST_PNG = 65535
-_ASPECT_TOLERANCE = 0.02  # a network's output is a multiple of 32 pixels or so, and rounded
+_ASPECT_TOLERANCE = 0.02  # depth networks round their output size, often to a multiple of 32 pixels
 _EXPECTED = (
     "Expected the folders and names of the images, with the extension .npy (float, (H, W)) or .png (16 bits, one "
     "channel):\n  {root}/\n    n01440764/\n      ILSVRC2012_val_00000293.npy\n      ..."
@@ -22,32 +22,33 @@ _EXPECTED = (
 
 
 class DepthFolder:
-    """Depth maps in the folders of their images: ``n01440764/xyz.JPEG`` has its depth in ``n01440764/xyz.npy``.
+    """Depth maps in the same class folders as their images: ``n01440764/xyz.npy`` belongs to ``n01440764/xyz.JPEG``.
 
-    Two kinds of files are read. ``.npy`` holds floats ``(H, W)``, the distance along the optical axis in any unit,
-    `numpy.inf` for the sky; networks that give inverse depth have to be inverted before. ``.png`` holds 16 bits of one
-    channel: the value over `png_scale` is the depth, 65535 is infinite, and 0 is a hole, which the corruptions refuse.
+    There are two formats. ``.npy`` contains floats ``(H, W)``: the distance along the optical axis in any unit,
+    `numpy.inf` for the sky. Inverse depth, which many networks return, must be inverted first. ``.png`` has one channel
+    of 16 bits: the value divided by `png_scale` is the depth, 65535 is infinite, and 0 is a hole, which the corruptions
+    reject.
 
-    A map may have another resolution than its image, but has to show the same field of view.
+    A map may have another resolution than its image, but must show the same field of view.
 
     Attributes:
-        root: The folder that holds the class folders.
-        images: The folder of the images, if maps are to be compared with them.
-        png_scale: Of 16-bit files, values per unit.
+        root: The folder that contains the class folders.
+        images: The folder of the images, to compare the maps with; may be None.
+        png_scale: Values per unit in 16-bit files.
     """
 
     def __init__(self, root: Path, *, images: Path | None = None, png_scale: float = 1000.0) -> None:
-        """Note where the maps are; they are read by `load`.
+        """Remember where the maps are; `load` reads them.
 
         Args:
             root: Folder of depth maps.
-            images: Folder of the images. When given, a map whose sides are in another proportion than its image's is an
-                error: it was made of a crop or a squeezed copy, and would not lie on the image.
+            images: Folder of the images. If given, a map with another aspect ratio than its image is an error: it was
+                computed from a crop or a squashed copy, and would not align with the image.
             png_scale: Values per unit in 16-bit files: 1000 (the default) for millimetres, 256 for KITTI, 5000 for TUM.
 
         Raises:
             DataError: The folder is missing.
-            ValueError: A scale that is not positive.
+            ValueError: The scale is not positive.
         """
         self.root, self.images, self.png_scale = Path(root), images, png_scale
         if not self.root.is_dir():
@@ -56,19 +57,19 @@ class DepthFolder:
             raise ValueError(f"png_scale must be positive, not {png_scale!r}")
 
     def load(self, image_ids: Sequence[str], geometry: Geometry) -> np.ndarray:
-        """Read depth maps, and resize and crop them as their images are.
+        """Read depth maps, and resize and crop them like their images.
 
         Args:
             image_ids: Paths of the images below their folder, with forward slashes.
-            geometry: What is done to the images. Its interpolation does not apply: depth is resized to the nearest
-                pixel. Any average of two depths at an object's edge would be a third one where nothing is, and any
+            geometry: Geometry of the images. Its interpolation is not used: depth is resized to the nearest pixel. At
+                the edge of an object, an average of two depths would be a depth at which there is nothing, and any
                 average with infinity is infinite.
 
         Returns:
             float32 ``(len(image_ids), size, size)``.
 
         Raises:
-            DataError: A map is missing, cannot be read, is not of the expected form, or is not shaped as its image.
+            DataError: A map is missing, cannot be read, has an unexpected form, or another aspect ratio than its image.
         """
         depths = np.empty((len(image_ids), geometry.size, geometry.size), np.float32)
         for position, image_id in enumerate(image_ids):
@@ -80,7 +81,7 @@ class DepthFolder:
         return depths
 
     def path(self, image_id: str) -> Path:
-        """Where the map of an image is.
+        """Path of an image's map.
 
         Raises:
             DataError: There is none.
@@ -91,7 +92,7 @@ class DepthFolder:
         cases = (*EXTENSIONS, *(extension.upper() for extension in EXTENSIONS))
         candidates = [self.root / relative.with_suffix(extension) for extension in cases]
         for path in candidates:
-            if path.is_file() or path.is_symlink():  # a link that leads nowhere is a map that cannot be read for now
+            if path.is_file() or path.is_symlink():  # a broken link counts as a map that cannot be read at the moment
                 return path
         raise DataError(
             f"There is no depth map for image {image_id!r}: neither {candidates[0]} nor {candidates[1].name}.\n"
@@ -105,7 +106,7 @@ class DepthFolder:
             else:
                 with Image.open(path, formats=("PNG",)) as image:
                     depth = np.asarray(image)
-        except Exception as error:  # numpy and Pillow meet damaged files with many kinds
+        except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged files
             raise DataError(f"{path} cannot be read as a depth map: {error}") from error
         if depth.ndim != 2 or 0 in depth.shape:
             raise DataError(f"{path} has the shape {depth.shape}; a depth map has one value a pixel, (H, W).")
@@ -120,17 +121,13 @@ class DepthFolder:
 
 
 def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Resize and cut out the centre, with the rounding of `images.decode`.
-
-    Args:
-        depth: float32 ``(H, W)``.
-        geometry: Which pixels to keep.
+    """Resize a depth map, float32 ``(H, W)``, and crop its centre, with the rounding of `images.decode`.
 
     Returns:
         float32 ``(size, size)``.
 
     Raises:
-        DataError: The geometry adds a border, which is at no distance.
+        DataError: The geometry adds a border, which has no depth.
     """
     height, width = depth.shape
     columns, rows = geometry.resized(width, height)
@@ -140,12 +137,12 @@ def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
             "The border around an image has no depth: 3D corruptions cannot be run for a model with the crop_mode "
             "'border'."
         )
-    kept = np.arange(geometry.size)
-    return depth[np.ix_(_nearest(top + kept, rows, height), _nearest(left + kept, columns, width))]
+    offsets = np.arange(geometry.size)
+    return depth[np.ix_(_nearest(top + offsets, rows, height), _nearest(left + offsets, columns, width))]
 
 
 def _nearest(positions: np.ndarray, resized: int, size: int) -> np.ndarray:
-    """The pixel of an axis of ``size`` under the middle of each pixel of the resized axis."""
+    """For each pixel of the resized axis, the pixel of the original axis of ``size`` that its centre is in."""
     return np.minimum((positions + 0.5) * size / resized, size - 1).astype(np.int64)
 
 
@@ -153,7 +150,7 @@ def _compare(path: Path, depth: np.ndarray, image_path: Path) -> None:
     try:
         with open_image(image_path.read_bytes()) as image:
             width, height = image.size
-    except Exception as error:  # Pillow's plugins meet damaged files with many kinds
+    except Exception as error:  # Pillow's plugins raise many kinds of errors for damaged files
         raise DataError(f"{image_path}, the image of {path}, cannot be read: {error}") from error
     rows, columns = depth.shape
     if abs(rows * width / (columns * height) - 1) > _ASPECT_TOLERANCE:

@@ -23,15 +23,16 @@ EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .avif "  # noqa: SIM905
     ".jp2 .j2k .j2c .jpc .jpf .jpx".split()
 )
-"""Files that count as images, in lower case: photographs that Pillow reads, those of torchvision's ImageFolder among
-them. A list of our own, so that what is in a set does not depend on the version of Pillow: one that cannot read a file
-reports it."""
+"""Extensions of image files, in lower case: formats of photographs that Pillow reads, including all of torchvision's
+ImageFolder. The list is fixed, so that the contents of a set do not depend on Pillow's version: a Pillow that cannot
+read a file reports it."""
 
 
 class FileSource(ABC):
-    """Image files below a folder; an `ImageSource` once a subclass says which they are and what they show.
+    """Image files below a folder; a subclass lists them and gives their labels, which makes it an `ImageSource`.
 
-    A pickled copy carries the ids and, once they are computed, the hashes: it neither lists the folder nor reads files.
+    A pickled copy contains the ids and, once they are computed, the hashes: it neither lists the folder nor reads
+    files.
 
     Attributes:
         root: The folder.
@@ -79,11 +80,11 @@ class FileSource(ABC):
         return tuple(sorted(image_ids, key=shuffling_key))
 
     def _protocol(self) -> Any:
-        """Plain data that decides pixels or labels beside the files; None where names and contents say everything."""
+        """Plain data that determines pixels or labels besides the files; None if names and contents are all."""
         return None
 
     def _own_state(self) -> dict[str, Any]:
-        """What a pickled copy of a subclass needs beside the files."""
+        """Attributes that a pickled copy of a subclass also needs."""
         return {}
 
     def _set_ids(self, image_ids: Iterable[str]) -> None:
@@ -94,7 +95,8 @@ class FileSource(ABC):
         return len(self.image_ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process may have another working folder. Sorted ids compress to a few bytes each.
+        # Paths are absolute because another process may have another working directory. Ids are sorted because they
+        # then compress to a few bytes each.
         cache = self._manifest_cache
         return {
             **self._own_state(),
@@ -115,10 +117,10 @@ class FileSource(ABC):
     def digest(self) -> str:
         """Identity of the data: 64 hexadecimal digits over every image's id and content, and the protocol.
 
-        A file that cannot be read counts with its content as it was last read in this folder, or as `UNREADABLE`.
+        A file that cannot be read counts with its last known content in this folder, or else as `UNREADABLE`.
 
         Raises:
-            DataError: Not one of the files can be read.
+            DataError: None of the files can be read.
         """
         files = list(self.manifest().items())
         protocol = self._protocol()
@@ -139,15 +141,15 @@ class FileSource(ABC):
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Decode some of the images. A bad image is reported and never raises.
 
-        Once the digest is computed, a file that holds other bytes than it held then is reported as changed: its
-        predictions would be stored under the hash of something else.
+        Once the digest is computed, a file whose bytes have changed since then is reported as changed: its predictions
+        would otherwise be stored under the hash of another image.
 
         Args:
             indices: Positions in `image_ids`, in any order.
             geometry: Which pixels to keep.
 
         Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be decoded, and
+            uint8 array of shape (len(indices), size, size, 3), with zeros for images that could not be decoded, and
             ``{position in indices: why}`` for those images.
         """
         contents = self._contents
@@ -162,12 +164,12 @@ class FileSource(ABC):
 def load_each(
     indices: Sequence[int], geometry: Geometry, one: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-    """Load images one by one, and tell of those that cannot be decoded; see `FileSource.load`.
+    """Load images one by one and report those that cannot be decoded; see `FileSource.load`.
 
     Args:
-        indices: What ``one`` is called with.
-        geometry: For the size of the array.
-        one: Gives uint8 (size, size, 3) or raises `UndecodableImageError`.
+        indices: Arguments of ``one``.
+        geometry: Gives the size of the array.
+        one: Returns uint8 (size, size, 3) or raises `UndecodableImageError`.
     """
     pixels = np.zeros((len(indices), geometry.size, geometry.size, 3), dtype=np.uint8)
     failed: dict[int, LoadFailure] = {}
@@ -180,14 +182,14 @@ def load_each(
 
 
 def list_folders(root: Path, expected: str) -> list[str]:
-    """Names of the folders in a folder, sorted, without those that are hidden or the system's.
+    """Names of the folders in a folder, sorted, without hidden ones and those of the operating system.
 
     Args:
         root: The folder.
-        expected: What its form should be; ends the message of every error.
+        expected: Description of the expected form, for the end of every error message.
 
     Raises:
-        DataError: The folder is missing, is a file, cannot be listed or holds no folders.
+        DataError: The folder is missing, is a file, cannot be listed or contains no folders.
     """
     if not root.exists():
         raise DataError(f"The image folder {root} does not exist.\n{expected}")
@@ -203,7 +205,7 @@ def list_folders(root: Path, expected: str) -> list[str]:
 
 
 def first(names: Sequence[str], limit: int = 5) -> str:
-    """The first names of many, for a message."""
+    """The first few of many names, for a message."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 
@@ -219,13 +221,13 @@ def images_in_classes(
     """The images below the class folders of a set.
 
     Args:
-        root: Holds the class folders.
-        folders: Their names.
-        extensions: Of the files that count.
+        root: The folder that contains the class folders.
+        folders: Names of the class folders.
+        extensions: Extensions of images.
         seen: See `walk`.
 
     Raises:
-        DataError: A folder that cannot be read, or one that is reached from two classes.
+        DataError: A folder cannot be read, or is reached from two classes.
     """
     listing = walk(root, extensions, folders, seen)
     listing.refuse_two_labels()
@@ -233,5 +235,5 @@ def images_in_classes(
 
 
 def shuffling_key(image_id: str) -> tuple[bytes, str]:
-    """What image ids are sorted by, so that every prefix is a random sample."""
+    """Key for sorting image ids in a fixed random order, so that every prefix is a random sample."""
     return hashlib.blake2b(image_id.encode("utf-8", "surrogateescape"), digest_size=16).digest(), image_id

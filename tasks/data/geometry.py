@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-INTERPOLATIONS = ("bilinear", "bicubic")
+Interpolation = Literal["bilinear", "bicubic"]
+INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 
-CROP_MODES = ("center", "squash", "border")
+CropMode = Literal["center", "squash", "border"]
+CROP_MODES: tuple[str, ...] = get_args(CropMode)
 """How a photograph becomes a square, with timm's names and timm's meaning (``timm.data.create_transform``):
 
-- ``"center"``: resize the shorter side, cut the square out of the centre. What lies beyond it is not seen.
-- ``"squash"``: resize both sides to the same length, whatever the proportions were, then cut the centre.
-- ``"border"``: resize the longer side, fill what is missing with one colour, then cut the centre.
+- ``"center"``: resize the shorter side, then crop the centre. The model does not see the rest.
+- ``"squash"``: resize both sides to the same length, whatever the aspect ratio, then crop the centre.
+- ``"border"``: resize the longer side, fill the missing part with one colour, then crop the centre.
 """
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Resize, then cut a square out of the centre.
+    """Resize, then crop a square from the centre.
 
-    Models that agree on these values share decoded images.
+    Models with equal values share decoded images.
 
     Attributes:
-        size: Side of the square that is kept, in pixels.
-        resize: Length of a side before the cut, in pixels; at least ``size``. `CROP_MODES` says of which side.
+        size: Side of the cropped square, in pixels.
+        resize: Length of a side before the crop, in pixels; at least ``size``. `CROP_MODES` says which side.
         interpolation: ``"bilinear"`` or ``"bicubic"``: Pillow's filters, which antialias when shrinking.
         crop_mode: One of `CROP_MODES`.
         fill: Red, green and blue (0 to 255) of the border; black in the other modes, which have none.
 
     Raises:
-        ValueError: A side that is not positive, a cut larger than the resized image, or an unknown interpolation or
-            crop mode.
+        ValueError: A side is not positive, the crop is larger than the resized image, or the interpolation or crop mode
+            is unknown.
     """
 
     size: int
@@ -49,18 +52,14 @@ class Geometry:
 
     @property
     def whole(self) -> Geometry:
-        """The same without a margin: images that were cut before are only resized."""
+        """The same without a margin, for images that are already cropped: they are only resized."""
         return replace(self, resize=self.size)
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of an image after the resize, before the cut.
+        """Width and height of an image after the resize, before the crop.
 
-        The rounding is that of the transforms that published numbers were made with: torchvision's ``Resize``, which
-        truncates, and for a border timm's ``ResizeKeepRatio``, which rounds half to even. A side may come out as 0.
-
-        Args:
-            width: Of the image, in pixels.
-            height: Likewise.
+        The rounding is that of the transforms behind published numbers: torchvision's ``Resize``, which truncates, and
+        for a border timm's ``ResizeKeepRatio``, which rounds half to even. A side can become 0.
         """
         if self.crop_mode == "squash":
             return self.resize, self.resize
@@ -72,13 +71,10 @@ class Geometry:
         return (self.resize, longer) if width <= height else (longer, self.resize)
 
     def start(self, length: int) -> int:
-        """Where the cut begins along a side of the resized image, in pixels; 0 or less where a border is needed.
+        """Where the crop begins along a side of the resized image, in pixels; negative if a border is needed.
 
-        Half pixels are rounded to even, as in torchvision's ``CenterCrop``; of an odd border the smaller half comes
-        first, as there.
-
-        Args:
-            length: Of the side.
+        As in torchvision's ``CenterCrop``, half pixels are rounded to even, and the smaller half of an odd border comes
+        first.
         """
         missing = self.size - length
         return -(missing // 2) if missing > 0 else round((length - self.size) / 2)

@@ -27,14 +27,14 @@ _EXPECTED = """Expected one folder per ImageNet class, named by its WordNet id, 
 
 
 class ImageFolder(FileSource):
-    """Photographs in class folders, in an order that makes every prefix a random sample of them.
+    """Photographs in class folders, in an order in which every prefix is a random sample.
 
     Attributes:
-        root: The folder that holds the class folders.
-        name: What the data set is called in tables.
+        root: The folder that contains the class folders.
+        name: Name of the data set in tables.
         label_space: ``"imagenet-1k"``.
-        image_ids: Paths below the root with forward slashes, ``"n01440764/xyz.JPEG"``, ordered by their hash: the order
-            depends on the names alone, and the first hundred are spread over the classes.
+        image_ids: Paths below the root with forward slashes, ``"n01440764/xyz.JPEG"``, sorted by their hash: the order
+            only depends on the names, and the first hundred are spread over the classes.
         labels: int64 array of shape (n,), class indices 0..999 in the order of ILSVRC-2012.
     """
 
@@ -48,17 +48,17 @@ class ImageFolder(FileSource):
         progress: Progress | None = None,
         seen: Seen | None = None,
     ) -> None:
-        """List the images; their contents are read when `digest` or `load` asks for them.
+        """List the images; only `digest` and `load` read their contents.
 
         Args:
-            root: Folder with one sub-folder per class. What is not listed is counted in `left_out`.
-            name: What the data set is called.
+            root: Folder with one subfolder per class. Everything that is not listed is counted in `left_out`.
+            name: Name of the data set.
             manifest_cache: See `FileSource`.
             progress: See `FileSource`.
-            seen: Shared by sets that may have no folder in common; see `walk`.
+            seen: Shared by sets that must not have a folder in common; see `walk`.
 
         Raises:
-            DataError: The folder is missing, is a file, or is not of the expected form.
+            DataError: The folder is missing, is a file, or does not have the expected form.
         """
         super().__init__(root, name, manifest_cache, progress)
         listing = images_in_classes(self.root, self._class_folders(), seen=seen)

@@ -1,4 +1,4 @@
-"""What became of a folder of images since it was last hashed."""
+"""Compare a folder of images with its state when it was last hashed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .hashing import UNREADABLE
 
 @dataclass(frozen=True)
 class ManifestDifference:
-    """How two manifests differ; each attribute holds image ids in sorted order.
+    """The difference between two manifests: sorted image ids.
 
     Attributes:
-        added: Only in the new one.
-        removed: Only in the old one.
-        changed: In both, with another content.
-        unreadable: In both; it could be read, and now it cannot.
-        readable: In both; it could not be read, and now it can.
+        added: Images only in the new manifest.
+        removed: Images only in the old manifest.
+        changed: Images in both, with different contents.
+        unreadable: Images that could be read before, but not now.
+        readable: Images that can be read now, but could not be before.
     """
 
     added: tuple[str, ...]
@@ -32,14 +32,14 @@ class ManifestDifference:
 
     @property
     def mended(self) -> bool:
-        """Whether all that differs is that images can be read now that could not be read before."""
+        """Whether the only difference is that more images can be read now."""
         return bool(self.readable) and not (self.added or self.removed or self.changed or self.unreadable)
 
     @property
     def summary(self) -> str:
         """One line: ``"3 images added, 1 changed (first: n01440764/a.JPEG)"``, or ``"no image differs"``.
 
-        The image that is named is the first of the first kind.
+        It names the first image of the first kind.
         """
         kinds = {
             "added": self.added,
@@ -48,10 +48,10 @@ class ManifestDifference:
             "no longer readable": self.unreadable,
             "readable now": self.readable,
         }
-        found = [(verb, ids) for verb, ids in kinds.items() if ids]
-        if not found:
+        non_empty = [(verb, ids) for verb, ids in kinds.items() if ids]
+        if not non_empty:
             return "no image differs"
-        (verb, ids), *others = found
+        (verb, ids), *others = non_empty
         parts = [f"{len(ids)} image{'s' if len(ids) > 1 else ''} {verb}", *(f"{len(i)} {v}" for v, i in others)]
         return f"{', '.join(parts)} (first: {printable(ids[0])})"
 
@@ -60,18 +60,18 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> ManifestDiffer
     """Compare two manifests of a folder.
 
     Args:
-        old: Image id to SHA-256 of its content, as from `ImageFolder.manifest`.
-        new: Likewise, later.
+        old: SHA-256 of each image's content by id, from `ImageFolder.manifest`.
+        new: The same at a later time.
     """
-    other = sorted(i for i in new.keys() & old.keys() if new[i] != old[i])
-    # Which of them were read, then and now.
-    read = {i: (not _unread(old[i]), not _unread(new[i])) for i in other}
+    differing = sorted(i for i in new.keys() & old.keys() if new[i] != old[i])
+    # For each of them, whether it could be read then, and whether it can now.
+    readable = {i: (not _unread(old[i]), not _unread(new[i])) for i in differing}
     return ManifestDifference(
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
-        changed=tuple(i for i in other if read[i][0] == read[i][1]),
-        unreadable=tuple(i for i in other if read[i] == (True, False)),
-        readable=tuple(i for i in other if read[i] == (False, True)),
+        changed=tuple(i for i in differing if readable[i][0] == readable[i][1]),
+        unreadable=tuple(i for i in differing if readable[i] == (True, False)),
+        readable=tuple(i for i in differing if readable[i] == (False, True)),
     )
 
 

@@ -25,16 +25,16 @@ from .walking import LeftOut
 class PhotographsWithDepth:
     """The photographs of one folder with the depth maps of another.
 
-    A photograph without a map of its own is listed all the same: it is shown wherever no depth is needed.
+    Photographs without a map are part of the set, too: conditions that need no depth use them.
 
     Args:
         images: Folder of photographs, see `ImageFolder`.
         depths: Folder of depth maps, see `DepthFolder`.
-        caches: Two JSON files in which content hashes are kept, of the images and of the maps.
-        progress: Told ``(done, total)`` while files are hashed.
+        caches: Two JSON files that cache content hashes, of the images and of the maps.
+        progress: Called with ``(done, total)`` while files are hashed.
 
     Raises:
-        DataError: A folder is missing or of another form, or no photograph at all has a map.
+        DataError: A folder is missing or has an unexpected form, or no photograph has a map.
     """
 
     label_space = "imagenet-1k"
@@ -44,7 +44,7 @@ class PhotographsWithDepth:
     ) -> None:
         self.name = "imagenet-with-depth"
         self._images = ImageFolder(images, "imagenet", caches[0], progress)
-        # Another process may have another working folder.
+        # Absolute, because another process may have another working directory.
         self._depths = DepthFolder(Path(depths).absolute(), images=Path(images).absolute())
         self._cache, self._progress = caches[1], progress
         self._files: dict[str, str] = {}  # image id to map
@@ -52,7 +52,7 @@ class PhotographsWithDepth:
             with suppress(DataError):
                 self._files[image_id] = self._depths.path(image_id).relative_to(self._depths.root).as_posix()
         if not self._files:
-            self._depths.path(self.image_ids[0])  # has the words for it
+            self._depths.path(self.image_ids[0])  # raises with an explanation
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_progress": None}
@@ -78,7 +78,7 @@ class PhotographsWithDepth:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the images and of the maps that are there."""
+        """Identity of the images and of the existing maps."""
         return digest(["with depth", self._images.digest, [(file, entry.sha256) for file, entry in self._maps.items()]])
 
     def manifest(self) -> dict[str, str]:
@@ -90,11 +90,11 @@ class PhotographsWithDepth:
         return self._images.load(indices, geometry)
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Their depth; see `DepthSource.depths` and `DepthFolder.load`.
+        """Depth maps of the photographs; see `DepthSource.depths` and `DepthFolder.load`.
 
         Once the digest is computed, a map that has changed since then is reported, as in `ImageFolder.load`.
         """
-        found = np.ones((len(indices), geometry.size, geometry.size), np.float32)
+        depth_maps = np.ones((len(indices), geometry.size, geometry.size), np.float32)
         failed: dict[int, LoadFailure] = {}
         for position, index in enumerate(indices):
             image_id = self.image_ids[index]
@@ -105,12 +105,12 @@ class PhotographsWithDepth:
                 if self._changed(image_id):
                     failed[position] = LoadFailure(f"its depth map {CHANGED}", transient=True)
                 else:
-                    found[position] = self._depths.load([image_id], geometry)[0]
+                    depth_maps[position] = self._depths.load([image_id], geometry)[0]
             except OSError as error:
                 failed[position] = LoadFailure(f"its depth map: {error.strerror or error}", transient=True)
             except DataError as error:
                 failed[position] = LoadFailure(self._without_paths(error), transient=False)
-        return found, failed
+        return depth_maps, failed
 
     def _changed(self, image_id: str) -> bool:
         if "_maps" not in self.__dict__:  # not hashed yet: nothing to differ from
@@ -119,7 +119,7 @@ class PhotographsWithDepth:
         return not is_unchanged(self._depths.root / file, self._maps[file])
 
     def _without_paths(self, error: DataError) -> str:
-        """The first line of an error; it is stored beside the predictions, which outlive the folders."""
+        """The first line of an error, without paths: it is stored with the predictions, which outlive the folders."""
         line = str(error).partition("\n")[0]
         for folder in (self._depths.root, self._depths.images):
             line = line.replace(f"{folder}{os.sep}", "")

@@ -1,9 +1,9 @@
-"""Reading tar archives strictly: whatever is damaged, cut short or left over raises, and no header fills the memory.
+"""Read tar archives strictly: anything damaged, truncated or left over raises, and no header can fill the memory.
 
-Python's ``tarfile`` takes a header with a wrong checksum, or a block of zeros, for the end of the archive, does not
-read a compressed stream to its end, where the checksum is, and reads extended headers of any length into memory. Here
-every byte is read or skipped on purpose, up to the two blocks of zeros that end an archive (POSIX.1-2017, ``pax``) and
-to the end of the file.
+Python's ``tarfile`` treats a header with a wrong checksum, or a block of zeros, as the end of the archive. It does not
+read a compressed stream to its end, where the checksum is, and it reads extended headers of any length into memory.
+This reader accounts for every byte, up to the two blocks of zeros that end an archive (POSIX.1-2017, ``pax``) and to
+the end of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 1 << 20
 LARGEST_HEADER = 1 << 20
-"""Bytes of an extended header or a long name. A path has 4,096 at most; the rest is times, owners and comments."""
+"""Maximum size of an extended header or a long name. A path has at most 4,096 bytes; the rest is times, owners and
+comments."""
 _PACKED_CHUNK = 1 << 16
 _LZMA_MEMORY = 1 << 29
 
@@ -49,11 +50,11 @@ _OTHER_FORMS = {
 
 
 class UnreadableTarError(tarfile.ReadError):
-    """Bytes that are no whole tar archive: damaged, cut short, or with something left over."""
+    """The bytes are not a complete tar archive: damaged, truncated, or with something left over."""
 
 
 class UnsupportedTarError(tarfile.ReadError):
-    """An archive that may be whole, but of a form that is not read here."""
+    """The archive may be complete, but its format is not supported."""
 
 
 class TarMember(NamedTuple):
@@ -62,9 +63,9 @@ class TarMember(NamedTuple):
     Attributes:
         name: Its path, as stored.
         kind: ``"file"``, ``"folder"``, ``"hard link"``, ``"symbolic link"``, ``"device"`` or ``"pipe"``.
-        size: Bytes of content; 0 for all but files.
-        link: What a link leads to, as stored.
-        offset: Where the content begins in the archive once it is decompressed.
+        size: Bytes of content; 0 for everything but files.
+        link: Target of a link, as stored.
+        offset: Where the content begins in the decompressed archive.
     """
 
     name: str
@@ -75,7 +76,7 @@ class TarMember(NamedTuple):
 
 
 class _Decompressor(Protocol):
-    """What ``bz2`` and ``lzma`` have in common; `_Gzip` is like them."""
+    """The interface that the decompressors of ``bz2`` and ``lzma`` share, and that `_Gzip` adds to ``zlib``."""
 
     @property
     def eof(self) -> bool: ...
@@ -87,7 +88,7 @@ class _Decompressor(Protocol):
 
 
 class _Gzip:
-    """``zlib`` for one gzip member, whose CRC-32 and length it compares (RFC 1952)."""
+    """``zlib`` for one gzip member; it checks the member's CRC-32 and length (RFC 1952)."""
 
     def __init__(self) -> None:
         self._state = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -120,14 +121,14 @@ _COMPRESSIONS: dict[bytes, tuple[str, Callable[[], _Decompressor]]] = {
 
 
 class TarReader:
-    """Members of a tar archive, plain or compressed, in order and each once.
+    """The members of a tar archive, plain or compressed, in order.
 
-    The content of a member is read with `content` before the next member is asked for; what is not read is skipped.
+    Read the content of a member with `content` before going to the next one, which skips the rest.
 
     Args:
-        opened: The archive, from its beginning.
-        spend: Called with the number of bytes before they are read or skipped, decompressed; may raise.
-        compressed: Whether gzip, bzip2 and xz are read; which one it is, the content says.
+        opened: The archive, at its beginning.
+        spend: Called with the number of decompressed bytes that are read or skipped; may raise to stop.
+        compressed: Whether to accept gzip, bzip2 and xz, which are recognised by their content.
     """
 
     def __init__(
@@ -153,9 +154,9 @@ class TarReader:
         """Yield the members.
 
         Raises:
-            UnreadableTarError: A header that is damaged; an end that is missing; something after the end; a compressed
-                stream whose checksum does not fit.
-            UnsupportedTarError: A sparse file, or a member of a kind that only backups have.
+            UnreadableTarError: A header is damaged, the end is missing, something follows the end, or the checksum of a
+                compressed stream is wrong.
+            UnsupportedTarError: There is a sparse file, or a kind of member that only occurs in backups.
         """
         extra: dict[str, str] = {}
         while (header := self._header()) is not None:
@@ -183,10 +184,10 @@ class TarReader:
         self._finish()
 
     def content(self) -> Iterator[bytes]:
-        """The content of the member last yielded, in pieces of 1 MB at most.
+        """The content of the current member, in pieces of at most 1 MB.
 
         Raises:
-            UnreadableTarError: The archive ends before.
+            UnreadableTarError: The archive ends before the content does.
         """
         while self._left:
             piece = self._read(min(self._left, CHUNK))
@@ -206,12 +207,15 @@ class TarReader:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError):
-            what = f"at byte {at:,}, the header is damaged" if at else "it does not begin with the header of a member"
-            raise UnreadableTarError(f"{self._after()}{what}") from None
+            problem = (
+                f"at byte {at:,}, the header is damaged" if at else "it does not begin with the header of a member"
+            )
+            raise UnreadableTarError(f"{self._after()}{problem}") from None
         if header.size < 0:
             raise UnreadableTarError(f"{header.name} has a negative size")
         if block[257:265] == _GNU_MAGIC:
-            # Here old GNU archives have times where POSIX has the beginning of the name; tarfile joins them.
+            # Old GNU archives store times in the field that POSIX uses for the start of the name, and tarfile joins the
+            # two: take the name field alone.
             name = _text(block[:100].split(b"\0", 1)[0])
             header.name = name.rstrip("/") if header.isdir() else name
         return header
@@ -232,7 +236,7 @@ class TarReader:
             name = name.rstrip("/")
         if not name or "\0" in name + link:
             raise UnreadableTarError(f"{self._after()}a member without a usable name follows")
-        # Links and folders have no content, whatever the size in their header says; POSIX lets it say several things.
+        # Links and folders have no content, whatever size their header gives: POSIX allows several.
         self._left = size if kind == "file" else 0
         self._name = name
         self._padding = -self._left % BLOCK
@@ -245,25 +249,25 @@ class TarReader:
                 f"{self._after()}an extended header of {header.size / 1e6:,.0f} MB follows; those of up to "
                 f"{LARGEST_HEADER / 1e6:.0f} MB are read"
             )
-        whole = self._exactly(header.size + -header.size % BLOCK)
-        if len(whole) < header.size:
+        padded = self._exactly(header.size + -header.size % BLOCK)
+        if len(padded) < header.size:
             raise UnreadableTarError(f"{self._after()}it ends within an extended header")
-        return whole[: header.size]
+        return padded[: header.size]
 
     def _skip(self) -> None:
-        """Go to the next header."""
-        whole = self._left + self._padding
+        """Skip to the next header."""
+        remaining = self._left + self._padding
         if self._stream is None:
-            self._spend(whole)
-            self._position = self._opened.seek(self._position + whole)  # _header finds out if that is past the end
+            self._spend(remaining)
+            self._position = self._opened.seek(self._position + remaining)  # `_header` notices if this is past the end
         else:
             for _ in self.content():
                 pass
-            self._exactly(self._padding)  # likewise
+            self._exactly(self._padding)  # `_header` notices if it is truncated
         self._left = 0
 
     def _finish(self) -> None:
-        """Read on to the end of the file: for the second block of zeros, and for what must not be there."""
+        """Read to the end of the file, to check the second block of zeros and that nothing follows it."""
         zeros = BLOCK
         while piece := self._read(CHUNK):
             if any(piece):
@@ -279,7 +283,7 @@ class TarReader:
         return f"after {self._name} " if self._name else ""
 
     def _exactly(self, count: int) -> bytes:
-        """So many bytes, or fewer at the end of the file."""
+        """Exactly `count` bytes, or fewer at the end of the file."""
         pieces = []
         while count and (piece := self._read(count)):
             pieces.append(piece)
@@ -287,7 +291,7 @@ class TarReader:
         return b"".join(pieces)
 
     def _read(self, count: int) -> bytes:
-        """At most so many bytes; none at the end of the file."""
+        """At most `count` bytes; none at the end of the file."""
         if self._stream is None:
             piece = self._opened.read(count)
             self._spend(len(piece))
@@ -304,11 +308,11 @@ class TarReader:
 
 
 def tar_members(path: Path) -> list[TarMember]:
-    """Where the members of an uncompressed tar lie, without reading their contents.
+    """The members of an uncompressed tar archive, without reading their contents.
 
     Raises:
         UnreadableTarError: See `TarReader`.
-        UnsupportedTarError: Likewise, or the archive is compressed.
+        UnsupportedTarError: See `TarReader`; or the archive is compressed.
         OSError: The file cannot be read.
     """
     with path.open("rb") as opened:
@@ -316,7 +320,7 @@ def tar_members(path: Path) -> list[TarMember]:
 
 
 def _decompressed(opened: BinaryIO, form: str, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """The content of a compressed file, which may be several streams one after the other, in pieces of 1 MB at most."""
+    """The content of a compressed file, which may consist of several streams, in pieces of at most 1 MB."""
     data = opened.read(_PACKED_CHUNK)
     while data:
         state = make()
@@ -330,14 +334,14 @@ def _decompressed(opened: BinaryIO, form: str, make: Callable[[], _Decompressor]
             elif not data and state.needs_input and not state.eof:
                 raise UnreadableTarError(f"its {form} stream is cut short")
             data = opened.read(_PACKED_CHUNK) if state.needs_input and not state.eof else b""
-        data = state.unused_data.lstrip(b"\0")  # tapes, and tools that write in blocks, pad with zeros
+        data = state.unused_data.lstrip(b"\0")  # tapes, and tools that write whole blocks, pad with zeros
         while not data and (more := opened.read(_PACKED_CHUNK)):
             data = more.lstrip(b"\0")
 
 
 def _records(content: bytes, position: int) -> dict[str, str]:
-    """The records of an extended header: ``LENGTH KEY=VALUE`` and a line feed, LENGTH being that of all this."""
-    found: dict[str, str] = {}
+    """The records of an extended header: ``LENGTH KEY=VALUE`` and a newline, where LENGTH counts the whole record."""
+    records: dict[str, str] = {}
     at = 0
     while at < len(content):
         digits, _, _ = content[at : at + 20].partition(b" ")
@@ -346,9 +350,9 @@ def _records(content: bytes, position: int) -> dict[str, str]:
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if len(record) < length or not record.endswith(b"\n") or not equals or not key:
             raise UnreadableTarError(f"the extended header before byte {position:,} is damaged")
-        found[_text(key)] = _text(value)
+        records[_text(key)] = _text(value)
         at += length
-    return found
+    return records
 
 
 def _refuse_sparse(records: dict[str, str], name: str) -> None:

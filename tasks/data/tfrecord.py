@@ -1,11 +1,11 @@
-"""Reading TFRecord files and the ``tf.train.Example`` messages in them, without TensorFlow.
+"""Read TFRecord files and the ``tf.train.Example`` messages in them, without TensorFlow.
 
 A file is a sequence of records, each framed by its length and two checksums:
 
     uint64 length | uint32 masked CRC-32C of the length | content | uint32 masked CRC-32C of the content
 
-all little-endian. The framing is described in TensorFlow's `Writing a TFRecord file`, the messages in its
-``example.proto`` and ``feature.proto``, their wire format in the encoding guide of Protocol Buffers.
+all little-endian. TensorFlow's `Writing a TFRecord file` describes the framing, its ``example.proto`` and
+``feature.proto`` the messages, and the encoding guide of Protocol Buffers their wire format.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import numba
 import numpy as np
+from crc32c import crc32c
 
 from ...errors import DataError
 
 _HEAD = struct.Struct("<QI")
 _TAIL = struct.Struct("<I")
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bits reversed
 _MASK = 0xA282EAD8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -42,46 +41,21 @@ class Record(NamedTuple):
     content: bytes
 
 
-def _table() -> np.ndarray:
-    values = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        values = np.where(values & 1, (values >> 1) ^ np.uint32(_POLYNOMIAL), values >> 1).astype(np.uint32)
-    return values
-
-
-_TABLE = _table()
-
-
-@numba.njit(nogil=True)
-def _crc(content: np.ndarray, table: np.ndarray) -> np.uint32:
-    crc = np.uint32(0xFFFFFFFF)
-    for byte in content:
-        crc = table[(crc ^ byte) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
-    return crc ^ np.uint32(0xFFFFFFFF)
-
-
-def crc32c(content: bytes) -> int:
-    """CRC-32C (RFC 3720, appendix B.4) of some bytes, 0..2**32-1."""
-    return int(_crc(np.frombuffer(content, np.uint8), _TABLE))
-
-
 def _masked(content: bytes) -> int:
-    # TensorFlow stores checksums turned and shifted: a CRC over bytes that hold their own CRC is a poor one.
+    # TensorFlow rotates checksums and adds a constant, because a CRC of data that contains its own CRC is weak.
     crc = crc32c(content)
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Read a file record by record; no more than one is in memory.
-
-    Args:
-        path: An uncompressed TFRecord file.
+    """Read an uncompressed TFRecord file, with at most one record in memory.
 
     Yields:
-        Its records in order, their checksums verified.
+        Its records in order, with verified checksums.
 
     Raises:
-        DataError: The file is missing, truncated, damaged or not of this form; with the offset in bytes.
+        DataError: The file is missing, truncated, damaged or not a TFRecord file; the message gives the offset in
+        bytes.
     """
     try:
         with path.open("rb") as handle:
@@ -92,7 +66,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def read_record(path: Path, offset: int) -> bytes:
-    """The content of the one record that begins at an offset; errors are those of `read_records`."""
+    """The content of the record at an offset; raises the errors of `read_records`."""
     try:
         with path.open("rb") as handle:
             handle.seek(offset)
@@ -112,14 +86,14 @@ def _next(handle: BinaryIO, path: Path) -> Record | None:
     if len(head) < _HEAD.size:
         raise _truncated(path, offset)
     length, checksum = _HEAD.unpack(head)
-    # The length is not believed before its checksum: a wrong one could ask for exabytes.
+    # Check the length's checksum before using it: a wrong length could mean exabytes.
     if _masked(head[:8]) != checksum:
         raise DataError(
             f"{path}, byte {offset}: no record begins here (the checksum of its length is wrong). The file is damaged, "
             "compressed, or no TFRecord file; fetch it again."
         )
     if offset + _HEAD.size + length + _TAIL.size > os.fstat(handle.fileno()).st_size:
-        raise _truncated(path, offset)  # before reading: memory for that many bytes would be asked for first
+        raise _truncated(path, offset)  # before reading, which would first allocate memory for that many bytes
     body = handle.read(length + _TAIL.size)
     content = body[:length]
     if _masked(content) != _TAIL.unpack(body[length:])[0]:
@@ -139,23 +113,23 @@ def parse_example(content: bytes, where: str) -> dict[str, Feature]:
 
     Args:
         content: The bytes of a record.
-        where: What errors call it.
+        where: Name for error messages.
 
     Returns:
-        Features by name: lists of bytes, of integers (int64) or of floats (float32); empty where none was set.
+        Features by name: lists of bytes, of integers (int64) or of floats (float32); empty if none was set.
 
     Raises:
-        DataError: The bytes are no such message.
+        DataError: The bytes are not such a message.
     """
-    found: dict[str, Feature] = {}
+    example: dict[str, Feature] = {}
     try:
         for features in _messages(content, 1):
             for entry in _messages(features, 1):
                 fields = dict(_fields(entry))
-                found[_bytes(fields.get(1, b"")).decode()] = _feature(_bytes(fields.get(2, b"")))
+                example[_bytes(fields.get(1, b"")).decode()] = _feature(_bytes(fields.get(2, b"")))
     except (ValueError, IndexError, struct.error) as error:
         raise DataError(f"{where} is not a tf.train.Example ({error}).") from error
-    return found
+    return example
 
 
 def _feature(content: bytes) -> Feature:
@@ -165,7 +139,7 @@ def _feature(content: bytes) -> Feature:
         if kind == 2:
             floats: list[float] = []
             for number, value in _fields(_bytes(values)):
-                if number == 1:  # packed in one piece, or one by one
+                if number == 1:  # packed, or one by one
                     floats += np.frombuffer(_bytes(value), "<f4").tolist()
             return floats
         if kind == 3:
@@ -178,7 +152,7 @@ def _feature(content: bytes) -> Feature:
 
 
 def _messages(content: bytes, number: int) -> Iterator[bytes]:
-    return (_bytes(value) for found, value in _fields(content) if found == number)
+    return (_bytes(value) for field_number, value in _fields(content) if field_number == number)
 
 
 def _bytes(value: bytes | int) -> bytes:
@@ -188,7 +162,7 @@ def _bytes(value: bytes | int) -> bytes:
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Number and value of every field: an int for a varint, bytes for all else."""
+    """Number and value of every field: an int for a varint, bytes for any other type."""
     position = 0
     while position < len(content):
         key, position = _varint(content, position)

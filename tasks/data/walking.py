@@ -1,21 +1,20 @@
-"""Listing folders: the one walk that every reader uses, what it passes over, and how it says so.
+"""List folders: the one walk that every reader uses, with a count of what it leaves out.
 
 The rules:
 
-* Links are followed, to files and to folders: class folders on another disk are usual. Every real folder is listed
-  once. Real places come first, then links, sorted by path; a link to a folder that is listed already, or to one that
-  the link itself is in, is left out and counted.
-* A folder that is listed for one class and reached again from another is an error where folders are classes: its
-  images would have two labels.
-* Links to files are files, those that lead nowhere too: they are members of the set that cannot be read. Two links to
-  one file are two files, as two copies are; folders made of links into a store of contents are usual.
-* Hidden files, and what systems, archivers and office programs leave in folders, are never data. They are counted in
-  JSON files, and no line mentions them.
-* All else that is not listed is counted by kind with an example, for a number that shrinks must not do so in silence.
-* A folder that cannot be read is an error: how many images are in it is not known.
+* Links to files and folders are followed, since class folders are often on another disk. Every real folder is listed
+  once: first real folders, then links, both sorted by path. A link to a folder that is already listed, or to a parent
+  of the link, is left out and counted.
+* If folders are classes, a folder that is reached from two classes is an error: its images would have two labels.
+* Links to files count as files, even broken ones: these are members of the set that cannot be read. Two links to one
+  file count as two files, like two copies; it is common to make folders of links into content-addressed storage.
+* Hidden files, and files that operating systems, archivers and office programs leave behind, are never data. They are
+  counted in JSON files, but not mentioned in messages.
+* Everything else that is not listed is counted by kind, with an example, so that no data set shrinks silently.
+* A folder that cannot be read is an error, since there is no way to know how many images it contains.
 
-Extensions are compared without regard to case. Paths are plain strings, since some sets have millions of files. The
-cost is one ``stat`` a folder beyond ``os.scandir``, and one a link.
+Extensions are compared case-insensitively. Paths are plain strings, because some sets have millions of files. Besides
+``os.scandir``, a walk takes one ``stat`` per folder and one per link.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...results.schema import LeftOutRecord
 
 SYSTEM = "hidden files and files of the system"
 REPEATED = "links to folders that are listed already"
@@ -41,7 +41,7 @@ OTHERS = "files with other extensions"
 
 _SYSTEM_NAMES = frozenset(
     {
-        # macOS writes its own into zip archives and onto network disks; all else of it starts with a dot.
+        # macOS writes these into zip archives and onto network disks; all its other files start with a dot.
         "__macosx",
         "icon\r",
         "network trash folder",
@@ -66,24 +66,20 @@ _SYSTEM_NAMES = frozenset(
         "~snapshot",
     }
 )
-"""In lower case. No class, video or data set that is published has such a name."""
+"""Names in lower case. No class, video or published data set has such a name."""
 
 _SYSTEM_ENDS = ("@synoeastream", "@synoresource")
-_CHECKED = re.compile(r"found\.\d{3}")  # what Windows makes when it mends a disk
+_CHECKED = re.compile(r"found\.\d{3}")  # folders that Windows creates when it repairs a disk
 _EXTENSION = re.compile(r"\.[a-z][a-z0-9_+-]{0,11}")
-_MOST_KINDS = 12  # extensions that are counted one by one
+_MOST_KINDS = 12  # number of extensions to count separately
 
 Seen = dict[Any, tuple[str, str]]
-"""Identity of a folder to the top folder that it is listed for and to the place where it is listed."""
+"""For each listed folder, by identity: the top folder it is listed for, and its path."""
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder is hidden, or left by a system, an archiver or an office program.
-
-    Args:
-        name: Without folders.
-    """
-    if name[0] in ".~":  # "~$" is put before a document that is open
+    """Whether the name of a file or folder is that of a hidden, operating system, archiver or office program's file."""
+    if name[0] in ".~":  # "~$" starts the lock file of an open document
         return name[0] == "." or name.startswith("~$") or name.lower() in _SYSTEM_NAMES
     lower = name.lower()
     if lower in _SYSTEM_NAMES or lower.endswith(_SYSTEM_ENDS):
@@ -96,7 +92,7 @@ class LeftOut:
     """What a listing left out.
 
     Attributes:
-        kinds: What it is (``".txt files"``, `REPEATED`, ...) to how often, and the first of them.
+        kinds: The number of each kind (``".txt files"``, `REPEATED`, ...) and the first example.
     """
 
     kinds: Mapping[str, tuple[int, str]] = field(default_factory=dict)
@@ -109,19 +105,15 @@ class LeftOut:
         return LeftOut(merged)
 
     def below(self, folder: str) -> LeftOut:
-        """The same with examples as paths from further up."""
+        """The same, with a folder put before the paths of the examples."""
         return LeftOut({kind: (count, f"{folder}/{example}") for kind, (count, example) in self.kinds.items()})
 
     def without(self, *kinds: str) -> LeftOut:
         """The same without some kinds."""
-        return LeftOut({kind: found for kind, found in self.kinds.items() if kind not in kinds})
+        return LeftOut({kind: entry for kind, entry in self.kinds.items() if kind not in kinds})
 
     def line(self, name: str) -> str:
-        """A line for people; empty where nothing was left out but `SYSTEM`.
-
-        Args:
-            name: What the set is called.
-        """
+        """A line for a message about the set `name`; empty if nothing but `SYSTEM` was left out."""
         parts = [
             f"{kind}: {count:,} ({'such as ' if count > 1 else ''}{_printable(example)})"
             for kind, (count, example) in sorted(self.kinds.items())
@@ -129,36 +121,34 @@ class LeftOut:
         ]
         return f"Left out of {name}: {'; '.join(parts)}." if parts else ""
 
-    def record(self, name: str) -> dict[str, Any]:
-        """All of it as plain data, `SYSTEM` included; empty where nothing was left out.
-
-        Args:
-            name: What the set is called.
-        """
+    def record(self, name: str) -> LeftOutRecord:
+        """All of it as plain data, with `SYSTEM` and the `line` for the set `name`; empty if nothing was left out."""
         if not self.kinds:
             return {}
-        kinds = {kind: {"count": n, "example": _printable(example)} for kind, (n, example) in self.kinds.items()}
+        kinds: dict[str, dict[str, object]] = {
+            kind: {"count": n, "example": _printable(example)} for kind, (n, example) in self.kinds.items()
+        }
         return {"line": self.line(name), "kinds": dict(sorted(kinds.items()))}
 
 
 NOTHING = LeftOut()
-"""Left out where nothing was."""
+"""A listing that left nothing out."""
 
 
 def left_out_of(source: object) -> LeftOut:
-    """What a set's listing left out; nothing for sets that are not read from folders."""
-    found = getattr(source, "left_out", None)
-    return found if isinstance(found, LeftOut) else NOTHING
+    """What the listing of a data set left out; `NOTHING` for sets that are not read from folders."""
+    left_out = getattr(source, "left_out", None)
+    return left_out if isinstance(left_out, LeftOut) else NOTHING
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a walk found.
+    """The result of a walk.
 
     Attributes:
-        files: Paths below the root with forward slashes, sorted.
-        left_out: What it left out.
-        shared: Folders that were reached from two top folders: the second place and the first, as whole paths.
+        files: Sorted paths below the root, with forward slashes.
+        left_out: What was left out.
+        shared: Folders that were reached from two top folders: the full path of the second and of the first place.
     """
 
     files: list[str]
@@ -166,10 +156,10 @@ class Listing:
     shared: tuple[tuple[str, str], ...] = ()
 
     def refuse_two_labels(self) -> None:
-        """Refuse a folder that is reached from two top folders, where these are classes, sessions or the like.
+        """Reject a folder that is reached from two top folders, if these are classes, sessions or the like.
 
         Raises:
-            DataError: There is one.
+            DataError: There is such a folder.
         """
         if self.shared:
             again, first = self.shared[0]
@@ -182,16 +172,16 @@ class Listing:
 def walk(
     root: Path, extensions: Iterable[str], below: Sequence[str] | None = None, seen: Seen | None = None
 ) -> Listing:
-    """List the files below a folder; see the top of this module for what counts.
+    """List the files below a folder; see the top of this module for the rules.
 
     Args:
         root: The folder.
-        extensions: In lower case, with the dot.
-        below: Names of folders in the root: only what is in them is listed. None lists all.
-        seen: Folders that other walks of the same set have listed; those of this one are added.
+        extensions: Extensions in lower case, with the dot.
+        below: Names of the folders in the root to list; None lists everything.
+        seen: Folders that other walks of the same set have listed; this walk adds its own.
 
     Raises:
-        DataError: A folder that cannot be read.
+        DataError: A folder cannot be read.
     """
     walker = _Walker(root, frozenset(extensions), {} if seen is None else seen)
     if below is None:
@@ -212,35 +202,32 @@ def walk(
 
 
 def names_in(folder: Path) -> tuple[list[str], LeftOut]:
-    """Names of the folders in a folder, sorted, and what else is in it.
+    """Sorted names of the folders directly in a folder, and what was left out.
 
-    A link that leads nowhere and has a name without a dot counts as a folder: it is one whose disk is absent.
-
-    Args:
-        folder: Is not looked into further.
+    A broken link whose name has no dot counts as a folder: its disk is probably not mounted.
 
     Raises:
-        OSError: It cannot be listed.
+        OSError: The folder cannot be listed.
     """
-    names, left = [], LeftOut()
+    names, left_out = [], LeftOut()
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if is_system(entry.name):
-                left += LeftOut({SYSTEM: (1, entry.name)})
+                left_out += LeftOut({SYSTEM: (1, entry.name)})
             elif _is_folder(entry) or ("." not in entry.name and not _exists(entry)):
                 names.append(entry.name)
-    return names, left
+    return names, left_out
 
 
 def files_in(folder: Path, extensions: Iterable[str]) -> Listing:
-    """List the files in a folder, but not those in its folders, which are counted as left out.
+    """List the files directly in a folder; its subfolders are counted as left out.
 
     Args:
         folder: The folder.
-        extensions: In lower case, with the dot.
+        extensions: Extensions in lower case, with the dot.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: The folder cannot be read.
     """
     walker = _Walker(folder, frozenset(extensions), {})
     for name in [*walker.list_one(""), *walker.links]:
@@ -249,7 +236,7 @@ def files_in(folder: Path, extensions: Iterable[str]) -> Listing:
 
 
 class _Walker:
-    """The state of one walk. It works on strings with `os`: paths as objects take ten times the time and memory."""
+    """The state of one walk. It uses strings and `os`, because `Path` objects take ten times the time and memory."""
 
     def __init__(self, root: Path, extensions: frozenset[str], seen: Seen) -> None:
         self.files: list[str] = []
@@ -258,23 +245,23 @@ class _Walker:
         self.shared: list[tuple[str, str]] = []
         self._root, self._extensions, self._seen = str(root), extensions, seen
         try:
-            whole = root.resolve(strict=True)
-            # A link to one of these leads back here.
-            self._above = {_identity(str(folder)) for folder in (whole, *whole.parents)}
+            resolved = root.resolve(strict=True)
+            # A link to one of these would lead back here, in an endless loop.
+            self._above = {_identity(str(folder)) for folder in (resolved, *resolved.parents)}
         except OSError as error:
             raise _unreadable(self._root, error) from error
 
     def place(self, path: str) -> str:
-        """A path below the root as a whole one."""
+        """The full path of a path below the root."""
         return f"{self._root}/{path}" if path else self._root
 
     def leave(self, kind: str, path: str) -> None:
-        """Count what is left out; the example is the first by name."""
+        """Count a path that is left out; the example is the first one by name."""
         count, example = self.left.get(kind, (0, path))
         self.left[kind] = count + 1, min(example, path)
 
     def look_beside(self, below: frozenset[str]) -> None:
-        """Count what lies beside the folders that are read and looks as if it were meant to be read."""
+        """Count files next to the listed folders that look as if they should have been inside one."""
         with self._scan("") as entries:
             for entry in entries:
                 if is_system(entry.name):
@@ -283,13 +270,13 @@ class _Walker:
                     self.leave(OUTSIDE, entry.name)
 
     def follow(self) -> None:
-        """Follow the links that were met, and those that are met on the way."""
+        """Follow the links found so far, and those found on the way."""
         while self.links:
             links, self.links = self.links, []
             self.enter(*links)
 
     def enter(self, *paths: str) -> None:
-        """List folders and the real folders below them, but none that is listed already."""
+        """List folders and the real folders below them, except those that are already listed."""
         stack = sorted(paths, reverse=True)
         while stack:
             path = stack.pop()
@@ -312,7 +299,7 @@ class _Walker:
         return False
 
     def list_one(self, path: str) -> list[str]:
-        """Note the files and links in a folder; returns the real folders in it."""
+        """Record the files and links in a folder, and return the real folders in it."""
         prefix = f"{path}/" if path else ""
         folders: list[str] = []
         with self._scan(path) as entries:
@@ -329,7 +316,7 @@ class _Walker:
                 ):
                     self.files.append(name)
                 else:
-                    self.leave(SPECIAL, name)  # a pipe, say, at which a reader would wait for ever
+                    self.leave(SPECIAL, name)  # a named pipe, for example, would block its reader for ever
         return folders
 
     def _scan(self, path: str) -> Any:
@@ -353,7 +340,7 @@ class _Walker:
 
 def _identity(place: str) -> Any:
     status = os.stat(place)  # noqa: PTH116 - see `_Walker`
-    # Some network file systems number nothing.
+    # Some network file systems have no inode numbers.
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(place)
 
 
@@ -387,6 +374,6 @@ def _exists(entry: os.DirEntry[str]) -> bool:
 
 
 def _printable(name: str) -> str:
-    """A name as text that any page and any terminal can show; names may be bytes, or hold control characters."""
+    """A name as text that every page and terminal can show; names may contain arbitrary bytes or control characters."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

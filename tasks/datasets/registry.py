@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import unknown_name
+from ...plugins import own_modules
 from .. import kinds
 from ..data.downloads.publication import readable_size
 from ..task import Task
@@ -29,10 +29,8 @@ _FIRST = ("imagenet", "natural", "video", "corrupted", "cifar", "human")
 
 
 def _families() -> Iterator[DataSet]:
-    found = {module.name for module in iter_modules(import_module(__package__).__path__)}
-    for name in (*_FIRST, *sorted(found - set(_FIRST))):
-        if name != "registry":
-            yield from getattr(import_module(f"{__package__}.{name}"), "DATA_SETS", ())
+    for name in (*_FIRST, *own_modules(__package__, but=(*_FIRST, "registry"))):
+        yield from getattr(import_module(f"{__package__}.{name}"), "DATA_SETS", ())
 
 
 def by_name(items: Iterable[Named]) -> dict[str, Named]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from .. import kinds
+from ..alignment.datasets import MEAN, MICRO
 from ..task import Condition, Task
-
-MEAN = "alignment"
-"""Name of the mean over all data sets of the photographs, in scores; the micro-world's is ``micro-alignment``."""
 
 _PAPER = (
     "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
@@ -90,9 +88,9 @@ ALIGNMENT_TASKS = (*_MICRO, *_PHOTOGRAPHS)
 def data_set_of(task: Task) -> str:
     """Name of the data set that a task of human alignment asks about: ``"contrast"``, ``"micro-contrast"``."""
     name = task.dataset.rpartition("/")[2]
-    return f"micro-{name}" if task.world == "microworld" else name
+    return f"{MICRO}{name}" if task.world == "microworld" else name
 
 
 def mean_of(world: str) -> str:
     """What the mean over all data sets of a world is called in scores."""
-    return f"micro-{MEAN}" if world == "microworld" else MEAN
+    return f"{MICRO}{MEAN}" if world == "microworld" else MEAN

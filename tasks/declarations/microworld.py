@@ -41,6 +41,17 @@ def _shift(word: str, title: str, notes: str) -> Task:
     )
 
 
+def corrupted(name: str, title: str, **more: object) -> Task:
+    """Corruptions of the clean images; the plain mean is reported.
+
+    Args:
+        name: What the user types.
+        title: Heading in tables.
+        more: Other fields of `Task`.
+    """
+    return _task(name, title, kinds.CORRUPTIONS, 320, dataset="microworld/val", **more)
+
+
 MICRO_TASKS = (
     _task("micro-val", "Micro-world, clean", kinds.CLEAN, 1000, dataset="microworld/val"),
     _task(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ...plugins import added
 from .alignment import ALIGNMENT
 from .corruptions import CORRUPTIONS
 from .cue_conflict import CUE_CONFLICT
@@ -15,13 +16,10 @@ from .saliency import SALIENCY
 from .sequences import SEQUENCES
 from .video import VIDEO
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
-    }
-)
-"""By name, in the order of the documentation; a new kind is added here."""
+_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
+"""By name, in the order of the documentation, then each ``KIND`` of another module of this folder."""
 
 __all__ = [
     "ALIGNMENT",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...results.schema import View
+from ...results.schema import KindFacts, ModelDecisions, View
 from .kind import Kind, Line, Means, Measure, Units, proportion
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class CueConflict(Kind):
         """Shape bias alone: accuracy for the shape says the same in other words."""
         return [Line("overall", "shape_bias")]
 
-    def facts(self, task: Task) -> Mapping[str, Any]:
+    def facts(self, task: Task) -> KindFacts:
         """The categories, so that a report has a line for one that nobody decided for."""
         from ..data.microworld.vocabulary import CLASSES
 
         return {"shape_classes": list(CLASSES)}
 
-    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[dict[str, Any]]:
+    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:
         """Decisions for the shape, the texture and neither, by category of the shape."""
         import numpy as np
 
@@ -81,8 +81,7 @@ class CueConflict(Kind):
             for number, name in enumerate(truth.categories):
                 s, t = (int(part.values[:, part.columns.index(_of(cue, name))].sum()) for cue in (SHAPE, TEXTURE))
                 other = int(shown[number]) - s - t
-                found = {"category": name, "shape": s, "texture": t, "other": other}
-                rows.append({"model": model, "task": task.name} | found)
+                rows.append(ModelDecisions(model=model, task=task.name, category=name, shape=s, texture=t, other=other))
         return rows
 
 

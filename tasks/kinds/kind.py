@@ -14,7 +14,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ...results.schema import View
+from ...results.metrics import Metric, add
+from ...results.schema import KindFacts, ModelDecisions, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,6 +178,7 @@ class Kind(ABC):
 
     Attributes:
         name: Its name in listings and records.
+        metrics: Metrics that it alone has, which no other module has to know; the class makes them known.
         views: How reports can show its tasks besides the headline.
         keeps_ranks: Whether a measure uses more than the best class, so that all five are read from the store.
         needs: Fields of `Truth` that its numbers need; kept in the store for sets that come from a folder.
@@ -190,6 +192,7 @@ class Kind(ABC):
     """
 
     name: str
+    metrics: tuple[Metric, ...] = ()
     views: tuple[View, ...] = ()
     keeps_ranks = False
     needs: tuple[str, ...] = ()
@@ -199,6 +202,11 @@ class Kind(ABC):
     merges = False
     numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
     observers: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for metric in cls.metrics:
+            add(metric)
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"
@@ -236,10 +244,10 @@ class Kind(ABC):
         """The lines that stand for a task in the headline, the main metric among them."""
         return [Line("overall", task.metric)]
 
-    def facts(self, task: Task) -> Mapping[str, Any]:
+    def facts(self, task: Task) -> KindFacts:
         """What a task's record in a report holds because it is of this kind, as plain data."""
         return {}
 
-    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[dict[str, Any]]:
-        """Counts of decisions by model and category: rows ``{model, task, category, shape, texture, other}``."""
+    def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:
+        """Counts of decisions by model and category."""
         return []

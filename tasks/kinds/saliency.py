@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ...results.schema import KindFacts
 from ..alignment.saliency.protocol import MEASURES, OBSERVERS, MapProtocol
 from .kind import Kind, Line, Measure, Units, column
 
@@ -99,7 +100,7 @@ class Saliency(Kind):
         """The alignment of the gradient."""
         return [Line(self.whole(task), task.metric)]
 
-    def facts(self, task: Task) -> Mapping[str, Any]:
+    def facts(self, task: Task) -> KindFacts:
         """What the reference maps are, and the ceiling."""
         protocol = protocol_of(task)
         return {"maps": protocol.facts(task.images), "reference_maps": protocol.reference, "ceiling": protocol.ceiling}

@@ -1,4 +1,4 @@
-"""Calibration error and AURRA: how far confidence can be believed (Hendrycks et al., CVPR 2021, ImageNet-A)."""
+"""Calibration error and AURRA: how well confidence predicts accuracy (Hendrycks et al., CVPR 2021, ImageNet-A)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 BIN_SIZE = 100
 
 Bins = Literal["official", "all"]
-"""``"official"`` leaves the last bin out, that of the most confident answers, as the evaluation code of ImageNet-A
-does; ``"all"`` keeps it. Either way a bin weighs its share of all answers. The official one is the default, because
-the published numbers of ImageNet-A and its siblings were made with it."""
+"""``"official"`` leaves out the last bin, that of the most confident predictions, like the evaluation code of
+ImageNet-A; ``"all"`` includes it. In both cases a bin is weighted by its share of all predictions. The default is
+official, because published numbers of ImageNet-A and related sets were computed with it."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Answers in the order of their confidence, equal ones together.
+    """Predictions sorted by confidence, in groups of equal confidence.
 
     Attributes:
-        order: int64 (n,), positions of the answers, least confident first.
-        starts: int64 (groups,), where each group of equal confidence begins in that order.
+        order: int64 (n,), positions of the predictions, least confident first.
+        starts: int64 (groups,), where each group begins in that order.
         confidence: float64 (groups,), ascending.
     """
 
@@ -32,11 +32,7 @@ class Ranking:
 
 
 def rank(confidence: np.ndarray) -> Ranking:
-    """Order answers by confidence.
-
-    Args:
-        confidence: float (n,), in [0, 1], no NaN.
-    """
+    """Sort predictions by confidence, float (n,), in [0, 1], without NaN."""
     order = np.argsort(confidence, kind="stable")
     values = np.asarray(confidence, dtype=np.float64)[order]
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else np.empty(0, np.int64)
@@ -44,10 +40,10 @@ def rank(confidence: np.ndarray) -> Ranking:
 
 
 def _ranked(ranking: Ranking, correct: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence and correctness of each rank, least confident first; answers may count several times.
+    """Confidence and correctness of each rank, least confident first; predictions may count several times.
 
-    Equal confidences have no order, and stored ones are rounded, so many are equal near 1. Each rank of such a group
-    gets the group's share of correct answers: the mean over all orders.
+    Equal confidences have no order, and since stored ones are rounded, many are equal near 1. Each rank in such a group
+    gets the group's share of correct predictions, which is the mean over all orders.
     """
     hits = correct[ranking.order]
     often = np.ones(len(hits), np.int64) if weights is None else weights[ranking.order].astype(np.int64)
@@ -76,16 +72,16 @@ def _aurra(correct: np.ndarray) -> float:
 def rms_calibration_error(
     confidence: np.ndarray, correct: np.ndarray, bin_size: int = BIN_SIZE, bins: Bins = "official"
 ) -> float:
-    """Root mean square gap between confidence and accuracy, in bins of equally many answers.
+    """Root mean square gap between confidence and accuracy, in bins with the same number of predictions.
 
     Args:
-        confidence: float (n,), probability of the answer given, in [0, 1].
-        correct: (n,), 1 where it is right, else 0.
-        bin_size: Answers in a bin; the last one takes the remainder.
+        confidence: float (n,), probability of the predicted class, in [0, 1].
+        correct: (n,), 1 if the prediction is right, else 0.
+        bin_size: Predictions per bin; the last bin takes the remainder.
         bins: See `Bins`.
 
     Returns:
-        In [0, 1]; NaN where no bin is left (official: fewer than two bins).
+        In [0, 1]; NaN if no bin is left (official: fewer than two bins).
     """
     if not len(confidence):
         return math.nan
@@ -93,14 +89,14 @@ def rms_calibration_error(
 
 
 def aurra(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Area under the response rate accuracy curve: mean over k of the accuracy of the k most confident answers.
+    """Area under the response rate accuracy curve: mean over k of the accuracy of the k most confident predictions.
 
     Args:
         confidence: float (n,).
-        correct: (n,), 1 where the answer is right, else 0.
+        correct: (n,), 1 if the prediction is right, else 0.
 
     Returns:
-        In [0, 1], higher is better; NaN without answers.
+        In [0, 1], higher is better; NaN without predictions.
     """
     if not len(confidence):
         return math.nan
@@ -108,12 +104,12 @@ def aurra(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 
 def resampled(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Both numbers for samples of the answers, in one pass.
+    """Both numbers for resamples of the predictions, in one pass: predictions are only sorted once.
 
     Args:
         confidence: float (n,).
-        correct: (n,), 1 where the answer is right, else 0.
-        counts: int (B, n), how often each answer is in each sample; every sample holds at least one.
+        correct: (n,), 1 if the prediction is right, else 0.
+        counts: int (B, n), how often each prediction is in each resample; no resample is empty.
 
     Returns:
         float64 (B, 2): `rms_calibration_error` with its defaults, and `aurra`.

@@ -1,4 +1,4 @@
-"""Numbers of groups of images: videos around an anchor frame (pm-k), and sets of accepted answers."""
+"""Metrics of groups: videos around an anchor frame (pm-k), and sets of accepted classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def pm_k(anchors: np.ndarray, members: Sequence[np.ndarray], correct: np.ndarray
     Args:
         anchors: int (groups,), position of each anchor.
         members: For each anchor the positions of its neighbours within k frames, int (m,); possibly none.
-        correct: (n,), 1 where the answer is right, else 0.
+        correct: (n,), 1 if the prediction is right, else 0.
 
     Returns:
         float32 (groups,), 1 or 0; their mean is pm-k. Without neighbours it is pm-0, plain accuracy on anchors.
@@ -24,10 +24,10 @@ def pm_k(anchors: np.ndarray, members: Sequence[np.ndarray], correct: np.ndarray
 
 
 def accepted_correct(decisions: np.ndarray, accepted: Sequence[Collection[int]]) -> np.ndarray:
-    """Which decisions are among the answers that people accept (Beyer et al. 2020, ReaL).
+    """Which predictions are among the classes that annotators accept (Beyer et al. 2020, ReaL).
 
     Args:
-        decisions: int (n,), the class decided for.
+        decisions: int (n,), predicted classes.
         accepted: For each image the classes that count as right, at least one.
 
     Returns:
@@ -40,11 +40,11 @@ def top_k_correct(top: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Which labels are among the k best classes.
 
     Args:
-        top: int (n, k), classes best first; -1 where a class is not known.
+        top: int (n, k), classes best first; -1 if a class is unknown.
         labels: int (n,).
 
     Returns:
-        float32 (n,), 1 or 0; NaN where fewer than k classes are known.
+        float32 (n,), 1 or 0; NaN if fewer than k classes are known.
     """
     hits = (top == labels[:, None]).any(axis=1).astype(np.float32)
     return np.where((top < 0).any(axis=1), np.float32(np.nan), hits)

@@ -6,15 +6,15 @@ import numpy as np
 
 
 def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """CE of each corruption: errors summed over severities, over the reference's (Hendrycks & Dietterich 2019, eq. 1).
+    """CE of each corruption: errors summed over severities / the reference's (Hendrycks & Dietterich 2019, eq. 1).
 
     Args:
         errors: (..., corruptions, severities), error rates in [0, 1].
-        reference: The reference model's, broadcastable to the same shape.
+        reference: Error rates of the reference model, broadcastable to the same shape.
 
     Returns:
-        (..., corruptions); 1 where the model errs as often as the reference, lower is better; NaN where the reference
-        never errs.
+        (..., corruptions); 1 if the model errs as often as the reference, lower is better; NaN if the reference never
+        errs.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = errors.sum(axis=-1) / reference.sum(axis=-1)
@@ -24,7 +24,7 @@ def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def relative_corruption_error(
     errors: np.ndarray, clean: np.ndarray, reference: np.ndarray, reference_clean: np.ndarray
 ) -> np.ndarray:
-    """Relative CE: the rise of error over clean images, over the reference's rise.
+    """Relative CE: the increase of error relative to clean images / the reference's increase.
 
     Args:
         errors: (..., corruptions, severities).
@@ -33,7 +33,7 @@ def relative_corruption_error(
         reference_clean: The reference model's clean error rate.
 
     Returns:
-        (..., corruptions); NaN where the reference's error does not rise.
+        (..., corruptions); NaN if the reference's error does not increase.
     """
     rise = (errors - clean[..., None, None]).sum(axis=-1)
     expected = (reference - reference_clean[..., None, None]).sum(axis=-1)

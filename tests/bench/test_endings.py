@@ -154,9 +154,9 @@ def test_arguments_that_none_can_have_are_refused(argument: str, capsys: pytest.
         (["run", *ONE, "--json", "n" * 300], "File name too long"),
         (["run", *ONE, "--json", "a/" * 2500 + "b"], "File name too long"),
         (["run", "--model", "file:~nobody-here/x", "--task", "micro-val"], "home folder is unknown"),
-        (["pretrain", "micro/vito", "--set", "size=1"], "size = 1 must be 8 or more"),
-        (["pretrain", "micro/vito", "--set", "seed=-1"], "seed = -1 must be 0 or more"),
-        (["pretrain", "micro/vito", "--set", "learning_rate=inf"], "learning_rate = inf must be a number"),
+        (["pretrain", "micro/vito", "--set", "size=1"], "size = 1 must be a whole number of 8 or more"),
+        (["pretrain", "micro/vito", "--set", "seed=-1"], "seed = -1 must be a whole number from 0 to"),
+        (["pretrain", "micro/vito", "--set", "learning_rate=inf"], "learning_rate = inf must be a finite number"),
         (["probe", "--model", "supervised", "--seed", "-1"], "--seed"),
     ],
 )

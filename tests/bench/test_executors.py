@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from vitobench.bench.executors import base, processes
+from vitobench.bench.executors import base, choosing, processes
 from vitobench.bench.executors.device import spread
 from vitobench.bench.plan import group
 from vitobench.bench.planning import make_plan
@@ -269,4 +269,4 @@ def test_only_unnamed_cuda_devices_are_spread() -> None:
 )
 def test_what_no_executor_can_do_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(VitobenchError, match=message):
-        base.choose(Settings(("vito",), **change))
+        choosing.choose(Settings(("vito",), **change))

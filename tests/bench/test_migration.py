@@ -30,9 +30,10 @@ from vitobench.identity import digest
 from vitobench.models.spec import ModelSpec
 from vitobench.results import records
 from vitobench.results.folder import LocalFolder
+from vitobench.results.layout import safe_name
 from vitobench.results.schema import Score
 from vitobench.results.sealing import seal_json, seal_parquet
-from vitobench.results.store import Store, safe_name
+from vitobench.results.store import Store
 from vitobench.results.verification import NAMELESS, verify
 from vitobench.tasks.data.image_folder import ImageFolder
 from vitobench.tasks.registry import TASKS

@@ -59,8 +59,8 @@ def main() -> None:
             means = mean_of([overall(one, observer) for one in found])
             single = overall(found[0], observer)
             for where, rows, samples in (
-                ("one set", [r for r in first if r.observer == observer and r.metric in SAMPLED], single),
-                ("mean of 17", list(mean_rows(observer, means)), means),
+                ("one set", [r for r in first if r.model == observer and r.metric in SAMPLED], single),
+                ("mean of 17", list(mean_rows(observer, means, "alignment")), means),
             ):
                 for row in rows:
                     key = (observer, where, row.metric)

@@ -99,7 +99,7 @@ def main() -> None:
     timed("all metrics, 1,000 samples, all pairs compared", lambda: score_alignment(people, models, SETS))
     expected, slow = timed("error consistency alone, a loop over pandas frames", lambda: by_loop(people, models))
     values = {
-        (row.data_set, row.observer): row.value
+        (row.data_set, row.model): row.value
         for row in scored.scores
         if row.metric == "error_consistency" and row.condition == OVERALL
     }

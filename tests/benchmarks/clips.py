@@ -11,6 +11,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -18,9 +19,9 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vitobench.errors import DataError
-from vitobench.tasks.data.clips.loading import FailedClips, draw_example, in_threads
+from vitobench.tasks.data.clips.loading import FailedClips, draw_example
 from vitobench.tasks.data.clips.times import sample_times
-from vitobench.tasks.data.clips.video_files import VideoFiles, videos_below
+from vitobench.tasks.data.clips.video_files import VideoFiles, video_folder
 
 SIZE = 224
 Read = Callable[[int, list[float]], np.ndarray]
@@ -98,8 +99,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.videos is None:
         parser.error("name a folder of videos with --videos, or set VITOBENCH_TEST_DATA")
-    paths = videos_below(options.videos)
-    source = VideoFiles(paths)
+    source = video_folder(options.videos)
+    if source is None:
+        parser.error(f"{options.videos} has no videos")
+    paths = list(source.paths)
     rng = np.random.default_rng(0)
     wanted = [
         (clip, sample_times(source.seconds(clip), 2, 2.56, rng).tolist())
@@ -139,14 +142,11 @@ def main() -> None:
     for threads in (1, 2, 4):
         failed = FailedClips(len(paths))
         started = time.perf_counter()
-        count = sum(
-            len(example.frames)
-            for example in in_threads(
-                lambda n, f=failed: draw_example(source, n % len(paths), 2, 2.56, (n,), f, SIZE),
-                range(len(wanted)),
-                threads,
+        with ThreadPoolExecutor(threads) as pool:
+            examples = pool.map(
+                lambda n, f=failed: draw_example(source, n % len(paths), 2, 2.56, (n,), f, SIZE), range(len(wanted))
             )
-        )
+            count = sum(len(example.frames) for example in examples)
         print(f"  {threads} threads{'':17} {count / (time.perf_counter() - started):8.0f}")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, SEVERITIES
-from vitobench.tasks.corruptions.reference import corrupt_reference
+from vitobench.tests.tasks.corruptions.reference import corrupt_reference
 
 BEGIN, END = "<!-- agreement: begin -->", "<!-- agreement: end -->"
 

@@ -4,7 +4,7 @@
     python tests/benchmarks/observer_coverage.py [EXPERIMENTS] mean      # of all 15 sets; slower
 
 An experiment draws all answers of the micro-world's panel anew, to as many stimuli as its sets have; the truth is the
-closed form of `tasks.alignment.observer_truth`. Of intervals that hold the truth 95 times in 100, 500 experiments show
+closed form of `observer_truth` among the tests. Of intervals that hold the truth 95 times in 100, 500 experiments show
 93 to 97 % with a probability of 95 %; so shape bias is looked at again in many experiments that draw the numbers of
 decisions alone.
 """
@@ -21,13 +21,13 @@ import numpy as np
 
 from vitobench.tasks.alignment.consistency import OVERALL
 from vitobench.tasks.alignment.datasets import MICRO_ALIGNMENT_SETS, AlignmentSet, micro_alignment_set
-from vitobench.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, SimulatedObserver
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.samples import limits
 from vitobench.tasks.alignment.scoring import score_alignment
 from vitobench.tasks.alignment.shown import Shown, shown
 from vitobench.tasks.alignment.simulation import simulated_panel
+from vitobench.tests.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 
 REPLICATES = 400
 SETS = tuple(micro_alignment_set(name) for name in ("cue-conflict", "contrast", "silhouette"))
@@ -107,7 +107,7 @@ def main() -> None:
             replicates=REPLICATES, seed=seed, reference=SIMULATED,
         )  # fmt: skip
         for row in found.scores:
-            key = (row.data_set, row.observer, row.metric)
+            key = (row.data_set, row.model, row.metric)
             if row.condition == OVERALL and key in known:
                 held[key].append(bool(row.ci_low <= known[key] <= row.ci_high))
                 values[key].append(row.value)

@@ -86,9 +86,9 @@ def test_a_card_says_how_an_image_becomes_a_square(tmp_path: Path) -> None:
         save_file(tensors, path, metadata={"vitobench": json.dumps(card)})
         assert registry.resolve(f"file:{path}").preprocessing.crop_mode == crop_mode
     for wrong, said in (
-        ({"crop_mode": "stretch"}, "crop_mode is 'stretch'; valid: 'center' or 'squash' or 'border'"),
-        ({"interpolation": "nearest"}, "interpolation is 'nearest'; valid: 'bilinear' or 'bicubic'"),
-        ({"resize": 63}, "resize is 63; valid: whole numbers from 64"),
+        ({"crop_mode": "stretch"}, "crop_mode = 'stretch' must be 'center', 'squash' or 'border'"),
+        ({"interpolation": "nearest"}, "interpolation = 'nearest' must be 'bilinear' or 'bicubic'"),
+        ({"resize": 63}, "resize = 63 must be a whole number from 64"),
     ):
         card = CARD | {"preprocessing": shown | wrong}
         save_file(tensors, path, metadata={"vitobench": json.dumps(card)})

@@ -113,10 +113,10 @@ def test_timm_preprocessing_of_all_models_is_timms_own(configurations: dict[str,
 def test_what_timm_does_and_we_do_not_is_refused() -> None:
     plain = timm.models.get_pretrained_cfg("resnet10t").to_dict()
     for change, said in (
-        ({"input_size": (3, 224, 192)}, r"224 x 192 pixels.*a square"),
+        ({"input_size": (3, 224, 192)}, r"224 x 192 pixels.*only .* square images"),
         ({"interpolation": "lanczos"}, "with lanczos interpolation"),
-        ({"crop_mode": "stretch"}, r"crop_mode 'stretch'; those .* center, squash, border"),
-        ({"crop_pct": 1.15}, r"153 pixels in a frame of 176 \(crop_pct 1.15\)"),
+        ({"crop_mode": "stretch"}, r"crop_mode 'stretch'; supported are center, squash, border"),
+        ({"crop_pct": 1.15}, r"153 pixels for an input of 176 \(crop_pct 1.15\)"),
     ):
         with pytest.raises(CheckpointError, match=said):
             timm_models.preprocessing_of(plain | change, "a")

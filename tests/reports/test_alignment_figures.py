@@ -7,12 +7,13 @@ import io
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from matplotlib.colors import to_hex
 
-from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData
+from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData, Observer
 from vitobench.reports.alignment_style import names_of, observer_pens
 from vitobench.reports.csv_rows import csv_text
 from vitobench.reports.figure_alignment_bars import BENCHMARK, bar_rows, benchmark_bars, benchmark_rows
@@ -26,25 +27,29 @@ from vitobench.reports.figure_alignment_shape import shape_bias_matrix, shape_bi
 from vitobench.reports.figure_alignment_strength import accuracy_by_strength, consistency_by_strength, strength_rows
 from vitobench.reports.focus import Focus
 from vitobench.reports.style import INK, REST, to_svg
+from vitobench.results.published.rows import PublishedScore
+from vitobench.results.schema import ObserverDecisions, ObserverScore
 
 CATEGORIES = [f"category {letter}" for letter in "abcdefghijklmnop"]
 METRICS = ("accuracy", "accuracy_difference", "observed_consistency", "expected_consistency", "error_consistency")
-SETS = [
-    {"name": "contrast", "title": "Contrast", "axis": "Contrast (%)", "conditions": ["c100", "c50", "c30", "c03"],
-     "ticks": ["100", "50", "30", "3"], "excluded": ["c100", "c03"], "kind": "parametric"},
-    {"name": "colour", "title": "Colour", "axis": "Colour", "conditions": ["cr", "bw"], "ticks": ["colour", "grey"],
-     "excluded": ["cr"], "kind": "binary"},
-    {"name": "edge", "title": "Edges", "axis": "", "conditions": ["0"], "ticks": [""], "excluded": [],
-     "kind": "nonparametric"},
-    {"name": "cue-conflict", "title": "Cue conflict", "axis": "", "conditions": ["0"], "ticks": [""], "excluded": [],
-     "kind": "nonparametric"},
+NO_AXIS = {"axis": "", "conditions": ["0"], "ticks": [""], "excluded": [], "kind": "nonparametric"}
+SETS: list[Any] = [
+    {"name": "contrast", "task": "alignment-contrast", "title": "Contrast", "axis": "Contrast (%)",
+     "conditions": ["c100", "c50", "c30", "c03"], "ticks": ["100", "50", "30", "3"], "excluded": ["c100", "c03"],
+     "kind": "parametric"},
+    {"name": "colour", "task": "alignment-colour", "title": "Colour", "axis": "Colour", "conditions": ["cr", "bw"],
+     "ticks": ["colour", "grey"], "excluded": ["cr"], "kind": "binary"},
+    {"name": "edge", "task": "alignment-edge", "title": "Edges", **NO_AXIS},
+    {"name": "cue-conflict", "task": "alignment-cue-conflict", "title": "Cue conflict", **NO_AXIS},
 ]  # fmt: skip
 PUBLISHED = [
-    {"model": "ResNet-50", "data_set": ALL, "metric": metric, "value": value, "source": "s", "protocol": "p"}
+    PublishedScore("ResNet-50", ALL, metric, value, "s", "p")
     for metric, value in zip(METRICS, (0.559, 0.087, 0.665, None, 0.208), strict=True)
     if value is not None
 ]
-PUBLISHED += [{**PUBLISHED[0], "data_set": "cue-conflict", "metric": "shape_bias", "value": v} for v in (0.214, 0.2207)]
+PUBLISHED += [
+    replace(PUBLISHED[0], data_set="cue-conflict", metric="shape_bias", value=value) for value in (0.214, 0.2207)
+]
 
 
 def build(models: int, simulated: bool = False, published: bool = True, hole: bool = False) -> AlignmentData:
@@ -52,14 +57,13 @@ def build(models: int, simulated: bool = False, published: bool = True, hole: bo
     group, kind = ("simulated observers", "simulated") if simulated else ("humans", "human")
     people = [f"subject-{number:02d}" for number in range(1, 4)]
     names = [f"model {index}" for index in range(models)]
-    scores: list[dict[str, Any]] = []
+    scores: list[ObserverScore] = []
 
     def add(observer: str, data_set: str, condition: str, metric: str, value: float) -> None:
-        scores.append({
-            "observer": observer, "reference": None, "data_set": data_set, "condition": condition, "counted": True,
-            "metric": metric, "value": value, "ci_low": value - 0.02, "ci_high": value + 0.03,
-            "people_ci_low": math.nan, "people_ci_high": math.nan, "n": 160,
-        })  # fmt: skip
+        task = "alignment" if data_set == ALL else f"alignment-{data_set}"
+        scores.append(
+            ObserverScore(observer, task, condition, metric, value, value - 0.02, value + 0.03, 160, data_set)
+        )
 
     for observer in (*names, group):
         for metric in METRICS:
@@ -73,7 +77,9 @@ def build(models: int, simulated: bool = False, published: bool = True, hole: bo
         add(person, "edge", "0", "accuracy", 0.8)
     order = (people[0], *names, *people[1:])
     decisions = [
-        {"observer": observer, "category": category, "shape": rng.randint(1, 30), "texture": rng.randint(1, 30)}
+        ObserverDecisions(
+            observer=observer, category=category, shape=rng.randint(1, 30), texture=rng.randint(1, 30), other=0
+        )
         for observer in (*names, *people, group)
         for category in CATEGORIES
     ]
@@ -142,14 +148,6 @@ def test_a_simulated_observer_whose_label_does_not_say_so_is_still_called_so() -
     assert data.label("reference") == "ideal observer (simulated)"
     assert data.published_values("accuracy") == {}
     assert AlignmentData(scores=[], published=PUBLISHED).published_values("accuracy") == {"ResNet-50": 0.559}
-
-
-def test_a_hole_may_be_null_as_in_json() -> None:
-    score = {**build(1).scores[0], "value": None, "ci_low": None}
-    found = AlignmentData(scores=[score]).estimate("model 0", score["data_set"], score["condition"], score["metric"])
-    assert not found.measured
-    assert math.isnan(found.low)
-    assert found.n == 160
 
 
 CHOSEN = Focus(("model 3", "model 20"), tuple(f"model {n}" for n in range(30) if n not in (3, 20)))
@@ -317,12 +315,12 @@ def test_numbers_go_into_a_table_and_come_back(rows: Callable[[AlignmentData], A
 
 
 def test_observers_of_one_label_are_told_apart() -> None:
-    def record(name: str, label: str) -> dict[str, str]:
+    def record(name: str, label: str) -> Observer:
         return {"name": name, "label": label, "kind": "model"}
 
     long = [f"A network with quite a long name, seed {seed} of its recipe" for seed in (0, 1)]
     observers = [record("a", "ViT"), record("b", "ViT"), record("c", long[0]), record("d", long[1])]
-    data = AlignmentData(scores=(), observers=(*observers, {"name": "humans", "kind": "group"}))
+    data = AlignmentData(scores=(), observers=(*observers, {"name": "humans", "kind": "human", "label": "humans"}))
     assert [data.label(name) for name in "ab"] == ["ViT (a)", "ViT (b)"]
     found = names_of(data, "abcd")
     assert (found["a"], found["b"]) == ("ViT (a)", "ViT (b)")

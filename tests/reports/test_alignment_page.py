@@ -17,7 +17,7 @@ from vitobench.reports.data import ReportData
 from vitobench.reports.html import render_html
 from vitobench.reports.rows import tallies
 from vitobench.reports.table import render_terminal
-from vitobench.results.schema import Comparison, Score
+from vitobench.results.schema import Comparison, ObserverComparison, Score
 
 from .conftest import described
 from .test_alignment_figures import build
@@ -25,12 +25,12 @@ from .test_alignment_figures import build
 TASK = described({"name": "micro-alignment", "title": "Alignment", "kind": "alignment", "metric": "error_consistency"})
 
 
-def compared(data: AlignmentData, **more: object) -> AlignmentData:
-    row = {
-        "a": "model 0", "b": "model 1", "data_set": ALL, "metric": "error_consistency", "difference": -0.0424,
-        "ci_low": -0.0611, "ci_high": -0.0213, "p": 0.002, "n": 480,
-    }  # fmt: skip
-    return replace(data, comparisons=[row | more])
+def compared(data: AlignmentData) -> AlignmentData:
+    row = ObserverComparison(
+        "model 0", "model 1", "alignment", "overall", "error_consistency", -0.0424, -0.0611, -0.0213, 0.002, 480,
+        data_set=ALL,
+    )  # fmt: skip
+    return replace(data, comparisons=[row])
 
 
 def terminal(data: AlignmentData) -> str:
@@ -60,7 +60,7 @@ def test_headline_has_models_and_the_group_but_no_single_person() -> None:
 
 def test_a_part_of_the_sets_has_no_mean_and_says_so() -> None:
     whole = build(2)
-    part = replace(whole, scores=[row for row in whole.scores if row["data_set"] != ALL])
+    part = replace(whole, scores=[row for row in whole.scores if row.data_set != ALL])
     assert mean_title(whole) == "Mean of the 4 data sets"
     assert "Mean of" not in terminal(part)
     names = tuple(str(record["name"]) for record in part.data_sets)
@@ -71,7 +71,7 @@ def test_a_part_of_the_sets_has_no_mean_and_says_so() -> None:
 
 def test_every_set_and_difference_is_on_the_page() -> None:
     data = compared(build(2))
-    whole = [{**row, "condition": "overall"} for row in data.scores if row["condition"] in ("c100", "cr", "0")]
+    whole = [replace(row, condition="overall") for row in data.scores if row.condition in ("c100", "cr", "0")]
     data = replace(data, scores=[*data.scores, *whole])
     titles = {row.label for table in set_tables(data) for row in table.rows}
     assert {"Contrast", "Colour", "Edges", "Cue conflict"} <= titles
@@ -89,8 +89,8 @@ def test_every_set_and_difference_is_on_the_page() -> None:
 
 def test_a_part_of_the_sets_shows_each_of_them_openly() -> None:
     whole = build(2)
-    overall = [{**row, "condition": "overall"} for row in whole.scores if row["condition"] in ("c100", "cr", "0")]
-    part = replace(whole, scores=[row for row in [*whole.scores, *overall] if row["data_set"] != ALL])
+    overall = [replace(row, condition="overall") for row in whole.scores if row.condition in ("c100", "cr", "0")]
+    part = replace(whole, scores=[row for row in [*whole.scores, *overall] if row.data_set != ALL])
     (section,) = alignment_sections(ReportData("x", (), tasks=(TASK,), alignment=(part,)))
     assert [table.title for table in section.tables][:4] == [
         "OOD accuracy", "Accuracy difference ↓", "Observed consistency", "κ"
@@ -130,7 +130,7 @@ def test_hostile_names_stay_text() -> None:
     rename = {"model 0": name}
     hostile = replace(
         data,
-        scores=[{**row, "observer": rename.get(row["observer"], row["observer"])} for row in data.scores],
+        scores=[replace(row, model=rename.get(row.model, row.model)) for row in data.scores],
         observers=[{**row, "name": rename.get(row["name"], row["name"]), "label": rename.get(row["name"], row["label"])}
                    for row in data.observers],
         notes=[name],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from vitobench.reports.alignment_data import AlignmentData
 from vitobench.reports.alignment_section import alignment_sections
-from vitobench.reports.alignment_view import task_of
 from vitobench.reports.data import ReportData
 from vitobench.reports.html import render_html
-from vitobench.results.schema import Comparison
+from vitobench.results.schema import Comparison, ObserverScore
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
 from vitobench.tasks.registry import TASKS
 
@@ -25,19 +26,18 @@ def report(simulated: bool) -> ReportData:
     reference = "simulated observers" if simulated else "humans"
     kind = "simulated" if simulated else "human"
     names = ("vito", "moclr", reference)
-    sets = [
-        {"name": f"{world}edge", "title": "Edges", "axis": "", "conditions": ["0"], "ticks": [""], "excluded": [],
-         "kind": "nonparametric"},
-        {"name": f"{world}cue-conflict", "title": "Cue conflict", "axis": "", "conditions": ["0"], "ticks": [""],
-         "excluded": [], "kind": "nonparametric"},
-    ]  # fmt: skip
+    no_axis = {"axis": "", "conditions": ["0"], "ticks": [""], "excluded": [], "kind": "nonparametric"}
+    sets: list[Any] = [
+        {"name": f"{world}edge", "task": f"{world}alignment-edge", "title": "Edges", **no_axis},
+        {"name": f"{world}cue-conflict", "task": f"{world}alignment-cue-conflict", "title": "Cue conflict", **no_axis},
+    ]
 
     def score(observer, data_set, metric, value):
-        return {
-            "observer": observer, "reference": reference, "data_set": data_set, "condition": "overall",
-            "counted": True, "metric": metric, "value": value, "ci_low": value - 0.01, "ci_high": value + 0.01,
-            "people_ci_low": value, "people_ci_high": value, "n": 160,
-        }  # fmt: skip
+        task = f"{world}alignment" if data_set == "all" else f"{world}alignment-{data_set.removeprefix(world)}"
+        return ObserverScore(
+            observer, task, "overall", metric, value, value - 0.01, value + 0.01, 160, data_set, reference,
+            people_ci_low=value, people_ci_high=value,
+        )  # fmt: skip
 
     scores = [
         score(observer, data_set, metric, 0.2 + 0.1 * number)
@@ -113,6 +113,6 @@ def test_matrices_of_all_pairs_are_folded_on_the_page() -> None:
 
 @pytest.mark.parametrize("world", ["", "micro-"])
 def test_data_sets_lead_to_tasks_that_exist(world: str) -> None:
-    names = [task_of(f"{world}{name}") for name in ALIGNMENT_SETS]
+    names = [replace(one, name=f"{world}{name}").task for name, one in ALIGNMENT_SETS.items()]
     known = [name for name in names if name in TASKS]
     assert len(known) == (15 if world else 17)

@@ -17,12 +17,13 @@ import pytest
 from vitobench.errors import UnknownNameError
 from vitobench.reports import sections
 from vitobench.reports.data import ReportData
+from vitobench.reports.figure import Caption, Place
 from vitobench.reports.figure_ablation import ablation, ablation_rows
 from vitobench.reports.figure_clean_shifted import clean_against_shifted, clean_shifted_rows, line_of, spots
 from vitobench.reports.figure_curves import checkpoint_curves, curve_rows
 from vitobench.reports.figure_files import file_stem, write_figures
 from vitobench.reports.figure_overview import overview, overview_rows
-from vitobench.reports.figure_registry import FIGURES, Caption, Place, figure_spec
+from vitobench.reports.figure_registry import FIGURES, figure_spec
 from vitobench.reports.figure_severity import accuracy_by_corruption, severity_rows
 from vitobench.reports.focus import Focus, focus
 from vitobench.reports.html import render_html
@@ -273,6 +274,6 @@ def test_the_page_shows_what_the_registry_holds(make_report, monkeypatch: pytest
     mine = dataclasses.replace(
         FIGURES["headline"], name="mine", place=Place.FIGURES, caption=lambda *_: Caption("My own", "")
     )
-    monkeypatch.setattr(sections, "FIGURES", {"mine": mine})
+    monkeypatch.setattr(sections, "all_figures", lambda: {"mine": mine})
     assert "My own" in render_html(data)
     assert "Overview" not in render_html(data)

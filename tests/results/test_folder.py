@@ -15,7 +15,8 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from vitobench.errors import StoreError
-from vitobench.results.folder import Entry, Folder, LocalFolder, RemoteFolder, open_folder, write_aside
+from vitobench.files import write_aside
+from vitobench.results.folder import Entry, Folder, LocalFolder, RemoteFolder, open_folder
 from vitobench.results.store import Store
 from vitobench.results.verification import LEFTOVER, verify
 

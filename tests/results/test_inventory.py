@@ -7,7 +7,8 @@ from typing import Any
 
 from vitobench.results import records
 from vitobench.results.inventory import fits, holdings, identities
-from vitobench.results.store import PARTIAL, Store, safe_name
+from vitobench.results.layout import PARTIAL, safe_name
+from vitobench.results.store import Store
 
 Columns = Callable[..., dict[str, Any]]
 

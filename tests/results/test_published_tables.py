@@ -4,7 +4,6 @@ import pytest
 
 from vitobench.results.published.tables import (
     ALEXNET_CLEAN_ERROR,
-    PUBLISHED_REFERENCES,
     accuracies_under_shift,
     alexnet_3dcc_errors,
     alexnet_errors,
@@ -71,8 +70,7 @@ def test_the_rows_of_3dcc_agree_with_each_other_and_with_the_published_means() -
 
 
 def test_references_are_found_by_name_and_say_where_they_are_from() -> None:
-    assert PUBLISHED_REFERENCES == ("alexnet", "alexnet-3dcc-5k")
-    for name in PUBLISHED_REFERENCES:
+    for name in ("alexnet", "alexnet-3dcc-5k"):
         table = published_reference(name)
         assert table is not None
         assert table.name == name

@@ -18,7 +18,8 @@ import pytest
 
 from vitobench.results import records
 from vitobench.results.asked import Asked, asked_from
-from vitobench.results.store import PARTIAL, Store
+from vitobench.results.layout import PARTIAL
+from vitobench.results.store import Store
 from vitobench.results.unit_file import decode, encode, table_of
 from vitobench.results.verification import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Problem, verify
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitobench.errors import VitobenchError
-from vitobench.results.metrics import METRICS, metric
+from vitobench.results.metrics import Metric, metric
 from vitobench.tasks.answers import Answers
 from vitobench.tasks.kinds import KINDS
 from vitobench.tasks.kinds.kind import Kind, Means
@@ -51,7 +51,7 @@ def test_measures_read_columns_that_the_units_have(task: Task) -> None:
     names = (*units.columns, "rms_calibration_error", "aurra")
     means = Means(names, np.full((3, len(names)), 0.25))
     for measure in task.kind.measures(task, TRUTH):
-        assert measure.metric in METRICS
+        assert metric(measure.metric).name == measure.metric
         assert set(measure.reads) | set(measure.counts) <= set(units.columns)
         assert measure.proportion is None or measure.reads == (measure.proportion,)
         both = Means(names, means.array, means) if measure.needs_reference else means
@@ -84,3 +84,15 @@ def test_what_a_kind_needs_is_a_field_of_truth(kind: Kind) -> None:
 def test_an_unknown_metric_is_an_error_with_the_nearest_names() -> None:
     with pytest.raises(VitobenchError, match="Did you mean 'mean_flip_rate'"):
         metric("mean_flip_rat")
+
+
+def test_a_kind_makes_its_own_metrics_known_and_takes_none_of_another() -> None:
+    own = Metric("own_errors", "Own errors", better=-1)
+    with pytest.raises(VitobenchError, match="Declare it in `metrics` of the kind of task"):
+        metric("own_errors")
+    type("Own", (Kind,), {"name": "own", "metrics": (own,)})
+    assert metric("own_errors") is own
+    type("Again", (Kind,), {"name": "again", "metrics": (Metric("own_errors", "Own errors", better=-1),)})
+    for name in ("own_errors", "top1"):
+        with pytest.raises(ValueError, match=f"the metric '{name}' is declared twice"):
+            type("Other", (Kind,), {"name": "other", "metrics": (Metric(name, "Other"),)})

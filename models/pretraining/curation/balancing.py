@@ -1,4 +1,4 @@
-"""The same number of clips for every class, as far as there are clips."""
+"""Balance classes: at most the same number of clips for each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ....tasks.data.files import shuffling_key
 
 @dataclass(frozen=True)
 class Balance:
-    """What balancing decided.
+    """The result of balancing.
 
     Attributes:
-        kept: Positions of the clips that stay, ascending.
-        cap: Most clips of a class.
-        short: Classes with fewer clips than the cap, and how many they have; those without any are not known here.
+        kept: Positions of the clips to keep, ascending.
+        cap: Maximum number of clips per class.
+        short: Classes with fewer clips than the cap, and how many they have; classes without clips are not included.
     """
 
     kept: tuple[int, ...]
@@ -28,38 +28,38 @@ class Balance:
 def balance(classes: Sequence[int], clip_ids: Sequence[str], per_class: int | None) -> Balance:
     """Cap every class.
 
-    Which clips of a class stay depends on their ids alone: those whose hash comes first, so that a larger cap keeps
-    what a smaller one kept.
+    Clips of a class are kept in the order of their ids' hashes, so that a larger cap also keeps every clip that a
+    smaller one keeps.
 
     Args:
         classes: Class of each clip.
         clip_ids: Ids of the same clips.
-        per_class: The cap; None takes the (lower) median of the counts of classes that have clips.
+        per_class: The cap; by default the (lower) median count over classes that have clips.
     """
     counts = Counter(classes)
     cap = per_class if per_class is not None else (median_low(counts.values()) if counts else 0)
     members: dict[int, list[int]] = defaultdict(list)
     for position, label in enumerate(classes):
         members[label].append(position)
-    kept = [
+    positions_kept = [
         position
         for positions in members.values()
         for position in sorted(positions, key=lambda p: shuffling_key(clip_ids[p]))[:cap]
     ]
     short = {label: count for label, count in sorted(counts.items()) if count < cap}
-    return Balance(tuple(sorted(kept)), cap, short)
+    return Balance(tuple(sorted(positions_kept)), cap, short)
 
 
 def sample(clip_ids: Sequence[str], number: int, seed: int) -> tuple[int, ...]:
-    """Draw clips at random, in the proportions of the source: the uncurated ablation.
+    """Draw clips at random, with the class proportions of the source: the uncurated ablation.
 
     Args:
-        clip_ids: All that could be drawn.
-        number: How many, at most all.
-        seed: Another seed draws other clips.
+        clip_ids: Ids of all clips to draw from.
+        number: Number of clips to draw.
+        seed: Seed of the draw.
 
     Returns:
-        Positions, ascending. They depend on the ids and the seed alone.
+        Positions, ascending. They only depend on the ids and the seed.
     """
     order = sorted(range(len(clip_ids)), key=lambda p: shuffling_key(f"{seed}/{clip_ids[p]}"))
     return tuple(sorted(order[:number]))

@@ -1,4 +1,4 @@
-"""Does the classifier see the class that the metadata name?"""
+"""Check whether the classifier confirms the class that the metadata name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .settings import CurationSettings
 
 @dataclass(frozen=True)
 class FrameAnswer:
-    """A classifier's first answers to one frame.
+    """A classifier's top predictions for one frame.
 
     Attributes:
-        labels: Class indices, the likeliest first.
+        labels: Class indices, the most likely first.
         confidences: Their softmax probabilities.
     """
 
@@ -23,47 +23,47 @@ class FrameAnswer:
     confidences: tuple[float, ...]
 
 
-def votes(answers: Sequence[FrameAnswer], query: QueryClass, settings: CurationSettings) -> list[float]:
+def votes(frames: Sequence[FrameAnswer], query: QueryClass, settings: CurationSettings) -> list[float]:
     """The probability of a class on every frame that confirms it.
 
-    A frame confirms a class when one of its members is among the first ``top_k`` answers with at least the confidence
-    asked. The likeliest member counts; members are not summed.
+    A frame confirms a class if one of its members is among the ``top_k`` predictions and has at least the required
+    confidence. The most likely member counts; probabilities are not summed over members.
 
     Args:
-        answers: One per frame, of ``top_k`` answers or more.
+        frames: Top predictions for each frame, ``top_k`` or more.
         query: The class.
         settings: ``top_k`` and ``confidence``.
     """
     members = set(query.members)
-    found = []
-    for answer in answers:
+    confirming = []
+    for answer in frames:
         first = zip(answer.labels[: settings.top_k], answer.confidences, strict=False)
         best = max((confidence for label, confidence in first if label in members), default=-1.0)
         if best >= settings.confidence:
-            found.append(best)
-    return found
+            confirming.append(best)
+    return confirming
 
 
 def confirmed_class(
-    answers: Sequence[FrameAnswer],
+    frames: Sequence[FrameAnswer],
     matches: Sequence[Match],
     queries: Sequence[QueryClass],
     settings: CurationSettings,
 ) -> int | None:
-    """The query that the classifier confirms; of several the one with the most frames, then the largest probability.
+    """The class that the classifier confirms; of several, the one with the most frames, then the largest probability.
 
     Args:
-        answers: One per frame.
+        frames: Top predictions for each frame.
         matches: The classes that the metadata name.
         queries: All classes.
         settings: ``top_k``, ``agree`` and ``confidence``.
 
     Returns:
-        Position of the class in ``queries``, or None where none is confirmed.
+        Position of the class in ``queries``, or None if none is confirmed.
     """
     ranked = []
     for match in matches:
-        found = votes(answers, queries[match.query], settings)
-        if len(found) >= settings.agree:
-            ranked.append((-len(found), -sum(found), match.query))
+        confirming = votes(frames, queries[match.query], settings)
+        if len(confirming) >= settings.agree:
+            ranked.append((-len(confirming), -sum(confirming), match.query))
     return min(ranked)[2] if ranked else None

@@ -1,9 +1,8 @@
-"""Which clips the page shows, and a small picture of each."""
+"""Choose the clips for the page, and make a thumbnail of each."""
 
 from __future__ import annotations
 
 import io
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ....files import replace_file
 from ....identity import digest
 from ....tasks.data.files import shuffling_key
 from .decisions import ClipRow
@@ -20,38 +20,38 @@ from .sources import Source
 _SIDE = 112
 
 
-def choose_shown(rows: Sequence[ClipRow], each: int) -> list[ClipRow]:
-    """Some clips of every verdict, chosen by their ids alone, in the order of the verdicts and then of the manifest.
+def choose_shown(rows: Sequence[ClipRow], per_verdict: int) -> list[ClipRow]:
+    """Some clips of every verdict, chosen by their ids alone, sorted by verdict and then as in the manifest.
 
     Args:
         rows: All clips.
-        each: Most clips of a verdict.
+        per_verdict: Maximum number of clips per verdict.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         groups[row.reason].append(position)
-    found = []
+    selection = []
     for reason in type(rows[0].reason) if rows else ():
-        chosen = sorted(groups[reason], key=lambda p: shuffling_key(rows[p].clip_id))[:each]
-        found += [rows[p] for p in sorted(chosen)]
-    return found
+        sampled = sorted(groups[reason], key=lambda p: shuffling_key(rows[p].clip_id))[:per_verdict]
+        selection += [rows[p] for p in sorted(sampled)]
+    return selection
 
 
 def thumbnail(source: Source, row: ClipRow, folder: Path, content: str = "") -> bytes | None:
-    """The middle frame of a clip as a small JPEG, kept in a folder from run to run.
+    """The middle frame of a clip as a small JPEG, cached in a folder.
 
     Args:
-        source: Where frames come from.
+        source: The videos.
         row: The clip.
-        folder: Keeps the pictures.
-        content: Digest of the video: another one of the same name and length has pictures of its own.
+        folder: Cache of thumbnails.
+        content: Digest of the video, so that another video of the same name and length gets its own thumbnails.
 
     Returns:
-        The file's bytes; None where the frame cannot be decoded.
+        Bytes of the JPEG; None if the frame cannot be decoded.
     """
-    kept = folder / f"{digest([content, row.clip_id, row.end, row.seen.evidence.seconds, _SIDE])[:32]}.jpg"
+    cached = folder / f"{digest([content, row.clip_id, row.end, row.seen.evidence.seconds, _SIDE])[:32]}.jpg"
     with suppress(OSError):
-        return kept.read_bytes()
+        return cached.read_bytes()
     if row.seen.evidence.problem:
         return None
     try:
@@ -60,9 +60,6 @@ def thumbnail(source: Source, row: ClipRow, folder: Path, content: str = "") -> 
         return None
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=80)
-    with suppress(OSError):  # a picture that is not kept is made again
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".writing", delete=False) as aside:
-            aside.write(buffer.getvalue())
-        Path(aside.name).replace(kept)
+    with suppress(OSError):  # without the cache, the next run makes the thumbnail again
+        replace_file(cached, buffer.getvalue())
     return buffer.getvalue()

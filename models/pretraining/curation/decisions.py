@@ -1,4 +1,4 @@
-"""From what metadata say and frames show to a verdict on every clip. Pure: no file is read and no model asked."""
+"""Decide on every clip from metadata and evidence, with pure functions: no file is read and no model is run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .settings import CurationSettings
 
 @dataclass(frozen=True)
 class Seen:
-    """A video and everything that is known of it.
+    """A video and everything known about it.
 
     Attributes:
-        video: As listed.
+        video: The video with its metadata.
         matches: Classes that its metadata name.
-        evidence: What was seen of it.
+        evidence: Length, predictions and hashes.
         facts: Further columns of the manifest.
     """
 
@@ -42,12 +42,13 @@ class ClipRow:
 
     Attributes:
         seen: Its video.
-        start: Seconds.
-        end: Seconds; 0 where the video cannot be opened.
+        start: Start in seconds.
+        end: End in seconds; 0 if the video cannot be opened.
         reason: The verdict.
-        query: Position of its class: the confirmed one, else the first that the metadata name; None if they name none.
-        evidence: What was seen of it; None if it was not looked at.
-        duplicate_of: Clip id or evaluation image that it looks like.
+        query: Position of its class: the confirmed one, else the first one named by the metadata; None if there is
+            none.
+        evidence: Predictions and hashes; None if it was not examined.
+        duplicate_of: Id of the clip, or name of the evaluation image, that it looks like.
     """
 
     seen: Seen
@@ -65,12 +66,12 @@ class ClipRow:
 
     @property
     def kept(self) -> bool:
-        """Whether it is in the curated set."""
+        """Whether the clip is in the curated set."""
         return self.reason in (Reason.KEPT, Reason.SAMPLED)
 
     @property
     def problem(self) -> str:
-        """What could not be read of it: the video, its frames or its metadata; empty if nothing."""
+        """What is wrong with the video, the frames or the metadata; empty if nothing is."""
         frames = self.evidence.problem if self.evidence is not None else ""
         return self.seen.evidence.problem or frames or self.seen.video.note
 
@@ -80,10 +81,10 @@ class Decisions:
     """All verdicts.
 
     Attributes:
-        rows: By path and start.
-        curated: How many clips curation keeps, also where the uncurated ablation was asked for.
-        cap: Most clips of a class.
-        confirmed: Clips of each class that the classifier confirmed and that are no duplicates, before the cap.
+        rows: All clips, sorted by path and start.
+        curated: Number of clips that curation keeps, also for the uncurated ablation.
+        cap: Maximum number of clips per class.
+        confirmed: Number of clips of each class that are confirmed and not duplicates, before the cap.
     """
 
     rows: tuple[ClipRow, ...]
@@ -93,12 +94,12 @@ class Decisions:
 
 
 def clips_of(evidence: VideoEvidence, settings: CurationSettings) -> list[tuple[float, float]]:
-    """(start, end) of the clips of a video that can be opened."""
+    """(start, end) of the clips of a readable video."""
     return cut(evidence.seconds, settings.clip_seconds)
 
 
 def long_enough(clip: tuple[float, float], settings: CurationSettings) -> bool:
-    """Whether a clip is not too short."""
+    """Whether a clip has at least the minimum length."""
     return clip[1] - clip[0] >= settings.shortest_seconds - 1e-6
 
 
@@ -132,7 +133,7 @@ def decide(
 
 
 def _first_look(seen: Seen, queries: Sequence[QueryClass], settings: CurationSettings) -> list[ClipRow]:
-    """Verdicts that need nothing but the clip itself; those that pass are KEPT for the time being."""
+    """Verdicts that only depend on the clip itself; clips that pass are KEPT for now."""
     if seen.evidence.problem:
         return [ClipRow(seen, 0.0, 0.0, Reason.UNREADABLE, seen.matches[0].query if seen.matches else None)]
     rows = []
@@ -146,8 +147,8 @@ def _first_look(seen: Seen, queries: Sequence[QueryClass], settings: CurationSet
         elif not long_enough((start, end), settings):
             reason = Reason.TOO_SHORT
         else:
-            answers = evidence.answers if evidence is not None else ()
-            confirmed = confirmed_class(answers, seen.matches, queries, settings)
+            frames = evidence.answers if evidence is not None else ()
+            confirmed = confirmed_class(frames, seen.matches, queries, settings)
             reason = Reason.UNCONFIRMED if confirmed is None else Reason.KEPT
             query = query if confirmed is None else confirmed
         rows.append(ClipRow(seen, start, end, reason, query, evidence))
@@ -161,7 +162,7 @@ def _why_no_class(video: Video) -> Reason:
 
 
 def _mark_duplicates(rows: list[ClipRow], settings: CurationSettings, evaluation: Mapping[str, int]) -> None:
-    # For the ablation clips of no class are compared with evaluation images as well: it may draw them.
+    # For the ablation, also compare clips without a class with the evaluation images, because it may draw them.
     looked = [
         i
         for i, row in enumerate(rows)
@@ -172,26 +173,26 @@ def _mark_duplicates(rows: list[ClipRow], settings: CurationSettings, evaluation
         i = looked[place]
         rows[i] = replace(rows[i], reason=Reason.DUPLICATE_OF_EVALUATION, duplicate_of=image)
     open_ones = [i for i in looked if rows[i].reason is Reason.KEPT]
-    for place, other in duplicates_among([hashes[i] for i in open_ones], settings.hash_distance).items():
+    for place, earlier in duplicates_among([hashes[i] for i in open_ones], settings.hash_distance).items():
         i = open_ones[place]
-        rows[i] = replace(rows[i], reason=Reason.DUPLICATE, duplicate_of=rows[open_ones[other]].clip_id)
+        rows[i] = replace(rows[i], reason=Reason.DUPLICATE, duplicate_of=rows[open_ones[earlier]].clip_id)
 
 
 _NEVER_DRAWN = (Reason.UNREADABLE, Reason.TOO_SHORT, Reason.DUPLICATE_OF_EVALUATION)
 
 
 def _draw(rows: list[ClipRow], number: int, settings: CurationSettings) -> None:
-    """The ablation: as many clips as curation keeps, at random from all that can be trained on."""
+    """The ablation: draw as many clips as curation keeps, at random from all clips that can be trained on."""
     pool = [
         i
         for i, row in enumerate(rows)
         if row.reason not in _NEVER_DRAWN and long_enough((row.start, row.end), settings)
     ]
-    drawn = {pool[place] for place in sample([rows[i].clip_id for i in pool], number, settings.seed)}
+    sampled = {pool[place] for place in sample([rows[i].clip_id for i in pool], number, settings.seed)}
     for i, row in enumerate(rows):
-        if i in drawn:
+        if i in sampled:
             rows[i] = replace(row, reason=Reason.SAMPLED)
         elif row.reason not in _NEVER_DRAWN:
-            # A clip of no class may be too short as well, which is what keeps it out here.
+            # A clip without a class may also be too short; for the ablation, that is the reason that counts.
             short = not long_enough((row.start, row.end), settings)
             rows[i] = replace(row, reason=Reason.TOO_SHORT if short else Reason.NOT_SAMPLED, duplicate_of="")

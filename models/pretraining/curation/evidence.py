@@ -1,36 +1,32 @@
-"""What was seen of a video: its length, and the classifier's answers and the hashes of each clip. Kept in files."""
+"""The evidence for a video, cached in files: its length, and each clip's predictions and hashes."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ....errors import DataError
+from ....files import read_sealed_json, write_sealed_json
 from ....identity import digest
 from .confirming import FrameAnswer
 from .settings import CurationSettings
 
 VERSION = 1
-"""Raised when the same video would give other evidence."""
+"""Increase this when the same video would give other evidence."""
 
 ANSWERS = 10
-"""Answers of the classifier that are kept for each frame, so that another top-k up to it asks nothing again."""
+"""Predictions to store for each frame, so that changing top-k up to this number needs no new forward passes."""
 
 
 @dataclass(frozen=True)
 class ClipEvidence:
-    """A clip's probed frames.
+    """Predictions and hashes of a clip's probed frames.
 
     Attributes:
-        answers: One per frame.
+        answers: Top predictions for each frame.
         hashes: Perceptual hash of each frame.
-        problem: Why the frames could not be decoded; then there are no answers and no hashes.
+        problem: Why the frames could not be decoded; then there are no predictions and no hashes.
     """
 
     answers: tuple[FrameAnswer, ...] = ()
@@ -40,12 +36,12 @@ class ClipEvidence:
 
 @dataclass(frozen=True)
 class VideoEvidence:
-    """What was seen of a video.
+    """The evidence for a video.
 
     Attributes:
-        seconds: Its length; 0 where it cannot be opened.
+        seconds: Its length; 0 if it cannot be opened.
         problem: Why it cannot be opened; empty if it can.
-        clips: By the position of the clip in the video; those that were not looked at are absent.
+        clips: Evidence by the position of the clip in the video; clips that were not examined are missing.
     """
 
     seconds: float = 0.0
@@ -54,16 +50,16 @@ class VideoEvidence:
 
 
 def length_key(content: str) -> str:
-    """Under which a video's length is kept."""
+    """Key of a video's length."""
     return digest([VERSION, "length", content])
 
 
 def clips_key(content: str, settings: CurationSettings, model: str) -> str:
-    """Under which the evidence of a video's clips is kept: content, classifier, and the settings that reach pixels.
+    """Key of the evidence for a video's clips: content, classifier, and the settings that affect pixels.
 
     Args:
         content: Digest of the video.
-        settings: Of which class names, thresholds and quotas play no part.
+        settings: Class names, thresholds and quotas are not part of the key, so that changing them reuses evidence.
         model: Identity of the classifier.
     """
     return digest(
@@ -73,43 +69,30 @@ def clips_key(content: str, settings: CurationSettings, model: str) -> str:
 
 
 class EvidenceFolder:
-    """Evidence in files of their own, so that an interrupted run goes on where it was; a damaged file is no file."""
+    """Evidence in one file per video, so that an interrupted run can resume; damaged files are ignored."""
 
     def __init__(self, root: Path) -> None:
-        """Use a folder, which is made when the first file is written."""
+        """Use a folder, which is created when the first file is written."""
         self._root = root
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / f"{key[:32]}.json"
 
     def read(self, key: str) -> VideoEvidence | None:
-        """What is kept under a key, or None."""
+        """The evidence for a key, or None."""
+        facts = read_sealed_json(self._path(key))
         try:
-            found = json.loads(self._path(key).read_text(encoding="utf-8"))
-            written = found.pop("digest")
-            return _from_plain(found) if found["key"] == key and written == digest(json.dumps(found)) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return _from_plain(facts) if facts and facts["key"] == key else None
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def write(self, key: str, evidence: VideoEvidence) -> None:
-        """Keep evidence; a reader never sees half a file.
+        """Write evidence atomically, so that a reader never sees half a file.
 
         Raises:
-            DataError: It cannot be written.
+            StoreError: It cannot be written.
         """
-        path, aside = self._path(key), None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".writing")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                row = {"key": key, **_plain(evidence)}
-                json.dump({**row, "digest": digest(json.dumps(row))}, file, separators=(",", ":"))
-            Path(aside).replace(path)
-        except OSError as error:
-            if aside is not None:
-                with suppress(OSError):
-                    Path(aside).unlink()
-            raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+        write_sealed_json(self._path(key), {"key": key, **_plain(evidence)})
 
 
 def _plain(evidence: VideoEvidence) -> dict[str, Any]:
@@ -124,13 +107,13 @@ def _plain(evidence: VideoEvidence) -> dict[str, Any]:
     return {"seconds": evidence.seconds, "problem": evidence.problem, "clips": clips}
 
 
-def _from_plain(found: Mapping[str, Any]) -> VideoEvidence:
+def _from_plain(record: Mapping[str, Any]) -> VideoEvidence:
     clips = {
         int(position): ClipEvidence(
             tuple(FrameAnswer(tuple(map(int, labels)), tuple(map(float, parts))) for labels, parts in clip["answers"]),
             tuple(int(value, 16) for value in clip["hashes"]),
             str(clip["problem"]),
         )
-        for position, clip in found["clips"].items()
+        for position, clip in record["clips"].items()
     }
-    return VideoEvidence(float(found["seconds"]), str(found["problem"]), clips)
+    return VideoEvidence(float(record["seconds"]), str(record["problem"]), clips)

@@ -1,4 +1,4 @@
-"""Looking at videos: decode the probed frames, ask the classifier, hash. The only stage that costs time."""
+"""Examine videos: decode the probed frames, classify and hash them. This stage takes nearly all of the time."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .settings import CurationSettings
 from .sources import Source
 
 _CLIPS_AT_ONCE = 16
-"""Clips of one video that are in memory together: a long video is looked at in parts."""
+"""Clips of a video to hold in memory at once: a long video is examined in parts."""
 
 _READERS = 2
-"""Threads that decode ahead of the classifier, a part each."""
+"""Threads that decode ahead of the classifier, each one part at a time."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is to be looked at.
+    """Clips to examine.
 
     Attributes:
         path: The video.
@@ -50,7 +50,7 @@ class _Read:
 
 
 class _Eye:
-    """Decoding for one classifier: frames at its size, squares cut out the way it wants them, and hashes."""
+    """Decodes frames for one classifier, crops them to its input size, and hashes them."""
 
     def __init__(self, source: Source, geometry: Geometry, frames: int) -> None:
         self._source, self._geometry, self._frames = source, geometry, frames
@@ -60,7 +60,7 @@ class _Eye:
         try:
             together = self._source.frames(path, [t for part in times for t in part], self._geometry.resize)
         except UnreadableVideoError as error:
-            # One bad place spoils a part; clip by clip shows which. The error of a single clip is final.
+            # One damaged place makes the whole part fail: try its clips one by one. A single clip's error is final.
             return [error] if len(clips) == 1 else [result for clip in clips for result in self.read(path, [clip])]
         return [self._one(together[i : i + self._frames]) for i in range(0, len(together), self._frames)]
 
@@ -70,21 +70,21 @@ class _Eye:
 
 
 class Classifier:
-    """A model that is asked for its first answers to frames."""
+    """A model that predicts the classes of frames."""
 
     def __init__(self, model: Model, top_k: int, batch: int) -> None:
-        """Take a model.
+        """Wrap a model.
 
         Args:
-            model: On its device.
-            top_k: Answers that are needed; at least `ANSWERS` are kept where there are as many classes.
+            model: A model on its device.
+            top_k: Number of predictions needed; at least `ANSWERS` are stored if there are as many classes.
             batch: Frames per forward pass.
         """
         self.geometry = model.spec.preprocessing.geometry
         self._model, self._keep, self._batch = model, max(top_k, ANSWERS), batch
 
     def answers(self, pixels: np.ndarray) -> list[FrameAnswer]:
-        """First answers to frames, uint8 (n, size, size, 3); of equal ones the class with the lower index."""
+        """Top predictions for frames, uint8 (n, size, size, 3); ties are resolved by the lower class index."""
         logits, self._batch = answer(self._model, pixels, self._batch)
         shares = torch.softmax(logits.double(), 1).numpy()
         order = np.argsort(-shares, axis=1, kind="stable")[:, : self._keep]
@@ -99,41 +99,41 @@ def examine(
     looks: Sequence[Look],
     classifier: Classifier,
     settings: CurationSettings,
-    done: Callable[[str, dict[int, ClipEvidence], bool], None],
+    report: Callable[[str, dict[int, ClipEvidence], bool], None],
 ) -> None:
-    """Look at videos, in their order.
+    """Examine videos, in order.
 
     Args:
-        source: Where the frames come from.
-        looks: What to look at.
-        classifier: Whom to ask.
-        settings: How many frames.
-        done: Called in this thread after each video with (path, evidence by clip, whether it may be kept): where a disk
-            failed, another attempt may see more.
+        source: The videos.
+        looks: The clips to examine.
+        classifier: The classifier.
+        settings: Number of frames per clip.
+        report: Called in this thread after each video with (path, evidence by clip, whether it may be cached): after a
+            disk error, another attempt may succeed.
     """
     eye = _Eye(source, classifier.geometry, settings.frames)
     with ThreadPoolExecutor(_READERS) as pool:
-        found: dict[int, ClipEvidence] = {}
+        evidence: dict[int, ClipEvidence] = {}
         lasting = True
         for look, part, results, last in _ahead(pool, eye, looks):
-            read = {p: r for p, r in zip(part, results, strict=True) if isinstance(r, _Read)}
-            asked = classifier.answers(np.concatenate([r.pixels for r in read.values()])) if read else []
+            decoded = {p: r for p, r in zip(part, results, strict=True) if isinstance(r, _Read)}
+            predictions = classifier.answers(np.concatenate([r.pixels for r in decoded.values()])) if decoded else []
             for position, result in zip(part, results, strict=True):
                 if isinstance(result, UnreadableVideoError):
-                    found[position] = ClipEvidence(problem=str(result))
+                    evidence[position] = ClipEvidence(problem=str(result))
                     lasting &= not result.transient
-            for number, (position, r) in enumerate(read.items()):
-                mine = asked[number * settings.frames : (number + 1) * settings.frames]
-                found[position] = ClipEvidence(tuple(mine), r.hashes)
+            for number, (position, r) in enumerate(decoded.items()):
+                of_clip = predictions[number * settings.frames : (number + 1) * settings.frames]
+                evidence[position] = ClipEvidence(tuple(of_clip), r.hashes)
             if last:
-                done(look.path, found, lasting)
-                found, lasting = {}, True
+                report(look.path, evidence, lasting)
+                evidence, lasting = {}, True
 
 
 def _ahead(
     pool: ThreadPoolExecutor, eye: _Eye, looks: Sequence[Look]
 ) -> Iterator[tuple[Look, list[int], list[_Read | UnreadableVideoError], bool]]:
-    """Parts of videos in order, a few of them decoded ahead of their use."""
+    """Parts of videos in order, a few of them decoded ahead."""
     waiting: deque[tuple[Look, list[int], Future[list[_Read | UnreadableVideoError]], bool]] = deque()
     for look in looks:
         positions = sorted(look.clips)

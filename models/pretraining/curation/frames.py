@@ -1,4 +1,4 @@
-"""Single frames of a video, and why it has none, in words that can be kept in a manifest."""
+"""Read single frames of a video; errors are worded for the manifest."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class UnreadableVideoError(Exception):
-    """A video that cannot be decoded where it was asked to be.
+    """A video cannot be decoded at the requested times.
 
     Attributes:
-        transient: Whether the disk is at fault and not the content, so that another attempt may succeed.
+        transient: Whether another attempt may succeed, because the disk is at fault rather than the content.
     """
 
     def __init__(self, reason: str, transient: bool = False) -> None:
@@ -27,27 +27,27 @@ class UnreadableVideoError(Exception):
 
 
 def duration(path: Path) -> float:
-    """Seconds that the video shows frames, measured from what the file holds.
+    """Duration in seconds, measured from the frames in the file.
 
     Raises:
-        UnreadableVideoError: Not a video, damaged, or without a picture.
+        UnreadableVideoError: It is not a video, is damaged, or has no frames.
     """
     return _guarded(lambda: VideoFiles([path]).seconds(0), path)
 
 
 def frames(path: Path, times: Sequence[float], size: int) -> np.ndarray:
-    """The frames that are on the screen at some moments.
+    """The frames on the screen at given times.
 
     Args:
         path: Video file.
-        times: Seconds from the beginning; past the end the last frame is taken.
-        size: Shorter side of the result in pixels; the aspect is kept.
+        times: Seconds from the beginning; times after the end give the last frame.
+        size: Shorter side of the result in pixels; the aspect ratio is kept.
 
     Returns:
         uint8 (n, H, W, 3), RGB.
 
     Raises:
-        UnreadableVideoError: As for `duration`, or no frame could be decoded at one of the moments.
+        UnreadableVideoError: As for `duration`, or a frame cannot be decoded.
     """
     video = VideoFiles([path])
 

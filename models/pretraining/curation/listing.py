@@ -1,4 +1,4 @@
-"""Which videos there are and what people wrote about them: a folder with sidecars as yt-dlp writes them, or a table."""
+"""List videos and their metadata: a folder with sidecars as written by yt-dlp, or a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .settings import FIELDS
 _SIDECAR = ".info.json"
 
 _FORMAT = re.compile(r"\.f(?:\d|hls|dash|http)[\w-]*$")
-"""What yt-dlp adds to the name of a stream that it has not merged with others: ``dog.f137.mp4``."""
+"""Suffix that yt-dlp adds to the name of a stream that it has not merged with others: ``dog.f137.mp4``."""
 
 _FORM = """Expected a folder of videos, each with its sidecar as `yt-dlp --write-info-json` writes it (dog.mp4 and
 dog.info.json), or a CSV file with the columns path,title,tags (and description, categories), tags separated by ';'."""
@@ -33,11 +33,11 @@ class Video:
     """A video and its metadata.
 
     Attributes:
-        path: Below the source's folder, with forward slashes; its id in the manifest.
+        path: Path below the source's folder, with forward slashes; the video's id in the manifest.
         metadata: Texts by field of `FIELDS`: one for title and description, several for tags and categories.
-        problem: Why it cannot be read although it is listed; empty if nothing is known against it.
+        problem: Why it cannot be read although it is listed; empty if no problem is known.
         note: What is wrong with its metadata; empty if nothing is.
-        unread: Whether there are metadata that cannot be read; ``note`` says why.
+        unread: Whether it has metadata that cannot be read; ``note`` says why.
     """
 
     path: str
@@ -51,14 +51,14 @@ def list_videos(where: Path) -> tuple[Path, tuple[Video, ...], LeftOut]:
     """List a source.
 
     Args:
-        where: Folder (searched at any depth; see `walk`), or CSV file.
+        where: A folder, searched at any depth (see `walk`), or a CSV file.
 
     Returns:
-        The folder that paths are relative to, the videos sorted by path, and what was left out of a folder; sidecars
-        and other JSON files do not count as that.
+        The folder that paths are relative to, the videos sorted by path, and what the listing of a folder left out,
+        apart from sidecars and other JSON files.
 
     Raises:
-        DataError: There is nothing there, or nothing of the expected form.
+        DataError: It does not exist, or does not have the expected form.
     """
     if where.is_dir():
         return where, *_folder(where)
@@ -80,7 +80,7 @@ def _folder(root: Path) -> tuple[tuple[Video, ...], LeftOut]:
 
 
 class _Sidecars:
-    """The sidecars of a folder, by their names in one normal form."""
+    """The sidecars of a folder, by their names in Unicode normal form."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,17 +92,13 @@ class _Sidecars:
                 self._unused[name] = None
 
     def videos(self, paths: Sequence[str]) -> list[Video]:
-        """All videos of the folder with what their sidecars say.
-
-        Args:
-            paths: Below the source's folder.
-        """
-        found = [self._video(path) for path in paths]
+        """The videos of the folder, given by their paths below the source, with metadata from their sidecars."""
+        listed = [self._video(path) for path in paths]
         if not self._unused:
-            return found
-        # Where a sidecar is called otherwise than its video, somebody who looks for it will want to know.
-        left = f"; sidecars without a video in this folder: {first(list(self._unused))}"
-        return [replace(v, note=v.note + left) if v.note and not v.unread else v for v in found]
+            return listed
+        # A sidecar whose name does not match its video is easy to overlook, so mention the unused ones.
+        remark = f"; sidecars without a video in this folder: {first(list(self._unused))}"
+        return [replace(v, note=v.note + remark) if v.note and not v.unread else v for v in listed]
 
     def _video(self, path: str) -> Video:
         file = path.rpartition("/")[2]
@@ -122,22 +118,22 @@ class _Sidecars:
 
 def _sidecar(path: Path) -> tuple[dict[str, str | tuple[str, ...]], str]:
     try:
-        found = json.loads(read_text(path))
+        metadata = json.loads(read_text(path))
     except OSError as error:
         return {}, f"its sidecar {path.name} cannot be read: {error.strerror or error}"
     except NotTextError as error:
         return {}, f"its sidecar {path.name} cannot be read: {error}"
     except (ValueError, RecursionError) as error:
         return {}, f"its sidecar {path.name} is not JSON ({error})"
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         return {}, f"its sidecar {path.name} is not a JSON object"
-    return {name: _text(found[name]) for name in FIELDS if name in found}, ""
+    return {name: _text(metadata[name]) for name in FIELDS if name in metadata}, ""
 
 
 def _text(value: Any) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return value
-    # A number or null in place of words says nothing.
+    # Ignore numbers and null in place of text.
     return tuple(part for part in value if isinstance(part, str)) if isinstance(value, list) else ()
 
 
@@ -153,15 +149,19 @@ def _table(path: Path) -> tuple[Video, ...]:
         raise DataError(f"{path} has no rows under a column 'path'.\n{_FORM}")
     videos: dict[str, Video] = {}
     for number, row in enumerate(rows):
-        written = (row["path"] or "").strip()
-        there = named_file(path.parent, written)
-        name = there.relative_to(path.parent).as_posix() if written and there.is_relative_to(path.parent) else written
+        entry = (row["path"] or "").strip()
+        video_file = named_file(path.parent, entry)
+        name = (
+            video_file.relative_to(path.parent).as_posix()
+            if entry and video_file.is_relative_to(path.parent)
+            else entry
+        )
         if not name or name in videos:
             raise DataError(f"{path}, row {number + 2}: the path {name!r} is empty or occurs twice.\n{_FORM}")
         metadata: dict[str, str | tuple[str, ...]] = {}
         for column in FIELDS:
             text = row.get(column) or ""
             metadata[column] = tuple(re.split(r"[;|]", text)) if column in ("tags", "categories") else text
-        problem = "" if there.is_file() else "there is no such file"
+        problem = "" if video_file.is_file() else "there is no such file"
         videos[name] = Video(name, metadata, problem)
     return tuple(videos[name] for name in sorted(videos))

@@ -1,4 +1,4 @@
-"""The manifest: a line of JSON for every clip, with the verdict and everything that led to it."""
+"""The manifest: a line of JSON for every clip, with the verdict and all the evidence."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def plain_row(row: ClipRow, queries: Sequence[QueryClass], labels: Sequence[str]
         row: The clip.
         queries: The classes.
         labels: Names of the classifier's classes.
-        top_k: Answers of the classifier that are written for each frame.
+        top_k: Number of predictions to write for each frame.
     """
     evidence = row.evidence
     members = set(queries[row.query].members) if row.query is not None else set()
     times = probe_times(row.start, row.end, len(evidence.answers)) if evidence and evidence.answers else []
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "clip": row.clip_id,
         "video": row.seen.video.path,
         "start": row.start,
@@ -48,16 +48,16 @@ def plain_row(row: ClipRow, queries: Sequence[QueryClass], labels: Sequence[str]
         "hashes": [to_text(value) for value in evidence.hashes] if evidence else [],
         "problem": row.problem or None,
     }
-    return {**found, **row.seen.facts}
+    return {**columns, **row.seen.facts}
 
 
 def _frame(time: float, answer: FrameAnswer, members: set[int], labels: Sequence[str], top_k: int) -> dict[str, Any]:
-    mine = [c for label, c in zip(answer.labels, answer.confidences, strict=True) if label in members]
+    of_class = [c for label, c in zip(answer.labels, answer.confidences, strict=True) if label in members]
     return {
         "time": round(time, 3),
         "label": labels[answer.labels[0]],
         "confidence": answer.confidences[0],
-        "class_confidence": max(mine, default=None),
+        "class_confidence": max(of_class, default=None),
         "top": [[labels[label], c] for label, c in list(zip(answer.labels, answer.confidences, strict=True))[:top_k]],
     }
 
@@ -66,7 +66,7 @@ def read_manifest(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a manifest.
 
     Raises:
-        DataError: It cannot be read, or a line is not a row; the message names it.
+        DataError: It cannot be read, or a line is not a row; the message names the line.
     """
     number = 0
     try:
@@ -90,28 +90,28 @@ def micro_clips_from_manifest(path: Path) -> list[tuple[int, int]]:
         path: ``manifest.jsonl`` of ``bench curate --source microworld``.
 
     Returns:
-        (index in the set "train", class shown or -1 for none) of each, in the order of the manifest; frames come from
-        `vitobench.tasks.data.microworld.skewed.skewed_frames`, with the seed that `micro_seed_of_manifest` tells. The
-        classes are the truth, for linear heads and measurements. A copy in the source has the index of its original.
+        (index in the set "train", true class or -1 for none) of each clip, in the order of the manifest. Get the frames
+        with `vitobench.tasks.data.microworld.skewed.skewed_frames` and the seed from `micro_seed_of_manifest`. A copy
+        in the source has the index of its original.
 
     Raises:
-        DataError: Not such a manifest, or one that keeps nothing.
+        DataError: It is not such a manifest, or keeps no clips.
     """
-    found = []
+    clips = []
     for row in read_manifest(path):
         if row["kept"]:
             index, shows = (_micro(row, path)[key] for key in ("index", "class"))
-            found.append((int(index), int(shows)))
-    if not found:
+            clips.append((int(index), int(shows)))
+    if not clips:
         raise DataError(f"{path} keeps no clips; loosen the settings of `bench curate`.")
-    return found
+    return clips
 
 
 def micro_seed_of_manifest(path: Path) -> int:
     """Seed of the world that a manifest's clips come from.
 
     Raises:
-        DataError: Not a manifest of the micro-world.
+        DataError: It is not a manifest of the micro-world.
     """
     for row in read_manifest(path):
         return int(_micro(row, path)["seed"])

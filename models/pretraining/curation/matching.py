@@ -1,4 +1,4 @@
-"""Finding class names in the words that people gave a video."""
+"""Find class names in the metadata of a video."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Match:
 
     Attributes:
         query: Position of the class in the list of queries.
-        term: Which of its words or phrases was found.
-        field: Where.
+        term: The word or phrase that was found.
+        field: The field it was found in.
     """
 
     query: int
@@ -44,48 +44,47 @@ class Match:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text, case-folded; hyphens, underscores and punctuation part them."""
+    """The words of a text, case-folded; hyphens, underscores and punctuation separate words."""
     return tuple(word.replace("’", "'") for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def plurals(word: str) -> set[str]:
-    """Plural forms of an English noun, by rule and a short list of exceptions; a form too many does no harm.
+    """Plural forms of an English noun in lower case, by rules and a short list of exceptions.
 
-    Args:
-        word: In lower case.
+    A form too many does no harm, because it would hardly occur in a title.
     """
-    found = {word + "s"}
+    forms = {word + "s"}
     if word.endswith(("s", "x", "z", "ch", "sh")):
-        found = {word + "es"}
+        forms = {word + "es"}
     elif word.endswith("y") and len(word) > 1 and word[-2] not in "aeiou":
-        found = {word[:-1] + "ies"}
+        forms = {word[:-1] + "ies"}
     elif word.endswith("o"):
-        found.add(word + "es")
+        forms.add(word + "es")
     for suffix, plural in _IRREGULAR.items():
-        # Compounds too ("fireman"); not "human", whose plural is regular.
+        # Also compounds ("fireman"), but not "human", whose plural is regular.
         if (
             word.endswith(suffix)
             and (word == suffix or suffix in {"man", "woman", "mouse", "foot"})
             and word != "human"
         ):
-            found.add(word[: -len(suffix)] + plural)
+            forms.add(word[: -len(suffix)] + plural)
     if word in _F_TO_VES or word.endswith("wolf"):
-        found.add(word[:-1] + "ves")
+        forms.add(word[:-1] + "ves")
     if word in _FE_TO_VES:
-        found.add(word[:-2] + "ves")
-    return found
+        forms.add(word[:-2] + "ves")
+    return forms
 
 
 class Matcher:
     """Finds the classes that metadata name.
 
-    A term matches whole words only, in the singular or the plural of its last word, regardless of case. Where terms
-    overlap the longest wins ("soccer ball", not "ball"), then the one that begins first. A term of several classes
-    ("crane") matches them all, and so do several terms: the video then has several queries.
+    A term only matches whole words, in the singular or the plural of its last word, regardless of case. If terms
+    overlap, the longest wins ("soccer ball", not "ball"), then the one that begins first. A term of several classes
+    ("crane") matches all of them, so a video may match several classes.
     """
 
     def __init__(self, queries: Sequence[QueryClass]) -> None:
-        """Index the terms of some classes by their words."""
+        """Index the terms of all classes by their words."""
         self._classes: dict[tuple[str, ...], dict[int, str]] = {}
         for position, query in enumerate(queries):
             for term in query.terms:
@@ -100,17 +99,17 @@ class Matcher:
         """The classes that a video's metadata name, each once, in the order of the queries.
 
         Args:
-            metadata: Text, or several texts (tags) that no term crosses, by field.
-            fields: Which of them are searched; the first that names a class is the one reported.
+            metadata: By field, a text or several texts (tags); a term never extends over two texts.
+            fields: The fields to search; the first one that names a class is reported.
         """
-        found: dict[int, Match] = {}
+        matches: dict[int, Match] = {}
         for field in fields:
             value = metadata.get(field, ())
             for text in (value,) if isinstance(value, str) else value:
                 for term in self._terms(words(text)):
-                    for query, told in self._classes[term].items():
-                        found.setdefault(query, Match(query, told, field))
-        return tuple(found[query] for query in sorted(found))
+                    for query, name in self._classes[term].items():
+                        matches.setdefault(query, Match(query, name, field))
+        return tuple(matches[query] for query in sorted(matches))
 
     def _terms(self, text: tuple[str, ...]) -> list[tuple[str, ...]]:
         spans = [
@@ -120,9 +119,9 @@ class Matcher:
             if text[start:stop] in self._classes
         ]
         taken = [False] * len(text)
-        kept = []
+        longest_terms = []
         for start, stop in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if not any(taken[start:stop]):
                 taken[start:stop] = [True] * (stop - start)
-                kept.append(text[start:stop])
-        return kept
+                longest_terms.append(text[start:stop])
+        return longest_terms

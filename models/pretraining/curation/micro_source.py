@@ -1,4 +1,4 @@
-"""The micro-world as a skewed, mislabelled collection of videos, of which the truth is known."""
+"""The micro-world as a skewed, mislabelled collection of videos with known true classes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class MicroSource:
         """Draw the source.
 
         Args:
-            length: Clips.
-            seed: Of the draw and of the world.
-            clips: Clips drawn with other probabilities, in place of ``length`` ones with the usual.
+            length: Number of clips.
+            seed: Seed of the draw and of the world.
+            clips: Clips drawn with other probabilities; by default ``length`` clips are drawn with the usual ones.
         """
         self.name = f"microworld (seed {seed})"
         self.seed = seed
-        chosen = skewed_clips(length, seed) if clips is None else clips
-        self.clips = {clip.name: clip for clip in chosen}
-        self.videos = tuple(Video(c.name, {"title": c.title, "tags": c.tags}) for c in chosen)
+        drawn_clips = skewed_clips(length, seed) if clips is None else clips
+        self.clips = {clip.name: clip for clip in drawn_clips}
+        self.videos = tuple(Video(c.name, {"title": c.title, "tags": c.tags}) for c in drawn_clips)
 
     def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
-        """See `Source`; a scene is identified by what it is drawn from."""
+        """See `Source`; a scene is identified by the settings it is drawn from."""
         return {
             c.name: digest([GENERATOR_VERSION, self.seed, c.index, c.shows, bool(c.copy_of)])
             for c in self.clips.values()
@@ -51,6 +51,6 @@ class MicroSource:
         return brighter(images) if clip.copy_of else images
 
     def facts(self, path: str) -> Mapping[str, Any]:
-        """The scene, and the truth about it: class index shown, or -1 for none."""
+        """The scene and its true class, or -1 for none."""
         clip = self.clips[path]
         return {"micro": {"set": "train", "seed": self.seed, "index": clip.index, "class": clip.shows}}

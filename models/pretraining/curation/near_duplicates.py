@@ -1,4 +1,4 @@
-"""Which pictures look the same, without comparing every pair."""
+"""Find pictures that look the same, without comparing every pair."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BITS = 16
 
 
 class HashIndex:
-    """64-bit hashes, to be asked for all within a Hamming distance.
+    """An index of 64-bit hashes that finds all hashes within a Hamming distance.
 
-    Multi-index hashing (Norouzi, Punjani and Fleet 2012): of four bands of 16 bits at least one differs in a quarter of
-    the distance or less, so looking up the few neighbours of each band misses nothing. Distances up to 7 take 68
-    look-ups however many hashes there are, and each finds one in 65,536 unrelated hashes to compare.
+    Multi-index hashing (Norouzi, Punjani and Fleet 2012): of four bands of 16 bits, at least one differs in at most a
+    quarter of the distance, so looking up the few neighbours of each band misses nothing. Distances up to 7 take 68
+    look-ups, however many hashes there are, and each look-up returns one in 65,536 unrelated hashes to compare.
     """
 
     def __init__(self, radius: int) -> None:
@@ -36,28 +36,23 @@ class HashIndex:
         self._keys: list[int] = []
 
     def add(self, value: int, key: int) -> None:
-        """Put a hash in.
-
-        Args:
-            value: The hash.
-            key: What to be told when it is found.
-        """
+        """Add a hash; `near` returns its key."""
         for band, part in zip(self._bands, _parts(value), strict=True):
             band[part].append(len(self._values))
         self._values.append(value)
         self._keys.append(key)
 
     def near(self, value: int) -> list[int]:
-        """Keys of all hashes within the radius, in ascending order, each once."""
-        # Written out, without helper functions: the inner loop of the only stage that compares clips.
+        """Keys of all hashes within the radius, ascending and without repetition."""
+        # Without helper functions, because this is the inner loop of the only stage that compares clips.
         values, radius = self._values, self.radius
-        found: set[int] = set()
+        keys: set[int] = set()
         for band, part in zip(self._bands, _parts(value), strict=True):
             for flip in self._flips:
                 for entry in band.get(part ^ flip, ()):
                     if (values[entry] ^ value).bit_count() <= radius:
-                        found.add(self._keys[entry])
-        return sorted(found)
+                        keys.add(self._keys[entry])
+        return sorted(keys)
 
 
 def _parts(value: int) -> Iterator[int]:
@@ -66,33 +61,33 @@ def _parts(value: int) -> Iterator[int]:
 
 
 def duplicates_among(clips: Sequence[Sequence[int]], radius: int) -> dict[int, int]:
-    """Clips that look like an earlier one: every probed frame within the distance of the frame in the same place.
+    """Clips that look like an earlier one: each probed frame is within the distance of the corresponding frame.
 
     Args:
-        clips: Hashes of the frames of each clip, in the order in which clips survive: the first of its like stays.
+        clips: Hashes of the frames of each clip; of similar clips, the first one is kept.
         radius: Distance in bits.
 
     Returns:
-        Position of each duplicate, and the position of the earliest surviving clip that it looks like.
+        Position of each duplicate, and the position of the first kept clip that it looks like.
     """
     index = HashIndex(radius)
-    found: dict[int, int] = {}
+    duplicates: dict[int, int] = {}
     for position, hashes in enumerate(clips):
         middle = hashes[len(hashes) // 2]
-        for other in index.near(middle):
-            theirs = clips[other]
-            if len(theirs) == len(hashes) and all(
-                distance(a, b) <= radius for a, b in zip(hashes, theirs, strict=True)
+        for earlier in index.near(middle):
+            earlier_hashes = clips[earlier]
+            if len(earlier_hashes) == len(hashes) and all(
+                distance(a, b) <= radius for a, b in zip(hashes, earlier_hashes, strict=True)
             ):
-                found[position] = other
+                duplicates[position] = earlier
                 break
         else:
             index.add(middle, position)
-    return found
+    return duplicates
 
 
 def duplicates_of(clips: Sequence[Sequence[int]], images: Mapping[str, int], radius: int) -> dict[int, str]:
-    """Clips of which any probed frame looks like an evaluation image.
+    """Clips with a probed frame that looks like an evaluation image.
 
     Args:
         clips: Hashes of the frames of each clip.
@@ -100,15 +95,15 @@ def duplicates_of(clips: Sequence[Sequence[int]], images: Mapping[str, int], rad
         radius: Distance in bits.
 
     Returns:
-        Position of each such clip, and the image: the first by name, of the first frame that has one.
+        Position of each such clip, and the image: the first one by name, for the first such frame.
     """
     names = sorted(images)
     index = HashIndex(radius)
     for key, name in enumerate(names):
         index.add(images[name], key)
-    found: dict[int, str] = {}
+    duplicates: dict[int, str] = {}
     for position, hashes in enumerate(clips):
         near = next((keys for value in hashes if (keys := index.near(value))), None)
         if near:
-            found[position] = names[near[0]]
-    return found
+            duplicates[position] = names[near[0]]
+    return duplicates

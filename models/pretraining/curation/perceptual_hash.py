@@ -1,4 +1,4 @@
-"""A 64-bit hash of what a picture looks like, by the signs of its lowest spatial frequencies."""
+"""A 64-bit perceptual hash of a picture, computed from its lowest spatial frequencies."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _LOW = 8
 
 
 def perceptual_hash(picture: np.ndarray | Image.Image) -> int:
-    """The pHash of Zauner (2010): 32 x 32 luminance, DCT, the 8 x 8 lowest frequencies against their median.
+    """The pHash of Zauner (2010): 32 x 32 luminance, DCT, and the 8 x 8 lowest frequencies compared with their median.
 
     Bits and rounding are those of ``imagehash.phash``.
 
     Args:
-        picture: uint8 (H, W, 3) in RGB, or an image of Pillow's. All of it counts, whatever its shape.
+        picture: uint8 (H, W, 3) in RGB, or a Pillow image. The whole picture counts, whatever its aspect ratio.
 
     Returns:
-        64 bits; the highest is the mean of the picture, rows of frequencies follow each other.
+        64 bits, row by row of frequencies; the highest bit is that of the picture's mean.
     """
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     small = np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
@@ -29,7 +29,7 @@ def perceptual_hash(picture: np.ndarray | Image.Image) -> int:
 
 
 def distance(a: int, b: int) -> int:
-    """In how many bits two hashes differ, 0 to 64."""
+    """Number of bits in which two hashes differ, 0 to 64."""
     return (a ^ b).bit_count()
 
 

@@ -1,4 +1,4 @@
-"""The classes that a source is searched for: their words, and which answers of the classifier count as each."""
+"""The classes to search for: their names in metadata, and the classifier's classes that confirm each."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class QueryClass:
     """A class to search for.
 
     Attributes:
-        name: What the manifest calls it; unique.
-        terms: Words and phrases that stand for it, the name's own words among them where they are one.
-        members: Class indices of the classifier, any of which confirms it.
+        name: Name in the manifest; unique.
+        terms: Words and phrases for it, usually including its name.
+        members: Class indices of the classifier; any of them confirms the class.
     """
 
     name: str
@@ -41,12 +41,12 @@ class QueryClass:
 
 
 def imagenet_queries() -> tuple[QueryClass, ...]:
-    """The 1000 classes of ImageNet-1k with every synonym of WordNet, in the order of the class indices.
+    """The 1000 classes of ImageNet-1k with all WordNet synonyms, in the order of the class indices.
 
-    Classes whose first word is shared ("crane") have their index in their name.
+    If several classes share a first term ("crane"), their names include the index.
 
     Raises:
-        DataError: timm, which ships the words, is not installed.
+        DataError: timm, which ships the synonyms, is not installed.
     """
     words = imagenet_synonyms()
     first = [terms[0] for terms in words]
@@ -72,26 +72,26 @@ LISTS = {
     "ytbb-19": lambda: _merged(ytbb_classes()),
     "microworld-16": microworld_queries,
 }
-"""Lists that have names. All but the last are for classifiers of ImageNet-1k."""
+"""Built-in lists. All but the last are for classifiers of ImageNet-1k."""
 
 
 def load_queries(name: str, label_space: str, num_classes: int) -> tuple[QueryClass, ...]:
     """The classes to search for.
 
     Args:
-        name: A name of `LISTS`, or the path of a CSV file.
-        label_space: The classifier's.
-        num_classes: How many classes the classifier has.
+        name: A key of `LISTS`, or the path of a CSV file.
+        label_space: Label space of the classifier.
+        num_classes: Number of the classifier's classes.
 
     Raises:
-        UnknownNameError: Neither a list nor a file.
-        DataError: A file of another form, or a list for another classifier.
+        UnknownNameError: It is neither a list nor a file.
+        DataError: The file has an unexpected form, or the list is for another classifier.
     """
     if name in LISTS:
-        wanted = "microworld-16" if name == "microworld-16" else "imagenet-1k"
-        if wanted != label_space:
+        needed = "microworld-16" if name == "microworld-16" else "imagenet-1k"
+        if needed != label_space:
             raise DataError(
-                f"The classes {name} need a classifier for {wanted}, but the model predicts {label_space} classes. "
+                f"The classes {name} need a classifier for {needed}, but the model predicts {label_space} classes. "
                 "Choose another --classes or --model."
             )
         return LISTS[name]()
@@ -113,26 +113,26 @@ def _read(path: Path, num_classes: int) -> tuple[QueryClass, ...]:
         raise DataError(
             f"{path} names {len(rows)} classes and no members; the model has {num_classes} classes.\n{_FORM}"
         )
-    found: list[QueryClass] = []
+    classes: list[QueryClass] = []
     for number, row in enumerate(rows):
         name = (row["name"] or "").strip()
-        if not name or any(name == other.name for other in found):
+        if not name or any(name == earlier.name for earlier in classes):
             raise DataError(f"{path}, class {number + 1}: the name {name!r} is empty or occurs twice.\n{_FORM}")
         synonyms = [term.strip() for term in (row.get("synonyms") or "").split(";")]
         members = _members(row.get("members") or "", f"{path}, class {name!r}", num_classes)
         if not any(r.get("members") for r in rows):
             members = (number,)
-        found.append(QueryClass(name, (name, *(s for s in synonyms if s)), members))
-    return tuple(found)
+        classes.append(QueryClass(name, (name, *(s for s in synonyms if s)), members))
+    return tuple(classes)
 
 
 def _members(text: str, where: str, num_classes: int) -> tuple[int, ...]:
-    found: list[int] = []
+    indices: list[int] = []
     for part in text.replace(";", " ").split():
         first, dash, last = part.partition("-")
         if not (first.isdecimal() and (last.isdecimal() if dash else True)):
             raise DataError(f"{where}: {part!r} is neither a class index nor a range of them.\n{_FORM}")
-        found.extend(range(int(first), int(last or first) + 1))
-    if any(index >= num_classes for index in found):
+        indices.extend(range(int(first), int(last or first) + 1))
+    if any(index >= num_classes for index in indices):
         raise DataError(f"{where}: the classifier's class indices end at {num_classes - 1}.\n{_FORM}")
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(indices)))

@@ -1,4 +1,4 @@
-"""Why a clip was kept or dropped: one word for each, in the order in which they are asked about."""
+"""Reasons to keep or drop a clip, in the order in which they are checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """What the manifest says of a clip. The first that applies, from the top, is the one that is written."""
+    """The verdict on a clip in the manifest: the first of these that applies."""
 
     UNREADABLE = "unreadable"
     METADATA_UNREADABLE = "metadata-unreadable"
@@ -36,4 +36,4 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.SAMPLED: "drawn at random for the uncurated ablation",
     Reason.NOT_SAMPLED: "not drawn for the uncurated ablation",
 }
-"""Each reason in a sentence, for the page and the documentation."""
+"""Explanation of each reason, for the page and the documentation."""

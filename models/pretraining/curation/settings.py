@@ -1,4 +1,4 @@
-"""Every choice that the paper leaves open, by name and with a default."""
+"""The settings of curation, with defaults for every choice that the paper leaves open."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ FIELDS = ("title", "tags", "categories", "description")
 """Metadata that can be searched for class names."""
 
 MAX_HASH_DISTANCE = 15
-"""Above it the index of hashes would look at a large share of all buckets."""
+"""With a larger distance, the index would have to look up a large share of all buckets."""
 
 
 @dataclass(frozen=True)
 class CurationSettings:
-    """How a collection is curated. What of this the paper states is in docs/curation.md.
+    """How a collection is curated. docs/curation.md lists which of these settings the paper states.
 
     Attributes:
-        fields: Metadata that is searched for class names, of `FIELDS`.
+        fields: Metadata fields to search for class names, from `FIELDS`.
         clip_seconds: Length of a clip.
-        shortest_seconds: A last clip shorter than this is dropped; 2.56 s is the window from which views are drawn.
-        frames: Frames of each clip that are classified and hashed, in the middles of as many equal parts.
-        top_k: The class has to be among this many of the classifier's first answers to a frame.
-        agree: On at least this many of the frames.
-        confidence: And with at least this softmax probability, 0 to 1, on each of them.
-        hash_distance: Perceptual hashes that differ in at most this many of 64 bits are of the same picture.
-        per_class: Most clips of a class; None takes the median over the classes that have any.
-        uncurated: Keep as many clips as curation would, drawn at random from the source: the ablation.
-        seed: Of that draw.
+        shortest_seconds: Drop a last clip shorter than this; 2.56 s is the window from which views are drawn.
+        frames: Frames to classify and hash in each clip, at the midpoints of equal parts.
+        top_k: The class must be among this many top predictions for a frame,
+        agree: for at least this many of the frames,
+        confidence: and with at least this softmax probability, 0 to 1, for each of them.
+        hash_distance: Perceptual hashes that differ in at most this many of 64 bits count as the same picture.
+        per_class: Maximum number of clips per class; None takes the median over classes that have clips.
+        uncurated: For the ablation, keep as many clips as curation would, drawn at random from the source.
+        seed: Seed of that draw.
 
     Raises:
-        VitobenchError: A value that makes no sense; the message says what would.
+        VitobenchError: A value is invalid; the message says which values are valid.
     """
 
     fields: tuple[str, ...] = ("title", "tags")

@@ -1,4 +1,4 @@
-"""What curation asks of a collection of videos, and the collection that lies in a folder."""
+"""The interface of a collection of videos, and the implementation for a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import frames as reading
 from .listing import Video, list_videos
 
 Progress = Callable[[int, int], None]
-"""Told (done, total)."""
+"""Called with (done, total)."""
 
 
 class Source(Protocol):
@@ -23,27 +23,27 @@ class Source(Protocol):
     videos: tuple[Video, ...]
 
     def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
-        """A digest of the content of each video by its path; those that cannot be read are left out.
+        """Content digests of all readable videos, by path.
 
         Args:
-            cache: JSON file in which the source may keep digests.
-            progress: Told how far it is.
+            cache: JSON file in which the source may cache digests.
+            progress: Called with progress.
         """
         ...
 
     def duration(self, path: str) -> float:
-        """Seconds.
+        """Duration in seconds.
 
         Raises:
-            UnreadableVideoError: It cannot be told.
+            UnreadableVideoError: The video cannot be read.
         """
         ...
 
     def frames(self, path: str, times: Sequence[float], size: int) -> np.ndarray:
-        """uint8 (n, H, W, 3) frames, the shorter side being ``size``.
+        """Frames, uint8 (n, H, W, 3), with the shorter side resized to ``size``.
 
         Raises:
-            UnreadableVideoError: One of them cannot be decoded.
+            UnreadableVideoError: A frame cannot be decoded.
         """
         ...
 
@@ -66,8 +66,8 @@ class FolderSource:
 
     def digests(self, cache: Path, progress: Progress | None) -> Mapping[str, str]:
         """See `Source`."""
-        there = [video.path for video in self.videos if not video.problem]
-        entries = hash_with_cache(self._root, there, cache, progress)
+        readable = [video.path for video in self.videos if not video.problem]
+        entries = hash_with_cache(self._root, readable, cache, progress)
         return {name: entry.sha256 for name, entry in entries.items() if entry.stamp is not None}
 
     def duration(self, path: str) -> float:
@@ -79,5 +79,5 @@ class FolderSource:
         return reading.frames(self._root / path, times, size)
 
     def facts(self, path: str) -> Mapping[str, Any]:
-        """Nothing more is known."""
+        """No further columns."""
         return {}

@@ -1,4 +1,4 @@
-"""What a curation came to, in numbers."""
+"""The result of a curation in numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .settings import CurationSettings
 from .truth import entropy, purity
 
 _NAMED = 20
-"""Videos whose metadata have a problem that are named; the manifest names all."""
+"""Number of videos with metadata problems to name; the manifest names all of them."""
 
 
 def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: CurationSettings) -> dict[str, Any]:
@@ -23,14 +23,14 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
     Args:
         decisions: The verdicts.
         queries: The classes.
-        settings: What was asked.
+        settings: The settings of the curation.
 
     Returns:
         ``settings``; ``clips``, ``kept`` and ``would_curate``; ``reasons`` (count and explanation of each that occurs);
-        ``classes`` (a row for each class that any clip names: candidates, confirmed, kept, short); ``cap``;
+        ``classes`` (a row for each class named by any clip: candidates, confirmed, kept, short); ``cap``;
         ``classes_asked``, ``classes_named``, ``classes_kept``, ``classes_short``; entropies in bits of the named
-        classes before and after; ``metadata_problems`` (videos whose metadata are absent or cannot be read) and some of
-        them by name; ``truth`` where it is known (micro-world).
+        classes before and after; ``metadata_problems`` (videos with missing or unreadable metadata) and some of them by
+        name; ``truth`` if the true classes are known (micro-world).
     """
     rows = decisions.rows
     counts = Counter(row.reason for row in rows)
@@ -46,10 +46,10 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
         }
         for query in sorted(before, key=lambda q: (-before[q], q))
     ]
-    # Those that are there and cannot be read go first: they are what somebody can mend.
+    # Unreadable metadata first, because the user can fix these; missing ones usually cannot be found.
     videos = sorted((row.seen.video for row in rows), key=lambda video: not video.unread)
     notes = {video.path: video.note for video in videos if video.note}
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "settings": asdict(settings),
         "videos": len({row.seen.video.path for row in rows}),
         "clips": len(rows),
@@ -72,19 +72,19 @@ def summarise(decisions: Decisions, queries: Sequence[QueryClass], settings: Cur
         "metadata_problem_examples": [{"video": video, "problem": notes[video]} for video in list(notes)[:_NAMED]],
     }
     truth = _truth(decisions)
-    return {**found, "truth": truth} if truth else found
+    return {**result, "truth": truth} if truth else result
 
 
 def _truth(decisions: Decisions) -> dict[str, Any]:
-    """Balance and purity by what clips truly show, where the source knows it."""
-    known = [row for row in decisions.rows if "micro" in row.seen.facts]
-    if not known:
+    """Balance and purity by the true classes of clips, if the source knows them."""
+    with_truth = [row for row in decisions.rows if "micro" in row.seen.facts]
+    if not with_truth:
         return {}
-    found: dict[str, Any] = {}
-    for name, rows in (("before", known), ("after", [row for row in known if row.kept])):
-        shown = [int(row.seen.facts["micro"]["class"]) for row in rows]
-        share = purity([row.query for row in rows], shown)
-        found[f"entropy_{name}"] = round(entropy(Counter(s for s in shown if s >= 0).values()), 4)
-        found[f"purity_{name}"] = None if share is None else round(share, 4)
-        found[f"empty_{name}"] = sum(s < 0 for s in shown)
-    return found
+    result: dict[str, Any] = {}
+    for name, rows in (("before", with_truth), ("after", [row for row in with_truth if row.kept])):
+        true_classes = [int(row.seen.facts["micro"]["class"]) for row in rows]
+        share = purity([row.query for row in rows], true_classes)
+        result[f"entropy_{name}"] = round(entropy(Counter(s for s in true_classes if s >= 0).values()), 4)
+        result[f"purity_{name}"] = None if share is None else round(share, 4)
+        result[f"empty_{name}"] = sum(s < 0 for s in true_classes)
+    return result

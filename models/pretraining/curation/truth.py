@@ -1,4 +1,4 @@
-"""How balanced and how pure a set of clips is."""
+"""Measure how balanced and how pure a set of clips is."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 
 
 def entropy(counts: Iterable[int]) -> float:
-    """Entropy of a distribution given by counts, in bits: ``-sum p log2 p``; 0 for none."""
-    found = [count for count in counts if count > 0]
-    total = sum(found)
-    return -sum(c / total * math.log2(c / total) for c in found) if total else 0.0
+    """Entropy of a distribution given by counts, in bits: ``-sum p log2 p``; 0 without counts."""
+    positive = [count for count in counts if count > 0]
+    total = sum(positive)
+    return -sum(c / total * math.log2(c / total) for c in positive) if total else 0.0
 
 
-def purity(named: Sequence[int | None], shown: Sequence[int]) -> float | None:
-    """Share of clips whose class is the one that they show; None for no clips.
+def purity(labels: Sequence[int | None], truth: Sequence[int]) -> float | None:
+    """Share of clips whose class is the true one; None without clips.
 
     Args:
-        named: Class of each clip, None for none.
-        shown: The truth, -1 for no object.
+        labels: Class of each clip, or None.
+        truth: True class of each clip, -1 for no object.
     """
-    return sum(a == b for a, b in zip(named, shown, strict=True)) / len(named) if named else None
+    return sum(a == b for a, b in zip(labels, truth, strict=True)) / len(labels) if labels else None

@@ -1,6 +1,8 @@
-"""What each pretraining method trains."""
+"""The learner of each pretraining method."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from .. import methods
 from ..methods import MethodSettings
@@ -13,6 +15,7 @@ from .l2_robust import L2RobustLearner
 from .learner import Batch, Learner, normalise
 from .simclr import SimclrLearner
 from .supervised import SupervisedLearner
+from .two_views import TwoViewLearner
 
 __all__ = ["LEARNERS", "Batch", "Learner", "make_learner", "normalise"]
 
@@ -23,16 +26,26 @@ LEARNERS: dict[type[MethodSettings], type[Learner]] = {
     methods.Dino: DinoLearner,
     methods.Supervised: SupervisedLearner,
     methods.L2Robust: L2RobustLearner,
+    methods.TwoViews: TwoViewLearner,
 }
-"""By the settings of their method; a new learner is added here."""
+"""By the settings of their method, or by a class that these derive from."""
+
+
+def learner_of(method: type[MethodSettings]) -> type[Learner]:
+    """The learner of a method: the one that it names, else the one of its settings."""
+    if method.learner:
+        module, _, name = method.learner.partition(":")
+        learner: type[Learner] = getattr(import_module(module), name)
+        return learner
+    return next(LEARNERS[base] for base in method.__mro__ if base in LEARNERS)
 
 
 def make_learner(recipe: Recipe, ranks: Ranks | None = None, classes: int = 16) -> Learner:
-    """The learner that a recipe asks for, with fresh weights.
+    """The learner of a recipe, with fresh weights.
 
     Args:
         recipe: The run.
-        ranks: The processes that train together; a single one if None.
-        classes: Number of classes of the data; 0 where there are no labels.
+        ranks: The processes that train together; by default a single one.
+        classes: Number of classes of the data; 0 without labels.
     """
-    return LEARNERS[type(recipe.method)](recipe, ranks or Ranks(), classes)
+    return learner_of(type(recipe.method))(recipe, ranks or Ranks(), classes)

@@ -10,7 +10,7 @@ from .learner import normalise
 
 
 class ByolLearner(ContrastiveLearner):
-    """Grill et al. 2020: the networks of the contrastive learner with a loss that pairs only."""
+    """Grill et al. 2020: the networks of the contrastive learner, with a loss of positive pairs only."""
 
     def forward(self, views: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of both directions, as in the paper."""

@@ -1,4 +1,4 @@
-"""DINO: a student matches the centred and sharpened answers of its own moving average."""
+"""DINO: a student matches the centred and sharpened outputs of its own moving average."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DinoHead(nn.Module):
 
 
 class DinoLearner(Learner):
-    """Caron et al. 2021, with its two large views and without the small ones. The teacher's encoder is kept."""
+    """Caron et al. 2021, with its two large views but without the small ones. The result is the teacher's encoder."""
 
     centre: Tensor
 

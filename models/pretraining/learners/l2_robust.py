@@ -16,17 +16,17 @@ from .supervised import SupervisedLearner
 def l2_attack(
     loss_of: Callable[[Tensor], Tensor], images: Tensor, epsilon: float, steps: int, step_size: float
 ) -> Tensor:
-    """Images that raise a loss, by projected gradient ascent in an L2 ball (Madry et al. 2018).
+    """Adversarial images, found by projected gradient ascent in an L2 ball (Madry et al. 2018).
 
     Args:
         loss_of: Loss of images, summed over them.
         images: float (N, 3, H, W) in [0, 1].
         epsilon: Radius of the ball around each image.
-        steps: Steps of unit gradients.
-        step_size: Length of each.
+        steps: Number of steps along the normalised gradient.
+        step_size: Length of each step.
 
     Returns:
-        float (N, 3, H, W) in [0, 1], no further than ``epsilon`` from the images.
+        float (N, 3, H, W) in [0, 1], with a distance of at most ``epsilon`` from the images.
     """
     moved = images
     for _ in range(steps):

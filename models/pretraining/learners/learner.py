@@ -1,4 +1,4 @@
-"""What is trained: a module with a loss for a batch of views, and the encoder that a run is about."""
+"""The base class of learners: a module that returns a loss for a batch of views, and its encoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Batch:
 
     Attributes:
         views: One float32 (N, 3, S, S) in [0, 1] for each view.
-        labels: int64 (N,), -1 where a class is not known.
+        labels: int64 (N,), -1 if a class is unknown.
     """
 
     views: tuple[Tensor, ...]
@@ -35,20 +35,20 @@ class Batch:
         return Batch(tuple(move), self.labels.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """The batch in memory from which an accelerator copies quickly; loaders call this."""
+        """The batch in pinned memory, from which an accelerator copies fast; data loaders call this."""
         return Batch(tuple(view.pin_memory() for view in self.views), self.labels.pin_memory())
 
 
 class Learner(nn.Module, ABC):
-    """An objective with its networks. ``forward`` gives the loss, so that wrappers for several devices see it."""
+    """An objective with its networks. ``forward`` returns the loss, so that wrappers for several devices work."""
 
     views = 2
-    """How many views of a clip the objective wants."""
+    """Number of views of a clip that the objective needs."""
 
     @property
     @abstractmethod
     def encoder(self) -> PooledNetwork:
-        """The network that the run is about: it is evaluated and written."""
+        """The network to evaluate and write."""
 
     @abstractmethod
     def forward(self, views: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,7 +68,7 @@ class Branch(nn.Module):
 
     def __init__(self, encoder: PooledNetwork, projector: nn.Module) -> None:
         super().__init__()
-        # The classifier is fitted later on frozen features; here it must neither train nor decay.
+        # The classifier is fitted later on frozen features; it must neither be trained nor decay here.
         encoder.head.requires_grad_(False)
         self.encoder = encoder
         self.projector = projector
@@ -84,7 +84,7 @@ class Branch(nn.Module):
 
 
 def normalise(views: Tensor) -> Tensor:
-    """Subtract ImageNet's mean and divide by its deviation; channels last in memory."""
+    """Subtract ImageNet's mean and divide by its standard deviation; the result is channels-last in memory."""
     mean = torch.tensor(IMAGENET_MEAN, device=views.device).view(1, 3, 1, 1)
     deviation = torch.tensor(IMAGENET_STD, device=views.device).view(1, 3, 1, 1)
     return ((views - mean) / deviation).contiguous(memory_format=torch.channels_last)
@@ -104,7 +104,7 @@ def own_settings(recipe: Recipe, kind: type[Own]) -> Own:
     """The settings of a recipe's method.
 
     Raises:
-        TypeError: They are of a method that has no such settings.
+        TypeError: The method does not have settings of this kind.
     """
     if not isinstance(recipe.method, kind):
         raise TypeError(f"{recipe.objective} has no settings of {kind.__name__}")

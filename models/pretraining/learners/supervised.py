@@ -12,7 +12,7 @@ from .learner import Learner, normalise
 
 
 class SupervisedLearner(Learner):
-    """One view of one frame of each clip; clips of unknown class count for nothing."""
+    """One view of one frame of each clip; clips with an unknown class are ignored."""
 
     views = 1
 
@@ -23,12 +23,12 @@ class SupervisedLearner(Learner):
 
     @property
     def encoder(self) -> PooledNetwork:
-        """The network, classifier included."""
+        """The network, including its classifier."""
         return self.network
 
     def forward(self, views: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the classes."""
         features = self.network.features(normalise(views[0]))
         total = F.cross_entropy(self.network.head(features).float(), labels, ignore_index=-1, reduction="sum")
-        # A part without any known class costs nothing; its mean would not be a number.
+        # A part without any known class has loss 0; its mean would be NaN.
         return total / (labels >= 0).sum().clamp(min=1), features.detach()

@@ -1,9 +1,9 @@
-"""Sine, cosine and arctangent that a compiler can spread over the lanes of a processor.
+"""Sine, cosine and arctangent that a compiler can vectorise.
 
-The mathematics library computes them one number at a time, and that is most of the time of half the corruptions.
-These use nothing but additions, multiplications, divisions and comparisons, so that loops over them become vector
-instructions and every machine gives the same bits. The polynomials interpolate ``sin(r) / r`` and ``atan(t) / t`` in
-the squared argument at Chebyshev's points, which is within a few units of the best.
+The C library computes them one number at a time, which would take most of the time of half the corruptions. These
+functions only use additions, multiplications, divisions and comparisons, so that loops over them become vector
+instructions, and every machine returns the same bits. The polynomials interpolate ``sin(r) / r`` and ``atan(t) / t`` in
+the squared argument at Chebyshev points, which is close to the best approximation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import njit
 
 _OVER_PI = 1 / math.pi
 _HALF_PI = math.pi / 2
-# pi in two parts: the first has 33 bits, so that its product with a small integer is exact.
+# pi as a sum of two floats: the first has 33 bits, so that its product with a small integer is exact.
 _PI_HIGH = float.fromhex("0x1.921fb54400000p+1")
 _PI_LOW = float.fromhex("0x1.0b4611a626331p-33")
 

@@ -1,4 +1,4 @@
-"""The image seen through moving water: a caustic pattern bends its rays and lights it."""
+"""The image seen through moving water, which bends the rays and adds a caustic light pattern."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _ROUNDS = 5
 _INTENSITY = 0.005
 _REFRACTION = 4.0
 _STRAIGHT = 1.0 - 1e-3
-# Pixels over 255 in single precision, as the script holds them: it decides which way a product with 255 truncates.
+# Pixels / 255 in single precision, as in the script: it affects whether a product with 255 is truncated up or down.
 _UNIT = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float64)
 _SMOOTHING = np.exp(-0.5 * np.arange(-4, 5) ** 2.0) / np.exp(-0.5 * np.arange(-4, 5) ** 2.0).sum()
 
 
 def caustic_refraction(image: Pixels, rng: np.random.Generator, *, lens_px: float, lighting: float) -> Pixels:
-    """Bend and light the image by a caustic pattern.
+    """Refract and light the image by a caustic pattern.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: The moment, and the size of the pattern, 0.75 to 1.25 of the shorter side.
-        lens_px: Distance behind the surface at which the image lies.
-        lighting: Brightness added for each unit of the pattern's slope, on a scale of [0, 1].
+        lens_px: Distance of the image below the surface.
+        lighting: Brightness added per unit of the pattern's slope, on a scale of [0, 1].
     """
     return render_caustic(
         image,
@@ -58,7 +58,7 @@ def _wrapped(count, size_px):  # type: ignore[no-untyped-def]  # pragma: no cove
 def _pattern(height, width, moment, size_px):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The caustic: float64 ``(H, W)`` in [0, 1].
 
-    A point is moved five times by sines of where it is; each time its light falls with the distance.
+    A point is moved five times by sines of its position; each time its light decreases with the distance.
     """
     out = np.empty((height, width))
     down, right = _wrapped(height, size_px), _wrapped(width, size_px)
@@ -77,7 +77,7 @@ def _pattern(height, width, moment, size_px):  # type: ignore[no-untyped-def]  #
             s, c = np.sin(t), np.cos(t)
             for x in range(width):
                 q = right[x]
-                # Sines of sums of t and a or b, by the addition theorems: four fresh sines a step instead of six.
+                # Sines of t plus or minus a or b by the addition theorems: four new sines per step instead of six.
                 aa, ac, ba, bc = a_sine[x], a_cosine[x], b_sine[x], b_cosine[x]
                 a = p + ((c * ac + s * aa) + (s * bc + c * ba))
                 b = q + ((s * bc - c * ba) + (c * ac - s * aa))
@@ -133,12 +133,12 @@ def _refract(image, pattern, lens_px, lighting, unit):  # type: ignore[no-untype
             slope_x = padded[y + 1, x + 2] - padded[y + 1, x]
             squared = slope_y * slope_y + slope_x * slope_x
             length = np.sqrt(squared + 1.0)
-            # Snell's law for a ray straight down: along the slope it moves by the sine of the refracted angle. The
-            # script leaves rays alone that meet the surface almost upright.
+            # Snell's law for a ray straight down: it moves along the slope by the sine of the refracted angle. The
+            # script ignores rays that meet the surface almost perpendicularly.
             flat = squared / (squared + 1.0) / (_REFRACTION * _REFRACTION)
             bend = (np.sqrt(1.0 - flat) - 1.0 / (length * _REFRACTION)) / length * lens_px
             bend = bend if 1.0 / length < _STRAIGHT else 0.0
-            # It also rounds to thousandths of a pixel.
+            # The script also rounds to thousandths of a pixel.
             rows[x] = y + np.rint(bend * slope_y * 1000.0) / 1000.0
             columns[x] = x + np.rint(bend * slope_x * 1000.0) / 1000.0
             light[x] = lighting * slope_y - lighting * slope_x
@@ -151,7 +151,8 @@ def _refract(image, pattern, lens_px, lighting, unit):  # type: ignore[no-untype
 def _read(image, unit, row, column, light, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Read the image bilinearly, zero outside, add light, and store the pixel.
 
-    No branches: what lies outside is read at the border and weighs nothing. Branches here cost 20 times the rest.
+    There are no branches, which would take 20 times as long as everything else here: pixels outside are read at the
+    border with weight 0.
     """
     height, width, _ = image.shape
     above, before = np.floor(row), np.floor(column)

@@ -1,4 +1,4 @@
-"""A turned checkerboard, some of whose dark fields cover the image."""
+"""Some dark fields of a rotated checkerboard cover the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def checkerboard_cutout(image: Pixels, rng: np.random.Generator, *, share: float
         image: uint8 ``(H, W, 3)``.
         rng: The angle of the board, the side of a field (0.1 to 0.25 of the image's shorter side), and a uniform for
             each field of the board.
-        share: Of the dark fields that are covered; half of all fields are dark.
+        share: Share of the dark fields that are covered; half of all fields are dark.
     """
     height, width, _ = image.shape
     angle = rng.uniform(0, 2 * np.pi)
@@ -30,7 +30,7 @@ def checkerboard_cutout(image: Pixels, rng: np.random.Generator, *, share: float
 
 
 def fields_of_board(height: int, width: int, field_px: float) -> int:
-    """Fields along each side of a board that is certain to hold the image, whatever its angle."""
+    """Fields along each side of a board that contains the image at any angle."""
     return int(4 * max(height, width) // field_px)
 
 
@@ -39,10 +39,10 @@ def render_checkerboard(image: Pixels, *, angle: float, field_px: float, covered
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        angle: By which the board is turned around the first pixel, in radians.
+        angle: Rotation of the board around the first pixel, in radians.
         field_px: Side of a field.
-        covered: bool ``(F, F)``, of the fields; light ones stay as they are. Fields before the first pixel are counted
-            from the end of the array.
+        covered: bool ``(F, F)``, which fields to cover; light fields are never covered. Fields before the first pixel
+            are counted from the end of the array.
     """
     return _cover(image, math.cos(angle), math.sin(angle), field_px, covered)
 
@@ -56,8 +56,8 @@ def _cover(image, cosine, sine, field_px, covered):  # type: ignore[no-untyped-d
         for x in range(width):
             a = (cosine * y + sine * x) / field_px
             b = (-sine * y + cosine * x) / field_px
-            # Colours count the fields downwards, the array truncates towards zero: the two fields beside an axis
-            # through the first pixel share their draw. So it is in the published benchmark.
+            # Colours use floor, but array indices truncate towards zero, so the two fields next to an axis through the
+            # first pixel share a draw. This is part of the published benchmark.
             if (int(np.floor(a)) ^ int(np.floor(b))) & 1:
                 continue
             if covered[int(a) % fields, int(b) % fields]:

@@ -1,15 +1,15 @@
 """The constants of each corruption of ImageNet-C-bar, for each severity and image size.
 
-The published benchmark gives every corruption five levels of its own between 0 and 10 (`LEVELS`). A level becomes an
-amount through the constant of its corruption (`parameters`), as in the authors' scripts.
+The published benchmark defines five levels between 0 and 10 for every corruption (`LEVELS`). As in the authors'
+scripts, a constant of the corruption turns its level into an amount (`parameters`).
 
-Size rule. The authors' definitions are written for a square image of any side, and so are already a rule for other
-sizes: radii, rings, scales, cells and the strength of the lens are fractions of the side; the frequencies of
+Size rule. The authors' definitions work for a square image of any side, so they already are a rule for other sizes:
+radii, rings, scales, cells and the strength of the lens are fractions of the side; the frequencies of
 ``single_frequency_greyscale`` (per pixel), the numbers of rays, waves per turn and octaves, the smoothing of the
 caustic (one pixel), and all amplitudes are not scaled. Here *side* is the shorter side, positions are drawn over the
-whole height and width, and spatial frequencies are counted per *side*. At a square image every corruption therefore is
-the published definition at that side, and at 224 pixels it is the published benchmark; the levels were tuned there and
-only there.
+whole height and width, and spatial frequencies are counted per *side*. For a square image every corruption is therefore
+the published definition at that side, and at 224 pixels it is the published benchmark. The levels were only tuned at
+224 pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSION_BAR: int = 1
 """Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
 
 VERSIONS: dict[str, int] = {}
-"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
+"""Versions of single corruptions, from 0: raise one when a change of its code or constants changes a pixel."""
 
 LEVELS: dict[str, tuple[float, ...]] = {
     "blue_noise_sample": (0.8, 1.6, 2.4, 4.0, 5.6),
@@ -32,7 +32,7 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "single_frequency_greyscale": (1.0, 1.5, 2.0, 4.5, 5.0),
     "sparkles": (1.0, 2.0, 3.0, 5.0, 6.0),
 }
-"""The published level of each severity, after which the authors' scripts name folders; their download counts 1 to 5."""
+"""The published level of each severity. The authors' scripts name folders by level, their download by severity."""
 
 CORRUPTIONS_BAR: tuple[str, ...] = tuple(LEVELS)
 
@@ -54,8 +54,8 @@ def parameters(corruption: str, severity: int, height: int, width: int) -> dict[
     Args:
         corruption: One of `CORRUPTIONS_BAR`.
         severity: 1 to 5.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         Argument name to value; grey levels on a scale of 255, lengths in pixels of this image.

@@ -1,4 +1,4 @@
-"""Perlin's classic gradient noise, summed over octaves without sign: clouds with creases."""
+"""Perlin's classic gradient noise, summed over octaves by absolute value: clouds with creases."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def perlin_noise(image: Pixels, rng: np.random.Generator, *, weight: float) -> P
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: 256 gradients and 256 exchanges of the permutation.
-        weight: Of the noise, in [0, 1]; the image keeps the rest.
+        weight: Weight of the noise, in [0, 1]; the image has the rest.
     """
     gradients = rng.integers(-_PERIOD, _PERIOD, (_PERIOD, 2)).astype(np.float64)
-    # The published script divides zero by zero for one gradient in 262,144; here that gradient stays zero.
+    # One gradient in 262,144 is zero; the published script divides zero by zero there, here it stays zero.
     gradients /= np.maximum(np.hypot(gradients[:, 0], gradients[:, 1]), 1)[:, None]
     order = permutation(rng.integers(0, _PERIOD, _PERIOD))
     return render_perlin(image, gradients=gradients, order=order, weight=weight)
 
 
 def permutation(partners: Integers) -> Integers:
-    """0 to 255 after an exchange of each place, from the last to the first, with a partner anywhere.
+    """0 to 255 after swapping each place, from the last to the first, with any partner.
 
-    This is not quite uniform over permutations, and it is what the published script does.
+    The result is not quite uniform over permutations, but this is the shuffle of the published script.
     """
     order = list(range(len(partners)))
     for place in reversed(range(len(partners))):
@@ -51,22 +51,22 @@ def render_perlin(image: Pixels, *, gradients: Floats, order: Integers, weight: 
         image: uint8 ``(H, W, 3)``.
         gradients: ``(256, 2)``, unit vectors, down and right.
         order: ``(256,)``, a permutation of 0 to 255 that scatters them over the lattice.
-        weight: Of the noise.
+        weight: Weight of the noise.
     """
     height, width, _ = image.shape
     cell_px = _CELL * min(height, width) / _TUNED_AT
-    # The script weighs the pixels in single precision.
-    kept = (np.arange(256, dtype=np.float32) * np.float32(1 - weight)).astype(np.float64)
-    return _blend_turbulence(image, gradients, order, cell_px, kept, 255 * weight)
+    # The script weights the pixels in single precision.
+    dimmed = (np.arange(256, dtype=np.float32) * np.float32(1 - weight)).astype(np.float64)
+    return _blend_turbulence(image, gradients, order, cell_px, dimmed, 255 * weight)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _places(count, cell_px, frequency):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Where each pixel of an axis lies on the lattice: cell, place in the cell, and its smooth weight."""
+    """Position of each pixel of an axis on the lattice: cell, position in the cell, and its smooth weight."""
     cells = np.empty(count, np.int64)
     inside, smooth = np.empty(count), np.empty(count)
     for i in range(count):
-        # 4096 is the script's way to keep positions positive; it costs 12 bits of them.
+        # The script adds 4096 to keep positions positive, which costs 12 bits of precision.
         position = frequency * (i / cell_px) + 4096
         cell = np.floor(position)
         t = position - cell
@@ -78,7 +78,7 @@ def _places(count, cell_px, frequency):  # type: ignore[no-untyped-def]  # pragm
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _blend_turbulence(  # type: ignore[no-untyped-def]  # pragma: no cover
-    image, gradients, order, cell_px, kept, amplitude
+    image, gradients, order, cell_px, dimmed, amplitude
 ):
     height, width, _ = image.shape
     out = np.empty_like(image)
@@ -88,7 +88,7 @@ def _blend_turbulence(  # type: ignore[no-untyped-def]  # pragma: no cover
         rows, down, down_smooth = _places(height, cell_px, frequency)
         columns, right, right_smooth = _places(width, cell_px, frequency)
         corners = columns[-1] + 2
-        # Along one row of pixels the noise at a lattice column is linear in the distance from it.
+        # Along a row of pixels, the contribution of a lattice column is linear in the distance from it.
         constant, slope = np.empty(corners), np.empty(corners)
         for y in range(height):
             upper, lower = order[rows[y] % 256], order[(rows[y] + 1) % 256]
@@ -108,5 +108,5 @@ def _blend_turbulence(  # type: ignore[no-untyped-def]  # pragma: no cover
         for x in range(width):
             noise = amplitude * min(max(0.5 * total[y, x] + 0.5, 0.0), 1.0)
             for c in range(3):
-                out[y, x, c] = to_byte(kept[image[y, x, c]] + noise)
+                out[y, x, c] = to_byte(dimmed[image[y, x, c]] + noise)
     return out

@@ -1,4 +1,4 @@
-"""Coloured plasma: coordinates bent by their own sines, again and again."""
+"""Coloured plasma: coordinates that are repeatedly distorted by sines of themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def plasma_noise(image: Pixels, rng: np.random.Generator, *, amplitude: float) -
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: The moment, 4 to 6 bendings, the sharpness, and the scale, 0.075 to 0.2 of the shorter side.
-        amplitude: Of the plasma, in grey levels; the image keeps the weight ``1 - amplitude / 255``.
+        amplitude: Amplitude of the plasma in grey levels; the image has the weight ``1 - amplitude / 255``.
     """
     return render_plasma(
         image,
@@ -36,8 +36,9 @@ def render_plasma(
 ) -> Pixels:
     """Blend with the plasma of one moment.
 
-    Each bending adds to (x, y) the sines of the other coordinate at a frequency that grows by 1.93 and with an
-    amplitude that falls by ``2.25 - sharpness``; red, green and blue are sines of x, of their mean, and of y.
+    Each bending adds sines of the other coordinate to (x, y). From one bending to the next, the frequency grows by a
+    factor of 1.93 and the amplitude falls by a factor of ``2.25 - sharpness``. Red, green and blue are sines of x, of
+    the mean of x and y, and of y.
     """
     return _blend_plasma(image, moment, bendings, 2.25 - sharpness, scale_px, amplitude)
 

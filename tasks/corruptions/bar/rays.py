@@ -1,4 +1,4 @@
-"""Stars of many rays: five bright sparkles, or one in whose light alone the image is seen."""
+"""Stars with many rays: five bright sparkles, or a single one through which the image is visible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sparkles(image: Pixels, rng: np.random.Generator, *, radius_px: float) -> Pi
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: Centres, numbers of rays (50 to 199), and a normal for the length of each ray.
-        radius_px: Mean length of a ray; their deviation is a quarter of it.
+        radius_px: Mean length of the rays; their standard deviation is a quarter of it.
     """
     height, width, _ = image.shape
     centres = rng.random((_SPARKLES, 2)) * (height, width)
@@ -35,7 +35,7 @@ def sparkles(image: Pixels, rng: np.random.Generator, *, radius_px: float) -> Pi
 
 
 def render_sparkles(image: Pixels, *, centres: Floats, lengths: list[Floats]) -> Pixels:
-    """Draw stars one over the other.
+    """Draw stars on top of one another.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -49,13 +49,13 @@ def render_sparkles(image: Pixels, *, centres: Floats, lengths: list[Floats]) ->
 
 
 def inverse_sparkles(image: Pixels, rng: np.random.Generator, *, falloff: float) -> Pixels:
-    """Hide the image in white, but for one large star.
+    """Hide the image in white, except for one large star.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: A centre in the middle half of the image, the number of rays (50 to 199), and a normal for each length;
             their mean is a quarter of the shorter side.
-        falloff: The exponent with which the image fades beyond the rays.
+        falloff: Exponent with which the image fades beyond the rays.
     """
     height, width, _ = image.shape
     centre = rng.uniform(0.25, 0.75, 2) * (height, width)
@@ -65,7 +65,7 @@ def inverse_sparkles(image: Pixels, rng: np.random.Generator, *, falloff: float)
 
 
 def render_inverse_sparkles(image: Pixels, *, centre: Floats, lengths: Floats, falloff: float) -> Pixels:
-    """See `render_sparkles`; ``centre`` is ``(2,)`` and ``lengths`` belong to the one star."""
+    """Like `render_sparkles` for a single star: ``centre`` is ``(2,)``, and ``lengths`` are its rays."""
     return _hide(image, centre, _closed(lengths), len(lengths), falloff)
 
 
@@ -83,7 +83,7 @@ def _sectors(dy, centre_x, rays, sectors):  # type: ignore[no-untyped-def]  # pr
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _light(lengths, sector, squared):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """How bright a star is at a point: squared ray length over squared distance, and its profile across the sector."""
+    """Brightness of a star at a point: squared ray length / squared distance, and the profile across the sector."""
     index = max(int(sector), 0)
     share = sector - index
     length = lengths[index] + share * (lengths[index + 1] - lengths[index])

@@ -1,4 +1,4 @@
-"""Noise with a chosen spectrum: random phases, an inverse Fourier transform, and unit deviation."""
+"""Noise with a given spectrum: random phases, an inverse Fourier transform, and standard deviation 1."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from .arithmetic import cosine, sine, to_byte
 
 Floats = NDArray[np.float64]
 Phases = tuple[Floats, Floats]
-"""In radians: ``(H, W // 2)`` of the left half of the spectrum, and ``(H // 2,)`` of the upper half of its middle
-column, which only an odd width has; it is empty otherwise. The rest are mirror images."""
+"""Phases in radians: ``(H, W // 2)`` for the left half of the spectrum, and ``(H // 2,)`` for the upper half of the
+middle column, which is empty if the width is even. The rest are mirror images."""
 
 
 def blue_noise_sample(image: Pixels, rng: np.random.Generator, *, threshold: float) -> Pixels:
-    """Set to black where a blue noise (spectrum proportional to the frequency) is low, in all channels alike.
+    """Set pixels to black, in all channels, where a blue noise (spectrum proportional to the frequency) is low.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: One phase for every other frequency.
-        threshold: Of the noise, in standard deviations; pixels at or below it are lost.
+        threshold: Pixels at which the noise is at most this, in standard deviations, become black.
     """
     return render_blue_noise_sample(image, phases=_draw(rng, image), threshold=threshold)
 
 
 def render_blue_noise_sample(image: Pixels, *, phases: Phases, threshold: float) -> Pixels:
     """`blue_noise_sample` with given phases."""
-    kept = _noise(phases, "blue", *image.shape[:2]) > threshold
-    return np.multiply(image, kept[:, :, None], dtype=np.uint8)
+    bright = _noise(phases, "blue", *image.shape[:2]) > threshold
+    return np.multiply(image, bright[:, :, None], dtype=np.uint8)
 
 
 def brownish_noise(image: Pixels, rng: np.random.Generator, *, deviation: float) -> Pixels:
-    """Add smooth noise (spectrum falling with the squared frequency), each channel on its own.
+    """Add smooth noise (spectrum falling with the squared frequency), independently in each channel.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: One phase for every other frequency and each channel.
-        deviation: Of the noise, in grey levels.
+        deviation: Standard deviation of the noise in grey levels.
     """
     return render_brownish_noise(image, phases=[_draw(rng, image) for _ in range(3)], deviation=deviation)
 
@@ -70,7 +70,7 @@ def _spectrum(kind: str, height: int, width: int) -> Floats:
 
 
 def _noise(phases: Phases, kind: str, height: int, width: int) -> Floats:
-    """Noise of unit deviation, ``(H, W)``; its mean is not removed."""
+    """Noise with standard deviation 1, ``(H, W)``; its mean is not removed."""
     half = _half_spectrum(*phases, _spectrum(kind, height, width))
     noise: Floats = irfft2(half, s=(height, width), overwrite_x=True)
     noise /= noise.std()
@@ -79,11 +79,11 @@ def _noise(phases: Phases, kind: str, height: int, width: int) -> Floats:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _half_spectrum(left, middle, amplitudes):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The spectrum of the real part of the noise, as a real transform wants it: complex128 ``(H, W // 2 + 1)``.
+    """The spectrum of the real part of the noise, as input of a real transform: complex128 ``(H, W // 2 + 1)``.
 
-    The published scripts transform a whole complex spectrum and drop the imaginary part. The real part's spectrum is
-    the mean of a frequency and the conjugate of its opposite, of which half is enough; here it is their sum, because
-    the noise will be scaled anyway.
+    The published scripts transform a full complex spectrum and drop the imaginary part. The spectrum of the real part
+    is the mean of each frequency and the conjugate of its opposite, so that half of it suffices. Here it is their sum,
+    because the noise will be scaled anyway.
     """
     height, width = amplitudes.shape
     columns = left.shape[1]
@@ -107,7 +107,7 @@ def _half_spectrum(left, middle, amplitudes):  # type: ignore[no-untyped-def]  #
     real *= amplitudes
     imaginary *= amplitudes
 
-    # Frequency zero moves from the middle to the corner by half a side, rounded down, as the scripts roll it.
+    # Move frequency zero from the middle to the corner, by half a side rounded down, as the scripts do.
     columns = width // 2 + 1
     right, opposite_right = np.empty(columns, np.int64), np.empty(columns, np.int64)
     for v in range(columns):

@@ -1,4 +1,4 @@
-"""Waves added to an image: one plane sine, and wavy rings around a point."""
+"""Waves added to an image: a plane sine wave, and wavy rings around a point."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .arithmetic import arctangent, sine, to_byte
 
 
 def single_frequency_greyscale(image: Pixels, rng: np.random.Generator, *, amplitude: float) -> Pixels:
-    """Add one grey sine wave of random direction, frequency and phase.
+    """Add a grey sine wave with random direction, frequency and phase.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: A frequency up to Nyquist's along one axis, a lower one along the other, which is which, and a phase.
-        amplitude: Of the wave, in grey levels.
+        rng: A frequency up to Nyquist's along one axis, a lower one along the other, which axis is which, and a phase.
+        amplitude: Amplitude of the wave in grey levels.
     """
     high = rng.uniform(-np.pi, np.pi)
     low = rng.uniform(-abs(high), abs(high))
@@ -24,7 +24,7 @@ def single_frequency_greyscale(image: Pixels, rng: np.random.Generator, *, ampli
 
 
 def render_single_frequency(image: Pixels, *, right: float, down: float, phase: float, amplitude: float) -> Pixels:
-    """Add ``amplitude * sin(right * x + down * y + phase)``; frequencies in radians a pixel."""
+    """Add ``amplitude * sin(right * x + down * y + phase)``; frequencies in radians per pixel."""
     height, width, _ = image.shape
     across = np.arange(width) * right
     along = np.arange(height) * down + phase
@@ -45,13 +45,13 @@ def _add_product(image, sines, cosines, right_cosines, right_sines):  # type: ig
 
 
 def cocentric_sine_waves(image: Pixels, rng: np.random.Generator, *, amplitude: float) -> Pixels:
-    """Add grey rings around a random point; the radius of a ring waves with the angle.
+    """Add grey rings around a random point; the radius of a ring oscillates with the angle.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        rng: The centre, the number of waves a turn (not an integer: rings break on one ray), their height and the
-            width of a ring, the last two up to a tenth of the shorter side.
-        amplitude: Difference of grey levels across a ring, from ``-amplitude / 2`` within to ``amplitude / 2``.
+        rng: The centre, the number of waves per turn (not an integer, so that rings break along one ray), their height
+            and the width of a ring; the last two are up to a tenth of the shorter side.
+        amplitude: Difference of grey levels across a ring, from ``-amplitude / 2`` inside to ``amplitude / 2``.
     """
     height, width, _ = image.shape
     side = min(height, width)
@@ -69,7 +69,7 @@ def cocentric_sine_waves(image: Pixels, rng: np.random.Generator, *, amplitude: 
 def render_cocentric_waves(
     image: Pixels, *, centre_x: float, centre_y: float, waves: float, wave_px: float, ring_px: float, amplitude: float
 ) -> Pixels:
-    """Add ``amplitude`` times the phase, in [-1/2, 1/2), of the ring that each pixel lies on."""
+    """Add ``amplitude`` times the phase, in [-1/2, 1/2), of the ring that each pixel is on."""
     return _add_rings(image, centre_x, centre_y, waves, wave_px, ring_px, amplitude)
 
 

@@ -1,7 +1,7 @@
 """The 12 corruptions of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022).
 
-Written from the paper's description; the published code and images are for non-commercial use and were not used. Where
-the paper leaves a quantity open, ours is an approximation: see ``docs/corruptions-3d.md``.
+Written from the paper's description; the published code and images, which are for non-commercial use, were not used.
+Quantities that the paper does not specify are approximations: see ``docs/corruptions-3d.md``.
 """
 
 from __future__ import annotations

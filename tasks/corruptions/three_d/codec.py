@@ -1,7 +1,7 @@
-"""Video codecs in memory, through PyAV: pixels to packets and back, the same on every run.
+"""Encode and decode video in memory with PyAV, reproducibly.
 
 Colours are converted here rather than by FFmpeg's scaler, whose rounding depends on the processor. Encoders and
-decoders run in one thread; x264, x265 and FFmpeg's decoders compute in integers.
+decoders run in one thread; x264, x265 and FFmpeg's decoders use integer arithmetic.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from av import VideoCodecContext
 
 Planes = NDArray[np.uint8]
-"""One frame in YCbCr 4:2:0: uint8 ``(H * 3 / 2, W)``, luma above, then the two quarter planes of chroma."""
+"""One frame in YCbCr 4:2:0: uint8 ``(H * 3 / 2, W)``, luma first, then the two quarter planes of chroma."""
 
-_RATE = 25  # frames a second; nothing depends on it
+_RATE = 25  # frames per second; encoders require a rate, but nothing depends on it
 _NEEDED = (
-    "{encoder} is missing from the installed PyAV ({version}), and {what} cannot be made without it. "
+    "{encoder} is missing from the installed PyAV ({version}), and {what} cannot be computed without it. "
     "The wheels on PyPI contain it: pip install --force-reinstall --only-binary av 'av>=14'."
 )
 
@@ -36,11 +36,11 @@ def encode(frames: Sequence[Planes], encoder: str, options: dict[str, str]) -> l
 
     Args:
         frames: At least one, see `to_planes`.
-        encoder: FFmpeg's name: ``"libx264"`` or ``"libx265"``.
-        options: Of the encoder.
+        encoder: FFmpeg's name of the encoder: ``"libx264"`` or ``"libx265"``.
+        options: Options of the encoder.
 
     Returns:
-        The packets in the order of decoding, as Annex B byte streams; the parameter sets are in the first.
+        The packets in decoding order, as Annex B byte streams; the first one contains the parameter sets.
 
     Raises:
         DataError: PyAV has no such encoder.
@@ -62,11 +62,11 @@ def encode(frames: Sequence[Planes], encoder: str, options: dict[str, str]) -> l
 
 
 def decode_last(packets: Sequence[bytes], decoder: str) -> Planes:
-    """Decode packets, damaged ones as well as may be, and return the last frame.
+    """Decode packets, damaged ones as far as possible, and return the last frame.
 
     Args:
-        packets: From `encode`; the first must be whole.
-        decoder: FFmpeg's name: ``"h264"`` or ``"hevc"``.
+        packets: From `encode`; the first one must be intact.
+        decoder: FFmpeg's name of the decoder: ``"h264"`` or ``"hevc"``.
     """
     import av
     from av.error import FFmpegError
@@ -77,7 +77,7 @@ def decode_last(packets: Sequence[bytes], decoder: str) -> Planes:
     for packet in [*packets, None]:
         try:
             frames = context.decode(av.Packet(packet) if packet is not None else None)
-        except FFmpegError:  # a packet damaged beyond use is lost; the picture before it stays
+        except FFmpegError:  # the packet is too damaged to decode: the previous picture stays on the screen
             continue
         if frames:
             last = frames[-1]
@@ -86,15 +86,15 @@ def decode_last(packets: Sequence[bytes], decoder: str) -> Planes:
 
 
 def _pyav(encoder: str) -> ModuleType:
-    what = {"libx264": "bit_error", "libx265": "h265_abr and h265_crf"}[encoder]
+    purpose = {"libx264": "bit_error", "libx265": "h265_abr and h265_crf"}[encoder]
     try:
         import av
     except ImportError as error:
         raise DataError(
-            f"PyAV is not installed, and {what} cannot be made without it: pip install 'av>=14'."
+            f"PyAV is not installed, and {purpose} cannot be computed without it: pip install 'av>=14'."
         ) from error
     if encoder not in av.codecs_available:
-        raise DataError(_NEEDED.format(encoder=encoder, version=av.__version__, what=what))
+        raise DataError(_NEEDED.format(encoder=encoder, version=av.__version__, what=purpose))
     return av
 
 
@@ -103,7 +103,7 @@ def to_planes(image: Pixels, least: int = 16) -> Planes:
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        least: Sides are continued by the last pixel to an even number of at least this many, as codecs want it.
+        least: Codecs need even sides of a minimum length; sides are extended by their last pixel to at least this.
     """
     height, width, _ = image.shape
     rows, columns = max(least, height + height % 2), max(least, width + width % 2)
@@ -135,8 +135,8 @@ def to_rgb(planes: Planes, height: int, width: int) -> Pixels:
 
     Args:
         planes: See `to_planes`.
-        height: Of the image, without what was added.
-        width: Likewise.
+        height: Height of the image, without padding.
+        width: Width of the image, without padding.
 
     Returns:
         uint8 ``(height, width, 3)``.

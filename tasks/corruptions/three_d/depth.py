@@ -1,10 +1,10 @@
-"""One scale for all depth maps, whatever their unit.
+"""Bring all depth maps to one scale, whatever their unit.
 
-The published constants presume a depth map of one network, brought to [0, 0.5] by hand. Here the unit of a depth map is
-taken from the map itself: its *reference depth* is the one in front of which half of the image's total disparity
-(1 / depth) lies. It is the typical depth of what is near: sky and far background hardly count however far away and
-however large they are, and a few wrong pixels do not move it. It needs no unit, so that metres, millimetres and the
-output of a network that is right up to a factor give the same picture.
+The published constants are for depth maps of one network, scaled to [0, 0.5] by hand. Here the scale is taken from the
+map itself: pixels nearer than its *reference depth* make up half of the image's total disparity (1 / depth). That is a
+typical depth of near objects: sky and far background hardly count, however far away and large they are, and a few wrong
+pixels do not change it. It needs no unit, so that metres, millimetres and the output of a network with an unknown
+factor give the same picture.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 from ....errors import DataError
 
 FARTHEST = 5.0
-"""Depths beyond, infinite ones included, count as this many reference depths."""
+"""Larger depths, including infinite ones, count as this many reference depths."""
 
 _TINY = np.float32(1e-30)  # smaller ones would have an infinite disparity
 
 
 def relative_depth(depth: NDArray[np.floating], image_id: str) -> NDArray[np.float32]:
-    """Depth in units of the image's reference depth, cut at `FARTHEST`.
+    """Depth in units of the image's reference depth, clipped at `FARTHEST`.
 
     Args:
-        depth: Float ``(H, W)``, positive, in any unit; infinite where nothing is hit.
-        image_id: For the message of an error.
+        depth: Float ``(H, W)``, positive, in any unit; infinite in the sky.
+        image_id: For error messages.
 
     Returns:
         float32 ``(H, W)`` in (0, 5]. A map that is infinite everywhere is 5 everywhere.
 
     Raises:
-        DataError: The map holds NaN, zero or negative values.
+        DataError: The map has NaN, zero or negative values.
     """
     with np.errstate(over="ignore"):
         metric = np.ascontiguousarray(depth, dtype=np.float32)
-    good = metric > 0  # false for NaN, too
+    good = metric > 0  # also False for NaN
     if not good.all():
         missing, unset = int(np.isnan(metric).sum()), int((metric == 0).sum())
         negative = metric.size - int(good.sum()) - missing - unset

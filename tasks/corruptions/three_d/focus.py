@@ -1,7 +1,7 @@
 """A shallow depth of field: the near or the far part of the scene is sharp (Kar et al., CVPR 2022).
 
-The scene is split into layers by depth; each is blurred as a thin lens would blur it, and the layers are put over each
-other from far to near.
+The scene is split into layers by depth; each is blurred as by a thin lens, and the layers are composited from far to
+near.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..pixels import Pixels
 
 LAYERS = 8
 LARGEST_RADIUS = 30 / 224
-"""Of the circle of confusion, in parts of the shorter side: right in front of the lens it would grow without bound."""
+"""Limit of the circle of confusion, which is unbounded close to the lens: radius as a share of the shorter side."""
 
 
 def near_focus(image: Pixels, rng: np.random.Generator, *, depth: NDArray[np.float32], aperture_px: float) -> Pixels:
@@ -24,7 +24,7 @@ def near_focus(image: Pixels, rng: np.random.Generator, *, depth: NDArray[np.flo
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: One draw: which of the two nearest of the eight layers is in focus.
-        depth: float32 ``(H, W)`` in reference depths.
+        depth: float32 ``(H, W)`` in units of the reference depth.
         aperture_px: Radius of the circle of confusion at infinity, in pixels.
     """
     layers = layer_depths(depth)
@@ -37,7 +37,7 @@ def far_focus(image: Pixels, rng: np.random.Generator, *, depth: NDArray[np.floa
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: One draw: which of the two farthest of the eight layers is in focus.
-        depth: float32 ``(H, W)`` in reference depths.
+        depth: float32 ``(H, W)`` in units of the reference depth.
         aperture_px: Radius of the circle of confusion at half the focal depth, in pixels.
     """
     layers = layer_depths(depth)
@@ -45,9 +45,9 @@ def far_focus(image: Pixels, rng: np.random.Generator, *, depth: NDArray[np.floa
 
 
 def layer_depths(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The depths of the eight layers, near to far: the middles of eight equal parts of the image's pixels.
+    """The depths of the eight layers, near to far: the medians of eight equal parts of the pixels by depth.
 
-    They are depths that occur, so that an image of two planes has two different ones.
+    They are depths that occur in the image, so that an image with two planes has only two different ones.
     """
     flat = depth.ravel()
     ranks = ((np.arange(LAYERS) + 0.5) / LAYERS * flat.size).astype(np.int64)
@@ -55,17 +55,17 @@ def layer_depths(depth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def refocus(image: Pixels, depth: NDArray[np.float32], focal: float, aperture_px: float) -> Pixels:
-    """Blur what lies before and behind a depth.
+    """Blur everything in front of and behind a depth.
 
-    The circle of confusion has the radius ``aperture * |d - f| / d``. It is blurred by the Gaussian of the same
-    variance, whose standard deviation is half the radius. Both are linear in 1 / d, so a pixel between two layers is
-    shared by them in proportion to its disparity.
+    The circle of confusion has the radius ``aperture * |d - f| / d``. The blur is a Gaussian with the same variance:
+    its standard deviation is half the radius. Both are linear in 1 / d, so a pixel between two layers is divided
+    between them in proportion to its disparity.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         depth: float32 ``(H, W)``, positive.
-        focal: The depth that is sharp; one of `layer_depths`.
-        aperture_px: In pixels.
+        focal: The depth in focus; one of `layer_depths`.
+        aperture_px: Factor of the radius in the formula above, in pixels.
     """
     height, width, _ = image.shape
     centres = np.unique(layer_depths(depth))
@@ -81,20 +81,20 @@ def refocus(image: Pixels, depth: NDArray[np.float32], focal: float, aperture_px
 
 
 def _position(depth: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Between which layers each pixel lies: 2.25 is a quarter of the way from layer 2 to layer 3."""
+    """Fractional layer of each pixel: 2.25 is a quarter of the way from layer 2 to layer 3."""
     if len(centres) == 1:
         return np.zeros_like(depth)
-    # np.interp wants rising values, and disparity falls from layer to layer.
+    # np.interp needs increasing values, but disparity decreases from layer to layer.
     place = np.interp(-1 / depth.ravel(), -1 / centres, np.arange(len(centres)))
     return place.astype(np.float32).reshape(depth.shape)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _lay_over(picture, image, position, layer, half):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Blur one layer, colours weighted by coverage, and put it over the picture.
+    """Blur one layer, with colours weighted by coverage, and composite it over the picture in place.
 
-    ``picture``: float32 ``(H, 4 W)``, red, green, blue and coverage of what lies behind; changed. ``half``: the weights
-    of the Gaussian from the outermost to the central one. The border is continued by its last pixel.
+    ``picture``: float32 ``(H, 4 W)``, red, green, blue and coverage of the layers behind. ``half``: the weights of the
+    Gaussian from the outermost to the central one. The layer is extended by its edge pixels.
     """
     height, width, _ = image.shape
     radius = half.size - 1
@@ -142,7 +142,7 @@ def _lay_over(picture, image, position, layer, half):  # type: ignore[no-untyped
 
 @njit(cache=True, nogil=True)
 def _finish(picture):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Colours divided by coverage: where a blurred edge uncovers what no layer shows, the neighbourhood fills in."""
+    """Divide colours by coverage: neighbours fill the gap where a blurred edge uncovers something no layer shows."""
     height, width, _ = picture.shape
     out = np.empty((height, width, 3), np.uint8)
     for y in range(height):

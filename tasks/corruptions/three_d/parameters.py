@@ -1,8 +1,8 @@
 """Names and constants of the twelve corruptions, for each severity and image size.
 
 The names and most constants are those of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022), which was made at 224
-pixels. At other sizes a field whose name ends in ``_px`` is multiplied by side / 224, *side* being the shorter side;
-nothing else is scaled. `docs/corruptions-3d.md` tells which constants are published and which are ours.
+pixels. At other sizes a field whose name ends in ``_px`` is multiplied by side / 224, where *side* is the shorter side;
+nothing else is scaled. `docs/corruptions-3d.md` lists which constants are published and which are ours.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ VERSION_3D: int = 1
 """Part of a task's identity. Raise it when the pixels of all corruptions change; for one, raise `VERSIONS`."""
 
 VERSIONS: dict[str, int] = {}
-"""Of single corruptions, by name: raise it, from 0, when a change of code or constants changes a pixel."""
+"""Versions of single corruptions, from 0: raise one when a change of its code or constants changes a pixel."""
 
 FAMILIES_3D: dict[str, tuple[str, ...]] = {
     "focus": ("near_focus", "far_focus"),
@@ -47,8 +47,8 @@ CONSTANTS: dict[str, tuple[tuple[float, ...], ...]] = {
     # Published as 4, 8, 12, 16 and 20 for a depth that ends at 0.5; ours ends at 5 (see `depth`).
     "fog_3d": ((0.4,), (0.8,), (1.2,), (1.6,), (2.0,)),
     "flash": ((1 / 2.4,), (1 / 1.4,), (1 / 0.9,), (1 / 0.6,), (1 / 0.4,)),
-    # The published numbers are frames of a clip: 20, 30, 40, 50, 60 and 20, 25, 30, 35, 38. The step of a frame is
-    # ours: half a pixel at the reference depth, and 0.55 % of the reference depth.
+    # The published numbers are frames of a clip: 20, 30, 40, 50, 60 and 20, 25, 30, 35, 38. The motion per frame is our
+    # choice: half a pixel at the reference depth, and 0.55 % of the reference depth.
     "xy_motion_blur": ((10,), (15,), (20,), (25,), (30,)),
     "z_motion_blur": ((0.11,), (0.1375,), (0.165,), (0.1925,), (0.209,)),
     "iso_noise": ((25, 0.056), (25, 0.084), (25, 0.126), (25, 0.182), (25, 0.266)),
@@ -66,8 +66,8 @@ def parameters(corruption: str, severity: int, height: int, width: int) -> dict[
     Args:
         corruption: One of `CORRUPTIONS_3D`.
         severity: 1 to 5.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         Field name to value; lengths in pixels of this image.

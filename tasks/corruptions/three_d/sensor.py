@@ -18,7 +18,7 @@ def iso_noise(image: Pixels, rng: np.random.Generator, *, photons: float, deviat
         image: uint8 ``(H, W, 3)``.
         rng: One uniform and one normal for each value.
         photons: Expected count of a white value.
-        deviation: Of the electronic noise, on a scale of [0, 1].
+        deviation: Standard deviation of the electronic noise, on a scale of [0, 1].
     """
     return photograph(image, np.arange(256) / 255, rng, photons, deviation)
 
@@ -31,17 +31,17 @@ def low_light(image: Pixels, rng: np.random.Generator, *, brightest: float, phot
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: One uniform and one normal for each value.
-        brightest: Of the darkened image without noise, on a scale of [0, 1].
+        brightest: Largest value of the darkened image without noise, on a scale of [0, 1].
         photons: Expected count of a value of 1.
-        deviation: Of the electronic noise, on a scale of [0, 1].
+        deviation: Standard deviation of the electronic noise, on a scale of [0, 1].
     """
     return photograph(image, darkening(image, brightest), rng, photons, deviation)
 
 
 def darkening(image: Pixels, brightest: float) -> NDArray[np.float64]:
-    """What each of the 256 levels becomes: float64 (256,) in [0, brightest].
+    """The new value of each of the 256 levels: float64 (256,) in [0, brightest].
 
-    The range of a flat image is taken to be [0, 255].
+    An image with a single level counts as having the range [0, 255].
     """
     lowest, highest = int(image.min()), int(image.max())
     if lowest == highest:
@@ -50,12 +50,12 @@ def darkening(image: Pixels, brightest: float) -> NDArray[np.float64]:
 
 
 def color_quant(image: Pixels, rng: np.random.Generator, *, bits: int) -> Pixels:
-    """Keep the highest bits of every value, the others become zero.
+    """Keep the highest bits of every value and set the others to zero.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: Not used.
-        bits: How many are kept, 1 to 8.
+        bits: Number of bits to keep, 1 to 8.
     """
     return image & np.uint8(256 - 2 ** (8 - int(bits)))
 
@@ -67,14 +67,14 @@ def photograph(
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        exposure: float64 (256,), how bright each level of the image is, 1 being white.
-        rng: One uniform for each value, turned into a Poisson count by inverting the distribution function (there are
-            at most 256 different rates, and a table of them is faster than a sampler), then one normal for each.
+        exposure: float64 (256,), brightness of each level of the image; 1 is white.
+        rng: One uniform for each value, which becomes a Poisson count by inverting the distribution function (there are
+            at most 256 different rates, for which a table is faster than a sampler), then one normal for each.
         photons: Expected count of white.
-        deviation: Of the normal, on a scale of [0, 1].
+        deviation: Standard deviation of the normals, on a scale of [0, 1].
 
     Returns:
-        uint8 ``(H, W, 3)``: ``(count / photons + normal) * 255``, rounded and saturating.
+        uint8 ``(H, W, 3)``: ``(count / photons + normal) * 255``, rounded and clipped.
     """
     rates = exposure * photons
     distribution, first_guess = _count_tables(rates, int(rates.max() + 10 * np.sqrt(rates.max()) + 20))
@@ -88,7 +88,7 @@ def photograph(
 
 @njit(cache=True, nogil=True)
 def _count_tables(rates, most):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Poisson distribution functions of some rates, and a lower bound of the count for each 256th of the uniform."""
+    """Poisson distribution functions for several rates, and a lower bound of the count per 256th of the uniform."""
     distribution = np.empty((rates.size, most + 1))
     first_guess = np.empty((rates.size, _BINS), np.int64)
     for row in range(rates.size):

@@ -1,4 +1,4 @@
-"""Opening a video file that may be anything, and measuring from when to when it shows frames."""
+"""Open an untrusted video file, and measure the time span of its frames."""
 
 from __future__ import annotations
 
@@ -20,35 +20,36 @@ if TYPE_CHECKING:
 EXTENSIONS = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .wmv .asf .flv .3gp .ogv".split()  # noqa: SIM905
 )
-"""Files that count as videos, in lower case."""
+"""Extensions of video files, in lower case."""
 
-# A playlist that is called .mp4 would have FFmpeg open whatever it names, over the network too.
+# FFmpeg looks at the content, not the extension: a playlist named .mp4 could make it open any file or address.
 OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mp3,wav,aac,flac",
 }
 
 _REORDERED = 32
-"""The first frame to be shown is among so many packets: codecs reorder 16 frames at most."""
+"""The first frame to be displayed is among this many packets: codecs reorder at most 16 frames."""
 
 Content = Path | bytes
-"""A file, or what is in one."""
+"""A file, or its contents."""
 
 _INVALID_DATA = -int.from_bytes(b"INDA", "little")
-"""FFmpeg's number for it."""
+"""FFmpeg's error number for invalid data."""
 
 _TAIL = 1.0
-"""Seconds before the end from which on packets are looked at; transport streams are not sought by their key frames."""
+"""To find the last frame, packets are read from this many seconds before the end, because seeking in transport streams
+does not land on key frames."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """From when to when a video shows frames, measured from what the file holds and not from what its header says.
+    """Time span of a video's frames, measured from its packets, because headers can be wrong.
 
     Attributes:
         start: Presentation timestamp of the first frame, in ticks.
-        end: Timestamp at which the last frame leaves the screen.
-        tick: Seconds.
+        end: Timestamp in ticks at which the last frame is no longer displayed.
+        tick: Seconds per tick.
     """
 
     start: int
@@ -63,11 +64,11 @@ class Span:
 
 @contextmanager
 def opened(content: Content, name: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video; whatever goes wrong with it inside the block becomes an `UnreadableClipError`.
+    """Open a video; any decoding error inside the block becomes an `UnreadableClipError`.
 
     Args:
         content: The video.
-        name: What the error calls it.
+        name: Name for the error message.
     """
     import av
     from av.error import FFmpegError
@@ -81,7 +82,7 @@ def opened(content: Content, name: str) -> Iterator[tuple[InputContainer, VideoS
         empty = not content
     if empty:
         raise UnreadableClipError(name, "an empty file")
-    # With "file:" in front no name is taken for an address.
+    # The prefix "file:" keeps FFmpeg from reading a name such as "http:x.mp4" as an address.
     place: Any = f"file:{content}" if isinstance(content, Path) else BytesIO(content)
     try:
         with av.open(place, options=OPTIONS, metadata_errors="replace") as container:
@@ -95,7 +96,7 @@ def _stream(container: InputContainer, name: str) -> VideoStream:
     from av.stream import Disposition
 
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # the cover of a piece of music
+        if not stream.disposition & Disposition.attached_pic:  # the cover image of a music file
             if not stream.codec_context or not stream.time_base:
                 raise UnreadableClipError(name, "its codec is unknown to FFmpeg")
             return stream
@@ -103,9 +104,9 @@ def _stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def all_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Packets of a stream from where the file stands, damaged ones too.
+    """Packets of a stream from the current position, including damaged ones.
 
-    The end of a truncated file is met as an error by some formats and as a normal end by others: both just end it.
+    Some formats report the end of a truncated file as an error, others as a normal end; here both simply end it.
     """
     from av.error import EOFError as EndOfFile
     from av.error import InvalidDataError
@@ -121,10 +122,10 @@ def all_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pack
 
 
 def whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Packets of a stream from where the file stands, but for the last one if it is cut short.
+    """Packets of a stream from the current position, without the last one if it is truncated.
 
     Raises:
-        InvalidDataError: Packets follow a damaged one, which they may depend on.
+        InvalidDataError: A damaged packet is followed by others, which may depend on it.
     """
     from av.error import InvalidDataError
 
@@ -138,20 +139,20 @@ def whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pa
 
 
 def can_seek(container: InputContainer) -> bool:
-    """Whether timestamps are right after a seek. MPEG program streams do not have one for each frame."""
+    """Whether timestamps are right after a seek. MPEG program streams do not have one for every frame."""
     return container.format.name != "mpeg"
 
 
 def stamp(packet: Packet) -> int | None:
-    """When a packet's frame is shown, in ticks; AVI knows only when it is decoded."""
+    """When a packet's frame is displayed, in ticks; AVI only stores when it is decoded."""
     return packet.pts if packet.pts is not None else packet.dts
 
 
 def measure(content: Content, name: str) -> Span:
     """Find the first and the last frame, without decoding.
 
-    The end is looked up where the header says it is. Where nothing is there (a truncated file), or the header does not
-    say, the file is read through.
+    The end is looked up where the header says it is. If nothing is there (a truncated file), or the header gives no
+    duration, the whole file is read.
 
     Raises:
         UnreadableClipError: The file cannot be opened, has no frames, or none with a timestamp.
@@ -160,8 +161,8 @@ def measure(content: Content, name: str) -> Span:
 
     with opened(content, name) as (container, stream):
         tick = float(stream.time_base or 0)
-        usual = max(1, round(1.0 / (float(stream.average_rate or 25) * tick)))
-        first = _extent(islice(all_packets(container, stream), _REORDERED), usual)
+        frame_ticks = max(1, round(1.0 / (float(stream.average_rate or 25) * tick)))
+        first = _extent(islice(all_packets(container, stream), _REORDERED), frame_ticks)
         if first is None:
             raise UnreadableClipError(name, "has no frames with timestamps")
         header = stream.duration or round((container.duration or 0) / 1e6 / tick)
@@ -169,22 +170,22 @@ def measure(content: Content, name: str) -> Span:
         if header and can_seek(container):
             try:
                 container.seek(max(first[0], first[0] + header - round(_TAIL / tick)), stream=stream)
-                last = _extent(all_packets(container, stream), usual)
+                last = _extent(all_packets(container, stream), frame_ticks)
             except FFmpegError:
                 last = None
     if last is None or last[1] < first[1]:
         with opened(content, name) as (container, stream):
-            last = _extent(all_packets(container, stream), usual) or first
+            last = _extent(all_packets(container, stream), frame_ticks) or first
     return Span(first[0], max(first[1], last[1]), tick)
 
 
-def _extent(packets: Iterable[Packet], usual: int) -> tuple[int, int] | None:
-    """Smallest timestamp and largest end of the frames in packets; None where no frame has a time.
+def _extent(packets: Iterable[Packet], frame_ticks: int) -> tuple[int, int] | None:
+    """Smallest timestamp and largest end of the frames in packets; None if no frame has a timestamp.
 
     Args:
-        packets: Packets.
-        usual: Ticks that a frame lasts if it does not say so itself.
+        packets: Packets of one stream.
+        frame_ticks: Duration in ticks of a frame that does not give its own.
     """
-    whole = (p for p in packets if not (p.is_discard or p.is_corrupt))
-    shown = [(s, s + (p.duration or usual)) for p in whole if (s := stamp(p)) is not None]
-    return (min(s for s, _ in shown), max(e for _, e in shown)) if shown else None
+    intact = (p for p in packets if not (p.is_discard or p.is_corrupt))
+    intervals = [(s, s + (p.duration or frame_ticks)) for p in intact if (s := stamp(p)) is not None]
+    return (min(s for s, _ in intervals), max(e for _, e in intervals)) if intervals else None

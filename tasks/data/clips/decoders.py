@@ -1,4 +1,4 @@
-"""Which library decodes videos."""
+"""The choice of library that decodes videos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .container import Content, Span
 
 
 class Decoder(Protocol):
-    """Gives frames of a video at given times; see `decoding.PyAV.frames`."""
+    """Returns frames of a video at given times; see `decoding.PyAV.frames`."""
 
     def frames(self, content: Content, name: str, span: Span, times: Sequence[float], size: int | None) -> np.ndarray:
         """uint8 (n, H, W, 3), RGB."""
@@ -31,14 +31,14 @@ def _torchcodec(threads: int) -> Decoder:
 
 
 DECODERS: dict[str, Callable[[int], Decoder]] = {"pyav": _pyav, "torchcodec": _torchcodec}
-"""Decoders by name. Their pixels differ by rounding and by the filter they resize with."""
+"""Decoders by name. Their pixels differ by rounding and by the filter for resizing."""
 
 
 def make_decoder(name: str, threads: int = 1) -> Decoder:
     """A decoder by name.
 
     Args:
-        name: Of `DECODERS`.
+        name: A key of `DECODERS`.
         threads: Threads to decode one clip with.
 
     Raises:

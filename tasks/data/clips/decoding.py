@@ -1,4 +1,4 @@
-"""Frames of a video at given times by PyAV, decoding no more than these frames depend on."""
+"""Read frames of a video at given times with PyAV, decoding only the packets that these frames depend on."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _FAR = 20.0
-"""Seconds between two times from which on it is cheaper to seek than to read what lies between."""
+"""Seconds between two times above which seeking is cheaper than reading everything in between."""
 
 _HELD = 0.5
-"""Seconds for which a frame may stand in for those after it that the decoder withheld at the end."""
+"""Seconds after the last decoded frame for which it may be returned: a decoder can withhold the final few frames."""
 
 _CROOKED = 1e-3
-"""Share of the largest entry of a display matrix up to which another one is rounding: 0.06 degrees."""
+"""Entries of a display matrix below this share of the largest one are rounding errors: 0.06 degrees."""
 
 
 @dataclass(frozen=True)
 class PyAV:
-    """Decodes by PyAV, that is FFmpeg.
+    """Decodes with PyAV, that is, FFmpeg.
 
     Attributes:
-        threads: Threads of one decoder. Where several clips are read at once, 1 wastes nothing.
+        threads: Threads of one decoder. 1 is most efficient if several clips are read at once.
     """
 
     threads: int = 1
 
     def frames(self, content: Content, name: str, span: Span, times: Sequence[float], size: int | None) -> np.ndarray:
-        """Read frames: of all frames shown at or before a time the last one; before the first frame, that one.
+        """Read the frame on the screen at each time: the last one displayed at or before it.
 
         Args:
             content: The video.
-            name: What an error calls it.
-            span: As `measure` has found it.
+            name: Name for error messages.
+            span: From `measure`.
             times: Seconds from the first frame, in any order.
-            size: Length of the shorter side; None for the video's own.
+            size: Length of the shorter side in pixels; None for the video's own.
 
         Returns:
-            uint8 (n, H, W, 3), turned and mirrored as the file says; see `upright`.
+            uint8 (n, H, W, 3), rotated and mirrored as the file requires; see `upright`.
 
         Raises:
-            UnreadableClipError: A frame cannot be decoded, or is to be shown in a way that `upright` refuses.
+            UnreadableClipError: A frame cannot be decoded, or `upright` does not support its display matrix.
         """
-        # A timestamp that went through floating point may have come out a little smaller.
+        # A timestamp converted to float seconds and back may come out slightly too small.
         ticks = [span.start + int(time / span.tick + 1e-3) for time in times]
-        wanted = sorted(set(ticks))
+        distinct = sorted(set(ticks))
         pictures: dict[int, np.ndarray] = {}
         with opened(content, name) as (container, stream):
             self._set(stream)
             convert = _Pictures(stream, size, name)
-            for near in _near(wanted, _FAR / span.tick):
+            for near in _near(distinct, _FAR / span.tick):
                 pictures |= {t: convert.of(f) for t, f in by_seeking(container, stream, near, span)}
-        missing = [tick for tick in wanted if tick not in pictures]
+        missing = [tick for tick in distinct if tick not in pictures]
         if missing:
             with opened(content, name) as (container, stream):
                 self._set(stream)
@@ -78,7 +78,7 @@ class PyAV:
 
 
 def _near(ticks: Sequence[int], far: float) -> Iterator[list[int]]:
-    """Part ascending ticks where a long way lies between two."""
+    """Split ascending ticks into groups wherever two neighbours are further apart than `far`."""
     group = [ticks[0]]
     for tick in ticks[1:]:
         if tick - group[-1] > far:
@@ -91,32 +91,34 @@ def _near(ticks: Sequence[int], far: float) -> Iterator[list[int]]:
 def _by_decoding_all(
     container: InputContainer, stream: VideoStream, ticks: list[int], span: Span, name: str
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Frames at ticks by decoding from the beginning: slow, and right wherever a player is.
+    """Frames at ticks by decoding from the beginning: slow, but as reliable as a player.
 
     Raises:
-        UnreadableClipError: Damage at or before one of the frames, or the frames end before it.
+        UnreadableClipError: The video is damaged at or before one of the frames, or ends before it.
     """
     from av.error import FFmpegError
 
-    shown: VideoFrame | None = None
-    left = list(ticks)
+    current: VideoFrame | None = None
+    remaining = list(ticks)
     try:
         for frame in _all_frames(container, stream):
             when = frame.pts if frame.pts is not None else frame.dts
-            while left and shown is not None and when is not None and when > left[0]:
-                yield left.pop(0), _whole(shown, name)
-            if not left:
+            while remaining and current is not None and when is not None and when > remaining[0]:
+                yield remaining.pop(0), _whole(current, name)
+            if not remaining:
                 return
-            shown = frame if when is not None else shown
+            current = frame if when is not None else current
     except FFmpegError as error:
         raise UnreadableClipError(name, f"is damaged ({error.strerror or error})") from None
-    if shown is None:
+    if current is None:
         raise UnreadableClipError(name, "no frame of it can be decoded")
-    held = (shown.pts if shown.pts is not None else shown.dts or 0) + (shown.duration or 0) + _HELD / span.tick
-    for tick in left:  # until the end the last frame stays on the screen
-        if tick > held:
+    covered_until = (
+        (current.pts if current.pts is not None else current.dts or 0) + (current.duration or 0) + _HELD / span.tick
+    )
+    for tick in remaining:  # the last frame stays on the screen until the end
+        if tick > covered_until:
             raise UnreadableClipError(name, "is damaged (its frames end too early)")
-        yield tick, _whole(shown, name)
+        yield tick, _whole(current, name)
 
 
 def _all_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -132,7 +134,7 @@ def _whole(frame: VideoFrame, name: str) -> VideoFrame:
 
 
 class _Pictures:
-    """Turns frames into RGB arrays of one shape: that in the header, as the resolution may change within a file."""
+    """Turns frames into RGB arrays of the shape in the header: the resolution may change within a file."""
 
     def __init__(self, stream: VideoStream, size: int | None, name: str) -> None:
         from av.video.reformatter import VideoReformatter
@@ -146,24 +148,24 @@ class _Pictures:
 
         if self._shape is None:
             self._shape = resized(frame.width, frame.height, self._size)
-        # Swscale's bilinear filter grows with the reduction, as an antialiased one does.
-        found = self._converter.reformat(frame, *self._shape, "rgb24", interpolation=Interpolation.BILINEAR)
+        # When shrinking, swscale's bilinear filter widens with the reduction: it antialiases.
+        converted = self._converter.reformat(frame, *self._shape, "rgb24", interpolation=Interpolation.BILINEAR)
         try:
-            return upright(found.to_ndarray(), frame)
+            return upright(converted.to_ndarray(), frame)
         except ValueError as error:
             raise UnreadableClipError(self._name, str(error)) from None
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    """How a frame is to be shown: a b u c d v x y w as ISO/IEC 14496-12 (6.2.2) has them, in 1/65536 but for u v w.
+    """A frame's display matrix: a b u c d v x y w of ISO/IEC 14496-12 (6.2.2), in 1/65536 except for u v w.
 
-    Containers (MP4, MOV, the projection of Matroska) and codecs (a message in H.264 and HEVC) say so in many ways,
-    which FFmpeg brings to this one.
+    Containers (MP4, MOV, the projection of Matroska) and codecs (a message in H.264 and HEVC) store it in many ways;
+    FFmpeg converts all of them to this one.
 
     Returns:
-        None where nothing is said, or nothing but zeros.
+        None if there is no matrix, or only zeros.
     """
-    data: Any = frame.side_data.get("DISPLAYMATRIX")  # typed as any side data; it has a buffer
+    data: Any = frame.side_data.get("DISPLAYMATRIX")  # its stub lacks the buffer protocol
     if data is None:
         return None
     matrix = struct.unpack("=9i", bytes(data))
@@ -171,21 +173,20 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
 
 
 def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    """A frame as a player shows it: turned by quarter turns and mirrored as its display matrix says.
+    """A frame as a player displays it: rotated by quarter turns and mirrored according to its display matrix.
 
-    That the matrix also moves or scales the picture changes nothing: it is moved into view, and pixels that are not
-    square are left so.
+    Translations and scalings in the matrix are ignored: the picture is in view anyway, and non-square pixels are kept.
 
     Args:
         picture: (H, W, 3), the frame as it is stored.
-        frame: Where the matrix is.
+        frame: The frame with its display matrix.
 
     Returns:
         (H, W, 3) or (W, H, 3).
 
     Raises:
-        ValueError: The matrix shears, turns by another angle, or has a perspective. The text can stand in an
-            `UnreadableClipError`.
+        ValueError: The matrix shears, rotates by another angle, or has a perspective. The message can be the reason
+            of an `UnreadableClipError`.
     """
     matrix = display_matrix(frame)
     if matrix is None:
@@ -194,11 +195,11 @@ def upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
     a, b, u, c, d, v, *_ = matrix
     least = max(map(abs, (a, b, c, d))) * _CROOKED
     if not (u or v) and max(abs(b), abs(c)) <= least < min(abs(a), abs(d)):
-        down, right, found = d, a, picture
+        down, right, rotated = d, a, picture
     elif not (u or v) and max(abs(a), abs(d)) <= least < min(abs(b), abs(c)):
-        down, right, found = b, c, picture.swapaxes(0, 1)
+        down, right, rotated = b, c, picture.swapaxes(0, 1)
     else:
         raise ValueError(
             "has a display matrix that shears it or turns it by anything but quarter turns; store it upright"
         )
-    return found[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+    return rotated[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]

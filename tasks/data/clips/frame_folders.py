@@ -1,4 +1,4 @@
-"""Clips that are folders of numbered images."""
+"""Clips stored as folders of numbered images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class FrameFolders:
 
     Args:
         folders: One folder for each clip.
-        rate: Images per second, of folders whose names do not end in it (``dog_12.5fps``).
-        labels: Class of each; None where they are unknown.
+        rate: Images per second of folders whose names do not end in it (``dog_12.5fps``).
+        labels: Class of each clip; None if they are unknown.
         left_out: What the listing of the folders left out.
 
     Raises:
-        DataError: A folder whose rate is unknown.
-        ValueError: A rate that is not positive.
+        DataError: The rate of a folder is unknown.
+        ValueError: The rate is not positive.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class FrameFolders:
         return self._listed[clip]
 
     def seconds(self, clip: int) -> float:
-        """Duration, the last image included; see `ClipSource`."""
+        """Duration, including the last image; see `ClipSource`."""
         numbers, _ = self._images(clip)
         return (numbers[-1] - numbers[0] + 1) / self.rates[clip]
 
     def label(self, clip: int) -> int:
-        """Class, -1 where it is unknown."""
+        """Class, or -1 if it is unknown."""
         return self.labels[clip]
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
@@ -83,24 +83,24 @@ def _read(path: Path, folder: Path, size: int | None) -> np.ndarray:
 
 
 def _rate_of(folder: Path, rate: float | None) -> float:
-    named = _RATE.search(folder.name)
-    found = float(named[1]) if named else rate
-    if not found:
+    suffix = _RATE.search(folder.name)
+    fps = float(suffix[1]) if suffix else rate
+    if not fps:
         raise DataError(
             f"The frame rate of {folder} is unknown: end its name in, for example, _25fps, or give a rate for all "
             "folders."
         )
-    return found
+    return fps
 
 
 def _list(folder: Path) -> tuple[list[int], list[str]]:
-    """Numbers and names of the images of a folder, by number."""
+    """Numbers and names of a folder's images, sorted by number."""
     try:
         names = files_in(folder, EXTENSIONS).files
     except DataError as error:
         reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
         raise UnreadableClipError(folder, (reason or "cannot be listed").lower()) from None
-    numbered = sorted((int(found[1]), name) for name in names if (found := _NUMBER.search(Path(name).stem)))
+    numbered = sorted((int(match[1]), name) for name in names if (match := _NUMBER.search(Path(name).stem)))
     if not numbered:
         raise UnreadableClipError(folder, "has no images whose names end in a number")
     numbers = [number for number, _ in numbered]
@@ -110,14 +110,10 @@ def _list(folder: Path) -> tuple[list[int], list[str]]:
 
 
 def frame_folders(root: Path, rate: float | None = None) -> FrameFolders:
-    """All folders below a folder that hold images, sorted by path.
-
-    Args:
-        root: The folder.
-        rate: See `FrameFolders`.
+    """All folders below `root` that contain images, sorted by path.
 
     Raises:
-        DataError: There are none, or their rate is not known.
+        DataError: There are none, or their rate is unknown.
     """
     listing = images_below(root)
     folders = {name.rpartition("/")[0] for name in listing.files}

@@ -1,4 +1,4 @@
-"""What files that call themselves videos really hold, before hours are spent on them."""
+"""Inspect video files for flaws, before spending hours on them."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 FLAWS = ("unreadable", "damaged", "truncated", "no duration in the header", "variable frame rate")
-"""What `tally` counts; a file may have several of all but the first."""
+"""Flaws that `tally` counts. An unreadable file has only that one; other files may have several."""
 
 _SHORT = 0.5
-"""Seconds by which a video may be shorter than its header says; headers are not exact."""
+"""Seconds by which a video may be shorter than its header says, since headers are not exact."""
 
 _SHARE = 0.05
-"""Share of its length by which it may be shorter in any case."""
+"""Share of its length by which a video may be shorter than its header says."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds.
+    """What a video file contains. All numbers are 0 if it is not readable.
 
     Attributes:
         path: The file.
         readable: Whether its first and its last frame can be decoded.
-        seconds: Duration of the frames that are there; 0 where it is not readable, as all numbers that follow.
+        seconds: Duration of the frames that exist.
         frames: Number of frames.
-        fps: Mean frames per second.
-        width: In pixels, as stored.
-        height: Likewise.
-        flaws: Of `FLAWS`.
-        reason: What the flaws are, in words that name no path; empty where there are none.
+        fps: Mean number of frames per second.
+        width: Width in pixels, as stored.
+        height: Height in pixels, as stored.
+        flaws: Some of `FLAWS`.
+        reason: Description of the flaws, without the path; empty if there are none.
     """
 
     path: Path
@@ -61,25 +61,25 @@ class Inspection:
 def inspect_videos(
     paths: Sequence[Path], threads: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> list[Inspection]:
-    """Read through files without decoding more than their first and last frame. No file makes this fail.
+    """Read files through, decoding only the first and the last frame of each. No file makes this fail.
 
-    Damage in between is found when a frame that depends on it is asked for.
+    Damage in between is only noticed when a frame that depends on it is read.
 
     Args:
         paths: The files.
-        threads: Files to read at once; None for as many as there are processors, at most 8.
-        progress: Told (files done, files in all).
+        threads: Files to read at once; by default as many as there are cores, at most 8.
+        progress: Called with (finished files, total).
 
     Returns:
         One row per file, in the order of ``paths``.
     """
-    found: list[Inspection] = []
+    inspections: list[Inspection] = []
     with ThreadPoolExecutor(threads or min(8, usable_cores())) as pool:
         for row in pool.map(inspect_video, map(Path, paths)):
-            found.append(row)
+            inspections.append(row)
             if progress is not None:
-                progress(len(found), len(paths))
-    return found
+                progress(len(inspections), len(paths))
+    return inspections
 
 
 def inspect_video(path: Path) -> Inspection:
@@ -91,7 +91,7 @@ def inspect_video(path: Path) -> Inspection:
 
 
 def tally(inspections: Sequence[Inspection]) -> dict[str, int]:
-    """Number of files, of those without a flaw, and of those with each flaw: ``{"files": 10, "good": 9, …}``."""
+    """Number of files, of files without a flaw, and of files with each flaw: ``{"files": 10, "good": 9, …}``."""
     counts = Counter(flaw for inspection in inspections for flaw in inspection.flaws)
     return {
         "files": len(inspections),
@@ -103,31 +103,31 @@ def tally(inspections: Sequence[Inspection]) -> dict[str, int]:
 def _inspect(path: Path) -> Inspection:
     name = str(path)
     with opened(path, name) as (container, stream):
-        told, promised = _told(container, stream), stream.frames
+        header_seconds, header_frames = _told(container, stream), stream.frames
         width, height = stream.width, stream.height
-        found = [(p.is_corrupt, stamp(p)) for p in all_packets(container, stream) if not p.is_discard]
-    whole = [shown for corrupt, shown in found if not corrupt]
-    stamps = np.array(sorted(shown for shown in whole if shown is not None), np.float64)
+        packets = [(p.is_corrupt, stamp(p)) for p in all_packets(container, stream) if not p.is_discard]
+    intact = [when for corrupt, when in packets if not corrupt]
+    stamps = np.array(sorted(when for when in intact if when is not None), np.float64)
     span = measure(path, name)
     for time in (0.0, span.seconds):
         PyAV().frames(path, name, span, [time], None)
     notes: dict[str, str] = {}
-    if holes := sum(corrupt for corrupt, _ in found[:-1]):
+    if holes := sum(corrupt for corrupt, _ in packets[:-1]):
         notes["damaged"] = f"{holes} packets are damaged or missing"
-    if told is None:
+    if header_seconds is None:
         notes["no duration in the header"] = "the header gives no duration"
-    elif told - span.seconds > max(_SHORT, _SHARE * told):
-        notes["truncated"] = f"the header says {told:.1f} s, the frames end after {span.seconds:.1f} s"
-    elif promised * (1 - _SHARE) > len(whole) + 1:
-        notes["truncated"] = f"the header says {promised} frames, there are {len(whole)}"
+    elif header_seconds - span.seconds > max(_SHORT, _SHARE * header_seconds):
+        notes["truncated"] = f"the header says {header_seconds:.1f} s, the frames end after {span.seconds:.1f} s"
+    elif header_frames * (1 - _SHARE) > len(intact) + 1:
+        notes["truncated"] = f"the header says {header_frames} frames, there are {len(intact)}"
     if rates := _rates(np.diff(stamps) * span.tick):
         notes["variable frame rate"] = rates
     return Inspection(
         path,
         True,
         span.seconds,
-        len(whole),
-        len(whole) / span.seconds,
+        len(intact),
+        len(intact) / span.seconds,
         width,
         height,
         tuple(notes),
@@ -136,22 +136,22 @@ def _inspect(path: Path) -> Inspection:
 
 
 def _told(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds that the frames last if one believes the header, None where it says nothing; 0 if only sound is told."""
+    """Duration of the frames according to the header: None if it gives none, 0 if it may be that of the sound."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
         return 3600 * float(tag[1]) + 60 * float(tag[2]) + float(tag[3])
     if not container.duration:
         return None
-    return 0.0 if container.streams.audio else container.duration / 1e6  # sound may last longer
+    return 0.0 if container.streams.audio else container.duration / 1e6  # sound may last longer than the frames
 
 
 def _rates(gaps: np.ndarray) -> str:
-    """Whether times between frames vary by more than the rounding of timestamps and a frame lost here and there."""
+    """Range of the times between frames, in words; empty if they only vary by rounding and a few lost frames."""
     if not len(gaps):
         return ""
     usual = float(np.median(gaps))
-    odd = np.abs(gaps - usual) > np.maximum(0.2 * usual, 0.0021)  # Matroska counts milliseconds
+    odd = np.abs(gaps - usual) > np.maximum(0.2 * usual, 0.0021)  # Matroska rounds timestamps to milliseconds
     if odd.sum() < max(2.0, 0.02 * len(gaps)):
         return ""
     return f"from {1000 * gaps.min():.0f} to {1000 * gaps.max():.0f} ms between frames"

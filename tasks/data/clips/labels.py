@@ -1,4 +1,4 @@
-"""Classes of clips as people write them: numbers, numbers as text, or names."""
+"""Classes of clips, which users write as numbers, numbers as text, or names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....text_files import same_name
 from ..files import first
 
 UNKNOWN = -1
-"""Label of a clip whose class nobody has stated."""
+"""Label of a clip whose class is not given."""
 
 _WHOLE = re.compile(r"[+-]?\d+(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
@@ -20,43 +20,43 @@ _LARGEST = 2**31 - 1
 
 
 def read_category(value: Any) -> int | str | None:
-    """The class that a value states.
+    """Parse a class.
 
     Args:
         value: From JSON or CSV: a whole number (``3``, ``3.0``, also as text), a name, or nothing (null, an empty text,
             -1).
 
     Returns:
-        A number from 0, a name in Unicode's composed form without spaces around it, or None where it states nothing.
+        A number from 0, a name in Unicode's composed form without surrounding spaces, or None if no class is given.
 
     Raises:
-        ValueError: Anything else; the message shows the value.
+        ValueError: The value is anything else; the message shows it.
     """
-    found: Any = value.strip() if isinstance(value, str) else value
-    if found is None or found == "":
+    category: Any = value.strip() if isinstance(value, str) else value
+    if category is None or category == "":
         return None
-    if isinstance(found, str):
-        if not _NUMBER.fullmatch(found):
-            return same_name(found)
-        if _WHOLE.fullmatch(found) and len(found) <= 20:
-            found = int(found.partition(".")[0])
-    if isinstance(found, float) and math.isfinite(found) and found.is_integer():
-        found = int(found)
-    if isinstance(found, bool) or not isinstance(found, int) or not UNKNOWN <= found <= _LARGEST:
+    if isinstance(category, str):
+        if not _NUMBER.fullmatch(category):
+            return same_name(category)
+        if _WHOLE.fullmatch(category) and len(category) <= 20:
+            category = int(category.partition(".")[0])
+    if isinstance(category, float) and math.isfinite(category) and category.is_integer():
+        category = int(category)
+    if isinstance(category, bool) or not isinstance(category, int) or not UNKNOWN <= category <= _LARGEST:
         raise ValueError(f"{value!r}, neither a whole number from 0 nor a name")
-    return None if found == UNKNOWN else found
+    return None if category == UNKNOWN else category
 
 
 def agreed(stated: Mapping[str, Any]) -> int | str | None:
-    """The one class that several places state; a number wins over the name that stands for it.
+    """The class of a clip that is given in several places; a number is preferred to its name.
 
     Args:
-        stated: Values by the place that states them, such as ``{".cls": "3", "label of .json": 3}``.
+        stated: Values by place, such as ``{".cls": "3", "label of .json": 3}``.
 
     Raises:
-        ValueError: Two numbers or two names that differ, or a value that is no class; the message names the places.
+        ValueError: Two numbers or two names differ, or a value is not a class; the message names the places.
     """
-    seen: dict[type, tuple[str, int | str]] = {}
+    by_type: dict[type, tuple[str, int | str]] = {}
     for place, value in stated.items():
         try:
             category = read_category(value)
@@ -64,27 +64,27 @@ def agreed(stated: Mapping[str, Any]) -> int | str | None:
             raise ValueError(f"{place} is {error}") from None
         if category is None:
             continue
-        earlier, other = seen.setdefault(type(category), (place, category))
-        if other != category:
-            raise ValueError(f"{earlier} says {other}, {place} says {category}")
-    return next((seen[kind][1] for kind in (int, str) if kind in seen), None)
+        earlier, first_stated = by_type.setdefault(type(category), (place, category))
+        if first_stated != category:
+            raise ValueError(f"{earlier} says {first_stated}, {place} says {category}")
+    return next((by_type[kind][1] for kind in (int, str) if kind in by_type), None)
 
 
 def number_categories(
     categories: Sequence[int | str | None], names: Iterable[str], where: str
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Labels of clips from their classes. Numbers stay; names are numbered in the order of the alphabet.
+    """Labels of clips from their classes. Numbers stay; names are numbered in alphabetical order.
 
     Args:
-        categories: Of each clip, as `read_category` gives them.
-        names: Of the clips, for the message.
-        where: What holds the clips, for the message.
+        categories: The class of each clip, from `read_category`.
+        names: Names of the clips, for the error message.
+        where: Where the clips are stored, for the error message.
 
     Returns:
-        A label for each clip, -1 where the class is unknown; and the names in the order of their numbers.
+        A label for each clip, -1 if the class is unknown; and the names in the order of their numbers.
 
     Raises:
-        DataError: Some classes are numbers and others names, so that two classes could get one number.
+        DataError: Some classes are numbers and others names, so that two classes could get the same number.
     """
     classes = tuple(sorted({category for category in categories if isinstance(category, str)}))
     if classes and any(isinstance(category, int) for category in categories):
@@ -104,13 +104,13 @@ def number_categories(
 
 
 def unreadable(problems: Mapping[str, str], clips: int) -> DataError:
-    """The error for clips whose classes are stated and cannot be read.
+    """The error for clips whose classes are given but cannot be read.
 
     Args:
         problems: What is wrong, by the name of the clip.
-        clips: How many clips there are in all.
+        clips: Total number of clips.
     """
-    shown = first([f"{clip}: {problem}" for clip, problem in problems.items()])
+    examples = first([f"{clip}: {problem}" for clip, problem in problems.items()])
     return DataError(
-        f"The classes of {len(problems)} of {clips} clips cannot be read ({shown}). Fix or remove these labels."
+        f"The classes of {len(problems)} of {clips} clips cannot be read ({examples}). Fix or remove these labels."
     )

@@ -1,14 +1,12 @@
-"""Training examples from clips: frames at random times, another clip where one is damaged, and a queue with a bound."""
+"""Training examples from clips: frames at random times, and replacements of damaged clips."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,10 +15,7 @@ from .source import ClipSource, UnreadableClipError
 from .times import sample_times
 
 _ATTEMPTS = 20
-_ALWAYS_BEARABLE = 10
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_ALWAYS_BEARABLE = 10  # failed clips; 5 % of a small set would be too strict
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Example:
     """Frames of one clip.
 
     Attributes:
-        clip: Which clip they are of, in the end.
+        clip: The clip that was read: the requested one, or its replacement.
         times: float64 (n,) seconds.
         frames: uint8 (n, H, W, 3).
     """
@@ -39,11 +34,11 @@ class Example:
 
 
 class FailedClips:
-    """Counts clips that gave no frames, and ends the run when they are too many. Safe to use from several threads.
+    """Counts clips that cannot be read, and ends the run when there are too many. Safe to use from several threads.
 
     Args:
-        clips: Number of clips in all.
-        share: Share of them that may fail; ten may in any case, but never all.
+        clips: Total number of clips.
+        share: Share of them that may fail. Ten may always fail, but never all.
     """
 
     def __init__(self, clips: int, share: float = 0.05) -> None:
@@ -53,22 +48,22 @@ class FailedClips:
         self._lock = Lock()
 
     def add(self, clip: int, error: UnreadableClipError) -> None:
-        """Note a failure; a clip that fails again is counted once.
+        """Record a failure; a clip that fails repeatedly counts once.
 
         Raises:
-            DataError: More clips have failed than may. The message names some, and reasons.
+            DataError: Too many clips have failed. The message names some of them, with reasons.
         """
         with self._lock:
             self.errors.setdefault(clip, error)
             if len(self.errors) > self.limit:
-                some = "; ".join(str(e) for e in islice(self.errors.values(), 3))
+                examples = "; ".join(str(e) for e in islice(self.errors.values(), 3))
                 raise DataError(
                     f"{len(self.errors)} of {self.clips} clips cannot be read, more than the {self.limit} that may "
-                    f"be replaced by others: {some}. Remove them, or raise the limit."
+                    f"be replaced by others: {examples}. Remove them, or raise the limit."
                 )
 
     def reasons(self) -> dict[str, int]:
-        """How many clips failed for each reason."""
+        """Number of failed clips by reason."""
         with self._lock:
             return dict(Counter(error.reason for error in self.errors.values()))
 
@@ -82,25 +77,25 @@ def draw_example(
     failed: FailedClips,
     size: int | None = None,
 ) -> Example:
-    """Read frames of a clip at random times; of another random clip if it is damaged.
+    """Read frames of a clip at random times, or of another random clip if it is damaged.
 
-    Times and replacements depend on ``key`` and ``clip`` alone, so that any number of threads in any order give the
-    same examples.
+    Times and replacements depend only on ``key`` and ``clip``, so that any number of threads in any order give the same
+    examples.
 
     Args:
         source: The clips.
-        clip: Which one.
+        clip: Position of the clip.
         frames: Number of frames.
         window: T in seconds; see `sample_times`.
         key: Whole numbers from 0, such as (seed, epoch).
-        failed: Is told of clips that fail.
+        failed: Counts clips that fail.
         size: Length of the shorter side in pixels.
 
     Raises:
         DataError: Too many clips fail.
     """
     rng = np.random.default_rng([*key, clip])
-    wanted = clip
+    requested = clip
     for _ in range(_ATTEMPTS):
         try:
             times = sample_times(source.seconds(clip), frames, window, rng)
@@ -108,36 +103,5 @@ def draw_example(
         except UnreadableClipError as error:
             failed.add(clip, error)
             clip = int(rng.integers(len(source)))
-            rng = np.random.default_rng([*key, wanted, clip])
-    raise DataError(f"clip {wanted} and {_ATTEMPTS - 1} replacements cannot be read; the last was {clip}")
-
-
-def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int | None = None
-) -> Iterator[Result]:
-    """Results of ``work`` on each item, in order, computed in threads ahead of their use.
-
-    Args:
-        work: Called in a thread.
-        items: May be endless.
-        threads: At work at once.
-        ahead: Results begun or waiting at any time, which bounds the memory; None for twice the threads.
-
-    Raises:
-        ValueError: Numbers under 1.
-    """
-    ahead = 2 * threads if ahead is None else ahead
-    if threads < 1 or ahead < 1:
-        raise ValueError(f"{threads} threads and {ahead} results ahead: give 1 or more of each")
-    waiting: deque[Future[Result]] = deque()
-    left = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            waiting.extend(pool.submit(work, item) for item in islice(left, ahead))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(left, 1))
-                yield result
-        finally:  # nobody waits for what nobody will use
-            for future in waiting:
-                future.cancel()
+            rng = np.random.default_rng([*key, requested, clip])
+    raise DataError(f"clip {requested} and {_ATTEMPTS - 1} replacements cannot be read; the last was {clip}")

@@ -1,4 +1,4 @@
-"""Clips that are named in a table: segments of videos, each kept or not, as curation writes it."""
+"""Clips listed in a manifest: segments of videos, each kept or not, as `bench curate` writes it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Segment:
 
     Attributes:
         video: Path of the video.
-        start: Seconds from its first frame.
-        end: Likewise; None for the end of the video.
-        category: Number or name of the class; None where it is unknown.
-        kept: Whether curation has kept it.
-        reason: Why it has not.
+        start: Start in seconds from the video's first frame.
+        end: End in seconds; None for the end of the video.
+        category: Number or name of the class; None if it is unknown.
+        kept: Whether curation kept the segment.
+        reason: Why curation dropped it.
     """
 
     video: Path
@@ -49,8 +49,8 @@ class Segment:
 class Segments:
     """A `ClipSource` of the kept segments of a manifest.
 
-    Classes that are numbers are labels as they are; names are numbered in the order of the alphabet, over all rows of
-    the manifest, kept or not.
+    Numbers of classes are used as labels; names are numbered in alphabetical order, over all rows of the manifest, kept
+    or not, so that a label does not depend on what curation dropped.
 
     Args:
         segments: Rows; those that are not kept are left out.
@@ -75,16 +75,16 @@ class Segments:
         return len(self.segments)
 
     def seconds(self, clip: int) -> float:
-        """Duration of the part of the segment that the video has; see `ClipSource`."""
+        """Duration of the part of the segment that is inside the video; see `ClipSource`."""
         segment = self.segments[clip]
-        whole = self._videos.seconds(self._video_of[clip])
-        found = (whole if segment.end is None else min(segment.end, whole)) - segment.start
-        if found <= 0.0:
+        video_seconds = self._videos.seconds(self._video_of[clip])
+        duration = (video_seconds if segment.end is None else min(segment.end, video_seconds)) - segment.start
+        if duration <= 0.0:
             raise UnreadableClipError(segment.video, "ends before the segment begins")
-        return found
+        return duration
 
     def label(self, clip: int) -> int:
-        """Class, -1 where it is unknown."""
+        """Class, or -1 if it is unknown."""
         return self.labels[clip]
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
@@ -99,11 +99,11 @@ def read_manifest(path: Path) -> list[Segment]:
     """Read a manifest.
 
     Args:
-        path: A CSV if its name ends in ``.csv``, lines of JSON otherwise, in UTF-8, UTF-16 or UTF-32. Paths of videos
-            in it are relative to it.
+        path: CSV if the name ends in ``.csv``, otherwise JSON lines, in UTF-8, UTF-16 or UTF-32. Paths of videos are
+            relative to this file.
 
     Raises:
-        DataError: It cannot be read, a line is not of the expected form, or videos of kept segments are not there.
+        DataError: It cannot be read, a line does not have the expected form, or videos of kept segments are missing.
     """
     try:
         text = read_text(path)
@@ -121,17 +121,17 @@ def read_manifest(path: Path) -> list[Segment]:
                 raise DataError(f"{path}, line {number}: {error}.\n{_FORM}") from None
     except csv.Error as error:
         raise DataError(f"{path} is not a CSV file ({error}).\n{_FORM}") from None
-    kept = dict.fromkeys(segment.video for segment in segments if segment.kept)
-    missing = [str(video) for video in kept if not video.is_file()]
+    kept_videos = dict.fromkeys(segment.video for segment in segments if segment.kept)
+    missing = [str(video) for video in kept_videos if not video.is_file()]
     if missing:
-        raise DataError(f"{len(missing)} of the {len(kept)} videos in {path} do not exist: {first(missing)}.")
-    if not kept:
+        raise DataError(f"{len(missing)} of the {len(kept_videos)} videos in {path} do not exist: {first(missing)}.")
+    if not kept_videos:
         raise DataError(f"{path} keeps none of its {len(segments)} clips.")
     return segments
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    """Line numbers and rows; in place of a row what is wrong with it, as a generator that raises is at its end."""
+    """Line numbers and rows. An invalid row is yielded as its exception, because raising would end the generator."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
@@ -173,12 +173,12 @@ def _number(row: dict[str, Any], key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{key} is {value!r}, not a number of seconds")
     try:
-        found = float(value)
+        number = float(value)
     except (ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found):
+        number = math.nan
+    if not math.isfinite(number):
         raise ValueError(f"{key} is {value!r}, not a number of seconds")
-    return found
+    return number
 
 
 def _category(value: Any) -> int | str | None:

@@ -14,12 +14,12 @@ _SIDE = 64
 
 
 class MicroClips:
-    """A `ClipSource` of the micro-world, rendered when they are asked for.
+    """A `ClipSource` of the micro-world, which renders frames when they are read.
 
     Args:
         length: Number of clips.
         seed: Seed of the world.
-        name: One of the sets of the micro-world.
+        name: A set of the micro-world.
     """
 
     def __init__(self, length: int, seed: int = 0, name: str = "train") -> None:
@@ -29,7 +29,7 @@ class MicroClips:
         return len(self.set)
 
     def seconds(self, clip: int) -> float:
-        """2.56 for all."""
+        """2.56 for all clips."""
         return CLIP_SECONDS
 
     def label(self, clip: int) -> int:

@@ -1,4 +1,4 @@
-"""Opening clips by what a user writes."""
+"""Open clips from a user's specification, such as a folder, shards or a manifest."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def open_clips(
 
     Args:
         spec: ``"microworld"``, a folder of videos or of folders with images, shards, or a manifest; see docs/clips.md.
-        limit: Number of clips of the micro-world, which has no end of its own; 8,192 unless given. No other kind is
+        limit: Number of clips of the micro-world, which has no end of its own; 8,192 by default. Other sources are not
             limited.
         seed: Seed of the micro-world.
-        rate: Images per second of clips that are images and do not say it themselves.
+        rate: Images per second of clips that are images without a rate of their own.
         threads: Threads to decode one clip with.
         decoder: ``"pyav"`` or ``"torchcodec"``.
 
     Raises:
-        DataError: There is no such thing, or it holds no clips; the message shows what may be given.
+        DataError: It does not exist or has no clips; the message lists the accepted forms.
         UnknownNameError: There is no such decoder.
     """
     if spec == "microworld":
@@ -66,14 +66,14 @@ def open_clips(
 
 
 def _shards(spec: str) -> list[Path]:
-    """Shards by name, by a pattern of the shell, or by a range in braces, which keeps its leading zeros."""
+    """Shards by name, by a glob pattern, or by a range in braces, which keeps its leading zeros."""
     names = [spec]
-    while (found := _RANGE.search(names[0])) is not None:
-        first, last = int(found[1]), int(found[2])
+    while (span := _RANGE.search(names[0])) is not None:
+        first, last = int(span[1]), int(span[2])
         if last < first or (last - first + 1) * len(names) > _MANY_SHARDS:
-            raise DataError(f"{spec}: {found[0]} is not a range of shards.")
+            raise DataError(f"{spec}: {span[0]} is not a range of shards.")
         names = [
-            _RANGE.sub(f"{number:0{len(found[1])}d}", name, count=1)
+            _RANGE.sub(f"{number:0{len(span[1])}d}", name, count=1)
             for name in names
             for number in range(first, last + 1)
         ]

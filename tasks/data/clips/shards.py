@@ -1,4 +1,4 @@
-"""Clips in WebDataset shards: tar files that are read in place, at random, and never unpacked or executed."""
+"""Clips in WebDataset shards: tar files that are read in place, in any order, and never unpacked or executed."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _CLASS_KEYS = ("label", "class", "cls", "class_name")
 _CLASS_FILE = re.compile(r"(?:(?P<part>.*)\.)?(?P<what>cls|class|label)(?:\.txt)?")
 
 Member = tuple[int, int]
-"""Where the content of a file in a tar begins, and how many bytes it has."""
+"""Offset and size in bytes of a file's content in a tar."""
 
 
 @dataclass
 class _Sample:
-    """The members of a shard that share a key; a part is what the names of several videos have behind the key.
+    """The members of a shard that share a key. If a sample has several videos, a part ("v1") names one of them.
 
     Attributes:
-        videos: By the rest of the name: ``"mp4"``, or ``"v1.mp4"`` and ``"v2.mp4"``.
-        facts: JSON by part; that of the part "" is for all.
-        classes: Files with a class in them, by part and by the rest of the name.
-        frames: By number, with the rest of the name.
-        twice: The numbers of two images.
+        videos: By the name without the key: ``"mp4"``, or ``"v1.mp4"`` and ``"v2.mp4"``.
+        facts: JSON files by part; that of the part "" applies to all.
+        classes: Files with a class, by part and by the name without the key.
+        frames: Images by number, each with the name without the key.
+        twice: Numbers that two images share.
     """
 
     videos: dict[str, Member] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class _Clip:
     """A video of a sample, or its images.
 
     Attributes:
-        shard: Which shard it is in.
-        name: Key, and the rest of the video's name where the sample has several.
+        shard: Index of its shard.
+        name: Key; with the rest of the video's name if the sample has several videos.
         part: As in `_Sample`.
-        video: None where the clip is images.
-        sample: With everything else.
+        video: None if the clip consists of images.
+        sample: The sample it belongs to.
     """
 
     shard: int
@@ -74,14 +74,14 @@ class Shards:
     """A `ClipSource` of WebDataset shards, whose samples are ``KEY.mp4`` or ``KEY.0000.jpg``, ``KEY.0001.jpg`` ….
 
     A key ends at the first dot, and a sample may have several videos (``KEY.v1.mp4``, ``KEY.v2.mp4``): each is a clip.
-    ``KEY.json`` may give ``fps`` (needed for images) and the class, as ``label``, ``class``, ``cls`` or ``class_name``;
-    so may ``KEY.cls``, ``KEY.class`` and ``KEY.label``, also with ``.txt`` behind. A class is a number or a name; names
-    are numbered as those of a manifest, over all clips of all shards. Other members are passed over, and so are images
-    that a sample has beside a video. A video is read into memory as a whole when frames are asked for.
+    ``KEY.json`` may give ``fps`` (needed for images) and the class, as ``label``, ``class``, ``cls`` or ``class_name``.
+    The class may also be in ``KEY.cls``, ``KEY.class`` or ``KEY.label``, each with an optional ``.txt``. A class is a
+    number or a name; names are numbered as in a manifest, over all clips of all shards. Other members are ignored, and
+    so are images in a sample that has a video. Reading frames loads the whole video into memory.
 
     Args:
         paths: The shards, uncompressed.
-        rate: Images per second where no ``KEY.json`` says it.
+        rate: Images per second of clips whose ``KEY.json`` does not give it.
         threads: See `VideoFiles`.
         decoder: See `VideoFiles`.
 
@@ -112,8 +112,8 @@ class Shards:
 
     def name(self, clip: int) -> str:
         """Shard and key of a clip."""
-        found = self._clips[clip]
-        return f"{self.paths[found.shard]}:{found.name}"
+        entry = self._clips[clip]
+        return f"{self.paths[entry.shard]}:{entry.name}"
 
     def _read(self, clip: int, member: Member) -> bytes:
         try:
@@ -126,18 +126,18 @@ class Shards:
             raise UnreadableClipError(self.name(clip), "its shard is cut short")
         return content
 
-    def _text(self, clip: int, what: str, member: Member) -> str:
+    def _text(self, clip: int, ending: str, member: Member) -> str:
         if member[1] > _LARGEST_TEXT:
-            raise UnreadableClipError(self.name(clip), f"its .{what} is larger than {_LARGEST_TEXT // 10**6} MB")
+            raise UnreadableClipError(self.name(clip), f"its .{ending} is larger than {_LARGEST_TEXT // 10**6} MB")
         try:
             return decode_text(self._read(clip, member))
         except NotTextError as error:
-            raise UnreadableClipError(self.name(clip), f"its .{what} cannot be read: {error}") from None
+            raise UnreadableClipError(self.name(clip), f"its .{ending} cannot be read: {error}") from None
 
     def _told(self, clip: int) -> dict[str, Any]:
-        """What the JSON of a clip says of its rate and class, by the place that says it; its own goes before."""
+        """Rate and class from the JSON files of a clip, by place; the clip's own file comes before the sample's."""
         if clip not in self._facts:
-            found: dict[str, Any] = {}
+            stated: dict[str, Any] = {}
             sample, part = self._clips[clip].sample, self._clips[clip].part
             for ending in dict.fromkeys((f"{part}.json" if part else "json", "json")):
                 member = sample.facts.get(ending.rpartition(".")[0])
@@ -149,8 +149,8 @@ class Shards:
                     raise UnreadableClipError(self.name(clip), f"its .{ending} is not JSON") from None
                 if not isinstance(facts, dict):
                     raise UnreadableClipError(self.name(clip), f"its .{ending} is not a JSON object")
-                found |= {f"{k} of .{ending}": facts[k] for k in ("fps", *_CLASS_KEYS) if k in facts}
-            self._facts[clip] = found
+                stated |= {f"{k} of .{ending}": facts[k] for k in ("fps", *_CLASS_KEYS) if k in facts}
+            self._facts[clip] = stated
         return self._facts[clip]
 
     def _rate_of(self, clip: int) -> float:
@@ -165,11 +165,11 @@ class Shards:
         return self._rate
 
     def _category(self, clip: int) -> int | str | None:
-        """The class that the members of a clip state."""
+        """The class that the members of a clip give."""
         sample, part = self._clips[clip].sample, self._clips[clip].part
         stated = {place: value for place, value in self._told(clip).items() if not place.startswith("fps ")}
-        for own in dict.fromkeys((part, "")):
-            for rest, member in sample.classes.get(own, {}).items():
+        for scope in dict.fromkeys((part, "")):
+            for rest, member in sample.classes.get(scope, {}).items():
                 stated[f".{rest}"] = self._text(clip, rest, member)
         try:
             return agreed(stated)
@@ -191,24 +191,24 @@ class Shards:
         return (max(frames) - min(frames) + 1) / self._rate_of(clip)
 
     def label(self, clip: int) -> int:
-        """Class, -1 where nothing states it. The first call reads the classes of all clips, to number their names.
+        """Class, or -1 if none is given. The first call reads the classes of all clips, to number their names.
 
         Raises:
-            DataError: Some classes cannot be read or contradict each other (the message counts and names the clips), or
-                some are numbers and others names.
+            DataError: Classes cannot be read or contradict each other (the message counts and names the clips), or some
+                are numbers and others names.
         """
         if self._labels is None:
-            found: list[int | str | None] = []
+            categories: list[int | str | None] = []
             problems: dict[str, str] = {}
             for number in range(len(self)):
                 try:
-                    found.append(self._category(number))
+                    categories.append(self._category(number))
                 except UnreadableClipError as error:
                     problems[error.clip] = error.reason
             if problems:
                 raise unreadable(problems, len(self))
             where = first([str(path) for path in self.paths], 2)
-            self._labels, _ = number_categories(found, map(self.name, range(len(self))), where)
+            self._labels, _ = number_categories(categories, map(self.name, range(len(self))), where)
         return self._labels[clip]
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
@@ -230,12 +230,12 @@ class Shards:
 
 def _positive(value: Any, place: str, clip: str) -> float:
     try:
-        found = math.nan if isinstance(value, bool) else float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not 0.0 < found < math.inf:
+        number = math.nan
+    if not 0.0 < number < math.inf:
         raise UnreadableClipError(clip, f"{place} is {value!r}, not a positive number")
-    return found
+    return number
 
 
 def _clips_of(shard: int, key: str, sample: _Sample) -> list[_Clip]:
@@ -248,14 +248,14 @@ def _clips_of(shard: int, key: str, sample: _Sample) -> list[_Clip]:
 
 
 def _index(path: Path) -> dict[str, _Sample]:
-    """Where the members of a shard lie, by key: the name up to the first dot that follows the last slash."""
-    found: dict[str, _Sample] = {}
+    """The members of a shard by key: the name up to the first dot after the last slash."""
+    samples: dict[str, _Sample] = {}
     try:
         for member in tar_members(path):
             folder, _, file = member.name.rpartition("/")
             stem, _, rest = file.partition(".")
             if member.kind == "file" and stem:
-                _file(found.setdefault(f"{folder}/{stem}" if folder else stem, _Sample()), rest, member)
+                _file(samples.setdefault(f"{folder}/{stem}" if folder else stem, _Sample()), rest, member)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     except UnsupportedTarError as error:
@@ -265,11 +265,11 @@ def _index(path: Path) -> dict[str, _Sample]:
         ) from None
     except UnreadableTarError as error:
         raise DataError(f"{path} is not a complete tar archive ({error}). Copy or download it again.") from None
-    return found
+    return samples
 
 
 def _file(sample: _Sample, rest: str, member: TarMember) -> None:
-    """Add a member; of two with the same name the later one counts, as when a tar is unpacked."""
+    """Add a member. Of two with the same name the later one wins, as when a tar is unpacked."""
     place = (member.offset, member.size)
     lower = rest.lower()
     stem, dot, ending = lower.rpartition(".")
@@ -278,8 +278,8 @@ def _file(sample: _Sample, rest: str, member: TarMember) -> None:
         sample.videos[rest] = place
     elif ending == "json":
         sample.facts[stem] = place
-    elif (told := _CLASS_FILE.fullmatch(lower)) is not None:
-        sample.classes.setdefault(told["part"] or "", {})[lower] = place
+    elif (class_file := _CLASS_FILE.fullmatch(lower)) is not None:
+        sample.classes.setdefault(class_file["part"] or "", {})[lower] = place
     elif extension in IMAGE_EXTENSIONS:
         number = _FRAME.fullmatch(stem) if dot else None
         if number or not dot:  # KEY.jpg is a clip of one frame

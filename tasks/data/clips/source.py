@@ -1,4 +1,4 @@
-"""What a training loop needs of a set of clips, whatever they are stored as."""
+"""The interface of a set of clips, whatever format they are stored in."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ....errors import DataError
 
 
 class ClipSource(Protocol):
-    """A finite, ordered set of clips that gives frames at any time.
+    """A finite, ordered set of clips that returns frames at any time.
 
-    It may be pickled and may be used from several threads. Reading is a pure function of the arguments: the same clip
-    and times give the same pixels, whoever asks and whatever was read before.
+    It can be pickled and used from several threads. Reading is a pure function of the arguments: the same clip and
+    times always give the same pixels, whatever was read before.
     """
 
     def __len__(self) -> int:
         """Number of clips."""
 
     def seconds(self, clip: int) -> float:
-        """Duration that frames can be asked from; raises `UnreadableClipError` where there is none."""
+        """Duration: the largest time of a frame. Raises `UnreadableClipError` if the clip has no frames."""
 
     def label(self, clip: int) -> int:
-        """Class of the clip, -1 where it is unknown."""
+        """Class of the clip, or -1 if it is unknown."""
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
-        """The frames that are on the screen at given times.
+        """The frames on the screen at given times.
 
         Args:
             clip: Position, from 0.
@@ -38,17 +38,17 @@ class ClipSource(Protocol):
             uint8 (n, H, W, 3), RGB.
 
         Raises:
-            UnreadableClipError: The clip is damaged or gone; another one may take its place.
-            ValueError: A time outside the clip.
+            UnreadableClipError: The clip is damaged or missing; another one may replace it.
+            ValueError: A time is outside the clip.
         """
 
 
 class UnreadableClipError(DataError):
-    """A clip that gives no frames, for which a loader may take another one.
+    """A clip cannot be read; a loader may replace it by another one.
 
     Attributes:
         clip: Path or name of the clip.
-        reason: Why, in words that name no path, so that they can be counted.
+        reason: Why, without the path, so that equal reasons can be counted.
     """
 
     def __init__(self, clip: object, reason: str) -> None:
@@ -61,10 +61,10 @@ class UnreadableClipError(DataError):
 
 
 def check_times(times: Sequence[float], seconds: float) -> None:
-    """Refuse times outside a clip.
+    """Check that all times are inside a clip.
 
     Raises:
-        ValueError: A time that is negative, not a number, or beyond the end by more than rounding.
+        ValueError: A time is negative, not a number, or beyond the end by more than rounding.
     """
     for time in times:
         if not 0.0 <= time <= seconds + 1e-6:
@@ -72,7 +72,7 @@ def check_times(times: Sequence[float], seconds: float) -> None:
 
 
 def resized(width: int, height: int, size: int | None) -> tuple[int, int]:
-    """Width and height once the shorter side is ``size`` pixels long and the proportions are kept; see `ClipSource`."""
+    """Width and height after resizing the shorter side to ``size`` pixels, with the proportions kept."""
     if size is None:
         return width, height
     shorter = min(width, height)

@@ -1,4 +1,4 @@
-"""At which times of a clip the frames of a training example stand."""
+"""Draw the times of a training example's frames."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 def sample_times(duration: float, frames: int, window: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw times independently and uniformly from a window that lies anywhere in the clip (VITO's views).
+    """Draw times independently and uniformly from a window at a random place in the clip (VITO's views).
 
     Args:
         duration: Seconds of the clip, 0 or more; a photograph is a clip of 0 seconds.
         frames: Number of times.
-        window: T in seconds. A clip shorter than that is its own window; 0 makes all times one and the same, which is
-            pretraining on images.
-        rng: Source of randomness.
+        window: T in seconds. A shorter clip is its own window; with 0 all times are equal, which is pretraining on
+            images.
+        rng: Random number generator.
 
     Returns:
         float64 (frames,), seconds from the start of the clip, in the order they were drawn.
 
     Raises:
-        ValueError: A duration that is negative or endless, a negative window, or no frames.
+        ValueError: The duration is negative or infinite, the window is negative, or there are no frames.
     """
     if not 0.0 <= duration < float("inf"):
         raise ValueError(f"a clip of {duration} s has no times to draw from")

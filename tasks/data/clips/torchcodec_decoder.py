@@ -1,4 +1,4 @@
-"""Frames of a video at given times by TorchCodec, where it is installed."""
+"""Read frames of a video at given times with TorchCodec, if it is installed."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _library() -> Any:
 
 @dataclass(frozen=True)
 class TorchCodec:
-    """Decodes by TorchCodec; see `decoding.PyAV` for the arguments of `frames`.
+    """Decodes with TorchCodec; see `decoding.PyAV` for the arguments of `frames`.
 
     Attributes:
         threads: Threads of one decoder.
 
     Raises:
-        DataError: It cannot be used here.
+        DataError: TorchCodec cannot be used on this machine.
     """
 
     threads: int = 1
@@ -43,10 +43,10 @@ class TorchCodec:
         _library()
 
     def frames(self, content: Content, name: str, span: Span, times: Sequence[float], size: int | None) -> np.ndarray:
-        """uint8 (n, H, W, 3); of all frames shown at or before a time the last one.
+        """uint8 (n, H, W, 3); for each time the last frame displayed at or before it.
 
-        Videos that are to be turned or mirrored are left to PyAV: of TorchCodec some versions leave them as they are
-        stored, and others turn them and do not mirror them.
+        Videos that must be rotated or mirrored are left to PyAV: some versions of TorchCodec return them as stored, and
+        others rotate but do not mirror them.
         """
         if _is_turned(content, name):
             return PyAV(self.threads).frames(content, name, span, times, size)
@@ -57,21 +57,21 @@ class TorchCodec:
         try:
             decoder = decoders.VideoDecoder(place, dimension_order="NCHW", num_ffmpeg_threads=self.threads)
             facts = decoder.metadata
-            # A part of a tick makes up for times that went through floating point.
-            wanted = [facts.begin_stream_seconds + time + 1e-3 * span.tick for time in times]
-            early = [time for time in wanted if time < facts.end_stream_seconds]
-            shown = iter(decoder.get_frames_played_at(early).data) if early else iter(())
-            # It knows of no frame after the end of its count, where a last frame without a duration still stands.
-            last: Any = decoder.get_frame_at(len(decoder) - 1).data if len(early) < len(wanted) else None
-            found = torch.stack([next(shown) if time < facts.end_stream_seconds else last for time in wanted])
+            # A fraction of a tick makes up for rounding of times that are multiples of a tick.
+            seconds = [facts.begin_stream_seconds + time + 1e-3 * span.tick for time in times]
+            early = [time for time in seconds if time < facts.end_stream_seconds]
+            played = iter(decoder.get_frames_played_at(early).data) if early else iter(())
+            # TorchCodec has no frame at or after its end, but a last frame without a duration is still on the screen.
+            last: Any = decoder.get_frame_at(len(decoder) - 1).data if len(early) < len(seconds) else None
+            pictures = torch.stack([next(played) if time < facts.end_stream_seconds else last for time in seconds])
         except (RuntimeError, ValueError, IndexError) as error:
             raise UnreadableClipError(name, f"cannot be decoded ({str(error).splitlines()[0]})") from None
-        width, height = resized(found.shape[3], found.shape[2], size)
-        if (height, width) != tuple(found.shape[2:]):
+        width, height = resized(pictures.shape[3], pictures.shape[2], size)
+        if (height, width) != tuple(pictures.shape[2:]):
             from torch.nn.functional import interpolate
 
-            found = interpolate(found, (height, width), mode="bilinear", antialias=True)
-        return np.ascontiguousarray(found.permute(0, 2, 3, 1).numpy())
+            pictures = interpolate(pictures, (height, width), mode="bilinear", antialias=True)
+        return np.ascontiguousarray(pictures.permute(0, 2, 3, 1).numpy())
 
 
 def _is_turned(content: Content, name: str) -> bool:

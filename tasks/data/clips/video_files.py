@@ -1,4 +1,4 @@
-"""Clips that are video files."""
+"""Clips stored as video files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .source import check_times
 
 
 class VideoFiles:
-    """A `ClipSource` of video files, one clip each. Nothing is read before it is asked for.
+    """A `ClipSource` of video files, one clip each. Files are only opened when they are needed.
 
     Args:
         paths: The files, in order.
-        labels: Class of each; None where they are unknown.
-        threads: Threads to decode one clip with. Leave 1 where clips are read by several threads.
+        labels: Class of each clip; None if they are unknown.
+        threads: Threads to decode one clip with. Leave it at 1 if several threads read clips.
         decoder: ``"pyav"`` or ``"torchcodec"``.
         left_out: What the listing of the files left out.
 
     Raises:
-        ValueError: Another number of labels than of files.
+        ValueError: The numbers of labels and files differ.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class VideoFiles:
         return self._spans[clip]
 
     def seconds(self, clip: int) -> float:
-        """Duration as measured from the frames that the file holds; see `ClipSource`."""
+        """Duration, measured from the frames in the file; see `ClipSource`."""
         return self._span(clip).seconds
 
     def label(self, clip: int) -> int:
-        """Class, -1 where it is unknown."""
+        """Class, or -1 if it is unknown."""
         return self.labels[clip]
 
     def frames(self, clip: int, times: Sequence[float], size: int | None = None) -> np.ndarray:
@@ -66,21 +66,10 @@ class VideoFiles:
         return self._decoder.frames(self.paths[clip], str(self.paths[clip]), span, times, size)
 
 
-def videos_below(root: Path) -> list[Path]:
-    """All video files below a folder, sorted by path; see `walk`."""
-    return sorted(root / name for name in walk(root, EXTENSIONS).files)
-
-
 def video_folder(root: Path, threads: int = 1, decoder: str = "pyav") -> VideoFiles | None:
-    """All videos below a folder. Where every one lies in a sub-folder, the sub-folders of the root are the classes.
+    """All videos below `root`; None if there are none.
 
-    Args:
-        root: The folder.
-        threads: See `VideoFiles`.
-        decoder: See `VideoFiles`.
-
-    Returns:
-        None if there are none.
+    If every video is in a subfolder, the subfolders of the root are the classes.
 
     Raises:
         DataError: A folder cannot be read, or is reached from two classes.

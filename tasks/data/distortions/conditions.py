@@ -1,4 +1,4 @@
-"""Which distortion a condition of a data set of model-vs-human is."""
+"""The distortion for each condition of a data set of model-vs-human."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .grey import Grey, Pixels, low_contrast, rotated, uniform_noise, without_co
 from .opponent import false_colour
 
 VERSION = 1
-"""Part of the identity of all that is distorted; raised whenever a pixel changes."""
+"""Part of the identity of every distorted data set; increase it whenever a pixel changes."""
 
 DISTORTED = (
     "colour",
@@ -36,23 +36,23 @@ DISTORTED = (
 def distort(
     image: Pixels, data_set: str, condition: str, rng: np.random.Generator, amplitudes: Callable[[], Grey]
 ) -> Pixels:
-    """Show a picture in one condition of a data set.
+    """Distort a picture as in one condition of a data set.
 
-    All but colour and false colour are shown in grey, in the undistorted condition, too.
+    All data sets but colour and false colour are grey, even in the undistorted condition.
 
     Args:
         image: uint8 (S, S, 3).
-        data_set: A name of `DISTORTED`.
-        condition: In the spelling of `alignment.datasets`.
-        rng: Random numbers of this stimulus; not touched where there is nothing random.
-        amplitudes: Gives the mean amplitude spectrum of all pictures; called where it is needed.
+        data_set: One of `DISTORTED`.
+        condition: A condition, spelled as in `alignment.datasets`.
+        rng: Random numbers of this stimulus; not used if nothing is random.
+        amplitudes: Returns the mean amplitude spectrum of all pictures; only called if it is needed.
 
     Returns:
         uint8 (S, S, 3).
 
     Raises:
-        UnknownNameError: No such data set.
-        ValueError: A condition that the data set does not have.
+        UnknownNameError: There is no such data set.
+        ValueError: The data set does not have this condition.
     """
     if data_set not in DISTORTED:
         raise unknown_name("distortion", data_set, DISTORTED)

@@ -1,18 +1,18 @@
-"""Eidolons: images whose detail was moved about, differently at every scale.
+"""Eidolons: images whose detail is displaced at random, differently at every scale.
 
 After Koenderink, Valsecchi, van Doorn, Wagemans & Gegenfurtner, *Eidolons: novel stimuli for vision research*, Journal
-of Vision 17(2), 2017. This is the construction of the paper and not a copy of its program (which the published stimuli
-were made with): statistics agree in kind, pixels and exact strengths do not.
+of Vision 17(2), 2017. This implements the construction in the paper. It is not a port of the authors' program, which
+made the published stimuli: the kind of statistics agrees, pixels and exact strengths do not.
 
-An image is the sum of differences of Gaussians, from its blur at a large scale to its finest detail. Every layer is
-displaced by its own random field, and the layers are added up again:
+An image is a sum of differences of Gaussians, from its blur at a large scale to its finest detail. Each of these layers
+is displaced by its own random field, and the layers are added up again:
 
     eidolon(x) = sum over scales k of layer_k(x + reach * (c * coherent_k(x) + (1 - c) * incoherent_k(x)))
 
-An incoherent field is Gaussian noise of standard deviation 1, blurred by ``grain``, independent at every scale, so that
-edges fall apart. A coherent field is the sum of independent noises over the layer's own scale and all coarser ones,
-each blurred by its scale and in proportion to it (1 at the coarsest): fine detail is carried along by coarse blobs, and
-the picture is warped as if seen through uneven glass.
+An incoherent field is Gaussian noise with standard deviation 1, blurred by ``grain`` and independent at every scale, so
+that edges fall apart. A coherent field is a sum of independent noises at the layer's own scale and all coarser ones,
+each blurred by its scale and proportional to it (1 at the coarsest): fine detail moves along with coarse blobs, and the
+picture is warped as if seen through uneven glass.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def eidolon(image: Pixels, reach: float, coherence: float, grain: float, rng: np
     Args:
         image: uint8 (S, S, 3).
         reach: Strength of the displacements in pixels at 224; see `grey.scaled`.
-        coherence: c above, in [0, 1].
+        coherence: c in the formula above, in [0, 1].
         grain: Blur of the incoherent fields in pixels at 224.
-        rng: Source of the fields.
+        rng: Random number generator of the fields.
 
     Returns:
         uint8 (S, S, 3), grey.
@@ -58,27 +58,21 @@ def layers(grey: Grey) -> Grey:
     """Differences of Gaussians from coarse to fine; their sum is the image.
 
     Args:
-        grey: float64 (S, S), continued by its mirror image.
+        grey: float64 (S, S); mirrored beyond its border.
 
     Returns:
         float64 (`SCALES` + 1, S, S): the coarsest blur, what each finer one adds to it, and the rest.
     """
     size = len(grey)
-    # A cosine transform holds the mirror image, and in it a Gaussian is a product.
+    # A cosine transform implies mirrored borders, and turns convolution with a Gaussian into a product.
     steps = np.pi * np.arange(size) / size
-    falls = np.exp(-0.5 * np.outer([scaled(deviation, size) ** 2 for deviation in SCALES], steps**2))
-    blurs = fft.idctn(fft.dctn(grey) * falls[:, :, None] * falls[:, None, :], axes=(1, 2))
+    gaussians = np.exp(-0.5 * np.outer([scaled(deviation, size) ** 2 for deviation in SCALES], steps**2))
+    blurs = fft.idctn(fft.dctn(grey) * gaussians[:, :, None] * gaussians[:, None, :], axes=(1, 2))
     return np.diff(np.concatenate([np.zeros((1, size, size)), blurs, grey[None]]), axis=0)
 
 
 def displacements(size: int, coherence: float, grain: float, rng: np.random.Generator) -> Fields:
-    """Displacement fields of the layers at a reach of 1.
-
-    Args:
-        size: Side of the frame in pixels.
-        coherence: In [0, 1].
-        grain: In pixels at 224.
-        rng: Source of the fields.
+    """Displacement fields of the layers at a reach of 1; see `eidolon` for the arguments.
 
     Returns:
         float32 (2, `SCALES` + 1, S, S), rows and columns. The last layer moves with the finest blur.
@@ -96,12 +90,12 @@ def displacements(size: int, coherence: float, grain: float, rng: np.random.Gene
 
 @lru_cache(maxsize=32)
 def _falls(size: int, deviations: tuple[float, ...]) -> Fields:
-    """Gaussians in the domain of frequencies, without the mean; float32 (n, S, S // 2 + 1)."""
+    """Gaussians in the frequency domain, with the mean removed; float32 (n, S, S // 2 + 1)."""
     widths = np.array([scaled(deviation, size) for deviation in deviations])[:, None, None]
     frequencies = fft.fftfreq(size)[:, None] ** 2 + fft.rfftfreq(size)[None, :] ** 2
-    found = np.exp(-2.0 * (np.pi * widths) ** 2 * frequencies).astype(np.float32)
-    found[:, 0, 0] = 0.0
-    return np.asarray(found)
+    gaussians = np.exp(-2.0 * (np.pi * widths) ** 2 * frequencies).astype(np.float32)
+    gaussians[:, 0, 0] = 0.0
+    return np.asarray(gaussians)
 
 
 def _noise(size: int, deviations: tuple[float, ...], rng: np.random.Generator) -> Fields:

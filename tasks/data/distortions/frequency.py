@@ -12,8 +12,8 @@ from scipy.ndimage import fourier_gaussian
 from .grey import Grey, Pixels, as_image, greyscale, scaled
 
 MEAN_GREY = 0.46
-"""Mean grey level of the micro-world's natural frames. It continues a frame beyond its border while it is filtered, and
-is the mean of what a high-pass filter leaves; the authors took the mean of their photographs, 0.4423."""
+"""Mean grey level of the micro-world's natural frames. It pads frames for filtering, and is the mean of high-pass
+filtered frames; the authors used the mean of their photographs, 0.4423."""
 
 
 def low_pass(image: Pixels, deviation: float, background: float = MEAN_GREY) -> Pixels:
@@ -28,7 +28,7 @@ def low_pass(image: Pixels, deviation: float, background: float = MEAN_GREY) -> 
 
 
 def high_pass(image: Pixels, deviation: float, background: float = MEAN_GREY) -> Pixels:
-    """Subtract what a Gaussian blurs, and set the mean to a common grey.
+    """Subtract a Gaussian blur from an image, and set the mean to a common grey.
 
     Args:
         image: uint8 (S, S, 3).
@@ -41,29 +41,21 @@ def high_pass(image: Pixels, deviation: float, background: float = MEAN_GREY) ->
 
 
 def scramble_phases(image: Pixels, width: float, rng: np.random.Generator) -> Pixels:
-    """Shift the phase of every frequency at random; amplitudes stay, but for clipping and rounding.
+    """Shift the phase of every frequency at random; amplitudes stay, except for clipping and rounding.
 
     Args:
         image: uint8 (H, W, 3).
         width: Shifts are uniform in [-width, width], in degrees.
-        rng: Source of the shifts.
+        rng: Random number generator of the shifts.
     """
     return as_image(with_shifted_phases(greyscale(image), width, rng))
 
 
 def with_shifted_phases(grey: Grey, width: float, rng: np.random.Generator) -> Grey:
-    """As `scramble_phases`, for grey levels and before clipping.
+    """Like `scramble_phases`, but on grey levels, float64 (H, W), and without clipping to [0, 1].
 
-    Conjugate frequencies get opposite shifts, so that the result is real. The mean and, where a side is even, its
-    highest frequency have no conjugate within the spectrum to shift against, and stay.
-
-    Args:
-        grey: float64 (H, W).
-        width: In degrees.
-        rng: Source of the shifts.
-
-    Returns:
-        float64 (H, W), not confined to [0, 1].
+    Conjugate frequencies get opposite shifts, so that the result is real. The mean, and the highest frequency if a side
+    is even, have no conjugate of their own in the spectrum, so they are not shifted.
     """
     shifts = rng.uniform(-1.0, 1.0, grey.shape) * math.radians(width)
     numbers = np.arange(grey.size).reshape(grey.shape)
@@ -84,17 +76,17 @@ def mean_amplitudes(images: Iterable[Pixels]) -> Grey:
 
 
 def equalise_power(image: Pixels, amplitudes: Grey) -> Pixels:
-    """Give an image the amplitudes of the average image; its phases stay, but for clipping and rounding.
+    """Give an image the amplitudes of the average image; its phases stay, except for clipping and rounding.
 
     Args:
         image: uint8 (H, W, 3).
-        amplitudes: float64 (H, W), as from `mean_amplitudes`.
+        amplitudes: float64 (H, W), from `mean_amplitudes`.
     """
     return as_image(with_amplitudes(greyscale(image), amplitudes))
 
 
 def with_amplitudes(grey: Grey, amplitudes: Grey) -> Grey:
-    """As `equalise_power`, for grey levels and before clipping; float64 (H, W)."""
+    """Like `equalise_power`, but on grey levels, float64 (H, W), and without clipping."""
     return np.asarray(fft.ifft2(amplitudes * np.exp(1j * np.angle(fft.fft2(grey)))).real)
 
 
@@ -104,13 +96,13 @@ def _conjugate(spectrum: np.ndarray) -> np.ndarray:
 
 
 def _blurred(grey: Grey, deviation: float, background: float) -> Grey:
-    """Convolve with a Gaussian in the domain of frequencies.
+    """Convolve with a Gaussian in the frequency domain.
 
-    Deviations are often below a pixel, where a sampled Gaussian would have one weight that is not zero and a high-pass
-    filter would leave nothing at all.
+    Deviations are often below a pixel. A sampled Gaussian would then have a single nonzero weight, and a high-pass
+    filter would leave nothing.
     """
     margin = math.ceil(4.0 * deviation)
     padded = np.pad(grey, margin, constant_values=background)
     spectrum = fourier_gaussian(fft.rfft2(padded), deviation, n=padded.shape[1])
-    found = fft.irfft2(spectrum, s=padded.shape)
-    return np.asarray(found[margin : margin + grey.shape[0], margin : margin + grey.shape[1]])
+    blurred = fft.irfft2(spectrum, s=padded.shape)
+    return np.asarray(blurred[margin : margin + grey.shape[0], margin : margin + grey.shape[1]])

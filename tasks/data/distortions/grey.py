@@ -1,8 +1,8 @@
 """Distortions of grey levels: loss of colour, contrast, noise and rotation.
 
 All distortions in this folder follow Geirhos et al., *Generalisation in humans and deep neural networks*, NeurIPS 2018
-(arXiv 1808.08750), and their published code, on frames of any size. What they give in pixels is meant for frames of
-`REFERENCE_SIZE` and scales with the size of the frame.
+(arXiv 1808.08750), and their published code, on frames of any size. Lengths in pixels are for frames of
+`REFERENCE_SIZE` and scale with the size of the frame.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ Pixels = NDArray[np.uint8]
 Grey = NDArray[np.float64]
 
 REFERENCE_SIZE = 224
-"""Side in pixels of the frames for which lengths are given."""
+"""Side in pixels of the frames that lengths refer to."""
 
 NOISE_CONTRAST = 0.3
-"""Contrast to which images are reduced before noise is added, lest most of the noise be clipped."""
+"""Contrast to which images are reduced before noise is added, so that most of the noise is not clipped."""
 
-_WEIGHTS = np.array([0.2125, 0.7154, 0.0721])  # of ITU-R BT.709, as the authors' library took them
+_WEIGHTS = np.array([0.2125, 0.7154, 0.0721])  # ITU-R BT.709, rounded as in the library that the authors used
 
 
 def scaled(length: float, size: int) -> float:
-    """A length at `REFERENCE_SIZE`, in pixels of a frame of another side."""
+    """A length at `REFERENCE_SIZE`, in pixels of a frame with side `size`."""
     return length * size / REFERENCE_SIZE
 
 
@@ -62,25 +62,25 @@ def low_contrast(image: Pixels, level: float) -> Pixels:
 
     Args:
         image: uint8 (H, W, 3).
-        level: What is left of the distance to 0.5, in [0, 1].
+        level: Remaining share of the distance to 0.5, in [0, 1].
     """
     return as_image(_towards_grey(greyscale(image), level))
 
 
 def uniform_noise(image: Pixels, width: float, rng: np.random.Generator) -> Pixels:
-    """Reduce the contrast to `NOISE_CONTRAST` and add independent noise to every pixel; what leaves [0, 1] is clipped.
+    """Reduce the contrast to `NOISE_CONTRAST`, add independent noise to every pixel, and clip to [0, 1].
 
     Args:
         image: uint8 (H, W, 3).
-        width: Noise is uniform in [-width, width], on the scale of [0, 1].
-        rng: Source of the noise.
+        width: Noise is uniform in [-width, width], on the 0..1 scale.
+        rng: Random number generator of the noise.
     """
     grey = _towards_grey(greyscale(image), NOISE_CONTRAST)
     return as_image(grey + rng.uniform(-width, width, grey.shape))
 
 
 def rotated(image: Pixels, degrees: int) -> Pixels:
-    """The image in grey, turned counter-clockwise.
+    """The image in grey, rotated counter-clockwise.
 
     Args:
         image: uint8 (S, S, 3).

@@ -1,4 +1,4 @@
-"""Objects without their surface: as edges, as in Geirhos et al., ICLR 2019 (arXiv 1811.12231), and as silhouettes."""
+"""Objects without surface: edges, as in Geirhos et al., ICLR 2019 (arXiv 1811.12231), and silhouettes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter, generate_binary_structure, label, map
 from .grey import Grey, Pixels, greyscale, scaled
 
 LOW, HIGH = 0.15, 0.375
-"""Steepness, as length of the Sobel gradient of grey levels, from which an edge goes on and from which one begins."""
+"""Thresholds of Canny's method, as lengths of the Sobel gradient of grey levels: to continue and to start an edge."""
 
 _BLUR = math.sqrt(2.0)  # pixels at 224
-_LEAST_BLUR = 0.6  # pixels of the frame: below, the stairs of a slanting contour are edges of their own
+_LEAST_BLUR = 0.6  # pixels of the frame; with less blur, the steps of a slanted contour become edges themselves
 
 
 def on_white(image: Pixels, mask: np.ndarray) -> Pixels:
@@ -27,16 +27,16 @@ def on_white(image: Pixels, mask: np.ndarray) -> Pixels:
 
 
 def edges(image: Pixels, mask: np.ndarray) -> Pixels:
-    """Edges of an object on white, black lines one pixel wide.
+    """Edges of an object: black lines on white, one pixel wide.
 
     Args:
         image: uint8 (H, W, 3).
         mask: bool (H, W), true on the object.
     """
-    # Beyond the border of the frame is white, too: an object that is cut off has a contour there.
+    # Pad with white, so that an object that is cut off has a contour at the border of the frame.
     grey = np.pad(greyscale(on_white(image, mask)), 1, constant_values=1.0)
-    found = canny(grey, max(scaled(_BLUR, len(image)), _LEAST_BLUR), LOW, HIGH)[1:-1, 1:-1]
-    return _black_on_white(found)
+    lines = canny(grey, max(scaled(_BLUR, len(image)), _LEAST_BLUR), LOW, HIGH)[1:-1, 1:-1]
+    return _black_on_white(lines)
 
 
 def silhouette(mask: np.ndarray) -> Pixels:
@@ -55,10 +55,10 @@ def canny(grey: Grey, deviation: float, low: float, high: float) -> np.ndarray:
     """Edges by Canny's method (1986).
 
     Args:
-        grey: float64 (H, W), continued by its edge pixels.
-        deviation: Standard deviation of the blur before, in pixels.
-        low: Gradient from which a ridge belongs to an edge if it hangs together with one above ``high``.
-        high: Gradient from which a ridge is an edge.
+        grey: float64 (H, W); extended by its edge pixels.
+        deviation: Standard deviation of the initial blur, in pixels.
+        low: Least gradient of a ridge that is an edge if it is connected to one above ``high``.
+        high: Least gradient of a ridge that is always an edge.
 
     Returns:
         bool (H, W); never true in the outermost pixels.
@@ -66,8 +66,8 @@ def canny(grey: Grey, deviation: float, low: float, high: float) -> np.ndarray:
     smooth = gaussian_filter(grey, deviation, mode="nearest")
     down, right = sobel(smooth, 0, mode="nearest"), sobel(smooth, 1, mode="nearest")
     steep = np.hypot(down, right)
-    # A ridge is as steep as both its neighbours across the edge, interpolated where the gradient leaves the pixel's
-    # square of eight.
+    # A pixel is on a ridge if it is at least as steep as both neighbours across the edge. These are interpolated at the
+    # points where the gradient crosses the square of the eight surrounding pixels.
     reach = np.maximum(np.maximum(np.abs(down), np.abs(right)), 1e-12)
     at = np.indices(grey.shape)
     step = np.stack([down / reach, right / reach])
@@ -75,9 +75,9 @@ def canny(grey: Grey, deviation: float, low: float, high: float) -> np.ndarray:
     ridge = (steep >= sides[0]) & (steep >= sides[1]) & (steep >= low)
     ridge[[0, -1], :] = ridge[:, [0, -1]] = False
     pieces, count = label(ridge, generate_binary_structure(2, 2))
-    kept = np.zeros(count + 1, dtype=bool)
-    kept[np.unique(pieces[ridge & (steep >= high)])] = True
-    return np.asarray(kept[pieces] & ridge)
+    is_edge = np.zeros(count + 1, dtype=bool)
+    is_edge[np.unique(pieces[ridge & (steep >= high)])] = True
+    return np.asarray(is_edge[pieces] & ridge)
 
 
 def _black_on_white(black: np.ndarray) -> Pixels:

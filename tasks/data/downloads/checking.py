@@ -1,4 +1,4 @@
-"""Whether a file on disk is the published one."""
+"""Check whether a file on disk is the published one."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ if TYPE_CHECKING:
     from .publication import RemoteFile
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes or images are done, and of how many; 0 where that is not known."""
+"""Called with the number of finished bytes or images and their total, which is 0 if unknown."""
 
 CHUNK = 1 << 20
 
 
 class Checksum:
-    """The published checksum of a file, computed while its bytes pass by.
+    """Computes the checksum of a file from its bytes and compares it with the published one.
 
     Args:
-        file: Whose checksum; without a published one, nothing is computed.
+        file: The published file; if it has no checksum, nothing is computed.
     """
 
     def __init__(self, file: RemoteFile) -> None:
         published = file.checksum
         self._algorithm, self._expected = published if published is not None else ("", "")
-        # md5 is what Zenodo publishes: it finds damage, and a file swapped by an attacker is not the concern here.
+        # Zenodo only publishes md5. That is fine here: the aim is to find damage, not a file forged by an attacker.
         self._state = hashlib.new(self._algorithm, usedforsecurity=False) if published is not None else None
 
     def update(self, data: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         if self._state is not None:
             self._state.update(data)
 
     def read(self, path: Path, progress: Progress | None = None, total: int = 0) -> int:
-        """Take in a whole file; return how many bytes it has."""
+        """Add a whole file and return its size in bytes."""
         if self._state is None:
             return path.stat().st_size
-        done = 0
+        bytes_read = 0
         with path.open("rb") as opened:
             while data := opened.read(CHUNK):
                 self._state.update(data)
-                done += len(data)
+                bytes_read += len(data)
                 if progress is not None:
-                    progress(done, total)
-        return done
+                    progress(bytes_read, total)
+        return bytes_read
 
     def difference(self) -> str | None:
-        """What is wrong, in words; None where all is well or no checksum is published."""
+        """What is wrong, in words; None if the checksums agree or none is published."""
         if self._state is None or self._state.hexdigest() == self._expected.lower():
             return None
         return f"its {self._algorithm} is {self._state.hexdigest()}, but the published one is {self._expected}"
@@ -60,12 +60,12 @@ def difference(file: RemoteFile, path: Path, progress: Progress | None = None) -
     """Compare a file on disk with what is published about it.
 
     Args:
-        file: What is published.
+        file: The published file.
         path: An existing file.
-        progress: Told the bytes read.
+        progress: Called with the bytes read and their total.
 
     Returns:
-        What is wrong in words, or None. A file of which neither size nor checksum is published passes.
+        What is wrong in words, or None. A file passes if neither its size nor a checksum is published.
 
     Raises:
         DataError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Downloading one published file: with resume, retries, and a check of size and checksum while it streams."""
+"""Download one published file, with resume, retries, and a check of its size and checksum while it streams."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 ATTEMPTS = 6
-"""Failures in a row, without a byte gained, after which a download is given up."""
+"""A download fails after this many failures in a row without a new byte."""
 TIMEOUT = (20.0, 120.0)
-"""Seconds to connect, and of silence."""
-_SPARE = 50_000_000
+"""Seconds to wait for a connection, and for the next bytes."""
+_SPARE = 50_000_000  # bytes of disk space to leave free
 
 
 def fetch(
@@ -31,23 +31,23 @@ def fetch(
     backoff: float = 1.0,
     room_to_unpack: bool = False,
 ) -> Path:
-    """Download a file, or go on with a download that was interrupted.
+    """Download a file, or resume an interrupted download.
 
-    Bytes are collected in ``TARGET.part`` beside the target, which takes its name only once size and checksum are
-    right. A file that is there already is checked and kept.
+    Bytes are collected in ``TARGET.part``, which is renamed to the target only once its size and checksum are right.
+    A file that already exists is checked and kept.
 
     Args:
         file: What to download.
         target: Where to put it.
-        progress: Told the bytes done and their total (0 where the server does not say).
+        progress: Called with the bytes downloaded and their total (0 if the server does not send it).
         backoff: Seconds before the second attempt; doubled before each further one.
-        room_to_unpack: Also ask for as much free disk again.
+        room_to_unpack: Require twice the free disk space, for unpacking.
 
     Returns:
         The target.
 
     Raises:
-        DataError: No network, no such file, no space, or other bytes than were published.
+        DataError: No network, no such file, no space, or not the published bytes.
     """
     if target.exists():
         wrong = difference(file, target, progress)
@@ -65,13 +65,13 @@ def fetch(
 
 
 def _download(file: RemoteFile, partial: Partial, progress: Progress | None, backoff: float, unpack: bool) -> None:
-    # Imported here: listings and `bench --help` must not wait for it.
+    # Imported here, so that listings and `bench --help` do not wait for it.
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.exceptions import HTTPError, MaxRetryError
     from urllib3.util import Retry
 
-    # Connections that fail and servers that are busy are tried again by the adapter, which heeds Retry-After.
+    # The adapter retries failed connections and busy servers, and heeds Retry-After.
     adapter = HTTPAdapter(
         max_retries=Retry(
             total=ATTEMPTS,
@@ -82,7 +82,8 @@ def _download(file: RemoteFile, partial: Partial, progress: Progress | None, bac
             raise_on_status=False,
         )
     )
-    # A connection that breaks in the middle of a body is tried again here, from the byte where it broke.
+    # The adapter does not retry a connection that breaks in the middle of a body: the loop below does, from the byte
+    # where it broke.
     fresh = Retry(total=ATTEMPTS, backoff_factor=backoff, allowed_methods=("GET",))
     patience, gained, restarts = fresh, False, 0
     checksum = Checksum(file)
@@ -130,17 +131,17 @@ def _download(file: RemoteFile, partial: Partial, progress: Progress | None, bac
 
 
 def _ask(session: Session, file: RemoteFile, partial: Partial) -> Response:
-    # Compressed transfer would change what is counted, resumed and checked.
+    # Compressed transfer would change the bytes that are counted, resumed and checked.
     headers = {"Accept-Encoding": "identity", "User-Agent": "vitobench (data download)", **partial.range_headers()}
     return session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT)
 
 
 def _refuse(response: Response, file: RemoteFile, partial: Partial) -> None:
-    """Raise for an answer that has nothing to do with the file."""
+    """Raise if a response cannot be the file."""
     if urlsplit(file.url).scheme == "https" and urlsplit(response.url).scheme != "https":
         raise DataError(f"{file.url} redirects to {response.url}, which is not encrypted; nothing was downloaded.")
     if response.status_code == 416 and partial.size:
-        return  # all bytes are here already, or the file has become shorter
+        return  # all bytes are already here, or the file has become shorter
     if response.status_code not in (200, 206):
         reason = f"the server answers {response.status_code} {response.reason or ''}".rstrip()
         raise DataError(f"{file.url} cannot be downloaded: {reason}. {_by_hand(partial.target)}")
@@ -156,7 +157,7 @@ def _refuse(response: Response, file: RemoteFile, partial: Partial) -> None:
 
 
 def _refuse_unsure(response: Response, file: RemoteFile, target: Path) -> None:
-    """Raise for an answer whose body may not be the file, or not all of it, where no checksum would find that out."""
+    """Raise for a response whose body may be another file or a truncated one, if no checksum would reveal that."""
     if file.checksum is not None:
         return
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
@@ -167,7 +168,7 @@ def _refuse_unsure(response: Response, file: RemoteFile, target: Path) -> None:
         )
     headers = response.headers
     ends = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
-    # The end of an archive is found when it is unpacked.
+    # A truncated archive is noticed when it is unpacked.
     if response.status_code == 200 and not ends and file.size is None and not file.is_archive:
         raise DataError(
             f"The server does not give the size of {file.url}, so a partial download could not be detected. "
@@ -176,10 +177,10 @@ def _refuse_unsure(response: Response, file: RemoteFile, target: Path) -> None:
 
 
 def _lacks(response: Response, file: RemoteFile, partial: Partial) -> bool:
-    """Whether a part is still missing after an answer that did not break off by what the connection says.
+    """Whether bytes are still missing after a response that ended without a connection error.
 
     Raises:
-        requests.ConnectionError: It ended before, or after, where its headers said; what is wrong was dropped.
+        requests.ConnectionError: The body was shorter or longer than its headers announced; excess bytes were dropped.
     """
     import requests
 
@@ -190,7 +191,7 @@ def _lacks(response: Response, file: RemoteFile, partial: Partial) -> bool:
         partial.restart()
         raise requests.ConnectionError(f"more than the {total:,} bytes announced were sent")
     if response.status_code == 206:
-        return True  # a server may give less than it was asked for
+        return True  # a server may send less than the requested range
     raise requests.ConnectionError(f"{partial.size:,} of {total:,} bytes were sent")
 
 
@@ -198,12 +199,12 @@ def _stream(
     response: Response, file: RemoteFile, partial: Partial, checksum: Checksum, progress: Progress | None
 ) -> None:
     total = file.size or partial.total_in(response) or 0
-    # The raw stream: a server that declares a .tar.gz as "compressed transfer" must not have it unpacked on the way.
+    # Read the raw stream: some servers declare a .tar.gz as "compressed transfer", and it must not be unpacked here.
     for data in response.raw.stream(CHUNK, decode_content=False):
         partial.write(data)
         checksum.update(data)
         if file.size is not None and partial.size > file.size:
-            break  # more than was published; the check that follows says so
+            break  # more than was published; `_check` reports it
         if progress is not None:
             progress(partial.size, total)
 
@@ -248,7 +249,7 @@ def _raise_offline(file: RemoteFile, target: Path, error: Exception) -> NoReturn
 
 
 def _innermost(error: BaseException) -> str:
-    """The short reason inside the wrappings of two libraries."""
+    """The short reason inside an error that requests and urllib3 have wrapped."""
     for _ in range(8):
         inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
         if not isinstance(inner, BaseException):

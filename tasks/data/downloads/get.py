@@ -1,4 +1,4 @@
-"""From the name of a published data set to its folder: download, check, unpack; whatever is done already is skipped."""
+"""Download, check and unpack a published data set; steps that are already done are skipped."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from .publication import Publication, RemoteFile
 from .unpack import is_unpacked, refuse_mixture, unpack
 
 Bars = Callable[[str], AbstractContextManager[Progress | None]]
-"""Opens a progress bar under a title."""
+"""Opens a progress bar with a title."""
 
 
 def chosen_files(publication: Publication, only: Sequence[str]) -> list[RemoteFile]:
-    """The files to get.
-
-    Args:
-        publication: Of what.
-        only: Their names; empty for all.
+    """The files to get: those named by `only`, or all if it is empty.
 
     Raises:
-        UnknownNameError: A name that is none of its files.
+        UnknownNameError: The publication has no file of such a name.
     """
     files = {file.name: file for file in publication.files}
     for name in only:
@@ -35,7 +31,7 @@ def chosen_files(publication: Publication, only: Sequence[str]) -> list[RemoteFi
 
 
 def is_here(publication: Publication, file: RemoteFile, root: Path) -> bool:
-    """Whether nothing is left to do for a file, without reading it through."""
+    """Whether a file is downloaded, and unpacked if it is an archive. Its contents are not read."""
     if file.is_archive:
         return is_unpacked(file, unpack_place(publication, root))
     place = file_place(publication, file, root)
@@ -43,7 +39,7 @@ def is_here(publication: Publication, file: RemoteFile, root: Path) -> bool:
 
 
 def missing_bytes(publication: Publication, files: Sequence[RemoteFile], root: Path) -> int | None:
-    """How much is left to download; None where the size of a missing file is not known."""
+    """Bytes left to download; None if the size of a missing file is unknown."""
     total = 0
     for file in files:
         place = file_place(publication, file, root)
@@ -62,17 +58,17 @@ def get(
     """Download, check and unpack.
 
     Args:
-        publication: What.
+        publication: The data set.
         files: Which of its files, from `chosen_files`.
-        root: Under which folder.
+        root: Folder of all data sets.
         bars: Shows progress.
         remove_archives: Delete each archive once it is unpacked.
 
     Returns:
-        The folder to name in ``--data NAME=DIR``.
+        The folder for ``--data NAME=DIR``.
 
     Raises:
-        DataError: It must be downloaded by hand, or a file could not be downloaded. Files before it are kept.
+        DataError: It must be downloaded by hand, or a file could not be downloaded. Earlier files are kept.
     """
     if publication.gated:
         raise DataError(by_hand(publication))
@@ -80,7 +76,7 @@ def get(
         place = file_place(publication, file, root)
         if not is_here(publication, file, root):
             if file.is_archive:
-                refuse_mixture(file, unpack_place(publication, root))  # before gigabytes are downloaded in vain
+                refuse_mixture(file, unpack_place(publication, root))  # before downloading gigabytes in vain
             with bars(file.name) as progress:
                 fetch(file, place, progress, room_to_unpack=file.is_archive)
             if file.is_archive:
@@ -92,7 +88,7 @@ def get(
 
 
 def by_hand(publication: Publication) -> str:
-    """How a person gets a set that has no direct link."""
+    """How to get a data set that has no direct link."""
     return (
         f"{publication.title} cannot be downloaded automatically, because you must accept its terms first "
         f"({publication.page}). {publication.notes} Then give its folder: --data {publication.name}=DIR."

@@ -1,4 +1,4 @@
-"""Members of archives, one after the other, each judged before it is written."""
+"""Read the members of archives one by one, checking each before it is written."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ....errors import DataError
 from ..tar import CHUNK, TarReader, UnsupportedTarError
 
 BOMB_RATIO = 50
-"""Images do not shrink, text does so tenfold: an archive that grows more than this is not a data set."""
+"""Images hardly compress and text compresses tenfold: an archive that grows more than this is not a data set."""
 BOMB_ALLOWANCE = 10_000_000
 ENTRY_BYTES = 4096
-"""What a file or folder counts for beside its content: on disk even an empty one takes about this much."""
+"""What each file or folder counts in addition to its content: even an empty one takes about this much disk space."""
 DEEPEST = 64
-"""Folders within folders. Published data sets have fewer than ten."""
+"""Maximum depth of nested folders. Published data sets have fewer than ten."""
 OWN_NAMES = ".unpack"
-"""How the names of what `unpack` keeps in the folder begin: no archive may bring such files."""
+"""Prefix of the files that `unpack` itself keeps in the folder: an archive may not contain such names."""
 
 _LARGEST_DIRECTORY = 200_000_000
 _END = struct.Struct("<4s4H2LH")
@@ -36,7 +36,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile
 
 
 class Budget:
-    """How many bytes an archive may unpack to: contents, headers, and `ENTRY_BYTES` for each file and folder.
+    """The number of bytes an archive may unpack to: contents, headers, and `ENTRY_BYTES` for each file and folder.
 
     Args:
         name: The archive's name, for the message.
@@ -49,10 +49,10 @@ class Budget:
         self._limit = limit
 
     def spend(self, count: int) -> None:
-        """Take bytes off.
+        """Subtract bytes.
 
         Raises:
-            DataError: There are none left.
+            DataError: The budget is used up.
         """
         self._left -= count
         if self._left < 0:
@@ -63,15 +63,15 @@ class Budget:
 
 
 class Destination:
-    """An empty folder into which members are written; nothing there is ever written over.
+    """An empty folder into which members are written; no file is ever overwritten.
 
     Args:
         into: The folder.
-        budget: Paid for what is written.
+        budget: Charged for everything written.
 
     Attributes:
         files: Files written so far.
-        bytes: Their sizes together.
+        bytes: Their total size.
     """
 
     def __init__(self, into: Path, budget: Budget) -> None:
@@ -82,48 +82,46 @@ class Destination:
         self._folders: set[tuple[str, ...]] = {()}
 
     def folder(self, name: str) -> None:
-        """Make a folder and those above it."""
+        """Create a folder and its parents."""
         self._make(self._parts(name))
 
     def file(self, name: str, size: int, content: Iterable[bytes]) -> None:
-        """Write a file.
-
-        The same file twice is taken as one.
+        """Write a file. A file that occurs twice with the same content counts once.
 
         Raises:
-            DataError: The content has another size than it should have, or the place is taken.
+            DataError: The content does not have the declared size, or another file has the same name.
         """
         place = self._place(name)
         try:
-            written = _write(place, content)
+            n_bytes = _write(place, content)
         except FileExistsError:
-            again = self._into / ".again"
-            written = _write(again, content)
-            same = self._is_there(place) and filecmp.cmp(place, again, shallow=False)
-            again.unlink()
-            if not same:
+            second_copy = self._into / ".again"
+            n_bytes = _write(second_copy, content)
+            identical = self._is_there(place) and filecmp.cmp(place, second_copy, shallow=False)
+            second_copy.unlink()
+            if not identical:
                 raise self._taken(name) from None
         else:
             self.files += 1
-            self.bytes += written
-        if written != size:
+            self.bytes += n_bytes
+        if n_bytes != size:
             raise DataError(
-                f"{self._budget.name} is damaged: {name} has {written:,} bytes instead of {size:,}. Remove it and "
+                f"{self._budget.name} is damaged: {name} has {n_bytes:,} bytes instead of {size:,}. Remove it and "
                 "repeat the command, which downloads it again."
             )
 
     def hard_link(self, name: str, link: str) -> None:
-        """Give a file that was written another name.
+        """Give an already written file a second name.
 
         Raises:
-            DataError: There is no such file, or the place is taken.
+            DataError: There is no such file, or the new name is taken.
         """
         target = self._into.joinpath(*self._parts(link))
         place = self._place(name)
         if not self._is_there(target):
-            what = "a folder" if target.is_dir() else "no file that comes before it in the archive"
+            target_is = "a folder" if target.is_dir() else "no file that comes before it in the archive"
             raise DataError(
-                f"{self._budget.name} holds {name}, a hard link to {link}, which is {what}; it was not unpacked."
+                f"{self._budget.name} holds {name}, a hard link to {link}, which is {target_is}; it was not unpacked."
             )
         size = target.stat().st_size
         self._budget.spend(size)
@@ -145,7 +143,7 @@ class Destination:
         return self._into.joinpath(*parts)
 
     def _parts(self, name: str) -> tuple[str, ...]:
-        """The parts of a name that may be used, on any system."""
+        """The parts of a name, once it is known to be safe on every operating system."""
         archive = self._budget.name
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if name.startswith(("/", "\\")) or PureWindowsPath(name).drive or ".." in parts:
@@ -175,7 +173,7 @@ class Destination:
         self._folders.add(parts)
 
     def _is_there(self, place: Path) -> bool:
-        """Whether a file of exactly this name was written: where case does not count, another one answers to it."""
+        """Whether a file of exactly this name was written; some file systems ignore case and find other spellings."""
         return place.is_file() and place.name in os.listdir(place.parent)  # noqa: PTH208
 
     def _taken(self, name: str) -> DataError:
@@ -188,10 +186,11 @@ class Destination:
 def tar_members(archive: Path, to: Destination, budget: Budget) -> Iterator[int]:
     """Unpack a tar archive; yield the position in the archive after each member.
 
-    The published names lie about compression (ImageNet-V2's ``.tar.gz`` are not), so the content decides.
+    The content decides how it is compressed, because published names can be wrong: ImageNet-V2's ``.tar.gz`` files
+    are plain tar archives.
 
     Raises:
-        DataError: A member that may not be unpacked, or a form that is not read.
+        DataError: A member that may not be unpacked, or an unsupported format.
         UnreadableTarError: A damaged archive.
     """
     with archive.open("rb") as opened:
@@ -216,35 +215,35 @@ def tar_members(archive: Path, to: Destination, budget: Budget) -> Iterator[int]
 
 
 def zip_members(archive: Path, to: Destination, budget: Budget) -> Iterator[int]:
-    """Unpack a zip archive; yield the compressed bytes done after each member.
+    """Unpack a zip archive; yield the compressed bytes read after each member.
 
     Raises:
-        DataError: A member that may not be unpacked, or a form that is not read.
+        DataError: A member that may not be unpacked, or an unsupported format.
         zipfile.BadZipFile: A damaged archive.
     """
-    done = 0
+    position = 0
     with archive.open("rb") as opened:
         count = _members_said(opened, budget)
-        with zipfile.ZipFile(opened) as read:
-            members = read.infolist()
+        with zipfile.ZipFile(opened) as contents:
+            members = contents.infolist()
             if len(members) != count:
                 raise zipfile.BadZipFile(f"its directory has {len(members):,} members, its end says {count:,}")
-            for member in members:
+            for member in members:  # all of them before the first is written
                 _judge(member, budget)
             for member in members:
                 _compare_headers(opened, member)
                 if member.is_dir():
                     to.folder(member.filename)
                 else:
-                    # zipfile reads no more than the declared size, which the budget has counted, and checks the CRC.
-                    with read.open(member) as source:
+                    # zipfile checks the CRC and never reads more than the declared size, which `_judge` has budgeted.
+                    with contents.open(member) as source:
                         to.file(member.filename, member.file_size, iter(lambda: source.read(CHUNK), b""))
-                done += member.compress_size
-                yield done
+                position += member.compress_size
+                yield position
 
 
 def _judge(member: zipfile.ZipInfo, budget: Budget) -> None:
-    """Refuse what is not read, and count the rest."""
+    """Reject a member that cannot be unpacked safely; charge the budget for any other."""
     name = member.filename
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -262,9 +261,10 @@ def _judge(member: zipfile.ZipInfo, budget: Budget) -> None:
 
 
 def _members_said(opened: BinaryIO, budget: Budget) -> int:
-    """How many members the end of a zip file says it has.
+    """The number of members according to the end record of a zip file.
 
-    zipfile reads an archive that something was put before or after, or whose directory is cut, as well as it can.
+    This checks what zipfile tolerates: data before or after the archive, or a truncated directory. Any of these means
+    that the archive is not the published one.
     """
     size = opened.seek(0, os.SEEK_END)
     tail_at = max(0, size - _END.size - 0xFFFF - _LOCATOR_64.size)
@@ -273,19 +273,19 @@ def _members_said(opened: BinaryIO, budget: Budget) -> int:
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) < at + _END.size:
         raise zipfile.BadZipFile("its end is not there")
-    _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
+    _, disk, first_disk, on_this_disk, count, length, start, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
         raise zipfile.BadZipFile("something follows its end")
     end = tail_at + at
     locator = at - _LOCATOR_64.size
     if locator >= 0 and tail[locator : locator + 4] == b"PK\x06\x07":
-        place = _LOCATOR_64.unpack_from(tail, locator)[2]
-        if place + _END_64.size + _LOCATOR_64.size != end:
+        end_64 = _LOCATOR_64.unpack_from(tail, locator)[2]
+        if end_64 + _END_64.size + _LOCATOR_64.size != end:
             raise zipfile.BadZipFile("its end is damaged")
-        opened.seek(place)
-        _, _, _, _, disk, first_disk, here, count, length, start = _END_64.unpack(opened.read(_END_64.size))
-        end = place
-    if disk or first_disk or here != count:
+        opened.seek(end_64)
+        _, _, _, _, disk, first_disk, on_this_disk, count, length, start = _END_64.unpack(opened.read(_END_64.size))
+        end = end_64
+    if disk or first_disk or on_this_disk != count:
         raise DataError(f"{budget.name} is one part of an archive of several; join and unpack them by hand.")
     if start + length != end:
         raise zipfile.BadZipFile("bytes are missing or were put before it")
@@ -298,7 +298,7 @@ def _members_said(opened: BinaryIO, budget: Budget) -> int:
 
 
 def _compare_headers(opened: BinaryIO, member: zipfile.ZipInfo) -> None:
-    """Compare what the directory and the header before the content say: zipfile believes the directory."""
+    """Compare a member's entry in the directory with the header before its content; zipfile only uses the directory."""
     opened.seek(member.header_offset)
     header = opened.read(_LOCAL.size)
     if len(header) < _LOCAL.size:
@@ -309,15 +309,15 @@ def _compare_headers(opened: BinaryIO, member: zipfile.ZipInfo) -> None:
         pairs += [(crc, member.CRC)]
         pairs += [(packed, member.compress_size)] if packed != _IN_ZIP64 else []
         pairs += [(size, member.file_size)] if size != _IN_ZIP64 else []
-    stored = member.compress_type == zipfile.ZIP_STORED
-    if any(a != b for a, b in pairs) or (stored and member.compress_size != member.file_size):
+    uncompressed = member.compress_type == zipfile.ZIP_STORED
+    if any(a != b for a, b in pairs) or (uncompressed and member.compress_size != member.file_size):
         raise zipfile.BadZipFile(f"the directory and the header of {member.filename} differ")
 
 
 def _write(place: Path, content: Iterable[bytes]) -> int:
     """Write a file that must not exist; return its size."""
-    written = 0
+    size = 0
     with place.open("xb") as target:
         for piece in content:
-            written += target.write(piece)
-    return written
+            size += target.write(piece)
+    return size

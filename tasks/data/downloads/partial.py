@@ -1,4 +1,4 @@
-"""The file in which a download collects: what is there, and whether the server's file is still the same one."""
+"""A partial download: its bytes so far, and whether the server's file is still the same one."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _FACTS = ("etag", "modified", "total", "path")
 
 
 class Partial:
-    """``TARGET.part`` and beside it ``TARGET.part.json``, which says of which state of the server's file it is.
+    """``TARGET.part`` and ``TARGET.part.json``, which records the version of the server's file that the bytes are from.
 
-    Bytes of two answers are put together only where the result is sure to be one file: where a checksum is published,
-    which is compared in the end, or where both answers carry the same strong validator (RFC 9110, section 8.8.1): an
-    ETag, or a Last-Modified that was a minute old. Otherwise the download starts again.
+    Bytes of two responses are only joined if the result is certain to be one file: if a checksum is published, which is
+    compared at the end, or if both responses carry the same strong validator (RFC 9110, section 8.8.1), that is, an
+    ETag or a Last-Modified that was at least a minute old. Otherwise the download starts again.
 
-    Used as a context, which keeps other processes from writing to the same file.
+    As a context manager it keeps other processes from writing to the same file.
 
     Args:
-        file: What is downloaded.
-        target: Where it goes in the end.
+        file: The file to download.
+        target: Its final path.
 
     Attributes:
         target: As given.
@@ -63,7 +63,7 @@ class Partial:
             if isinstance(facts, dict) and facts.get("url") == self._url:
                 self._version = {name: str(facts[name]) for name in _FACTS if name in facts}
         if self._size and not self._resumable:
-            self.restart()  # nobody knows which state of the file these bytes belong to
+            self.restart()  # there is no way to tell which version of the file these bytes belong to
         return self
 
     def __exit__(
@@ -82,7 +82,7 @@ class Partial:
 
     @property
     def total(self) -> int | None:
-        """How many bytes the file has that is being collected; None if no answer has said it."""
+        """Size of the complete file; None if no response has announced it."""
         total = self._version.get("total", "")
         return int(total) if total.isdecimal() else None
 
@@ -91,7 +91,7 @@ class Partial:
         return bool(self._version) and (self._checked or bool(_strong(self._version)))
 
     def range_headers(self) -> dict[str, str]:
-        """What to ask for: the rest, if the file is still the same, else all of it."""
+        """Headers that request the rest if the file has not changed, and all of it otherwise."""
         if not self._size or not self._resumable:
             return {}
         headers = {"Range": f"bytes={self._size}-"}
@@ -101,7 +101,7 @@ class Partial:
         return headers
 
     def continues(self, response: Response) -> bool:
-        """Whether the body of an answer goes on from here, of the same state of the file."""
+        """Whether the body of a response continues these bytes, from the same version of the file."""
         if response.status_code != 206:
             return self._size == 0
         place = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
@@ -112,18 +112,18 @@ class Partial:
             return False
         if place[3].isdecimal() and int(place[2]) >= int(place[3]):
             return False
-        now = _version(response)
-        both = [key for key in ("etag", "modified", "total") if key in now and key in self._version]
+        version = _version(response)
+        comparable = [key for key in ("etag", "modified", "total") if key in version and key in self._version]
         if not self._size:
             return True
-        if any(now[key] != self._version[key] for key in both):
+        if any(version[key] != self._version[key] for key in comparable):
             return False
-        same = _strong(now).items() & _strong(self._version).items()
-        # A server may ignore If-Range, or lead to another file this time: only what it says of this answer counts.
-        return self._checked or (bool(same) and now["path"] == self._version.get("path", now["path"]))
+        shared = _strong(version).items() & _strong(self._version).items()
+        # A server may ignore If-Range, or redirect to another file this time, so check the response itself.
+        return self._checked or (bool(shared) and version["path"] == self._version.get("path", version["path"]))
 
     def total_in(self, response: Response) -> int | None:
-        """How many bytes the whole file has by an answer's headers; None if they do not say."""
+        """Size of the complete file according to a response's headers; None if they do not give it."""
         if response.status_code in (206, 416):
             total = response.headers.get("Content-Range", "").rpartition("/")[2]
         else:
@@ -131,7 +131,7 @@ class Partial:
         return int(total) if total.isdecimal() else None
 
     def remember(self, response: Response) -> None:
-        """Keep of which state of the file the bytes are."""
+        """Record which version of the file the bytes are from."""
         self._version = {**(self._version if self._size else {}), **_version(response)}
         total = self.total_in(response)
         if total is not None:
@@ -139,20 +139,20 @@ class Partial:
         self._facts.write_text(json.dumps({"url": self._url, **self._version}), encoding="utf-8")
 
     def write(self, data: bytes) -> None:
-        """Append."""
+        """Append bytes."""
         assert self._opened is not None
-        written = self._opened.write(data)
-        self._size += written
+        count = self._opened.write(data)
+        self._size += count
 
     def restart(self) -> None:
-        """Drop what was collected."""
+        """Drop the bytes so far."""
         assert self._opened is not None
         self._opened.truncate(0)
         self._size = 0
         self._version = {}
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Rename the partial file to its target."""
         assert self._opened is not None
         self._opened.close()
         self.path.replace(self.target)
@@ -160,21 +160,21 @@ class Partial:
 
 
 def _version(response: Response) -> dict[str, str]:
-    """What an answer says of the state of the file, and the path that redirects have led to."""
+    """What a response says about the version of the file, and the path after redirects."""
     headers = response.headers
-    found = {"path": urlsplit(response.url).path}
+    version = {"path": urlsplit(response.url).path}
     if "ETag" in headers:
-        found["etag"] = headers["ETag"]
+        version["etag"] = headers["ETag"]
     if _is_old(headers.get("Last-Modified", ""), headers.get("Date", "")):
-        found["modified"] = headers["Last-Modified"]
+        version["modified"] = headers["Last-Modified"]
     if response.status_code == 206:
         total = headers.get("Content-Range", "").rpartition("/")[2]
-        found |= {"total": total} if total.isdecimal() else {}
-    return found
+        version |= {"total": total} if total.isdecimal() else {}
+    return version
 
 
 def _strong(version: dict[str, str]) -> dict[str, str]:
-    """Of what is known of a state of the file, what changes with every byte."""
+    """The strong validator of a version: one that changes whenever a byte of the file does."""
     etag = version.get("etag", "")
     if etag and not etag.startswith("W/"):
         return {"etag": etag}
@@ -182,7 +182,7 @@ def _strong(version: dict[str, str]) -> dict[str, str]:
 
 
 def _is_old(modified: str, now: str) -> bool:
-    """Whether a file was changed so long ago that a second change would have had another time."""
+    """Whether Last-Modified is at least a minute old; if it is newer, a second change could have the same time."""
     try:
         return parsedate_to_datetime(now) - parsedate_to_datetime(modified) >= timedelta(seconds=60)
     except (ValueError, TypeError):
@@ -197,11 +197,11 @@ def lock(opened: BinaryIO, problem: str) -> None:
         problem: What the error says if another process has locked it.
 
     Raises:
-        DataError: Another process has.
+        DataError: Another process has locked it.
     """
     try:
         import fcntl
-    except ImportError:  # Windows has no such lock; two downloads of one file at a time are then the user's affair
+    except ImportError:  # Windows has no flock: there the user must not download a file twice at the same time
         return
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

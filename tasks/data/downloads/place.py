@@ -1,4 +1,4 @@
-"""Where under the user's folder archives and unpacked data lie."""
+"""Paths of archives and unpacked data below the user's data folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ ARCHIVES = "archives"
 
 
 def file_place(publication: Publication, file: RemoteFile, root: Path) -> Path:
-    """Where a downloaded file goes: archives into ``ROOT/archives/NAME``, others straight to the data.
-
-    Args:
-        publication: What it belongs to.
-        file: One of its files.
-        root: The folder named by ``--to``.
-    """
+    """Where a downloaded file goes: archives into ``ROOT/archives/NAME``, other files straight into ``ROOT/NAME``."""
     if file.is_archive:
         return root / ARCHIVES / publication.name / file.name
     return root / publication.name / file.name
@@ -28,5 +22,5 @@ def unpack_place(publication: Publication, root: Path) -> Path:
 
 
 def data_place(publication: Publication, root: Path) -> Path:
-    """The folder to name in ``--data NAME=DIR``."""
+    """The folder for ``--data NAME=DIR``."""
     return unpack_place(publication, root) / publication.unpacks_to

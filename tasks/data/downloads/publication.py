@@ -1,4 +1,4 @@
-"""What is known of a published data set: where it is, how large, under which licence, how to tell that it is whole."""
+"""A published data set: where to get it, its size and licence, and how to check that it is complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LICENCES: dict[str, str] = {
     "not stated": "the authors state none",
     "not found": "none was found when this list was made; look at the page of the set",
 }
-"""Every licence that a `Publication` may name, with where it is written."""
+"""Every licence that a `Publication` may name, with its address or an explanation."""
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
 
@@ -26,8 +26,8 @@ class RemoteFile:
 
     Attributes:
         url: Direct link.
-        name: Under which name it is kept.
-        size: Bytes, or None where no source for it was found.
+        name: Name of the local file.
+        size: Bytes, or None if it is not published.
         md5: Hexadecimal, or None.
         sha256: Hexadecimal, or None.
         sha1: Hexadecimal, or None.
@@ -56,12 +56,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """What an unpacked folder has to hold.
+    """What an unpacked folder must contain.
 
     Attributes:
         path: Relative to the data folder; ``"."`` is the data folder itself.
-        classes: Number of folders in it, or None where it is not known or the images lie in it directly.
-        images: Number of images in it at any depth, or None where it is not known.
+        classes: Number of folders in it, or None if it is unknown or the folder holds images directly.
+        images: Number of images in it at any depth, or None if it is unknown.
     """
 
     path: str
@@ -76,17 +76,17 @@ class Publication:
     Attributes:
         name: As in ``--data NAME=DIR``.
         title: Its name in the literature.
-        page: Where people read about it.
-        files: What is downloaded; empty where there is no direct link.
-        size_bytes: Download in all, or None where the size of a file is not known.
+        page: Its web page.
+        files: Files to download; empty if there is no direct link.
+        size_bytes: Total download size, or None if the size of a file is unknown.
         licence: A key of `LICENCES`.
         citation: Authors, title, venue.
-        gated: Whether a person has to register or accept terms before downloading.
-        notes: How to get it where it is gated, and what to know before using it.
-        unpacks_to: Folder with the data, relative to where the archives were unpacked.
-        folders: What the unpacked folders hold, where it is known.
-        required: Files that the data folder has to hold.
-        along: Names of other publications that are of use only with this one, and fetched with it.
+        gated: Whether one has to register or accept terms before downloading.
+        notes: How to get it if it is gated, and what to know before using it.
+        unpacks_to: Folder with the data, relative to where the archives are unpacked.
+        folders: What the unpacked folders must contain, as far as it is known.
+        required: Files that the data folder must contain.
+        along: Names of other publications that are only useful with this one, and are downloaded with it.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Publication:
 
     @property
     def size_bytes(self) -> int | None:
-        """Download in all, or None where a size is not known or nothing can be downloaded."""
+        """Total download size, or None if a size is unknown or nothing can be downloaded."""
         sizes = [file.size for file in self.files]
         return None if not sizes or None in sizes else sum(size for size in sizes if size is not None)
 
@@ -122,7 +122,7 @@ class Publication:
 
 
 def readable_size(count: int | None) -> str:
-    """Bytes for people: ``"22.6 GB"``; ``"not published"`` for None."""
+    """Bytes in readable units: ``"22.6 GB"``; ``"not published"`` for None."""
     if count is None:
         return "not published"
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -1,4 +1,4 @@
-"""Unpacking an archive from elsewhere: nothing may land outside its folder, fill the disk, or stay half done."""
+"""Unpack an untrusted archive: nothing may be written outside its folder, fill the disk, or stay half unpacked."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from pathlib import Path
 from typing import NoReturn
 
 from ....errors import DataError
+from ....files import replace_file
 from .checking import Progress, difference
 from .members import BOMB_ALLOWANCE, BOMB_RATIO, Budget, Destination, tar_members, zip_members
 from .partial import lock
 from .publication import RemoteFile
 
 MARKERS = ".unpacked"
-"""Folder with one file for each archive that was unpacked to the end."""
+"""Folder with one file for each completely unpacked archive."""
 
 
 def is_unpacked(file: RemoteFile, folder: Path) -> bool:
-    """Whether this very archive was unpacked there to the end."""
+    """Whether exactly this archive was completely unpacked there."""
     return _unpacked_before(file, folder) == _facts(file)
 
 
 def refuse_mixture(file: RemoteFile, folder: Path) -> None:
-    """Raise where another archive of this name was unpacked before: files that only that one has would stay.
+    """Raise if another version of this archive was unpacked there: files that only that version has would remain.
 
     Raises:
-        DataError: With what to remove.
+        DataError: Names the folder to remove.
     """
     before = _unpacked_before(file, folder)
     if before is not None and before != _facts(file):
@@ -50,27 +51,27 @@ def unpack(
 ) -> bool:
     """Unpack a tar (compressed or not) or zip archive into a folder.
 
-    Size and checksum are compared with the published ones first. Members go to a temporary folder inside, which is
-    merged into the folder once the archive was read to its end and all members are there with the right sizes; then a
-    marker with the archive's checksum is written, by which a repeated call knows that nothing is left to do.
+    First, size and checksum are compared with the published ones. Members go into a temporary subfolder, which is
+    merged into the folder only after the whole archive has been read and all members have the right sizes. Then a
+    marker with the archive's checksum is written, so that a repeated call has nothing to do.
 
-    Where no checksum is published, changed bytes are still found in gzip, bzip2, xz and zip, whose own checksums are
-    compared. A plain tar has checksums of its headers alone: there, changed contents cannot be found.
+    If no checksum is published, changed bytes are still detected in gzip, bzip2, xz and zip, which have checksums of
+    their own. A plain tar only has checksums of its headers: changed contents go unnoticed.
 
     Args:
-        file: What was published; its name says which kind of archive it is.
+        file: The published file; its name tells tar from zip.
         archive: The archive on disk.
-        folder: Where its members go; made if absent.
-        progress: Told the bytes of the archive that are unpacked, and their total.
-        checked: Whether size and checksum were compared just now.
+        folder: Where its members go; created if necessary.
+        progress: Called with the unpacked bytes of the archive and their total.
+        checked: Whether size and checksum have just been compared.
 
     Returns:
-        Whether anything had to be done.
+        Whether anything had to be unpacked.
 
     Raises:
-        DataError: An archive that is damaged or not the published one; one with members that point outside, symbolic
-            links, devices or a password; one that grows out of proportion; another version of it that was unpacked
-            there before; another process that unpacks it; a full disk. The folder is left as it was.
+        DataError: The archive is damaged or not the published one, has members that point outside, symbolic links,
+            devices or a password, or grows out of proportion; another version of it was unpacked there before; another
+            process is unpacking it; or the disk is full. The folder is left as it was.
     """
     if is_unpacked(file, folder):
         return False
@@ -81,7 +82,7 @@ def unpack(
     temporary = folder / f".unpacking-{file.name}"
     try:
         with archive.open("rb") as locked:
-            # Two processes would remove each other's files, and each would take those of the other for its own.
+            # Two processes would remove each other's files, and mistake the other's files for their own.
             lock(locked, f"{archive} is being unpacked by another process")
             folder.mkdir(parents=True, exist_ok=True)
             if temporary.exists():
@@ -90,16 +91,13 @@ def unpack(
             try:
                 _extract(file, archive, temporary, progress)
                 _merge(temporary, folder)
-                marker = _marker(file, folder)
-                marker.parent.mkdir(exist_ok=True)
-                (temporary / marker.name).write_text(json.dumps(_facts(file)), encoding="utf-8")
-                (temporary / marker.name).replace(marker)
+                replace_file(_marker(file, folder), json.dumps(_facts(file)).encode())
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except _DAMAGED as error:
         raise _damaged(archive, error) from None
     except OSError as error:
-        if error.errno is None:  # what decompressors raise
+        if error.errno is None:  # decompressors raise an OSError without a number
             raise _damaged(archive, error) from None
         _raise_disk(error, archive, folder)
     return True
@@ -115,7 +113,7 @@ _DAMAGED = (
     ValueError,
     struct.error,
 )
-"""What reading a damaged archive raises: zipfile has no error of its own for names and fields that make no sense."""
+"""Errors from reading a damaged archive; zipfile raises unrelated ones for names and fields that make no sense."""
 
 
 def _damaged(archive: Path, error: Exception) -> DataError:
@@ -143,10 +141,10 @@ def _extract(file: RemoteFile, archive: Path, into: Path, progress: Progress | N
             progress(min(position, size), size)
     if not to.files:
         raise DataError(f"{archive} is damaged or empty: it contains no files. Remove it and repeat the command.")
-    found = _census(into)
-    if found != (to.files, to.bytes):
+    counted = _census(into)
+    if counted != (to.files, to.bytes):
         raise DataError(
-            f"{into} has {found[0]:,} files of {found[1]:,} bytes, but {to.files:,} of {to.bytes:,} were written: "
+            f"{into} has {counted[0]:,} files of {counted[1]:,} bytes, but {to.files:,} of {to.bytes:,} were written: "
             "something else changes files there. Nothing was kept; repeat the command."
         )
     if progress is not None:
@@ -154,16 +152,16 @@ def _extract(file: RemoteFile, archive: Path, into: Path, progress: Progress | N
 
 
 def _census(folder: Path) -> tuple[int, int]:
-    """How many files there are below a folder, and their sizes together."""
+    """Number and total size of the files below a folder."""
     count = total = 0
-    for here, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         count += len(names)
-        total += sum(os.lstat(f"{here}/{name}").st_size for name in names)
+        total += sum(os.lstat(f"{parent}/{name}").st_size for name in names)
     return count, total
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move what is in a folder into another; what an interrupted call has left there is replaced."""
+    """Move the contents of a folder into another, replacing what an interrupted call has left there."""
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if entry.is_dir() and place.is_dir() and not place.is_symlink():
@@ -177,7 +175,7 @@ def _marker(file: RemoteFile, folder: Path) -> Path:
 
 
 def _unpacked_before(file: RemoteFile, folder: Path) -> object:
-    """What the marker of an archive of this name says; None where there is none, or none that can be read."""
+    """Contents of the marker of an archive of this name; None if there is no readable one."""
     with suppress(OSError, ValueError):
         return json.loads(_marker(file, folder).read_text(encoding="utf-8"))
     return None

@@ -1,4 +1,4 @@
-"""Whether what lies on disk is what was published, and all of it."""
+"""Check whether a data set on disk is the published one, and complete."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _IMAGES = (".jpeg", ".jpg", ".png")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a file or a folder.
+    """A problem with a file or a folder.
 
     Attributes:
         kind: ``"absent"``, ``"damaged"`` or ``"incomplete"``.
-        where: Its path.
+        where: Path of the file or folder.
         reason: One sentence.
     """
 
@@ -32,16 +32,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and what is wrong with it.
+    """What was checked, and the problems.
 
     Attributes:
         name: The data set.
-        folder: Where its data were looked for.
-        archives: Downloaded files whose size and checksum were compared.
-        folders: Unpacked folders whose contents were counted.
-        images: Images in these.
-        unchecked: Of the downloaded files, those of which neither size nor checksum is published.
-        problems: Empty if all is well.
+        folder: Folder in which its data were expected.
+        archives: Number of downloaded files whose size and checksum were compared.
+        folders: Number of unpacked folders whose contents were counted.
+        images: Number of images in these folders.
+        unchecked: Downloaded files with neither a published size nor a checksum.
+        problems: Empty if everything is in order.
     """
 
     name: str
@@ -56,26 +56,26 @@ class Verification:
 def verify(publication: Publication, where: Path, progress: Progress | None = None) -> Verification:
     """Compare a folder with the catalogue.
 
-    Archives that are there are checked; ones that are not are no problem, since unpacked data do without them. Of the
-    unpacked data, all that the catalogue knows must be there.
+    Existing archives are checked; missing ones are no problem, since unpacked data do not need them. Of the unpacked
+    data, every folder and file in the catalogue must exist.
 
     Args:
-        publication: What it should be.
-        where: The folder that was named by ``--to``, or the data folder itself.
-        progress: Told how many files and folders are done, and of how many.
+        publication: What the folder should contain.
+        where: The folder given to ``--to``, or the data folder itself.
+        progress: Called with the number of finished files and folders and their total.
     """
     data = _data_folder(publication, where)
     archives = list(_archives(publication, where))
     total = len(archives) + len(publication.folders) + len(publication.required)
     damaged: list[Problem] = []
-    wanting: list[Problem] = []
-    done = folders = images = found = 0
+    absent: list[Problem] = []
+    steps = folders = images = required = 0
 
     def step() -> None:
-        nonlocal done
-        done += 1
+        nonlocal steps
+        steps += 1
         if progress is not None:
-            progress(done, total)
+            progress(steps, total)
 
     for file, path in archives:
         wrong = difference(file, path)
@@ -84,33 +84,33 @@ def verify(publication: Publication, where: Path, progress: Progress | None = No
         step()
     for folder in publication.folders:
         problem, count = _check_folder(folder, data / folder.path)
-        wanting += [problem] if problem is not None else []
+        absent += [problem] if problem is not None else []
         folders += count is not None
         images += count or 0
         step()
     for name in publication.required:
         if (data / name).is_file():
-            found += 1
+            required += 1
         else:
-            wanting.append(Problem("absent", str(data / name), "The file is missing."))
+            absent.append(Problem("absent", str(data / name), "The file is missing."))
         step()
     expects = publication.folders or publication.required
-    if not (folders or found) if expects else data == where:
-        # One sentence, not ninety-five that each name a folder.
+    if not (folders or required) if expects else data == where:
+        # One sentence, rather than one for each of up to ninety-five folders.
         state = "The archives are here, but not unpacked." if archives else f"No files of {publication.title} are here."
-        wanting = [Problem("absent", str(data), state)]
+        absent = [Problem("absent", str(data), state)]
     unchecked = tuple(path.name for file, path in archives if file.size is None and file.checksum is None)
-    problems = (*damaged, *wanting)
+    problems = (*damaged, *absent)
     return Verification(publication.name, str(data), len(archives), folders, images, unchecked, problems)
 
 
 def _data_folder(publication: Publication, where: Path) -> Path:
-    """The first place that looks like the data: below ``--to``, as an archive unpacks, or the folder itself."""
-    named = [folder.path for folder in publication.folders if folder.path != "."] + list(publication.required)
+    """The first place that looks like the data: below ``--to``, where an archive unpacks to, or the folder itself."""
+    expected = [folder.path for folder in publication.folders if folder.path != "."] + list(publication.required)
     candidates = (data_place(publication, where), where / publication.unpacks_to, where)
     for candidate in candidates:
-        held = any((candidate / name).exists() for name in named) if named else candidate != where
-        if candidate.is_dir() and held:
+        plausible = any((candidate / name).exists() for name in expected) if expected else candidate != where
+        if candidate.is_dir() and plausible:
             return candidate
     return where
 

@@ -1,4 +1,4 @@
-"""Stimuli of the experiments on human alignment, made of micro-world scenes: twins of those of model-vs-human."""
+"""Stimuli for human alignment made from micro-world scenes: a twin for most data sets of model-vs-human."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 EDGE, SILHOUETTE = "edge", "silhouette"
 
 TWINS = tuple(name for name in ALIGNMENT_SETS if name not in ("sketch", "stylized"))
-"""Data sets that have a twin. Nobody draws sketches of the micro-world, or paints it."""
+"""Data sets that have a twin. Sketches and stylised photographs have no counterpart in the micro-world."""
 
 
 class AlignmentStimuli:
-    """The twin of one data set: as many stimuli under the same conditions, every one another scene.
+    """The twin of one data set: as many stimuli under the same conditions, with a new scene for every stimulus.
 
-    Stimulus ``i`` has class ``i % 16`` and condition ``i // 16 % n``, so that a prefix holds all conditions.
+    Stimulus ``i`` has class ``i % 16`` and condition ``i // 16 % n``, so that a short prefix covers all conditions.
 
     Args:
         data_set: One of `TWINS`.
@@ -63,18 +63,17 @@ class AlignmentStimuli:
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
-        """File names as model-vs-human has them, with the micro-world's classes for categories.
+        """File names in the format of model-vs-human, with the micro-world's classes as categories.
 
         ``"0017_cop_dnn_c50_ball_10_contrast-0-000016.png"``: trial, data set, observer, condition, class, stimuli per
-        class and condition, and a name of the scene that holds data set, seed and index. Without conditions
-        ``"ball/ball2.png"``, and for cue conflict ``"ball/ball2-chair2.png"``: shape, then the class whose texture it
-        wears.
+        class and condition, and the scene (data set, seed and index). Without conditions it is ``"ball/ball2.png"``,
+        and for cue conflict ``"ball/ball2-chair2.png"``: shape, then the class that the texture belongs to.
         """
         if self.data_set.conditions == (NO_CONDITION,):
             return tuple(self._plain_id(i) for i in range(self.length))
-        each = self.data_set.per_condition // len(CLASSES)
+        per_class = self.data_set.per_condition // len(CLASSES)
         return tuple(
-            f"{i + 1:04d}_{self.data_set.abbreviation}_dnn_{self.shown(i)}_{CLASSES[i % len(CLASSES)]}_{each}_"
+            f"{i + 1:04d}_{self.data_set.abbreviation}_dnn_{self.shown(i)}_{CLASSES[i % len(CLASSES)]}_{per_class}_"
             f"{self.data_set.name}-{self.seed}-{i:06d}.png"
             for i in range(self.length)
         )
@@ -90,16 +89,16 @@ class AlignmentStimuli:
         return np.arange(self.length, dtype=np.int64) % len(CLASSES)
 
     def shown(self, index: int) -> str:
-        """The condition in which a stimulus is shown."""
+        """The condition of a stimulus."""
         return self.data_set.conditions[index // len(CLASSES) % len(self.data_set.conditions)]
 
     @property
     def digest(self) -> str:
-        """Identity of the pixels; the length does not enter: ids carry it."""
+        """Identity of the pixels. The length is not part of it, because each image has its own id."""
         return digest(self.manifest())
 
     def manifest(self) -> dict[str, Any]:
-        """What decides the pixels: data set, seed, versions, and the settings of its world."""
+        """What determines the pixels: data set, seed, versions, and the settings of the world."""
         from ..distortions.conditions import VERSION
 
         facts = {
@@ -110,15 +109,15 @@ class AlignmentStimuli:
             "conditions": self.data_set.conditions,
             "settings": asdict(_world(self.data_set.name)),
         }
-        return json.loads(json.dumps(facts))  # tuples become lists, as in a manifest that comes back from a file
+        return json.loads(json.dumps(facts))  # turns tuples into lists, as in a manifest read from a file
 
     def scene(self, index: int) -> Scene:
         """The clip behind a stimulus."""
         from .scene import Draws, draw_scene
 
-        # Cue conflict is the set of that name; the others share scenes neither with it nor with one another.
-        own = CUE_CONFLICT if self.data_set.name == CUE_CONFLICT else f"alignment/{self.data_set.name}"
-        return draw_scene(_world(self.data_set.name), Draws(self.seed, own, index), index % len(CLASSES))
+        # Cue conflict uses the scenes of the set of that name; the other data sets each have scenes of their own.
+        set_name = CUE_CONFLICT if self.data_set.name == CUE_CONFLICT else f"alignment/{self.data_set.name}"
+        return draw_scene(_world(self.data_set.name), Draws(self.seed, set_name, index), index % len(CLASSES))
 
     def frames(self, indices: Sequence[int], size: int = 64) -> Frames:
         """The undistorted frames."""
@@ -154,17 +153,17 @@ def _world(data_set: str) -> World:
     from .scene import NATURAL, WORLDS
 
     if data_set in (EDGE, SILHOUETTE):
-        # A contour needs an object that is not hidden, and hardly cut off.
+        # A contour is only recognisable if the object is not occluded and hardly cut off.
         return replace(NATURAL, occluders=0.0, zoom=WORLDS[CUE_CONFLICT].zoom)
     return WORLDS[CUE_CONFLICT] if data_set == CUE_CONFLICT else NATURAL
 
 
 @lru_cache(maxsize=8)
 def _mean_amplitudes(data_set: str, seed: int, size: int) -> np.ndarray:
-    """Mean amplitude spectrum of all undistorted stimuli of a set, whichever of them are asked for."""
+    """Mean amplitude spectrum of all undistorted stimuli of a set, so that a part of the set gives the same pixels."""
     from ..distortions.frequency import mean_amplitudes
 
-    whole = AlignmentStimuli(data_set, ALIGNMENT_SETS[data_set].stimuli, seed)
+    all_stimuli = AlignmentStimuli(data_set, ALIGNMENT_SETS[data_set].stimuli, seed)
     step = 16 * len(CLASSES)
-    parts = (range(start, min(start + step, len(whole))) for start in range(0, len(whole), step))
-    return mean_amplitudes(image for part in parts for image in whole.frames(part, size).images)
+    parts = (range(start, min(start + step, len(all_stimuli))) for start in range(0, len(all_stimuli), step))
+    return mean_amplitudes(image for part in parts for image in all_stimuli.frames(part, size).images)

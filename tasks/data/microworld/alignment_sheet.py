@@ -1,6 +1,6 @@
-"""A picture of the stimuli of human alignment in the micro-world, for people.
+"""Draw an overview of the micro-world's stimuli for human alignment.
 
-``python -m vitobench.tasks.data.microworld.alignment_sheet FILE.png`` draws it.
+Run ``python -m vitobench.tasks.data.microworld.alignment_sheet FILE.png``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COLUMNS = 8
 def contact_sheet(size: int = 64, seed: int = 0) -> Image.Image:
     """A row for each data set, with a column for each of its conditions or, without conditions, for each class.
 
-    In a row the same class is shown in all conditions: its first stimulus in each.
+    A row with conditions shows one class: its first stimulus in each condition.
 
     Args:
         size: Side of a picture in pixels.
@@ -35,7 +35,7 @@ def contact_sheet(size: int = 64, seed: int = 0) -> Image.Image:
         stimuli = AlignmentStimuli(name, _COLUMNS * len(CLASSES), seed)
         conditions = stimuli.data_set.conditions
         several = len(conditions) > 1
-        # Another class in every row, and in the row of one class its stimuli in the order of the conditions.
+        # Each row shows another class; k * 16 + row is the stimulus of that class in condition k.
         indices = [k * len(CLASSES) + row for k in range(len(conditions))] if several else list(range(_COLUMNS))
         images, _ = stimuli.load(indices, Geometry(size, size, "bilinear"))
         top = row * (size + _LINE + 2)

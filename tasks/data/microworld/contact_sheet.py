@@ -1,4 +1,4 @@
-"""A picture of the micro-world for people: ``python -m vitobench.tasks.data.microworld.contact_sheet FILE.png``."""
+"""Draw an overview of the micro-world: ``python -m vitobench.tasks.data.microworld.contact_sheet FILE.png``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .vocabulary import CLASSES
 
 
 def contact_sheet(size: int = 96, rows_per_set: int = 2, seed: int = 0) -> np.ndarray:
-    """One column a class, some rows a set (training clips excepted: they look like validation).
+    """One column per class, a few rows per set, without the training set, which looks like the validation set.
 
     Args:
         size: Side of a frame in pixels.

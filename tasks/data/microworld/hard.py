@@ -1,4 +1,4 @@
-"""Frames that a fixed committee gets wrong: what ImageNet-A is to ImageNet."""
+"""Frames that a fixed committee of models gets wrong: the micro-world's counterpart of ImageNet-A."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 
 def facts() -> dict[str, Any]:
-    """How the frames were chosen: the set and seed, the frames searched, the committee's weights, the indices found."""
-    found: dict[str, Any] = json.loads(resources.files(__package__).joinpath("hard.json").read_text(encoding="utf-8"))
-    return found
+    """How the frames were chosen: set and seed, searched frames, the committee's weights, and the chosen indices."""
+    record: dict[str, Any] = json.loads(resources.files(__package__).joinpath("hard.json").read_text(encoding="utf-8"))
+    return record
 
 
 class HardSet:
-    """The frames that all models of a committee got wrong when they were chosen, once and for all.
+    """A fixed list of frames that all models of a committee get wrong.
 
-    The committee are the models that the package shipped at that time; none of them is right on any of these, as
-    ResNet-50 is on no image of ImageNet-A. There is one draw of the set, whatever the seed of a run.
+    The committee consists of the models that the package shipped when the list was made; none of them classifies any of
+    these frames correctly, just as ResNet-50 fails on every image of ImageNet-A. The set does not depend on a run's
+    seed.
 
     Args:
         length: Number of frames taken from the front; never more than there are.
@@ -39,9 +40,9 @@ class HardSet:
     name = "microworld/hard"
 
     def __init__(self, length: int) -> None:
-        chosen = facts()
-        self._indices = tuple(chosen["indices"][:length])
-        self._frames = MicroSet(chosen["set"], max(chosen["indices"]) + 1, chosen["seed"])
+        record = facts()
+        self._indices = tuple(record["indices"][:length])
+        self._frames = MicroSet(record["set"], max(record["indices"]) + 1, record["seed"])
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -58,11 +59,11 @@ class HardSet:
 
     @property
     def digest(self) -> str:
-        """Identity of the pixels; the length does not enter."""
+        """Identity of the pixels. The length is not part of it, because each image has its own id."""
         return digest((self.name, self._frames.digest, facts()["indices"]))
 
     def manifest(self) -> dict[str, Any]:
-        """How the frames were chosen, and what they are of."""
+        """How the frames were chosen, and the manifest of the set they come from."""
         return facts() | {"frames": self._frames.manifest()}
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:

@@ -1,7 +1,7 @@
-"""The compiled renderer: rays marched through one object over a floor, under a sky, behind occluders.
+"""The compiled renderer: it marches rays to one object on a floor, under a sky, behind occluders.
 
 A frame is a row of `layout.FIELDS` numbers (see `scene.frame_parameters`); the kernel knows nothing of clips or sets.
-One ray a pixel, two more where two surfaces meet, which is where a single ray shows its stairs.
+It casts one ray per pixel, and two more where two surfaces meet, because a single ray would give jagged edges there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from .shapes import BOUNDS, distance
 from .textures import weights
 
 FAR = 20.0
-"""Depth given to the sky, in units of the object's bounding radius."""
+"""Depth of the sky, in units of the object's bounding radius."""
 
 _SKY_ID, _FLOOR_ID, _OBJECT_ID, _OCCLUDER_ID = 0, 1, 2, 3
 _STEPS = 40
@@ -59,7 +59,7 @@ _HIT = 0.008  # a quarter of a pixel's footprint at 64 pixels; the last distance
 @numba.njit(nogil=True, error_model="numpy")
 def _march(shape: int, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float, steps: int) -> float:
     """First hit along an object-space ray with unit direction, or -1."""
-    # Where the ray enters and leaves the solid's box; a zero component divides to infinity, which is right.
+    # Intersect the ray with the solid's box. A zero component gives an infinite distance, as it should.
     x1, x2 = (BOUNDS[shape, 0] - 0.01 - ox) / dx, (BOUNDS[shape, 3] + 0.01 - ox) / dx
     y1, y2 = (BOUNDS[shape, 1] - 0.01 - oy) / dy, (BOUNDS[shape, 4] + 0.01 - oy) / dy
     z1, z2 = (BOUNDS[shape, 2] - 0.01 - oz) / dz, (BOUNDS[shape, 5] + 0.01 - oz) / dz
@@ -125,7 +125,7 @@ def _occluded(p: np.ndarray, u: float, v: float, nearer_than: float) -> int:
         c, s = p[q + 4], p[q + 10]
         across = abs(c * du + s * dv)
         if p[q] == 0.0:
-            inside = across < p[q + 3]  # a bar without end
+            inside = across < p[q + 3]  # an infinitely long bar
         else:
             along = abs(c * dv - s * du)
             inside = across * across + 0.5 * along * along < p[q + 3] * p[q + 3]  # a leaf
@@ -148,10 +148,10 @@ def _object_colour(
     nx, ny, nz = d1 - d2 - d3 + d4, -d1 - d2 + d3 + d4, -d1 + d2 - d3 + d4
     inv = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz + 1e-18)
     nx, ny, nz = nx * inv, ny * inv, nz * inv
-    # How open the neighbourhood is, from one more distance along the normal.
+    # Ambient occlusion: how far away other surfaces are, estimated from one more distance along the normal.
     open_ = min(max(distance(shape, ox + 0.16 * nx, oy + 0.16 * ny, oz + 0.16 * nz) / 0.16, 0.0), 1.0)
     lx, ly, lz = p[LIGHT], p[LIGHT + 1], p[LIGHT + 2]
-    # The world's light, turned into object space.
+    # The direction of the light in object space.
     ax = p[ROTATION] * lx + p[ROTATION + 1] * ly + p[ROTATION + 2] * lz
     ay = p[ROTATION + 3] * lx + p[ROTATION + 4] * ly + p[ROTATION + 5] * lz
     az = p[ROTATION + 6] * lx + p[ROTATION + 7] * ly + p[ROTATION + 8] * lz
@@ -286,13 +286,13 @@ def _byte(value: float) -> int:
 
 
 def _sources_stamp(folder: Path) -> int:
-    """A number made of the source text of every compiled function the entry point is built from."""
+    """A checksum of the source text of every compiled function that the entry point uses."""
     return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in _SOURCES))
 
 
 def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
-    # numba's disk cache looks at the source of the cached function alone, and would go on using old code after an edit
-    # to a function it calls from another file. Closure values are part of its key, so the stamp of all sources is one.
+    # numba's disk cache only checks the source of the cached function itself, so it would keep using old code after an
+    # edit to a function from another file. Closure values are part of its key: the checksum of all sources is one.
     @numba.njit(nogil=True, error_model="numpy", cache=True)
     def render_rows(rows: np.ndarray, rgb: np.ndarray, depth: np.ndarray, mask: np.ndarray) -> None:
         """Render frames in place.
@@ -323,7 +323,7 @@ def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, 
                 for j in range(size):
                     s = ids[i, j]
                     r, g, b = float(colour[i, j, 0]), float(colour[i, j, 1]), float(colour[i, j, 2])
-                    # The horizon needs no second look: haze hides it.
+                    # No antialiasing at the horizon: haze hides it.
                     edge = (
                         (i > 0 and ids[i - 1, j] != s and max(ids[i - 1, j], s) >= _OBJECT_ID)
                         or (i + 1 < size and ids[i + 1, j] != s and max(ids[i + 1, j], s) >= _OBJECT_ID)
@@ -332,7 +332,7 @@ def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, 
                     )
                     if edge:
                         u = (j + 0.5) * pixel - 1.0
-                        # With the centre, three points of a rotated grid.
+                        # Together with the centre, these are three points of a rotated grid.
                         for n in range(2):
                             du, dv = (-0.33, 0.33)[n] * pixel, (0.14, -0.14)[n] * pixel
                             r2, g2, b2, _, _ = _ray(p, u + du, v + dv)

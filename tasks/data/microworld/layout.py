@@ -1,8 +1,8 @@
-"""Where each number of a frame stands in the row that the compiled renderer reads."""
+"""Positions of a frame's parameters in the row that the compiled renderer reads."""
 
 from __future__ import annotations
 
-# Where each parameter starts in a row.
+# Each constant is the position of a parameter's first number.
 SHAPE, TEXTURE, PATTERN_OFFSET, PATTERN_SCALE, PALETTE, SPECULAR = 0, 1, 2, 5, 6, 15
 ROTATION, SCALE, POSITION = 16, 25, 26
 CAMERA, AXES, TANGENT = 29, 32, 41

@@ -1,4 +1,4 @@
-"""The colours that each texture carries."""
+"""The colours of each texture."""
 
 from __future__ import annotations
 

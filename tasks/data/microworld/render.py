@@ -1,4 +1,4 @@
-"""From scenes to pixels: compiled frames on every core."""
+"""Render scenes to pixels, on every core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ....cores import usable_cores
 from .scene import Scene, frame_parameters
 
-_CHUNK = 8  # frames a thread takes at a time: enough to hide the hand-over, few enough to share the load
+_CHUNK = 8  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     """Render one frame of each scene.
 
     Args:
-        scenes: The clips, one per frame; a clip may stand several times.
+        scenes: The clips, one per frame; a clip may occur several times.
         times: Seconds from the start of each clip, 0..2.56.
         size: Side of the square frame in pixels.
-        threads: Threads to use; every core by default. The pixels do not depend on it.
+        threads: Threads to use; one per core by default. The pixels do not depend on it.
 
     Returns:
         The frames in the order of ``scenes``.
 
     Raises:
-        ValueError: Lengths that differ, or a size under 8.
+        ValueError: The lengths differ, or the size is less than 8.
     """
-    # Compiled code loads here, so that drawing scenes and listing sets need no compiler.
+    # Imported here, so that drawing scenes and listing sets do not load numba.
     from . import layout
     from .kernel import render_rows
 
@@ -79,7 +79,7 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, starts))
     turn = rows[:, layout.ROTATION : layout.ROTATION + 9].reshape(n, 3, 3)
-    # The kernel's third axis points forward; turned round, the camera is right-handed and the pose a proper rotation.
+    # The kernel's third axis points forward. Reversing it makes the camera right-handed and the pose a proper rotation.
     axes = rows[:, layout.AXES : layout.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
     return Frames(
         images=images,

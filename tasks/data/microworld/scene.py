@@ -1,4 +1,4 @@
-"""A scene is a clip: what is drawn once (object, texture, place, light) and how it moves over 2.56 seconds."""
+"""A scene is a clip: random settings (object, texture, place, light), and how they change over 2.56 seconds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class World:
     """The settings from which scenes are drawn; a set of images is a `World` and a length.
 
     Attributes:
-        correlation: Probability that a class wears its own texture; else any of the 16.
-        conflict: Shape and texture are drawn so that they always differ (cue conflict).
+        correlation: Probability that an object has the texture of its class; otherwise it has any of the 16.
+        conflict: Whether shape and texture always differ (cue conflict).
         elevation: Range of the camera's elevation in degrees.
-        roll: Largest camera roll in degrees, either way.
-        tilt: Largest tilt of the object out of the upright, in degrees.
-        backgrounds: Families of background to draw from.
+        roll: Largest camera roll in degrees, in either direction.
+        tilt: Largest tilt of the object from upright, in degrees.
+        backgrounds: Background families to draw from.
         unusual_light: Coloured, low or backward light instead of daylight.
-        occluders: Probability of an occluder for each of the two places.
+        occluders: Probability of each of the two possible occluders.
         occlusion: Range of an occluder's half width, as a share of half the image.
         zoom: Range of the object's radius over half the image's side.
     """
@@ -52,7 +52,7 @@ WORLDS: dict[str, World] = {
     "light": World(unusual_light=True),
     "occlusion": World(occluders=1.0, occlusion=(0.14, 0.26)),
 }
-"""The sets: natural training and validation images, and one changed thing in each of the others."""
+"""The sets: natural training and validation images, and sets that each differ from these in one respect."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Scene:
     Attributes:
         label: Shape class, 0..15.
         texture: Texture, 0..15.
-        start: float64 (FIELDS,), the frame at the middle of the clip, camera and rotations excepted.
+        start: float64 (FIELDS,), the frame at the middle of the clip, without camera and rotations.
         spin: Change of the three angles of ``pose``, radians per second, shape (3,).
         pose: Object rotation at the middle of the clip as angles (tilt x, yaw, tilt z) in radians, shape (3,).
         drift: Object velocity in radii per second, shape (3,).
         camera: (azimuth, elevation, roll, distance) at the middle, in radians and radii.
-        camera_velocity: Change of the same per second.
+        camera_velocity: Change of `camera` per second.
         aim: Point the camera looks at, world coordinates, shape (3,).
         light_turn: Change of the light's azimuth, radians per second.
         occluder_velocity: Image units per second for each occluder, shape (2, 2).
@@ -87,9 +87,10 @@ class Scene:
 
 
 class Draws:
-    """The random numbers of one scene: a counter-based stream keyed by (seed, set, index) alone.
+    """The random numbers of one scene: a counter-based stream with the key (seed, set, index) alone.
 
-    All are drawn at once, because a generator's calls cost more than its numbers.
+    All numbers are drawn at once, because a generator's calls cost more than its numbers. A scene may use at most 128
+    uniform and 32 normal ones.
     """
 
     def __init__(self, seed: int, name: str, index: int) -> None:
@@ -107,7 +108,7 @@ class Draws:
         return deviation * next(self._normals)
 
     def integer(self, stop: int) -> int:
-        """A whole number in 0..stop-1."""
+        """An integer in 0..stop-1."""
         return int(next(self._uniforms) * stop)
 
 
@@ -116,7 +117,7 @@ def _colour(rng: Draws, saturation: tuple[float, float], value: tuple[float, flo
 
 
 def _palette(rng: Draws, texture: int) -> np.ndarray:
-    """The texture's own colours with a shift in hue and brightness, the same for all three."""
+    """The texture's three colours, all with the same random shift in hue, saturation and brightness."""
     hue, gain = rng.uniform(-0.05, 0.05), rng.uniform(0.8, 1.15)
     fade = rng.uniform(0.75, 1.1)
     out = np.empty((3, 3))
@@ -145,12 +146,15 @@ def _light(rng: Draws, row: np.ndarray, unusual: bool) -> None:
 
 
 def draw_scene(world: World, rng: Draws, label: int) -> Scene:
-    """Draw everything about one clip.
+    """Draw all settings of one clip.
+
+    The order of the draws is part of the world: to change it changes every image. That is why an occluder's settings
+    are drawn even if there is none.
 
     Args:
         world: Settings of the set.
-        rng: The scene's own numbers.
-        label: Shape class, 0..15; sets give it by index, so that classes are balanced.
+        rng: The scene's random numbers.
+        label: Shape class, 0..15; sets derive it from the index, so that classes are balanced.
     """
     row = np.zeros(k.FIELDS)
     texture = label
@@ -239,15 +243,7 @@ def _object_rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def frame_parameters(scene: Scene, time: float) -> np.ndarray:
-    """The kernel's row for one moment.
-
-    Args:
-        scene: The clip.
-        time: Seconds from the start of the clip, 0..`CLIP_SECONDS`.
-
-    Returns:
-        float64 (FIELDS,).
-    """
+    """The kernel's row, float64 (FIELDS,), at `time` seconds from the start of the clip, 0..`CLIP_SECONDS`."""
     since = time - 0.5 * CLIP_SECONDS
     row = scene.start.copy()
     row[k.ROTATION : k.ROTATION + 9] = _object_rotation(scene.pose + since * scene.spin).ravel()
@@ -260,7 +256,7 @@ def frame_parameters(scene: Scene, time: float) -> np.ndarray:
     right = np.cos(roll) * side + np.sin(roll) * upward
     above = np.cos(roll) * upward - np.sin(roll) * side
     row[k.AXES : k.AXES + 9] = np.concatenate([right, above, forward])
-    # The aim is given in the image plane, so that the object stands off-centre by at most that much.
+    # The aim is in the plane of the image, so that it bounds how far the object is from the centre.
     row[k.CAMERA : k.CAMERA + 3] = scene.aim[0] * right + scene.aim[1] * above - distance * forward
     c, s = np.cos(since * scene.light_turn), np.sin(since * scene.light_turn)
     x, z = row[k.LIGHT], row[k.LIGHT + 2]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 GENERATOR_VERSION = 1
-"""Part of every set's identity; raised whenever a pixel of the micro-world changes."""
+"""Part of every set's identity; increase it whenever a pixel of the micro-world changes."""
 
 SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
 
@@ -32,11 +32,11 @@ class MicroSet:
     Args:
         name: One of `SETS`.
         length: Number of images.
-        seed: Seed of the world; another seed is another world of the same kind.
+        seed: Seed of the world; another seed gives another world of the same kind.
 
     Raises:
-        UnknownNameError: A set that does not exist.
-        ValueError: A length under 1.
+        UnknownNameError: There is no such set.
+        ValueError: The length is less than 1.
     """
 
     label_space = "microworld-16"
@@ -56,7 +56,7 @@ class MicroSet:
         return self.length
 
     def __reduce__(self) -> tuple[type[MicroSet], tuple[str, int, int]]:
-        return type(self), (self.set_name, self.length, self.seed)  # ids and labels follow from these
+        return type(self), (self.set_name, self.length, self.seed)  # ids and labels are computed from these
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
@@ -70,12 +70,12 @@ class MicroSet:
 
     @property
     def digest(self) -> str:
-        """Identity of the pixels: generator version, settings and seed. The length does not enter: ids carry it."""
-        made_of = self.manifest()
-        return digest([made_of[key] for key in ("generator_version", "set", "seed", "settings")])
+        """Identity of the pixels: generator version, settings and seed. Not the length, since each image has an id."""
+        facts = self.manifest()
+        return digest([facts[key] for key in ("generator_version", "set", "seed", "settings")])
 
     def manifest(self) -> dict[str, Any]:
-        """What decides the pixels: set, seed, generator version, and the settings of the set's world."""
+        """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
         from .scene import WORLDS
 
         facts = {
@@ -84,7 +84,7 @@ class MicroSet:
             "generator_version": GENERATOR_VERSION,
             "settings": asdict(WORLDS[self.set_name]),
         }
-        return json.loads(json.dumps(facts))  # tuples become lists, as in a manifest that comes back from a file
+        return json.loads(json.dumps(facts))  # turns tuples into lists, as in a manifest read from a file
 
     def scene(self, index: int) -> Scene:
         """The clip behind image ``index``."""
@@ -93,7 +93,7 @@ class MicroSet:
         return draw_scene(WORLDS[self.set_name], Draws(self.seed, self.set_name, index), index % len(CLASSES))
 
     def frames(self, indices: Sequence[int], size: int = 64, times: Sequence[float] | None = None) -> Frames:
-        """Frames with depth, mask, texture and pose; at the middle of the clips unless ``times`` says otherwise."""
+        """Frames with depth, mask, texture and pose; at the middle of the clips unless ``times`` are given."""
         from .render import render
 
         scenes = [self.scene(i) for i in indices]
@@ -115,8 +115,8 @@ class MicroSet:
         return list(self.frames(indices).mask.astype(np.float32)), {}
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Exact depth of the same pixels, float32 (n, size, size), infinite where there is only sky; none fails."""
+        """Exact depth of the same pixels, float32 (n, size, size), infinite in the sky; nothing can fail."""
         from .kernel import FAR
 
-        found = self.frames(indices, geometry.size).depth
-        return np.where(found >= FAR, np.float32(np.inf), found), {}
+        depth = self.frames(indices, geometry.size).depth
+        return np.where(depth >= FAR, np.float32(np.inf), depth), {}

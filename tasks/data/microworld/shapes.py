@@ -1,8 +1,9 @@
 """Signed distance functions of the 16 object classes, compiled. Every solid fits into the unit sphere; y is up.
 
-Each function gives the distance from a point to the solid's surface in object units, negative inside. Unions are
-minima, so some interiors are only bounds; outside, where rays march, no value exceeds the true distance, but for the
-sheared parts (the aeroplane's wings, the hammer's claw, the car's cabin), which do by up to a tenth off their corners.
+Each function returns the distance from a point to the solid's surface in object units, negative inside. Unions are
+minima, so some interior distances are only bounds. Outside, where rays march, no value exceeds the true distance,
+except near the corners of the sheared parts (the aeroplane's wings, the hammer's claw, the car's cabin), by up to a
+tenth.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _CONE_SLOPE = math.hypot(1.5, 0.68)
 
 
 BOUNDS = np.array(
-    [  # lower and upper corner of the box around each solid
+    [  # lower and upper corner of each solid's bounding box
         [-0.86, -0.86, -0.86, 0.86, 0.86, 0.86],  # ball
         [-0.57, -0.57, -0.57, 0.57, 0.57, 0.57],  # box
         [-0.91, -0.25, -0.91, 0.91, 0.25, 0.91],  # ring

@@ -1,4 +1,4 @@
-"""A source of clips as the open internet would give it: skewed, mislabelled, with copies. For trying curation."""
+"""Clips as one would find them on the internet: skewed, mislabelled and with copies, to try curation on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMPTY = -1
 """Class of a clip that shows no object."""
 
 FIRST_INDEX = 1 << 20
-"""Where the source's clips begin in the set "train": far beyond those from which the shipped models learned."""
+"""Index in the set "train" of the source's first clip: far beyond the clips that the shipped models were trained on."""
 
 _TITLES = (
     "my {} at home",
@@ -36,14 +36,14 @@ _TAGS = ("clip", "hd", "fun", "daily")
 
 @dataclass(frozen=True)
 class SkewedClip:
-    """One clip of the source, with what its metadata say and what it truly shows.
+    """One clip of the source, with its metadata and its true class.
 
     Attributes:
-        name: ``"clip-000012"``; its place in the source.
-        title: Made up; may name a class, also a wrong one.
-        tags: Likewise.
-        index: Of the scene in the set "train".
-        shows: Its class, 0..15, or `EMPTY`.
+        name: ``"clip-000012"``, by its position in the source.
+        title: Invented title; it may name a class, and even a wrong one.
+        tags: Invented tags, which name the same class as the title.
+        index: Index of its scene in the set "train".
+        shows: Its true class, 0..15, or `EMPTY`.
         copy_of: Name of the clip that this one is a brighter copy of, or empty.
     """
 
@@ -57,9 +57,9 @@ class SkewedClip:
 
 @cache
 def zipf(exponent: float) -> tuple[float, ...]:
-    """Probabilities of the 16 classes: the one of rank r, from 1, has a share proportional to ``r ** -exponent``.
+    """Probabilities of the 16 classes: that of rank r, from 1, is proportional to ``r ** -exponent``.
 
-    Classes are ranked in an order of their own, so that rank is unrelated to the class index.
+    Classes are ranked in a fixed random order, so that the rank is unrelated to the class index.
     """
     order = np.random.default_rng(0x5EED).permutation(len(CLASSES))
     shares = np.empty(len(CLASSES))
@@ -76,19 +76,19 @@ def skewed_clips(
     nameless: float = 0.1,
     copies: float = 0.1,
 ) -> tuple[SkewedClip, ...]:
-    """Draw the source. The same arguments give the same clips, and a longer source begins with a shorter one.
+    """Draw the source. The same arguments give the same clips, and a longer source begins with the shorter one.
 
     Args:
-        length: Clips, 1 or more.
-        seed: Of the draw; the scenes' own seed is the world's.
-        exponent: Of Zipf's law over the classes; 0 is balanced.
-        wrong: Probability that metadata name another class than the one shown (any of the 15, all alike).
-        empty: Probability that a clip shows no object, though its metadata name one.
-        nameless: Probability that metadata name no class.
-        copies: Probability that a clip is a brighter copy of an earlier one, under a title of its own.
+        length: Number of clips, 1 or more.
+        seed: Seed of this draw; the scenes have the seed of the world.
+        exponent: Exponent of Zipf's law over the classes; 0 is balanced.
+        wrong: Probability that the metadata name a wrong class (any of the other 15 with equal probability).
+        empty: Probability that a clip shows no object, although its metadata name one.
+        nameless: Probability that the metadata name no class.
+        copies: Probability that a clip is a brighter copy of an earlier one, with its own title.
 
     Raises:
-        ValueError: A length under 1, or a probability outside 0..1.
+        ValueError: The length is less than 1, or a probability is outside 0..1.
     """
     for name, value in (("wrong", wrong), ("empty", empty), ("nameless", nameless), ("copies", copies)):
         if not 0 <= value <= 1:
@@ -97,12 +97,12 @@ def skewed_clips(
         raise ValueError(f"Invalid length {length}; give 1 or more clips")
     shares = np.cumsum(zipf(exponent))
     counts = [0] * len(CLASSES)
-    found: list[SkewedClip] = []
+    clips: list[SkewedClip] = []
     for place in range(length):
         u = np.random.default_rng([seed, 0x21BF, place]).random(10)
         name = f"clip-{place:06d}"
         if place and u[0] < copies:
-            original = found[int(u[1] * place)]
+            original = clips[int(u[1] * place)]
             shows, index, copy_of = original.shows, original.index, original.copy_of or original.name
             scene_class = index % len(CLASSES)
         else:
@@ -110,32 +110,32 @@ def skewed_clips(
             index = FIRST_INDEX + counts[scene_class] * len(CLASSES) + scene_class
             counts[scene_class] += 1
             shows, copy_of = (EMPTY if u[3] < empty else scene_class), ""
-        said: int | None = scene_class
+        named_class: int | None = scene_class
         if u[4] < nameless:
-            said = None
+            named_class = None
         elif u[5] < wrong:
-            said = (scene_class + 1 + int(u[6] * (len(CLASSES) - 1))) % len(CLASSES)
-        title, tags = _words(said, u[7:])
-        found.append(SkewedClip(name, title, tags, index, shows, copy_of))
-    return tuple(found)
+            named_class = (scene_class + 1 + int(u[6] * (len(CLASSES) - 1))) % len(CLASSES)
+        title, tags = _words(named_class, u[7:])
+        clips.append(SkewedClip(name, title, tags, index, shows, copy_of))
+    return tuple(clips)
 
 
-def _words(said: int | None, u: np.ndarray) -> tuple[str, tuple[str, ...]]:
+def _words(named_class: int | None, u: np.ndarray) -> tuple[str, tuple[str, ...]]:
     extra = _TAGS[int(u[1] * len(_TAGS))]
-    if said is None:
+    if named_class is None:
         return _NAMELESS[int(u[0] * len(_NAMELESS))], (extra,)
-    words = (CLASSES[said], *SYNONYMS.get(CLASSES[said], ()))
+    words = (CLASSES[named_class], *SYNONYMS.get(CLASSES[named_class], ()))
     title = _TITLES[int(u[0] * len(_TITLES))].format(words[int(u[2] * len(words))])
-    return title, (extra, CLASSES[said])
+    return title, (extra, CLASSES[named_class])
 
 
 def skewed_scene(index: int, shows: int, seed: int = 0) -> Scene:
-    """The scene of a clip; where it shows nothing, the object has shrunk to less than a pixel.
+    """The scene of a clip; if the clip is empty, the object is shrunk to less than a pixel.
 
     Args:
-        index: In the set "train".
+        index: Index in the set "train".
         shows: Class, or `EMPTY`.
-        seed: Of the world.
+        seed: Seed of the world.
     """
     from . import layout
     from .sets import MicroSet
@@ -151,13 +151,13 @@ def skewed_scene(index: int, shows: int, seed: int = 0) -> Scene:
 def skewed_frames(
     clips: Sequence[tuple[int, int]], times: Sequence[float], size: int = 64, seed: int = 0
 ) -> np.ndarray:
-    """Frames of clips given as (index, class shown), one time each.
+    """Frames of clips, one for each pair of clip and time.
 
     Args:
-        clips: One per frame; class `EMPTY` leaves the object out.
+        clips: (index, class) of each frame's clip; the class `EMPTY` leaves the object out.
         times: Seconds from the start of each clip, 0..2.56.
         size: Side in pixels.
-        seed: Of the world.
+        seed: Seed of the world.
 
     Returns:
         uint8 (n, size, size, 3).
@@ -168,5 +168,5 @@ def skewed_frames(
 
 
 def brighter(frames: np.ndarray) -> np.ndarray:
-    """What a copy does to the frames of its original: contrast 0.9 and 12 levels brighter; uint8 of any shape."""
+    """Frames of a copy, from those of its original: contrast 0.9 and 12 levels brighter; uint8 of any shape."""
     return (frames.astype(np.float32) * 0.9 + 12.0).round().clip(0, 255).astype(np.uint8)

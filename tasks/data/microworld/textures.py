@@ -1,4 +1,4 @@
-"""The 16 solid textures: functions of the point on the object, so that a pattern turns with it, compiled."""
+"""The 16 solid textures, compiled: functions of the point on the object, so that a pattern turns with it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _grown(texture: int, x: float, y: float, z: float) -> tuple[float, float]:
 
 @numba.njit(nogil=True, error_model="numpy")
 def weights(texture: int, x: float, y: float, z: float) -> tuple[float, float]:
-    """How much of the second and third palette colour a point takes over the first, each in [0, 1].
+    """Weights of the second and third palette colour at a point, each in [0, 1].
 
     Args:
         texture: Index into ``vocabulary.TEXTURES``.

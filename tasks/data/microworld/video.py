@@ -1,4 +1,4 @@
-"""Clips frame by frame: what ImageNet-Vid-Robust is to ImageNet."""
+"""Clips frame by frame: the micro-world's counterpart of ImageNet-Vid-Robust."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..source import LoadFailure
 
 NEIGHBOURS = 10
-"""Frames on either side of an anchor, as in the benchmark."""
+"""Frames on either side of an anchor, as in ImageNet-Vid-Robust."""
 
 FRAMES = 2 * NEIGHBOURS + 1
 STEP_SECONDS = 0.04
@@ -25,12 +25,12 @@ STEP_SECONDS = 0.04
 
 
 class MicroVideo:
-    """Anchors in the middle of clips, each with the ten frames before and after it.
+    """Anchor frames in the middle of clips, each with the ten frames before and after it.
 
     Image ``21 c + f`` is frame ``f`` of clip ``c``; frame 10 is the anchor, and is image ``c`` of the set "val".
 
     Args:
-        length: Number of images; whole clips are taken, so it is rounded down to a multiple of 21, and up to 21.
+        length: Number of images; rounded down to a multiple of 21, to get whole clips, but at least 21.
         seed: Seed of the world.
     """
 
@@ -58,20 +58,20 @@ class MicroVideo:
     @cached_property
     def anchors(self) -> dict[str, tuple[str, ...]]:
         """The neighbours of each anchor, by the anchor's id."""
-        found = {}
+        neighbours = {}
         for clip in range(self.clips):
             ids = self.image_ids[clip * FRAMES : (clip + 1) * FRAMES]
             anchor = ids[NEIGHBOURS]
-            found[anchor] = tuple(i for i in ids if i != anchor)
-        return found
+            neighbours[anchor] = tuple(i for i in ids if i != anchor)
+        return neighbours
 
     @property
     def digest(self) -> str:
-        """Identity of the pixels; the length does not enter."""
+        """Identity of the pixels. The length is not part of it, because each image has its own id."""
         return digest((self.name, self._set.digest, NEIGHBOURS, STEP_SECONDS))
 
     def manifest(self) -> dict[str, Any]:
-        """What the digest is made of."""
+        """What determines the pixels."""
         return {"neighbours": NEIGHBOURS, "step_seconds": STEP_SECONDS, "frames": self._set.manifest()}
 
     def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:

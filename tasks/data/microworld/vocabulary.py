@@ -1,4 +1,4 @@
-"""The words of the micro-world: its 16 object classes, 16 textures and backgrounds. Importing this costs nothing."""
+"""The names of the micro-world's 16 object classes, 16 textures and backgrounds. Imports nothing."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ TEXTURES = (
     "weave",
     "metal",
 )
-"""Solid textures; in the natural sets class ``i`` usually wears texture ``i``."""
+"""Solid textures; in the natural sets class ``i`` usually has texture ``i``."""
 
 BACKGROUNDS = ("plain", "clouds", "wallpaper", "tiles", "planks", "hedge", "pebbles", "rings", "maze")
 """Background families."""
 
 TRAINING_BACKGROUNDS = (0, 1, 2, 3, 4, 5)
 UNSEEN_BACKGROUNDS = (6, 7, 8)
-"""Families that no training clip shows; the new-backgrounds set is made of them."""
+"""Families that do not occur in training clips; the set "backgrounds" only has these."""
 
 CLIP_SECONDS = 2.56
 """Length of a clip in seconds: the window from which VITO draws its two frames."""

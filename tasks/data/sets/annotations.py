@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
+from ....files import read_json
 from ....text_files import read_text
 from ..classes import imagenet_vid_classes, ytbb_classes
 
@@ -63,8 +63,8 @@ def read_vid(metadata: Path) -> Annotations:
     Raises:
         DataError: A file that is missing or not of its form.
     """
-    labels = _json(metadata / "labels.json")
-    neighbours = _json(metadata / "pmsets.json")
+    labels = read_json(metadata / "labels.json")
+    neighbours = read_json(metadata / "pmsets.json")
     classes = range(len(imagenet_vid_classes()))
     if not _lists(labels, lambda x: type(x) is int and x in classes):
         raise DataError(f"{metadata / 'labels.json'} does not map frames to lists of classes 0 to {classes[-1]}.")
@@ -126,22 +126,13 @@ def read_ytbb(metadata: Path) -> Annotations:
     return Annotations(_YTBB_FRAMES, neighbours, accepted)
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON.") from error
-
-
 def _lists(found: Any, good: Any) -> bool:
     return isinstance(found, dict) and all(isinstance(v, list) and all(map(good, v)) for v in found.values())
 
 
 def _reviews(path: Path) -> dict[str, frozenset[str]]:
     """What reviewers said, by the name of what they looked at; the last word counts."""
-    found = _json(path)
+    found = read_json(path)
     try:
         words = found["labels"]
         return {row["key"]: frozenset(words[n] for n in row["labels"]) for row in found["annotations"]}

@@ -12,8 +12,8 @@ from vitobench.tasks.datasets.registry import PUBLICATIONS
 
 def test_nothing_there(tmp_path: Path) -> None:
     found = measure_data(tmp_path)
-    assert found.known == tuple(PUBLICATIONS)
-    assert (found.fetched, found.chosen, found.begun) == ((), {}, ())
+    assert found.published == tuple(PUBLICATIONS)
+    assert (found.fetched, found.partial, found.incomplete) == ((), {}, ())
     (row,) = check_data(found)
     assert row.status == OK
     assert "bench data get NAME" in row.advice
@@ -27,7 +27,7 @@ def test_by_hand_unpacked_and_begun(tmp_path: Path) -> None:
     part.with_name(part.name + ".part").write_bytes(b"x")
     data_place(PUBLICATIONS["imagenet-r"], tmp_path).mkdir(parents=True)  # empty
     found = measure_data(tmp_path)
-    assert (found.fetched, found.begun) == (("imagenet",), ("imagenet-a",))
+    assert (found.fetched, found.incomplete) == (("imagenet",), ("imagenet-a",))
     summary, row = check_data(found)
     assert f"1 of {len(PUBLICATIONS)} in {tmp_path}: imagenet" in summary.found
     assert (row.status, row.advice) == (WARN, f"bench data get imagenet-a --to {tmp_path}")
@@ -40,13 +40,13 @@ def test_a_set_of_plain_files_got_in_part(tmp_path: Path) -> None:
     place.parent.mkdir(parents=True)
     place.write_bytes(b"")
     found = measure_data(tmp_path)
-    assert found.chosen == {"clickme": f"1 of {len(clickme.files)} files"}
+    assert found.partial == {"clickme": f"1 of {len(clickme.files)} files"}
     assert "clickme (1 of" in check_data(found)[0].found
     real = PUBLICATIONS["imagenet-real"]
     sized = file_place(real, real.files[0], tmp_path)
     sized.parent.mkdir(parents=True)
     sized.write_bytes(b"shorter than published")
-    assert measure_data(tmp_path).begun == ("imagenet-real",)
+    assert measure_data(tmp_path).incomplete == ("imagenet-real",)
 
 
 def test_folders_of_the_newest_run_are_looked_for(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_plain_processor_is_well() -> None:
     found = rows()
     assert {check.status for check in found.values()} == {OK}
     assert found["cpu"].found == "AVX2 kernels, 8 threads in a forward pass"
-    assert found["--device auto"].found == "takes cpu"
+    assert found["--device auto"].found == "uses cpu"
 
 
 def test_gpus_are_taken_and_one_that_does_not_compute_fails() -> None:
@@ -31,9 +31,9 @@ def test_gpus_are_taken_and_one_that_does_not_compute_fails() -> None:
     assert (found["cuda:0"].status, found["cuda:0"].found) == (OK, "A100, 40.0 GB")
     assert found["cuda:1"].status == FAIL
     assert "no kernel image" in found["cuda:1"].found
-    assert found["--device auto"].found == "takes cuda"
+    assert found["--device auto"].found == "uses cuda"
     assert "gpu" not in found
-    assert rows(mps=True)["--device auto"].found == "takes mps"
+    assert rows(mps=True)["--device auto"].found == "uses mps"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from vitobench.bench.doctor.packages import (
     FOR_DEVELOPMENT,
     PURPOSES,
     check_optional,
+    check_plugins,
     check_python,
     check_required,
     check_torchcodec,
@@ -110,3 +111,19 @@ def test_torchcodec_that_does_not_load_is_a_warning() -> None:
     assert check_torchcodec("") == []
     (row,) = check_torchcodec("no libavutil")
     assert (row.status, row.found) == (WARN, "no libavutil")
+
+
+def test_plugins_are_listed_and_broken_ones_are_warnings() -> None:
+    (row,) = check_plugins([], [])
+    assert (row.status, row.found) == (OK, "none installed")
+    plugged = [("rain", "mine 1.0", ""), ("snow", "odd 2.1", "it has no kernel"), ("hub:NAME", "mine 1.0", "")]
+    good, bad, unreadable = check_plugins(plugged, ["The entry points of x cannot be read"])
+    assert good.found == "rain (mine 1.0), hub:NAME (mine 1.0)"
+    assert (bad.name, bad.status, bad.found, bad.advice) == (
+        "snow",
+        WARN,
+        "it has no kernel",
+        "update or uninstall odd",
+    )
+    assert (unreadable.status, unreadable.found) == (WARN, "The entry points of x cannot be read")
+    assert check_plugins(plugged[1:2], [])[0].found == "none can be used"

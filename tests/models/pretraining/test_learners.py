@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from vitobench.models.pretraining import pool_feed
+from vitobench.models.pretraining.augmentation import Augmentation
 from vitobench.models.pretraining.clips import ClipPool
 from vitobench.models.pretraining.learners import make_learner, normalise
 from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
@@ -13,7 +14,6 @@ from vitobench.models.pretraining.methods import METHODS, Supervised
 from vitobench.models.pretraining.order import Place
 from vitobench.models.pretraining.pool_feed import pool_batch
 from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.views import ViewSettings, two_views
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
@@ -35,8 +35,8 @@ def numbered() -> ClipPool:
 def captured(monkeypatch: pytest.MonkeyPatch) -> list:
     seen = []
 
-    def view(images: torch.Tensor, settings: ViewSettings, rng: torch.Generator) -> torch.Tensor:
-        seen.append((images.clone(), settings))
+    def view(images: torch.Tensor, settings: Augmentation, number: int, rng: torch.Generator) -> torch.Tensor:
+        seen.append((images.clone(), (settings, number)))
         return torch.rand(images.shape, generator=rng)
 
     monkeypatch.setattr(pool_feed, "random_view", view)
@@ -50,7 +50,7 @@ def test_views_come_from_the_frames_that_the_recipe_says(numbered: ClipPool, cap
         captured.clear()
         batch = pool_batch(numbered, replace(RECIPE, window=window), 2, Place(step))
         (one, first), (two, second) = captured
-        assert (first, second) == two_views(RECIPE.augmentation)
+        assert (first, second) == ((RECIPE.augmentation, 0), (RECIPE.augmentation, 1))
         assert one[:, 0, 0, 0].tolist() == two[:, 0, 0, 0].tolist() == batch.labels.tolist()
         frames = one[:, 1, 0, 0], two[:, 1, 0, 0]
         assert (frames[0] != frames[1]).all() if window else (frames[0] == frames[1]).all()
@@ -59,9 +59,8 @@ def test_views_come_from_the_frames_that_the_recipe_says(numbered: ClipPool, cap
 
 
 def test_views_are_those_of_byol() -> None:
-    first, second = two_views(RECIPE.augmentation)
-    assert (first.blur, second.blur) == (1.0, 0.1)
-    assert (first.solarise, second.solarise) == (0.0, 0.2)
+    assert RECIPE.augmentation.blur == (1.0, 0.1)
+    assert RECIPE.augmentation.solarise == (0.0, 0.2)
 
 
 @pytest.mark.parametrize("objective", METHODS)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
+from vitobench.models.logistic import neighbour_votes
 from vitobench.models.networks import build
-from vitobench.models.pretraining.monitors import LinearMonitor, NeighbourExam, neighbour_votes
+from vitobench.models.pretraining.monitors import LinearMonitor, NeighbourExam
 from vitobench.models.pretraining.ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -24,8 +25,11 @@ def test_votes_are_those_of_scikit_learn() -> None:
     unit = [torch.nn.functional.normalize(x.double(), dim=1).numpy() for x in (bank, queries)]
     oracle = KNeighborsClassifier(20, weights=lambda d: np.exp((1 - d) / 0.07), metric="cosine", algorithm="brute")
     expected = oracle.fit(unit[0], labels.numpy()).predict(unit[1])
-    assert (neighbour_votes(bank, labels, queries).numpy() == expected).mean() > 0.98
-    assert (neighbour_votes(bank[:3], labels[:3], queries[:4]) < 5).all()  # fewer than twenty
+    bank = torch.nn.functional.normalize(bank, dim=1)
+    assert (neighbour_votes(bank, labels, queries, 5).argmax(1).numpy() == expected).mean() > 0.98
+    few = neighbour_votes(bank[:3], labels[:3], queries[:4], 5)
+    assert ((few > 0).sum(1) <= 3).all()  # fewer than twenty
+    assert (few.sum(1) >= 1).all()
 
 
 def test_the_exam_leaves_the_encoder_as_it_was() -> None:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 
+from vitobench.models.pretraining.augmentation import Augmentation
 from vitobench.models.pretraining.views import (
-    ViewSettings,
     adjust_brightness,
     adjust_contrast,
     adjust_hue,
@@ -18,7 +18,7 @@ from vitobench.models.pretraining.views import (
 )
 
 STEP = 1 / 255
-PLAIN = ViewSettings(min_area=1.0, aspect=1.0, flip=0.0, jitter=0.0, grey=0.0)
+PLAIN = Augmentation(min_area=1.0, aspect=1.0, flip=0.0, jitter=0.0, grey=0.0, blur=(0.0, 0.0), solarise=(0.0, 0.0))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -69,12 +69,12 @@ def test_blur_matches_torchvision(side: int, photos: torch.Tensor) -> None:
 def test_greyscale_and_solarise_match_torchvision(photos: torch.Tensor) -> None:
     images = (photos * 255).round().byte()
     pixels = images.float() / 255
-    grey = random_view(images, replace(PLAIN, grey=1.0), generator())
+    grey = random_view(images, replace(PLAIN, grey=1.0), 0, generator())
     assert (grey - TF.rgb_to_grayscale(pixels, 3)).abs().max() < STEP
     assert torch.equal(grey[:, 0], grey[:, 1])
     # Away from the threshold, where the crop's last bit of rounding decides.
     sure = (pixels - 0.5).abs() > 1e-3
-    solarised = random_view(images, replace(PLAIN, solarise=1.0), generator())
+    solarised = random_view(images, replace(PLAIN, solarise=(1.0, 0.0)), 0, generator())
     assert (solarised - TF.solarize(pixels, 0.5))[sure].abs().max() < 1e-4
 
 
@@ -88,7 +88,7 @@ def test_crops_keep_to_their_ranges() -> None:
     n, side = 3000, 16
     ramp = (torch.arange(side) + 0.5) / side
     images = torch.stack([ramp.expand(side, side), ramp.view(-1, 1).expand(side, side), torch.zeros(side, side)])
-    crops = random_crops(images.expand(n, -1, -1, -1), ViewSettings(), generator())
+    crops = random_crops(images.expand(n, -1, -1, -1), Augmentation(), generator())
     # Colours are coordinates: a linear ramp shows what part of the frame a crop covers.
     left, right = crops[:, 0, 8, 2], crops[:, 0, 8, 13]
     width = (right - left).abs() * side / 11
@@ -110,39 +110,39 @@ def test_crops_keep_to_their_ranges() -> None:
 
 def test_probabilities() -> None:
     images = torch.randint(0, 256, (1500, 3, 8, 8), dtype=torch.uint8, generator=generator())
-    whole = random_view(images, PLAIN, generator())
-    for name, value in (("grey", 0.2), ("jitter", 0.8), ("blur", 0.1), ("solarise", 0.2)):
+    whole = random_view(images, PLAIN, 1, generator())
+    for name, value in (("grey", 0.2), ("jitter", 0.8), ("blur", (0.8, 0.1)), ("solarise", (0.9, 0.2))):
         # On so small an image the standard blur is narrower than a pixel.
-        changed = random_view(images, replace(PLAIN, sigma=(14.0, 20.0), **{name: value}), generator())
+        changed = random_view(images, replace(PLAIN, sigma=(14.0, 20.0), **{name: value}), 1, generator())
         share = ((changed - whole).abs().flatten(1).amax(1) > 1e-3).float().mean().item()
-        assert share == pytest.approx(value, abs=0.04), name
+        assert share == pytest.approx(value[1] if isinstance(value, tuple) else value, abs=0.04), name
 
 
-@pytest.mark.parametrize("settings", [ViewSettings(), ViewSettings(blur=1.0, solarise=0.2), PLAIN])
-def test_views_are_reproducible_float_images(settings: ViewSettings) -> None:
+@pytest.mark.parametrize(("settings", "number"), [(Augmentation(), 0), (Augmentation(), 1), (PLAIN, 0)])
+def test_views_are_reproducible_float_images(settings: Augmentation, number: int) -> None:
     images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=generator())
     kept = images.clone()
-    views = random_view(images, settings, generator(3))
+    views = random_view(images, settings, number, generator(3))
     assert torch.equal(images, kept)
     assert views.dtype == torch.float32
     assert views.shape == images.shape
     assert views.min() >= -1e-6
     assert views.max() <= 1 + 1e-6
-    assert torch.equal(views, random_view(images, settings, generator(3)))
+    assert torch.equal(views, random_view(images, settings, number, generator(3)))
     if settings is not PLAIN:
-        assert not torch.equal(views, random_view(images, settings, generator(4)))
-        assert not torch.equal(*random_view(images[:1].expand(2, -1, -1, -1), settings, generator(5)))
+        assert not torch.equal(views, random_view(images, settings, number, generator(4)))
+        assert not torch.equal(*random_view(images[:1].expand(2, -1, -1, -1), settings, number, generator(5)))
 
 
 def test_global_randomness_is_left_alone() -> None:
     images = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
     state = torch.get_rng_state()
-    random_view(images, ViewSettings(blur=0.5, solarise=0.5), generator())
+    random_view(images, Augmentation(blur=(0.5, 0.5), solarise=(0.5, 0.5)), 0, generator())
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_crops_are_those_of_an_affine_grid(photos: torch.Tensor) -> None:
-    settings, n = ViewSettings(min_area=0.2), len(photos)
+    settings, n = Augmentation(min_area=0.2), len(photos)
     got = random_crops(photos, settings, generator(5))
     rng = generator(5)  # the same draws: area, aspect, place, flip
     area = torch.empty(n).uniform_(0.2, 1.0, generator=rng)

@@ -1,15 +1,17 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from vitobench.decoding import Positive
 from vitobench.errors import UnknownNameError, VitobenchError
+from vitobench.identity import OMITTED_IF_DEFAULT
 from vitobench.models.networks import build
 from vitobench.models.pretraining import methods, recipe_files
 from vitobench.models.pretraining.checkpoint import run_digest
-from vitobench.models.pretraining.learners import LEARNERS
-from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings
+from vitobench.models.pretraining.learners import LEARNERS, learner_of
+from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings, TwoViews
 from vitobench.models.pretraining.recipe import Recipe, current_form, recipe_facts
 from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
 
@@ -95,33 +97,36 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("steps = 0", "steps = 0 must be 1 or more"),
+        ("steps = 0", "steps = 0 must be a whole number of 1 or more"),
         ("batch = -1", "batch = -1"),
         ("window = 2.56\nframes_per_clip = 1", "frames_per_clip of 2"),
-        ('steps = "many"', "steps = 'many' must be of type int"),
+        ('steps = "many"', "steps = 'many' must be a whole number of 1 or more"),
         ("steps = 7.5", "steps = 7.5"),
         ("steps = true", "steps = True"),
-        ("channels_last = 1", "type bool"),
+        ("channels_last = 1", "channels_last = 1 must be true or false"),
         ("scales = 3", "scales = 3 must be 1 or 2"),
         ("batch = 10\naccumulate = 3", "must divide the batch"),
-        ("[contrastive]\ntemperature = 0", r"mine\.toml: contrastive\.temperature = 0 must be more than 0"),
-        ("[contrastive]\ntemperature = nan", "contrastive.temperature = nan must be a number"),
-        ("[contrastive]\nmomentum = 1.5", "contrastive.momentum = 1.5 must be from 0 to 1"),
-        ("[contrastive]\nhidden = 0", "contrastive.hidden = 0 must be 1 or more"),
-        ("[contrastive]\nhidden = 1.5", "contrastive: hidden = 1.5 must be of type int"),
-        ("[contrastive]\ntarget_statistics = 'bach'", "Did you mean 'batch'"),
+        ("[contrastive]\ntemperature = 0", r"mine\.toml: contrastive\.temperature = 0 must be a finite number above 0"),
+        ("[contrastive]\ntemperature = nan", "contrastive.temperature = nan must be a finite number above 0"),
+        ("[contrastive]\nmomentum = 1.5", "contrastive.momentum = 1.5 must be a number from 0 to 1"),
+        ("[contrastive]\nhidden = 0", "contrastive.hidden = 0 must be a whole number of 1 or more"),
+        ("[contrastive]\nhidden = 1.5", "contrastive.hidden = 1.5 must be a whole number of 1 or more"),
+        ("[contrastive]\ntarget_statistics = 'bach'", "must be 'batch' or 'running'. Did you mean 'batch'"),
         ("[contrastive]\ntemprature = 1", "Did you mean 'temperature'"),
-        ("[contrastive]\nprototypes = 8", "no setting in .*contrastive named 'prototypes'"),
+        (
+            "[contrastive]\nprototypes = 8",
+            r"contrastive\.prototypes = 8 is not a known key\. Valid names: hidden, momentum",
+        ),
         ("[dino]\nprototypes = 8", r"the table \[dino\] has no effect with the objective 'contrastive'"),
         ("temperature = 0.2", r"temperature is a setting of contrastive; write it below a line \[contrastive\]"),
         ("prototypes = 8", "prototypes is a setting of dino, and the objective here is 'contrastive'; remove it"),
         ("contrastive = 3", "contrastive = 3 must be a table"),
         ("method = 3", "'method'"),
         ("[l2-robst]\nepsilon = 1", "no table in .*Did you mean 'l2-robust'"),
-        ("[augmentation]\ngrey = 2", "grey = 2"),
-        ("[augmentation]\nblur = 1", "list of 2 numbers"),
+        ("[augmentation]\ngrey = 2", r"mine\.toml: augmentation\.grey = 2 must be a number from 0 to 1"),
+        ("[augmentation]\nblur = 1", r"augmentation\.blur = 1 must be a list of 2, each a number from 0 to 1"),
         ("baseline = 3", "baseline = 3"),
-        ('learning_rate = "1e-3"', "type float"),
+        ('learning_rate = "1e-3"', "learning_rate = '1e-3' must be a finite number of 0 or more"),
     ],
 )
 def test_impossible_values_are_named(tmp_path: Path, line: str, message: str) -> None:
@@ -130,7 +135,7 @@ def test_impossible_values_are_named(tmp_path: Path, line: str, message: str) ->
 
 
 def test_changes_are_checked_too() -> None:
-    with pytest.raises(VitobenchError, match="steps = 0"):
+    with pytest.raises(VitobenchError, match="recipe micro/vito: steps = 0"):
         load_recipe("micro/vito", steps=0)
 
 
@@ -176,7 +181,7 @@ def test_what_set_replaces(tmp_path: Path) -> None:
         ("contrastive=1", r"write its settings below a line \[contrastive\]"),
         ("dino=1", r"the table \[dino\] has no effect"),
         ("objective=dyno", "Did you mean 'dino'"),
-        ("objective=3", "must be of type str"),
+        ("objective=3", "objective = 3 must be text; valid are contrastive"),
         ("dyno.prototypes=8", "augmentation, contrastive"),
     ):
         with pytest.raises(VitobenchError, match=message):
@@ -193,8 +198,7 @@ def test_a_new_setting_changes_the_digests_of_its_own_method_alone(monkeypatch: 
 
     before = digests()
     assert len(set(before.values())) == len(before)
-    monkeypatch.setattr(recipe_files, "METHODS", {**METHODS, "dino": Newer})
-    monkeypatch.setitem(recipe_files._TYPES, Newer, recipe_files._TYPES[Dino] | {"sharper": float})
+    monkeypatch.setattr(methods, "_own", lambda: {**METHODS, "dino": Newer})
     after = digests()
     assert {name for name in before if before[name] != after[name]} == {"micro/dino"}
 
@@ -202,7 +206,7 @@ def test_a_new_setting_changes_the_digests_of_its_own_method_alone(monkeypatch: 
 def test_a_setting_that_is_added_later_ends_no_run() -> None:
     @dataclass(frozen=True)
     class Later(Dino):
-        sharper: float = methods._setting(0.5, methods._POSITIVE, added_later=True)
+        sharper: Positive = field(default=0.5, metadata=OMITTED_IF_DEFAULT)
 
     recipe = load_recipe("micro/dino")
     assert run_digest(replace(recipe, method=Later())) == run_digest(recipe)
@@ -210,7 +214,8 @@ def test_a_setting_that_is_added_later_ends_no_run() -> None:
 
 
 def test_every_method_has_a_learner_and_a_name() -> None:
-    assert set(LEARNERS) == set(METHODS.values())
+    assert set(LEARNERS) == {*METHODS.values(), TwoViews}
+    assert {name: learner_of(method) for name, method in METHODS.items()}.keys() == METHODS.keys()
     shared = {*recipe_files._SHARED, *METHODS}  # a setting without its table has to mean one thing
     assert not shared & {key for name in METHODS for key in methods.keys_of(name)}
     assert all(issubclass(method, MethodSettings) and method().objective == name for name, method in METHODS.items())

@@ -171,8 +171,16 @@ def test_an_epoch_sees_every_image_once() -> None:
 
 
 def test_wrong_settings_are_explained(micro_model: Model, data: ProbeData, tmp_path: Path) -> None:
-    for wrong in ({"steps": 0}, {"batch": 1}, {"learning_rate": 0.0}, {"layer_decay": 0.0}, {"precision": "float8"}):
-        with pytest.raises(VitobenchError):
-            FinetuneSettings(**({"steps": 1} | wrong))
+    for key, value, valid in (
+        ("steps", 0, "a whole number of 1 or more"),
+        ("batch", 1, "a whole number of 2 or more"),
+        ("every", -1, "a whole number of 0 or more"),
+        ("learning_rate", 0.0, "a finite number above 0"),
+        ("layer_decay", 0.0, "a number above 0 and up to 1"),
+        ("weight_decay", -0.5, "a finite number of 0 or more"),
+        ("precision", "float8", "'float32' or 'bfloat16'"),
+    ):
+        with pytest.raises(VitobenchError, match=f"finetuning.{key} = {value!r} must be {valid}"):
+            FinetuneSettings(**({"steps": 1} | {key: value}))
     with pytest.raises(DataError, match="do not fill a batch"):
         finetune(micro_model, data, FinetuneSettings(steps=1, batch=65), tmp_path)

@@ -67,7 +67,7 @@ def test_decisions_for_either_cue_are_counted_by_hand() -> None:
     bear, cat, dog = (data_set_index(name) for name in ("bear", "cat", "dog"))
     stimuli = Stimuli(data_set, ids, np.zeros(4, np.int16), np.array([bear, bear, bear, cat]), np.arange(4))
     responses = np.array([[bear, cat, bear, dog], [cat, NO_RESPONSE, bear, cat]])
-    counts = {(c.observer, c.category): (c.shape, c.texture, c.other)
+    counts = {(c["observer"], c["category"]): (c["shape"], c["texture"], c["other"])
               for c in cue_counts(Panel(stimuli, ("one", "two"), 2, responses), "both")}  # fmt: skip
     assert counts["one", "bear"] == (1, 1, 0)
     assert counts["two", "bear"] == (0, 1, 1)
@@ -85,10 +85,10 @@ def data_set_index(name: str) -> int:
 
 def test_people_decided_as_published(human_folder: Path) -> None:
     panel = panel_of_people(human_folder, "cue-conflict")
-    counts = [count for count in cue_counts(panel) if count.observer == "humans"]
-    assert sum(count.shape for count in counts) == 9236
-    assert sum(count.texture for count in counts) == 398
-    assert sum(count.shape + count.texture + count.other for count in counts) == 10 * 1200
+    counts = [count for count in cue_counts(panel) if count["observer"] == "humans"]
+    assert sum(count["shape"] for count in counts) == 9236
+    assert sum(count["texture"] for count in counts) == 398
+    assert sum(count["shape"] + count["texture"] + count["other"] for count in counts) == 10 * 1200
 
 
 def test_every_data_set_is_described_for_those_who_draw_it() -> None:

@@ -140,7 +140,9 @@ def test_samples_of_stimuli() -> None:
 def test_equal_observers_differ_by_exactly_nothing(panel: Panel) -> None:
     twice = Panel(panel.stimuli, panel.observers, 3, np.vstack([panel.responses[:4], panel.responses[3:4]]))
     found = consistency(twice, 50)
-    for row in compared("model-1", "model-2", "contrast", overall(found, "model-1"), overall(found, "model-2")):
+    for row in compared(
+        "model-1", "model-2", "alignment-contrast", "contrast", overall(found, "model-1"), overall(found, "model-2")
+    ):
         assert (row.difference, row.ci_low, row.ci_high, row.p) == (0.0, 0.0, 0.0, 1.0)
 
 
@@ -150,10 +152,14 @@ def test_differences_are_paired(panel: Panel) -> None:
     other[::10] = panel.stimuli.categories[::10]
     both = Panel(panel.stimuli, panel.observers, 3, np.vstack([panel.responses[:4], other[None]]))
     found = consistency(both, 400)
-    rows = list(compared("model-2", "model-1", "contrast", overall(found, "model-2"), overall(found, "model-1")))
+    rows = list(
+        compared(
+            "model-2", "model-1", "alignment-contrast", "contrast", overall(found, "model-2"), overall(found, "model-1")
+        )
+    )
     assert rows[0].metric == "accuracy"
     assert rows[0].difference == pytest.approx(found.values["accuracy"][0, -1, 4] - found.values["accuracy"][0, -1, 3])
-    own = next(r for r in rows_of(found) if (r.observer, r.condition, r.metric) == ("model-1", OVERALL, "accuracy"))
+    own = next(r for r in rows_of(found) if (r.model, r.condition, r.metric) == ("model-1", OVERALL, "accuracy"))
     assert rows[0].ci_low > 0
     assert rows[0].p < 0.05
     assert rows[0].ci_high - rows[0].ci_low < 0.6 * (own.ci_high - own.ci_low)
@@ -162,7 +168,7 @@ def test_differences_are_paired(panel: Panel) -> None:
 def test_intervals_are_as_wide_as_the_theory_of_a_proportion_says(small_set: MakeSet, make_panel: MakePanel) -> None:
     right = np.random.default_rng(0).random((2, 1600)) < 0.8
     found = consistency(make_panel(small_set("sketch", 1600), right, 1), 2000)
-    row = next(r for r in rows_of(found) if (r.observer, r.metric) == ("model-1", "accuracy"))
+    row = next(r for r in rows_of(found) if (r.model, r.metric) == ("model-1", "accuracy"))
     half = 1.96 * np.sqrt(row.value * (1 - row.value) / 1600)
     assert [row.ci_low, row.ci_high] == pytest.approx([row.value - half, row.value + half], abs=0.1 * half)
 

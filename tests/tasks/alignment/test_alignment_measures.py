@@ -3,12 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import entropy
-from sklearn.metrics import cohen_kappa_score, confusion_matrix
+from sklearn.metrics import cohen_kappa_score
 
 from vitobench.tasks.alignment.measures import (
     accuracy,
     accuracy_difference,
-    confusion,
     error_consistency,
     error_consistency_limits,
     expected_consistency,
@@ -67,16 +66,6 @@ def test_response_entropy() -> None:
     assert response_entropy(np.full(5, 3)) == 0.0
     # Half of the trials without a response: 0.5 * log2(2) of the other half remains.
     assert response_entropy(np.array([7, 7, -1, -1])) == 0.5
-
-
-def test_confusion() -> None:
-    rng = np.random.default_rng(1)
-    categories, responses = rng.integers(0, 16, 500), rng.integers(-1, 16, 500)
-    found = confusion(responses, categories)
-    given = responses >= 0
-    expected = confusion_matrix(categories[given], responses[given], labels=range(16))
-    np.testing.assert_array_equal(found[:, :16], expected)
-    np.testing.assert_array_equal(found[:, 16], np.bincount(categories[~given], minlength=16))
 
 
 def test_without_trials_there_is_no_accuracy() -> None:

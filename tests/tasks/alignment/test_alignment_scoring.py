@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from vitobench.errors import DataError
+from vitobench.results.metrics import METRICS
+from vitobench.results.schema import Comparison, ObserverScore, narrowed
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
-from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS, AlignmentScore
+from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import score_alignment
 from vitobench.tasks.alignment.trials import Trials
 
@@ -41,8 +43,8 @@ def score(models: dict[str, dict[str, Trials]], **more: Any) -> Any:
     return score_alignment(PEOPLE, models, more.pop("sets", SETS), replicates=50, **more)
 
 
-def by_key(rows: tuple[AlignmentScore, ...]) -> dict[tuple[str, str, str], AlignmentScore]:
-    return {(row.observer, row.data_set, row.metric): row for row in rows if row.condition == OVERALL}
+def by_key(rows: tuple[ObserverScore, ...]) -> dict[tuple[str, str, str], ObserverScore]:
+    return {(row.model, row.data_set, row.metric): row for row in rows if row.condition == OVERALL}
 
 
 def test_the_headline_is_the_mean_over_data_sets() -> None:
@@ -61,9 +63,16 @@ def test_the_headline_is_the_mean_over_data_sets() -> None:
             assert whole.ci_low <= whole.value <= whole.ci_high
             # Data sets are sampled independently: their mean is known better than any of them.
             assert whole.ci_high - whole.ci_low < min(part.ci_high - part.ci_low for part in parts)
-    assert not any(row.data_set == ALL and row.observer.startswith("subject-") for row in found.scores)
+    assert not any(row.data_set == ALL and row.model.startswith("subject-") for row in found.scores)
     assert rows[("good", ALL, "accuracy")].value > rows[("bad", ALL, "accuracy")].value
     assert rows[("good", "cue-conflict", SHAPE_BIAS)].n == STIMULI
+
+
+def test_tables_know_every_metric() -> None:
+    found = score(observers("good", "bad"))
+    names = {row.metric for row in (*found.scores, *found.comparisons)}
+    assert {"mean_rank", "response_entropy", "error_consistency_ceiled", "error_consistency_lowest"} < names
+    assert names <= set(METRICS)
 
 
 def test_two_models_are_compared_on_every_data_set_and_in_the_mean() -> None:
@@ -78,6 +87,16 @@ def test_two_models_are_compared_on_every_data_set_and_in_the_mean() -> None:
     )
     assert row.ci_low > 0
     assert ("cue-conflict", SHAPE_BIAS) in rows
+
+
+def test_a_difference_has_the_bootstraps_p_and_one_beyond_its_floor() -> None:
+    found = score(observers("good", "bad"))
+    row = next(row for row in found.comparisons if (row.data_set, row.metric) == (ALL, "accuracy"))
+    assert row.p < row.p_bootstrap == pytest.approx(2 / 51)
+    assert (row.task, row.condition, row.n_a, row.n_b) == ("alignment", OVERALL, row.n, row.n)
+    plain = narrowed(row, Comparison)
+    assert type(plain) is Comparison
+    assert asdict(row) == asdict(plain) | {"data_set": ALL, "p_bootstrap": row.p_bootstrap}
 
 
 def test_baselines_choose_the_pairs() -> None:

@@ -58,7 +58,7 @@ def values(scored: Scored, data_set: str) -> dict[str, float]:
     return {
         row.metric: row.value
         for row in scored.scores
-        if (row.observer, row.data_set, row.condition) == (HUMANS, data_set, OVERALL)
+        if (row.model, row.data_set, row.condition) == (HUMANS, data_set, OVERALL)
     }
 
 
@@ -86,7 +86,7 @@ def test_means_over_data_sets(scored: Scored) -> None:
 
 
 def test_shape_bias(scored: Scored) -> None:
-    rows = {r.observer: r for r in scored.scores if r.metric == SHAPE_BIAS and r.condition == OVERALL}
+    rows = {r.model: r for r in scored.scores if r.metric == SHAPE_BIAS and r.condition == OVERALL}
     found = [100 * rows[f"subject-{number:02d}"].value for number in range(1, 11)]
     assert found == pytest.approx(SHAPE_BIAS_OF_PEOPLE, abs=0.005)
     assert 100 * rows[HUMANS].value == pytest.approx(95.87, abs=0.005)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vitobench.errors import UnknownNameError
+from vitobench.results.schema import ObserverScore
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.datasets import (
     ALIGNMENT_SETS,
@@ -17,13 +18,13 @@ from vitobench.tasks.alignment.datasets import (
     family_of,
     micro_alignment_set,
 )
-from vitobench.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED
-from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS, AlignmentScore
+from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import Scored, score_alignment
 from vitobench.tasks.alignment.shown import shown
 from vitobench.tasks.alignment.simulation import simulated_panel
 from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tests.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 
 MakeNames = Callable[..., tuple[str, ...]]
 SHAPES, TEXTURE = MICRO_PANEL[:4], MICRO_PANEL[4]
@@ -39,8 +40,8 @@ def scored(names: MakeNames, sets: tuple[AlignmentSet, ...], seed: int = 0, repl
     )  # fmt: skip
 
 
-def by_key(found: Scored) -> dict[tuple[str, str, str], AlignmentScore]:
-    return {(row.observer, row.data_set, row.metric): row for row in found.scores if row.condition == OVERALL}
+def by_key(found: Scored) -> dict[tuple[str, str, str], ObserverScore]:
+    return {(row.model, row.data_set, row.metric): row for row in found.scores if row.condition == OVERALL}
 
 
 def test_twins_have_the_conditions_of_the_published_sets() -> None:
@@ -73,7 +74,7 @@ def test_the_micro_world_is_scored_like_the_published_sets(make_names: MakeNames
             parts = [rows[(observer, one.name, metric)].value for one in FEW]
             assert rows[(observer, ALL, metric)].value == pytest.approx(np.mean(parts), abs=1e-12)
     assert {row.reference for row in found.scores} == {None, SIMULATED}
-    assert {row.observer for row in found.scores} == {SIMULATED, *(observer.name for observer in MICRO_PANEL)}
+    assert {row.model for row in found.scores} == {SIMULATED, *(observer.name for observer in MICRO_PANEL)}
     assert {row.condition for row in found.scores if row.metric == SHAPE_BIAS} == {*CLASSES, OVERALL}
     assert rows[(SIMULATED, "micro-cue-conflict", SHAPE_BIAS)].value > 0.9
     assert rows[(TEXTURE.name, "micro-cue-conflict", SHAPE_BIAS)].value < 0.2

@@ -10,15 +10,15 @@ from scipy.special import ndtr, ndtri
 from sklearn.metrics import cohen_kappa_score
 
 from vitobench.tasks.alignment.datasets import AlignmentSet, micro_alignment_set
-from vitobench.tasks.alignment.observer_truth import (
+from vitobench.tasks.alignment.observers import MICRO_PANEL, Psychometric, SimulatedObserver
+from vitobench.tasks.alignment.shown import shown
+from vitobench.tasks.alignment.simulation import simulated_trials
+from vitobench.tests.tasks.alignment.observer_truth import (
     true_accuracy,
     true_error_consistency,
     true_observed_consistency,
     true_shape_bias,
 )
-from vitobench.tasks.alignment.observers import MICRO_PANEL, Psychometric, SimulatedObserver
-from vitobench.tasks.alignment.shown import shown
-from vitobench.tasks.alignment.simulation import simulated_trials
 
 CONFLICT, CONTRAST, EDGE = (micro_alignment_set(name) for name in ("cue-conflict", "contrast", "edge"))
 SHAPE, OTHER, TEXTURE = MICRO_PANEL[0], MICRO_PANEL[3], MICRO_PANEL[4]

@@ -24,8 +24,8 @@ from vitobench.tasks.corruptions import (
 )
 from vitobench.tasks.corruptions.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters
 from vitobench.tasks.corruptions.randomness import generator
-from vitobench.tasks.corruptions.reference import corrupt_reference
 from vitobench.tasks.corruptions.registry import find
+from vitobench.tests.tasks.corruptions.reference import corrupt_reference
 
 ALL = CORRUPTIONS + EXTRA
 

@@ -19,8 +19,8 @@ import scipy.ndimage
 from vitobench.tasks.corruptions import SEVERITIES, corrupt
 from vitobench.tasks.corruptions.frost_textures import FILES, folder
 from vitobench.tasks.corruptions.parameters import parameters
-from vitobench.tasks.corruptions.reference import LegacyDraws, corrupt_reference
 from vitobench.tasks.corruptions.registry import find
+from vitobench.tests.tasks.corruptions.reference import LegacyDraws, corrupt_reference
 
 
 class _OldNumpy:

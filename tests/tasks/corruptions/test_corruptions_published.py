@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, SEVERITIES
-from vitobench.tasks.corruptions.reference import corrupt_reference
+from vitobench.tests.tasks.corruptions.reference import corrupt_reference
 
 ROUNDED = {
     # Share of values that may differ, by one level, where our sums are not in the order of the published ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from vitobench.errors import DataError
 from vitobench.tasks.data.clips.inspection import Inspection, inspect_videos, tally
-from vitobench.tasks.data.clips.loading import FailedClips, draw_example, in_threads
+from vitobench.tasks.data.clips.loading import FailedClips, draw_example
 from vitobench.tasks.data.clips.source import UnreadableClipError
 from vitobench.tasks.data.clips.video_files import VideoFiles
 from vitobench.tests.tasks.data.clips.kit import number_in, write_sound, write_video
@@ -209,7 +210,8 @@ def test_another_clip_takes_the_place_of_a_damaged_one(strange: dict[str, Path],
     assert [first[1].clip, first[3].clip] == [1, 3]
     assert set(failed.errors) == {0, 2}
     assert failed.reasons() == {"an empty file": 1, "has no video stream, only audio": 1}
-    again = list(in_threads(lambda k: draw_example(source, k, 2, 1.0, (7, 0), FailedClips(4), 32), [3, 2, 1, 0], 3))
+    with ThreadPoolExecutor(3) as pool:
+        again = list(pool.map(lambda k: draw_example(source, k, 2, 1.0, (7, 0), FailedClips(4), 32), [3, 2, 1, 0]))
     for one, other in zip(first, reversed(again), strict=True):
         assert one.clip == other.clip
         np.testing.assert_array_equal(one.times, other.times)

@@ -11,10 +11,10 @@ from math import sqrt
 
 import numpy as np
 
-from .consistency import OVERALL
-from .datasets import AlignmentSet
-from .measures import error_consistency, expected_consistency
-from .observers import SimulatedObserver
+from vitobench.tasks.alignment.consistency import OVERALL
+from vitobench.tasks.alignment.datasets import AlignmentSet
+from vitobench.tasks.alignment.measures import error_consistency, expected_consistency
+from vitobench.tasks.alignment.observers import SimulatedObserver
 
 
 @dataclass(frozen=True)

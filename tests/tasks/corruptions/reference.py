@@ -1,8 +1,8 @@
-"""The same kernels on the random stream of the published scripts, so that their output can be compared with ours.
+"""The same kernels with the random numbers of the published scripts, to compare our output with theirs.
 
-The published scripts draw from numpy's legacy `numpy.random.RandomState` in a certain order. Fed with a state of the
-same seed, `corrupt_reference` gives their pixels, up to rounding. It is there for comparison: a stream that many images
-share makes a result depend on which images came before.
+The published scripts draw from numpy's legacy `numpy.random.RandomState` in a fixed order. With a state of the same
+seed, `corrupt_reference` returns their pixels, up to rounding. It is only meant for comparison: if images share a
+random stream, each result depends on the images before it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr
 
-from .draws import Floats, Words
-from .engine import check, finish
-from .pixels import Pixels
-from .registry import find
+from vitobench.tasks.corruptions.draws import Floats, Words
+from vitobench.tasks.corruptions.engine import check, finish
+from vitobench.tasks.corruptions.pixels import Pixels
+from vitobench.tasks.corruptions.registry import find
 
 _WORDS = 2.0**32
 
 
 class LegacyDraws:
-    """Draws in the order and by the methods of the published scripts."""
+    """Draws with the order and methods of the published scripts."""
 
     def __init__(self, state: np.random.RandomState) -> None:
         self._state = state
@@ -38,7 +38,7 @@ class LegacyDraws:
         return int(self._state.randint(0, high))
 
     def cell_words(self, count: int, span: int) -> Words:
-        """The script's pairs of offsets; many drawn at once are the stream of one after the other."""
+        """The script's pairs of offsets; drawing them all at once gives the same numbers as one after the other."""
         right, down = self._state.randint(0, span, (count, 2)).T
         return _pack((right * span + down + 0.5) / span**2)
 
@@ -47,16 +47,16 @@ class LegacyDraws:
         return _pack(ndtr(self._state.normal(0.0, deviation, count) / deviation))
 
     def poisson_words(self, rates: NDArray[np.uint8], photons: float) -> Words:
-        """The script's photon counts as the middle of their quantiles."""
+        """The script's photon counts as the middle of their quantile intervals."""
         means = rates.ravel() / 255.0 * photons
         counts = self._state.poisson(means)
         return _pack((pdtr(counts, means) + np.where(counts > 0, pdtr(counts - 1, means), 0.0)) / 2)
 
     def strike_words(self, count: int, share: float) -> Words:
-        """The script's two coins: whether a value is struck, and whether by salt.
+        """The script's two coins: whether a value is replaced, and whether by salt.
 
-        They are `numpy.random.choice` on the global state, as in scikit-image when the set was published; today's
-        versions draw from a generator of their own.
+        They come from `numpy.random.choice` with the global state, as in scikit-image when the set was published; newer
+        versions use a generator of their own.
         """
         struck = self._state.random_sample(count) < share
         salt = self._state.random_sample(count) < 0.5
@@ -73,23 +73,23 @@ def _pack(quantiles: Floats) -> Words:
 def corrupt_reference(
     image: Pixels, corruption: str, severity: int, random_state: np.random.RandomState, *, variant: str = "raw"
 ) -> Pixels:
-    """Corrupt one image with the draws of the published script.
+    """Corrupt one image with the random numbers of the published script.
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB. At 224 pixels the constants are ImageNet-C's, at 64 Tiny ImageNet-C's.
         corruption: One of `CORRUPTIONS` or `EXTRA`.
         severity: 1 to 5.
-        random_state: Advanced as the script advances numpy's global state.
+        random_state: Plays the part of numpy's global state in the script, and is advanced like it.
         variant: One of `VARIANTS`.
 
     Returns:
-        A new uint8 array of the shape of `image`.
+        A new uint8 array with the shape of `image`.
 
     Raises:
-        UnknownNameError: `corruption` or `variant` is not known.
-        ValueError: An invalid severity, shape or dtype.
+        UnknownNameError: `corruption` or `variant` is unknown.
+        ValueError: The severity, shape or dtype is invalid.
     """
-    found = find(corruption)
-    check(np.asarray(image)[None], severity, variant, found)
-    arguments = found.parameters(int(severity), *image.shape[:2])
-    return finish(found.load()(np.ascontiguousarray(image), LegacyDraws(random_state), **arguments), variant)
+    spec = find(corruption)
+    check(np.asarray(image)[None], severity, variant, spec)
+    arguments = spec.parameters(int(severity), *image.shape[:2])
+    return finish(spec.load()(np.ascontiguousarray(image), LegacyDraws(random_state), **arguments), variant)
