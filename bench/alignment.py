@@ -11,7 +11,7 @@ from ..results.schema import Comparison, Failure, Score, narrowed
 from ..results.store import Store
 from ..tasks.alignment.answered import only, trials_of
 from ..tasks.alignment.consistency import HUMANS
-from ..tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet
+from ..tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet, data_set_of, mean_of
 from ..tasks.alignment.observers import PREFIX as _STANDING_IN
 from ..tasks.alignment.observers import SIMULATED
 from ..tasks.alignment.scoring import Scored, score_alignment
@@ -19,7 +19,6 @@ from ..tasks.alignment.shown import shown
 from ..tasks.alignment.simulation import simulated_panel
 from ..tasks.alignment.trials import Trials, responses_to, stimuli_of
 from ..tasks.answers import Answers
-from ..tasks.declarations.alignment import data_set_of, mean_of
 from ..tasks.task import Task
 from .people import people_of
 from .plan import Plan, PlannedTask

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
-from ..tasks.data.datasets import how_to_bring
+from ..tasks.opening import how_to_bring
 from ..tasks.task import Condition
 from .executors.base import amount
 from .plan import Pass, Plan, PlannedTask, Unit, group

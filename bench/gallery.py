@@ -15,10 +15,9 @@ from ..results.store import Store
 from ..tasks.answers import Answers, collect
 from ..tasks.conditions import apply_condition
 from ..tasks.data.classes import imagenet_names
-from ..tasks.data.datasets import available, open_source
 from ..tasks.data.geometry import Geometry
 from ..tasks.data.microworld.vocabulary import CLASSES
-from ..tasks.data.source import has_conditions
+from ..tasks.opening import available, open_source
 from ..tasks.task import Condition
 from ..text import escaped
 from .pixels import one_line
@@ -171,10 +170,8 @@ def _pixels(
     places = {escaped(str(image_id)): place for place, image_id in enumerate(source.image_ids)}
     kept = [image_id for image_id in wanted if image_id in places]
     at = [places[image_id] for image_id in kept]
-    if has_conditions(source):
-        images, failed = source.load(at, geometry, condition.key)
-    else:
-        images, failed = source.load(at, geometry)
+    images, failed = source.load(at, geometry, condition.key if source.conditions else None)
+    if not source.conditions:
         images = apply_condition(images, condition, [str(source.image_ids[place]) for place in at], planned.seed)
     return {image_id: images[n] for n, image_id in enumerate(kept) if n not in failed}
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
-from ..tasks.data.datasets import available, open_source
+from ..tasks.opening import available, open_source
 from ..tasks.registry import all_tasks
 from ..tasks.task import Task
 from .executors.device import choose_device
@@ -74,7 +74,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
         return
     yield Check("loading", PASS, f"{time.monotonic() - started:.1f} s")
     try:
-        images, _ = open_source("microworld/val", {}, _IMAGES, 0).load(range(_NUMERIC), geometry_of(spec))  # type: ignore[call-arg]
+        images, _ = open_source("microworld/val", {}, _IMAGES, 0).load(range(_NUMERIC), geometry_of(spec))
         yield from check_outputs(model, images)
         yield check_speed(model, images)
         yield from _labels(model, data)
@@ -102,7 +102,7 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
         return
     source = open_source(dataset, data, _IMAGES, 0)
     at = range(min(_IMAGES, len(source.image_ids)))
-    images, failed = source.load(at, geometry_of(model.spec))  # type: ignore[call-arg]
+    images, failed = source.load(at, geometry_of(model.spec))
     readable = [n for n in at if n not in failed]
     images, labels = images[readable], np.asarray(source.labels)[readable]
     predicted, swapped = (

@@ -12,8 +12,8 @@ from ..tasks.alignment.answered import packed, unpacked
 from ..tasks.alignment.datasets import AlignmentSet
 from ..tasks.alignment.response_folder import read_people
 from ..tasks.alignment.trials import Trials
-from ..tasks.data.datasets import HUMAN, HUMAN_ANSWERS
 from ..tasks.data.downloads.place import data_place
+from ..tasks.datasets.human import HUMAN, HUMAN_ANSWERS
 from ..tasks.datasets.registry import get_publication
 from .plan import PlannedTask
 

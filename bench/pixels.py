@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 
 from ..errors import VitobenchError
 from ..tasks.conditions import apply_condition, needs_depth
-from ..tasks.data.source import ImageSource, LoadFailure, has_conditions, has_depth
+from ..tasks.data.source import LoadFailure, has_depth
 from ..tasks.task import Condition
 from .plan import Pass
 
@@ -66,16 +65,14 @@ class PassPixels:
         self.work = work
         self.waited_seconds = 0.0
         self._pool, self._threads, self._seed = pool, threads, seed
-        self._by_condition = has_conditions(work.source)
+        self._by_condition = bool(work.source.conditions)
         self._loads = [] if self._by_condition else self._submit_loads()
 
     def _submit_loads(self) -> list[tuple[range, Future[Loaded]]]:
         work = self.work
-        # A micro-world set renders on all cores by itself; photographs are decoded a few per thread.
-        step = work.stop - work.start if work.source.name.startswith("microworld/") else _LOAD_CHUNK
+        step = work.stop - work.start if work.source.uses_all_cores else _LOAD_CHUNK
         parts = [range(start, min(start + step, work.stop)) for start in range(work.start, work.stop, step)]
-        load = cast(ImageSource, work.source).load
-        return [(part, self._pool.submit(load, part, work.geometry)) for part in parts]
+        return [(part, self._pool.submit(work.source.load, part, work.geometry)) for part in parts]
 
     def images(self) -> Loaded:
         """The images without any condition.
@@ -160,11 +157,10 @@ class PassPixels:
         return make
 
     def _from_folders(self, good: np.ndarray) -> Callable[[Condition, int], Loaded]:
-        source = self.work.source
-        assert has_conditions(source)
+        work = self.work
 
         def make(condition: Condition, count: int) -> Loaded:
-            return source.load([self.work.start + int(n) for n in good[:count]], self.work.geometry, condition.key)
+            return work.source.load([work.start + int(n) for n in good[:count]], work.geometry, condition.key)
 
         return make
 

@@ -12,7 +12,7 @@ from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
 from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.geometry import Geometry
-from ..tasks.data.source import ConditionSource, ImageSource
+from ..tasks.data.source import ImageSource
 from ..tasks.task import Task
 from .settings import SHARD, Settings
 
@@ -39,7 +39,7 @@ class PlannedTask:
     seed: int
     identity: str
     images: int
-    source: ImageSource | ConditionSource | None = None
+    source: ImageSource | None = None
     left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
@@ -140,7 +140,7 @@ class Pass:
         units: What is asked of them, each with the models of this geometry.
     """
 
-    source: ImageSource | ConditionSource
+    source: ImageSource
     geometry: Geometry
     start: int
     units: tuple[Unit, ...]

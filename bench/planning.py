@@ -15,18 +15,17 @@ from ..results.layout import safe_name
 from ..results.schema import Failure
 from ..results.store import Store
 from ..tasks.alignment.saliency.protocol import OBSERVERS
-from ..tasks.data.datasets import (
-    HUMAN,
-    HUMAN_ANSWERS,
+from ..tasks.data.manifest import difference
+from ..tasks.data.source import ImageSource
+from ..tasks.data.walking import left_out_of
+from ..tasks.datasets.registry import PUBLICATIONS
+from ..tasks.opening import (
     available,
     check_data_names,
     folders_of,
     how_to_bring,
     open_source,
 )
-from ..tasks.data.manifest import difference
-from ..tasks.data.source import ConditionSource, ImageSource
-from ..tasks.data.walking import left_out_of
 from ..tasks.registry import get_suite, get_task
 from ..tasks.task import Task, answered_by, with_samples
 from .catalogue import spec_of
@@ -69,7 +68,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
     notes = _absent_notes([task for task in fitting if task.dataset in absent])
     used = {name for task in runnable for name in folders_of(task.dataset)}
-    used |= {HUMAN_ANSWERS} if HUMAN in used else set()
+    used |= {other for name in used if name in PUBLICATIONS for other in PUBLICATIONS[name].along}
     unused = [name for name in settings.data if name not in used]
     for name in unused:
         wants = [task for task in wanted if name in folders_of(task.dataset)]
@@ -79,7 +78,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
 
     company = companions(asked, runnable, settings.baselines, resolve)
     planned: list[PlannedTask] = []
-    sources: dict[str, ImageSource | ConditionSource] = {}
+    sources: dict[str, ImageSource] = {}
     for task in runnable:
         asked_images = task.images if settings.limit is None else min(settings.limit, task.images or settings.limit)
         source = sources.get(task.dataset)
@@ -199,9 +198,7 @@ def folders_named(dataset: str, settings: Settings) -> str:
     return ", ".join(str(settings.data[name].absolute()) for name in folders_of(dataset))
 
 
-def _check_unchanged(
-    dataset: str, source: ImageSource | ConditionSource, settings: Settings, store: Store
-) -> list[str]:
+def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, store: Store) -> list[str]:
     """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise.
 
     Returns:

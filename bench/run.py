@@ -20,7 +20,7 @@ from ..results import records
 from ..results.records import TaskOfRun
 from ..results.schema import SCHEMA_VERSION, Failure, RunFacts
 from ..results.store import Store
-from ..tasks.data.datasets import check_data_names, folders_of
+from ..tasks.opening import check_data_names, folders_of
 from . import catalogue
 from .best import gather_with_best
 from .executors.choosing import check_executor

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..results import records
 from ..results.store import Store
-from ..tasks.data.datasets import open_source
 from ..tasks.data.microworld.vocabulary import CLASSES
+from ..tasks.opening import open_source
 from ..tasks.truth import Truth
 from ..text import escaped
 from .plan import PlannedTask

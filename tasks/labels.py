@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .answer_spaces import ANSWER_SPACES, answer_space
-from .data.source import ImageSet
+from .data.source import ImageSource
 from .plugin_tasks import LABEL_SPACES
 from .task import Task
 
 
-def labels_for(task: Task, source: ImageSet, labels: np.ndarray) -> np.ndarray:
+def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarray:
     """Labels of a source as a task counts them.
 
     A set such as ImageNet-A is labelled in its own 200 classes; a task that asks among ImageNet's 1,000 wants to know

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from .. import plugins as found_plugins
 from ..errors import VitobenchError
 from ..plugins import TASKS, Plugin
 from .corruptions.registry import find as find_corruption
+from .datasets.record import DataSet, Form, Opening
 from .kinds import KINDS, Kind
 from .task import Condition, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from .data.geometry import Geometry
-    from .data.source import ImageSource, LoadFailure
+    from .data.source import ImageSource
 
 PREFIX = "plugin/"
 """Data sets whose images a plugin gives are called ``plugin/TASK``."""
@@ -65,47 +63,37 @@ def origin_of(task: Task) -> str:
     return "" if plugin is None else plugin.origin
 
 
-def open_images(dataset: str, limit: int | None, seed: int) -> ImageSource:
-    """Open the images of a plugin's task, and check what can be checked without loading any.
+@dataclass(frozen=True)
+class PluginForm(Form):
+    """The images of a plugin's task, which it opens itself."""
 
-    Raises:
-        PluginError: The plugin is gone or fails, or its images are not of the form of `ImageSource`.
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        """Open them, and check what can be checked without loading any.
+
+        Raises:
+            PluginError: The plugin is gone or fails, or its images are not of the form of `ImageSource`.
+        """
+        from .plugin_images import CheckedSource, check_source
+
+        plugin = found_plugins.usable(TASKS, ()).get(data_set.title)
+        if plugin is None:
+            raise found_plugins.PluginError(f"No installed package provides the task {data_set.title}.")
+        task = _declaration(plugin)
+        target = plugin.load()
+        with plugin.doing("opening its images"):
+            source = target.open(opening.limit, opening.seed)
+            check_source(plugin, task, source, LABEL_SPACES[task.label_space])
+        return CheckedSource(plugin, source)
+
+
+def data_set(name: str) -> DataSet:
+    """The record of a plugin's images: they come with the package, and nothing else is known of them.
+
+    Args:
+        name: ``"plugin/TASK"``, whether there is such a plugin or not.
     """
-    name = dataset.removeprefix(PREFIX)
-    plugin = found_plugins.usable(TASKS, ()).get(name)
-    if plugin is None:
-        raise found_plugins.PluginError(f"No installed package provides the task {name}.")
-    task = _declaration(plugin)
-    target = plugin.load()
-    with plugin.doing("opening its images"):
-        source = target.open(limit, seed)
-        _check(plugin, task, source)
-    return _Checked(plugin, source)
-
-
-class _Checked:
-    """The images of a plugin; pixels of another form are its own failure, and never that of the models shown them."""
-
-    def __init__(self, plugin: Plugin, source: ImageSource) -> None:
-        self._plugin, self._source = plugin, source
-        self.name, self.label_space, self.digest = str(source.name), source.label_space, source.digest
-        self.image_ids, self.labels = source.image_ids, source.labels
-        if hasattr(source, "depths"):  # by which `has_depth` knows
-            self.depths = source.depths
-
-    def manifest(self) -> Mapping[str, Any]:
-        """See `ImageSource.manifest`."""
-        return self._source.manifest()
-
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """See `ImageSource.load`."""
-        with self._plugin.doing("loading images", alone=False):
-            images, failed = self._source.load(indices, geometry)
-        wanted = (len(indices), geometry.size, geometry.size, 3)
-        if getattr(images, "shape", None) != wanted or str(images.dtype) != "uint8":
-            form = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}".strip()
-            raise self._plugin.refuse(f"load() must return uint8 {wanted}, not {form}")
-        return images, failed
+    task = name.removeprefix(PREFIX)
+    return DataSet(name, task, page="", files=(), licence="not stated", citation="", form=PluginForm(""))
 
 
 def _declaration(plugin: Plugin) -> Task:
@@ -136,22 +124,3 @@ def _declaration(plugin: Plugin) -> Task:
     except (VitobenchError, LookupError, ValueError) as error:
         raise plugin.failure("declaring its conditions", error) from error
     return replace(task, name=plugin.name, dataset=f"{PREFIX}{plugin.name}")
-
-
-def _check(plugin: Plugin, task: Task, source: Any) -> None:
-    ids, labels = list(source.image_ids), source.labels
-    if not ids:
-        raise plugin.refuse("it has no images")
-    if len(set(ids)) < len(ids) or not all(isinstance(image_id, str) for image_id in ids):
-        raise plugin.refuse("image_ids must be different strings")
-    if getattr(labels, "shape", None) != (len(ids),) or labels.dtype.kind not in "iu":
-        raise plugin.refuse(f"labels must be an integer array of shape ({len(ids)},)")
-    if source.label_space != task.label_space:
-        raise plugin.refuse(f"its images have labels of {source.label_space}, but the task needs {task.label_space}")
-    classes = LABEL_SPACES[task.label_space]
-    if labels.min() < 0 or labels.max() >= classes:
-        raise plugin.refuse(f"labels must be 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
-    if not isinstance(source.digest, str) or len(source.digest) < 16:
-        raise plugin.refuse("digest must be a string of 16 characters or more that changes with pixels and labels")
-    if not callable(source.load) or not callable(source.manifest):
-        raise plugin.refuse("its images have no load() or manifest()")

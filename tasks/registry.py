@@ -12,10 +12,9 @@ from ..plugins import added
 from . import kinds, plugin_tasks
 from .corruptions.record import Collection
 from .corruptions.registry import CORRUPTIONS, PUBLISHED
+from .datasets.microworld import corrupted
 from .datasets.protocols import graded, photographs
 from .datasets.registry import DATA_SET_TASKS, by_name
-from .declarations.alignment import ALIGNMENT_TASKS
-from .declarations.microworld import MICRO_TASKS, corrupted
 from .task import Task
 
 
@@ -33,9 +32,7 @@ _COLLECTIONS = dict.fromkeys(c.collection for c in CORRUPTIONS.values() if c.col
 
 TASKS: dict[str, Task] = by_name(
     (
-        *MICRO_TASKS,
         *DATA_SET_TASKS,
-        *ALIGNMENT_TASKS,
         *chain.from_iterable(map(_of_collection, _COLLECTIONS)),
         *chain.from_iterable(added(kinds.__name__, "TASKS")),
     )
@@ -122,7 +119,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "human-alignment",
             "Accuracy, error consistency and shape bias against people, or simulated observers in the micro-world",
-            tuple(task.name for task in ALIGNMENT_TASKS),
+            tuple(task.name for task in DATA_SET_TASKS if task.kind.together),
             tuple(
                 (name, "overall", metric)
                 for world in ("micro-alignment", "alignment")
@@ -145,7 +142,7 @@ SUITES: dict[str, Suite] = {
                 "micro-vid-robust",
                 *_SHIFTS,
                 "micro-cue-conflict",
-                *(task.name for task in ALIGNMENT_TASKS if task.world == "microworld"),
+                *(task.name for task in DATA_SET_TASKS if task.kind.together and task.world == "microworld"),
             ),
             (
                 ("micro-val", "overall", "top1"),

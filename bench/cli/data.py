@@ -185,8 +185,8 @@ def _bars(quiet: bool) -> Any:
 
 
 def _usage(publication: Publication, place: Path) -> str:
-    from ...tasks.data.datasets import USER_DATA
     from ...tasks.datasets.registry import publication_of
+    from ...tasks.opening import USER_DATA
 
     homes = {name: publication_of(name) for name in USER_DATA}
     options = [f"--data {name}={place / at[1]}" for name, at in homes.items() if at and at[0] == publication.name]

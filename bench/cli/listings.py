@@ -83,7 +83,7 @@ def tasks_command(as_json: bool) -> None:
     """List the tasks."""
     from ...plugins import TASKS as PLUGGED
     from ...plugins import unreadable
-    from ...tasks.data.datasets import USER_DATA
+    from ...tasks.opening import USER_DATA
     from ...tasks.plugin_tasks import listed
     from ...tasks.registry import TASKS
 

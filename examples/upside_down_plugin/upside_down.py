@@ -33,9 +33,11 @@ task = Task(
 class UpsideDown(MicroSet):
     """The clean images turned by 180 degrees. They keep their ids, by which they are paired with the clean ones."""
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+    def load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None = None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """uint8 (n, size, size, 3), and which failed."""
-        images, failed = super().load(indices, geometry)
+        images, failed = super().load(indices, geometry, condition)
         return np.ascontiguousarray(images[:, ::-1, ::-1]), failed
 
     @property

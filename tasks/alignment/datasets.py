@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import DataError, unknown_name
 from ..data.microworld.vocabulary import CLASSES
+
+if TYPE_CHECKING:
+    from ..task import Task
 
 CATEGORIES = (
     "airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat",
@@ -39,6 +42,7 @@ class AlignmentSet:
 
     Attributes:
         name: ``"contrast"``; folders and files are called so.
+        title: For people.
         abbreviation: ``"cop"``, the second part of stimulus names.
         conditions: All conditions in order of strength, in the one spelling that this package uses.
         excluded: The conditions that no score over conditions counts: the undistorted control, and those in which
@@ -51,6 +55,7 @@ class AlignmentSet:
     """
 
     name: str
+    title: str
     abbreviation: str
     conditions: tuple[str, ...]
     excluded: tuple[str, ...]
@@ -113,31 +118,38 @@ def _eidolon(coherence: int) -> tuple[str, ...]:
 
 
 _ALL = (
-    AlignmentSet("colour", "cl", ("cr", "bw"), ("cr",), 640, 4),
+    AlignmentSet("colour", "Colour", "cl", ("cr", "bw"), ("cr",), 640, 4),
     AlignmentSet(
-        "contrast", "cop", ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"), ("c100", "c03", "c01"), 160, 4
+        "contrast", "Contrast", "cop", ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"),
+        ("c100", "c03", "c01"), 160, 4,
     ),
     AlignmentSet(
-        "high-pass", "hp", ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"), ("inf", "0.55", "0.45", "0.4"),
-        160, 4,
+        "high-pass", "High-pass", "hp", ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"),
+        ("inf", "0.55", "0.45", "0.4"), 160, 4,
     ),
-    AlignmentSet("low-pass", "lp", ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40"), 160, 4),
-    AlignmentSet("phase-scrambling", "ps", ("0", "30", "60", "90", "120", "150", "180"), ("0", "150", "180"), 160, 4),
-    AlignmentSet("power-equalisation", "pow", ("0", "pow"), ("0",), 560, 4),
-    AlignmentSet("false-colour", "fc", ("True", "False"), ("True",), 560, 4),
-    AlignmentSet("rotation", "rot", ("0", "90", "180", "270"), ("0",), 320, 4),
-    AlignmentSet("eidolonI", "eid", _eidolon(10), ("1-10-10", "64-10-10", "128-10-10"), 160, 4),
-    AlignmentSet("eidolonII", "eid", _eidolon(3), ("1-3-10", "32-3-10", "64-3-10", "128-3-10"), 160, 4),
-    AlignmentSet("eidolonIII", "eid", _eidolon(0), ("1-0-10", "16-0-10", "32-0-10", "64-0-10", "128-0-10"), 160, 4),
+    AlignmentSet("low-pass", "Low-pass", "lp", ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40"), 160, 4),
     AlignmentSet(
-        "uniform-noise", "nse", ("0.0", "0.03", "0.05", "0.1", "0.2", "0.35", "0.6", "0.9"), ("0.0", "0.6", "0.9"),
-        160, 4,
+        "phase-scrambling", "Phase scrambling", "ps", ("0", "30", "60", "90", "120", "150", "180"),
+        ("0", "150", "180"), 160, 4,
     ),
-    AlignmentSet(CUE_CONFLICT, "s5n", (NO_CONDITION,), (), 1280, 10, cues="conflict"),
-    AlignmentSet("edge", "edg", (NO_CONDITION,), (), 160, 10, cues="shape"),
-    AlignmentSet("silhouette", "sif", (NO_CONDITION,), (), 160, 10, cues="shape"),
-    AlignmentSet("sketch", "ske", (NO_CONDITION,), (), 800, 7, cues="shape"),
-    AlignmentSet("stylized", "sty", (NO_CONDITION,), (), 800, 5, cues="shape"),
+    AlignmentSet("power-equalisation", "Power equalisation", "pow", ("0", "pow"), ("0",), 560, 4),
+    AlignmentSet("false-colour", "False colour", "fc", ("True", "False"), ("True",), 560, 4),
+    AlignmentSet("rotation", "Rotation", "rot", ("0", "90", "180", "270"), ("0",), 320, 4),
+    AlignmentSet("eidolonI", "Eidolon I", "eid", _eidolon(10), ("1-10-10", "64-10-10", "128-10-10"), 160, 4),
+    AlignmentSet("eidolonII", "Eidolon II", "eid", _eidolon(3), ("1-3-10", "32-3-10", "64-3-10", "128-3-10"), 160, 4),
+    AlignmentSet(
+        "eidolonIII", "Eidolon III", "eid", _eidolon(0),
+        ("1-0-10", "16-0-10", "32-0-10", "64-0-10", "128-0-10"), 160, 4,
+    ),
+    AlignmentSet(
+        "uniform-noise", "Uniform noise", "nse", ("0.0", "0.03", "0.05", "0.1", "0.2", "0.35", "0.6", "0.9"),
+        ("0.0", "0.6", "0.9"), 160, 4,
+    ),
+    AlignmentSet(CUE_CONFLICT, "Cue conflict", "s5n", (NO_CONDITION,), (), 1280, 10, cues="conflict"),
+    AlignmentSet("edge", "Edge", "edg", (NO_CONDITION,), (), 160, 10, cues="shape"),
+    AlignmentSet("silhouette", "Silhouette", "sif", (NO_CONDITION,), (), 160, 10, cues="shape"),
+    AlignmentSet("sketch", "Sketch", "ske", (NO_CONDITION,), (), 800, 7, cues="shape"),
+    AlignmentSet("stylized", "Stylized", "sty", (NO_CONDITION,), (), 800, 5, cues="shape"),
 )  # fmt: skip
 
 ALIGNMENT_SETS = {data_set.name: data_set for data_set in _ALL}
@@ -171,6 +183,17 @@ FAMILIES = (tuple(ALIGNMENT_SETS), tuple(MICRO_ALIGNMENT_SETS))
 def family_of(name: str) -> tuple[str, ...]:
     """The names of all data sets that a mean with this one needs; none for a data set that belongs to no family."""
     return next((family for family in FAMILIES if name in family), ())
+
+
+def data_set_of(task: Task) -> str:
+    """Name of the data set that a task of human alignment asks about: ``"contrast"``, ``"micro-contrast"``."""
+    name = task.dataset.rpartition("/")[2]
+    return f"{MICRO}{name}" if task.world == "microworld" else name
+
+
+def mean_of(world: str) -> str:
+    """What the mean over all data sets of a world is called in scores."""
+    return f"{MICRO}{MEAN}" if world == "microworld" else MEAN
 
 
 def alignment_set(name: str) -> AlignmentSet:

@@ -6,13 +6,11 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import DataError
-from ...identity import digest
-from ..datasets.record import MapForm
-from ..datasets.registry import of_form
 from .classes import NUM_CLASSES
 from .files import load_each, shuffling_key
 from .geometry import Geometry
@@ -24,31 +22,30 @@ from .source import LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
 from .walking import NOTHING, LeftOut, walk
 
+if TYPE_CHECKING:
+    from ..datasets.record import DataSet, Opening
 
-def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> MapSource:
+
+def open_maps(data_set: DataSet, opening: Opening) -> MapSource:
     """Open a folder of either form.
 
     Args:
-        root: The folder.
-        manifest_cache: JSON file that caches content hashes.
-        progress: Called with ``(done, total)`` while files are hashed.
+        data_set: The record of the set.
+        opening: The folder.
 
     Raises:
         DataError: The folder is missing, has neither form, or contains a damaged shard.
     """
+    root = opening.root
     if not root.is_dir():
-        raise _error(f"The folder {root} does not exist.", root)
+        raise data_set.error(f"The folder {root} does not exist.", root)
     if (root / "images").is_dir() and (root / "maps").is_dir():
-        return MapFolder(root, manifest_cache, progress)
+        return MapFolder(data_set, opening)
     listing = walk(root, (".tfrecord", ".tfrecords"))
     shards = sorted((root / name for name in listing.files), key=_natural)
     if not shards:
-        raise _error(f"{root} holds neither.", root)
-    return ClickMeRecords(root, shards, manifest_cache, progress, listing.left_out)
-
-
-def _error(problem: str, root: Path) -> DataError:
-    return of_form("clickme", MapForm)[0].error(problem, root)
+        raise data_set.error(f"{root} holds neither.", root)
+    return ClickMeRecords(root, shards, opening.cache, opening.progress, listing.left_out)
 
 
 def _natural(path: Path) -> tuple[list[int], str]:
@@ -56,7 +53,7 @@ def _natural(path: Path) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", path.name)], str(path)
 
 
-class ClickMeRecords:
+class ClickMeRecords(MapSource):
     """The published TFRecords: every record of every shard has an ``image``, a ``heatmap`` and a ``label``.
 
     Image ids consist of the shard and the number of the record in it, in an order in which every prefix is a random
@@ -65,6 +62,8 @@ class ClickMeRecords:
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(
         self,
@@ -99,14 +98,13 @@ class ClickMeRecords:
     def _hashed(self) -> dict[str, Hashed]:
         return hash_with_cache(self._root, self._shards, self._cache, self._progress)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over every shard's name and content."""
-        return digest(["clickme-records", list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """Every shard's name and content."""
+        return ["clickme-records", list(self.manifest().items())]
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode photographs; see `ImageSource.load`."""
-
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         def one(index: int) -> np.ndarray:
             content, path = self._feature(index, "image")
             return decode_content(content, path, geometry)
@@ -159,7 +157,7 @@ def _label(example: dict[str, Feature], where: str) -> int:
     return values[0]
 
 
-class MapFolder:
+class MapFolder(MapSource):
     """Photographs in ``images/``, as in `ImageFolder`, and their maps in ``maps/`` with the same names.
 
     Photographs without a map are not part of the set.
@@ -167,8 +165,11 @@ class MapFolder:
 
     name = "clickme"
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
-    def __init__(self, root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(self, data_set: DataSet, opening: Opening) -> None:
+        root, manifest_cache, progress = opening.root, opening.cache, opening.progress
         self._root = root
         self._images = ImageFolder(root / "images", self.name, manifest_cache, progress)
         self._map_cache = manifest_cache.with_name(f"{manifest_cache.stem}-maps.json") if manifest_cache else None
@@ -183,7 +184,7 @@ class MapFolder:
             if name is not None:
                 map_of[position] = name
         if not map_of:
-            raise _error(f"No photograph in {root / 'images'} has a map.", root)
+            raise data_set.error(f"No photograph in {root / 'images'} has a map.", root)
         self._positions, self._maps = list(map_of), list(map_of.values())
         self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
         self.labels = self._images.labels[self._positions]
@@ -203,13 +204,13 @@ class MapFolder:
     def _hashed(self) -> dict[str, Hashed]:
         return hash_with_cache(self._root, self._maps, self._map_cache, self._progress)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over names and contents of images and maps."""
-        return digest(["map-folder", list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """Names and contents of images and maps."""
+        return ["map-folder", list(self.manifest().items())]
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode photographs; see `ImageSource.load`."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         return self._images.load([self._positions[index] for index in indices], geometry)
 
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
-from ...identity import digest
 from .geometry import Geometry
-from .hashing import Progress, check_readable, hash_with_cache, pack, unpack
+from .hashing import Progress, check_readable, pack, unpack
 from .images import UndecodableImageError, decode
-from .source import LoadFailure
-from .walking import NOTHING, Listing, Seen, names_in, walk
+from .source import FolderSource, LoadFailure
+from .walking import Listing, Seen, names_in, walk
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .avif "  # noqa: SIM905
@@ -28,47 +26,21 @@ ImageFolder. The list is fixed, so that the contents of a set do not depend on P
 read a file reports it."""
 
 
-class FileSource(ABC):
-    """Image files below a folder; a subclass lists them and gives their labels, which makes it an `ImageSource`.
-
-    A pickled copy contains the ids and, once they are computed, the hashes: it neither lists the folder nor reads
-    files.
+class FileSource(FolderSource):
+    """Image files below a folder, one file per image, once a subclass says which they are and what they show.
 
     Attributes:
-        root: The folder.
-        name: What the data set is called in tables.
-        label_space: In which classes the labels are.
         image_ids: Paths below the root with forward slashes.
-        labels: int64 array of shape (n,).
-        left_out: What the listing left out; a pickled copy does not know it.
     """
 
-    root: Path
-    name: str
-    label_space: str
     image_ids: tuple[str, ...]
-    labels: np.ndarray
-
-    left_out = NOTHING
 
     border = 0
     """Pixels that are cut off at each side before anything else."""
 
     def __init__(self, root: Path, name: str, manifest_cache: Path | None, progress: Progress | None) -> None:
-        """Set what does not depend on the files; the subclass lists them and calls `_set_ids`.
-
-        Args:
-            root: The folder.
-            name: What the data set is called.
-            manifest_cache: JSON file in which content hashes are kept, so that a large folder is hashed once; see
-                `hash_with_cache`. Files are hashed again when their `stamp_of` changes.
-            progress: Told ``(done, total)`` while files are hashed, in the thread that asks for the digest, ten times a
-                second at most. A pickled copy has none.
-        """
-        self.root = Path(root)
-        self.name = name
-        self._manifest_cache = manifest_cache
-        self._progress = progress
+        """As `FolderSource`; the subclass lists the files and calls `_set_ids`."""
+        super().__init__(root, name, manifest_cache, progress)
         self._contents: dict[str, str] | None = None  # SHA-256 or `UNREADABLE` by id
 
     @abstractmethod
@@ -91,40 +63,24 @@ class FileSource(ABC):
         self.image_ids = self._order(image_ids)
         self.labels = self._labels_of(self.image_ids)
 
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
     def __getstate__(self) -> dict[str, Any]:
-        # Paths are absolute because another process may have another working directory. Ids are sorted because they
-        # then compress to a few bytes each.
-        cache = self._manifest_cache
-        return {
-            **self._own_state(),
-            "root": self.root.absolute(),
-            "name": self.name,
-            "_manifest_cache": cache.absolute() if cache is not None else None,
-            "packed": pack(sorted(self.image_ids), self._contents),
-        }
+        # Sorted ids compress to a few bytes each.
+        return super().__getstate__() | {"packed": pack(sorted(self.image_ids), self._contents)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         ids, contents = unpack(state.pop("packed"))
-        self.__dict__.update(state)
-        self._progress = None
+        super().__setstate__(state)
         self._contents = contents
         self._set_ids(ids)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over every image's id and content, and the protocol.
+    def _facts(self) -> Any:
+        """Every image's id and content, and the protocol.
 
         A file that cannot be read counts with its last known content in this folder, or else as `UNREADABLE`.
-
-        Raises:
-            DataError: None of the files can be read.
         """
         files = list(self.manifest().items())
         protocol = self._protocol()
-        return digest(files if protocol is None else [protocol, files])
+        return files if protocol is None else [protocol, files]
 
     def manifest(self) -> dict[str, str]:
         """Image ids, sorted, each with the SHA-256 of its content or `UNREADABLE`.
@@ -133,25 +89,16 @@ class FileSource(ABC):
             DataError: Not one of the files can be read.
         """
         if self._contents is None:
-            entries = hash_with_cache(self.root, self.image_ids, self._manifest_cache, self._progress)
+            entries = self._hash_files(self.image_ids)
             check_readable(self.root, entries)
             self._contents = {image_id: entry.sha256 for image_id, entry in entries.items()}
         return {image_id: self._contents[image_id] for image_id in sorted(self._contents)}
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode some of the images. A bad image is reported and never raises.
-
-        Once the digest is computed, a file whose bytes have changed since then is reported as changed: its predictions
-        would otherwise be stored under the hash of another image.
-
-        Args:
-            indices: Positions in `image_ids`, in any order.
-            geometry: Which pixels to keep.
-
-        Returns:
-            uint8 array of shape (len(indices), size, size, 3), with zeros for images that could not be decoded, and
-            ``{position in indices: why}`` for those images.
-        """
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        # Once the digest is computed, a file whose bytes have changed since then is reported as changed: its
+        # predictions would otherwise be stored under the hash of another image.
         contents = self._contents
 
         def one(index: int) -> np.ndarray:
@@ -164,7 +111,7 @@ class FileSource(ABC):
 def load_each(
     indices: Sequence[int], geometry: Geometry, one: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-    """Load images one by one and report those that cannot be decoded; see `FileSource.load`.
+    """Load images one by one and report those that cannot be decoded; see `ImageSource.load`.
 
     Args:
         indices: Arguments of ``one``.

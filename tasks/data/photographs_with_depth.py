@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...identity import digest
 from .depth import DepthFolder
 from .geometry import Geometry
 from .hashing import Hashed, Progress, hash_with_cache, is_unchanged
 from .image_folder import ImageFolder
 from .images import CHANGED
-from .source import LoadFailure
-from .walking import LeftOut
+from .source import ImageSource, LoadFailure
 
 
-class PhotographsWithDepth:
+class PhotographsWithDepth(ImageSource):
     """The photographs of one folder with the depth maps of another.
 
     Photographs without a map are part of the set, too: conditions that need no depth use them.
@@ -38,12 +36,14 @@ class PhotographsWithDepth:
     """
 
     label_space = "imagenet-1k"
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
     def __init__(
         self, images: Path, depths: Path, caches: tuple[Path | None, Path | None], progress: Progress | None = None
     ) -> None:
         self.name = "imagenet-with-depth"
-        self._images = ImageFolder(images, "imagenet", caches[0], progress)
+        self._set_images(ImageFolder(images, "imagenet", caches[0], progress))
         # Absolute, because another process may have another working directory.
         self._depths = DepthFolder(Path(depths).absolute(), images=Path(images).absolute())
         self._cache, self._progress = caches[1], progress
@@ -54,45 +54,39 @@ class PhotographsWithDepth:
         if not self._files:
             self._depths.path(self.image_ids[0])  # raises with an explanation
 
+    def _set_images(self, images: ImageFolder) -> None:
+        self._images = images
+        self.image_ids, self.labels, self.left_out = images.image_ids, images.labels, images.left_out
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_progress": None}
+        own = {key: value for key, value in self.__dict__.items() if key not in ("image_ids", "labels", "left_out")}
+        return own | {"_progress": None}
 
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """As in `ImageFolder`."""
-        return self._images.image_ids
-
-    @property
-    def labels(self) -> np.ndarray:
-        """As in `ImageFolder`."""
-        return self._images.labels
-
-    @property
-    def left_out(self) -> LeftOut:
-        """What the listing of the photographs left out."""
-        return self._images.left_out
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_images(self._images)
 
     @cached_property
     def _maps(self) -> dict[str, Hashed]:
         return hash_with_cache(self._depths.root, sorted(set(self._files.values())), self._cache, self._progress)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the images and of the existing maps."""
-        return digest(["with depth", self._images.digest, [(file, entry.sha256) for file, entry in self._maps.items()]])
+    def _facts(self) -> Any:
+        """The images, and the maps that are there."""
+        return ["with depth", self._images.digest, [(file, entry.sha256) for file, entry in self._maps.items()]]
 
     def manifest(self) -> dict[str, str]:
         """Content hashes of the images by id, and of the maps by ``depth/`` and their path."""
         return self._images.manifest() | {f"depth/{file}": entry.sha256 for file, entry in self._maps.items()}
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """The photographs; see `ImageFolder.load`."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         return self._images.load(indices, geometry)
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Depth maps of the photographs; see `DepthSource.depths` and `DepthFolder.load`.
 
-        Once the digest is computed, a map that has changed since then is reported, as in `ImageFolder.load`.
+        Once the digest is computed, a map that has changed since then is reported, as in `FileSource`.
         """
         depth_maps = np.ones((len(indices), geometry.size, geometry.size), np.float32)
         failed: dict[int, LoadFailure] = {}

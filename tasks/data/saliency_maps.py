@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,16 @@ _ASPECT_TOLERANCE = 0.02
 _WITHOUT_MAP = np.zeros((2, 2), np.float32)
 
 
-class MapSource(ImageSource, Protocol):
-    """An `ImageSource` whose images have maps, made by people or known by construction. Its digest includes them."""
+class MapSource(ImageSource):
+    """A set whose images have maps, by people or by construction; its digest covers them.
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """Remarks on this copy of the set, one per line."""
+    Attributes:
+        notes: What a person should know of this copy of the set, a line each.
+    """
 
+    notes: Sequence[str] = ()
+
+    @abstractmethod
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
         """Maps of the central square of the images.
 

@@ -1,20 +1,22 @@
-"""Stimuli and answers of human observers: where they are published.
+"""Stimuli that people saw and their answers: where they are published, and the tasks of human alignment.
 
 Sizes and checksums come from the source named beside them; what no source gives stays unknown.
 """
 
 from __future__ import annotations
 
-from ..alignment.datasets import ALIGNMENT_SETS
+from ..alignment.datasets import ALIGNMENT_SETS, AlignmentSet
 from ..alignment.saliency.protocol import PEOPLE
 from ..data.downloads.publication import Folder, RemoteFile
-from .protocols import map_tasks
-from .record import DataSet, MapForm
+from .protocols import HUMAN_PAPER, map_tasks, stimuli
+from .record import DataSet, MapForm, StimuliForm, UserFolder
 
-_GEIRHOS = (
-    "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
-    "(arXiv 2106.07411)"
-)
+HUMAN = "model-vs-human"
+"""The folder of the 17 sets of stimuli that people saw."""
+
+HUMAN_ANSWERS = "model-vs-human-answers"
+"""The folder of people's trials on them; it is looked for beside the stimuli where it is not named."""
+
 _RELEASE = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1"
 # A fixed state of the repository: an archive of a branch would change under the same address.
 _COMMIT = "0a441cf5ea4d4afa1cd2c4c2f3791178ffa523d6"
@@ -31,22 +33,47 @@ or photographs and maps of the same names:
 _STIMULI = {name: experiment.stimuli for name, experiment in ALIGNMENT_SETS.items()}
 """The 17 sets of stimuli with the number of images in each."""
 
+_FOLDER = UserFolder(
+    HUMAN,
+    f"stimuli of model-vs-human, a folder for each set, with people's trials beside them or in "
+    f"--data {HUMAN_ANSWERS}=DIR: --data {HUMAN}=DIR (`bench data get {HUMAN}`)",
+)
+_HUMAN = DataSet(
+    name=HUMAN,
+    title="model-vs-human, stimuli",
+    page="https://github.com/bethgelab/model-vs-human",
+    # URL: the repository's own download code, which checks nothing. Licences: licenses/LICENSES_OVERVIEW.md there.
+    files=tuple(RemoteFile(f"{_RELEASE}/{name}.tar.gz", f"{name}.tar.gz") for name in _STIMULI),
+    licence="mixed",
+    citation=HUMAN_PAPER,
+    notes="17 sets, 18,080 images. cue-conflict, edge and silhouette: CC-BY-4.0; sketch: MIT; the others are made "
+    "of ImageNet, whose terms hold.",
+    folders=tuple(Folder(name, None, count) for name, count in _STIMULI.items()),
+    along=(HUMAN_ANSWERS,),
+)
+
+
+def _set(experiment: AlignmentSet) -> DataSet:
+    task = stimuli(
+        f"alignment-{experiment.name}",
+        experiment,
+        "against people",
+        world="photographs",
+        label_space="imagenet-1k",
+        answers="entry-level-16",
+        notes="Each stimulus is shown in one condition. A model's decision is the category with the largest mean "
+        "probability over its classes of ImageNet. Published stimuli of 224 pixels are not resized for a model that "
+        "wants 224.",
+    )
+    form = StimuliForm("entry-level-16", experiment)
+    return _HUMAN.part(f"{HUMAN}/{experiment.name}", experiment.title, experiment.name, form, (task,), (_FOLDER,))
+
+
 DATA_SETS = (
+    _HUMAN,
+    *map(_set, ALIGNMENT_SETS.values()),
     DataSet(
-        name="model-vs-human",
-        title="model-vs-human, stimuli",
-        page="https://github.com/bethgelab/model-vs-human",
-        # URL: the repository's own download code, which checks nothing. Licences: licenses/LICENSES_OVERVIEW.md there.
-        files=tuple(RemoteFile(f"{_RELEASE}/{name}.tar.gz", f"{name}.tar.gz") for name in _STIMULI),
-        licence="mixed",
-        citation=_GEIRHOS,
-        notes="17 sets, 18,080 images. cue-conflict, edge and silhouette: CC-BY-4.0; sketch: MIT; the others are made "
-        "of ImageNet, whose terms hold.",
-        folders=tuple(Folder(name, None, count) for name, count in _STIMULI.items()),
-        along=("model-vs-human-answers",),
-    ),
-    DataSet(
-        name="model-vs-human-answers",
+        name=HUMAN_ANSWERS,
         title="model-vs-human, answers of observers",
         page="https://github.com/bethgelab/model-vs-human/tree/master/raw-data",
         files=(
@@ -56,7 +83,10 @@ DATA_SETS = (
             ),
         ),
         licence="not stated",
-        citation=_GEIRHOS,
+        citation=HUMAN_PAPER,
+        reads=(
+            UserFolder(HUMAN_ANSWERS, f"trials of people as CSV, a folder for each set: --data {HUMAN_ANSWERS}=DIR"),
+        ),
         notes="85,120 trials of 90 observers (and answers of models) as CSV. GitHub packs the archive on request, so "
         "no checksum can be given.",
         unpacks_to=f"model-vs-human-{_COMMIT}/raw-data",

@@ -9,7 +9,7 @@ from .. import kinds
 from ..data.downloads.publication import Folder, RemoteFile
 from ..task import Condition
 from .protocols import CLEAN, photographs
-from .record import DataSet, ReassessedForm
+from .record import DataSet, DepthForm, PhotographForm, ReassessedForm, UserFolder
 
 _VALIDATION = """ImageNet's validation images under their published names, in one folder per class:
   {root}/
@@ -19,24 +19,43 @@ _VALIDATION = """ImageNet's validation images under their published names, in on
     n01443537/
       ..."""
 
+_PHOTOGRAPHS = UserFolder(
+    "imagenet",
+    "photographs in one folder per WordNet id, such as ImageNet's validation set: --data imagenet=DIR",
+)
+_DEPTHS = UserFolder(
+    "imagenet-depth",
+    "a depth map for each photograph of imagenet, .npy or 16-bit .png: --data imagenet-depth=DIR",
+)
+_IMAGENET = DataSet(
+    name="imagenet",
+    title="ImageNet validation set (ILSVRC 2012)",
+    page="https://image-net.org/download.php",
+    # ILSVRC2012_img_val.tar: 6,744,924,160 bytes, sha256 c7e06a6c... (TensorFlow Datasets,
+    # url_checksums/imagenet2012_real.txt), md5 29b22e29... (torchvision, datasets/imagenet.py). No direct link may
+    # be given: its terms have to be accepted first.
+    files=(),
+    licence="ImageNet terms",
+    citation="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015",
+    gated=True,
+    notes="Register at the page, accept the terms, download ILSVRC2012_img_val.tar (6.7 GB, md5 "
+    "29b22e2961454d5413ddabcf34fc5622) and ILSVRC2012_devkit_t12.tar.gz, and sort the 50,000 images into one "
+    "folder per WordNet id; torchvision.datasets.ImageNet(root, split='val') does this with both archives in root.",
+    folders=(Folder(".", 1000, 50_000),),
+    form=PhotographForm("imagenet-1k"),
+    reads=(_PHOTOGRAPHS,),
+    tasks=(photographs(kinds.CLEAN, "imagenet-val", "ImageNet, clean", conditions=CLEAN, clean=None),),
+)
+
 DATA_SETS = (
-    DataSet(
-        name="imagenet",
-        title="ImageNet validation set (ILSVRC 2012)",
-        page="https://image-net.org/download.php",
-        # ILSVRC2012_img_val.tar: 6,744,924,160 bytes, sha256 c7e06a6c... (TensorFlow Datasets,
-        # url_checksums/imagenet2012_real.txt), md5 29b22e29... (torchvision, datasets/imagenet.py). No direct link may
-        # be given: its terms have to be accepted first.
-        files=(),
-        licence="ImageNet terms",
-        citation="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015",
-        gated=True,
-        notes="Register at the page, accept the terms, download ILSVRC2012_img_val.tar (6.7 GB, md5 "
-        "29b22e2961454d5413ddabcf34fc5622) and ILSVRC2012_devkit_t12.tar.gz, and sort the 50,000 images into one "
-        "folder per WordNet id; torchvision.datasets.ImageNet(root, split='val') does this with both archives in root.",
-        folders=(Folder(".", 1000, 50_000),),
-        # `data.image_folder.ImageFolder` reads it: photographs in folders by WordNet id, whoever published them.
-        tasks=(photographs(kinds.CLEAN, "imagenet-val", "ImageNet, clean", conditions=CLEAN, clean=None),),
+    _IMAGENET,
+    _IMAGENET.part(
+        "imagenet-with-depth",
+        "ImageNet validation set with depth maps",
+        "",
+        DepthForm("imagenet-1k"),
+        (),  # ImageNet-3DCC is drawn from it; see `corrupted`
+        (_PHOTOGRAPHS, _DEPTHS),
     ),
     DataSet(
         name="imagenet-real",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import kinds
+from ..alignment.datasets import AlignmentSet
 from ..alignment.saliency.protocol import SMOOTHGRAD_SAMPLES, MapProtocol
 from ..corruptions import SEVERITIES
 from ..data.downloads.publication import RemoteFile
@@ -24,6 +25,11 @@ C_BAR_PAPER = (
 )
 THREE_D_PAPER = "Kar et al., 3D Common Corruptions and Data Augmentation, CVPR 2022 (arXiv 2203.01441)"
 IMAGENET_A_PAPER = "Hendrycks et al., Natural Adversarial Examples, CVPR 2021 (arXiv 1907.07174)"
+CUE_CONFLICT_PAPER = "Geirhos et al., ImageNet-trained CNNs are biased towards texture, ICLR 2019 (arXiv 1811.12231)"
+HUMAN_PAPER = (
+    "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
+    "(arXiv 2106.07411)"
+)
 VID_ROBUST_PAPER = "Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168)"
 """Papers whose protocols tasks of the micro-world follow too."""
 
@@ -87,6 +93,30 @@ def map_tasks(name: str, title: str, protocol: MapProtocol, **more: Any) -> tupl
         maps=replace(protocol, samples=SMOOTHGRAD_SAMPLES),
     )
     return plain, smoothed
+
+
+def stimuli(name: str, experiment: AlignmentSet, against: str, **more: Any) -> Task:
+    """A task of human alignment, whose stimuli are each shown in one condition.
+
+    Args:
+        name: What the user types.
+        experiment: What people did.
+        against: Whom models are compared with; ends the title.
+        more: Other fields of `Task`.
+    """
+    conflict = experiment.cues == "conflict"
+    return Task(
+        name=name,
+        title=f"{experiment.title}, {against}",
+        version=1,
+        kind=kinds.ALIGNMENT,
+        dataset="",
+        images=None,
+        conditions=(Condition("stimuli"),),
+        metric="shape_bias" if conflict else "error_consistency",
+        citation=f"{HUMAN_PAPER}; {CUE_CONFLICT_PAPER}" if conflict else HUMAN_PAPER,
+        **more,
+    )
 
 
 def zenodo(record: int, name: str, md5: str, size: int | None = None, sha256: str | None = None) -> RemoteFile:

@@ -1,7 +1,7 @@
-"""The record of a published data set: its download, what its folder looks like and who reads it, and its tasks.
+"""The record of a data set: its download, what it is made of and who reads it, and its tasks.
 
 A data set is one `DataSet` in the file of its family; `registry` brings them together. Importing this loads no
-numerical library: a reader is imported when its folder is opened.
+numerical library: a reader is imported when its set is opened.
 """
 
 from __future__ import annotations
@@ -10,69 +10,184 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import DataError
 from ..data.classes import MergedClass
 from ..data.downloads.publication import Publication
 
 if TYPE_CHECKING:
+    from ..alignment.datasets import AlignmentSet
     from ..data.hashing import Progress
     from ..data.sets.annotations import Annotations
-    from ..data.source import ConditionSource, ImageSource
+    from ..data.source import ImageSource
     from ..task import Task
+
+MOST_RENDERED = 1_000_000
+"""Sets of the micro-world have no end; this bounds ``--limit``."""
+
+
+@dataclass(frozen=True)
+class UserFolder:
+    """A folder that a user brings.
+
+    Attributes:
+        name: As in ``--data NAME=DIR``.
+        holds: What is in it, and how to name it.
+    """
+
+    name: str
+    holds: str
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a user asks for when a folder is opened.
+    """What a user asks for when a data set is opened.
 
     Attributes:
-        root: The folder.
+        folders: The folders that the set is read from, in the order of `DataSet.reads`.
         conditions: Keys of the conditions to read, or None for all that are there.
         cache: JSON file in which content hashes are kept.
         progress: Called with ``(done, total)`` of the files while they are hashed.
+        limit: Number of images to render, or None for as many as there are; what is read from folders is read whole.
+        seed: Seed of what is rendered.
     """
 
-    root: Path
+    folders: tuple[Path, ...] = ()
     conditions: Sequence[str] | None = None
     cache: Path | None = None
     progress: Progress | None = None
+    limit: int | None = None
+    seed: int = 0
+
+    @property
+    def root(self) -> Path:
+        """The folder of a set that is read from one."""
+        (folder,) = self.folders
+        return folder
 
 
 @dataclass(frozen=True)
 class Form(ABC):
-    """What the folder of a data set looks like, and the reader that knows it.
+    """What a data set is made of, and the reader that knows it.
 
     Attributes:
-        label_space: The classes its labels are in; an answer space, or ``"cifar-10"``, ``"cifar-100"``.
-        layout: The folder in words, with ``{root}`` for its path. Ends the message of every error about the form.
+        label_space: The classes its labels are in; an answer space, or ``"microworld-16"``, ``"cifar-10"``, ...
+        takes_conditions: Whether the set was published with its conditions applied, of which some can be chosen.
     """
 
     label_space: str
-    layout: str
+    takes_conditions: ClassVar[bool] = False
 
-    def open(self, data_set: DataSet, opening: Opening) -> ImageSource | ConditionSource:
-        """Open a folder of this form.
+    def open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        """Open a data set of this form.
 
         Args:
             data_set: The record that has this form.
-            opening: The folder, and what to read of it.
+            opening: The folders, and what to read of them.
 
         Raises:
-            DataError: The folder is missing or not of this form, or has no conditions to choose from.
+            DataError: A folder is missing or not of this form, or has no conditions to choose from.
         """
-        if opening.conditions is not None:
+        if opening.conditions is not None and not self.takes_conditions:
             raise DataError(f"{data_set.title} has no conditions to choose from.")
         return self._open(data_set, opening)
 
     @abstractmethod
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource | ConditionSource:
-        """As `open`, where no conditions were asked for."""
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        """As `open`, where conditions were asked for only if there are any."""
+
+    def is_in(self, folders: Sequence[Path]) -> bool:
+        """Whether the set is among what folders of the right names hold."""
+        return True
+
+    def absence(self, name: str, folder: Path) -> str:
+        """What is wrong with a folder, given as ``--data NAME=DIR``, that holds no set of this form."""
+        return f"{folder} has none of the data sets of {name}."
 
 
 @dataclass(frozen=True)
-class ClassFolderForm(Form):
+class RenderedForm(Form):
+    """What is rendered, as many images as are asked for.
+
+    Attributes:
+        render: Gives the set, from the number of its images and the seed.
+    """
+
+    render: Callable[[int, int], ImageSource]
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        return self.render(min(opening.limit or MOST_RENDERED, MOST_RENDERED), opening.seed)
+
+
+@dataclass(frozen=True)
+class PhotographForm(Form):
+    """Photographs in one folder per WordNet id, whoever published them."""
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..data.image_folder import ImageFolder
+
+        return ImageFolder(opening.root, data_set.name, opening.cache, opening.progress)
+
+
+@dataclass(frozen=True)
+class DepthForm(Form):
+    """Photographs as in `PhotographForm`, and a second folder with their depth maps."""
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..data.photographs_with_depth import PhotographsWithDepth
+
+        photographs, depths = opening.folders
+        one, other = (
+            opening.cache.with_name(f"{folder.name}.json") if opening.cache else None for folder in data_set.reads
+        )
+        return PhotographsWithDepth(photographs, depths, (one, other), opening.progress)
+
+
+@dataclass(frozen=True)
+class StimuliForm(Form):
+    """The stimuli of an experiment with people, in a folder beside those of other experiments.
+
+    Attributes:
+        experiment: Which one.
+    """
+
+    experiment: AlignmentSet
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..data.sets.stimuli import PublishedStimuli
+
+        return PublishedStimuli(data_set, self, opening)
+
+    def places(self, root: Path) -> tuple[Path, Path]:
+        """Where the stimuli may be in the folder of all experiments: the first is that of the authors' checkout."""
+        return root / "datasets" / self.experiment.name, root / self.experiment.name
+
+    def is_in(self, folders: Sequence[Path]) -> bool:
+        """A user may have a few of the experiments."""
+        return all(any(place.is_dir() for place in self.places(root)) for root in folders)
+
+    def absence(self, name: str, folder: Path) -> str:
+        """See `Form.absence`."""
+        return (
+            f"{folder} has none of the stimulus sets of {name}; expected folders such as edge, cue-conflict or "
+            f"contrast in it, or in its folder datasets. `bench data get {name}` downloads them."
+        )
+
+
+@dataclass(frozen=True)
+class FolderForm(Form):
+    """A folder of its own, as its authors publish it.
+
+    Attributes:
+        layout: The folder in words, with ``{root}`` for its path. Ends the message of every error about the form.
+    """
+
+    layout: str
+
+
+@dataclass(frozen=True)
+class ClassFolderForm(FolderForm):
     """One folder per class.
 
     Attributes:
@@ -103,35 +218,39 @@ class ClassFolderForm(Form):
         return labels
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..answer_spaces import answer_space
         from ..data.sets.class_folders import ClassFolders
 
-        answer_space(self.label_space)  # refuses classes that another set of this space has in another order
-        return ClassFolders(opening.root, data_set.name, None, opening.cache, opening.progress)
+        return ClassFolders(data_set, self, opening)
 
 
 @dataclass(frozen=True)
-class ReassessedForm(Form):
-    """ImageNet's validation images under their published names, with labels from elsewhere."""
+class ReassessedForm(FolderForm):
+    """ImageNet's validation images under their published names, with labels from elsewhere.
+
+    Attributes:
+        labels: The published ``real.json``; None takes the copy that timm ships.
+    """
+
+    labels: Path | None = None
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.sets.imagenet_val import ImageNetReal
 
-        return ImageNetReal(opening.root, data_set.name, opening.cache, opening.progress)
+        return ImageNetReal(data_set, self, opening)
 
 
 @dataclass(frozen=True)
-class MapForm(Form):
+class MapForm(FolderForm):
     """Photographs with maps of what people looked at, as TFRecords or in folders."""
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.clickme import open_maps
 
-        return open_maps(opening.root, opening.cache, opening.progress)
+        return open_maps(data_set, opening)
 
 
 @dataclass(frozen=True)
-class FrameForm(Form):
+class FrameForm(FolderForm):
     """Frames of videos in groups, an anchor and its neighbours.
 
     Attributes:
@@ -145,52 +264,45 @@ class FrameForm(Form):
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.sets.frames import FrameGroups
 
-        return FrameGroups(opening.root, data_set.name, None, opening.cache, opening.progress)
+        return FrameGroups(data_set, self, opening)
 
 
 @dataclass(frozen=True)
-class ConditionFolderForm(Form):
+class ConditionFolderForm(FolderForm):
     """One folder per corruption, severity and class of ImageNet."""
 
-    def open(self, data_set: DataSet, opening: Opening) -> ConditionSource:
-        """See `Form.open`."""
-        return self._open(data_set, opening)
+    takes_conditions = True
 
-    def _open(self, data_set: DataSet, opening: Opening) -> ConditionSource:
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.sets.condition_folders import ConditionFolders
 
-        return ConditionFolders(opening.root, data_set.name, opening.conditions, None, opening.cache, opening.progress)
+        return ConditionFolders(data_set, self, opening)
 
 
 @dataclass(frozen=True)
-class ArrayForm(Form):
+class ArrayForm(FolderForm):
     """One numpy file per corruption, and one of labels.
 
     Attributes:
         classes: How many there are.
     """
 
+    takes_conditions = True
     classes: int
 
-    def open(self, data_set: DataSet, opening: Opening) -> ConditionSource:
-        """See `Form.open`."""
-        return self._open(data_set, opening)
-
-    def _open(self, data_set: DataSet, opening: Opening) -> ConditionSource:
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.sets.cifar_c import CifarC
 
-        return CifarC(opening.root, data_set.name, opening.conditions, None, opening.cache, opening.progress)
+        return CifarC(data_set, self, opening)
 
 
 @dataclass(frozen=True)
-class SequenceForm(Form):
+class SequenceForm(FolderForm):
     """One folder per perturbation and class of ImageNet, with short videos. The perturbations to read must be named."""
 
-    def open(self, data_set: DataSet, opening: Opening) -> ImageSource | ConditionSource:
-        """See `Form.open`."""
-        return self._open(data_set, opening)
+    takes_conditions = True
 
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource | ConditionSource:
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..data.sets.perturbation_set import PerturbationSet
         from ..data.sets.sequences import PerturbationSequences
 
@@ -198,18 +310,20 @@ class SequenceForm(Form):
         if not names:
             raise DataError(f"{data_set.title} needs its perturbations named, such as 'brightness'.")
         if len(names) == 1:
-            return PerturbationSequences(opening.root, names[0], None, opening.cache, opening.progress)
-        return PerturbationSet(opening.root, names, data_set.name, opening.cache, opening.progress)
+            return PerturbationSequences(data_set, self, opening)
+        return PerturbationSet(data_set, self, opening)
 
 
 @dataclass(frozen=True)
 class DataSet(Publication):
-    """A published data set, with everything that is true of it.
+    """A data set, with everything that is true of it.
 
-    A download that holds several sets has one record for each; all but the first are made with `part`.
+    A download that holds several sets has one record for each; all but the first are made with `part`. What is rendered
+    has no files to download.
 
     Attributes:
-        form: What its folder looks like and who reads it; None for what is read in another way, or not at all.
+        form: What it is made of and who reads it; None for what is read in another way, or not at all.
+        reads: The folders that it is read from. Without them, the one that its `FolderForm` describes, or none.
         part_of: Name of the data set whose download holds this one; empty where it has its own.
         place: Its folder within the data folder of that download; empty for the data folder itself.
         tasks: The tasks that its authors define. One that names no images takes this set's, one without a citation the
@@ -217,19 +331,31 @@ class DataSet(Publication):
     """
 
     form: Form | None = None
+    reads: tuple[UserFolder, ...] = ()
     part_of: str = ""
     place: str = ""
     tasks: tuple[Task, ...] = ()
 
     def __post_init__(self) -> None:
-        """Fill in what tasks take from the record."""
+        """Fill in what tasks and folders take from the record."""
+        if isinstance(self.form, FolderForm) and not self.reads:
+            own = UserFolder(self.name, f"{self.title} as published at {self.page}: --data {self.name}=DIR")
+            object.__setattr__(self, "reads", (own,))
         tasks = tuple(
             replace(task, dataset=task.dataset or self.name, citation=task.citation or self.citation)
             for task in self.tasks
         )
         object.__setattr__(self, "tasks", tasks)
 
-    def part(self, name: str, title: str, place: str, form: Form, tasks: tuple[Task, ...]) -> DataSet:
+    def part(
+        self,
+        name: str,
+        title: str,
+        place: str,
+        form: Form,
+        tasks: tuple[Task, ...],
+        reads: tuple[UserFolder, ...] = (),
+    ) -> DataSet:
         """Another data set of the same download, page, licence and citation.
 
         Args:
@@ -238,6 +364,7 @@ class DataSet(Publication):
             place: Its folder within the data folder of the download.
             form: What that folder looks like.
             tasks: Its tasks.
+            reads: See `DataSet`.
         """
         return replace(
             self,
@@ -246,6 +373,7 @@ class DataSet(Publication):
             place=place,
             form=form,
             tasks=tasks,
+            reads=reads,
             part_of=self.name,
             files=(),
             folders=(),
@@ -259,7 +387,7 @@ class DataSet(Publication):
 
     def expected(self, root: Path) -> str:
         """What ends the message of every error about the set's form: the layout and the page."""
-        layout = self.form.layout.format(root=root) if self.form else "another folder"
+        layout = self.form.layout.format(root=root) if isinstance(self.form, FolderForm) else "another folder"
         return f"Expected {layout}\n{self.title}: published at {self.page}"
 
     def error(self, problem: str, root: Path) -> DataError:

@@ -27,7 +27,7 @@ EASE = np.array([2.0, 1.0, 0.3, -0.5])
 
 def simulated(rng: np.random.Generator, skill: np.ndarray, stimuli: int, name: str) -> Panel:
     """Four simulated people and a simulated model on one data set."""
-    data_set = AlignmentSet(name, "sim", tuple("abcd"), (), stimuli, 4)
+    data_set = AlignmentSet(name, name, "sim", tuple("abcd"), (), stimuli, 4)
     conditions = np.repeat(np.arange(4), stimuli).astype(np.int16)
     n = len(conditions)
     ease = EASE[conditions] + rng.normal(0, 1.5, n)

@@ -141,3 +141,21 @@ def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path:
     found = json.loads((tmp_path / "scores.json").read_text())
     assert any("it tried to exit the program" in row["reason"] for row in found["failures"])
     assert {row["task"] for row in found["scores"] if row["value"] is not None} == {"micro-val"}
+
+
+def test_images_whose_load_takes_no_condition_are_refused(tmp_path: Path) -> None:
+    code = (
+        "from vitobench.tasks.registry import TASKS\nfrom vitobench.tasks.data.microworld.sets import MicroSet\n"
+        "from dataclasses import replace\ntask = replace(TASKS['micro-val'], name='x', dataset='x')\n"
+        "class Old(MicroSet):\n    def load(self, indices, geometry): return super().load(indices, geometry)\n"
+        "def open(limit, seed): return Old('val', limit, seed)"
+    )
+    site = tmp_path / "site"
+    install(site, {"old": code}, "vitobench.tasks")
+    done = bench(site, tmp_path, "run", "--model", "supervised", "--baseline", "none", "--task", "old", "--task",
+                 "micro-val", "--limit", "1", "--json", "scores.json", "--quiet", "--no-gallery")  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    (row,) = json.loads((tmp_path / "scores.json").read_text())["failures"]
+    assert row["task"] == "old"
+    assert "The plugin old of odd 1.0 cannot be used: its load(indices, geometry) takes no condition" in row["reason"]
+    assert "write load(indices, geometry, condition=None)" in row["reason"]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import unknown_name
-from ....identity import digest
 from ...alignment.datasets import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
-from .sets import GENERATOR_VERSION
+from .sets import GENERATOR_VERSION, RenderedSource
 from .vocabulary import CLASSES, CLIP_SECONDS
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ TWINS = tuple(name for name in ALIGNMENT_SETS if name not in ("sketch", "stylize
 """Data sets that have a twin. Sketches and stylised photographs have no counterpart in the micro-world."""
 
 
-class AlignmentStimuli:
+class AlignmentStimuli(RenderedSource):
     """The twin of one data set: as many stimuli under the same conditions, with a new scene for every stimulus.
 
     Stimulus ``i`` has class ``i % 16`` and condition ``i // 16 % n``, so that a short prefix covers all conditions.
@@ -43,8 +42,6 @@ class AlignmentStimuli:
         ValueError: A length under 1.
     """
 
-    label_space = "microworld-16"
-
     def __init__(self, data_set: str, length: int, seed: int = 0) -> None:
         if data_set not in TWINS:
             raise unknown_name("data set of human alignment in the micro-world", data_set, TWINS)
@@ -57,9 +54,6 @@ class AlignmentStimuli:
 
     def __len__(self) -> int:
         return self.length
-
-    def __reduce__(self) -> tuple[type[AlignmentStimuli], tuple[str, int, int]]:
-        return type(self), (self.data_set.name, self.length, self.seed)
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
@@ -83,7 +77,7 @@ class AlignmentStimuli:
         texture = f"-{CLASSES[self.scene(index).texture]}{number}" if self.data_set.name == CUE_CONFLICT else ""
         return f"{shape}/{shape}{number}{texture}.png"
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """int64 (n,) shape classes."""
         return np.arange(self.length, dtype=np.int64) % len(CLASSES)
@@ -92,10 +86,9 @@ class AlignmentStimuli:
         """The condition of a stimulus."""
         return self.data_set.conditions[index // len(CLASSES) % len(self.data_set.conditions)]
 
-    @property
-    def digest(self) -> str:
-        """Identity of the pixels. The length is not part of it, because each image has its own id."""
-        return digest(self.manifest())
+    def _facts(self) -> Any:
+        """The manifest. The length is not part of it, because each image has its own id."""
+        return self.manifest()
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels: data set, seed, versions, and the settings of the world."""
@@ -125,8 +118,10 @@ class AlignmentStimuli:
 
         return render([self.scene(i) for i in indices], [0.5 * CLIP_SECONDS] * len(indices), size)
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Render at the model's own size and distort; see `ImageSource.load`. Nothing is resized and nothing fails."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        # Rendered at the model's own size and distorted there: nothing is resized, and nothing fails.
         from ...corruptions.randomness import generator
         from ..distortions.conditions import DISTORTED, distort
         from ..distortions.outline import edges, silhouette

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....identity import digest
-from .sets import MicroSet
+from .sets import MicroSet, RenderedSource
 from .vocabulary import CLASSES
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def facts() -> dict[str, Any]:
     return record
 
 
-class HardSet:
+class HardSet(RenderedSource):
     """A fixed list of frames that all models of a committee get wrong.
 
     The committee consists of the models that the package shipped when the list was made; none of them classifies any of
@@ -36,7 +35,6 @@ class HardSet:
         length: Number of frames taken from the front; never more than there are.
     """
 
-    label_space = "microworld-16"
     name = "microworld/hard"
 
     def __init__(self, length: int) -> None:
@@ -44,28 +42,25 @@ class HardSet:
         self._indices = tuple(record["indices"][:length])
         self._frames = MicroSet(record["set"], max(record["indices"]) + 1, record["seed"])
 
-    def __len__(self) -> int:
-        return len(self._indices)
-
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
         """Ids of the frames in the set that they come from."""
         return tuple(f"{self._frames.set_name}-{self._frames.seed}-{i:06d}" for i in self._indices)
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """int64 (n,) shape classes."""
         return np.array(self._indices, dtype=np.int64) % len(CLASSES)
 
-    @property
-    def digest(self) -> str:
-        """Identity of the pixels. The length is not part of it, because each image has its own id."""
-        return digest((self.name, self._frames.digest, facts()["indices"]))
+    def _facts(self) -> Any:
+        """Which frames of which set. The length is not part of it, because each image has its own id."""
+        return self.name, self._frames.digest, facts()["indices"]
 
     def manifest(self) -> dict[str, Any]:
         """How the frames were chosen, and the manifest of the set they come from."""
         return facts() | {"frames": self._frames.manifest()}
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Render at the model's own size; see `ImageSource.load`."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         return self._frames.load([self._indices[i] for i in indices], geometry)

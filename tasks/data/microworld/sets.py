@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import unknown_name
-from ....identity import digest
+from ..source import ImageSource
 from .vocabulary import CLASSES, CLIP_SECONDS
 
 if TYPE_CHECKING:
@@ -26,7 +26,19 @@ GENERATOR_VERSION = 1
 SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
 
 
-class MicroSet:
+class RenderedSource(ImageSource):
+    """A set of the micro-world: rendered on all cores, at the size that the model asks for."""
+
+    label_space = "microworld-16"
+    uses_all_cores = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled copy makes ids, labels and digest again: they follow from the rest."""
+        made = {key for key in self.__dict__ if isinstance(getattr(type(self), key, None), cached_property)}
+        return {key: value for key, value in self.__dict__.items() if key not in made}
+
+
+class MicroSet(RenderedSource):
     """One set of the micro-world. Image ``i`` is the middle frame of clip ``i`` and has class ``i % 16``.
 
     Args:
@@ -39,7 +51,6 @@ class MicroSet:
         ValueError: The length is less than 1.
     """
 
-    label_space = "microworld-16"
     notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, length: int, seed: int = 0) -> None:
@@ -55,9 +66,6 @@ class MicroSet:
     def __len__(self) -> int:
         return self.length
 
-    def __reduce__(self) -> tuple[type[MicroSet], tuple[str, int, int]]:
-        return type(self), (self.set_name, self.length, self.seed)  # ids and labels are computed from these
-
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
         """``"val-0-000012"``: set, seed and index."""
@@ -68,11 +76,10 @@ class MicroSet:
         """int64 (n,) shape classes."""
         return np.arange(self.length, dtype=np.int64) % len(CLASSES)
 
-    @property
-    def digest(self) -> str:
-        """Identity of the pixels: generator version, settings and seed. Not the length, since each image has an id."""
+    def _facts(self) -> Any:
+        """Generator version, settings and seed. Not the length, since each image has an id."""
         facts = self.manifest()
-        return digest([facts[key] for key in ("generator_version", "set", "seed", "settings")])
+        return [facts[key] for key in ("generator_version", "set", "seed", "settings")]
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
@@ -103,8 +110,10 @@ class MicroSet:
         """int64 (n,) texture classes, without rendering."""
         return np.array([self.scene(i).texture for i in range(self.length)], dtype=np.int64)
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Render at the model's own size; see `ImageSource.load`. Nothing is resized and nothing can fail to decode."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        # At the model's own size: nothing is resized, and nothing can fail to decode.
         return self.frames(indices, geometry.size).images, {}
 
     def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:

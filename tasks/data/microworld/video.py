@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....identity import digest
-from .sets import MicroSet
+from .sets import MicroSet, RenderedSource
 from .vocabulary import CLASSES, CLIP_SECONDS
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ STEP_SECONDS = 0.04
 """Time between frames: 25 a second."""
 
 
-class MicroVideo:
+class MicroVideo(RenderedSource):
     """Anchor frames in the middle of clips, each with the ten frames before and after it.
 
     Image ``21 c + f`` is frame ``f`` of clip ``c``; frame 10 is the anchor, and is image ``c`` of the set "val".
@@ -34,7 +33,6 @@ class MicroVideo:
         seed: Seed of the world.
     """
 
-    label_space = "microworld-16"
     name = "microworld/vid-robust"
 
     def __init__(self, length: int, seed: int = 0) -> None:
@@ -50,7 +48,7 @@ class MicroVideo:
         """``"video-0-000012/03"``: seed, clip and frame."""
         return tuple(f"video-{self.seed}-{i // FRAMES:06d}/{i % FRAMES:02d}" for i in range(len(self)))
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """int64 (n,) shape classes."""
         return np.arange(len(self), dtype=np.int64) // FRAMES % len(CLASSES)
@@ -65,17 +63,17 @@ class MicroVideo:
             neighbours[anchor] = tuple(i for i in ids if i != anchor)
         return neighbours
 
-    @property
-    def digest(self) -> str:
-        """Identity of the pixels. The length is not part of it, because each image has its own id."""
-        return digest((self.name, self._set.digest, NEIGHBOURS, STEP_SECONDS))
+    def _facts(self) -> Any:
+        """The clips and the frames of each. The length is not part of it, because each image has its own id."""
+        return self.name, self._set.digest, NEIGHBOURS, STEP_SECONDS
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels."""
         return {"neighbours": NEIGHBOURS, "step_seconds": STEP_SECONDS, "frames": self._set.manifest()}
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Render at the model's own size; see `ImageSource.load`."""
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         clips = [i // FRAMES for i in indices]
         times = [0.5 * CLIP_SECONDS + (i % FRAMES - NEIGHBOURS) * STEP_SECONDS for i in indices]
         return self._set.frames(clips, geometry.size, times).images, {}

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from ....errors import DataError
-from ....identity import digest
-from ...datasets.record import ArrayForm, DataSet
-from ...datasets.registry import of_form
 from ..files import first, load_each
 from ..geometry import Geometry
-from ..hashing import Hashed, Progress, hash_with_cache, is_unchanged, stamp_of
+from ..hashing import Hashed, is_unchanged, stamp_of
 from ..images import CHANGED, UndecodableImageError, fit
-from ..source import LoadFailure
+from ..source import FolderSource, LoadFailure
+
+if TYPE_CHECKING:
+    from ...datasets.record import ArrayForm, DataSet, Opening
 
 _SEVERITIES = 5
 _SIDE = 32
 _LABELS = "labels.npy"
 
 
-class CifarC:
+class CifarC(FolderSource):
     """The test images of CIFAR under corruptions, read from memory-mapped files.
 
     Attributes:
         root: The folder with the numpy files.
-        name: What the data set is called in tables.
-        set_name: ``"cifar-10-c"`` or ``"cifar-100-c"``.
         label_space: ``"cifar-10"`` or ``"cifar-100"``.
         conditions: Keys of the conditions that were asked for, ``"fog/3"``.
         missing: Those without a file.
@@ -39,36 +36,20 @@ class CifarC:
         labels: int64 array of shape (n,).
     """
 
-    def __init__(
-        self,
-        root: Path,
-        set_name: str = "cifar-10-c",
-        conditions: Sequence[str] | None = None,
-        name: str | None = None,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: ArrayForm, opening: Opening) -> None:
         """Read the labels and check the files' shapes; pixels are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder with ``labels.npy`` and one ``corruption.npy`` per corruption.
-            set_name: ``"cifar-10-c"`` or ``"cifar-100-c"``.
-            conditions: Keys of the conditions to read, only whose files enter the digest; None takes all there are.
-            name: What the data set is called; None calls it by the set's name.
-            manifest_cache: JSON file in which content hashes are kept.
-            progress: Told ``(done, total)`` in files while they are hashed.
+            published: The set, for its name and for errors.
+            form: Its label space and the number of classes.
+            opening: A folder with ``labels.npy`` and one ``corruption.npy`` per corruption. Only the files of the
+                conditions that are asked for enter the digest.
 
         Raises:
             DataError: The folder or a file is missing, or is not of the expected form.
-            UnknownNameError: No such set.
         """
-        published, form = of_form(set_name, ArrayForm)
-        self.root = Path(root)
-        self.set_name = set_name
-        self.name = name or set_name
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
         self.label_space = form.label_space
-        self._manifest_cache = manifest_cache
-        self._progress = progress
         self._hashed: dict[str, Hashed] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._verified: dict[str, int] = {}  # stamps under which files were found to be those that were hashed
@@ -79,7 +60,7 @@ class CifarC:
         if not there:
             raise published.error(f"{self.root} has no arrays of corrupted images.", self.root)
         every = [f"{corruption}/{severity}" for corruption in there for severity in range(1, _SEVERITIES + 1)]
-        self.conditions = tuple(dict.fromkeys(conditions)) if conditions is not None else tuple(every)
+        self.conditions = tuple(every if opening.conditions is None else dict.fromkeys(opening.conditions))
         self.missing = tuple(key for key in self.conditions if key not in every)
         self._files = sorted({key.partition("/")[0] for key in self.conditions if key not in self.missing})
         if not self._files:
@@ -87,9 +68,12 @@ class CifarC:
                 f"{self.root} has none of the conditions {first(self.conditions)}; it has {first(every)}.", self.root
             )
         readable = [corruption for corruption in self._files if self._is_readable(corruption)] or self._files
-        self.labels = self._read_labels(readable[0], published)
-        for corruption in readable:
-            self._check(corruption, published)
+        try:
+            self.labels = self._read_labels(readable[0], form.classes)
+            for corruption in readable:
+                self._check(corruption)
+        except DataError as error:
+            raise published.error(str(error), self.root) from error.__cause__
 
     def _is_readable(self, corruption: str) -> bool:
         """Whether a file can be opened; one that cannot costs its own conditions, when they are loaded."""
@@ -99,46 +83,44 @@ class CifarC:
         except OSError:
             return False
 
-    def _read_labels(self, corruption: str, published: DataSet) -> np.ndarray:
+    def _read_labels(self, corruption: str, classes: int) -> np.ndarray:
         """int64 (n,) labels of one severity, from a file that has them once or five times over."""
         path = self.root / _LABELS
-        labels = self._open(_LABELS, published)
+        labels = self._open(_LABELS)
         if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
             found = f"shape {labels.shape} and type {labels.dtype}"
-            raise published.error(f"{path} has {found}, not one whole number per image.", self.root)
-        classes = of_form(self.set_name, ArrayForm)[1].classes
+            raise DataError(f"{path} has {found}, not one whole number per image.")
         if labels.min() < 0 or labels.max() >= classes:
             found = f"labels {labels.min()} to {labels.max()}"
-            raise published.error(f"{path} has {found}, not 0 to {classes - 1}.", self.root)
-        if self._open(f"{corruption}.npy", published).shape[:1] == labels.shape and len(labels) % _SEVERITIES == 0:
+            raise DataError(f"{path} has {found}, not 0 to {classes - 1}.")
+        if self._open(f"{corruption}.npy").shape[:1] == labels.shape and len(labels) % _SEVERITIES == 0:
             parts = labels.reshape(_SEVERITIES, -1)
             if not (parts == parts[0]).all():
-                raise published.error(f"{path} does not have the same labels for all severities.", self.root)
+                raise DataError(f"{path} does not have the same labels for all severities.")
             labels = parts[0]
         return np.array(labels, dtype=np.int64)
 
-    def _check(self, corruption: str, published: DataSet) -> None:
-        array = self._open(f"{corruption}.npy", published)
+    def _check(self, corruption: str) -> None:
+        array = self._open(f"{corruption}.npy")
         expected = (_SEVERITIES * len(self.labels), _SIDE, _SIDE, 3)
         if array.shape != expected or array.dtype != np.uint8:
-            raise published.error(
+            raise DataError(
                 f"{self.root / corruption}.npy has shape {array.shape} and type {array.dtype}, not {expected} and "
-                f"uint8: five severities of the {len(self.labels)} images that {_LABELS} has labels for.",
-                self.root,
+                f"uint8: five severities of the {len(self.labels)} images that {_LABELS} has labels for."
             )
 
-    def _open(self, file: str, published: DataSet) -> np.ndarray:
+    def _open(self, file: str) -> np.ndarray:
         path = self.root / file
         try:
             found = np.load(path, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError as error:
-            raise published.error(f"{path} does not exist.", self.root) from error
+            raise DataError(f"{path} does not exist.") from error
         except OSError as error:
-            raise published.error(f"{path} cannot be read: {error.strerror or error}.", self.root) from error
+            raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
         except Exception as error:  # numpy meets damaged headers with ValueError, EOFError, SyntaxError, ...
-            raise published.error(f"{path} is not a plain numpy array: {error}", self.root) from error
+            raise DataError(f"{path} is not a plain numpy array: {error}") from error
         if not isinstance(found, np.ndarray):
-            raise published.error(f"{path} is an archive of arrays, not an array.", self.root)
+            raise DataError(f"{path} is an archive of arrays, not an array.")
         return found
 
     @cached_property
@@ -146,43 +128,22 @@ class CifarC:
         """One id per image, the same under every condition."""
         return tuple(f"{n:05d}" for n in range(len(self.labels)))
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over the files, the label space and the conditions.
-
-        A file that cannot be read counts as in `FileSource.digest`.
-        """
-        return digest(["cifar-c", self.label_space, sorted(self.conditions), list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """The files, the label space and the conditions; a file that cannot be read counts as in `FileSource`."""
+        return ["cifar-c", self.label_space, sorted(self.conditions), list(self.manifest().items())]
 
     def manifest(self) -> dict[str, str]:
         """Names of the files, sorted, each with the SHA-256 of its content or `UNREADABLE`."""
         if self._hashed is None:
             names = sorted([_LABELS, *(f"{corruption}.npy" for corruption in self._files)])
-            self._hashed = hash_with_cache(self.root, names, self._manifest_cache, self._progress)
+            self._hashed = self._hash_files(names)
         return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
 
-    def load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Read some of the images under one condition.
-
-        Args:
-            indices: Positions in `image_ids`, in any order.
-            geometry: The model's; with size and resize 32 the pixels are those of the file.
-            condition: One of `conditions`.
-
-        Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be read, and
-            ``{position in indices: why}`` for those images.
-
-        Raises:
-            ValueError: A condition that was not asked for.
-        """
-        if condition not in self.conditions:
-            raise ValueError(f"{condition!r} is not one of the conditions {first(self.conditions)}")
+        # With size and resize 32 the pixels are those of the file.
+        assert condition is not None
         corruption, _, severity = condition.partition("/")
         path = self.root / f"{corruption}.npy"
         reason, transient = (f"the folder has no {condition}", False)
@@ -209,25 +170,15 @@ class CifarC:
                     return None, CHANGED
                 self._verified[name] = stamp  # where the bytes had to decide, once is enough
             if corruption not in self._arrays:
-                published, _ = of_form(self.set_name, ArrayForm)
-                self._check(corruption, published)
-                self._arrays[corruption] = self._open(name, published)
+                self._check(corruption)
+                self._arrays[corruption] = self._open(name)
         except OSError as error:
             return None, error.strerror or str(error)
         except DataError:
             return None, CHANGED
         return self._arrays[corruption], ""
 
-    def __getstate__(self) -> dict[str, Any]:
-        cache = self._manifest_cache
-        return {
-            **{key: value for key, value in self.__dict__.items() if key not in ("digest", "image_ids")},
-            "root": self.root.absolute(),
-            "_manifest_cache": cache.absolute() if cache is not None else None,
-            "_progress": None,
-            "_verified": {},
-            "_arrays": {},  # every process maps the files for itself
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def _own_state(self) -> dict[str, Any]:
+        own = ("label_space", "conditions", "missing", "labels", "_files", "_hashed")
+        fresh: dict[str, Any] = {"_verified": {}, "_arrays": {}}  # every process maps the files for itself
+        return {name: getattr(self, name) for name in own} | fresh

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...datasets.record import ClassFolderForm
-from ...datasets.registry import of_form
 from ..files import EXTENSIONS, FileSource, first, images_in_classes, list_folders
-from ..hashing import Progress
+
+if TYPE_CHECKING:
+    from ...datasets.record import ClassFolderForm, DataSet, Opening
 
 
 class ClassFolders(FileSource):
@@ -22,39 +21,27 @@ class ClassFolders(FileSource):
 
     Attributes:
         root: The folder that holds the class folders.
-        name: What the data set is called in tables.
-        set_name: The published set.
         label_space: Name of the answer space.
         image_ids: Paths below the root, ordered by their hash.
         labels: int64 array of shape (n,).
         border: Pixels that are cut off at each side.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        set_name: str,
-        name: str | None = None,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: ClassFolderForm, opening: Opening) -> None:
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder with one sub-folder per class. What is not listed is counted in `left_out`.
-            set_name: Name of a data set whose form is a `ClassFolderForm`, such as ``"imagenet-a"``.
-            name: What the data set is called; None calls it by the set's name.
-            manifest_cache: See `FileSource`.
-            progress: See `FileSource`.
+            published: The set, for its name and for errors.
+            form: Its classes, and what else is true of its folders.
+            opening: A folder with one sub-folder per class. What is not listed is counted in `left_out`.
 
         Raises:
             DataError: The folder is missing, is a file, or is not of the expected form.
-            UnknownNameError: No such set of class folders.
         """
-        published, form = of_form(set_name, ClassFolderForm)
-        super().__init__(root, name or set_name, manifest_cache, progress)
-        self.set_name = set_name
-        self._configure(form)
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
+        self._classes = form.labels()
+        self.label_space = form.label_space
+        self.border = form.border
         names = list_folders(self.root, published.expected(self.root))
         folders = [n for n in names if n in self._classes]
         strange = [n for n in names if n not in self._classes]
@@ -75,11 +62,6 @@ class ClassFolders(FileSource):
         self.left_out = listing.left_out
         self._set_ids(listing.files)
 
-    def _configure(self, form: ClassFolderForm) -> None:
-        self._classes = form.labels()
-        self.label_space = form.label_space
-        self.border = form.border
-
     def _hint(self, strange: Sequence[str]) -> str:
         for name in strange:
             inner = self.root / name
@@ -94,9 +76,4 @@ class ClassFolders(FileSource):
         return ["class-folders", self.label_space, self.border, dict(self._classes)]
 
     def _own_state(self) -> dict[str, Any]:
-        return {"set_name": self.set_name}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.set_name = state["set_name"]
-        self._configure(of_form(self.set_name, ClassFolderForm)[1])
-        super().__setstate__(state)
+        return {"_classes": self._classes, "label_space": self.label_space, "border": self.border}

@@ -6,29 +6,28 @@ import hashlib
 import re
 import zlib
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import DataError
-from ....identity import digest
-from ...datasets.record import ConditionFolderForm, DataSet
-from ...datasets.registry import of_form
 from ..classes import imagenet_wnids
 from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
 from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache
 from ..images import UndecodableImageError, decode
-from ..source import LoadFailure
-from ..walking import NOTHING, Seen, names_in
+from ..source import FolderSource, LoadFailure
+from ..walking import Seen, names_in
+
+if TYPE_CHECKING:
+    from ...datasets.record import ConditionFolderForm, DataSet, Opening
 
 _SEVERITIES = ("1", "2", "3", "4", "5")
 _OTHER_SEVERITY = re.compile(r"\d+\.\d+")
 
 
-class ConditionFolders:
+class ConditionFolders(FolderSource):
     """The same images under every condition, in folders ``corruption/severity/class``.
 
     The images were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a
@@ -39,8 +38,6 @@ class ConditionFolders:
 
     Attributes:
         root: The folder.
-        name: What the data set is called in tables.
-        set_name: The published set.
         label_space: ``"imagenet-1k"``.
         conditions: Keys of the conditions that were asked for, ``"fog/3"``, in the order they were asked for.
         missing: Those without a folder.
@@ -50,41 +47,26 @@ class ConditionFolders:
         left_out: What the listing left out under these conditions; a pickled copy does not know it.
     """
 
-    label_space = "imagenet-1k"
-    left_out = NOTHING
+    image_ids: tuple[str, ...]
 
-    def __init__(
-        self,
-        root: Path,
-        set_name: str = "imagenet-c",
-        conditions: Sequence[str] | None = None,
-        name: str | None = None,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: ConditionFolderForm, opening: Opening) -> None:
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder with ``corruption/severity/class/image``, or with folders of several corruptions in between.
-            set_name: ``"imagenet-c"``, ``"imagenet-c-bar"`` or ``"imagenet-3dcc"``.
-            conditions: Keys of the conditions to read; None takes all that are there. Only these enter the digest.
-            name: What the data set is called; None calls it by the set's name.
-            manifest_cache: JSON file to keep content hashes in; every condition has its own beside it.
-            progress: Told ``(done, total)`` over the files of all conditions while they are hashed.
+            published: The set, for its name and for errors.
+            form: Its label space.
+            opening: A folder with ``corruption/severity/class/image``, or with folders of several corruptions in
+                between. Only the conditions that are asked for enter the digest; each has a cache of its own.
 
         Raises:
             DataError: The folder is missing, is not of the expected form, or has none of the conditions.
-            UnknownNameError: No such set of condition folders.
         """
-        self.root = Path(root)
-        self.set_name = set_name
-        self.name = name or set_name
-        self._manifest_cache = manifest_cache
-        self._progress = progress
-        published, _ = of_form(set_name, ConditionFolderForm)
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
+        self.label_space = form.label_space
         there = _find(self.root, published)
-        self.conditions = tuple(dict.fromkeys(conditions)) if conditions is not None else tuple(sorted(there))
+        self.conditions = tuple(sorted(there) if opening.conditions is None else dict.fromkeys(opening.conditions))
         self._places = {key: there[key] for key in self.conditions if key in there}
+        self.missing = tuple(key for key in self.conditions if key not in there)
         if not self._places:
             raise published.error(
                 f"{self.root} has none of the conditions {first(self.conditions)}; it has {first(sorted(there))}.",
@@ -125,11 +107,6 @@ class ConditionFolders:
         index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
         self.labels = np.array([index[i.split("/", 1)[0]] for i in self.image_ids], dtype=np.int64)
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Conditions that were asked for and have no folder."""
-        return tuple(key for key in self.conditions if key not in self._places)
-
     def absent(self, condition: str) -> int:
         """How many of the images a condition lacks.
 
@@ -140,23 +117,16 @@ class ConditionFolders:
             return len(self)
         return int((~self._present[self._row(condition)]).sum())
 
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
     def _row(self, condition: str) -> int:
         return list(self._places).index(condition)
 
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over ids and contents under every condition.
+    def _facts(self) -> Any:
+        """Ids and contents under every condition.
 
         Neither the place of the folder nor the folders of several corruptions in between enter. A file that cannot be
-        read counts as in `FileSource.digest`.
-
-        Raises:
-            DataError: Not one of the files can be read.
+        read counts as in `FileSource`.
         """
-        return digest(["condition-folders", sorted(self.conditions), list(self.manifest().items())])
+        return ["condition-folders", sorted(self.conditions), list(self.manifest().items())]
 
     def manifest(self) -> dict[str, str]:
         """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
@@ -211,25 +181,10 @@ class ConditionFolders:
         cache = self._manifest_cache
         return cache.with_name(f"{cache.stem}-{key.replace('/', '-')}{cache.suffix}") if cache is not None else None
 
-    def load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode some of the images under one condition. A bad or absent image is reported and never raises.
-
-        Args:
-            indices: Positions in `image_ids`, in any order.
-            geometry: Its ``size`` and interpolation are used; its ``resize`` is not.
-            condition: One of `conditions`.
-
-        Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where an image could not be read, and
-            ``{position in indices: why}`` for those images.
-
-        Raises:
-            ValueError: A condition that was not asked for.
-        """
-        if condition not in self.conditions:
-            raise ValueError(f"{condition!r} is not one of the conditions {first(self.conditions)}")
+        assert condition is not None
         whole = geometry.whole
         folder = self.root / self._places[condition] if condition in self._places else None
         row = self._row(condition) if folder else 0
@@ -245,26 +200,16 @@ class ConditionFolders:
 
         return load_each(indices, whole, one)
 
-    def __getstate__(self) -> dict[str, Any]:
-        cache = self._manifest_cache
-        return {
-            "root": self.root.absolute(),
-            "name": self.name,
-            "set_name": self.set_name,
-            "conditions": self.conditions,
-            "_places": self._places,
-            "_manifest_cache": cache.absolute() if cache is not None else None,
-            "_combined": self._combined,
-            "_beginnings": self._beginnings,
-            "_unread": self._unread,
+    def _own_state(self) -> dict[str, Any]:
+        own = ("label_space", "conditions", "missing", "_places", "_combined", "_beginnings", "_unread")
+        return {name: getattr(self, name) for name in own} | {
             "ids": zlib.compress("\0".join(sorted(self.image_ids)).encode("utf-8", "surrogateescape")),
             "present": zlib.compress(np.packbits(self._present).tobytes()),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         ids, present = state.pop("ids"), state.pop("present")
-        self.__dict__.update(state)
-        self._progress = None
+        super().__setstate__(state)
         self._set_ids(zlib.decompress(ids).decode("utf-8", "surrogateescape").split("\0"))
         shape = (len(self._places), len(self))
         bits = np.unpackbits(np.frombuffer(zlib.decompress(present), np.uint8), count=shape[0] * shape[1])

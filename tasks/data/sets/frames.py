@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import DataError
 from ....identity import digest
-from ...datasets.record import FrameForm
-from ...datasets.registry import of_form
 from ..files import FileSource, first, images_below, shuffling_key
-from ..hashing import Progress
 from .annotations import Annotations
+
+if TYPE_CHECKING:
+    from ...datasets.record import DataSet, FrameForm, Opening
 
 
 class FrameGroups(FileSource):
@@ -26,8 +25,6 @@ class FrameGroups(FileSource):
 
     Attributes:
         root: The folder.
-        name: What the data set is called in tables.
-        set_name: The published set.
         label_space: ``"imagenet-vid"`` or ``"ytbb"``.
         image_ids: Paths below the root, group by group: an anchor, then its neighbours in the order of time. Groups are
             ordered by the hash of their anchors, so that a prefix holds whole groups, but for the last.
@@ -40,50 +37,29 @@ class FrameGroups(FileSource):
 
     accepted: tuple[frozenset[int], ...]
 
-    def __init__(
-        self,
-        root: Path,
-        set_name: str,
-        name: str | None = None,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-        metadata: Path | None = None,
-        only_answerable: bool = False,
-    ) -> None:
+    def __init__(self, published: DataSet, form: FrameForm, opening: Opening) -> None:
         """Read the metadata and check that the frames are there.
 
         Args:
-            root: Folder with the frames; see the set's `FrameForm`.
-            set_name: ``"imagenet-vid-robust"`` or ``"ytbb-robust"``.
-            name: What the data set is called; None calls it by the set's name.
-            manifest_cache: See `FileSource`.
-            progress: See `FileSource`.
-            metadata: Folder with the authors' files; None takes ``metadata`` in the root.
-            only_answerable: Leave out anchors that show nothing ImageNet has a class for. The published numbers count
-                them as wrong, whatever the answer.
+            published: The set, for its name and for errors.
+            form: Its label space, and the reader of the authors' files.
+            opening: A folder with the frames, and the authors' files in its ``metadata``.
 
         Raises:
             DataError: The folder, the metadata or frames are missing, or are not of the expected form.
-            UnknownNameError: No such set of frames.
         """
-        published, form = of_form(set_name, FrameForm)
-        super().__init__(root, name or set_name, manifest_cache, progress)
-        self.set_name = set_name
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
         self.label_space = form.label_space
         if not self.root.is_dir():
             problem = "is a file, not a folder" if self.root.exists() else "does not exist"
             raise published.error(f"{self.root} {problem}.", self.root)
         try:
-            found = form.annotations(metadata if metadata is not None else self.root / "metadata")
+            found = form.annotations(self.root / "metadata")
         except DataError as error:
-            inner = self.root / set_name
+            inner = self.root / published.name
             hint = f" Did you mean {inner}?" if inner.is_dir() else ""
             raise published.error(f"{error}{hint}", self.root) from error
-        self._groups = {
-            anchor: others
-            for anchor, others in found.neighbours.items()
-            if found.accepted[anchor] or not only_answerable
-        }
+        self._groups = dict(found.neighbours)
         self._accepted = {i: found.accepted[i] for anchor, others in self._groups.items() for i in (anchor, *others)}
         absent = self._absent(found)
         if absent:
@@ -130,9 +106,4 @@ class FrameGroups(FileSource):
         return ["frames", self.label_space, digest([groups, accepted])]
 
     def _own_state(self) -> dict[str, Any]:
-        return {
-            "set_name": self.set_name,
-            "label_space": self.label_space,
-            "_groups": self._groups,
-            "_accepted": self._accepted,
-        }
+        return {"label_space": self.label_space, "_groups": self._groups, "_accepted": self._accepted}

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import DataError
 from ....identity import digest
-from ...datasets.record import ReassessedForm
-from ...datasets.registry import of_form
 from ..classes import imagenet_wnids, real_labels
 from ..files import FileSource, first
 from ..hashing import Progress
 from ..image_folder import ImageFolder
+
+if TYPE_CHECKING:
+    from ...datasets.record import DataSet, Opening, ReassessedForm
 
 _NUMBER = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -29,45 +30,34 @@ class ImageNetReal(FileSource):
 
     Attributes:
         root: The folder that holds the class folders.
-        name: What the data set is called in tables.
-        label_space: ``"imagenet-1k"``.
         image_ids: Paths below the root, ordered by their hash: as `ImageFolder` lists them, less those without labels.
         labels: int64 array of shape (n,), one of the accepted classes: ImageNet's own where that is accepted, else the
             first. Not to be scored against.
         accepted: For each image the class indices that count as right; never empty.
     """
 
-    label_space = "imagenet-1k"
     accepted: tuple[frozenset[int], ...]
 
-    def __init__(
-        self,
-        root: Path,
-        name: str = "imagenet-real",
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-        labels: Path | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: ReassessedForm, opening: Opening) -> None:
         """List the images; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: ImageNet's validation folder, one sub-folder per class, files under their published names.
-            name: What the data set is called.
-            manifest_cache: See `FileSource`. The cache of the same folder read by `ImageFolder` will do.
-            progress: See `FileSource`.
-            labels: The published ``real.json``; None takes the copy that timm ships.
+            published: The set, for its name and for errors.
+            form: Its label space, and where the labels are.
+            opening: ImageNet's validation folder, one sub-folder per class, files under their published names. The
+                cache of the same folder read by `ImageFolder` will do.
 
         Raises:
             DataError: The folder or the labels are missing or not of the expected form.
         """
-        super().__init__(root, name, manifest_cache, progress)
-        published = of_form("imagenet-real", ReassessedForm)[0]
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
+        self.label_space = form.label_space
         try:
             whole = ImageFolder(self.root)
         except DataError as error:
             raise published.error(str(error).splitlines()[0], self.root) from error
         ids, self.left_out = whole.image_ids, whole.left_out
-        found = real_labels(labels)
+        found = real_labels(form.labels)
         strange = [i for i in ids if not _NUMBER.fullmatch(Path(i).stem)]
         if strange:
             raise published.error(
@@ -105,7 +95,7 @@ class ImageNetReal(FileSource):
         return ["imagenet-real", digest({i: sorted(accepted) for i, accepted in self._accepted.items()})]
 
     def _own_state(self) -> dict[str, Any]:
-        return {"_accepted": self._accepted}
+        return {"label_space": self.label_space, "_accepted": self._accepted}
 
 
 class ImageNetSubset(FileSource):

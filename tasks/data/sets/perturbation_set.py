@@ -3,83 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....identity import digest
-from ...datasets.record import SequenceForm
-from ...datasets.registry import of_form
 from ..files import list_folders
 from ..geometry import Geometry
-from ..hashing import Progress
-from ..source import LoadFailure
-from ..walking import NOTHING
+from ..source import ImageSource, LoadFailure
 from .sequences import PerturbationSequences
 
+if TYPE_CHECKING:
+    from ...datasets.record import DataSet, Opening, SequenceForm
 
-class PerturbationSet:
-    """The sequences that all perturbations have, frame by frame; a `ConditionSource` whose conditions they are.
+
+class PerturbationSet(ImageSource):
+    """The sequences that all perturbations have, frame by frame; its conditions are the perturbations.
 
     Opening it counts the frames of every video, which at the published size, 50,000 videos under ten perturbations,
     takes many minutes; ``bench run --limit`` does not shorten that.
 
     Attributes:
-        name: ``"imagenet-p"``.
-        label_space: ``"imagenet-1k"``.
         conditions: Names of the perturbations that were asked for.
         missing: Those of them that are not there.
         image_ids: ``"n01440764/ILSVRC2012_val_00000293.mp4/007"``, sequence by sequence.
         labels: int64 (n,). Stability does not need them.
         frames: Number of frames of each sequence, by its name.
-        left_out: What the listing left out; a pickled copy does not know it.
     """
 
-    label_space = "imagenet-1k"
-    left_out = NOTHING
+    image_ids: Sequence[str]
+    labels: np.ndarray
 
-    def __init__(
-        self,
-        root: Path,
-        perturbations: Sequence[str],
-        name: str = "imagenet-p",
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: SequenceForm, opening: Opening) -> None:
         """Open each perturbation.
 
         Args:
-            root: Folder with ``perturbation/class/name.mp4``.
-            perturbations: Which to read; one without a folder is a missing value.
-            name: What the data set is called.
-            manifest_cache: JSON file in which content hashes are kept, with the perturbation in its name.
-            progress: See `PerturbationSequences`.
+            published: The set, for its name and for errors.
+            form: Its label space.
+            opening: A folder with ``perturbation/class/name.mp4``, and the perturbations to read; one without a folder
+                is a missing value. Each has a cache of its own.
 
         Raises:
             DataError: The folder is missing, has none of the perturbations, or they share no sequence.
         """
-        published, _ = of_form("imagenet-p", SequenceForm)
-        there = set(list_folders(Path(root), published.expected(Path(root))))
-        self.name = name
+        root, perturbations = opening.root, opening.conditions or ()
+        there = set(list_folders(root, published.expected(root)))
+        self.name, self.label_space = published.name, form.label_space
         self.conditions = tuple(perturbations)
         self.missing = tuple(p for p in perturbations if p not in there)
         present = [p for p in perturbations if p in there]
         if not present:
-            raise published.error(f"{root} has none of the perturbations {', '.join(perturbations)}.", Path(root))
+            raise published.error(f"{root} has none of the perturbations {', '.join(perturbations)}.", root)
         self._parts = {}
         places: dict[Path, str] = {}
         for p in present:
-            cache = manifest_cache.with_stem(f"{manifest_cache.stem}-{p}") if manifest_cache else None
-            self._parts[p] = PerturbationSequences(root, p, None, cache, progress)
+            cache = opening.cache.with_stem(f"{opening.cache.stem}-{p}") if opening.cache else None
+            self._parts[p] = PerturbationSequences(published, form, replace(opening, conditions=[p], cache=cache))
             self.left_out += self._parts[p].left_out
             other = places.setdefault(self._parts[p].real_folder, p)
             if other != p:
-                raise published.error(f"{p} and {other} in {root} are the same folder, through a link.", Path(root))
+                raise published.error(f"{p} and {other} in {root} are the same folder, through a link.", root)
         self._index()
         if not self.image_ids:
-            raise published.error(f"The perturbations in {root} have no sequence in common.", Path(root))
+            raise published.error(f"The perturbations in {root} have no sequence in common.", root)
 
     def _index(self) -> None:
         counts = [part.frames for part in self._parts.values()]
@@ -95,28 +82,23 @@ class PerturbationSet:
         self.labels = self._parts[first].labels[self._positions[first]]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("name", "conditions", "missing", "_parts")}
+        return {name: getattr(self, name) for name in ("name", "label_space", "conditions", "missing", "_parts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._index()
 
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the videos under all perturbations."""
-        return digest(["imagenet-p", {p: part.digest for p, part in self._parts.items()}])
+    def _facts(self) -> Any:
+        """The videos under all perturbations."""
+        return ["imagenet-p", {p: part.digest for p, part in self._parts.items()}]
 
     def manifest(self) -> dict[str, str]:
         """Videos with the SHA-256 of their content, by perturbation and name."""
         return {f"{p}/{video}": sha for p, part in self._parts.items() for video, sha in part.manifest().items()}
 
-    def load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Frames under one perturbation; see `PerturbationSequences.load`."""
         if condition in self._parts:
             return self._parts[condition].load(self._positions[condition][list(indices)].tolist(), geometry)
         pixels = np.zeros((len(indices), geometry.size, geometry.size, 3), np.uint8)

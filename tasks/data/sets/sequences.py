@@ -5,32 +5,30 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from ....cores import usable_cores
 from ....errors import DataError
-from ....identity import digest
-from ...datasets.record import SequenceForm
-from ...datasets.registry import of_form
 from ..classes import imagenet_wnids
 from ..clips.container import OPTIONS
 from ..clips.decoding import upright
 from ..files import first, images_in_classes, list_folders, load_each, shuffling_key
 from ..geometry import Geometry
-from ..hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache, is_unchanged
+from ..hashing import UNREADABLE, Hashed, check_readable, hash_with_cache, is_unchanged
 from ..images import CHANGED, UndecodableImageError, fit
-from ..source import LoadFailure
-from ..walking import NOTHING
+from ..source import FolderSource, LoadFailure
+
+if TYPE_CHECKING:
+    from ...datasets.record import DataSet, Opening, SequenceForm
 
 _VIDEOS = frozenset({".mp4"})
 
 
-class PerturbationSequences:
+class PerturbationSequences(FolderSource):
     """The frames of the sequences of one perturbation.
 
     The measure is how often the answer changes along a sequence: from one frame to the next, or, for noise, from the
@@ -39,49 +37,35 @@ class PerturbationSequences:
 
     Attributes:
         root: The folder with the perturbations.
-        name: What the data set is called in tables.
+        name: ``"imagenet-p/brightness"``.
         perturbation: ``"brightness"``.
-        label_space: ``"imagenet-1k"``.
         image_ids: ``"n01440764/ILSVRC2012_val_00000293.mp4/007"``, sequence by sequence, frames in the order of time;
             sequences are ordered by the hash of their names.
         labels: int64 array of shape (n,), class indices 0..999. Stability does not need them.
         sequences: For each sequence the int64 positions of its frames in `image_ids`.
         compare_with_first: Whether the protocol compares every frame with the first of its sequence (noise), and not
             with the one before.
-        left_out: What the listing left out; a pickled copy does not know it.
     """
 
-    label_space = "imagenet-1k"
-    left_out = NOTHING
+    image_ids: tuple[str, ...]
 
-    def __init__(
-        self,
-        root: Path,
-        perturbation: str,
-        name: str | None = None,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: SequenceForm, opening: Opening) -> None:
         """List the videos and count their frames, which opens each of them.
 
         A video that cannot be opened is listed with one frame, which fails to load.
 
         Args:
-            root: Folder with ``perturbation/class/name.mp4``, or with folders of several perturbations in between.
-            perturbation: Which folder to read.
-            name: What the data set is called; None calls it ``"imagenet-p/brightness"``.
-            manifest_cache: JSON file in which content hashes are kept.
-            progress: Told ``(done, total)`` in videos while they are hashed.
+            published: The set, for its name and for errors.
+            form: Its label space.
+            opening: A folder with ``perturbation/class/name.mp4``, or with folders of several perturbations in between;
+                its one condition is the perturbation to read.
 
         Raises:
             DataError: The folder is missing or not of the expected form, or PyAV is not installed.
         """
-        published, _ = of_form("imagenet-p", SequenceForm)
-        self.root = Path(root)
-        self.perturbation = perturbation
-        self.name = name or f"imagenet-p/{perturbation}"
-        self._manifest_cache = manifest_cache
-        self._progress = progress
+        (perturbation,) = opening.conditions or ()
+        super().__init__(opening.root, f"{published.name}/{perturbation}", opening.cache, opening.progress)
+        self.label_space, self.perturbation = form.label_space, perturbation
         self._hashed: dict[str, Hashed] | None = None
         _av()
         there = list_folders(self.root, published.expected(self.root))
@@ -135,17 +119,9 @@ class PerturbationSequences:
         """Number of frames of each video, in the order of the sequences."""
         return dict(self._counts)
 
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the data: 64 hexadecimal digits over every video's name and content, and the perturbation.
-
-        Raises:
-            DataError: Not one of the videos can be read.
-        """
-        return digest(["imagenet-p", self.perturbation, list(self.manifest().items())])
+    def _facts(self) -> Any:
+        """Every video's name and content, and the perturbation."""
+        return ["imagenet-p", self.perturbation, list(self.manifest().items())]
 
     def manifest(self) -> dict[str, str]:
         """Names of the videos, sorted, each with the SHA-256 of its content or `UNREADABLE`.
@@ -163,17 +139,10 @@ class PerturbationSequences:
             self._hashed = found
         return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode some of the frames. Every video is decoded once per call: ask for whole sequences.
-
-        Args:
-            indices: Positions in `image_ids`, in any order.
-            geometry: Its ``size`` and interpolation are used; its ``resize`` is not.
-
-        Returns:
-            uint8 array of shape (len(indices), size, size, 3), zeros where a frame could not be decoded, and
-            ``{position in indices: why}`` for those frames.
-        """
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        # Every video is decoded once per call: ask for whole sequences.
         whole = geometry.whole
         wanted: dict[int, set[int]] = {}
         places = [self._place(index) for index in indices]
@@ -223,14 +192,11 @@ class PerturbationSequences:
                 raise UndecodableImageError(path, reason, transient) from error
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        cache = self._manifest_cache
+    def _own_state(self) -> dict[str, Any]:
         return {
-            "root": self.root.absolute(),
             "_folder": self._folder.absolute(),
+            "label_space": self.label_space,
             "perturbation": self.perturbation,
-            "name": self.name,
-            "_manifest_cache": cache.absolute() if cache is not None else None,
             "_hashed": self._hashed,
             "_unopened": self._unopened,
             "videos": zlib.compress("\0".join(sorted(self._counts)).encode("utf-8", "surrogateescape")),
@@ -240,8 +206,7 @@ class PerturbationSequences:
     def __setstate__(self, state: dict[str, Any]) -> None:
         videos = zlib.decompress(state.pop("videos")).decode("utf-8", "surrogateescape").split("\0")
         counts = state.pop("counts")
-        self.__dict__.update(state)
-        self._progress = None
+        super().__setstate__(state)
         self._set_videos(dict(zip(videos, counts, strict=True)))
 
 

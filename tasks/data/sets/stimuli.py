@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import DataError
-from ...alignment.datasets import CATEGORIES, NO_CONDITION, AlignmentSet, alignment_set
+from ...alignment.datasets import CATEGORIES, NO_CONDITION
 from ...alignment.datasets import image_id as join_key
-from ...datasets.registry import DATA_SETS
-from ..datasets import HUMAN
 from ..files import EXTENSIONS, FileSource, first, images_below, images_in_classes, list_folders
 from ..geometry import Geometry
-from ..hashing import Progress
 from ..source import LoadFailure
 
-DATA_NAME = HUMAN
-"""What the user calls the folder of all data sets: ``--data model-vs-human=DIR``."""
+if TYPE_CHECKING:
+    from ...datasets.record import DataSet, Opening, StimuliForm
 
 _SESSIONS = "dnn"
 _SESSION = "session-"
@@ -55,37 +52,29 @@ class PublishedStimuli(FileSource):
         root: The folder below which the ids are paths.
         name: ``"model-vs-human/contrast"``.
         data_set: What is known of the data set.
-        label_space: ``"entry-level-16"``.
         image_ids: The file name, ``"0001_cop_dnn_c30_knife_10_n03041632_7380.png"``, with the session's folder before
             it where there are several; or category and file name, ``"bird/bird3-clock2.png"``. Ordered by their hash.
         labels: int64 array of shape (n,), positions in `CATEGORIES`.
         notes: What people should know: that stimuli are missing.
     """
 
-    label_space = "entry-level-16"
-
-    def __init__(
-        self,
-        root: Path,
-        data_set: str,
-        manifest_cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, published: DataSet, form: StimuliForm, opening: Opening) -> None:
         """List the stimuli; their contents are read when `digest` or `load` asks for them.
 
         Args:
-            root: Folder of all data sets: holds ``<data set>``, or ``datasets/<data set>`` as the authors' checkout.
-            data_set: A name of `ALIGNMENT_SETS`.
-            manifest_cache: See `FileSource`.
-            progress: See `FileSource`.
+            published: The set, for its name and for errors.
+            form: Its label space, and the experiment.
+            opening: The folder of all data sets: holds ``<data set>``, or ``datasets/<data set>`` as the authors'
+                checkout.
 
         Raises:
             DataError: The folder is missing, is a file, or is not of the expected form.
-            UnknownNameError: No such data set.
         """
-        self.data_set = alignment_set(data_set)
-        super().__init__(_folder(Path(root), self.data_set), f"{DATA_NAME}/{data_set}", manifest_cache, progress)
-        self._place = self.root
+        self.data_set, self.label_space = form.experiment, form.label_space
+        self._page = published.page
+        root = self._folder(opening.root, form.places(opening.root))
+        super().__init__(root, published.name, opening.cache, opening.progress)
+        self._place = root
         self._named = (self.root / _SESSIONS).is_dir()
         ids = self._in_sessions() if self._named else self._in_categories()
         if not ids:
@@ -101,9 +90,10 @@ class PublishedStimuli(FileSource):
         missing = self.data_set.stimuli - len(self)
         return (f"{self.name}: {len(self)} of {self.data_set.stimuli} stimuli are here.",) if missing > 0 else ()
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Decode some of the stimuli, whole; see `FileSource.load`."""
-        return super().load(indices, geometry.whole)
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        return super()._load(indices, geometry.whole, condition)
 
     def _in_sessions(self) -> list[str]:
         sessions = list_folders(self.root / _SESSIONS, self._expected())
@@ -157,33 +147,30 @@ class PublishedStimuli(FileSource):
         return ["stimuli", self.data_set.name, self.label_space, list(CATEGORIES)]
 
     def _own_state(self) -> dict[str, Any]:
-        return {"data_set": self.data_set, "_named": self._named}
+        return {"data_set": self.data_set, "label_space": self.label_space, "_named": self._named}
 
     def _error(self, problem: str) -> DataError:
         return DataError(f"{problem}\n{self._expected()}")
 
     def _expected(self) -> str:
-        return _expected(self._place, self.data_set)
+        return self._expected_in(self._place)
+
+    def _expected_in(self, root: Path) -> str:
+        experiment = self.data_set
+        named = _NAMED.format(root=root, abbreviation=experiment.abbreviation, condition=experiment.conditions[-1])
+        forms = named if len(experiment.conditions) > 1 else f"{_FOLDERS.format(root=root)}\nor {named}"
+        return f"Expected {forms}\nThe stimuli are published at {self._page}"
+
+    def _folder(self, root: Path, places: Sequence[Path]) -> Path:
+        """The folder of the data set below that of all."""
+        name = self.data_set.name
+        for place in places:
+            if place.is_dir():
+                return place
+        expected = self._expected_in(places[-1])
+        others = list_folders(root, expected)
+        raise DataError(f"{root} has no folder {name}, nor datasets/{name}; it has {first(others)}.\n{expected}")
 
 
 def _parts(name: str) -> list[str]:
     return name.rpartition("/")[2].split("_")
-
-
-def _folder(root: Path, data_set: AlignmentSet) -> Path:
-    """The folder of one data set below that of all."""
-    places = (root / "datasets" / data_set.name, root / data_set.name)
-    for place in places:
-        if place.is_dir():
-            return place
-    expected = _expected(places[1], data_set)
-    found = list_folders(root, expected)
-    raise DataError(
-        f"{root} has no folder {data_set.name}, nor datasets/{data_set.name}; it has {first(found)}.\n{expected}"
-    )
-
-
-def _expected(root: Path, data_set: AlignmentSet) -> str:
-    named = _NAMED.format(root=root, abbreviation=data_set.abbreviation, condition=data_set.conditions[-1])
-    forms = named if len(data_set.conditions) > 1 else f"{_FOLDERS.format(root=root)}\nor {named}"
-    return f"Expected {forms}\nThe stimuli are published at {DATA_SETS[HUMAN].page}"

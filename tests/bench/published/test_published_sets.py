@@ -21,9 +21,9 @@ from PIL import Image
 from vitobench.results.published.tables import published_reference
 from vitobench.tasks import kinds, registry
 from vitobench.tasks.data.classes import imagenet_vid_classes, objectnet_classes
-from vitobench.tasks.data.datasets import folders_of
 from vitobench.tasks.datasets.registry import PUBLISHED
 from vitobench.tasks.labels import labels_for
+from vitobench.tasks.opening import folders_of
 from vitobench.tests.bench.published.kit import (
     INFO,
     WNIDS,

@@ -23,11 +23,13 @@ class Counting(MicroSet):
     passing = False
     limit = 10**9
 
-    def load(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+    def load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None = None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         self.loaded += len(indices)
         if self.loaded > self.limit:
             raise KeyboardInterrupt
-        images, _ = super().load(indices, geometry)
+        images, _ = super().load(indices, geometry, condition)
         failed = {at: LoadFailure("damaged", self.passing) for at, index in enumerate(indices) if index in self.bad}
         return images, failed
 

@@ -15,12 +15,12 @@ from torchvision.transforms import v2
 
 from vitobench.errors import DataError
 from vitobench.tasks.data import hashing
-from vitobench.tasks.data.datasets import open_source
 from vitobench.tasks.data.files import EXTENSIONS
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.image_folder import ImageFolder, imagenet_wnids
 from vitobench.tasks.data.images import CHANGED, UndecodableImageError, decode
 from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.opening import open_source
 
 WNIDS = ("n01440764", "n01443537", "n15075141")
 

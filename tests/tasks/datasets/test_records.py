@@ -1,3 +1,4 @@
+import importlib
 import inspect
 import json
 import re
@@ -11,17 +12,14 @@ from PIL import Image
 
 from vitobench.errors import DataError
 from vitobench.tasks import answer_spaces
+from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
 from vitobench.tasks.data.classes import MergedClass
-from vitobench.tasks.data.sets.cifar_c import CifarC
-from vitobench.tasks.data.sets.class_folders import ClassFolders
-from vitobench.tasks.data.sets.condition_folders import ConditionFolders
-from vitobench.tasks.data.sets.frames import FrameGroups
-from vitobench.tasks.data.sets.imagenet_val import ImageNetReal, ImageNetSubset
-from vitobench.tasks.data.sets.sequences import PerturbationSequences
-from vitobench.tasks.data.source import ConditionSource, ImageSource
-from vitobench.tasks.datasets.record import ClassFolderForm, Opening, SequenceForm
-from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, open_published
+from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.data.source import ImageSource
+from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm, SequenceForm
+from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, publication_of
+from vitobench.tasks.opening import available, folders_of, open_source
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -29,8 +27,9 @@ def test_every_set_says_what_it_expects_and_where_it_is(tmp_path: Path, name: st
     published = PUBLISHED[name]
     assert published.form is not None
     assert published.form.label_space in (*ANSWER_SPACES, "cifar-10", "cifar-100")
+    perturbations = ["brightness"] if isinstance(published.form, SequenceForm) else None
     with pytest.raises(DataError) as caught:
-        open_published(name, tmp_path / "nowhere", ["brightness"] if isinstance(published.form, SequenceForm) else None)
+        open_source(name, {name: tmp_path / "nowhere"}, None, 0, conditions=perturbations)
     message = str(caught.value)
     assert "does not exist" in message
     assert message.endswith(f"{published.title}: published at {published.page}")
@@ -38,21 +37,26 @@ def test_every_set_says_what_it_expects_and_where_it_is(tmp_path: Path, name: st
     assert "{" not in message
 
 
-@pytest.mark.parametrize(
-    ("reader", "protocol"),
-    [
-        (ClassFolders, ImageSource),
-        (ImageNetReal, ImageSource),
-        (ImageNetSubset, ImageSource),
-        (FrameGroups, ImageSource),
-        (PerturbationSequences, ImageSource),
-        (ConditionFolders, ConditionSource),
-        (CifarC, ConditionSource),
-    ],
-)
-def test_every_reader_loads_as_its_protocol_says(reader: type, protocol: type) -> None:
-    mine, theirs = (list(inspect.signature(c.load).parameters) for c in (reader, protocol))
-    assert mine == theirs
+def subclasses(base: type) -> set[type]:
+    return {c for direct in base.__subclasses__() for c in (direct, *subclasses(direct))}
+
+
+def test_every_set_of_images_loads_and_is_hashed_by_the_one_function() -> None:
+    tasks = Path(inspect.getfile(answer_spaces)).parent
+    for path in tasks.rglob("*.py"):
+        if re.search(r"^class \w+\(\w*(Source|Set)\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+            importlib.import_module(".".join(["vitobench.tasks", *path.relative_to(tasks).with_suffix("").parts]))
+    readers = {c for c in subclasses(ImageSource) if c.__module__.startswith("vitobench.")}
+    assert {"CifarC", "ClassFolders", "MicroSet", "MapFolder", "PhotographsWithDepth", "CheckedSource"} <= {
+        c.__name__ for c in readers
+    }
+    assert [c for c in readers if "load" in vars(c) or "digest" in vars(c)] == []
+
+
+def test_conditions_are_checked_before_anything_is_loaded() -> None:
+    plain = open_source("microworld/val", {}, 4, 0)
+    with pytest.raises(ValueError, match="microworld/val has no conditions, so there is no 'fog/1'"):
+        plain.load([0], Geometry(8, 8, "bilinear"), "fog/1")
 
 
 def test_the_recipe_for_a_data_set_needs_one_file_alone(tmp_path: Path) -> None:
@@ -76,8 +80,9 @@ try:
 except SystemExit as done:
     assert not done.code
 assert "numpy" not in sys.modules
+from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import answer_space
-from vitobench.tasks.data.datasets import check_data_names, open_source
+from vitobench.tasks.opening import check_data_names, open_source
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.registry import SUITES, get_task
 task, folders = get_task("fruit"), {"fruit": Path(sys.argv[2])}
@@ -138,7 +143,7 @@ def test_a_record_whose_labels_would_be_wrong_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(answer_spaces, "_OF_SETS", (*answer_spaces._OF_SETS, ("imagenet-1k", apple("apple").classes)))
     answer_space.cache_clear()
     with pytest.raises(ValueError, match="labelled in imagenet-1k, and their classes differ"):
-        apple("apple").open(DATA_SETS["imagenet-a"], Opening(tmp_path))
+        open_source("imagenet-sketch", {"imagenet-sketch": tmp_path}, None, 0)
 
 
 @pytest.mark.parametrize("name", [n for n, d in PUBLISHED.items() if isinstance(d.form, ClassFolderForm)])
@@ -157,9 +162,32 @@ def test_tasks_take_what_they_do_not_say_from_the_record() -> None:
     assert tasks["imagenet-c"].dataset == "imagenet"  # drawn from other images, by the protocol of this set
     assert tasks["imagenet-c"].citation == tasks["imagenet-c-folders"].citation == DATA_SETS["imagenet-c"].citation
     assert tasks["ytbb-robust"].citation == DATA_SETS["imagenet-vid-robust"].citation
-    order = [name for name in tasks if not name.startswith(("imagenet-v2", "imagenet-a", "imagenet-r"))]
-    assert order == [
+
+
+def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> None:
+    names = [task.name for task in DATA_SET_TASKS if not task.kind.together]
+    assert [name for name in names if not name.startswith(("imagenet-v2", "imagenet-a", "imagenet-r"))] == [
+        "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-a", "micro-vid-robust", "micro-viewpoints",
+        "micro-backgrounds", "micro-light", "micro-occlusion", "micro-cue-conflict",
         "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
         "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
         "objectnet", "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
     ]  # fmt: skip
+    together = [task.name for task in DATA_SET_TASKS[len(names) :]]
+    assert together == [
+        *(f"micro-alignment-{name}" for name in ALIGNMENT_SETS if f"micro-{name}" in MICRO_ALIGNMENT_SETS),
+        *(f"alignment-{name}" for name in ALIGNMENT_SETS),
+    ]
+
+
+def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
+    rendered = [data_set for data_set in DATA_SETS.values() if isinstance(data_set.form, RenderedForm)]
+    assert {task.name for task in DATA_SET_TASKS if task.world == "microworld"} == {
+        task.name for data_set in rendered for task in data_set.tasks
+    }
+    for data_set in rendered:
+        assert available(data_set.name, {})
+        assert folders_of(data_set.name) == ()
+        assert publication_of(data_set.name) is None
+        source = open_source(data_set.name, {}, 21, 3)
+        assert (source.name, source.label_space, len(source)) == (data_set.name, "microworld-16", 21)

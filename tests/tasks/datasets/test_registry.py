@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from vitobench.errors import UnknownNameError
+from vitobench.tasks import kinds
+from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.corruptions import CORRUPTIONS
-from vitobench.tasks.data.datasets import USER_DATA
 from vitobench.tasks.data.downloads.publication import LICENCES, Publication, RemoteFile, readable_size
+from vitobench.tasks.data.microworld.video import FRAMES
 from vitobench.tasks.datasets.record import ClassFolderForm
 from vitobench.tasks.datasets.registry import (
     DATA_SET_TASKS,
@@ -25,6 +27,8 @@ from vitobench.tasks.datasets.registry import (
     markdown_table,
     publication_of,
 )
+from vitobench.tasks.opening import USER_DATA, folders_of
+from vitobench.tasks.registry import TASKS
 
 DOCS = Path(__file__).parents[3] / "docs"
 EVERY = list(PUBLICATIONS.values())
@@ -32,7 +36,11 @@ EVERY = list(PUBLICATIONS.values())
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
     assert len(PUBLICATIONS) == 17
-    assert len(DATA_SETS) == 21
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 21
+    rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
+    stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
+    assert (len(rendered), len(stimuli)) == (8 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS))
+    assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, "imagenet-with-depth"}
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
     assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)
@@ -104,11 +112,17 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     rows = [line.split(" | ") for line in page.partition("## Micro-world")[0].splitlines() if line.startswith("| `")]
     words = re.findall(r"`([^`]+)`", " ".join(cell for row in rows for cell in row))
     saliency = (DOCS / "saliency.md").read_text(encoding="utf-8")
-    for task in DATA_SET_TASKS:  # a row may leave out what the names in it have in common: `-threshold-0.7`
+    for task in DATA_SET_TASKS:
         if task.maps is not None:
             assert f"`{task.name}`" in saliency
             continue
+        if task.world == "microworld" or task.kind.together:
+            continue
+        # A row may leave out what the names in it have in common: `-threshold-0.7`.
         assert task.name in words or any(w.startswith("-") and task.name.endswith(w) for w in words), task.name
+        for row in (row for row in rows if f"`{task.name}`" in row[0]):
+            for folder in folders_of(task.dataset):
+                assert f"`{folder}`" in row[1] or (row[1].startswith("the same") and folder == task.name), task.name
     for name in PUBLISHED:
         assert f"`{name}`" in page + saliency or name.startswith("imagenet-v2-"), name
     protocol = {row[0].split("`")[1]: row[2] for row in rows}
@@ -118,8 +132,37 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     assert f"{objectnet.border} pixels are cut off each side" in protocol["objectnet"]
     for name in ("imagenet-a", "imagenet-r"):  # which share a row
         assert f"among the set's {answer_space(name).size} classes" in protocol["imagenet-a"]
+    for name, word in (
+        ("imagenet-c", "corruptions"), ("imagenet-c-bar", "corruptions"), ("imagenet-3dcc", "corruptions"),
+        ("imagenet-p", "perturbations"),
+    ):  # fmt: skip
+        names = {
+            condition.name
+            for condition in TASKS[name].conditions
+            if condition.name not in TASKS[name].families.get("extra", ())
+        }
+        assert f"{len(names)} {word}" in protocol[name]
     sizes = " and ".join(str(answer_space(name).size) for name in ("imagenet-vid", "ytbb"))
     assert f"{sizes} classes" in protocol["imagenet-vid-robust"]
+
+
+def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> None:
+    page = (DOCS / "robustness.md").read_text(encoding="utf-8").partition("## Micro-world")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    tasks = [task for task in DATA_SET_TASKS if task.world == "microworld" and not task.kind.together]
+    for task in tasks:
+        (row,) = (
+            row
+            for row in rows
+            if f"`{task.name}`" in row[0] or any(task.name == f"micro{w}" for w in re.findall(r"`(-[^`]+)`", row[0]))
+        )
+        size = f"{task.images:,}"
+        if task.kind is kinds.VIDEO:
+            size = f"{(task.images or 0) // FRAMES} clips × {FRAMES} frames"
+        elif len(task.conditions) > 1:
+            size += f" × {len(task.conditions)}"
+        assert row[1].removesuffix(" |").removesuffix(" each") == size, task.name
+    assert len(tasks) == 11
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:

@@ -22,8 +22,8 @@ task = Task(
 class Mirrored(MicroSet):
     """Images and ids of the clean set, so that both are compared image by image."""
 
-    def load(self, indices, geometry):
-        images, failed = super().load(indices, geometry)
+    def load(self, indices, geometry, condition=None):
+        images, failed = super().load(indices, geometry, condition)
         return images[:, :, ::-1].copy(), failed
 
     @property

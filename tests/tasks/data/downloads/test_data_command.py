@@ -12,7 +12,7 @@ import pytest
 
 from vitobench.bench.cli import data as data_cli
 from vitobench.bench.cli import main
-from vitobench.tasks.data import datasets
+from vitobench.tasks import opening
 from vitobench.tasks.data.downloads.publication import Folder, Publication
 from vitobench.tasks.datasets import registry as catalogue
 from vitobench.tasks.datasets.record import DataSet
@@ -53,7 +53,7 @@ def toy(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publicati
     )
     monkeypatch.setitem(PUBLICATIONS, "toy", published)
     monkeypatch.setitem(catalogue.DATA_SETS, "toy", published)
-    monkeypatch.setitem(datasets.USER_DATA, "toy", "a toy: --data toy=DIR")
+    monkeypatch.setitem(opening.USER_DATA, "toy", "a toy: --data toy=DIR")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return published

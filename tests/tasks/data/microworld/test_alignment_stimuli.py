@@ -13,7 +13,6 @@ from skimage.color import rgb2gray
 from vitobench.errors import UnknownNameError
 from vitobench.tasks.alignment.csv_form import model_trials
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, NO_CONDITION, image_id
-from vitobench.tasks.data.datasets import available, folders_of, open_source
 from vitobench.tasks.data.distortions.conditions import DISTORTED, distort
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.microworld import layout
@@ -21,6 +20,7 @@ from vitobench.tasks.data.microworld.alignment import TWINS, AlignmentStimuli
 from vitobench.tasks.data.microworld.alignment_sheet import contact_sheet
 from vitobench.tasks.data.microworld.sets import MicroSet
 from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tasks.opening import available, folders_of, open_source
 
 ORDERED = [name for name in DISTORTED if len(ALIGNMENT_SETS[name].conditions) > 4]
 SMALL = Geometry(32, 32, "bilinear")
@@ -150,8 +150,9 @@ def test_they_open_by_name() -> None:
         assert available(dataset, {})
         assert len(open_source(dataset, {}, None, 0).image_ids) == ALIGNMENT_SETS[name].stimuli
         assert len(open_source(dataset, {}, 20, 0).image_ids) == 20
+    twins = ", ".join(sorted(f"microworld/alignment/{name}" for name in TWINS))
     for wrong in ("sketch", "stylized", "contrasts"):
-        with pytest.raises(UnknownNameError, match="in the micro-world"):
+        with pytest.raises(UnknownNameError, match=f"Valid names: {twins}"):
             open_source(f"microworld/alignment/{wrong}", {}, 20, 0)
     with pytest.raises(ValueError, match="give 1 or more"):
         AlignmentStimuli("edge", 0)

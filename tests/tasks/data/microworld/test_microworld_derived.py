@@ -6,11 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vitobench.tasks.data.datasets import open_source
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.microworld.hard import HardSet, facts
 from vitobench.tasks.data.microworld.sets import GENERATOR_VERSION, MicroSet
 from vitobench.tasks.data.microworld.video import FRAMES, NEIGHBOURS, MicroVideo
+from vitobench.tasks.opening import open_source
 
 SMALL = Geometry(24, 24, "bilinear")
 

@@ -3,6 +3,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,14 @@ from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.images import CHANGED, decode
 from vitobench.tasks.data.sets.cifar_c import CifarC
 from vitobench.tasks.data.source import LoadFailure
-from vitobench.tasks.datasets.registry import open_published
+from vitobench.tasks.opening import open_source
+
+
+def opened(root: Path, name: str = "cifar-10-c", **asked: Any) -> CifarC:
+    source = open_source(name, {name: root}, None, 0, **asked)
+    assert isinstance(source, CifarC)
+    return source
+
 
 COUNT = 7
 PLAIN = Geometry(32, 32, "bilinear")
@@ -36,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_severities_lie_one_after_the_other(root: Path) -> None:
-    source = open_published("cifar-10-c", root)
+    source = opened(root)
     assert isinstance(source, CifarC)
     assert source.label_space == "cifar-10"
     assert source.conditions == tuple(f"{c}/{s}" for c in ("fog", "shot_noise") for s in range(1, 6))
@@ -52,20 +60,20 @@ def test_severities_lie_one_after_the_other(root: Path) -> None:
 
 
 def test_labels_may_be_there_once(root: Path) -> None:
-    five = CifarC(root)
+    five = opened(root)
     np.save(root / "labels.npy", np.arange(COUNT, dtype=np.uint8))
-    once = CifarC(root)
+    once = opened(root)
     assert once.labels.tolist() == five.labels.tolist()
 
 
 def test_another_geometry_is_that_of_an_image_file(root: Path, tmp_path: Path) -> None:
     geometry = Geometry(40, 48, "bicubic")
     Image.fromarray(pixels_of("fog")[COUNT + 2]).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(CifarC(root).load([2], geometry, "fog/2")[0][0], decode(tmp_path / "x.png", geometry))
+    np.testing.assert_array_equal(opened(root).load([2], geometry, "fog/2")[0][0], decode(tmp_path / "x.png", geometry))
 
 
 def test_what_is_missing_is_said_by_name(root: Path) -> None:
-    source = CifarC(root, conditions=["fog/1", "snow/1", "fog/6"])
+    source = opened(root, conditions=["fog/1", "snow/1", "fog/6"])
     assert source.missing == ("snow/1", "fog/6")
     found, failed = source.load([0, 1], PLAIN, "snow/1")
     assert failed == dict.fromkeys(range(2), LoadFailure("the folder has no snow/1", transient=False))
@@ -75,20 +83,20 @@ def test_what_is_missing_is_said_by_name(root: Path) -> None:
 
 
 def test_the_digest_follows_the_files_and_conditions(root: Path, tmp_path: Path) -> None:
-    first = CifarC(root).digest
+    first = opened(root).digest
     moved = root.rename(tmp_path / "moved")
-    cached = CifarC(moved, name="other", manifest_cache=tmp_path / "cache.json")
+    cached = opened(moved, cache=tmp_path / "cache.json")
     assert cached.digest == first
     assert list(cached.manifest()) == ["fog.npy", "labels.npy", "shot_noise.npy"]
-    assert CifarC(moved, manifest_cache=tmp_path / "cache.json").digest == first
-    assert CifarC(moved, conditions=["fog/1"]).digest != first
-    assert CifarC(moved, "cifar-100-c").digest != first
+    assert opened(moved, cache=tmp_path / "cache.json").digest == first
+    assert opened(moved, conditions=["fog/1"]).digest != first
+    assert opened(moved, "cifar-100-c").digest != first
     np.save(moved / "labels.npy", np.tile(np.arange(COUNT)[::-1], 5))
-    assert CifarC(moved).digest != first
+    assert opened(moved).digest != first
 
 
 def test_a_copy_in_another_process_reads_the_same(root: Path) -> None:
-    source = CifarC(root)
+    source = opened(root)
     expected = source.load([1, 2], PLAIN, "fog/3")[0]
     assert source.digest
     assert len(pickle.dumps(source)) < 10_000  # no pixels travel
@@ -100,7 +108,7 @@ def test_a_copy_in_another_process_reads_the_same(root: Path) -> None:
 
 
 def test_files_that_change_or_go_are_reported(root: Path, change_in_place: Callable[[Path], None]) -> None:
-    source = CifarC(root)
+    source = opened(root)
     assert source.digest
     change_in_place(root / "fog.npy")
     assert source.load([0], PLAIN, "fog/1")[1] == {0: LoadFailure(CHANGED, transient=True)}
@@ -136,7 +144,7 @@ def test_other_files_are_refused(root: Path, file: str, array: np.ndarray | byte
     elif array is not None:
         np.save(path, array, allow_pickle=True)
     with pytest.raises(DataError) as caught:
-        CifarC(root)
+        opened(root)
     for word in [*words, "Expected", "labels.npy", "CIFAR-10-C: published at https://"]:
         assert word in str(caught.value)
 
@@ -145,7 +153,7 @@ def test_half_a_file_is_refused(root: Path) -> None:
     content = (root / "fog.npy").read_bytes()
     (root / "fog.npy").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"fog\.npy is not a plain numpy array: mmap length"):
-        CifarC(root)
+        opened(root)
 
 
 def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
@@ -153,16 +161,16 @@ def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name, words in (("empty", "no arrays"), ("file", "is a file"), ("nowhere", "does not exist")):
         with pytest.raises(DataError, match=words):
-            CifarC(tmp_path / name)
+            opened(tmp_path / name)
 
 
 def test_a_file_that_cannot_be_read_costs_its_corruption_alone(root: Path) -> None:
-    whole = CifarC(root).digest
+    whole = opened(root).digest
     (root / "fog.npy").rename(root / "aside")
     conditions = ["fog/1", "shot_noise/1"]
-    without = CifarC(root, conditions=conditions).digest
+    without = opened(root, conditions=conditions).digest
     (root / "fog.npy").symlink_to("nowhere.npy")
-    source = CifarC(root, conditions=conditions)
+    source = opened(root, conditions=conditions)
     assert source.missing == ()
     assert source.digest not in (whole, without)
     assert source.manifest()["fog.npy"] == "unreadable"
@@ -175,7 +183,7 @@ def test_a_file_that_cannot_be_read_costs_its_corruption_alone(root: Path) -> No
 
 
 def test_a_file_with_another_time_and_the_same_bytes_is_the_same(root: Path) -> None:
-    source = CifarC(root)
+    source = opened(root)
     assert source.digest
     os.utime(root / "fog.npy", (7, 7))
     assert source.load([0], PLAIN, "fog/1")[1] == {}

@@ -2,7 +2,9 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,22 @@ from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.class_folders import ClassFolders
 from vitobench.tasks.data.sets.imagenet_val import ImageNetReal, ImageNetSubset
 from vitobench.tasks.data.source import LoadFailure
-from vitobench.tasks.datasets.registry import open_published
+from vitobench.tasks.datasets.record import Opening, ReassessedForm
+from vitobench.tasks.datasets.registry import DATA_SETS
+from vitobench.tasks.opening import open_source
+
+
+def opened(root: Path, name: str, **asked: Any) -> ClassFolders:
+    source = open_source(name, {name: root}, None, 0, **asked)
+    assert isinstance(source, ClassFolders)
+    return source
+
+
+def reassessed(root: Path, labels: Path | None = None) -> ImageNetReal:
+    record = DATA_SETS["imagenet-real"]
+    assert isinstance(record.form, ReassessedForm)
+    return ImageNetReal(record, replace(record.form, labels=labels), Opening((root,)))
+
 
 Write = Callable[..., np.ndarray]
 SMALL = Geometry(8, 10, "bilinear")
@@ -50,8 +67,7 @@ def test_every_set_is_labelled_in_its_own_space(tmp_path: Path, write: Write, se
     (root / ".hidden").mkdir()
     write(root / next(iter(LABELS[set_name])) / ".hidden.jpg")
     (root / next(iter(LABELS[set_name])) / "._0.txt").write_text("x")
-    source = open_published(set_name, root)
-    assert isinstance(source, ClassFolders)
+    source = opened(root, set_name)
     assert source.label_space == SPACES.get(set_name, "imagenet-1k")
     assert source.label_space == answer_space(source.label_space).name
     assert len(source) == 3 * len(LABELS[set_name])
@@ -68,21 +84,21 @@ def test_the_digest_follows_content_labels_and_names_only(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, set_name: str
 ) -> None:
     root = make(tmp_path / "set", set_name, write)
-    first = ClassFolders(root, set_name).digest
+    first = opened(root, set_name).digest
     moved = root.rename(tmp_path / "elsewhere")
     walk = os.walk
     monkeypatch.setattr(os, "walk", lambda *a, **k: ((h, d, f[::-1]) for h, d, f in walk(*a, **k)))
-    copy = ClassFolders(moved, set_name, name="other", manifest_cache=tmp_path / "cache.json")
+    copy = opened(moved, set_name, cache=tmp_path / "cache.json")
     assert copy.digest == first
     assert len(copy.manifest()) == len(copy)
     path = moved / copy.image_ids[0]
     path.write_bytes(path.read_bytes() + b"\0")
-    assert ClassFolders(moved, set_name, manifest_cache=tmp_path / "cache.json").digest != first
+    assert opened(moved, set_name, cache=tmp_path / "cache.json").digest != first
 
 
 def test_the_same_files_in_another_space_are_other_data(tmp_path: Path, write: Write) -> None:
     write(tmp_path / "n01614925" / "a.png")  # a class of ImageNet-A and -R, but not at the same place in both
-    found = [ClassFolders(tmp_path, name) for name in ("imagenet-a", "imagenet-r", "imagenet-sketch")]
+    found = [opened(tmp_path, name) for name in ("imagenet-a", "imagenet-r", "imagenet-sketch")]
     assert len({tuple(s.labels.tolist()) for s in found}) == 3
     assert len({s.digest for s in found} | {ImageFolder(tmp_path).digest}) == 4
 
@@ -96,7 +112,7 @@ def test_a_pickled_copy_is_equal_and_hashes_nothing(
     change_in_place: Callable[[Path], None],
 ) -> None:
     root = make(tmp_path / "set", set_name, write)
-    source = ClassFolders(root, set_name, progress=lambda done, total: None)
+    source = opened(root, set_name, progress=lambda done, total: None)
     digest = source.digest
     monkeypatch.setattr(hashing, "file_digest", lambda path: pytest.fail("hashed again"))
     copy = pickle.loads(pickle.dumps(source))
@@ -111,7 +127,7 @@ def test_a_pickled_copy_is_equal_and_hashes_nothing(
 def test_objectnet_loses_its_border_and_the_classes_that_imagenet_lacks(tmp_path: Path, write: Write) -> None:
     pixels = write(tmp_path / "teapot" / "a.png", border=2, size=(40, 30))
     write(tmp_path / "air_freshener" / "b.png")
-    source = ClassFolders(tmp_path, "objectnet")
+    source = opened(tmp_path, "objectnet")
     assert source.image_ids == ("teapot/a.png",)
     assert answer_space("objectnet").label_names[source.labels[0]] == "Teapot"
     whole, failed = source.load([0], Geometry(30, 30, "bilinear"))
@@ -148,20 +164,18 @@ def test_errors_say_what_was_expected_and_where_it_is(
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)
     with pytest.raises(DataError) as caught:
-        ClassFolders(tmp_path, set_name)
+        opened(tmp_path, set_name)
     for word in [*words, "Expected", "published at https://", f"{tmp_path}/"]:
         assert word in str(caught.value)
 
 
 def test_missing_folders_and_unknown_sets_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        ClassFolders(tmp_path / "nowhere", "imagenet-a")
+        opened(tmp_path / "nowhere", "imagenet-a")
     with pytest.raises(UnknownNameError, match="imagenet-a"):
-        open_published("imagenet-aa", tmp_path)
-    with pytest.raises(UnknownNameError):
-        ClassFolders(tmp_path, "imagenet-c")
+        open_source("imagenet-aa", {}, None, 0)
     with pytest.raises(DataError, match="no conditions"):
-        open_published("imagenet-a", tmp_path, conditions=["fog/1"])
+        opened(tmp_path, "imagenet-a", conditions=["fog/1"])
 
 
 @pytest.fixture
@@ -177,7 +191,7 @@ def validation(tmp_path: Path, write: Write) -> Path:
 def test_real_labels_accept_every_class_that_was_seen(tmp_path: Path, validation: Path) -> None:
     labels = tmp_path / "real.json"
     labels.write_text(json.dumps([[65, 3], [970, 795], [230, 231], [], *[[7]] * 288, [5]]))
-    source = ImageNetReal(validation, labels=labels)
+    source = reassessed(validation, labels)
     by_number = {int(i[-13:-5]): n for n, i in enumerate(source.image_ids)}
     assert sorted(by_number) == [1, 2, 3, 293]  # the fourth has no label
     accepted = {number: source.accepted[n] for number, n in by_number.items()}
@@ -188,7 +202,7 @@ def test_real_labels_accept_every_class_that_was_seen(tmp_path: Path, validation
     copy = pickle.loads(pickle.dumps(source))
     assert (copy.accepted, copy.digest) == (source.accepted, source.digest)
     labels.write_text(json.dumps([[65], [970, 795], [230, 231], [], *[[7]] * 288, [5]]))
-    assert ImageNetReal(validation, labels=labels).digest != source.digest
+    assert reassessed(validation, labels).digest != source.digest
 
 
 def test_the_labels_that_timm_ships_are_the_published_ones(validation: Path) -> None:
@@ -196,7 +210,7 @@ def test_the_labels_that_timm_ships_are_the_published_ones(validation: Path) -> 
     assert len(found) == 50_000
     assert sum(map(bool, found)) == 46_837  # the number that the paper reports
     assert found[0] == frozenset()
-    source = ImageNetReal(validation)
+    source = reassessed(validation)
     assert len(source) == sum(bool(found[n - 1]) for n in (1, 2, 3, 4, 293))
     assert all(label in accepted for label, accepted in zip(source.labels.tolist(), source.accepted, strict=True))
 
@@ -207,7 +221,7 @@ def test_other_labels_are_refused(tmp_path: Path, validation: Path, content: str
     if content is not None:
         path.write_text(content)
     with pytest.raises(DataError, match=r"real\.json"):
-        ImageNetReal(validation, labels=path)
+        reassessed(validation, path)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +235,7 @@ def test_other_labels_are_refused(tmp_path: Path, validation: Path, content: str
 def test_images_that_cannot_be_told_apart_are_refused(validation: Path, write: Write, name: str, words: str) -> None:
     write(validation / "n01440764" / name)
     with pytest.raises(DataError, match=words) as caught:
-        ImageNetReal(validation)
+        reassessed(validation)
     assert "reassessed-imagenet" in str(caught.value)
 
 

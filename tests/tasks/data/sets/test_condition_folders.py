@@ -3,6 +3,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ from vitobench.tasks.data.image_folder import ImageFolder
 from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.condition_folders import ConditionFolders
 from vitobench.tasks.data.source import LoadFailure
-from vitobench.tasks.datasets.registry import open_published
+from vitobench.tasks.opening import open_source
+
+
+def opened(root: Path, name: str = "imagenet-c", **asked: Any) -> ConditionFolders:
+    source = open_source(name, {name: root}, None, 0, **asked)
+    assert isinstance(source, ConditionFolders)
+    return source
+
 
 Write = Callable[..., np.ndarray]
 IDS = [f"{wnid}/ILSVRC2012_val_0000000{k}.JPEG" for k, wnid in enumerate(("n01440764", "n01443537", "n15075141"))]
@@ -37,7 +45,7 @@ def make(root: Path, write: Write, families: bool = False) -> Path:
 
 @pytest.mark.parametrize("families", [False, True])
 def test_images_are_shown_whole_under_every_condition(tmp_path: Path, write: Write, families: bool) -> None:
-    source = open_published("imagenet-c", make(tmp_path / "c", write, families))
+    source = opened(make(tmp_path / "c", write, families))
     assert isinstance(source, ConditionFolders)
     assert (source.conditions, source.missing, source.label_space) == (CONDITIONS, (), "imagenet-1k")
     assert sorted(source.image_ids) == IDS
@@ -54,7 +62,7 @@ def test_images_are_shown_whole_under_every_condition(tmp_path: Path, write: Wri
 
 
 def test_a_model_of_another_size_gets_all_of_the_image(tmp_path: Path, write: Write) -> None:
-    source = ConditionFolders(make(tmp_path / "c", write), "imagenet-c")
+    source = opened(make(tmp_path / "c", write), "imagenet-c")
     pixels, _ = source.load([0], Geometry(16, 20, "bicubic"), "fog/1")
     whole = write(tmp_path / "x.png", seed_of("fog/1", source.image_ids[0]), size=(24, 24))
     expected = Image.fromarray(whole).resize((16, 16), Image.Resampling.BICUBIC)
@@ -63,14 +71,14 @@ def test_a_model_of_another_size_gets_all_of_the_image(tmp_path: Path, write: Wr
 
 def test_the_order_is_that_of_the_clean_images(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
-    assert ConditionFolders(root).image_ids == ImageFolder(root / "fog" / "1").image_ids
+    assert opened(root).image_ids == ImageFolder(root / "fog" / "1").image_ids
 
 
 def test_what_is_missing_is_said_by_name(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
     shutil.rmtree(root / "fog" / "3")
     (root / "gaussian_noise" / "3" / IDS[1]).unlink()
-    source = ConditionFolders(root, "imagenet-c", CONDITIONS)
+    source = opened(root, conditions=CONDITIONS)
     assert source.conditions == CONDITIONS
     assert source.missing == ("fog/3",)
     assert [source.absent(c) for c in CONDITIONS] == [0, 3, 0, 1]
@@ -92,44 +100,44 @@ def test_what_is_missing_is_said_by_name(tmp_path: Path, write: Write) -> None:
 def test_the_digest_follows_contents_and_conditions_only(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ConditionFolders(make(tmp_path / "a", write)).digest
+    first = opened(make(tmp_path / "a", write)).digest
     elsewhere = make(tmp_path / "b", write, families=True)
-    other = ConditionFolders(elsewhere, conditions=CONDITIONS[::-1], name="other")
+    other = opened(elsewhere, conditions=CONDITIONS[::-1])
     assert other.digest == first
     assert list(other.manifest()) == sorted(IDS)
-    assert ConditionFolders(elsewhere, conditions=CONDITIONS[:2]).digest != first
-    with_hole = ConditionFolders(elsewhere, conditions=[*CONDITIONS, "snow/1"])
+    assert opened(elsewhere, conditions=CONDITIONS[:2]).digest != first
+    with_hole = opened(elsewhere, conditions=[*CONDITIONS, "snow/1"])
     assert with_hole.digest != first
     walk = os.walk
     monkeypatch.setattr(os, "walk", lambda *a, **k: ((h, d, f[::-1]) for h, d, f in walk(*a, **k)))
     write(elsewhere / "weather" / "fog" / "1" / "n01440764" / ".hidden.JPEG")
     (elsewhere / ".cache").mkdir()
-    assert ConditionFolders(elsewhere).digest == first
+    assert opened(elsewhere).digest == first
     path = elsewhere / "noise" / CONDITIONS[3] / IDS[0]
     content = path.read_bytes()
     path.write_bytes(content + b"\0")
-    assert ConditionFolders(elsewhere).digest != first
+    assert opened(elsewhere).digest != first
     path.unlink()
-    assert ConditionFolders(elsewhere).digest != first
+    assert opened(elsewhere).digest != first
     # Two conditions that change places are other data.
     path.write_bytes(content)
     (elsewhere / "weather/fog/1").rename(elsewhere / "aside")
     (elsewhere / "weather/fog/3").rename(elsewhere / "weather/fog/1")
     (elsewhere / "aside").rename(elsewhere / "weather/fog/3")
-    assert ConditionFolders(elsewhere).digest != first
+    assert opened(elsewhere).digest != first
 
 
 def test_hashes_are_kept_and_told_of(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make(tmp_path / "c", write)
     told: list[tuple[int, int]] = []
     cache = tmp_path / "cache" / "c.json"
-    source = ConditionFolders(root, manifest_cache=cache, progress=lambda *step: told.append(step))
+    source = opened(root, cache=cache, progress=lambda *step: told.append(step))
     digest = source.digest
     assert (told[0], told[-1]) == ((0, 12), (12, 12))
     assert told == sorted(told)
     assert len(list(cache.parent.iterdir())) == 4
     monkeypatch.setattr(hashing, "file_digest", lambda path: pytest.fail("hashed again"))
-    assert ConditionFolders(root, manifest_cache=cache).digest == digest
+    assert opened(root, cache=cache).digest == digest
 
 
 @pytest.mark.parametrize("hashed", [False, True])
@@ -139,8 +147,8 @@ def test_a_pickled_copy_is_equal(
     root = make(tmp_path / "c", write)
     (root / "fog/1" / IDS[0]).unlink()
     monkeypatch.chdir(tmp_path)
-    source = ConditionFolders(Path("c"), conditions=[*CONDITIONS, "snow/2"], progress=lambda done, total: None)
-    digest = ConditionFolders(root, conditions=[*CONDITIONS, "snow/2"]).digest
+    source = opened(Path("c"), conditions=[*CONDITIONS, "snow/2"], progress=lambda done, total: None)
+    digest = opened(root, conditions=[*CONDITIONS, "snow/2"]).digest
     if hashed:
         assert source.digest == digest
     content = pickle.dumps(source)
@@ -163,7 +171,7 @@ def test_a_pickled_copy_is_equal(
 def test_damaged_images_are_reported(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
     (root / "fog/1" / IDS[0]).write_bytes(b"")
-    source = ConditionFolders(root)
+    source = opened(root)
     index = source.image_ids.index(IDS[0])
     _, failed = source.load([index], Geometry(24, 24, "bilinear"), "fog/1")
     assert failed == {0: LoadFailure("empty file", transient=False)}
@@ -189,27 +197,27 @@ def test_errors_say_what_was_expected_and_where_it_is(
     for path in paths:
         (tmp_path / path).mkdir(parents=True)
     with pytest.raises(DataError) as caught:
-        ConditionFolders(tmp_path / root, "imagenet-c-bar")
+        opened(tmp_path / root, "imagenet-c-bar")
     for word in [*words, "Expected", "blue_noise_sample/", "ImageNet-C-bar: published at https://"]:
         assert word in str(caught.value)
 
 
 def test_a_folder_with_none_of_the_conditions_is_refused(tmp_path: Path, write: Write) -> None:
     with pytest.raises(DataError, match=r"none of the conditions snow/1; it has fog/1"):
-        ConditionFolders(make(tmp_path / "c", write), "imagenet-3dcc", ["snow/1"])
+        opened(make(tmp_path / "c", write), "imagenet-3dcc", conditions=["snow/1"])
 
 
 def test_a_file_that_cannot_be_read_costs_its_condition_alone(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
-    whole = ConditionFolders(root).digest
+    whole = opened(root).digest
     path = root / "fog/1" / IDS[0]
     path.unlink()
-    without = ConditionFolders(root).digest
+    without = opened(root).digest
     path.symlink_to(path)
-    source = ConditionFolders(root)
+    source = opened(root)
     lost = source.digest
     assert lost not in (whole, without)
-    assert ConditionFolders(root).digest == lost
+    assert opened(root).digest == lost
     marked = [image_id for image_id, value in source.manifest().items() if value.startswith("unreadable:")]
     assert marked == [IDS[0]]
     at, geometry = source.image_ids.index(IDS[0]), Geometry(24, 24, "bilinear")
@@ -228,33 +236,33 @@ def test_a_set_without_one_readable_file_is_refused(tmp_path: Path, write: Write
     for path in [path for path in root.rglob("*.JPEG") if "fog" in path.parts]:
         path.unlink()
         path.symlink_to("nowhere")
-    assert ConditionFolders(root).digest  # the other conditions are there
+    assert opened(root).digest  # the other conditions are there
     with pytest.raises(DataError, match="can be read"):
-        ConditionFolders(root, conditions=["fog/1", "fog/3"]).manifest()
+        opened(root, conditions=["fog/1", "fog/3"]).manifest()
 
 
 def test_a_folder_that_counts_for_two_conditions_is_refused(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
     (root / "fog" / "2").symlink_to("1")
     with pytest.raises(DataError, match=r"fog/2/n01440764 and .*fog/1/n01440764 are the same folder"):
-        ConditionFolders(root)
-    assert len(ConditionFolders(root, "imagenet-c", CONDITIONS)) == 3
+        opened(root)
+    assert len(opened(root, conditions=CONDITIONS)) == 3
     (root / "fog" / "2").unlink()
     shutil.rmtree(root / "fog" / "3" / "n01440764")
     (root / "fog" / "3" / "n01440764").symlink_to("../1/n01440764")
     with pytest.raises(DataError, match="are the same folder"):
-        ConditionFolders(root)
+        opened(root)
 
 
 def test_conditions_on_another_disk_and_what_systems_leave(tmp_path: Path, write: Write) -> None:
     root = make(tmp_path / "c", write)
-    plain = ConditionFolders(root)
+    plain = opened(root)
     (root / "fog").rename(tmp_path / "fog of another disk")
     (root / "fog").symlink_to(tmp_path / "fog of another disk")
     for place in ("__MACOSX/fog/1", "fog/@eaDir/1", "fog/1/#recycle", "gaussian_noise/lost+found"):
         write(root / place / IDS[0])
     (root / "fog" / "1" / "n01440764" / "again").symlink_to(".")
-    source = ConditionFolders(root)
+    source = opened(root)
     assert (source.conditions, source.image_ids, source.digest) == (CONDITIONS, plain.image_ids, plain.digest)
     assert source.left_out.line("c") == (
         "Left out of c: links to folders that are listed already: 1 (fog/1/n01440764/again)."

@@ -3,6 +3,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.annotations import read_ytbb
 from vitobench.tasks.data.sets.frames import FrameGroups
 from vitobench.tasks.data.source import LoadFailure
-from vitobench.tasks.datasets.registry import open_published
+from vitobench.tasks.opening import open_source
+
+
+def opened(root: Path, name: str, **asked: Any) -> FrameGroups:
+    source = open_source(name, {name: root}, None, 0, **asked)
+    assert isinstance(source, FrameGroups)
+    return source
+
 
 Write = Callable[..., np.ndarray]
 SMALL = Geometry(8, 10, "bilinear")
@@ -45,7 +53,7 @@ def vid(tmp_path: Path, write: Write) -> Path:
 
 
 def test_groups_are_whole_and_in_the_order_of_time(vid: Path) -> None:
-    source = open_published("imagenet-vid-robust", vid)
+    source = opened(vid, "imagenet-vid-robust")
     assert isinstance(source, FrameGroups)
     assert source.label_space == "imagenet-vid"
     assert len(source) == 10
@@ -62,7 +70,7 @@ def test_groups_are_whole_and_in_the_order_of_time(vid: Path) -> None:
 
 
 def test_every_frame_has_its_own_classes(vid: Path) -> None:
-    source = FrameGroups(vid, "imagenet-vid-robust")
+    source = opened(vid, "imagenet-vid-robust")
     anchor = source.image_ids.index(next(iter(VID)))
     assert source.accepted[anchor] == {0, 29}
     assert source.accepted[anchor + 1] == {17}
@@ -70,19 +78,19 @@ def test_every_frame_has_its_own_classes(vid: Path) -> None:
 
 
 def test_the_digest_follows_frames_groups_and_classes(vid: Path, tmp_path: Path) -> None:
-    source = FrameGroups(vid, "imagenet-vid-robust")
+    source = opened(vid, "imagenet-vid-robust")
     first, order = source.digest, source.image_ids
     moved = vid.rename(tmp_path / "moved")
-    metadata = (moved / "metadata").rename(tmp_path / "aside")
+    metadata = moved / "metadata"
     for file in ("labels.json", "pmsets.json"):
         found = json.loads((metadata / file).read_text())
         (metadata / file).write_text(json.dumps(dict(reversed(found.items()))))
 
     def digest() -> str:
-        return FrameGroups(moved, "imagenet-vid-robust", name="other", metadata=metadata).digest
+        return opened(moved, "imagenet-vid-robust").digest
 
     assert digest() == first
-    assert FrameGroups(moved, "imagenet-vid-robust", metadata=metadata).image_ids == order
+    assert opened(moved, "imagenet-vid-robust").image_ids == order
     for file, change in (
         ("labels.json", lambda found: found[next(iter(VID))].append(3)),
         ("pmsets.json", lambda found: found[next(iter(VID))].pop()),
@@ -101,7 +109,7 @@ def test_the_digest_follows_frames_groups_and_classes(vid: Path, tmp_path: Path)
 def test_a_pickled_copy_is_equal_and_hashes_nothing(
     vid: Path, monkeypatch: pytest.MonkeyPatch, change_in_place: Callable[[Path], None]
 ) -> None:
-    source = FrameGroups(vid, "imagenet-vid-robust", progress=lambda done, total: None)
+    source = opened(vid, "imagenet-vid-robust", progress=lambda done, total: None)
     digest = source.digest
     assert source.anchors.size
     monkeypatch.setattr(hashing, "file_digest", lambda path: pytest.fail("hashed again"))
@@ -150,16 +158,16 @@ def spoil(vid: Path, what: str) -> None:
 def test_errors_say_what_was_expected_and_where_it_is(vid: Path, what: str, words: list[str]) -> None:
     spoil(vid, what)
     with pytest.raises(DataError) as caught:
-        FrameGroups(vid, "imagenet-vid-robust")
+        opened(vid, "imagenet-vid-robust")
     for word in [*words, "Expected", "pmsets.json", "ImageNet-Vid-Robust and YTBB-Robust: published at https://"]:
         assert word in str(caught.value)
 
 
 def test_the_folder_above_is_recognised(vid: Path) -> None:
     with pytest.raises(DataError, match=f"Did you mean {vid}?"):
-        FrameGroups(vid.parent, "imagenet-vid-robust")
+        opened(vid.parent, "imagenet-vid-robust")
     with pytest.raises(DataError, match="does not exist"):
-        FrameGroups(vid / "nowhere", "ytbb-robust")
+        opened(vid / "nowhere", "ytbb-robust")
 
 
 WORDS = ["good", "bad", "unsure", "dog", "horse", "cow"]
@@ -211,7 +219,7 @@ def ytbb(tmp_path: Path, write: Write) -> Path:
 
 
 def test_reviews_decide_on_anchors_neighbours_and_classes(ytbb: Path) -> None:
-    source = FrameGroups(ytbb, "ytbb-robust")
+    source = opened(ytbb, "ytbb-robust")
     names = answer_space("ytbb").label_names
     found = {
         source.image_ids[a]: ([source.image_ids[n] for n in others], {names[k] for k in source.accepted[a]})
@@ -229,14 +237,6 @@ def test_reviews_decide_on_anchors_neighbours_and_classes(ytbb: Path) -> None:
     for anchor, others in zip(source.anchors, source.neighbours, strict=True):
         assert all(source.accepted[n] == source.accepted[anchor] for n in others)
         assert all((source.labels[n] == -1) == (not source.accepted[n]) for n in (anchor, *others))
-
-
-def test_anchors_without_a_counterpart_can_be_left_out(ytbb: Path) -> None:
-    whole, answerable = (FrameGroups(ytbb, "ytbb-robust", only_answerable=x) for x in (False, True))
-    assert (len(whole.anchors), len(answerable.anchors)) == (4, 2)
-    assert all(answerable.accepted)
-    assert answerable.digest != whole.digest
-    assert pickle.loads(pickle.dumps(answerable)).image_ids == answerable.image_ids
 
 
 def review(key: str, label: int) -> str:

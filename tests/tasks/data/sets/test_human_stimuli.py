@@ -12,10 +12,19 @@ from PIL import Image
 from vitobench.errors import DataError, UnknownNameError
 from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, alignment_set, image_id
 from vitobench.tasks.alignment.response_folder import read_people
-from vitobench.tasks.data.datasets import available, check_data_names, folders_of, how_to_bring, open_source
 from vitobench.tasks.data.geometry import Geometry
 from vitobench.tasks.data.sets.stimuli import PublishedStimuli
-from vitobench.tasks.data.source import has_conditions, has_depth
+from vitobench.tasks.data.source import has_depth
+from vitobench.tasks.datasets.record import Opening, StimuliForm
+from vitobench.tasks.datasets.registry import DATA_SETS
+from vitobench.tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source
+
+
+def opened(root: Path, name: str, cache: Path | None = None) -> PublishedStimuli:
+    record = DATA_SETS[f"model-vs-human/{name}"]
+    assert isinstance(record.form, StimuliForm)
+    return PublishedStimuli(record, record.form, Opening((root,), cache=cache))
+
 
 Write = Callable[..., np.ndarray]
 CUT = Geometry(224, 256, "bilinear")  # what models do with photographs
@@ -75,7 +84,7 @@ def test_published_stimuli_join_peoples_trials(published: Path, name: str) -> No
     people = published.parent / "human"
     if not people.is_dir():
         pytest.skip("VITOBENCH_TEST_DATA holds no trials of human observers (human/<data set>/*.csv)")
-    source = PublishedStimuli(published, name)
+    source = opened(published, name)
     label_of = {image_id(i): label for i, label in zip(source.image_ids, source.labels, strict=True)}
     for trials in read_people(people, [alignment_set(name)])[name].values():
         answered = dict(zip(trials.image_ids.tolist(), trials.categories.tolist(), strict=True))
@@ -88,12 +97,12 @@ def test_published_stimuli_join_peoples_trials(published: Path, name: str) -> No
 @pytest.mark.parametrize("name", ["contrast", "eidolonII", "false-colour", "high-pass", "sketch"])
 def test_stimuli_in_sessions(sessions: Callable[..., Path], name: str, inside: str) -> None:
     root = sessions(name, inside=inside)
-    source = PublishedStimuli(root, name)
+    source = opened(root, name)
     assert sorted(source.image_ids) == [session_file(name, n) for n in range(1, 21)]
     assert source.image_ids != tuple(sorted(source.image_ids))
     assert [i.split("_")[4] for i in source.image_ids] == [CATEGORIES[label] for label in source.labels]
     assert source.notes == (f"model-vs-human/{name}: 20 of {ALIGNMENT_SETS[name].stimuli} stimuli are here.",)
-    assert not has_conditions(source)
+    assert not source.conditions
     assert not has_depth(source)
     place = root / inside / name / "dnn" / "session-1"
     whole, _ = source.load(range(20), CUT)
@@ -107,18 +116,18 @@ def test_stimuli_in_sessions(sessions: Callable[..., Path], name: str, inside: s
 def test_several_sessions(sessions: Callable[..., Path], write: Write) -> None:
     root = sessions("contrast")
     write(root / "datasets" / "contrast" / "dnn" / "session-2" / session_file("contrast", 33), 33)
-    source = PublishedStimuli(root, "contrast")
+    source = opened(root, "contrast")
     assert len(source) == 21
     assert f"session-2/{session_file('contrast', 33)}" in source.image_ids
     assert not source.load(range(21), CUT)[1]
     sessions("contrast", count=1, session="session-3")
     with pytest.raises(DataError, match=r"several stimuli of the same image: n03041631_1\.png"):
-        PublishedStimuli(root, "contrast")
+        opened(root, "contrast")
 
 
 def test_the_digest_follows_content_and_data_set(sessions: Callable[..., Path], tmp_path: Path) -> None:
     root = sessions("eidolonI")
-    source = PublishedStimuli(root, "eidolonI", manifest_cache=tmp_path / "cache.json")
+    source = opened(root, "eidolonI", cache=tmp_path / "cache.json")
     copy = pickle.loads(pickle.dumps(source))
     assert (copy.digest, copy.image_ids) == (source.digest, source.image_ids)
     np.testing.assert_array_equal(copy.labels, source.labels)
@@ -126,11 +135,11 @@ def test_the_digest_follows_content_and_data_set(sessions: Callable[..., Path], 
     assert copy.notes == source.notes
     (root / "datasets").rename(tmp_path / "moved")
     (tmp_path / "moved" / "eidolonI").rename(tmp_path / "eidolonI")
-    moved = PublishedStimuli(tmp_path, "eidolonI")
+    moved = opened(tmp_path, "eidolonI")
     assert moved.digest == source.digest
     path = moved.root / moved.image_ids[0]
     path.write_bytes(path.read_bytes() + b"\0")
-    assert PublishedStimuli(tmp_path, "eidolonI").digest != source.digest
+    assert opened(tmp_path, "eidolonI").digest != source.digest
 
 
 def test_the_same_files_in_other_data_sets_are_other_data(tmp_path: Path, write: Write) -> None:
@@ -138,7 +147,7 @@ def test_the_same_files_in_other_data_sets_are_other_data(tmp_path: Path, write:
         write(tmp_path / name / "cat" / "cat1.JPEG", 1)
         write(tmp_path / name / "dog" / "dog1.jpg", 2)
         (tmp_path / name / ".DS_Store").write_text("")
-    found = [PublishedStimuli(tmp_path, name) for name in ("edge", "silhouette")]
+    found = [opened(tmp_path, name) for name in ("edge", "silhouette")]
     assert found[0].image_ids == found[1].image_ids
     assert len({source.digest for source in found}) == 2
     assert {CATEGORIES[label] for label in found[0].labels} == {"cat", "dog"}
@@ -146,25 +155,25 @@ def test_the_same_files_in_other_data_sets_are_other_data(tmp_path: Path, write:
 
 def test_folders_of_another_form_are_refused(tmp_path: Path, sessions: Callable[..., Path], write: Write) -> None:
     with pytest.raises(DataError, match=r"does not exist[\s\S]*session-1/[\s\S]*published at"):
-        PublishedStimuli(tmp_path / "nowhere", "contrast")
+        opened(tmp_path / "nowhere", "contrast")
     sessions("rotation")
     with pytest.raises(DataError, match=r"has no folder contrast, nor datasets/contrast; it has datasets\."):
-        PublishedStimuli(tmp_path, "contrast")
+        opened(tmp_path, "contrast")
     write(tmp_path / "edge" / "airplane" / "a.png")
     write(tmp_path / "edge" / "zebra" / "z.png")
     with pytest.raises(DataError, match=r"not categories: zebra\. The categories are airplane, bear[\s\S]*airplane/"):
-        PublishedStimuli(tmp_path, "edge")
+        opened(tmp_path, "edge")
     (tmp_path / "silhouette" / "airplane").mkdir(parents=True)
     with pytest.raises(DataError, match="has no images"):
-        PublishedStimuli(tmp_path, "silhouette")
+        opened(tmp_path, "silhouette")
     write(tmp_path / "low-pass" / "cat" / "a.png")
     with pytest.raises(DataError, match="are unknown: it has no"):
-        PublishedStimuli(tmp_path, "low-pass")
+        opened(tmp_path, "low-pass")
     write(tmp_path / "colour" / "dnn" / "first" / session_file("colour", 1))
     with pytest.raises(DataError, match="not sessions: first"):
-        PublishedStimuli(tmp_path, "colour")
-    with pytest.raises(UnknownNameError, match="Did you mean 'contrast'"):
-        PublishedStimuli(tmp_path, "contrasts")
+        opened(tmp_path, "colour")
+    with pytest.raises(UnknownNameError, match="Did you mean 'model-vs-human/contrast'"):
+        open_source("model-vs-human/contrasts", {"model-vs-human": tmp_path}, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +190,7 @@ def test_names_that_do_not_tell_are_refused(
     root = sessions("contrast")
     write(root / "datasets" / "contrast" / "dnn" / "session-1" / name)
     with pytest.raises(DataError, match=problem) as found:
-        PublishedStimuli(root, "contrast")
+        opened(root, "contrast")
     assert name in str(found.value)
 
 
@@ -211,10 +220,10 @@ def test_what_systems_leave_is_no_category_and_no_session(
         write(tmp_path / "edge" / name / "@eaDir" / f"{name}1.png" / "SYNOPHOTO_THUMB_M.png")
     write(tmp_path / "edge" / "@eaDir" / "cat" / "cat1.png")
     (tmp_path / "edge" / "cat" / "list.csv").touch()
-    source = PublishedStimuli(tmp_path, "edge")
+    source = opened(tmp_path, "edge")
     assert sorted(source.image_ids) == ["cat/cat1.png", "dog/dog1.png"]
     assert source.left_out.line("edge") == "Left out of edge: .csv files: 1 (cat/list.csv)."
     sessions("contrast", inside=".")
     write(tmp_path / "contrast" / "dnn" / "__MACOSX" / "session-1" / "x.png")
     write(tmp_path / "contrast" / "dnn" / "session-1" / "@eaDir" / "x.png")
-    assert len(PublishedStimuli(tmp_path, "contrast")) == 20
+    assert len(opened(tmp_path, "contrast")) == 20

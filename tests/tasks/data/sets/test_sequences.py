@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from vitobench.tasks.data.images import CHANGED
 from vitobench.tasks.data.sets.sequences import PerturbationSequences
 from vitobench.tasks.data.source import LoadFailure
 from vitobench.tasks.data.walking import left_out_of
-from vitobench.tasks.datasets.registry import open_published
+from vitobench.tasks.opening import open_source
+
+
+def opened(root: Path, perturbation: str, **asked: Any) -> PerturbationSequences:
+    source = open_source("imagenet-p", {"imagenet-p": root}, None, 0, conditions=[perturbation], **asked)
+    assert isinstance(source, PerturbationSequences)
+    return source
+
 
 av = pytest.importorskip("av")
 
@@ -50,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_frames_lie_sequence_by_sequence(root: Path) -> None:
-    source = open_published("imagenet-p", root, ["brightness"])
+    source = opened(root, "brightness")
     assert isinstance(source, PerturbationSequences)
     assert (len(source), len(source.sequences), source.label_space) == (12, 3, "imagenet-1k")
     assert np.concatenate(source.sequences).tolist() == list(range(12))
@@ -71,7 +79,7 @@ def test_frames_lie_sequence_by_sequence(root: Path) -> None:
 
 
 def test_nothing_is_cut_for_another_size(root: Path) -> None:
-    source = PerturbationSequences(root, "brightness")
+    source = opened(root, "brightness")
     pixels, failed = source.load([0], Geometry(16, 20, "bilinear"))
     assert failed == {}
     assert (
@@ -80,32 +88,32 @@ def test_nothing_is_cut_for_another_size(root: Path) -> None:
 
 
 def test_noise_is_compared_with_the_first_frame(root: Path) -> None:
-    assert PerturbationSequences(root, "gaussian_noise").compare_with_first
-    assert not PerturbationSequences(root, "brightness").compare_with_first
+    assert opened(root, "gaussian_noise").compare_with_first
+    assert not opened(root, "brightness").compare_with_first
 
 
 def test_the_digest_follows_the_videos_and_the_perturbation(root: Path, tmp_path: Path) -> None:
-    first = PerturbationSequences(root, "brightness").digest
+    first = opened(root, "brightness").digest
     moved = root.rename(tmp_path / "moved")
-    assert PerturbationSequences(moved, "brightness", name="x", manifest_cache=tmp_path / "c.json").digest == first
-    assert PerturbationSequences(moved, "brightness", manifest_cache=tmp_path / "c.json").digest == first
+    assert opened(moved, "brightness", cache=tmp_path / "c.json").digest == first
+    assert opened(moved, "brightness", cache=tmp_path / "c.json").digest == first
     (moved / "weather").mkdir()
     (moved / "brightness").rename(moved / "weather" / "brightness")
-    assert PerturbationSequences(moved, "brightness").digest == first
+    assert opened(moved, "brightness").digest == first
     (moved / "brightness").mkdir()
     with pytest.raises(DataError, match="brightness twice"):
-        PerturbationSequences(moved, "brightness")
+        opened(moved, "brightness")
     (moved / "weather" / "brightness").rename(moved / "scale")
-    assert PerturbationSequences(moved, "scale").digest != first
+    assert opened(moved, "scale").digest != first
 
 
 @pytest.mark.parametrize("hashed", [False, True])
 def test_a_pickled_copy_opens_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch, hashed: bool, change_in_place: Callable[[Path], None]
 ) -> None:
-    source = PerturbationSequences(root, "brightness", progress=lambda done, total: None)
+    source = opened(root, "brightness", progress=lambda done, total: None)
     expected = source.load(range(12), PLAIN)[0]
-    digest = PerturbationSequences(root, "brightness").digest
+    digest = opened(root, "brightness").digest
     if hashed:
         assert source.digest == digest
     copy = pickle.loads(pickle.dumps(source))
@@ -122,7 +130,7 @@ def test_a_pickled_copy_opens_nothing(
 
 def test_damaged_and_vanished_videos_are_reported(root: Path) -> None:
     (root / "brightness" / "n01440764" / "a.mp4").write_bytes(b"no video")
-    source = PerturbationSequences(root, "brightness")
+    source = opened(root, "brightness")
     assert len(source) == 1 + 3 + 4
     bad = source.image_ids.index("n01440764/a.mp4/000")
     (root / "brightness" / "n15075141" / "b.mp4").unlink()
@@ -147,28 +155,28 @@ def test_errors_say_what_was_expected_and_where_it_is(root: Path, perturbation: 
     (root / "empty" / "n01440764").mkdir(parents=True)
     (root / "strange" / "cat").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
-        PerturbationSequences(root, perturbation)
+        opened(root, perturbation)
     for word in [*words, "Expected", ".mp4", "ImageNet-P: published at https://"]:
         assert word in str(caught.value)
     with pytest.raises(DataError, match="needs its perturbations named"):
-        open_published("imagenet-p", root)
+        open_source("imagenet-p", {"imagenet-p": root}, None, 0)
 
 
 def test_without_pyav_it_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DataError, match="pip install av"):
-        PerturbationSequences(root, "brightness")
+        opened(root, "brightness")
 
 
 def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Path) -> None:
     cache = tmp_path / "c.json"
-    whole = PerturbationSequences(root, "brightness", manifest_cache=cache).digest
+    whole = opened(root, "brightness", cache=cache).digest
     video = root / "brightness" / "n01440764" / "a.mp4"
     video.rename(tmp_path / "aside.mp4")
-    without = PerturbationSequences(root, "brightness", manifest_cache=cache).digest
+    without = opened(root, "brightness", cache=cache).digest
     video.symlink_to(tmp_path / "nowhere.mp4")
     # How many frames it had is not known now, so what the cache knows of its content does not help.
-    source = PerturbationSequences(root, "brightness", manifest_cache=cache)
+    source = opened(root, "brightness", cache=cache)
     assert (len(source), source.frames["n01440764/a.mp4"]) == (1 + 3 + 4, 1)
     assert source.digest not in (whole, without)
     assert source.manifest()["n01440764/a.mp4"] == "unreadable"
@@ -176,15 +184,15 @@ def test_a_video_that_cannot_be_read_makes_another_set(root: Path, tmp_path: Pat
     assert source.load(range(8), PLAIN)[1] == {at: LoadFailure("No such file or directory", transient=True)}
     (tmp_path / "aside.mp4").rename(tmp_path / "nowhere.mp4")
     assert source.load([at], PLAIN)[1] == {0: LoadFailure(CHANGED, transient=True)}
-    assert PerturbationSequences(root, "brightness", manifest_cache=cache).digest == whole
+    assert opened(root, "brightness", cache=cache).digest == whole
 
 
 def test_one_folder_for_two_perturbations_is_refused(root: Path) -> None:
     (root / "fog").symlink_to("brightness")
     with pytest.raises(DataError, match=r"fog and brightness in .* are the same folder"):
-        open_published("imagenet-p", root, ["brightness", "fog"])
+        open_source("imagenet-p", {"imagenet-p": root}, None, 0, conditions=["brightness", "fog"])
     (root / "brightness" / "n01440764" / "notes.txt").touch()
     (root / "brightness" / "n01440764" / "up").symlink_to("..")
-    source = open_published("imagenet-p", root, ["brightness", "gaussian_noise"])
+    source = open_source("imagenet-p", {"imagenet-p": root}, None, 0, conditions=["brightness", "gaussian_noise"])
     assert set(source.image_ids) == {"n01440764/a.mp4/000", "n01440764/a.mp4/001"}
     assert left_out_of(source).kinds[".txt files"] == (1, "brightness/n01440764/notes.txt")

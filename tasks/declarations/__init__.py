@@ -1,1 +1,0 @@
-"""Declarations of tasks by world; `tasks.registry` brings them together. Importing them loads no numerical library."""
