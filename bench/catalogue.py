@@ -18,7 +18,7 @@ from ..results.store import Store
 from ..tasks.labels import class_count, labels_for
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
-from ..tasks.task import Task, answered_by, task_identity
+from ..tasks.task import Task, answered_by, task_identity, with_samples
 from ..text import escaped
 from . import truths
 from .alignment import set_of
@@ -142,6 +142,9 @@ def declared(record: Mapping[str, Any]) -> Task | None:
     task = find_task(str(record.get("name")))
     if task is None:
         return None
+    maps = record.get("maps")
+    if isinstance(maps, dict) and isinstance(maps.get("samples"), int) and maps["samples"] > 0:
+        task = with_samples(task, maps["samples"])
     variants = [answered_by(task, decisions) for decisions in DECISIONS]
     return next((found for found in variants if found.answers == record.get("answers", "")), task)
 
@@ -173,7 +176,8 @@ def asked_of(planned: PlannedTask) -> Asked:
         raise ValueError("a plan of stored answers has no images")
     labels = np.asarray(labels_for(task, source, source.labels), dtype=np.int64)
     conditions = tuple(condition.key for condition in task.conditions)
-    return Asked(tuple(escaped(str(i)) for i in source.image_ids), labels, class_count(task), conditions)
+    ids = tuple(escaped(str(i)) for i in source.image_ids)
+    return Asked(ids, labels, class_count(task), conditions, task.kind.numbers)
 
 
 def keep(plan: Plan, store: Store) -> None:

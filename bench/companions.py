@@ -10,6 +10,7 @@ from ..models.spec import ModelSpec
 from ..results.published.tables import published_reference
 from ..results.schema import Failure
 from ..tasks.task import Task
+from .plan import takes
 
 Resolve = Callable[[str], ModelSpec]
 
@@ -56,6 +57,7 @@ def companions(
                     raise
                 failures.append(Failure(name, "*", "*", "*", str(error)))
 
+    observers = {name for task in tasks for name in task.kind.observers}
     pairs: list[tuple[str, str]] = []
     for spec in asked:
         names = baselines if baselines is not None else (spec.baseline,) if spec.baseline else ()
@@ -64,6 +66,11 @@ def companions(
                 add(name)
                 pairs.append((spec.name, name))
     spaces = {spec.label_space for spec in asked}
+    for name in dict.fromkeys(name for task in tasks for name in task.kind.observers):
+        add(name)
+        if baselines is None and name in models:
+            takers = (spec for spec in asked if any(name in t.kind.observers and takes(spec, t) for t in tasks))
+            pairs += [(spec.name, name) for spec in takers if spec.name not in observers]
     for task in tasks:
         if task.reference is not None and published_reference(task.reference) is None and task.label_space in spaces:
             add(task.reference)
@@ -74,13 +81,13 @@ def companions(
                 pairs.append((spec.name, str(spec.baseline)))
     here = [(a, b) for a, b in pairs if b in models]
     for a, b in here:
-        if models[a].label_space != models[b].label_space:
+        if models[a].label_space != models[b].label_space and b not in observers:
             reason = (
                 f"predicts {models[b].label_space} classes and {a} predicts {models[a].label_space}: they cannot be "
                 "compared"
             )
             failures.append(Failure(b, "*", "*", "*", reason))
     # A baseline that answers in nobody's classes has nothing to do here.
-    kept = [spec for spec in models.values() if spec.label_space in spaces]
-    comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space]
+    kept = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
+    comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space or b in observers]
     return Company(tuple(kept), tuple(comparable), tuple(failures))

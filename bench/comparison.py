@@ -21,7 +21,7 @@ from .fail_if import check, parse
 from .judgement import CORRECTIONS, FAMILIES
 from .methods import members, methods_from
 from .outcome import gather
-from .plan import Plan
+from .plan import NO_CLASSES, Plan
 from .recall import model_names, recall
 from .run import facts
 from .settings import Settings
@@ -97,7 +97,7 @@ def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:
         found[text] = spec or next(s for s in plan.models if s.identity.startswith(text))
     if len({spec.identity for spec in found.values()}) < len(found):
         raise VitobenchError(f"Some of these names are the same model: {', '.join(asked)}. Name each model only once.")
-    spaces = {spec.label_space for spec in found.values()}
+    spaces = {spec.label_space for spec in found.values()} - {NO_CLASSES}
     if len(spaces) > 1:
         which = "; ".join(f"{spec.name} predicts {spec.label_space}" for spec in found.values())
         raise VitobenchError(f"These models predict different sets of classes and cannot be compared: {which}.")

@@ -228,7 +228,9 @@ def _sample(work: Pass, images: int) -> Pass:
         task = unit.planned.task
         conditions = _spread(task.conditions)
         planned: PlannedTask = replace(
-            unit.planned, task=replace(task, conditions=conditions), identity=f"{task.name}@{images}"
+            unit.planned,
+            task=replace(task, conditions=conditions, images=images),
+            identity=f"{task.name}@{images}",
         )
         units.append(Unit(planned, unit.start, min(unit.stop, unit.start + images), unit.models))
     return replace(work, units=tuple(units))

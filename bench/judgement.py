@@ -16,7 +16,8 @@ FAMILIES = {
     "primary": "the main metric of every whole task",
     "secondary": "the other metrics of whole tasks",
     "conditions": "single conditions, such as one corruption at one severity",
-    "groups": "means over several conditions, such as a corruption or a family of them, and categories of shape",
+    "groups": "means over several conditions, such as a corruption or a family of them, categories of shape, and "
+    "further maps of a model",
 }
 """Comparisons that are corrected together: within each of these, all tasks and all pairs of one command."""
 
@@ -28,7 +29,7 @@ def family_of(task: Task, comparison: Comparison) -> str:
 
     What a benchmark is run for is asked once per task, and must not pay for hundreds of looks at the parts.
     """
-    if comparison.condition == "overall":
+    if comparison.condition == task.kind.whole(task):
         return "primary" if comparison.metric == task.metric else "secondary"
     single = any(condition.key == comparison.condition for condition in task.conditions)
     return "conditions" if single and comparison.metric in ("top1", task.metric) else "groups"

@@ -7,13 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..errors import VitobenchError
-from ..models.spec import ModelSpec
+from ..models.spec import ModelSpec, Preprocessing
 from ..results.schema import Failure, LeftOutRecord
 from ..results.store import Store
+from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.geometry import Geometry
 from ..tasks.data.source import ImageSource
 from ..tasks.task import Condition, Task
 from .settings import SHARD, Settings
+
+NO_CLASSES = "none"
+"""Label space of the baselines that predict nothing; they take part in tasks whose kind names them."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ class Plan:
     absent: tuple[str, ...] = ()
 
     def takes(self, model: ModelSpec, task: Task) -> bool:
-        """Whether a model answers in a task's label space."""
-        return model.label_space == task.label_space
+        """See `takes`."""
+        return takes(model, task)
 
     def cells(self) -> Iterator[tuple[PlannedTask, ModelSpec]]:
         """Every (task, model) that is asked."""
@@ -134,6 +138,28 @@ class Plan:
         return sum(len(planned.ranges()) for planned, _ in self.cells())
 
 
+def takes(model: ModelSpec, task: Task) -> bool:
+    """Whether a model takes part in a task: it predicts the task's classes, or is a baseline that the task has."""
+    return (
+        model.name in task.kind.observers if model.label_space == NO_CLASSES else model.label_space == task.label_space
+    )
+
+
+def observer(name: str) -> ModelSpec:
+    """The description of a baseline that sees no image; see `Kind.observers`."""
+    return ModelSpec(
+        name,
+        source="baseline",
+        architecture=OBSERVERS[name],
+        preprocessing=Preprocessing(),
+        label_space=NO_CLASSES,
+        weights_hash="",
+        training_data="none",
+        licence="none",
+        description="Sees no image; its maps say what a map that ignores the image gets.",
+    )
+
+
 @dataclass(frozen=True)
 class Pass:
     """One reading of some images that feeds every task and model that needs these pixels.
@@ -156,14 +182,22 @@ class Pass:
         return max(unit.stop for unit in self.units)
 
 
-def geometry_of(spec: ModelSpec) -> Geometry:
+def geometry_of(spec: ModelSpec, task: Task | None = None) -> Geometry:
     """The pixels that a model wants to see.
+
+    Args:
+        spec: The model.
+        task: What it is asked; of a saliency task the reference maps are of the whole central square of an image, so
+            that is what every model sees, whatever its crop mode.
 
     Raises:
         VitobenchError: Its preprocessing is none that can be done.
     """
+    shown = spec.preprocessing
     try:
-        return spec.preprocessing.geometry
+        if task is not None and task.maps is not None:
+            return Geometry(shown.size, shown.size, shown.interpolation)
+        return shown.geometry
     except ValueError as error:
         raise VitobenchError(f"The preprocessing of {spec.name} is not supported: {error}.") from None
 
@@ -173,8 +207,12 @@ def group(units: list[Unit]) -> list[Pass]:
     groups: dict[tuple[str, int, Geometry], list[Unit]] = defaultdict(list)
     for unit in units:
         by_geometry: dict[Geometry, list[ModelSpec]] = defaultdict(list)
-        for model in unit.models:
-            by_geometry[geometry_of(model)].append(model)
+        # A baseline that sees no image goes along with the first model that sees some.
+        blind = [model for model in unit.models if model.label_space == NO_CLASSES]
+        for model in [model for model in unit.models if model not in blind] or blind:
+            by_geometry[geometry_of(model, unit.planned.task)].append(model)
+        first = next(iter(by_geometry.values()))
+        first += [model for model in blind if model not in first]
         for geometry, models in by_geometry.items():
             key = (unit.planned.task.dataset, unit.start, geometry)
             groups[key].append(Unit(unit.planned, unit.start, unit.stop, tuple(models)))

@@ -14,6 +14,7 @@ from ..results import records
 from ..results.layout import safe_name
 from ..results.schema import Failure
 from ..results.store import Store
+from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.manifest import difference
 from ..tasks.data.source import ImageSource
 from ..tasks.data.walking import left_out_of
@@ -26,10 +27,10 @@ from ..tasks.opening import (
     open_source,
 )
 from ..tasks.registry import get_suite, get_task
-from ..tasks.task import Task, answered_by
+from ..tasks.task import Task, answered_by, with_samples
 from .catalogue import reusable, spec_of
 from .companions import companions
-from .plan import Plan, PlannedTask
+from .plan import Plan, PlannedTask, observer
 from .settings import Settings
 
 Hashing = Callable[[int, int], None]
@@ -96,6 +97,8 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
                 notes += _check_unchanged(task.dataset, source, settings, store)
         count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
         identity = task.identity(source.digest, settings.seed)
+        if task.maps is not None:
+            notes += [line for line in getattr(source, "notes", ()) if line not in notes]
         left_out = left_out_of(source).record(task.dataset)
         takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
         earlier = reusable(task, source.digest, settings.seed, store, known, takers)
@@ -111,7 +114,7 @@ def wanted_tasks(settings: Settings) -> list[Task]:
     suite = get_suite(settings.suite) if settings.suite else None
     found = {name: suite.declared(name) for name in suite.tasks} if suite else {}
     found |= {name: get_task(name) for name in settings.tasks if name not in found}
-    return [answered_by(task, settings.decisions) for task in found.values()]
+    return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in found.values()]
 
 
 class _Resolver:
@@ -122,6 +125,8 @@ class _Resolver:
         self._store = store
 
     def __call__(self, name: str) -> ModelSpec:
+        if name in OBSERVERS:
+            return observer(name)
         spec = self._described(name) if registry.can_reuse(name) else None
         return replace(spec or registry.resolve(name), precision=self._precision)
 

@@ -17,7 +17,7 @@ from ..results.store import Store
 from ..tasks.registry import all_tasks, find_task
 from .catalogue import planned_of, spec_of
 from .companions import companions
-from .plan import Plan, PlannedTask
+from .plan import NO_CLASSES, Plan, PlannedTask, takes
 from .planning import wanted_tasks
 from .settings import Settings
 
@@ -71,9 +71,11 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             f"has.{reasons}"
         )
 
-    spaces = {spec.label_space for spec in asked}
+    if not settings.models:  # whoever sees no image comes last, as in a run
+        asked.sort(key=lambda spec: spec.label_space == NO_CLASSES)
     wanted = wanted_tasks(settings)
-    names = [task.name for task in wanted or all_tasks().values() if task.label_space in spaces]
+    known_tasks = wanted or list(all_tasks().values())
+    names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
     planned, passed, damaged = _tasks(names, settings, store, runs, seed, asked)
     failures += damaged
     skipped = tuple(passed.values())

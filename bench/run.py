@@ -6,9 +6,9 @@ import importlib.metadata
 import platform
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,23 @@ _PACKAGES = (
 )
 
 
+@dataclass
+class Effort:
+    """Where the time of a run went.
+
+    Attributes:
+        seconds: From the first image that was read to the last unit that was stored.
+        images: Images that went through a model, counted for each model and condition.
+        forward_seconds: In forward passes, added over workers.
+        waited_seconds: In which models waited for pixels, added over workers.
+    """
+
+    seconds: float = 0.0
+    images: int = 0
+    forward_seconds: float = 0.0
+    waited_seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run gives back.
@@ -59,12 +76,16 @@ class Outcome:
         computed: Units computed by this run; 0 when everything was in the store.
         total: Units asked for, counted per model.
         seconds: Wall-clock time of this run.
+        plan: What was asked.
+        effort: Where the time of the units that were computed went.
     """
 
     data: ReportData
     computed: int
     total: int
     seconds: float
+    plan: Plan | None = None
+    effort: Effort = field(default_factory=Effort)
 
     @property
     def complete(self) -> bool:
@@ -83,7 +104,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def execute(settings: Settings, console: Console | None = None, command: str = "", pictures: bool = False) -> Outcome:
+def execute(
+    settings: Settings,
+    console: Console | None = None,
+    command: str = "",
+    pictures: bool = False,
+    pairs: Callable[[Plan], Sequence[tuple[str, str]]] | None = None,
+) -> Outcome:
     """Run a suite or tasks, and score them.
 
     Args:
@@ -91,6 +118,7 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         console: Where to show notes and progress; None is silent.
         command: The command line, for the record.
         pictures: Whether to show images on which models disagree.
+        pairs: From the plan to the models that are compared; None compares each with its baselines.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
@@ -99,6 +127,8 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
     check_executor(settings)
     store = Store(settings.store)
     plan = planned(settings, store, console)
+    if pairs is not None:
+        plan = replace(plan, pairs=tuple(pairs(plan)))
     missing = plan.missing(store)
     todo, asked = sum(len(unit.models) for unit in missing), plan.asked()
     record = _record(plan, missing, command)
@@ -140,7 +170,7 @@ def execute(settings: Settings, console: Console | None = None, command: str = "
         # The page and the numbers are there all the same; with something missing, the reason is among the failures.
         if missing and not failures:
             raise
-    return Outcome(data, todo - left, asked, time.monotonic() - started)
+    return Outcome(data, todo - left, asked, time.monotonic() - started, plan, effort)
 
 
 def rescore(
@@ -182,23 +212,6 @@ def _with_pictures(data: ReportData, plan: Plan, store: Store, pictures: bool) -
     from .gallery import gallery
 
     return replace(data, gallery=gallery(plan, store))
-
-
-@dataclass
-class Effort:
-    """Where the time of a run went.
-
-    Attributes:
-        seconds: From the first image that was read to the last unit that was stored.
-        images: Images that went through a model, counted for each model and condition.
-        forward_seconds: In forward passes, added over workers.
-        waited_seconds: In which models waited for pixels, added over workers.
-    """
-
-    seconds: float = 0.0
-    images: int = 0
-    forward_seconds: float = 0.0
-    waited_seconds: float = 0.0
 
 
 def planned(settings: Settings, store: Store, console: Console | None) -> Plan:

@@ -1,249 +1,186 @@
-"""``bench saliency``: run what is missing, then score what is stored."""
+"""``bench saliency``: an ordinary run of the saliency tasks, compared model by model, and how its scores are shown."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VitobenchError
-from ..models import registry
-from ..models.spec import ModelSpec
-from ..results import records
-from ..results.layout import safe_name
-from ..results.saliency import MapRows, SaliencyComparison, SaliencyScore, keep_facts, read_rows, shards
-from ..results.schema import Failure
-from ..results.store import Store
-from ..tasks.alignment.saliency.baselines import BASELINES
-from ..tasks.alignment.saliency.scoring import Key, compare, score
-from ..tasks.alignment.saliency.tasks import SaliencyTask, choose_task, open_task
-from ..tasks.data.saliency_maps import MapSource
-from ..text import escaped
-from .catalogue import model_record
-from .progress import counting
-from .settings import SHARD
+from ..errors import unknown_name
+from ..reports.data import ReportData
+from ..reports.wording import HOLE, MINUS
+from ..results.metrics import metric
+from ..results.schema import Comparison, Score
+from ..tasks.alignment.saliency.protocol import CENTRE, OBSERVERS, MapProtocol
+from ..tasks.kinds.saliency import ALIGNMENT, METRICS, protocol_of
+from .plan import NO_CLASSES, Plan, PlannedTask
+from .run import Outcome, execute
+from .settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-MAPS = "maps-1"
-"""Explainer of gradients and attention masks; the number is raised when either changes."""
-
-BASELINE = "baseline"
-
-
-def smooth_explainer(samples: int) -> str:
-    """The explainer of SmoothGrad; its samples are part of what a row is."""
-    return f"smoothgrad-{samples}-1"
+MICRO, PEOPLE = "micro-saliency", "clickme"
+_SMOOTHED = "-smoothgrad"
 
 
-@dataclass(frozen=True)
-class Request:
-    """What was asked.
-
-    Attributes:
-        models: Model names.
-        data: Folders with maps by name; none for the micro-world.
-        store: Folder or URL of the results.
-        limit: Largest number of images; None for all.
-        seed: Seed of the micro-world.
-        smooth: Samples of SmoothGrad; None for none.
-        device: As for a run.
-    """
-
-    models: tuple[str, ...]
-    data: Mapping[str, Path] = field(default_factory=dict)
-    store: Path | str = Path("bench-results")
-    limit: int | None = None
-    seed: int = 0
-    smooth: int | None = None
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What has to be computed of one observer: a model, or a baseline where ``spec`` is None."""
-
-    name: str
-    identity: str
-    explainer: str
-    spec: ModelSpec | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A task, its images and who is compared on them.
-
-    Attributes:
-        request: What was asked.
-        task: The task.
-        source: Its images and maps.
-        identity: Of the task on these data.
-        count: Images taken.
-        pieces: Observers with their explainers.
-        failures: Models that cannot take part.
-    """
-
-    request: Request
-    task: SaliencyTask
-    source: MapSource
-    identity: str
-    count: int
-    pieces: tuple[Piece, ...]
-    failures: tuple[Failure, ...]
-
-    def ranges(self) -> list[tuple[int, int]]:
-        """Positions of each shard."""
-        return [(start, min(start + SHARD, self.count)) for start in range(0, self.count, SHARD)]
-
-    def missing(self, store: Store) -> dict[tuple[int, int], list[Piece]]:
-        """For each shard who lacks it."""
-        todo: dict[tuple[int, int], list[Piece]] = {}
-        for piece in self.pieces:
-            there = shards(store, self.identity, piece.identity, piece.explainer)
-            for start, stop in self.ranges():
-                if not any(end >= stop for end in there.get(start, ())):
-                    todo.setdefault((start, stop), []).append(piece)
-        return dict(sorted(todo.items()))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command gives back.
-
-    Attributes:
-        plan: What was done.
-        scores: A row for each observer, map and metric.
-        comparisons: Paired differences.
-        failures: Whatever is missing.
-        computed: Maps computed by this run, one for each image and explainer.
-        seconds: Wall-clock time.
-    """
-
-    plan: Plan
-    scores: tuple[SaliencyScore, ...]
-    comparisons: tuple[SaliencyComparison, ...]
-    failures: tuple[Failure, ...]
-    computed: int
-    seconds: float
-
-
-def execute(request: Request, console: Console | None = None) -> Outcome:
-    """Compare the maps of models with those of people or with object masks; what the store holds is not run again.
+def settings_for(smooth: int | None, **values: Any) -> Settings:
+    """The run that the options of the command ask for.
 
     Args:
-        request: What to do.
+        smooth: Samples of SmoothGrad; None for none.
+        values: Fields of `Settings`.
+
+    Raises:
+        UnknownNameError: A folder without maps.
+    """
+    for name in values["data"]:
+        if name != PEOPLE:
+            raise unknown_name("data set with maps", name, (PEOPLE,), "Use --data NAME=DIR.")
+    main = PEOPLE if values["data"] else MICRO
+    tasks = [main, *([f"{main}{_SMOOTHED}"] if smooth is not None else [])]
+    # Without a folder, a model of photographs is missing one: the task that it would take says how to bring it.
+    tasks += [] if values["data"] else [PEOPLE]
+    # Another folder is another task here; nothing is spent by surprise.
+    return Settings(baselines=(), tasks=tuple(tasks), samples=smooth, new_data=True, **values)
+
+
+def run(settings: Settings, console: Console | None = None, command: str = "") -> Outcome:
+    """Run what is missing, and compare every model with every other and with the baselines.
+
+    Args:
+        settings: From `settings_for`.
         console: Where to show notes and progress; None is silent.
+        command: The command line, for the record.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
     """
-    started = time.monotonic()
-    store = Store(request.store)
-    plan = make_plan(request, store, console)
-    todo = plan.missing(store)
-    failures, computed = list(plan.failures), 0
-    if todo:
-        store.prepare()
-        _keep(plan, store)
-        # Only now torch loads: finished rows are scored without it.
-        from .saliency_worker import compute
-
-        more, computed = compute(plan, todo, store, console)
-        failures += more
-    scored = gather(plan, store, failures)
-    return Outcome(plan, *scored, computed, time.monotonic() - started)
+    return execute(settings, console, command, pairs=_pairs)
 
 
-def make_plan(request: Request, store: Store, console: Console | None = None) -> Plan:
-    """Find models and images.
+def _pairs(plan: Plan) -> list[tuple[str, str]]:
+    models = [spec.name for spec in plan.models if spec.label_space != NO_CLASSES]
+    return [*combinations(models, 2), *((model, name) for model in models for name in OBSERVERS)]
+
+
+def main_task(outcome: Outcome) -> PlannedTask:
+    """The task whose title and images the table names.
 
     Raises:
-        VitobenchError: An unknown name, a folder of another form, or no model that answers in the task's classes.
+        ValueError: Nothing was run.
     """
-    if request.limit is not None and request.limit < 1:
-        raise VitobenchError(f"--limit {request.limit} leaves no images; give 1 or more.")
-    task = choose_task(request.data)
-    specs, failures = _models(request, task)
-    with counting(console, "Hashing files") as hashing:
-        cache = records.cache_file(store, f"saliency-{task.name}.json")
-        source = open_task(task, request.data, request.seed, cache, hashing)
-        identity = task.identity(source.digest)
-    if console is not None:
-        for note in source.notes:
-            console.print(note, style="dim", markup=False)
-    available = len(source.image_ids)
-    pieces = [Piece(spec.name, spec.identity, MAPS, spec) for spec in specs]
-    if request.smooth is not None:
-        pieces += [Piece(spec.name, spec.identity, smooth_explainer(request.smooth), spec) for spec in specs]
-    pieces += [Piece(name, key, BASELINE, None) for name, key in BASELINES.items()]
-    count = min(available, request.limit or available)
-    return Plan(request, task, source, identity, count, tuple(pieces), tuple(failures))
+    if outcome.plan is None:
+        raise ValueError("an outcome without a plan has no tasks")
+    return outcome.plan.tasks[0]
 
 
-def _models(request: Request, task: SaliencyTask) -> tuple[list[ModelSpec], list[Failure]]:
-    specs, failures = [], []
-    for name in dict.fromkeys(request.models):
-        try:
-            spec = registry.resolve(name)
-            if spec.label_space != task.label_space:
-                raise VitobenchError(
-                    f"{name} predicts {spec.label_space} classes, but {task.name} needs {task.label_space}"
-                    + ("." if request.data else "; give its images with --data clickme=DIR.")
-                )
-            specs.append(spec)
-        except VitobenchError as error:
-            # Alone, a wrong name is wrong usage; among several it must not stop the rest.
-            failures.append(Failure(name, task.name, "*", "*", str(error)))
-    if not specs:
-        raise VitobenchError(
-            "\n".join(failure.reason for failure in failures) or "Name a --model (see `bench models`)."
-        )
-    return specs, failures
+def render(outcome: Outcome, console: Console) -> None:
+    """Print the table, the differences and what is undefined."""
+    protocol = protocol_of(main_task(outcome).task)
+    console.print(_score_table(outcome, protocol))
+    if outcome.data.comparisons:
+        console.print(_difference_table(outcome, protocol))
+    console.print(_legend(protocol), style="dim", markup=False)
+    for line in undefined_lines(outcome.data):
+        console.print(f"Note: {line}", markup=False)
 
 
-def _keep(plan: Plan, store: Store) -> None:
-    """Say beside the rows what they are of."""
-    task = safe_name(plan.identity)
-    facts = plan.task.facts(plan.source.digest) | {"identity": plan.identity, "seed": plan.request.seed}
-    keep_facts(store, task, facts)
-    for piece in plan.pieces:
-        if piece.spec is not None:
-            keep_facts(store, f"{task}/{safe_name(piece.identity)}", model_record(piece.spec))
+def undefined_lines(data: ReportData) -> list[str]:
+    """A line for each measure and number of images on which it is undefined."""
+    groups: dict[tuple[str, str], dict[str, None]] = {}
+    for (model, _, of_map, name), reason in data.undefined.items():
+        if name in ("spearman", "dice"):
+            groups.setdefault((name, reason), {})[model if model in OBSERVERS else f"{model} ({of_map})"] = None
+    return [f"{metric(name).label} is {reason}: {', '.join(who)}." for (name, reason), who in groups.items()]
 
 
-def gather(
-    plan: Plan, store: Store, failures: Sequence[Failure]
-) -> tuple[tuple[SaliencyScore, ...], tuple[SaliencyComparison, ...], tuple[Failure, ...]]:
-    """Score what the store holds of a plan; needs neither models nor images."""
-    image_ids = [escaped(image_id) for image_id in plan.source.image_ids[: plan.count]]
-    labels = plan.source.labels[: plan.count]
-    rows: dict[Key, MapRows] = {}
-    found = list(failures)
-    told = {failure.model for failure in failures}
-    errors: dict[str, str] = {}
-    for piece in plan.pieces:
-        place = (plan.identity, piece.identity, piece.explainer)
-        maps, problems = read_rows(store, *place, plan.ranges(), image_ids, labels)
-        if piece.name not in told:
-            found += [Failure(piece.name, plan.task.name, "*", "*", problem) for problem in problems]
-        for name, part in maps.items():
-            rows[(piece.name, name)] = part
-            errors |= part.errors
-    found += [Failure("*", plan.task.name, "*", image_id, reason) for image_id, reason in sorted(errors.items())]
-    # An observer's maps stand together, whatever the order of explainers.
-    order = list(dict.fromkeys(piece.name for piece in plan.pieces))
-    rows = dict(sorted(rows.items(), key=lambda entry: order.index(entry[0][0])))
-    scores = score(rows, plan.task.ceiling)
-    return tuple(scores), tuple(compare(rows, _pairs(plan, rows), plan.task.ceiling)), tuple(found)
+def _metrics(protocol: MapProtocol) -> list[str]:
+    # Where the ceiling is 1, alignment is the correlation itself.
+    return [name for name in METRICS if name != ALIGNMENT or protocol.ceiling != 1]
 
 
-def _pairs(plan: Plan, rows: Mapping[Key, Any]) -> list[tuple[Key, Key]]:
-    """Models with one another on the same kind of map, each map with the baselines."""
-    models = list(dict.fromkeys(piece.name for piece in plan.pieces if piece.spec is not None))
-    own = [key for key in rows if key[0] in models]
-    pairs = [(a, b) for a, b in combinations(own, 2) if a[0] != b[0] and a[1] == b[1]]
-    return pairs + [(key, (name, name)) for key in own for name in BASELINES if (name, name) in rows]
+def _legend(protocol: MapProtocol) -> str:
+    ceiling = (
+        "The masks are exact, so the ceiling is 1."
+        if protocol.ceiling == 1
+        else f"Alignment is the mean Spearman correlation over {protocol.ceiling}, that of people with one another."
+    )
+    extent = (
+        "the mask and the same number of a map's highest pixels" if protocol.exact else "the upper tenth of each map"
+    )
+    return (
+        f"Means over images with 95 % bootstrap intervals; 1 is agreement with the {protocol.reference}. {ceiling} "
+        f"centre is a Gaussian in the middle, mean map the mean {protocol.reference} of all other images: neither sees "
+        f"the image. Dice and IoU are of {extent}. Differences are paired, in bold where they are significant after "
+        "Holm's correction."
+    )
+
+
+def _table(title: str, first: str, metrics: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table.add_column(first)
+    table.add_column("Map")
+    for name in metrics:
+        table.add_column(metric(name).label, justify="right", no_wrap=True)
+    return table
+
+
+def _score_table(outcome: Outcome, protocol: MapProtocol) -> Table:
+    from rich.markup import escape
+
+    metrics, images = _metrics(protocol), main_task(outcome).images
+    table = _table(f"{protocol.title}: saliency against the {protocol.reference}, {images:,} images", "Model", metrics)
+    rows = {(row.model, row.condition, row.metric): row for row in outcome.data.scores}
+    models = list(dict.fromkeys(model for model, _, _ in rows))
+    blind = [model for model in models if model in OBSERVERS]
+    for model in [*(model for model in models if model not in blind), *blind]:
+        maps = sorted({of_map for own, of_map, _ in rows if own == model})
+        if model in blind:
+            maps = maps[:1]  # the same under every map
+            if model == blind[0]:
+                table.add_section()
+        for number, of_map in enumerate(maps):
+            cells = [_span(_score(rows[model, of_map, name]), ".3f") for name in metrics]
+            table.add_row("" if number else escape(model), "" if model in blind else of_map, *cells)
+    return table
+
+
+def _difference_table(outcome: Outcome, protocol: MapProtocol) -> Table:
+    from rich.markup import escape
+
+    metrics = _metrics(protocol)
+    table = _table("Differences", "Of", metrics)
+    rows = {(row.a, row.b, row.condition, row.metric): row for row in outcome.data.comparisons}
+    for a, b in dict.fromkeys((a, b) for a, b, _, _ in rows):
+        if b == CENTRE:  # the stronger baseline says enough here; the JSON has both
+            continue
+        for of_map in sorted({own for c, d, own, _ in rows if (c, d) == (a, b)}):
+            cells = []
+            for name in metrics:
+                row = rows.get((a, b, of_map, name))
+                text = HOLE if row is None else _span(_difference(row), "+.3f")
+                cells.append(f"[bold]{text}[/bold]" if row is not None and row.verdict != "tie" else text)
+            table.add_row(escape(f"{a} {MINUS} {b}"), of_map, *cells)
+    return table
+
+
+def _score(row: Score) -> tuple[float, float, float]:
+    return row.value, row.ci_low, row.ci_high
+
+
+def _difference(row: Comparison) -> tuple[float, float, float]:
+    return row.difference, row.ci_low, row.ci_high
+
+
+def _span(values: tuple[float, float, float], form: str) -> str:
+    value, low, high = values
+    if not math.isfinite(value):
+        return HOLE
+    text = f"{value:{form}}" + (f" \\[{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
+    return text.replace("-", MINUS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +12,19 @@ from ..files import write_file
 from ..models import registry
 from ..reports.figure_saliency import Example, SaliencyView, saliency_figure
 from ..reports.style import styled
-from ..tasks.alignment.saliency.baselines import BASELINES
 from ..tasks.alignment.saliency.measures import spearman
 from ..tasks.alignment.saliency.preparation import resize
+from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.geometry import Geometry
 from ..tasks.data.microworld.vocabulary import CLASSES
+from ..tasks.kinds.saliency import protocol_of
 from .executors.device import choose_device
-from .saliency import Outcome, Plan
-from .saliency_worker import geometry_of, model_maps
+from .plan import NO_CLASSES, Plan, PlannedTask, geometry_of
+from .saliency import main_task
+from .saliency_maps import map_source, model_maps
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 EXAMPLES = 5
 _LEFT_OUT = "attention "  # masks of single scales: the mean of them is shown
@@ -29,7 +34,7 @@ def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None
     """Draw an outcome to a file whose ending says the format.
 
     Args:
-        outcome: From `saliency.execute`.
+        outcome: From `saliency.run`.
         path: ``.png``, ``.svg`` or ``.pdf``.
         examples: Images to show, from the front of the task.
 
@@ -37,14 +42,17 @@ def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None
         StoreError: It cannot be written.
         VitobenchError: A model that cannot be loaded.
     """
-    plan = outcome.plan
+    planned = main_task(outcome)
+    assert outcome.plan is not None
+    protocol = protocol_of(planned.task)
+    broken = {failure.model for failure in outcome.data.failures}
     view = SaliencyView(
-        title=plan.task.title,
-        reference=plan.task.reference,
-        examples=examples_of(plan, min(examples, plan.count)),
-        scores=outcome.scores,
-        baselines=tuple(BASELINES),
-        ceiling=plan.task.ceiling,
+        title=protocol.title,
+        reference=protocol.reference,
+        examples=examples_of(outcome.plan, broken, min(examples, planned.images)),
+        scores=outcome.data.scores,
+        baselines=tuple(OBSERVERS),
+        ceiling=protocol.ceiling,
     )
     buffer = io.BytesIO()
     kind = path.suffix.lower().removeprefix(".")
@@ -54,47 +62,53 @@ def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None
     write_file(path, buffer.getvalue())
 
 
-def examples_of(plan: Plan, count: int) -> list[Example]:
-    """The first images of a plan with the maps of its models; one that cannot be read is skipped."""
+def examples_of(plan: Plan, broken: set[str], count: int) -> list[Example]:
+    """The first images of a plan with the maps of its models; one that cannot be read is skipped.
+
+    Args:
+        plan: Saliency tasks on the same images.
+        broken: Models that failed.
+        count: Images.
+    """
+    planned = plan.tasks[0]
+    source, preparation = map_source(planned.task, planned.source), protocol_of(planned.task).preparation
     indices = range(count)
-    raw, failed = plan.source.maps(indices)
-    side = plan.task.preparation.side
-    shown, more = plan.source.load(indices, Geometry(side, side, "bilinear"))
+    raw, failed = source.maps(indices)
+    shown, more = source.load(indices, Geometry(preparation.side, preparation.side, "bilinear"))
     kept = [i for i in indices if i not in failed and i not in more]
     if not kept:
         return []
-    references = np.stack([plan.task.preparation.apply(raw[i]) for i in kept])
-    maps = _maps(plan, kept)
-    values = {key: spearman(found, references) for key, found in maps.items()}
+    references = np.stack([preparation.apply(raw[i]) for i in kept])
+    maps = _maps(plan, broken, kept)
+    values = {key: spearman(own, references) for key, own in maps.items()}
     return [
         Example(
-            title=_class_name(plan, index),
+            title=_class_name(planned, int(source.labels[index])),
             image=shown[index],
             reference=references[position],
-            maps={key: found[position] for key, found in maps.items()},
-            values={key: float(found[position]) for key, found in values.items()},
+            maps={key: own[position] for key, own in maps.items()},
+            values={key: float(own[position]) for key, own in values.items()},
         )
         for position, index in enumerate(kept)
     ]
 
 
-def _maps(plan: Plan, indices: Sequence[int]) -> dict[tuple[str, str], np.ndarray]:
-    image_ids = [plan.source.image_ids[i] for i in indices]
-    labels = plan.source.labels[list(indices)]
-    broken = {failure.model for failure in plan.failures}
-    side, device = plan.task.preparation.side, choose_device(plan.request.device)
+def _maps(plan: Plan, broken: set[str], indices: list[int]) -> dict[tuple[str, str], np.ndarray]:
+    device = choose_device(plan.settings.device)
     found: dict[tuple[str, str], np.ndarray] = {}
-    for piece in plan.pieces:
-        if piece.spec is None or piece.name in broken:
-            continue
-        model = registry.load(piece.spec).to(device)
-        images, _ = plan.source.load(indices, geometry_of(piece.spec))
-        for name, maps in model_maps(model, images, labels, image_ids, piece.explainer).items():
-            if not name.startswith(_LEFT_OUT):
-                found[piece.name, name] = resize(maps, side)
+    for planned in plan.tasks:
+        protocol, source = protocol_of(planned.task), map_source(planned.task, planned.source)
+        image_ids, labels = [source.image_ids[i] for i in indices], source.labels[indices]
+        for spec in plan.models:
+            if spec.label_space == NO_CLASSES or spec.name in broken:
+                continue
+            images, _ = source.load(indices, geometry_of(spec, planned.task))
+            model = registry.load(spec).to(device)
+            for name, own in model_maps(model, images, labels, image_ids, protocol.samples).items():
+                if not name.startswith(_LEFT_OUT):
+                    found[spec.name, name] = resize(own, protocol.preparation.side)
     return found
 
 
-def _class_name(plan: Plan, index: int) -> str:
-    label = int(plan.source.labels[index])
-    return CLASSES[label] if plan.task.label_space == "microworld-16" else f"class {label}"
+def _class_name(planned: PlannedTask, label: int) -> str:
+    return CLASSES[label] if planned.task.label_space == "microworld-16" else f"class {label}"

@@ -38,6 +38,8 @@ class Settings:
         batch: Images per forward pass.
         precision: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` for autocast, which enters the models' identities.
         decisions: A name of `DECISIONS`; another than the mean enters the tasks' identities.
+        samples: Noisy copies of each image for SmoothGrad, which enter the tasks' identities; None takes those of the
+            tasks.
         new_data: Run on a folder whose images changed since the last run on it, instead of refusing it.
     """
 
@@ -57,6 +59,7 @@ class Settings:
     batch: int = 50
     precision: str = "float32"
     decisions: str = "mean"
+    samples: int | None = None
     new_data: bool = False
 
     def __post_init__(self) -> None:

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..results.asked import ANY_CONDITION
 from ..results.schema import TOP_K
-from ..results.unit_file import top_of
+from ..results.unit_file import numbers_of, top_of
 from ..tasks.data.source import LoadFailure
 from ..tasks.task import Condition, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one condition: m images.
+
+    Attributes:
+        condition: Its name.
+        severity: Its severity.
+        positions: int (m,), which of the unit's images.
+        top: int16 (m, k), classes best first; -1 where there is none.
+        confidence: float32 (m,).
+        errors: m reasons why there is no answer.
+        numbers: float (m,) by name.
+    """
+
+    condition: str
+    severity: int
+    positions: np.ndarray
+    top: np.ndarray
+    confidence: np.ndarray
+    errors: Sequence[str | None]
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class UnitRows:
@@ -29,12 +53,12 @@ class UnitRows:
         self._ids = np.array(ids, dtype=object)
         self._labels = np.asarray(labels, dtype=np.int16)
         self._answered: set[Condition] = set()
-        self._parts: list[tuple[str, int, np.ndarray, np.ndarray, np.ndarray, list[str | None]]] = []
+        self._parts: list[_Part] = []
         self.partial = False
         """Whether something is in it that should be tried again."""
 
     def __len__(self) -> int:
-        return sum(len(part[2]) for part in self._parts)
+        return sum(len(part.positions) for part in self._parts)
 
     def complete(self, task: Task) -> bool:
         """Whether every condition of a task has been answered."""
@@ -57,6 +81,7 @@ class UnitRows:
         severities = table.column("severity").to_numpy()
         answered = np.array(table.column("error").is_null())
         top, confidence = top_of(table), table.column("confidence").to_numpy()
+        numbers = {name: table.column(name).to_numpy() for name in numbers_of(table.schema)}
         wanted = {str(self._ids[position]): int(position) for position in positions}
         for condition in conditions:
             if condition in self._answered:
@@ -65,7 +90,10 @@ class UnitRows:
             rows = np.array([row for row in rows if ids[row] in wanted], dtype=np.int64)
             if len(rows) == len(wanted):
                 places = np.array([wanted[str(ids[row])] for row in rows], dtype=np.int64)
-                self.add(condition, places, top[rows], confidence[rows], [None] * len(rows))
+                if numbers:
+                    self.add_numbers(condition, places, {name: values[rows] for name, values in numbers.items()})
+                else:
+                    self.add(condition, places, top[rows], confidence[rows], [None] * len(rows))
 
     def add(
         self,
@@ -88,7 +116,18 @@ class UnitRows:
         bad = np.array([error is not None for error in errors], dtype=bool)
         kept = np.where(bad[:, None], -1, top).astype(np.int16)
         values = np.where(bad, np.nan, confidence).astype(np.float32)
-        self._parts.append((condition.name, condition.severity, positions, kept, values, list(errors)))
+        self._parts.append(_Part(condition.name, condition.severity, positions, kept, values, list(errors)))
+
+    def add_numbers(self, condition: Condition, positions: np.ndarray, numbers: Mapping[str, np.ndarray]) -> None:
+        """Take numbers in place of classes.
+
+        Args:
+            condition: The cell.
+            positions: int (m,), which of the unit's images were asked.
+            numbers: float (m,) by name, NaN where one is undefined.
+        """
+        self._answered.add(condition)
+        self._blank(condition.name, condition.severity, positions, [None] * len(positions), numbers)
 
     def fail_condition(self, condition: Condition, positions: np.ndarray, reason: str) -> None:
         """Record that a condition could temporarily not be computed."""
@@ -107,27 +146,41 @@ class UnitRows:
         self.partial = self.partial or any(failure.transient for failure in failures.values())
         self._blank(ANY_CONDITION, 0, positions, [failures[int(p)].reason for p in positions])
 
-    def _blank(self, name: str, severity: int, positions: np.ndarray, reasons: Sequence[str]) -> None:
+    def _blank(
+        self,
+        name: str,
+        severity: int,
+        positions: np.ndarray,
+        reasons: Sequence[str | None],
+        numbers: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         n = len(positions)
         if n:
             top, confidence = np.full((n, 1), -1, np.int16), np.full(n, np.nan, np.float32)
-            self._parts.append((name, severity, positions, top, confidence, list(reasons)))
+            self._parts.append(_Part(name, severity, positions, top, confidence, list(reasons), numbers or {}))
 
     def columns(self) -> dict[str, Any]:
         """The columns of `results.unit_file.table_of`, sorted by image and then by order of conditions."""
-        sizes = [len(part[2]) for part in self._parts]
-        position = np.concatenate([part[2] for part in self._parts]) if sizes else np.empty(0, np.int64)
+        sizes = [len(part.positions) for part in self._parts]
+        position = np.concatenate([part.positions for part in self._parts]) if sizes else np.empty(0, np.int64)
         order = np.argsort(position, kind="stable")
-        width = max((part[3].shape[1] for part in self._parts), default=1)
+        width = max((part.top.shape[1] for part in self._parts), default=1)
         top = np.full((len(position), min(width, TOP_K)), -1, np.int16)
+        numbers = {
+            name: np.full(len(position), np.nan, np.float32)
+            for name in dict.fromkeys(name for part in self._parts for name in part.numbers)
+        }
         start = 0
-        for part in self._parts:
-            top[start : start + len(part[2]), : part[3].shape[1]] = part[3]
-            start += len(part[2])
-        names = np.repeat(np.array([part[0] for part in self._parts], dtype=object), sizes)
-        severities = np.repeat(np.array([part[1] for part in self._parts], dtype=np.int8), sizes)
-        confidence = np.concatenate([part[4] for part in self._parts]) if sizes else np.empty(0, np.float32)
-        errors = [error for part in self._parts for error in part[5]]
+        for part, size in zip(self._parts, sizes, strict=True):
+            rows = slice(start, start + size)
+            top[rows, : part.top.shape[1]] = part.top
+            for name, values in part.numbers.items():
+                numbers[name][rows] = values
+            start += size
+        names = np.repeat(np.array([part.condition for part in self._parts], dtype=object), sizes)
+        severities = np.repeat(np.array([part.severity for part in self._parts], dtype=np.int8), sizes)
+        confidence = np.concatenate([part.confidence for part in self._parts]) if sizes else np.empty(0, np.float32)
+        errors = [error for part in self._parts for error in part.errors]
         return {
             "condition": names[order],
             "severity": severities[order],
@@ -136,4 +189,5 @@ class UnitRows:
             "top": top[order],
             "confidence": confidence[order],
             "error": [errors[i] for i in order],
+            "numbers": {name: values[order] for name, values in numbers.items()},
         }

@@ -24,12 +24,13 @@ from ..tasks.labels import labels_for
 from ..tasks.task import Condition, Task
 from ..text import escaped
 from .pixels import Batch, PassPixels, one_line
-from .plan import Pass, Unit
+from .plan import NO_CLASSES, Pass, Unit
 from .progress import Advance, silent
 from .unit_rows import UnitRows
 
 if TYPE_CHECKING:
     from ..models.model import Model
+    from .saliency_maps import PassMaps, Totals
     from .settings import Settings
 
 SPILL_SECONDS = 3.0
@@ -92,6 +93,7 @@ class Worker:
         self.store = Store(job.settings.store)
         self._models: dict[str, Model | None] = {}
         self._batches: dict[str, int] = {}
+        self._totals: Totals = {}
         self._advanced = 0
 
     def run(self, indices: Sequence[int]) -> Iterator[PassReport]:
@@ -166,10 +168,13 @@ class Worker:
         good = np.array([n for n in range(len(images)) if n not in failed], dtype=np.int64)
         ids = [escaped(str(work.source.image_ids[n])) for n in range(work.start, work.stop)]
         labels = work.source.labels[work.start : work.stop]
+        maps = self._maps(work, units)
         rows: dict[tuple[str, str], UnitRows] = {}
         for unit in units:
             truth = labels_for(unit.planned.task, work.source, labels[: unit.stop - unit.start])
             own = {position: why for position, why in failed.items() if position < unit.stop - unit.start}
+            if unit.planned.task.maps is not None and maps is not None:
+                own |= maps.failed(unit.planned.task, unit.stop - unit.start)
             for spec in unit.models:
                 begun = UnitRows(ids[: unit.stop - unit.start], truth)
                 begun.fail_images(own)
@@ -178,7 +183,7 @@ class Worker:
         if len(good):
             spill_at = time.monotonic() + SPILL_SECONDS
             for batch in pixels.batches(_wanted(units, rows), images, good):
-                self._answer_all(batch, units, rows, report)
+                self._answer_all(batch, units, rows, report, maps)
                 now = time.monotonic()
                 if now >= spill_at:
                     self._spill(units, rows)
@@ -221,8 +226,20 @@ class Worker:
                     with suppress(StoreError):  # if it lasts, the end of the pass will tell
                         self.store.write_unit(*place, columns, partial=True)
 
+    def _maps(self, work: Pass, units: Sequence[Unit]) -> PassMaps | None:
+        if all(unit.planned.task.maps is None for unit in units):
+            return None
+        from .saliency_maps import PassMaps
+
+        return PassMaps(work, self._totals)
+
     def _answer_all(
-        self, batch: Batch, units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows], report: PassReport
+        self,
+        batch: Batch,
+        units: Sequence[Unit],
+        rows: dict[tuple[str, str], UnitRows],
+        report: PassReport,
+        maps: PassMaps | None,
     ) -> None:
         """Every model of every task that wants this condition answers; tasks in other classes share its logits."""
         known: dict[tuple[str, int], Any] = {}
@@ -243,11 +260,45 @@ class Worker:
                 else:
                     kept.fail_cells(batch.condition, {n: why for n, why in batch.failed.items() if n < count})
                     shown = batch.images[: len(positions)]
-                    logits = self._logits(spec, shown, known, report) if len(positions) else None
-                    if logits is not None:
-                        kept.add(batch.condition, positions, *_decide(logits, unit.planned.task))
+                    if unit.planned.task.maps is not None and maps is not None:
+                        self._compare_maps(unit, spec, shown, positions, kept, batch.condition, maps, report)
+                    elif len(positions):
+                        logits = self._logits(spec, shown, known, report)
+                        if logits is not None:
+                            kept.add(batch.condition, positions, *_decide(logits, unit.planned.task))
                 self._advanced += count
                 self.advance(count, f"{unit.planned.task.name} {batch.condition.key}")
+
+    def _compare_maps(
+        self,
+        unit: Unit,
+        spec: ModelSpec,
+        images: np.ndarray,
+        positions: np.ndarray,
+        rows: UnitRows,
+        condition: Condition,
+        maps: PassMaps,
+        report: PassReport,
+    ) -> None:
+        """Add the numbers of a saliency task for those images that have a reference map."""
+        task = unit.planned.task
+        failed = maps.failed(task, unit.stop - unit.start)
+        good = np.array([n for n, position in enumerate(positions) if int(position) not in failed], dtype=np.int64)
+        observer = spec.name if spec.label_space == NO_CLASSES else self.model(spec, report)
+        if not len(good):
+            rows.add_numbers(condition, good, {})  # answered: there is nothing to compare
+        if observer is None or not len(good):
+            return
+        started = time.monotonic()
+        try:
+            numbers = maps.numbers(task, observer, images[good], positions[good])
+        except (Exception, SystemExit) as error:  # one model that fails must not take the others with it
+            self._fail(spec, one_line(error), report)
+            return
+        finally:
+            report.forward_seconds += time.monotonic() - started
+        report.images += len(good)
+        rows.add_numbers(condition, positions[good], numbers)
 
     def model(self, spec: ModelSpec, report: PassReport) -> Model | None:
         """A model, loaded at its first use; None once it has failed."""

@@ -80,7 +80,8 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
     titles, last = _titles(compared), ""
     for row in rows:
         reading = metric(row.metric)
-        name = reading.label if row.condition == "overall" else condition_label(row.condition)
+        whole = row.condition in ("overall", compared.data.main_condition(row.task))
+        name = reading.label if whole else condition_label(row.condition)
         intervals = [_span(row.ci_low, row.ci_high, row.metric)]
         if isinstance(row, MethodComparison):
             intervals.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
@@ -114,7 +115,8 @@ def _matrix(compared: Compared, task: str) -> Table:
     order = sorted(compared.sides, key=lambda side: ranks[side].rank if side in ranks else math.inf)
     turned = {"win": "loss", "loss": "win", "tie": "tie"}
     for side in order:
-        line = [Text(side), Text(_number(compared.value(side, task, "overall", name), name)), Text(HOLE)]
+        value = compared.value(side, task, compared.data.main_condition(task), name)
+        line = [Text(side), Text(_number(value, name)), Text(HOLE)]
         if side in ranks:
             rank = ranks[side]
             line[2] = Text(f"{rank.rank:g} [{rank.ci_low:g}, {rank.ci_high:g}]")

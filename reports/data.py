@@ -34,7 +34,8 @@ class ReportData:
         shape_decisions: Counts of decisions for shape and texture.
         alignment: Human alignment beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
-        undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric).
+        undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric); with a
+            number, on how many images it is undefined.
         contests: Main numbers of models that are ranked together, a row for each task.
         gallery: Images on which models disagree.
     """
@@ -86,6 +87,11 @@ class ReportData:
     def _comparisons(self) -> dict[tuple[str, _ScoreKey], Comparison]:
         return {(c.b, (c.a, c.task, c.condition, c.metric)): c for c in self.comparisons}
 
+    @cached_property
+    def partial_models(self) -> frozenset[str]:
+        """Baselines that take part in some tasks only: what they lack of the others is nothing missing."""
+        return frozenset(str(record["name"]) for record in self.models if record.get("source") == "baseline")
+
     def score(self, model: str, task: str, condition: str, metric: str) -> Score | None:
         """The score of one cell, or None where nothing was recorded."""
         return self._scores.get((model, task, condition, metric))
@@ -113,6 +119,15 @@ class ReportData:
             if record["name"] == name:
                 return record
         raise KeyError(name)
+
+    def main_condition(self, task: str) -> str:
+        """The condition of a task's main number; its headline has a line for it, unless it stands elsewhere."""
+        record = self.task(task)
+        name = record.get("metric")
+        lines = record.get("headline") or ()
+        return next(
+            (str(line["condition"]) for line in lines if line["metric"] == name and not line["part"]), "overall"
+        )
 
     def corruptions(self, task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The corruptions of a task by family; in one group without a name where it declares no families."""

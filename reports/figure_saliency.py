@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from ..results.saliency import SaliencyScore
+from ..results.schema import Score
 from .style import FAINT, INK, Pen, grid_along, pens, styled
 from .wording import labels
 
@@ -53,7 +53,7 @@ class SaliencyView:
     title: str
     reference: str
     examples: Sequence[Example]
-    scores: Sequence[SaliencyScore]
+    scores: Sequence[Score]
     baselines: Sequence[str]
     ceiling: float
 
@@ -67,7 +67,13 @@ def saliency_figure(view: SaliencyView) -> Figure:
     """
     keys = list(dict.fromkeys(key for example in view.examples for key in example.maps))
     scores = [row for row in view.scores if row.metric == "spearman"]
-    own = [row for row in scores if row.observer not in view.baselines]
+    order = list(dict.fromkeys(row.model for row in scores))
+    own = sorted(
+        (row for row in scores if row.model not in view.baselines),
+        key=lambda row: (order.index(row.model), row.condition),
+    )
+    # The same under every map of the models.
+    baselines = list({row.model: row for row in scores if row.model in view.baselines}.values())
     columns = 2 + len(keys)
     grid_height = _CELL * 1.12 * len(view.examples) + 0.55
     bars_height = 0.95 + _LINE * len(own)
@@ -79,7 +85,7 @@ def saliency_figure(view: SaliencyView) -> Figure:
             _grid(upper, view, keys)
         else:
             ((lower,),) = figure.subfigures(1, 1, squeeze=False)
-        _bars(lower.subplots(), view, own, [row for row in scores if row.observer in view.baselines])
+        _bars(lower.subplots(), view, own, baselines)
     return figure
 
 
@@ -118,18 +124,18 @@ def _overlay(axis: Axes, example: Example, map_: np.ndarray) -> None:
     axis.imshow(ranks, cmap="magma", vmin=0, vmax=1, alpha=0.25 + 0.55 * ranks, extent=extent, interpolation="bilinear")
 
 
-def _bars(axes: Axes, view: SaliencyView, own: Sequence[SaliencyScore], baselines: Sequence[SaliencyScore]) -> None:
-    ink = pens(list(dict.fromkeys(row.observer for row in own)))
+def _bars(axes: Axes, view: SaliencyView, own: Sequence[Score], baselines: Sequence[Score]) -> None:
+    ink = pens(list(dict.fromkeys(row.model for row in own)))
     for y, row in enumerate(own):
-        pen: Pen = ink[row.observer]
+        pen: Pen = ink[row.model]
         axes.plot([row.ci_low, row.ci_high], [y, y], color=pen.colour, linewidth=1.6, solid_capstyle="butt")
         axes.plot([row.value], [y], linestyle="none", **pen.point)
     for row, dashes in zip(baselines, ("--", ":"), strict=False):
-        axes.axvline(row.value, color=FAINT, linestyle=dashes, linewidth=1.1, label=f"{row.observer} {row.value:.3f}")
+        axes.axvline(row.value, color=FAINT, linestyle=dashes, linewidth=1.1, label=f"{row.model} {row.value:.3f}")
     axes.axvline(view.ceiling, color=INK, linewidth=1.1, label=f"ceiling {view.ceiling:g}")
     axes.axvline(0, color=FAINT, linewidth=0.6)
-    short = labels(row.observer for row in own)
-    axes.set_yticks(range(len(own)), [f"{short[row.observer]}, {row.map}" for row in own])
+    short = labels(row.model for row in own)
+    axes.set_yticks(range(len(own)), [f"{short[row.model]}, {row.condition}" for row in own])
     axes.set_ylim(len(own) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(

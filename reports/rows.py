@@ -22,11 +22,13 @@ class Cell:
         model: Model name.
         score: The score, or None where nothing was recorded.
         comparison: The paired difference to the declared baseline, if there is one.
+        asked: Whether the model takes part in the task.
     """
 
     model: str
     score: Score | None
     comparison: Comparison | None
+    asked: bool = True
 
     @property
     def measured(self) -> bool:
@@ -73,14 +75,12 @@ class Tally:
 
 def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tuple[Cell, ...]:
     """Every model's entry for one condition and metric."""
-    return tuple(
-        Cell(
-            model,
-            data.score(model, task, condition, metric_name),
-            data.comparison(model, task, condition, metric_name),
-        )
-        for model in data.model_names
-    )
+    found = []
+    for model in data.model_names:
+        score = data.score(model, task, condition, metric_name)
+        asked = score is not None or model not in data.partial_models
+        found.append(Cell(model, score, data.comparison(model, task, condition, metric_name), asked))
+    return tuple(found)
 
 
 def _lines(task: TaskRecord) -> list[tuple[str, str, str, bool]]:
@@ -175,7 +175,7 @@ def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, 
     holes: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         for cell in row.cells:
-            if not cell.measured:
+            if cell.asked and not cell.measured:
                 why = (undefined or {}).get((cell.model, row.task, row.condition, row.metric))
                 what = "not measured" if why is None else f"undefined: {why}"
                 holes.setdefault((cell.model, row.title, what), []).append(row.label)

@@ -59,6 +59,8 @@ def _model_table(data: ReportData, rows: list[HeadlineRow], model: str) -> Table
     last = ""
     for row in rows:
         cell = row.cells[position]
+        if not cell.asked:
+            continue
         line = [
             Text(row.title if row.task != last else ""),
             Text(("  " if row.part else "") + row_label(row), style="dim" if row.part else ""),

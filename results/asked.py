@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..errors import StoreError
 from .layout import safe_name
 from .predictions import cells_of, images_of
 from .schema import TOP_COLUMNS
+from .unit_file import numbers_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +22,9 @@ ANY_CONDITION = "*"
 
 HARDEST = 5
 """The largest severity."""
+
+_SLACK = 1e-3
+"""How far a number may be outside of its range, by rounding."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +36,32 @@ class Asked:
         labels: int64 (n,), as the task counts classes; -1 where no class is right, or nothing is known.
         classes: Number of classes that answers are given in.
         conditions: Keys such as ``"fog/3"``.
+        numbers: What the units hold in place of classes, each with its smallest and largest value; empty where they
+            hold classes. A column is named by one of these, or by a map and one of these: ``"gradient spearman"``.
     """
 
     image_ids: tuple[str | None, ...]
     labels: np.ndarray
     classes: int
     conditions: tuple[str, ...]
+    numbers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def document(self) -> dict[str, object]:
         """As plain data; `asked_from` is the way back."""
-        return {
+        facts: dict[str, object] = {
             "image_ids": list(self.image_ids),
             "labels": self.labels.tolist(),
             "classes": self.classes,
             "conditions": list(self.conditions),
         }
+        numbers = {name: list(limits) for name, limits in self.numbers.items()}
+        return facts | ({"numbers": numbers} if numbers else {})
 
     def covers(self, other: Asked) -> bool:
         """Whether all that another one says is said here, and the same."""
         n = len(other.image_ids)
         return (
-            (self.classes, self.conditions) == (other.classes, other.conditions)
+            (self.classes, self.conditions, self.numbers) == (other.classes, other.conditions, other.numbers)
             and self.image_ids[:n] == other.image_ids
             and np.array_equal(self.labels[:n], other.labels)
         )
@@ -68,7 +77,11 @@ def asked_from(document: dict[str, object]) -> Asked:
         ids, labels, classes, conditions = (document[name] for name in ("image_ids", "labels", "classes", "conditions"))
         assert isinstance(ids, list)
         assert isinstance(conditions, list)
-        found = Asked(tuple(ids), np.array(labels, dtype=np.int64), int(str(classes)), tuple(map(str, conditions)))
+        told = document.get("numbers", {})
+        assert isinstance(told, dict)
+        numbers = {str(name): (float(low), float(high)) for name, (low, high) in told.items()}
+        labels = np.array(labels, dtype=np.int64)
+        found = Asked(tuple(ids), labels, int(str(classes)), tuple(map(str, conditions)), numbers)
     except (KeyError, ValueError, TypeError, AssertionError, OverflowError):
         raise StoreError("it is not a list of images") from None
     known = [image_id for image_id in found.image_ids if image_id is not None]
@@ -127,6 +140,8 @@ def contradictions(
     if count[failed][:, here].any():
         yield "it has predictions for an image that failed under every condition"
     yield from _answers(table, failed[image])
+    if numbers_of(table.schema) or (asked is not None and asked.numbers):
+        yield from _numbers(table, None if asked is None else asked.numbers)
     if asked is not None:
         yield from _against(image, ids, table, start, asked)
         known, there = {*asked.conditions, ANY_CONDITION}, {*keys}
@@ -142,11 +157,46 @@ def _answers(table: pa.Table, failed: np.ndarray) -> Iterator[str]:
     answered = np.asarray(table.column("error").is_null())
     if (answered & failed).any():
         yield "it has a prediction under the condition '*', which is for failed images only"
+    if numbers_of(table.schema):
+        return
     confidence = table.column("confidence").to_numpy()[answered]
     if (table.column("top1").to_numpy()[answered] < 0).any() or not np.isfinite(confidence).all():
         yield "it has predictions without a decision or a confidence"
     elif len(confidence) and not 0 <= confidence.min() <= confidence.max() <= 1:
         yield "it has confidences outside 0 to 1"
+
+
+def _numbers(table: pa.Table, wanted: Mapping[str, tuple[float, float]] | None) -> Iterator[str]:
+    """Columns of numbers held to the measures that the task asks for, and to their ranges.
+
+    Args:
+        table: Rows of a unit.
+        wanted: From `Asked.numbers`; None where that is not known.
+    """
+    answered = np.asarray(table.column("error").is_null())
+    names = numbers_of(table.schema)
+    measures: dict[str, set[str]] = {}
+    for name in names:
+        of_map, _, measure = name.rpartition(" ")
+        measures.setdefault(of_map, set()).add(measure)
+        values = table.column(name).fill_null(np.nan).to_numpy()
+        low, high = (-np.inf, np.inf) if wanted is None else wanted.get(measure, (-np.inf, np.inf))
+        inside = values[~np.isnan(values)]
+        if np.isinf(inside).any() or (
+            len(inside) and not low - _SLACK <= inside.min() <= inside.max() <= high + _SLACK
+        ):
+            yield f"it has values of {name} that are out of range"
+        if not np.isnan(values[~answered]).all():
+            yield f"it has values of {name} where there is no prediction"
+    if wanted is None:
+        return
+    if not wanted:
+        yield f"it has numbers, which the task does not have: {', '.join(names)}"
+    elif not names and answered.any():
+        yield f"it lacks the numbers {', '.join(wanted)}"
+    for of_map, there in measures.items() if wanted else ():
+        if there != set(wanted):
+            yield f"it has the numbers {', '.join(sorted(there))} of {of_map or 'each map'}, not {', '.join(wanted)}"
 
 
 def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int, asked: Asked) -> Iterator[str]:
@@ -187,13 +237,19 @@ def _is_a_grid(image: np.ndarray, cell: np.ndarray, images: int, keys: int) -> b
     return bool(grouped and (rows == rows[0]).all()) and len(np.unique(rows[0])) == keys
 
 
-def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions: Sequence[str]) -> Asked | str:
+def joined(
+    units: Sequence[tuple[int, pa.Table, str]],
+    classes: int,
+    conditions: Sequence[str],
+    numbers: Mapping[str, tuple[float, float]] | None = None,
+) -> Asked | str:
     """What a task asks, as its units tell it, where nothing else is left of it.
 
     Args:
         units: First position, table and name of each unit of one task, of any models.
         classes: Number of classes of the task.
         conditions: Of the task.
+        numbers: What its units hold in place of classes.
 
     Returns:
         What they say together; or a line that says which of them contradict one another.
@@ -218,4 +274,5 @@ def joined(units: Sequence[tuple[int, pa.Table, str]], classes: int, conditions:
         np.array([label for _, label, _ in found], dtype=np.int64),
         classes,
         tuple(conditions),
+        numbers or {},
     )

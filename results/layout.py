@@ -15,6 +15,9 @@ MARK = "vitobench-store.json"
 PREDICTIONS = "predictions"
 PARTIAL = "partial"
 IMAGES = "images"
+SALIENCY = "saliency"
+"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
+
 _LONGEST_NAME = 160
 
 

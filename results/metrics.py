@@ -82,6 +82,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("mean_rank", "Mean rank", -1, percent=False),
             # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
             Metric("shape_bias", "Shape bias", words=("more by shape", "more by texture")),
+            # Saliency: agreement of two maps.
+            Metric("alignment", "Alignment", words=("nearer", "farther")),
+            Metric("spearman", "Spearman", words=("nearer", "farther")),
+            Metric("dice", "Dice", words=("nearer", "farther")),
+            Metric("iou", "IoU", words=("nearer", "farther")),
         )
     }
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .schema import TOP_K, condition_key
-from .unit_file import top_of
+from .unit_file import numbers_of, top_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +29,7 @@ class Predictions:
         top: int16 (rows, 5), classes best first; -1 where there is none.
         confidence: float32 (rows,), NaN where there is no answer.
         error: int32 (rows,), positions in ``reasons``; -1 where there is an answer.
+        numbers: float32 (rows,) by name, where units hold numbers in place of classes; NaN where one is undefined.
     """
 
     image_ids: tuple[str, ...]
@@ -40,6 +41,7 @@ class Predictions:
     top: np.ndarray
     confidence: np.ndarray
     error: np.ndarray
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image)
@@ -80,6 +82,7 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
     """
     images, conditions, reasons = _Codes(), _Codes(), _Codes()
     parts: dict[str, list[np.ndarray]] = {n: [] for n in ("image", "condition", "label", "top", "confidence", "error")}
+    numbers: dict[str, list[np.ndarray]] = {name: [] for table in tables for name in numbers_of(table.schema)}
     for number, table in enumerate(tables):
         image, ids, _ = images_of(table)
         kept = slice(None)
@@ -101,6 +104,9 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
                 if reason is not None:
                     codes[row] = reasons.of([reason])[0]
         parts["error"].append(codes)
+        for name, columns in numbers.items():
+            there = name in table.column_names
+            columns.append(table.column(name).to_numpy()[kept] if there else np.full(len(image), np.nan, np.float32))
 
     def joined(name: str, empty: np.ndarray) -> np.ndarray:
         return np.concatenate(parts[name]) if parts[name] else empty
@@ -115,6 +121,7 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
         joined("top", np.empty((0, TOP_K), np.int16)),
         joined("confidence", np.empty(0, np.float32)),
         joined("error", np.empty(0, np.int32)),
+        {name: np.concatenate(columns) for name, columns in numbers.items()},
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import NotRequired, Required, TypedDict, TypeVar
+from typing import Any, NotRequired, Required, TypedDict, TypeVar
 
 _Row = TypeVar("_Row", "Score", "Comparison")
 
@@ -328,6 +328,12 @@ class KindFacts(TypedDict, total=False):
 
     shape_classes: list[str]
     """Categories of shape in case of cue conflict."""
+    maps: dict[str, Any]
+    """How the maps of a saliency task are made and prepared."""
+    reference_maps: str
+    """What they are compared with."""
+    ceiling: float
+    """The largest correlation that can be expected of them."""
 
 
 class TaskRecord(KindFacts, total=False):

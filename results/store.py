@@ -16,6 +16,7 @@ from .layout import (
     MARK,
     PARTIAL,
     PREDICTIONS,
+    SALIENCY,
     UnitName,
     parse_unit,
     read_document,
@@ -85,6 +86,12 @@ class Store:
             raise StoreError(
                 f"The store {self.location} has schema {version}; this version reads {SCHEMA_VERSION}: {way_out}, or "
                 "name another folder with --store."
+            )
+        if version is not None and self.folder.files(SALIENCY):
+            raise StoreError(
+                f"The store {self.location} has results of `bench saliency` in the form of an earlier version, in "
+                f"{SALIENCY}/: `bench results migrate --store {self.location}` brings them up to date, or name another "
+                "folder with --store."
             )
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,20 +17,53 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _VERSION_KEY = b"vitobench.schema"
+_NUMBERS_KEY = b"vitobench.numbers"
+"""Holds the names of a unit's columns of numbers, as JSON. Other units lack it."""
+
 _MANTISSA_BITS = 12
 _DICTIONARIES = ("model", "task", "condition", "severity", "image_id", "label")
 _FULL = (*_DICTIONARIES, "top1", "confidence")
 
 
-def schema() -> pa.Schema:
-    """The Arrow schema of a unit's file."""
+def schema(numbers: Sequence[str] = ()) -> pa.Schema:
+    """The Arrow schema of a unit's file.
+
+    Args:
+        numbers: Names of float columns between the confidence and the error, in a unit that holds numbers in place of
+            classes. Such a unit has the other columns as well, so that one reader takes units of both forms.
+    """
     import pyarrow as pa
 
     text = pa.dictionary(pa.int32(), pa.string())
     types: dict[str, pa.DataType] = dict.fromkeys(PREDICTION_COLUMNS, pa.int16())
     types |= dict.fromkeys(("model", "task", "condition", "image_id"), text)
     types |= {"severity": pa.int8(), "confidence": pa.float32(), "error": pa.string()}
-    return pa.schema(types, metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    metadata = {_VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    if numbers:
+        types |= dict.fromkeys(numbers, pa.float32())
+        types["error"] = types.pop("error")  # stays the last
+        metadata[_NUMBERS_KEY] = json.dumps(list(numbers)).encode()
+    return pa.schema(types, metadata=metadata)
+
+
+def numbers_of(schema: pa.Schema) -> tuple[str, ...]:
+    """Names of the columns of numbers in a unit's file; empty for a unit of classes.
+
+    Raises:
+        StoreError: The file says so in a way that cannot be read.
+    """
+    told = (schema.metadata or {}).get(_NUMBERS_KEY)
+    if told is None:
+        return ()
+    try:
+        names = json.loads(told)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise StoreError("its list of numbers is damaged")
+    if len({*names, *PREDICTION_COLUMNS}) < len(names) + len(PREDICTION_COLUMNS):
+        raise StoreError("its list of numbers has a name twice")
+    return tuple(names)
 
 
 def round_confidence(confidence: np.ndarray) -> np.ndarray:
@@ -76,7 +110,7 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
         task: Task identity.
         model: Model identity.
         columns: ``condition``, ``severity``, ``image_id``, ``label``, ``confidence`` and ``error``, equally long, and
-            ``top``, integers (n, k) with k <= 5.
+            ``top``, integers (n, k) with k <= 5; also ``numbers``, columns of floats by name, where there are any.
     """
     import pyarrow as pa
 
@@ -95,7 +129,10 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
     for rank, name in enumerate(TOP_COLUMNS):
         kept = pa.array(top[:, rank]) if rank < top.shape[1] else pa.nulls(rows, pa.int16())
         made[name] = kept
-    return pa.table([made[name] for name in PREDICTION_COLUMNS], schema=schema())
+    numbers: Mapping[str, Any] = columns.get("numbers", {})
+    made |= {name: pa.array(np.asarray(values, dtype=np.float32)) for name, values in numbers.items()}
+    own = schema(tuple(numbers))
+    return pa.table([made[name] for name in own.names], schema=own)
 
 
 def encode(table: pa.Table, name: str) -> bytes:
@@ -114,7 +151,7 @@ def encode(table: pa.Table, name: str) -> bytes:
         compression="brotli",
         compression_level=11,
         use_dictionary=list(_DICTIONARIES),
-        column_encoding={"confidence": "BYTE_STREAM_SPLIT"},
+        column_encoding=dict.fromkeys(("confidence", *numbers_of(table.schema)), "BYTE_STREAM_SPLIT"),
         write_statistics=False,
         write_page_checksum=True,  # for other tools, which do not know the digest
     )
@@ -155,11 +192,12 @@ def conforming(table: pa.Table, version: int = SCHEMA_VERSION) -> pa.Table:
     if found != str(version).encode():
         raise StoreError(f"it has schema {found.decode(errors='replace')}, not {version}")
     columns = set(table.column_names)
-    absent = [name for name in PREDICTION_COLUMNS if name not in columns]
+    wanted = schema(numbers_of(table.schema))
+    absent = [name for name in wanted.names if name not in columns]
     if absent:
         raise StoreError(f"it lacks the columns {', '.join(absent)}")
     try:
-        table = table.select(list(PREDICTION_COLUMNS)).cast(schema()).combine_chunks()
+        table = table.select(wanted.names).cast(wanted).combine_chunks()
         table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
         raise StoreError(first_line(error)) from None

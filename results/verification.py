@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..errors import StoreError
-from . import records, saliency
+from . import records
 from .asked import asked_from
 from .folder import Entry
 from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
@@ -54,13 +54,11 @@ def verify(store: Store, progress: Callable[[int, int], None] | None = None) -> 
     entries = store.folder.files()
     units = [(unit, entry) for entry in entries if (unit := parse_unit(entry.name)) is not None]
     documents = [entry.name for entry in entries if _is_document(entry.name)]
-    shards = [entry.name for entry in entries if saliency.is_shard(entry.name)]
     problems = list(_strangers(entries)) + _leftovers(units) + _nameless(store, units)
     for task in {unit.task for unit, _ in units}:
         store.asked(task)  # once, before several threads want it
     jobs: list[tuple[Callable[[Store, str], object], str]] = [
         *((Store.checked, entry.name) for _, entry in units),
-        *((saliency.checked, name) for name in shards),
         *((_check_document, name) for name in documents),
     ]
     with ThreadPoolExecutor(4) as pool:
@@ -73,8 +71,6 @@ def verify(store: Store, progress: Callable[[int, int], None] | None = None) -> 
 
 def _is_document(name: str) -> bool:
     folder, _, rest = name.partition("/")
-    if folder == saliency.TREE:
-        return name.endswith("/facts.json") and not _ASIDE.search(name)
     return folder in records.DOCUMENTS and "/" not in rest and name.endswith((".json", ".json.gz")) and rest[0] != "."
 
 
@@ -84,7 +80,7 @@ def _strangers(entries: list[Entry]) -> Iterator[Problem]:
         if _ASIDE.search(entry.name):
             if entry.modified and time.time() - entry.modified > _YOUNG:  # of unknown age, it may be young
                 yield Problem(entry.name, LEFTOVER, "an unfinished file of an interrupted run")
-        elif entry.name in (PREDICTIONS, PARTIAL, saliency.TREE, *records.DOCUMENTS):
+        elif entry.name in (PREDICTIONS, PARTIAL, *records.DOCUMENTS):
             yield Problem(entry.name, FOREIGN, "a file where a folder should be")
         elif inside and parse_unit(entry.name) is None:
             yield Problem(entry.name, FOREIGN, "not a unit's name, but pandas and DuckDB would still read it")

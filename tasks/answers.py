@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class Answers:
         confidence: float32 (n, conditions), probability of the decision; NaN in a column that was never asked.
         top: int16 (n, conditions, 5), classes best first; -1 where a class is not known. None where the kind of task
             has no use for it: with 75 conditions it would be the largest part by far.
+        numbers: float32 (n, conditions) by name, where numbers are stored in place of classes; NaN where one is
+            undefined.
     """
 
     model: str
@@ -35,6 +38,7 @@ class Answers:
     labels: np.ndarray
     confidence: np.ndarray
     top: np.ndarray | None = None
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -80,4 +84,9 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     correct[:, ~asked] = np.nan
     decisions[:, ~asked] = -1
     kept = top[whole] if top is not None else None
-    return Answers(model, ids[whole], decisions, correct, truth, confidence[whole], kept)
+    numbers = {}
+    for name, values in predictions.numbers.items():
+        numbers[name] = np.full(wide.shape, np.nan, dtype=np.float32)
+        numbers[name][predictions.image[good], column[good]] = values[good]
+        numbers[name] = numbers[name][whole]
+    return Answers(model, ids[whole], decisions, correct, truth, confidence[whole], kept, numbers)

@@ -12,7 +12,7 @@ from ..results import statistics
 from ..results.ranking import Contest
 from ..results.schema import Comparison, MethodComparison
 from ..results.significance import error_towards_zero, mcnemar, minimum_detectable, t_test
-from .contrasts import Methods, measured, over_runs, together, total
+from .contrasts import Methods, measured, numbers_on, over_runs, together, total
 from .kinds.kind import Measure
 from .prepared import Prepared
 from .resampling import Sampled
@@ -33,18 +33,12 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
     """
     runs = {side: tuple((methods or {}).get(side, (side,))) for side in (a, b)}
     several = any(side in (methods or {}) for side in (a, b))
-    shared = together(prepared, [*runs[a], *runs[b]])
-    if shared is None:
-        return []
-    sampled, n = shared
-    counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
-    left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
-    third = sampled[prepared.reference] if prepared.reference else None
     rows: list[Comparison] = []
-    for measure in prepared.measures:
-        if measure.needs_reference and third is None:
-            continue
-        found = _difference(measure, left, right, third if measure.needs_reference else None, n, several)
+    for measure, sampled, n in numbers_on(prepared, [*runs[a], *runs[b]]):
+        counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
+        left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
+        third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
+        found = _difference(measure, left, right, third, n, several)
         if found is None:
             continue
         kind = MethodComparison if several else Comparison
@@ -86,24 +80,22 @@ def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | No
     Returns:
         None where one of them lacks it: a rank among the others would be another rank.
     """
-    task, resampler = prepared.task, prepared.resampler
+    task = prepared.task
     runs = {name: tuple((methods or {}).get(name, (name,))) for name in names}
-    everyone = [model for name in names for model in runs[name]]
-    everyone += [prepared.reference] if prepared.reference else []
-    chosen = [m for m in prepared.measures if (m.condition, m.metric) == ("overall", task.metric)]
-    if not chosen or any(model not in resampler.units for model in everyone):
+    main = (task.kind.whole(task), task.metric)
+    measure = next((m for m in prepared.measures if (m.condition, m.metric) == main), None)
+    if measure is None or (measure.needs_reference and prepared.reference is None):
         return None
-    measure, ids = chosen[0], resampler.common(everyone)
-    if not len(ids) or (measure.needs_reference and prepared.reference is None):
+    shared = together(prepared, [model for name in names for model in runs[name]], measure)
+    if shared is None:
         return None
-    third = None
-    if measure.needs_reference and prepared.reference is not None:
-        third = resampler.sampled(prepared.reference, ids)
+    sampled, n = shared
+    third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
     values, draws = [], []
     for name in names:
-        value, drawn = total([(1.0, measured(measure, [resampler.sampled(model, ids) for model in runs[name]], third))])
+        value, drawn = total([(1.0, measured(measure, [sampled[model] for model in runs[name]], third))])
         values.append(value)
         draws.append(drawn)
     if not np.isfinite(values).all():
         return None
-    return Contest(task.name, task.metric, tuple(names), np.array(values), np.array(draws), len(ids))
+    return Contest(task.name, task.metric, tuple(names), np.array(values), np.array(draws), n)

@@ -8,7 +8,7 @@ Experimenters, ch. 5). Each is a sum of methods with weights that add up to 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,18 +37,29 @@ class Runs:
     draws: np.ndarray
 
 
-def together(prepared: Prepared, models: Sequence[str]) -> tuple[dict[str, Sampled], int] | None:
+def together(
+    prepared: Prepared, models: Sequence[str], measure: Measure | None = None
+) -> tuple[dict[str, Sampled], int] | None:
     """The same units of several models and of the reference, if there is one; and how many.
 
     Returns:
-        None where one of them has no answers, or none that all have.
+        None where one of them has no answers, or none that all have; see `Resampler.together` for one measure.
     """
     everyone = dict.fromkeys([*models, *([prepared.reference] if prepared.reference else [])])
-    resampler = prepared.resampler
-    if any(model not in resampler.units for model in everyone):
-        return None
-    ids = resampler.common(list(everyone))
-    return ({model: resampler.sampled(model, ids) for model in everyone}, len(ids)) if len(ids) else None
+    return prepared.resampler.together(list(everyone), measure)
+
+
+def numbers_on(prepared: Prepared, models: Sequence[str]) -> Iterator[tuple[Measure, dict[str, Sampled], int]]:
+    """Every measure that all of some models have, with the units that it is computed on and their number."""
+    whole = together(prepared, models)
+    if whole is None:
+        return
+    for measure in prepared.measures:
+        if measure.needs_reference and prepared.reference is None:
+            continue
+        shared = together(prepared, models, measure) if measure.defined_only else whole
+        if shared is not None:
+            yield measure, *shared
 
 
 def measured(measure: Measure, runs: Sequence[Sampled], reference: Sampled | None) -> Runs:
@@ -124,16 +135,9 @@ def contrast(prepared: Prepared, name: str, weights: Mapping[str, float], method
         Nothing where a run has no answers: the mean of the others would be another number.
     """
     runs = {method: tuple(methods.get(method, (method,))) for method in weights}
-    found = together(prepared, [run for members in runs.values() for run in members])
-    if found is None:
-        return []
-    sampled, n = found
-    third = sampled[prepared.reference] if prepared.reference else None
     rows = []
-    for measure in prepared.measures:
-        if measure.needs_reference and third is None:
-            continue
-        other = third if measure.needs_reference else None
+    for measure, sampled, n in numbers_on(prepared, [run for members in runs.values() for run in members]):
+        other = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
         parts = [
             (weight, measured(measure, [sampled[run] for run in runs[method]], other))
             for method, weight in weights.items()

@@ -46,9 +46,10 @@ def prepare(
         model: task.kind.units(task, own, (clean or {}).get(model), truth) for model, own in answers.items() if len(own)
     }
     units = {model: own for model, own in units.items() if len(own)}
+    units, measures = task.kind.combined(task, truth, units)
     by_model = task.reference is not None and published_reference(task.reference) is None
     reference = task.reference if by_model and task.reference in units else None
-    return Prepared(task, tuple(task.kind.measures(task, truth)), Resampler(units, replicates), reference)
+    return Prepared(task, tuple(measures), Resampler(units, replicates), reference)
 
 
 def estimate(measure: Measure, own: Sampled, reference: Sampled | None) -> tuple[float, np.ndarray]:

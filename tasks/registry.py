@@ -80,7 +80,11 @@ SUITES: dict[str, Suite] = {
         Suite(
             "robustness",
             "Clean accuracy, corruptions, 3D corruptions, video, natural shifts and shape bias",
-            tuple(name for name, task in TASKS.items() if name not in _SECOND_LOOKS and not task.kind.together),
+            tuple(
+                name
+                for name, task in TASKS.items()
+                if name not in _SECOND_LOOKS and not (task.kind.together or task.kind.numbers)
+            ),
             (
                 ("micro-val", "overall", "top1"),
                 ("micro-c", "overall", "mce"),

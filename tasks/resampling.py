@@ -48,6 +48,33 @@ class Resampler:
         self._common: dict[tuple[str, ...], np.ndarray] = {}
         self._whole: dict[str, Sampled] = {}
 
+    def together(self, models: Sequence[str], measure: Measure | None = None) -> tuple[dict[str, Sampled], int] | None:
+        """The same units of several models, and how many they are.
+
+        Args:
+            models: Which.
+            measure: Take what this number needs alone: of a measure with ``defined_only``, its columns in the units in
+                which they are defined for every model.
+
+        Returns:
+            None where one of them has no units, or lacks the columns, or where they have no unit in common.
+        """
+        if any(model not in self.units for model in models):
+            return None
+        ids = self.common(models)
+        if measure is None or not measure.defined_only:
+            return ({model: self.sampled(model, ids) for model in models}, len(ids)) if len(ids) else None
+        if not all(measure.applies_to(self.units[model].columns) for model in models):
+            return None
+        own = {}
+        for model in models:
+            units = self.units[model]
+            own[model] = units.on(ids)[:, [units.columns.index(name) for name in measure.reads]]
+        defined = np.all([np.isfinite(values).all(axis=1) for values in own.values()], axis=0)
+        if not defined.any():
+            return None
+        return {model: self._means(measure.reads, values[defined]) for model, values in own.items()}, int(defined.sum())
+
     def common(self, models: Sequence[str]) -> np.ndarray:
         """Ids of the units that all of these models have, sorted."""
         key = tuple(dict.fromkeys(models))
@@ -69,13 +96,16 @@ class Resampler:
             self._whole[model] = self._sample(units, units.values)
         return self._whole[model]
 
-    def _sample(self, units: Units, values: np.ndarray) -> Sampled:
-        columns = units.columns
-        n = len(values)
-        means = values.mean(axis=0, dtype=np.float64) if n else np.full(values.shape[1], np.nan)
+    def _means(self, columns: tuple[str, ...], values: np.ndarray) -> Sampled:
+        means = values.mean(axis=0, dtype=np.float64) if len(values) else np.full(values.shape[1], np.nan)
         draws = statistics.resampled_means(values, self.replicates)
+        return Sampled(columns, values, Means(columns, means[None]), Means(columns, draws))
+
+    def _sample(self, units: Units, values: np.ndarray) -> Sampled:
+        n, plain = len(values), self._means(units.columns, values)
+        columns, means, draws = plain.columns, plain.point.array[0], plain.samples.array
         if units.ranked is None:
-            return Sampled(columns, values, Means(columns, means[None]), Means(columns, draws))
+            return plain
         confidence, correct = (values[:, columns.index(name)] for name in units.ranked)
         point, more = np.full((1, 2), np.nan), np.full((self.replicates, 2), np.nan)
         if n and np.isfinite(confidence).all():

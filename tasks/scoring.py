@@ -32,6 +32,7 @@ class Scored:
         comparisons: Paired differences for every (model, baseline) pair asked for.
         shape_decisions: Counts of decisions by model and category; cue conflict only.
         reasons: Why a score is undefined, by (model, task, condition, metric). A NaN without a reason was not measured.
+            With a number, on how many images it is undefined, and why; it is of the others.
         contest: Main numbers of the models to be ranked, if all of them have one.
     """
 
@@ -73,7 +74,10 @@ def score_task(
     scores: list[Score] = []
     reasons: dict[tuple[str, str, str, str], str] = {}
     for model in answers:
+        columns = prepared.resampler.units[model].columns if model in prepared.resampler.units else None
         for measure in prepared.measures:
+            if columns is not None and not measure.applies_to(columns):
+                continue
             score, reason = _score(task, model, measure, prepared.resampler, prepared.reference)
             scores.append(score)
             if reason:
@@ -92,6 +96,8 @@ def _score(task: Task, model: str, measure: Measure, resampler: Resampler, refer
         return Score(model, task.name, measure.condition, measure.metric, nan, nan, nan, 0), ""
     # Numbers normalised by a reference model need both on the same units; the others use all that the model has.
     missing = measure.needs_reference and reference is None
+    if measure.defined_only:
+        return _where_defined(task, model, measure, resampler)
     together = [model, reference] if measure.needs_reference and reference is not None else [model]
     ids = resampler.common(together)
     own = resampler.sampled(model, ids)
@@ -111,3 +117,16 @@ def _score(task: Task, model: str, measure: Measure, resampler: Resampler, refer
     else:
         low, high = statistics.interval(draws)
     return Score(model, task.name, measure.condition, measure.metric, point, low, high, count), ""
+
+
+def _where_defined(task: Task, model: str, measure: Measure, resampler: Resampler) -> tuple[Score, str]:
+    """A score over the units on which it is defined, and how many were left out and why, if any were."""
+    row = (model, task.name, measure.condition, measure.metric)
+    shared = resampler.together([model], measure)
+    n = shared[1] if shared is not None else 0
+    left_out = len(resampler.units[model]) - n
+    reason = f"undefined on {left_out} images whose {measure.undefined}; these are left out" if left_out else ""
+    if shared is None:
+        return Score(*row, math.nan, math.nan, math.nan, 0), reason
+    point, draws = estimate(measure, shared[0][model], None)
+    return Score(*row, point, *statistics.interval(draws), n), reason

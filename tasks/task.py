@@ -11,6 +11,7 @@ from .corruptions.record import own_versions
 from .corruptions.registry import find as find_corruption
 
 if TYPE_CHECKING:
+    from .alignment.saliency.protocol import MapProtocol
     from .kinds.kind import Kind
 
 
@@ -62,6 +63,7 @@ class Task:
         notes: Known deviations from the protocol, for the documentation.
         answers: Name of the answer space, if the task's classes are not those of the label space.
         on_disk: Whether the data set has images for every condition; otherwise they are drawn on the fly.
+        maps: How a model's maps are made and what they are compared with; saliency only.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Task:
     notes: str = ""
     answers: str = ""
     on_disk: bool = False
+    maps: MapProtocol | None = None
 
     @property
     def needs_depth(self) -> bool:
@@ -112,7 +115,8 @@ class Task:
             "conditions": [condition.key for condition in self.conditions],
             "corruptions": [seed, *sorted(versions)] if versions else None,
         }
-        return facts | ({"answers": self.answers} if self.answers else {})
+        facts |= {"answers": self.answers} if self.answers else {}
+        return facts | ({"maps": self.maps.facts(self.images)} if self.maps is not None else {})
 
     def identity(self, data_digest: str, seed: int) -> str:
         """``name@digest`` over the version, the data, the conditions and, where they matter, corruptions and seed.
@@ -155,7 +159,7 @@ def task_identity(facts: Mapping[str, Any]) -> str:
     """The identity of a task from `Task.identity_facts`, be they computed before a run or read from its record."""
     names = ["name", "version", "data_digest", "conditions", "corruptions"]
     # Tasks that ask in the label space of the model keep the identity that they had before there were others.
-    names += ["answers"] if "answers" in facts else []
+    names += [name for name in ("answers", "maps") if name in facts]
     return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"
 
 
@@ -169,3 +173,15 @@ def answered_by(task: Task, decisions: str) -> Task:
     if not task.kind.merges or not task.answers or decisions == "mean":
         return task
     return replace(task, answers=f"{task.answers}-{decisions}")
+
+
+def with_samples(task: Task, samples: int | None) -> Task:
+    """A task of SmoothGrad with another number of noisy copies; any other task as it is.
+
+    Args:
+        task: As declared.
+        samples: Noisy copies of each image; None takes those of the declaration.
+    """
+    if task.maps is None or not task.maps.samples or samples is None:
+        return task
+    return replace(task, maps=replace(task.maps, samples=samples))

@@ -31,30 +31,35 @@ def saliency_command(json_file: Path | None, figure_file: Path | None, quiet: bo
     """
     _check_files(json_file, figure_file)
 
-    from ..saliency import Request, execute
-    from ..saliency_view import as_json, problem_lines, render
+    from ...reports.rows import failure_lines
+    from ..export import as_json
+    from ..saliency import render, run, settings_for
 
     # Where output is piped, rich would fall back to 80 columns and cut the table.
     console = None if quiet else open_console()
-    outcome = execute(Request(**values), console)
+    outcome = run(settings_for(**values), console, " ".join(["bench", *sys.argv[1:]]))
+    missing = [f"Missing: {line}" for line in failure_lines(outcome.data)]
     # Files first: what is shown may meet a screen that cannot take it.
     if json_file is not None:
-        write_json(json_file, as_json(outcome, " ".join(["bench", *sys.argv[1:]])))
+        write_json(json_file, as_json(outcome))
     if figure_file is not None:
         from ..saliency_figure import write_figure
 
         write_figure(outcome, figure_file)
     if console is not None:
         render(outcome, console)
+        for line in missing:
+            console.print(line, markup=False, soft_wrap=True)
         for what, path in (("Scores", json_file), ("Figure", figure_file)):
             if path is not None:
                 console.print(f"{what}: {path}", soft_wrap=True, markup=False)
-        done = f"{outcome.computed:,} maps computed" if outcome.computed else "nothing computed"
+        images = outcome.effort.images
+        done = f"{images:,} maps computed" if outcome.computed else "nothing computed"
         console.print(f"{done}, {outcome.seconds:.1f} s")
-    elif outcome.failures:
-        for line in problem_lines(outcome):
+    else:
+        for line in missing:
             echo(line, err=True)
-    if outcome.failures:
+    if missing:
         sys.exit(3)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,36 +22,30 @@ from .source import LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
 from .walking import NOTHING, LeftOut, walk
 
-_EXPECTED = """Expected either the published shards, `bench data get clickme`:
-  {root}/
-    val-0.tfrecords
-    ...
-or photographs and maps of the same names:
-  {root}/
-    images/n01440764/ILSVRC2012_val_00000293.JPEG
-    maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""
+if TYPE_CHECKING:
+    from ..datasets.record import DataSet, Opening
 
 
-def open_maps(root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> MapSource:
+def open_maps(data_set: DataSet, opening: Opening) -> MapSource:
     """Open a folder of either form.
 
     Args:
-        root: The folder.
-        manifest_cache: JSON file that caches content hashes.
-        progress: Called with ``(done, total)`` while files are hashed.
+        data_set: The record of the set.
+        opening: The folder.
 
     Raises:
         DataError: The folder is missing, has neither form, or contains a damaged shard.
     """
+    root = opening.root
     if not root.is_dir():
-        raise DataError(f"The folder {root} does not exist.\n{_EXPECTED.format(root=root)}")
+        raise data_set.error(f"The folder {root} does not exist.", root)
     if (root / "images").is_dir() and (root / "maps").is_dir():
-        return MapFolder(root, manifest_cache, progress)
+        return MapFolder(data_set, opening)
     listing = walk(root, (".tfrecord", ".tfrecords"))
     shards = sorted((root / name for name in listing.files), key=_natural)
     if not shards:
-        raise DataError(f"{root} holds neither.\n{_EXPECTED.format(root=root)}")
-    return ClickMeRecords(root, shards, manifest_cache, progress, listing.left_out)
+        raise data_set.error(f"{root} holds neither.", root)
+    return ClickMeRecords(root, shards, opening.cache, opening.progress, listing.left_out)
 
 
 def _natural(path: Path) -> tuple[list[int], str]:
@@ -94,7 +88,7 @@ class ClickMeRecords(MapSource):
         self.image_ids = tuple(sorted(places, key=shuffling_key))
         self._places = [places[image_id] for image_id in self.image_ids]
         self.labels = np.array([label for _, _, label in self._places], dtype=np.int64)
-        self.notes = (f"{len(shards)} shards, {len(places):,} images", *filter(None, [left_out.line(self.name)]))
+        self.notes = (f"{len(shards)} shards, {len(places):,} images",)
 
     def manifest(self) -> dict[str, str]:
         """Shards, each with the SHA-256 of its content."""
@@ -174,7 +168,8 @@ class MapFolder(MapSource):
     image_ids: Sequence[str]
     labels: np.ndarray
 
-    def __init__(self, root: Path, manifest_cache: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(self, data_set: DataSet, opening: Opening) -> None:
+        root, manifest_cache, progress = opening.root, opening.cache, opening.progress
         self._root = root
         self._images = ImageFolder(root / "images", self.name, manifest_cache, progress)
         self._map_cache = manifest_cache.with_name(f"{manifest_cache.stem}-maps.json") if manifest_cache else None
@@ -189,7 +184,7 @@ class MapFolder(MapSource):
             if name is not None:
                 map_of[position] = name
         if not map_of:
-            raise DataError(f"No photograph in {root / 'images'} has a map.\n{_EXPECTED.format(root=root)}")
+            raise data_set.error(f"No photograph in {root / 'images'} has a map.", root)
         self._positions, self._maps = list(map_of), list(map_of.values())
         self.image_ids = tuple(self._images.image_ids[position] for position in self._positions)
         self.labels = self._images.labels[self._positions]
@@ -197,7 +192,6 @@ class MapFolder(MapSource):
         self.left_out = self._images.left_out.below("images")
         self.notes = (
             f"{len(map_of):,} images with a map" + (f", {without_map:,} without one left out" if without_map else ""),
-            *filter(None, [self.left_out.line(self.name)]),
         )
 
     def manifest(self) -> dict[str, str]:

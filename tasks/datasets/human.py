@@ -6,9 +6,10 @@ Sizes and checksums come from the source named beside them; what no source gives
 from __future__ import annotations
 
 from ..alignment.datasets import ALIGNMENT_SETS, AlignmentSet
+from ..alignment.saliency.protocol import PEOPLE
 from ..data.downloads.publication import Folder, RemoteFile
-from .protocols import HUMAN_PAPER, stimuli
-from .record import DataSet, StimuliForm, UserFolder
+from .protocols import HUMAN_PAPER, map_tasks, stimuli
+from .record import DataSet, MapForm, StimuliForm, UserFolder
 
 HUMAN = "model-vs-human"
 """The folder of the 17 sets of stimuli that people saw."""
@@ -20,6 +21,14 @@ _RELEASE = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1"
 # A fixed state of the repository: an archive of a branch would change under the same address.
 _COMMIT = "0a441cf5ea4d4afa1cd2c4c2f3791178ffa523d6"
 _CLICKME = "https://storage.googleapis.com/serrelab/prj_harmonization/dataset/click-me"
+_CLICKME_FORMS = """either the published shards, `bench data get clickme`:
+  {root}/
+    val-0.tfrecords
+    ...
+or photographs and maps of the same names:
+  {root}/
+    images/n01440764/ILSVRC2012_val_00000293.JPEG
+    maps/n01440764/ILSVRC2012_val_00000293.npz   (or .npy, .png)"""
 
 _STIMULI = {name: experiment.stimuli for name, experiment in ALIGNMENT_SETS.items()}
 """The 17 sets of stimuli with the number of images in each."""
@@ -94,5 +103,9 @@ DATA_SETS = (
         "NeurIPS 2022 (arXiv 2211.04533)",
         notes="TFRecords with an image, a heatmap and a label each.",
         required=tuple(f"val-{n}.tfrecords" for n in range(18)),
+        form=MapForm("imagenet-1k", _CLICKME_FORMS),
+        tasks=map_tasks(
+            "clickme", "ClickMe", PEOPLE, world="photographs", label_space="imagenet-1k", dataset="", images=None
+        ),
     ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import kinds
 from ..alignment.datasets import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
+from ..alignment.saliency.protocol import MASKS
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.bar import CORRUPTIONS_BAR
 from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
@@ -21,6 +22,7 @@ from .protocols import (
     THREE_D_PAPER,
     VID_ROBUST_PAPER,
     graded,
+    map_tasks,
     stimuli,
 )
 from .record import DataSet, RenderedForm
@@ -162,6 +164,16 @@ DATA_SETS = (
             notes="ImageNet-3DCC's 12 corruptions, written anew from the paper (docs/corruptions-3d.md says where "
             "they are approximate), from the exact depth of every frame. The plain mean is reported: no model errs "
             "enough under the milder ones to divide by.",
+        ),
+        *map_tasks(
+            "micro-saliency",
+            "Micro-world",
+            MASKS,
+            world="microworld",
+            label_space=_CLASSES,
+            dataset="",
+            images=480,
+            citation=_OURS,
         ),
     ),
     _set(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import kinds
 from ..alignment.datasets import AlignmentSet
+from ..alignment.saliency.protocol import SMOOTHGRAD_SAMPLES, MapProtocol
 from ..corruptions import SEVERITIES
 from ..data.downloads.publication import RemoteFile
 from ..task import Condition, Task
@@ -71,6 +73,26 @@ def photographs(kind: kinds.Kind, name: str, title: str, **more: Any) -> Task:
 def shift(name: str, title: str, **more: Any) -> Task:
     """A task that shows the images of a set as they are; see `photographs`."""
     return photographs(kinds.SHIFT, name, title, conditions=(Condition("shift"),), **more)
+
+
+def map_tasks(name: str, title: str, protocol: MapProtocol, **more: Any) -> tuple[Task, Task]:
+    """Two saliency tasks on the same images: one of gradients and attention masks, one of SmoothGrad.
+
+    Args:
+        name: Name of the first; the second adds ``-smoothgrad``.
+        title: What the images are called in tables.
+        protocol: Reference maps, without samples.
+        more: Other fields of `Task`.
+    """
+    usual: dict[str, Any] = {"version": 1, "kind": kinds.SALIENCY, "conditions": CLEAN, "metric": "alignment"}
+    plain = Task(name=name, title=f"{title} saliency", maps=protocol, **(usual | more))
+    smoothed = replace(
+        plain,
+        name=f"{name}-smoothgrad",
+        title=f"{title} saliency, SmoothGrad",
+        maps=replace(protocol, samples=SMOOTHGRAD_SAMPLES),
+    )
+    return plain, smoothed
 
 
 def stimuli(name: str, experiment: AlignmentSet, against: str, **more: Any) -> Task:

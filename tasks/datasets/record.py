@@ -240,6 +240,16 @@ class ReassessedForm(FolderForm):
 
 
 @dataclass(frozen=True)
+class MapForm(FolderForm):
+    """Photographs with maps of what people looked at, as TFRecords or in folders."""
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..data.clickme import open_maps
+
+        return open_maps(data_set, opening)
+
+
+@dataclass(frozen=True)
 class FrameForm(FolderForm):
     """Frames of videos in groups, an anchor and its neighbours.
 

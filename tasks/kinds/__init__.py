@@ -12,10 +12,11 @@ from .cue_conflict import CUE_CONFLICT
 from .kind import Kind
 from .multi_label import MULTI_LABEL
 from .plain import CLEAN, SHIFT
+from .saliency import SALIENCY
 from .sequences import SEQUENCES
 from .video import VIDEO
 
-_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT)
+_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
 """By name, in the order of the documentation, then each ``KIND`` of another module of this folder."""
@@ -27,6 +28,7 @@ __all__ = [
     "CUE_CONFLICT",
     "KINDS",
     "MULTI_LABEL",
+    "SALIENCY",
     "SEQUENCES",
     "SHIFT",
     "VIDEO",

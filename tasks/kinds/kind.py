@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...results.metrics import Metric, add
@@ -115,6 +116,9 @@ class Measure:
         undefined: Why the number can be undefined although everything was measured, for people.
         centred: Whether draws are shifted so that their mean is the estimate. For a number that grows with the noise
             in it: a sample drawn from a sample is noisier, so plain percentiles might not even hold the estimate.
+        defined_only: Whether units in which a column of ``reads`` is NaN are left out and counted, because the column
+            is undefined there; else a NaN means that something was not measured, and the number is missing. A model
+            that lacks the columns altogether then has no such number, and no score of it.
     """
 
     condition: str
@@ -126,11 +130,21 @@ class Measure:
     counts: tuple[str, ...] = ()
     undefined: str = ""
     centred: bool = False
+    defined_only: bool = False
+
+    def applies_to(self, columns: Sequence[str]) -> bool:
+        """Whether a model with these columns has such a number."""
+        return not self.defined_only or set(self.reads) <= set(columns)
 
 
-def column(condition: str, metric: str, name: str, undefined: str = "", centred: bool = False) -> Measure:
+def column(
+    condition: str, metric: str, name: str, undefined: str = "", centred: bool = False, defined_only: bool = False
+) -> Measure:
     """A measure that is one column's mean."""
-    return Measure(condition, metric, lambda m: m[name], (name,), undefined=undefined, centred=centred)
+    read = (name,)
+    return Measure(
+        condition, metric, lambda m: m[name], read, undefined=undefined, centred=centred, defined_only=defined_only
+    )
 
 
 def proportion(condition: str, metric: str, name: str) -> Measure:
@@ -172,6 +186,9 @@ class Kind(ABC):
         in_gallery: Whether images on which two models disagree are shown on the page.
         for_plugins: Whether a plugin may bring a task of it: its images need no facts beyond their labels.
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
+        numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
+            where classes are stored. See `results.asked.Asked.numbers`.
+        observers: Baselines without a network that take part in every task of it.
     """
 
     name: str
@@ -183,6 +200,8 @@ class Kind(ABC):
     in_gallery = False
     for_plugins = False
     merges = False
+    numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    observers: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -206,6 +225,20 @@ class Kind(ABC):
     @abstractmethod
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
         """The numbers of a task, functions of the columns of `units`."""
+
+    def combined(self, task: Task, truth: Truth, units: Mapping[str, Units]) -> tuple[dict[str, Units], list[Measure]]:
+        """Units of all models in a form in which they can be compared, and the numbers of the task.
+
+        Args:
+            task: The task.
+            truth: Facts about the images.
+            units: By model, from `units`.
+        """
+        return dict(units), self.measures(task, truth)
+
+    def whole(self, task: Task) -> str:
+        """The condition of the numbers that speak of a whole task."""
+        return "overall"
 
     def lines(self, task: Task) -> list[Line]:
         """The lines that stand for a task in the headline, the main metric among them."""

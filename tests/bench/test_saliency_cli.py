@@ -1,31 +1,45 @@
-"""``bench saliency``: what is run, what is not run again, exit codes, files."""
+"""Saliency tasks by ``bench saliency`` and ``bench run``: what is run, what is not run again, exit codes, files."""
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vitobench.bench import saliency as saliency_module
-from vitobench.bench import saliency_worker
+from vitobench.bench import plan as plan_module
+from vitobench.bench import saliency_maps
 from vitobench.models.sources import packages
+from vitobench.results.store import Store
+from vitobench.tasks.registry import TASKS
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shards of five images, and a task of 24."""
-    from dataclasses import replace
-
-    from vitobench.tasks.alignment.saliency import tasks
-
-    monkeypatch.setattr(saliency_module, "SHARD", 5)
-    monkeypatch.setattr(tasks, "MICRO", replace(tasks.MICRO, images=24))
+    """Units of five images, and tasks of 24."""
+    monkeypatch.setattr(plan_module, "SHARD", 5)
+    for name in ("micro-saliency", "micro-saliency-smoothgrad"):
+        monkeypatch.setitem(TASKS, name, replace(TASKS[name], images=24))
 
 
 def spoken(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """Model, number of images and samples of every call of a network."""
+    calls: list[tuple[str, int, int]] = []
+    plain = saliency_maps.model_maps
+
+    def counting(model, images, labels, image_ids, samples):
+        calls.append((model.spec.name, len(images), samples))
+        return plain(model, images, labels, image_ids, samples)
+
+    monkeypatch.setattr(saliency_maps, "model_maps", counting)
+    return calls
 
 
 def test_models_are_compared_with_object_masks_and_with_one_another(bench_here, tmp_path: Path) -> None:
@@ -36,43 +50,52 @@ def test_models_are_compared_with_object_masks_and_with_one_another(bench_here, 
     assert "human" not in done.out.lower()
     assert "people" not in done.out
     found = spoken(tmp_path / "s.json")
-    keys = {(row["observer"], row["map"]) for row in found["scores"]}
-    assert keys == {("vito", "gradient"), ("moclr", "gradient"), ("centre", "centre"), ("mean map", "mean map")}
-    assert all(row["n"] == 12 for row in found["scores"])
-    assert found["task"]["ceiling"] == 1
+    keys = {(row["model"], row["condition"]) for row in found["scores"]}
+    assert keys == {(model, "gradient") for model in ("vito", "moclr", "centre", "mean map")}
+    assert all((row["n"], row["task"]) == (12, "micro-saliency") for row in found["scores"])
+    pairs = {(row["a"], row["b"]) for row in found["comparisons"]}
+    assert pairs == {("vito", "moclr"), *((model, b) for model in ("vito", "moclr") for b in ("centre", "mean map"))}
+    # Five pairs, one main metric each: Holm multiplies the smallest of five p-values by five.
+    primary = [row for row in found["comparisons"] if row["family"] == "primary"]
+    assert [row["metric"] for row in primary] == ["alignment"] * 5
+    smallest = min(primary, key=lambda row: row["p"])
+    assert smallest["p_adjusted"] == pytest.approx(min(1.0, 5 * smallest["p"]))
+    assert {row["verdict"] for row in found["comparisons"]} <= {"win", "loss", "tie"}
+    assert found["tasks"][0]["ceiling"] == 1
     assert found["failures"] == []
-    shards = sorted((tmp_path / "bench-results" / "saliency").rglob("*.parquet"))
-    assert len(shards) == 4 * 3
-    assert len(list((tmp_path / "bench-results" / "saliency").rglob("facts.json"))) == 3
+    assert len(list((tmp_path / "bench-results" / "predictions").rglob("*.parquet"))) == 4 * 3
+    assert not (tmp_path / "bench-results" / "saliency").exists()
 
 
-def test_only_what_is_missing_is_run(bench_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_missing_is_run(bench_here, tmp_path: Path, asked: list) -> None:
     assert "36 maps computed" in bench_here("saliency", "--model", "vito", "--limit", 12, "--json", "a.json").out
-    asked: list[tuple[str, int]] = []
-    plain = saliency_worker.model_maps
-
-    def counting(model, images, *rest):
-        asked.append((model.spec.name, len(images)))
-        return plain(model, images, *rest)
-
-    monkeypatch.setattr(saliency_worker, "model_maps", counting)
+    asked.clear()
     assert "nothing computed" in bench_here("saliency", "--model", "vito", "--limit", 12).out
-    assert asked == []
-    # A smaller limit is part of what is there; a larger one adds the last shard anew and the next.
+    # A smaller limit is part of what is there; a larger one adds the last unit anew and the next.
     bench_here("saliency", "--model", "vito", "--limit", 7)
     assert asked == []
     bench_here("saliency", "--model", "vito", "--model", "moclr", "--limit", 17)
-    assert asked == [("moclr", 5), ("moclr", 5), ("vito", 5), ("moclr", 5), ("vito", 2), ("moclr", 2)]
+    assert sorted(asked) == [
+        ("moclr", 2, 0),
+        ("moclr", 5, 0),
+        ("moclr", 5, 0),
+        ("moclr", 5, 0),
+        ("vito", 2, 0),
+        ("vito", 5, 0),
+    ]
     asked.clear()
     bench_here("saliency", "--model", "vito", "--limit", 12, "--smooth", 2)
-    assert asked == [("vito", 5), ("vito", 5), ("vito", 2)]
+    assert asked == [("vito", 5, 2), ("vito", 5, 2), ("vito", 2, 2)]
+    asked.clear()
+    bench_here("saliency", "--model", "vito", "--limit", 5, "--smooth", 3)  # other samples are another task
+    assert asked == [("vito", 5, 3)]
     # The rows of a limit are the same whether they were run alone or as part of more.
     bench_here("saliency", "--model", "vito", "--limit", 12, "--json", "b.json")
     assert spoken(tmp_path / "a.json")["scores"] == spoken(tmp_path / "b.json")["scores"]
 
 
-def test_an_interrupted_run_goes_on(bench_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = saliency_worker.write_shard
+def test_an_interrupted_run_goes_on(bench_here, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Store.write_unit
     calls = []
 
     def stops(*args, **more):
@@ -81,38 +104,49 @@ def test_an_interrupted_run_goes_on(bench_here, tmp_path: Path, monkeypatch: pyt
             raise KeyboardInterrupt
         plain(*args, **more)
 
-    monkeypatch.setattr(saliency_worker, "write_shard", stops)
+    monkeypatch.setattr(Store, "write_unit", stops)
     done = bench_here("saliency", "--model", "vito", "--limit", 15)
     assert done.code == 130
-    assert "repeat the command to continue" in done.err
-    monkeypatch.setattr(saliency_worker, "write_shard", plain)
+    monkeypatch.setattr(Store, "write_unit", plain)
     done = bench_here("saliency", "--model", "vito", "--limit", 15)
-    assert (done.code, "25 maps computed" in done.out) == (0, True), done.out
+    assert done.code == 0, done.err
+    assert "maps computed" in done.out
+    assert "45 maps" not in done.out
 
 
 def test_one_model_that_fails_costs_the_others_nothing(bench_here, tmp_path: Path, monkeypatch) -> None:
-    plain = saliency_worker.model_maps
+    plain = saliency_maps.model_maps
 
     def fails(model, *rest):
         if model.spec.name == "moclr":
             raise RuntimeError("no gradient for some operation")
         return plain(model, *rest)
 
-    monkeypatch.setattr(saliency_worker, "model_maps", fails)
+    monkeypatch.setattr(saliency_maps, "model_maps", fails)
     done = bench_here("saliency", "--model", "moclr", "--model", "vito", "--limit", 7, "--json", "s.json", "--quiet")
     assert done.code == 3
-    assert done.err.strip() == "Missing: moclr: no gradient for some operation"
-    assert {row["observer"] for row in spoken(tmp_path / "s.json")["scores"]} == {"vito", "centre", "mean map"}
+    assert done.err.strip() == "Missing: moclr, every task: RuntimeError: no gradient for some operation"
+    models = {row["model"] for row in spoken(tmp_path / "s.json")["scores"] if row["value"] is not None}
+    assert models == {"vito", "centre", "mean map"}
 
 
-def test_a_damaged_shard_is_told_and_what_is_left_is_scored(bench_here, tmp_path: Path) -> None:
+def test_a_damaged_unit_is_told_and_what_is_left_is_scored(bench_here, tmp_path: Path) -> None:
     bench_here("saliency", "--model", "vito", "--limit", 10)
-    (shard,) = (tmp_path / "bench-results" / "saliency").glob("*/vito*/maps-1/0000000-*.parquet")
-    shard.write_bytes(b"nothing")
+    (unit,) = (tmp_path / "bench-results" / "predictions").glob("*/vito*/0000000-*.parquet")
+    whole = unit.read_bytes()
+    unit.write_bytes(b"nothing")
     done = bench_here("saliency", "--model", "vito", "--limit", 10, "--quiet", "--json", "s.json")
     assert done.code == 3
     assert "`bench results prune --damaged --yes --store bench-results` removes it" in done.err
-    assert {row["n"] for row in spoken(tmp_path / "s.json")["scores"] if row["observer"] == "vito"} == {5}
+    assert {row["n"] for row in spoken(tmp_path / "s.json")["scores"] if row["model"] == "vito"} == {5}
+    changed = bytearray(whole)
+    changed[len(changed) // 2] ^= 1
+    unit.write_bytes(changed)
+    assert "has changed" in bench_here("results", "verify").out or bench_here("results", "verify").code == 3
+    assert bench_here("results", "prune", "--damaged", "--yes").code == 0
+    assert not unit.exists()
+    assert bench_here("saliency", "--model", "vito", "--limit", 10).code == 0
+    assert bench_here("results", "verify").code == 0
 
 
 @pytest.mark.parametrize(
@@ -123,7 +157,7 @@ def test_a_damaged_shard_is_told_and_what_is_left_is_scored(bench_here, tmp_path
         (("--model", "vito", "--data", "imagenet=x"), "There is no data set with maps named 'imagenet'"),
         (
             ("--model", "vito", "--data", "clickme=absent"),
-            "vito predicts microworld-16 classes, but clickme needs",
+            "vito predicts microworld-16 classes, and none of these tasks uses them: clickme",
         ),
         (("--model", "vito", "--figure", "x.gif"), "the name must end in .png, .svg, .pdf"),
         (("--model", "vito", "--json", "."), "is a folder"),
@@ -137,6 +171,13 @@ def test_mistakes_end_in_one_message(bench_here, args: tuple[str, ...], words: s
     assert words in done.err
 
 
+@pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
+def test_a_model_of_photographs_without_maps_is_told_how_to_bring_them(bench_here) -> None:
+    done = bench_here("saliency", "--model", "efficientnet-lite0")
+    assert done.code == 2
+    assert "--data clickme=DIR" in done.err
+
+
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_figure_is_written(bench_here, tmp_path: Path, kind: str) -> None:
     done = bench_here("saliency", "--model", "vito", "--limit", 5, "--figure", f"f.{kind}")
@@ -147,10 +188,42 @@ def test_the_figure_is_written(bench_here, tmp_path: Path, kind: str) -> None:
         assert b"object mask" in content
 
 
-def test_other_commands_live_with_the_rows(bench_here) -> None:
-    bench_here("saliency", "--model", "vito", "--limit", 5)
-    for command in (("results", "list"), ("results", "verify")):
-        assert bench_here(*command).code in (0, 2)
+def test_two_workers_run_the_task_and_every_command_knows_it(bench_here, zoo_folder: Path, tmp_path: Path) -> None:
+    name = f"file:{zoo_folder / 'other.safetensors'}"  # by its path: workers are processes of their own
+    run = ("run", "--model", name, "--task", "micro-saliency", "--limit", 12, "--baseline", "none")
+    done = bench_here(*run, "--workers", 2, "--json", "two.json")
+    assert done.code == 0, done.err
+    assert "centre" in (tmp_path / "bench-results" / "report.html").read_text(encoding="utf-8")
+    assert bench_here(*run, "--store", "one", "--json", "one.json").code == 0
+    assert spoken(tmp_path / "one.json")["scores"] == spoken(tmp_path / "two.json")["scores"]
+    # The front of the same task finds it all there.
+    assert "nothing computed" in bench_here("saliency", "--model", name, "--limit", 12).out
+
+    rows = sorted(json.loads(bench_here("results", "list", "--json").out), key=lambda row: row["model"])
+    assert [(row["model"].partition("@")[0], row["images"]) for row in rows] == [
+        ("centre", 12), (name, 12), ("mean map", 12),
+    ]  # fmt: skip
+    assert bench_here("results", "verify").code == 0
+    assert bench_here("score", "--json", "s.json", "--baseline", "none").code == 0
+    assert spoken(tmp_path / "s.json")["scores"] == spoken(tmp_path / "two.json")["scores"]
+    compared = bench_here("compare", name, "centre", "--json", "c.json")
+    assert compared.code == 0, compared.err
+    assert {row["condition"] for row in spoken(tmp_path / "c.json")["comparisons"]} == {"gradient"}
+    assert bench_here("results", "export", "p.csv", "--model", name).code == 0
+    first = (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert first.endswith('"gradient spearman","gradient dice","gradient iou","error"')
+    assert bench_here("results", "prune", "--model", "centre", "--yes").code == 0
+    left = {row["model"].partition("@")[0] for row in json.loads(bench_here("results", "list", "--json").out)}
+    assert left == {"mean map", name}
+
+
+def test_images_shared_with_a_task_of_classes_are_read_once(bench_here, tmp_path: Path) -> None:
+    both = ("--task", "micro-val", "--task", "micro-saliency", "--limit", 5, "--baseline", "none")
+    done = bench_here("run", "--model", "vito", *both, "--json", "s.json")
+    assert done.code == 0, done.err
+    assert "not measured" not in done.out  # a baseline of maps has no accuracy, and nothing of it is missing
+    tasks = {(row["model"], row["task"]) for row in spoken(tmp_path / "s.json")["scores"]}
+    assert tasks == {("vito", "micro-val"), *((model, "micro-saliency") for model in ("vito", "centre", "mean map"))}
 
 
 @pytest.mark.skipif(not packages.installed(), reason="the package with the weights is not installed")
@@ -174,10 +247,12 @@ def test_people_s_maps_in_a_folder(bench_here, tmp_path: Path) -> None:
     done = bench_here(*args)
     assert done.code == 3
     assert "people's map" in done.out
+    assert "4 images with a map" in done.out
     assert "vito predicts microworld-16 classes" in done.out
     assert "broken.JPEG" in done.out
     found = spoken(tmp_path / "s.json")
-    rows = {(row["observer"], row["metric"]): row for row in found["scores"]}
+    rows = {(row["model"], row["metric"]): row for row in found["scores"]}
     assert rows["efficientnet-lite0", "spearman"]["n"] == 3
     alignment, correlation = rows["efficientnet-lite0", "alignment"], rows["efficientnet-lite0", "spearman"]
     assert alignment["value"] == pytest.approx(correlation["value"] / 0.65753)
+    assert bench_here("results", "verify").code == 0

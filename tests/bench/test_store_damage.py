@@ -214,7 +214,7 @@ def test_no_flipped_bit_changes_a_number_silently(root: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # as dataclasses want it
     spec.loader.exec_module(module)
-    found = module.fuzz(root, module.scoring(root, maps=False), flips=100, seed=0, seconds=2.0)
+    found = module.fuzz(root, module.scoring(root), flips=100, seed=0, seconds=2.0)
     assert found.faults == ()
     assert found.counts["detected"] > 0  # on a slow machine the time allows few
 

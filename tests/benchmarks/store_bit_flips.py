@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from vitobench.bench import catalogue, saliency
+from vitobench.bench import catalogue
 from vitobench.bench.outcome import gather, read_answers
 from vitobench.bench.plan import Plan, PlannedTask
 from vitobench.bench.recall import recall
@@ -38,7 +38,14 @@ from vitobench.results.store import Store
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
 
-TASKS_RUN = ("micro-val", "micro-c", "micro-vid-robust", "micro-cue-conflict", "micro-alignment-rotation")
+TASKS_RUN = (
+    "micro-val",
+    "micro-c",
+    "micro-vid-robust",
+    "micro-cue-conflict",
+    "micro-alignment-rotation",
+    "micro-saliency",
+)
 LEFT_OUT = ("cache/", "report.html")
 
 Score = Callable[[], tuple[str, tuple[str, ...]]]
@@ -90,23 +97,11 @@ def make(folder: Path) -> None:
     """Write the store."""
     settings = Settings(models=("vito", "moclr"), tasks=TASKS_RUN, baselines=(), store=folder, limit=12, device="cpu")
     execute(settings)
-    saliency.execute(request(folder))
     add_made_up(Store(folder))
 
 
-def request(folder: Path) -> saliency.Request:
-    """What is asked of saliency."""
-    return saliency.Request(models=("vito",), store=folder, limit=6, device="cpu")
-
-
-def scoring(folder: Path, maps: bool = True) -> Score:
-    """The numbers of a store, in this process.
-
-    Args:
-        folder: The store.
-        maps: Whether the rows of `request` are scored as well.
-    """
-    plan = saliency.make_plan(request(folder), Store(folder)) if maps else None
+def scoring(folder: Path) -> Score:
+    """The numbers of a store, in this process."""
 
     def score() -> tuple[str, tuple[str, ...]]:
         store = Store(folder)
@@ -119,10 +114,6 @@ def scoring(folder: Path, maps: bool = True) -> Score:
         data = gather(recalled, store, [], {})
         missing = tuple(failure.reason for failure in data.failures)
         numbers: list[Any] = [data.scores, data.comparisons, data.alignment, data.shape_decisions, data.models]
-        if plan is not None:
-            scores, comparisons, failures = saliency.gather(replace(plan, failures=()), store, [])
-            numbers += [scores, comparisons]
-            missing += tuple(failure.reason for failure in failures)
         return repr(numbers), missing
 
     return score

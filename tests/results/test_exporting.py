@@ -116,8 +116,8 @@ def test_the_whole_is_never_in_memory(
     written: list[int] = []
     writer = exporting._writer
 
-    def counting(suffix: str, path: Path) -> Any:
-        made = writer(suffix, path)
+    def counting(suffix: str, path: Path, wanted: pa.Schema) -> Any:
+        made = writer(suffix, path, wanted)
 
         class Counted:
             def __enter__(self) -> Counted:

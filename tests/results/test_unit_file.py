@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitobench.errors import StoreError
-from vitobench.results.schema import TOP_COLUMNS, TOP_K
-from vitobench.results.unit_file import decode, encode, round_confidence, schema, table_of, top_of
+from vitobench.results.predictions import gather
+from vitobench.results.schema import PREDICTION_COLUMNS, TOP_COLUMNS, TOP_K
+from vitobench.results.sealing import seal_parquet
+from vitobench.results.unit_file import decode, encode, numbers_of, round_confidence, schema, table_of, top_of
 
 TASK, MODEL = "imagenet-c@0123456789abcdef", "vito@fedcba9876543210"
 UNIT = f"predictions/{TASK}/{MODEL}/0000000-0000006.parquet"
@@ -221,3 +223,47 @@ def test_text_that_is_not_utf8_does_not_cost_the_unit() -> None:
     assert table.column("image_id").to_pylist() == ["a", r"caf\udce9"]
     assert table.column("error").to_pylist() == [None, r"half \ud83d"]
     assert set(table.column("model").to_pylist()) == {r"file:caf\udce9.pth@0123"}
+
+
+def numbers(**columns: list[float]) -> dict[str, Any]:
+    """Columns of a unit of three images that holds numbers in place of classes; the last image failed."""
+    return {
+        "condition": ["clean", "clean", "*"],
+        "severity": [0] * 3,
+        "image_id": ["a", "b", "c"],
+        "label": [0, 1, 2],
+        "top": np.full((3, 1), -1),
+        "confidence": [np.nan] * 3,
+        "error": [None, None, "damaged"],
+        "numbers": {name.replace("_", " "): values for name, values in columns.items()},
+    }
+
+
+def test_numbers_in_place_of_classes_come_back_as_they_were() -> None:
+    columns = numbers(gradient_dice=[0.1, np.nan, np.nan], gradient_iou=[0.25, 1.0, np.nan])
+    table = decode(encode(table_of(TASK, MODEL, columns), UNIT), UNIT)
+    assert numbers_of(table.schema) == ("gradient dice", "gradient iou")
+    assert tuple(table.column_names) == (*PREDICTION_COLUMNS[:-1], "gradient dice", "gradient iou", "error")
+    np.testing.assert_array_equal(table.column("gradient dice").to_numpy(), np.float32([0.1, np.nan, np.nan]))
+    assert table.column("error").to_pylist() == [None, None, "damaged"]
+    # Other units of the model may lack a column: of them, nothing is known.
+    other = table_of(TASK, MODEL, numbers(gradient_dice=[0.5, 0.5, np.nan]) | {"image_id": ["d", "e", "f"]})
+    both = gather([table, decode(encode(other, UNIT), UNIT)]).numbers
+    np.testing.assert_array_equal(both["gradient iou"], np.float32([0.25, 1.0, np.nan, np.nan, np.nan, np.nan]))
+    np.testing.assert_array_equal(both["gradient dice"], np.float32([0.1, np.nan, np.nan, 0.5, 0.5, np.nan]))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (b"nothing", "its list of numbers is damaged"),
+        (b'{"a": 1}', "its list of numbers is damaged"),
+        (b'["label"]', "has a name twice"),
+        (b'["gradient dice", "gradient iou"]', "it lacks the columns gradient iou"),
+    ],
+)
+def test_a_list_of_numbers_that_is_wrong_is_refused(told: bytes, words: str) -> None:
+    table = table_of(TASK, MODEL, numbers(gradient_dice=[0.1, 0.2, np.nan]))
+    changed = table.replace_schema_metadata(dict(table.schema.metadata) | {b"vitobench.numbers": told})
+    with pytest.raises(StoreError, match=words):
+        decode(seal_parquet(UNIT, changed), UNIT)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitobench.results import records
+from vitobench.results.asked import Asked, asked_from
 from vitobench.results.layout import PARTIAL
 from vitobench.results.store import Store
 from vitobench.results.unit_file import decode, encode, table_of
@@ -324,3 +325,40 @@ def test_a_file_that_cannot_be_read_says_why(sound: Store, unit: str, monkeypatc
     (problem,) = verify(sound)
     assert problem.file == unit
     assert problem.reason == "Permission denied"
+
+
+MEASURES = {"dice": (0.0, 1.0), "iou": (0.0, 1.0)}
+GOOD = {"map dice": [0.5, np.nan], "map iou": [0.5, 0.25]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers", "words"),
+    [
+        (MEASURES, GOOD, ""),
+        (MEASURES, {"dice": [0.5, 0.1], "iou": [0.0, 1.0]}, ""),
+        (MEASURES, {"map dice": [0.5, 1.5], "map iou": [0.5, 0.5]}, "values of map dice that are out of range"),
+        (MEASURES, {"map dice": [0.5, np.inf], "map iou": [0.5, 0.5]}, "values of map dice that are out of range"),
+        (MEASURES, {"map dice": [0.5, 0.5]}, "it has the numbers dice of map, not dice, iou"),
+        (MEASURES, {"map dice": [0, 0], "map iou": [0, 0], "map top1": [0, 0]}, "the numbers dice, iou, top1 of map"),
+        (MEASURES, {}, "it has predictions without a decision"),
+        ({}, GOOD, "it has numbers, which the task does not have: map dice, map iou"),
+    ],
+)
+def test_numbers_are_held_to_what_the_task_asks(
+    tmp_path: Path, asked: dict[str, tuple[float, float]], numbers: dict[str, list[float]], words: str
+) -> None:
+    store = Store(tmp_path / "numbers")
+    store.prepare()
+    task, model = "t@0123456789abcdef", "m@0123456789abcdef"
+    store.keep_asked(task, Asked(("a", "b"), np.array([0, 1]), 16, ("clean",), asked))
+    columns = {
+        "condition": ["clean"] * 2, "severity": [0] * 2, "image_id": ["a", "b"], "label": [0, 1],
+        "top": np.full((2, 1), -1), "confidence": [np.nan] * 2, "error": [None] * 2, "numbers": numbers,
+    }  # fmt: skip
+    store.write_unit(task, model, 0, 2, columns)
+    damaged = [problem.reason for problem in verify(Store(tmp_path / "numbers")) if problem.kind == DAMAGED]
+    assert len(damaged) == bool(words)
+    assert words in "".join(damaged)
+    assert Asked(("a", "b"), np.array([0, 1]), 16, ("clean",), asked).covers(
+        asked_from(Asked(("a",), np.array([0]), 16, ("clean",), asked).document())
+    )

@@ -30,7 +30,12 @@ def answers(task: Task) -> Answers:
     labels = np.array([0, 0, 1, 1])
     correct = (decisions == labels[:, None]).astype(np.float32)
     top = np.tile(np.arange(5, dtype=np.int16), (4, cells, 1))
-    return Answers("m", IDS, decisions, correct, labels, np.full((4, cells), 0.5, np.float32), top)
+    numbers = {}
+    if task.kind.numbers:
+        numbers = {
+            f"{task.kind.whole(task)} {name}": np.full((4, cells), 0.5, np.float32) for name in task.kind.numbers
+        }
+    return Answers("m", IDS, decisions, correct, labels, np.full((4, cells), 0.5, np.float32), top, numbers)
 
 
 def test_kinds_are_known_by_their_own_name() -> None:
@@ -58,7 +63,8 @@ def test_the_headline_is_made_of_numbers_that_there_are(task: Task) -> None:
     numbers = {(measure.condition, measure.metric) for measure in task.kind.measures(task, TRUTH)}
     lines = task.kind.lines(task)
     assert {(line.condition, line.metric) for line in lines} <= numbers
-    assert task.kind.together or ("overall", task.metric) in {(line.condition, line.metric) for line in lines}
+    main = (task.kind.whole(task), task.metric)
+    assert task.kind.together or main in {(line.condition, line.metric) for line in lines}
     assert metric(task.metric)
 
 

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ...data.saliency_maps import MapSource
+from .agreement import Reference
 from .measures import centred_gaussian
 from .preparation import Preparation
-from .rows import Reference
-
-CENTRE = "centre"
-MEAN_MAP = "mean map"
-BASELINES = {CENTRE: "centre@1", MEAN_MAP: "mean-map@1"}
-"""Name and identity; the number is raised when the baseline changes."""
+from .protocol import CENTRE
 
 _AT_ONCE = 100
 
 
-def total_map(
-    source: MapSource, preparation: Preparation, advance: Callable[[int], None] | None = None
-) -> tuple[np.ndarray, int]:
-    """Sum of the prepared maps of a whole set, each scaled to its own largest value.
+def total_map(source: MapSource, preparation: Preparation, images: int) -> tuple[np.ndarray, int]:
+    """Sum of the prepared maps of a set, each scaled to its own largest value.
 
     Args:
         source: The set.
         preparation: How its maps are made ready.
-        advance: Told of every image.
+        images: How many of its images are in the sum, from the front.
 
     Returns:
         float64 (side, side), and the number of maps in it.
     """
     total, count = np.zeros((preparation.side, preparation.side)), 0
-    for start in range(0, len(source.image_ids), _AT_ONCE):
-        indices = range(start, min(start + _AT_ONCE, len(source.image_ids)))
+    for start in range(0, images, _AT_ONCE):
+        indices = range(start, min(start + _AT_ONCE, images))
         raw, failed = source.maps(indices)
         for position, map_ in enumerate(raw):
             if position not in failed:
                 total += scaled(preparation.apply(map_))
                 count += 1
-        if advance is not None:
-            advance(len(indices))
     return total, count
 
 
@@ -51,19 +41,15 @@ def scaled(map_: np.ndarray) -> np.ndarray:
     return np.where(largest > 0, map_ / np.where(largest > 0, largest, 1), 0.0)
 
 
-def centre_maps(reference: Reference) -> np.ndarray:
-    """The centred Gaussian for each image, float32 (n, side, side)."""
-    one = centred_gaussian(reference.maps.shape[-1])
-    return np.broadcast_to(one, reference.maps.shape)
-
-
-def mean_maps(reference: Reference, total: np.ndarray, count: int) -> np.ndarray:
-    """For each image the mean map of all others, float32 (n, side, side).
+def blind_maps(name: str, reference: Reference, total: tuple[np.ndarray, int]) -> np.ndarray:
+    """The maps of a baseline, float32 (n, side, side).
 
     Args:
+        name: One of `protocol.OBSERVERS`: the centred Gaussian for each image, or the mean map of all other images.
         reference: Of images that are part of the total.
         total: From `total_map`.
-        count: From `total_map`.
     """
-    others = (total - scaled(reference.maps)) / max(count - 1, 1)
+    if name == CENTRE:
+        return np.broadcast_to(centred_gaussian(reference.maps.shape[-1]), reference.maps.shape)
+    others = (total[0] - scaled(reference.maps)) / max(total[1] - 1, 1)
     return others.astype(np.float32)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Preparation:
         Returns:
             float32 (side, side), rounded to a millionth of its largest value so that flat parts stay flat.
         """
+        import numpy as np
+
         down, across = _matrices(self, *map_.shape)
         return _tied(down @ map_.astype(np.float64) @ across.T).astype(np.float32)
 
 
 def _tied(map_: np.ndarray) -> np.ndarray:
     """Round to 2**-20 of the largest value: what is equal but for the order of a sum shares a rank, on any machine."""
+    import numpy as np
+
     quantum = float(np.abs(map_).max()) * 2.0**-20
     return np.round(map_ / quantum) * quantum if 0 < quantum < np.inf else map_
 
@@ -77,6 +83,8 @@ def bilinear(size: int, resized: int) -> np.ndarray:
     Returns:
         float64 (resized, size); every row sums to 1.
     """
+    import numpy as np
+
     at = np.clip((np.arange(resized) + 0.5) * size / resized - 0.5, 0, size - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, size - 1)
@@ -89,6 +97,8 @@ def bilinear(size: int, resized: int) -> np.ndarray:
 
 def resize(map_: np.ndarray, side: int) -> np.ndarray:
     """Resize maps (..., H, W) to float32 (..., side, side), bilinearly."""
+    import numpy as np
+
     if map_.shape[-2:] == (side, side):
         return np.asarray(map_, np.float32)
     down, across = bilinear(map_.shape[-2], side), bilinear(map_.shape[-1], side)
@@ -97,6 +107,8 @@ def resize(map_: np.ndarray, side: int) -> np.ndarray:
 
 def _blur(preparation: Preparation, vertical: bool) -> np.ndarray:
     """The kernel along one axis, float64 (grid, grid)."""
+    import numpy as np
+
     kernel = preparation.kernel + (preparation.centred and preparation.kernel % 2 == 0)
     before = (kernel - 1) // 2
     offsets = np.arange(kernel) - before

@@ -51,6 +51,8 @@ class MicroSet(RenderedSource):
         ValueError: The length is less than 1.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, name: str, length: int, seed: int = 0) -> None:
         if name not in SETS:
             raise unknown_name("micro-world set", name, SETS)
@@ -113,6 +115,13 @@ class MicroSet(RenderedSource):
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         # At the model's own size: nothing is resized, and nothing can fail to decode.
         return self.frames(indices, geometry.size).images, {}
+
+    def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
+        """Exact masks of the visible object at 64 pixels, 1 on it and 0 elsewhere; see `MapSource.maps`. None fails.
+
+        The set has no end: indices may lie beyond its length.
+        """
+        return list(self.frames(indices).mask.astype(np.float32)), {}
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """Exact depth of the same pixels, float32 (n, size, size), infinite in the sky; nothing can fail."""

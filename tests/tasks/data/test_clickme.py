@@ -10,9 +10,16 @@ from PIL import Image
 
 from vitobench.errors import DataError
 from vitobench.tasks.data.classes import imagenet_wnids
-from vitobench.tasks.data.clickme import open_maps
+from vitobench.tasks.data.clickme import open_maps as _open_maps
 from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.saliency_maps import read_map
+from vitobench.tasks.data.saliency_maps import MapSource, read_map
+from vitobench.tasks.datasets.record import Opening
+from vitobench.tasks.datasets.registry import DATA_SETS
+
+
+def open_maps(root: Path) -> MapSource:
+    return _open_maps(DATA_SETS["clickme"], Opening((root,)))
+
 
 writer_module = pytest.importorskip("tfrecord.writer")
 PLAIN = Geometry(256, 256, "bilinear")

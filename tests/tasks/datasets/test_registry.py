@@ -111,7 +111,11 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     page = (DOCS / "robustness.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.partition("## Micro-world")[0].splitlines() if line.startswith("| `")]
     words = re.findall(r"`([^`]+)`", " ".join(cell for row in rows for cell in row))
+    saliency = (DOCS / "saliency.md").read_text(encoding="utf-8")
     for task in DATA_SET_TASKS:
+        if task.maps is not None:
+            assert f"`{task.name}`" in saliency
+            continue
         if task.world == "microworld" or task.kind.together:
             continue
         # A row may leave out what the names in it have in common: `-threshold-0.7`.
@@ -120,7 +124,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
             for folder in folders_of(task.dataset):
                 assert f"`{folder}`" in row[1] or (row[1].startswith("the same") and folder == task.name), task.name
     for name in PUBLISHED:
-        assert f"`{name}`" in page or name.startswith("imagenet-v2-"), name
+        assert f"`{name}`" in page + saliency or name.startswith("imagenet-v2-"), name
     protocol = {row[0].split("`")[1]: row[2] for row in rows}
     objectnet = PUBLISHED["objectnet"].form
     assert isinstance(objectnet, ClassFolderForm)
