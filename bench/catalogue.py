@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..models.spec import ModelSpec, Preprocessing
 from ..models.training_step import training_step
 from ..results import records
 from ..results.asked import Asked
-from ..results.layout import safe_name
+from ..results.layout import PARTIAL, PREDICTIONS, safe_name
 from ..results.store import Store
 from ..tasks.labels import class_count, labels_for
 from ..tasks.plugin_tasks import origin_of
@@ -23,7 +23,7 @@ from ..text import escaped
 from . import truths
 from .alignment import set_of
 from .people import keep_people
-from .plan import Plan, PlannedTask
+from .plan import Plan, PlannedTask, Reusable
 from .settings import DECISIONS
 
 
@@ -84,11 +84,49 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
     if not sound_task(record):
         raise StoreError(_damaged(records.TASKS, record, "its content does not match its identity"))
     if outdated(record):
+        same = task.unchanged_since(record, record["data_digest"], record["seed"])
+        changed = ", ".join(dict.fromkeys(condition.name for condition in task.conditions if condition not in same))
+        if same:
+            return (
+                f"{identity} was skipped: {changed} changed since it was run. Run it again: only that is computed. "
+                "After that, `bench results prune --superseded --yes` removes the old predictions."
+            )
         return (
             f"{identity} was skipped: it was run under an earlier version of its protocol. Run it again; `bench "
             "results prune --superseded --yes` removes the old predictions."
         )
     return PlannedTask(task, record["data_digest"], record["seed"], identity, images)
+
+
+def reusable(
+    task: Task,
+    data_digest: str,
+    seed: int,
+    store: Store,
+    known: Mapping[str, Mapping[str, Any]],
+    models: Sequence[str],
+) -> tuple[Reusable, ...]:
+    """What earlier versions of a task left in a store that holds for this one: see `Task.unchanged_since`.
+
+    Args:
+        task: As declared now.
+        data_digest: Digest of its images.
+        seed: Seed of its corruptions.
+        store: Where.
+        known: The store's records of tasks, by identity.
+        models: Identities; versions without predictions of any of them are left out.
+    """
+    current = task.identity(data_digest, seed)
+    versions = []
+    for identity, record in sorted(known.items()):
+        same = task.unchanged_since(record, data_digest, seed) if identity != current and sound_task(record) else ()
+        if same and any(_has_predictions(store, identity, model) for model in models):
+            versions.append(Reusable(identity, same))
+    return tuple(sorted(versions, key=lambda version: -len(version.conditions)))
+
+
+def _has_predictions(store: Store, task: str, model: str) -> bool:
+    return any(store.coverage(task, model, tree).stops for tree in (PREDICTIONS, PARTIAL))
 
 
 def outdated(record: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..results.schema import Failure, LeftOutRecord
-from ..results.store import Store
+from ..results.store import Coverage, Store
 from ..tasks.opening import how_to_bring
 from ..tasks.task import Condition
 from .executors.base import amount
@@ -88,14 +88,12 @@ def budget(
         progress: Called with the number of finished measurements and their total.
     """
     missing = plan.missing(store)
-    passes = group(missing)
+    to_compute = _without_reused(missing, store)
+    passes = group(to_compute)
     units_to_run: dict[str, int] = {}
-    predictions: dict[str, int] = {}
     for unit in missing:
-        name = unit.planned.task.name
-        units_to_run[name] = units_to_run.get(name, 0) + len(unit.models)
-        rows = (unit.stop - unit.start) * len(unit.planned.task.conditions) * len(unit.models)
-        predictions[name] = predictions.get(name, 0) + rows
+        units_to_run[unit.planned.task.name] = units_to_run.get(unit.planned.task.name, 0) + len(unit.models)
+    predictions, rows = _predictions(to_compute), _predictions(missing)
     tasks = []
     for planned in plan.tasks:
         name = planned.task.name
@@ -122,7 +120,7 @@ def budget(
     size = sum(_BYTES_A_FILE * units for units in units_to_run.values())
     for planned in plan.tasks:
         row = _BYTES_A_ROW.get(planned.task.label_space, _MOST_BYTES_A_ROW)
-        size += int(predictions.get(planned.task.name, 0) * row)
+        size += int(rows.get(planned.task.name, 0) * row)
     absent = {name: how_to_bring(name) for name in plan.absent}
     return Budget(
         tuple(tasks),
@@ -136,6 +134,37 @@ def budget(
         (*plan.failures, *failures),
         {planned.task.dataset: planned.left_out for planned in plan.tasks if planned.left_out},
     )
+
+
+def _predictions(units: Sequence[Unit]) -> dict[str, int]:
+    """Images times conditions times models, by task."""
+    predictions: dict[str, int] = {}
+    for unit in units:
+        count = (unit.stop - unit.start) * len(unit.planned.task.conditions) * len(unit.models)
+        predictions[unit.planned.task.name] = predictions.get(unit.planned.task.name, 0) + count
+    return predictions
+
+
+def _without_reused(units: Sequence[Unit], store: Store) -> list[Unit]:
+    """The same units with those conditions only for which no earlier version of their task has predictions."""
+    coverages: dict[tuple[str, str], Coverage] = {}
+    left: dict[tuple[str, int, int, tuple[Condition, ...]], Unit] = {}
+    for unit in units:
+        for model in unit.models:
+            reused: set[Condition] = set()
+            for earlier in unit.planned.reusable:
+                key = (earlier.identity, model.identity)
+                if key not in coverages:
+                    coverages[key] = store.coverage(*key)
+                if coverages[key].has(unit.start, unit.stop):
+                    reused.update(earlier.conditions)
+            conditions = tuple(c for c in unit.planned.task.conditions if c not in reused)
+            place = (unit.planned.identity, unit.start, unit.stop, conditions)
+            task = replace(unit.planned.task, conditions=conditions)
+            planned = replace(unit.planned, task=task, reusable=())
+            models = left[place].models if place in left else ()
+            left[place] = Unit(planned, unit.start, unit.stop, (*models, model))
+    return [unit for unit in left.values() if unit.planned.task.conditions]
 
 
 def _measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..errors import VitobenchError
@@ -13,11 +13,24 @@ from ..results.store import Store
 from ..tasks.alignment.saliency.protocol import OBSERVERS
 from ..tasks.data.geometry import Geometry
 from ..tasks.data.source import ImageSource
-from ..tasks.task import Task
+from ..tasks.task import Condition, Task
 from .settings import SHARD, Settings
 
 NO_CLASSES = "none"
 """Label space of the baselines that predict nothing; they take part in tasks whose kind names them."""
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Predictions stored for an earlier version of a task that hold for this one.
+
+    Attributes:
+        identity: Of the earlier version.
+        conditions: Those whose pixels are the same now.
+    """
+
+    identity: str
+    conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class PlannedTask:
         images: Number of images taken from the front of the source.
         source: The images themselves; None where only stored answers are wanted.
         left_out: What the listing of its folder left out, as from `LeftOut.record`; empty where that is nothing.
+        reusable: What earlier versions of it left in the store, the most conditions first.
     """
 
     task: Task
@@ -41,6 +55,7 @@ class PlannedTask:
     images: int
     source: ImageSource | None = None
     left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
+    reusable: tuple[Reusable, ...] = field(default=(), compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""
@@ -55,6 +70,22 @@ class Unit:
     start: int
     stop: int
     models: tuple[ModelSpec, ...]
+
+
+def reuse_lines(units: Iterable[Unit]) -> list[str]:
+    """For each task of some units, a line on the stored predictions that they take over."""
+    lines = {}
+    for planned in (unit.planned for unit in units if unit.planned.reusable):
+        conditions = planned.task.conditions
+        same = {condition for earlier in planned.reusable for condition in earlier.conditions}
+        changed = ", ".join(dict.fromkeys(condition.name for condition in conditions if condition not in same))
+        sources = ", ".join(earlier.identity for earlier in planned.reusable)
+        why = f"only {changed} changed" if changed else "nothing changed"
+        lines[planned.identity] = (
+            f"{planned.task.name}: {why} since {sources}; stored predictions under {len(same)} of {len(conditions)} "
+            "conditions are used"
+        )
+    return list(lines.values())
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from ..tasks.opening import (
 )
 from ..tasks.registry import get_suite, get_task
 from ..tasks.task import Task, answered_by, with_samples
-from .catalogue import spec_of
+from .catalogue import reusable, spec_of
 from .companions import companions
 from .plan import Plan, PlannedTask, observer
 from .settings import Settings
@@ -77,6 +77,8 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks uses it'}.")
 
     company = companions(asked, runnable, settings.baselines, resolve)
+    # Only corruptions have versions of their own; other tasks do not read the records of earlier ones.
+    known = records.kept(store, records.TASKS) if any(task.corrupts for task in runnable) else {}
     planned: list[PlannedTask] = []
     sources: dict[str, ImageSource] = {}
     for task in runnable:
@@ -98,7 +100,9 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         if task.maps is not None:
             notes += [line for line in getattr(source, "notes", ()) if line not in notes]
         left_out = left_out_of(source).record(task.dataset)
-        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out))
+        takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
+        earlier = reusable(task, source.digest, settings.seed, store, known, takers)
+        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]

@@ -78,6 +78,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
     planned, passed, damaged = _tasks(names, settings, store, runs, seed, asked)
     failures += damaged
+    skipped = tuple(passed.values())
     if wanted:
         # What was named and is not there is missing; what an earlier protocol left is not, unless it was named.
         told = {p.task.name for p in planned} | {failure.task for failure in damaged}
@@ -85,7 +86,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         failures += [Failure("*", n, "*", "*", passed.pop(n, absent)) for n in names if n not in told]
     if not planned:
         which = ", ".join(task.name for task in wanted) or ", ".join(names)
-        reasons = "".join(f"\n{line}" for line in [*passed.values(), *(failure.reason for failure in damaged)])
+        reasons = "".join(f"\n{line}" for line in [*skipped, *(failure.reason for failure in damaged)])
         raise StoreError(
             f"The store {store.location} has none of the tasks {which} for {', '.join(spec.name for spec in asked)}; "
             f"`bench results list` shows what it has.{reasons}"

@@ -25,7 +25,7 @@ from . import catalogue
 from .best import gather_with_best
 from .executors.choosing import check_executor
 from .outcome import gather
-from .plan import Plan, PlannedTask, Unit, group
+from .plan import Plan, PlannedTask, Unit, group, reuse_lines
 from .planning import folders_named, make_plan
 from .progress import bar, counting
 from .recall import recall
@@ -131,7 +131,7 @@ def execute(
         plan = replace(plan, pairs=tuple(pairs(plan)))
     missing = plan.missing(store)
     todo, asked = sum(len(unit.models) for unit in missing), plan.asked()
-    record = _record(plan, store, command)
+    record = _record(plan, missing, command)
     name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{uuid.uuid4().hex[:8]}"
     failures: list[Failure] = []
     effort = Effort()
@@ -144,6 +144,8 @@ def execute(
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models)
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
+            for line in reuse_lines(missing):
+                console.print(line, markup=False)
         failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0)
         left = sum(len(unit.models) for unit in plan.missing(store))
     elif console is not None:
@@ -269,16 +271,24 @@ def facts(settings: Settings, command: str) -> RunFacts:
     }
 
 
-def _asked(planned: PlannedTask) -> TaskOfRun:
-    """A task in the record of a run: what was asked of it, and how many images there would have been."""
+def _asked(planned: PlannedTask, runs: bool) -> TaskOfRun:
+    """A task in the record of a run: what was asked of it, and how many images there would have been.
+
+    Args:
+        planned: The task.
+        runs: Whether any of its units is missing, so that what earlier versions of it left is used.
+    """
     asked: TaskOfRun = {"identity": planned.identity, "images": planned.images}
+    if planned.reusable and runs:
+        asked["reused"] = {r.identity: [condition.key for condition in r.conditions] for r in planned.reusable}
     if planned.source is not None and planned.task.images is None:
         asked["available"] = len(planned.source.image_ids)
     return asked
 
 
-def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+def _record(plan: Plan, missing: Sequence[Unit], command: str) -> dict[str, Any]:
     settings = plan.settings
+    running = {unit.planned.identity for unit in missing}
     names = ("limit", "device", "executor", "workers", "threads", "batch", "precision")
     return dict(facts(settings, command)) | {
         "platform": platform.platform(),
@@ -286,7 +296,7 @@ def _record(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "settings": {name: getattr(settings, name) for name in names},
         "models": {spec.name: spec.identity for spec in plan.models},
         "pairs": [list(pair) for pair in plan.pairs],
-        "tasks": {p.task.name: _asked(p) for p in plan.tasks},
+        "tasks": {p.task.name: _asked(p, p.identity in running) for p in plan.tasks},
         "data": {
             p.task.dataset: {"folder": folders_named(p.task.dataset, settings), "digest": p.data_digest}
             | ({"left_out": dict(p.left_out)} if p.left_out else {})

@@ -84,6 +84,8 @@ class UnitRows:
         numbers = {name: table.column(name).to_numpy() for name in numbers_of(table.schema)}
         wanted = {str(self._ids[position]): int(position) for position in positions}
         for condition in conditions:
+            if condition in self._answered:
+                continue
             rows = np.flatnonzero((names == condition.name) & (severities == condition.severity) & answered)
             rows = np.array([row for row in rows if ids[row] in wanted], dtype=np.int64)
             if len(rows) == len(wanted):

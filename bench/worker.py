@@ -204,12 +204,17 @@ class Worker:
         return report, writes
 
     def _resume(self, rows: UnitRows, unit: Unit, spec: ModelSpec, good: np.ndarray) -> None:
-        """Take over the answers that an interrupted run has left."""
+        """Take over what an interrupted run has predicted, then what holds of earlier versions of the task."""
+        positions = good[good < unit.stop - unit.start]
         name = self.store.unit_name(unit.planned.identity, spec.identity, unit.start, unit.stop, PARTIAL)
-        if self.store.folder.exists(name):
+        stored = [(name, unit.planned.task.conditions)] if self.store.folder.exists(name) else []
+        for earlier in unit.planned.reusable:
+            (located,) = self.store.locate(earlier.identity, spec.identity, [(unit.start, unit.stop)])
+            stored += [(located, earlier.conditions)] if located is not None else []
+        for name, conditions in stored:
             table = self.store.read_file(name)
             if not isinstance(table, str):
-                rows.resume(table, unit.planned.task.conditions, good[good < unit.stop - unit.start])
+                rows.resume(table, conditions, positions)
 
     def _spill(self, units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows]) -> None:
         """Store what a long pass has so far, so that an interruption costs seconds and not an hour."""

@@ -106,7 +106,7 @@ class AlignmentData:
         return {(s.model, s.data_set, s.condition, s.metric): Estimate.of(s) for s in self.scores}
 
     def kind(self, observer: str) -> str:
-        """``"model"`` for whomever no record describes."""
+        """The kind in the observer's record; ``"model"`` without one."""
         return self._observers[observer]["kind"] if observer in self._observers else "model"
 
     @property
@@ -115,7 +115,7 @@ class AlignmentData:
         return self.kind(self.reference) == "simulated" or "simulated" in self.reference.lower()
 
     def label(self, observer: str) -> str:
-        """What an observer is called in a figure; a simulated one is always called so."""
+        """The observer's label in figures, which always says if it is simulated."""
         text = self._text(observer)
         if self._texts[text] > 1 and text != observer:
             text = f"{text} ({observer})"
@@ -207,9 +207,9 @@ class AlignmentData:
 
     def published_values(self, metric: str, data_set: str = ALL) -> dict[str, float]:
         """By model, the first published value of a metric; none beside simulated observers."""
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         if not self.simulated:
             for row in self.published:
                 if (row.metric, row.data_set) == (metric, data_set):
-                    found.setdefault(row.model, row.value)
-        return found
+                    values.setdefault(row.model, row.value)
+        return values

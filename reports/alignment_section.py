@@ -1,4 +1,4 @@
-"""Human alignment on the page: a section for each world in which models were held against observers."""
+"""Human alignment on the page: a section for each world in which models were compared with observers."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def alignment_sections(data: ReportData) -> list[ViewSection]:
     Args:
         data: The report's input.
     """
-    return [_section(data, found, number) for number, found in enumerate(data.alignment, start=1)]
+    return [_section(data, world, number) for number, world in enumerate(data.alignment, start=1)]
 
 
-def _section(data: ReportData, found: AlignmentData, number: int) -> ViewSection:
-    words = reference_words(found)
+def _section(data: ReportData, world: AlignmentData, number: int) -> ViewSection:
+    words = reference_words(world)
     title = f"Human alignment: agreement with {words}"
-    shape = shape_table(found)
+    shape = shape_table(world)
     return ViewSection(
         title=title,
         anchor="alignment" if number == 1 else f"alignment-{number}",
-        lede=" ".join([*([_SIMULATED] if found.simulated else []), *holes_in_means(found)]),
+        lede=" ".join([*([_SIMULATED] if world.simulated else []), *holes_in_means(world)]),
         # Without a mean there is nothing to head the section, and the sets are what there is to look at.
-        tables=(compared_table(found, data),) if has_mean(found) else tuple(set_tables(found)),
+        tables=(compared_table(world, data),) if has_mean(world) else tuple(set_tables(world)),
         first="Observer",
-        legend=f"{LEGEND} {_DIFFERENCES}" if has_mean(found) else LEGEND,
-        notes=tuple(found.notes),
-        figures=page_figures(replace(data, alignment=(found,)), Place.ALIGNMENT, f"align{number}-"),
+        legend=f"{LEGEND} {_DIFFERENCES}" if has_mean(world) else LEGEND,
+        notes=tuple(world.notes),
+        figures=page_figures(replace(data, alignment=(world,)), Place.ALIGNMENT, f"align{number}-"),
         details=(
-            (f"{title}, every data set", tuple(set_tables(found))),
+            (f"{title}, every data set", tuple(set_tables(world))),
             (f"{title}, shape bias by category", () if shape is None else (shape,)),
-            (f"{title}, every paired difference", (difference_table(found, data),)),
+            (f"{title}, every paired difference", (difference_table(world, data),)),
         ),
     )

@@ -14,7 +14,7 @@ from .style import DASHES, FAINT, INK, MARKERS, REST, Pen, add_legend, pens
 from .wording import labels
 
 FEW = 6
-"""So many models have their intervals drawn along curves; those of more would hide each other."""
+"""Most models whose intervals are drawn along curves; those of more would hide each other."""
 
 PUBLISHED = " (published)"
 _PERSON = Pen(FAINT, "o", 3.0, "-")
@@ -23,7 +23,7 @@ _BEHIND = Pen(REST, "o", 4.0, "-")
 
 
 def behind(models: Focus | None) -> frozenset[str]:
-    """Observers in grey; nobody where nothing was chosen."""
+    """Observers drawn in grey; none unless models were chosen."""
     return frozenset(models.rest if models else ())
 
 
@@ -34,23 +34,23 @@ def observer_pens(data: AlignmentData, models: Focus | None = None) -> dict[str,
     """
     colours = [pen.colour for pen in pens([str(index) for index in range(len(MARKERS))]).values() if pen.colour != INK]
     grey = behind(models)
-    found = {data.reference: _REFERENCE} | {model: _BEHIND for model in data.models if model in grey}
+    by_observer = {data.reference: _REFERENCE} | {model: _BEHIND for model in data.models if model in grey}
     for index, model in enumerate(model for model in data.models if model not in grey):
         # Seven colours and eight markers have no factor in common: 56 pairs before one comes again.
         marker = MARKERS[index % len(MARKERS)]
-        found[model] = Pen(colours[index % len(colours)], *marker, DASHES[index % len(DASHES)])
+        by_observer[model] = Pen(colours[index % len(colours)], *marker, DASHES[index % len(DASHES)])
     for record in data.observers:
-        found.setdefault(str(record["name"]), _PERSON)
-    return found
+        by_observer.setdefault(str(record["name"]), _PERSON)
+    return by_observer
 
 
 def legend(
     figure: Figure, data: AlignmentData, names: Sequence[str], models: Focus | None = None, *, line: bool, marker: str
 ) -> None:
-    """Put observers above the panels, those in grey as a number.
+    """Add the legend above the panels; observers in grey are only counted.
 
     Args:
-        figure: Where to.
+        figure: The figure that gets the legend.
         data: The figures' input.
         names: Observers that are drawn.
         models: Which models are in colour.
@@ -58,14 +58,14 @@ def legend(
         marker: Of those in grey; none where they are lines.
     """
     grey = behind(models)
-    shown = [name for name in names if name not in grey]
-    texts = names_of(data, shown)
-    ink, rest = observer_pens(data, models), len(names) - len(shown)
-    add_legend(figure, shown, line=line, ink=ink, labels=texts, rest=rest, rest_marker=marker)
+    coloured = [name for name in names if name not in grey]
+    texts = names_of(data, coloured)
+    ink, rest = observer_pens(data, models), len(names) - len(coloured)
+    add_legend(figure, coloured, line=line, ink=ink, labels=texts, rest=rest, rest_marker=marker)
 
 
 def names_of(data: AlignmentData, observers: Sequence[str], width: int = 28) -> dict[str, str]:
-    """Observers' labels, shortened but for the remark that one is simulated; no two of a figure are alike."""
+    """Observers' labels, shortened except for the remark that one is simulated; no two in a figure are alike."""
     parts = {name: data.label(name).partition(" (simulated)") for name in (*data.everyone, *observers)}
     short = labels((label for label, _, _ in parts.values()), width)
     return {name: short[parts[name][0]] + "".join(parts[name][1:]) for name in observers}
@@ -90,13 +90,13 @@ def whisker(axes: Axes, x: float, y: float, span: tuple[float, float], pen: Pen,
     axes.plot(*ends, color=pen.colour, linewidth=1.1, solid_capstyle="butt")
 
 
-def interval_cells(found: Estimate) -> dict[str, float | int | None]:
+def interval_cells(estimate: Estimate) -> dict[str, float | int | None]:
     """The columns that every figure's rows end with."""
     return {
-        "value": found.value,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "people_ci_low": found.people_low,
-        "people_ci_high": found.people_high,
-        "n": found.n or None,
+        "value": estimate.value,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "people_ci_low": estimate.people_low,
+        "people_ci_high": estimate.people_high,
+        "n": estimate.n or None,
     }

@@ -26,32 +26,32 @@ HEADS = {
     "error_consistency": "κ",
     SHAPE_BIAS: "Shape bias",
 }
-"""Metrics of the headline and what their columns are called."""
+"""Metrics of the headline, and the heads of their columns."""
 
 FEW = 6
 """Models whose numbers are shown by data set."""
 _ROWS = 40
-"""Lines of numbers by data set that are printed of more models, where there is no mean."""
+"""Most lines by data set that are printed for more models than that, if there is no mean."""
 
 
 def headline(data: AlignmentData, observer: str, metric: str) -> Estimate:
-    """The number of an observer that stands in the headline: a mean over data sets, or the shape bias."""
+    """An observer's number in the headline: a mean over data sets, or the shape bias."""
     return data.estimate(observer, data.shape_set if metric == SHAPE_BIAS else ALL, OVERALL, metric)
 
 
 def has_mean(data: AlignmentData) -> bool:
-    """Whether a model has all data sets, so that there is a mean over them; of people alone, whether they have."""
-    shown = [name for name in data.drawn if name != data.reference] or [data.reference]
-    return any(headline(data, name, "accuracy").measured for name in shown)
+    """Whether any model has scores on all data sets, and so a mean; without models, whether people have."""
+    observers = [name for name in data.drawn if name != data.reference] or [data.reference]
+    return any(headline(data, name, "accuracy").measured for name in observers)
 
 
 def mean_title(data: AlignmentData) -> str:
-    """What the headline is the mean of."""
+    """Title of the headline: what it is the mean of."""
     return f"Mean of the {len(data.data_sets)} data sets"
 
 
 def holes_in_means(data: AlignmentData) -> list[str]:
-    """Why there is no mean over data sets: one line where people lack some, else one for models that lack as many."""
+    """Why there is no mean over data sets: the sets that people lack, else a line for models that lack equally many."""
     whole = len(data.family or data.data_sets)
     missing = data.without(data.reference)
     if missing:
@@ -85,7 +85,7 @@ def span(value: float, low: float, high: float, sign: bool = False) -> str:
 def render_tables(data: AlignmentData, console: Console) -> None:
     """Print the means, the numbers by data set if the models are few, and paired differences.
 
-    Where nobody has all data sets, the numbers by data set are what there is, and are printed with their intervals.
+    If no observer has all data sets, the numbers by data set are printed with their intervals instead.
 
     Args:
         data: What to print.
@@ -125,9 +125,9 @@ def _headline(data: AlignmentData) -> Table:
     for head in HEADS.values():
         table.add_column(head, justify="right")
     for observer in data.drawn:
-        found = [headline(data, observer, metric) for metric in HEADS]
-        if any(one.measured for one in found):
-            table.add_row(Text(data.label(observer)), *(Text(_cell(one)) for one in found))
+        estimates = [headline(data, observer, metric) for metric in HEADS]
+        if any(one.measured for one in estimates):
+            table.add_row(Text(data.label(observer)), *(Text(_cell(one)) for one in estimates))
     return table
 
 
@@ -147,10 +147,10 @@ def _every_number(data: AlignmentData) -> list[Table]:
         if not alone:
             table.add_row(Text(name, style="bold"))
         for observer in data.drawn:
-            found = [data.estimate(observer, name, OVERALL, metric) for metric in metrics]
-            if any(one.measured for one in found):
+            estimates = [data.estimate(observer, name, OVERALL, metric) for metric in metrics]
+            if any(one.measured for one in estimates):
                 label = name if alone else f"  {data.label(observer)}"
-                table.add_row(Text(label), *(Text(_cell(one)) for one in found))
+                table.add_row(Text(label), *(Text(_cell(one)) for one in estimates))
     if not data.shape_set:
         return [table]
     shape = _table(f"Shape bias on {data.shape_set}")
@@ -164,7 +164,7 @@ def _every_number(data: AlignmentData) -> list[Table]:
 
 
 def _by_data_set(data: AlignmentData) -> Table:
-    """Accuracy and error consistency alone: everything else and the intervals would not fit, and are on the page."""
+    """Accuracy and error consistency; other metrics and intervals would not fit and are on the page."""
     from rich.text import Text
 
     table = _table("By data set, over the conditions that count: accuracy and κ (intervals: JSON and page)")
@@ -214,5 +214,5 @@ def _differences(data: AlignmentData) -> Table:
     return table
 
 
-def _cell(found: Estimate) -> str:
-    return span(found.value, found.low, found.high)
+def _cell(estimate: Estimate) -> str:
+    return span(estimate.value, estimate.low, estimate.high)

@@ -16,7 +16,7 @@ _CALLED = {"humans": "people"}
 
 
 def reference_words(data: AlignmentData) -> str:
-    """Whom models are compared with, in words: ``"people"`` or ``"simulated observers"``."""
+    """The group that models are compared with, in words: ``"people"`` or ``"simulated observers"``."""
     return _CALLED.get(data.reference, data.reference)
 
 
@@ -28,21 +28,21 @@ def compared_table(data: AlignmentData, report: ReportData) -> ViewTable:
         entries = []
         for entry, metric in zip(row.cells, HEADS, strict=True):
             task = data.task(data.shape_set if metric == SHAPE_BIAS else ALL)
-            found = report.comparison(row.label, task, OVERALL, metric)
-            entries.append(entry if found is None or entry.hole else _judged(entry, found))
+            pair = report.comparison(row.label, task, OVERALL, metric)
+            entries.append(entry if pair is None or entry.hole else _judged(entry, pair))
         against = report.baseline(row.label)
         rows.append(replace(row, note=f"against {against}" if against else "", cells=tuple(entries)))
     return replace(table, rows=tuple(rows))
 
 
-def _judged(entry: ViewCell, found: Comparison) -> ViewCell:
-    mark = MARKS[verdict(found)]
+def _judged(entry: ViewCell, pair: Comparison) -> ViewCell:
+    mark = MARKS[verdict(pair)]
     return replace(
         entry,
-        change=f"{mark} {span(found.difference, math.nan, math.nan, sign=True)}".strip(),
-        change_span=_ends(found.ci_low, found.ci_high, True),
-        verdict=verdict(found).value,
-        words=verdict_words(found),
+        change=f"{mark} {span(pair.difference, math.nan, math.nan, sign=True)}".strip(),
+        change_span=_ends(pair.ci_low, pair.ci_high, True),
+        verdict=verdict(pair).value,
+        words=verdict_words(pair),
     )
 
 
@@ -62,10 +62,10 @@ def set_tables(data: AlignmentData) -> list[ViewTable]:
     for metric, title in HEADS.items():
         rows = []
         for record in data.data_sets:
-            found = [data.estimate(observer, record["name"], OVERALL, metric) for observer in data.drawn]
-            if any(one.measured for one in found):
-                n = f"{max(one.n for one in found):,}"
-                entries = tuple(_cell(one) for one in found)
+            estimates = [data.estimate(observer, record["name"], OVERALL, metric) for observer in data.drawn]
+            if any(one.measured for one in estimates):
+                n = f"{max(one.n for one in estimates):,}"
+                entries = tuple(_cell(one) for one in estimates)
                 rows.append(ViewRow(record["title"], "", False, n, entries, task=record["task"]))
         if rows:
             tables.append(ViewTable(title, heads, tuple(rows), first="Data set"))
@@ -95,14 +95,14 @@ def shape_table(data: AlignmentData) -> ViewTable | None:
     if not data.shape_set:
         return None
     counts = {observer: data.shape_counts(observer) for observer in data.drawn}
-    categories = dict.fromkeys(category for found in counts.values() for category in found)
+    categories = dict.fromkeys(category for by_category in counts.values() for category in by_category)
     rows = []
     for category in categories:
         cells = []
         for observer in data.drawn:
-            found = data.estimate(observer, data.shape_set, category, SHAPE_BIAS)
+            estimate = data.estimate(observer, data.shape_set, category, SHAPE_BIAS)
             shape, texture = counts[observer].get(category, (0, 0))
-            cell = _cell(found)
+            cell = _cell(estimate)
             cells.append(ViewCell(cell.value, cell.span, change=f"{shape} / {texture}"))
         rows.append(ViewRow(category, "", False, "", tuple(cells)))
     heads = tuple(data.label(observer) for observer in data.drawn)
@@ -111,10 +111,10 @@ def shape_table(data: AlignmentData) -> ViewTable | None:
     )
 
 
-def _cell(found: Estimate) -> ViewCell:
-    if not found.measured:
+def _cell(estimate: Estimate) -> ViewCell:
+    if not estimate.measured:
         return ViewCell(HOLE)
-    return ViewCell(span(found.value, math.nan, math.nan), _ends(found.low, found.high), n=f"{found.n:,}")
+    return ViewCell(span(estimate.value, math.nan, math.nan), _ends(estimate.low, estimate.high), n=f"{estimate.n:,}")
 
 
 def _ends(low: float, high: float, sign: bool = False) -> str:

@@ -33,7 +33,7 @@ class Standing:
 def standing(
     data: ReportData, task: str, condition: str, metric_name: str, models: Sequence[str] | None = None
 ) -> Standing:
-    """Look at one number.
+    """Find the best model by one number, and the tests of the others against it.
 
     Args:
         data: The tables' input; its comparisons of other models with the best one are used, those the other way round
@@ -41,7 +41,7 @@ def standing(
         task: Task name.
         condition: As in the scores.
         metric_name: As in the scores.
-        models: Who takes part; all models unless given.
+        models: Models to compare; all of them unless given.
     """
     values: dict[str, float] = {}
     for model in models if models is not None else data.model_names:

@@ -36,7 +36,7 @@ class Number:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim with what was found.
+    """A claim with its effects.
 
     Attributes:
         key: Letter.
@@ -64,7 +64,7 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class ClaimsData:
-    """Everything that was found.
+    """All claims with their effects, and the methods behind them.
 
     Attributes:
         claims: In order.

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of a condition under which a comparison fails.
+    """The result of one `--fail-if` condition.
 
     Attributes:
         expression: As the user wrote it.
-        holds: None where a number that it names is not there.
+        holds: None if a number that it names is missing.
         detail: The numbers, for people.
     """
 
@@ -42,7 +42,7 @@ class Compared:
         methods: The runs of each side that is a method.
         ranks: Places by task, best first; where there are three sides or more.
         correction: ``"holm"`` or ``"none"``.
-        checked: What came of the conditions under which it fails.
+        checked: Results of the `--fail-if` conditions.
         notes: What was skipped and why.
         seconds: How long it took.
     """
@@ -81,8 +81,8 @@ class Compared:
         asked = {str(task["name"]) for task in self.data.asked_tasks}
         ahead = Counter(row.verdict for row in self.rows(a, b, "primary") if row.task in asked)
         behind = Counter(row.verdict for row in self.rows(b, a, "primary") if row.task in asked)
-        found = ahead["win"] + behind["loss"], ahead["loss"] + behind["win"], ahead["tie"] + behind["tie"]
-        return *found, len(asked) - sum(found)
+        counts = ahead["win"] + behind["loss"], ahead["loss"] + behind["win"], ahead["tie"] + behind["tie"]
+        return *counts, len(asked) - sum(counts)
 
     def worst(self, a: str, b: str, most: int) -> list[Comparison]:
         """Single conditions on which ``a`` does worst against ``b``."""

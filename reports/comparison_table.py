@@ -82,16 +82,16 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
         reading = metric(row.metric)
         whole = row.condition in ("overall", compared.data.main_condition(row.task))
         name = reading.label if whole else condition_label(row.condition)
-        found = [_span(row.ci_low, row.ci_high, row.metric)]
+        intervals = [_span(row.ci_low, row.ci_high, row.metric)]
         if isinstance(row, MethodComparison):
-            found.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
-            found.append(_span(row.both_ci_low, row.both_ci_high, row.metric))
+            intervals.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
+            intervals.append(_span(row.both_ci_low, row.both_ci_high, row.metric))
         table.add_row(
             Text(titles.get(row.task, row.task) if row.task != last else ""),
             Text(name + reading.arrow),
             *(Text(_number(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
             _change(row),
-            *(Text(span or HOLE, style="dim") for span in found),
+            *(Text(span or HOLE, style="dim") for span in intervals),
             Text(p_words(row.p_adjusted)),
             Text(_number(row.minimum_detectable, row.metric), style="dim"),
         )
@@ -130,7 +130,7 @@ def _matrix(compared: Compared, task: str) -> Table:
 
 
 def legend(compared: Compared) -> str:
-    """How the numbers are to be read."""
+    """How to read the numbers."""
     sizes = compared.families
     if compared.correction == "holm":
         whole, single = sizes.get("primary", 0), sizes.get("conditions", 0)
@@ -162,7 +162,7 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
     """Print a comparison.
 
     Args:
-        compared: What came of it.
+        compared: The comparison.
         console: Where to print.
         conditions: Print every single condition and group instead of the worst ones.
     """

@@ -16,7 +16,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
         rows: Records with the same keys.
 
     Returns:
-        Floats to as many digits as bring them back, holes as nothing; the empty string without rows.
+        Floats with all their digits, missing values as empty cells; the empty string without rows.
     """
     if not rows:
         return ""

@@ -13,7 +13,7 @@ from ..text import utf8
 from .template import template
 
 _OPEN_CLASSES = 30
-"""Classes whose bars are shown at once; the others can be unfolded."""
+"""Classes whose bars are shown at once; the others are folded."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ShownClip:
 
     Attributes:
         clip: Its id.
-        title: What people called the video.
+        title: Of the video.
         reason: The verdict.
         kept: Whether it is in the set.
         named: Its class; empty if it has none.
@@ -50,15 +50,15 @@ class ShownClip:
         return base64.b64encode(self.picture).decode("ascii") if self.picture else ""
 
 
-def render_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip]) -> str:
+def render_curation_page(summary: Mapping[str, Any], clips: Sequence[ShownClip]) -> str:
     """Lay out the page: one file, no script, nothing from elsewhere.
 
     Args:
         summary: As in ``summary.json``.
-        shown: Clips for the contact sheet, those of a verdict together.
+        clips: Clips for the contact sheet, those of a verdict together.
     """
     groups: dict[str, list[ShownClip]] = {}
-    for clip in shown:
+    for clip in clips:
         groups.setdefault(clip.reason, []).append(clip)
     classes = list(summary["classes"])
     return template("curation.html.j2").render(
@@ -69,7 +69,7 @@ def render_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip])
         more=classes[_OPEN_CLASSES:],
         largest=max((row["candidates"] for row in classes), default=1),
         most=max((row["clips"] for row in summary["reasons"]), default=1),
-        # What was kept is looked at first; the table above tells the order in which verdicts are given.
+        # Readers look at the kept clips first; the table above has the verdicts in the order in which they apply.
         groups=[(row, groups[row["reason"]]) for row in reversed(summary["reasons"]) if row["reason"] in groups],
         settings=[(name.replace("_", " "), _words(value)) for name, value in summary["settings"].items()],
     )
@@ -83,10 +83,10 @@ def _words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def write_curation_page(summary: Mapping[str, Any], shown: Sequence[ShownClip], path: Path) -> None:
+def write_curation_page(summary: Mapping[str, Any], clips: Sequence[ShownClip], path: Path) -> None:
     """Write the page; a reader never sees half of it.
 
     Raises:
         StoreError: It cannot be written.
     """
-    write_file(path, utf8(render_curation_page(summary, shown)))
+    write_file(path, utf8(render_curation_page(summary, clips)))

@@ -32,7 +32,7 @@ class ReportData:
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
         tasks: One record per task.
         shape_decisions: Counts of decisions for shape and texture.
-        alignment: What human alignment found beyond the models' scores, for each world.
+        alignment: Human alignment beyond the models' scores, for each world.
         run: Versions, date, seed, command and store of the run.
         undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric); with a
             number, on how many images it is undefined.
@@ -54,11 +54,11 @@ class ReportData:
     gallery: Gallery = field(default_factory=Gallery)
 
     def __post_init__(self) -> None:
-        # Once here, and no writer of any form meets text that has no form in UTF-8: paths, commands, words of cards.
+        # Done once here, so that no writer meets text that UTF-8 cannot encode: paths, commands, texts of cards.
         for name in ("title", "models", "tasks", "run"):
             object.__setattr__(self, name, printable_plain(getattr(self, name)))
-        told = (Failure(*map(printable, astuple(failure))) for failure in self.failures)
-        object.__setattr__(self, "failures", tuple(told))
+        failures = (Failure(*map(printable, astuple(failure))) for failure in self.failures)
+        object.__setattr__(self, "failures", tuple(failures))
 
     @cached_property
     def model_names(self) -> tuple[str, ...]:
@@ -144,13 +144,13 @@ class ReportData:
 
     def of(self, models: Sequence[str]) -> ReportData:
         """The same report with some of its models only, in their order; alignment and failures stay as they are."""
-        kept = set(models)
+        names = set(models)
         return replace(
             self,
-            scores=tuple(s for s in self.scores if s.model in kept),
-            comparisons=tuple(c for c in self.comparisons if c.a in kept and c.b in kept),
-            models=tuple(record for record in self.models if record["name"] in kept),
-            shape_decisions=tuple(row for row in self.shape_decisions if row["model"] in kept),
+            scores=tuple(s for s in self.scores if s.model in names),
+            comparisons=tuple(c for c in self.comparisons if c.a in names and c.b in names),
+            models=tuple(record for record in self.models if record["name"] in names),
+            shape_decisions=tuple(row for row in self.shape_decisions if row["model"] in names),
         )
 
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:

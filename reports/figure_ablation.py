@@ -31,7 +31,7 @@ _FEW = 12
 
 
 def references(data: ReportData) -> list[str]:
-    """Models that two others or more are compared with."""
+    """Models that at least two others are compared with."""
     variants: dict[str, set[str]] = defaultdict(set)
     for row in data.comparisons:
         variants[row.b].add(row.a)
@@ -40,8 +40,8 @@ def references(data: ReportData) -> list[str]:
 
 def variants_of(data: ReportData, reference: str) -> list[str]:
     """Models that are compared with a reference, in the order of the report."""
-    found = {row.a for row in data.comparisons if row.b == reference}
-    return [name for name in data.model_names if name in found]
+    compared = {row.a for row in data.comparisons if row.b == reference}
+    return [name for name in data.model_names if name in compared]
 
 
 def _lookup(data: ReportData, reference: str) -> dict[tuple[str, str, str, str], Comparison]:
@@ -50,11 +50,11 @@ def _lookup(data: ReportData, reference: str) -> dict[tuple[str, str, str, str],
 
 def ablation_rows(data: ReportData, reference: str) -> list[dict[str, Any]]:
     """The figure's numbers, differences as variant minus reference."""
-    found = _lookup(data, reference)
+    pairs = _lookup(data, reference)
     rows = []
     for line in panel_rows(data):
         for variant in variants_of(data, reference):
-            pair = found.get((variant, line.task, line.condition, line.metric))
+            pair = pairs.get((variant, line.task, line.condition, line.metric))
             if pair is not None:
                 rows.append({
                     "reference": reference, "variant": variant, "task": line.task, "condition": line.condition,
@@ -71,13 +71,13 @@ def ablation(data: ReportData, reference: str, models: Focus | None = None) -> F
     Args:
         data: The report's input.
         reference: A model that others are compared with.
-        models: Where it leaves models in the background, those in colour have their names in bold.
+        models: If some are in the background, the names of the others are in bold.
 
     Returns:
-        The figure; filled where the corrected test tells the two apart, hollow where it does not.
+        The figure; markers are filled if the corrected test finds a difference, and hollow otherwise.
     """
-    variants, lines, found = variants_of(data, reference), panel_rows(data), _lookup(data, reference)
-    lines = [line for line in lines if any((v, line.task, line.condition, line.metric) in found for v in variants)]
+    variants, lines, pairs = variants_of(data, reference), panel_rows(data), _lookup(data, reference)
+    lines = [line for line in lines if any((v, line.task, line.condition, line.metric) in pairs for v in variants)]
     strong = set(models.shown) if models is not None and models.rest else set()
     height = -(-len(lines) // _COLUMNS) or 1
     inch = 0.24 if len(variants) <= _FEW else 0.13
@@ -87,7 +87,7 @@ def ablation(data: ReportData, reference: str, models: Focus | None = None) -> F
         grid = figure.add_gridspec(height, _COLUMNS)
         for place, line in enumerate(lines):
             axes = figure.add_subplot(grid[place // _COLUMNS, place % _COLUMNS])
-            _panel(axes, line, variants, short, found)
+            _panel(axes, line, variants, short, pairs)
             axes.tick_params(labelleft=place % _COLUMNS == 0, labelsize=8 if len(variants) <= _FEW else 6.5)
             for name, text in zip(variants, axes.get_yticklabels(), strict=place % _COLUMNS == 0):
                 text.set_fontweight("bold" if name in strong else "normal")
@@ -110,14 +110,14 @@ def _panel(
     line: HeadlineRow,
     variants: list[str],
     short: Mapping[str, str],
-    found: dict[tuple[str, str, str, str], Comparison],
+    pairs: dict[tuple[str, str, str, str], Comparison],
 ) -> None:
     factor = metric(line.metric).scale
     reach = [1.0 if factor > 1 else 0.1]
     for y, variant in enumerate(variants):
         if y % 2 == 0:
             axes.axhspan(y - 0.5, y + 0.5, color=BAND, linewidth=0, zorder=0)
-        pair = found.get((variant, line.task, line.condition, line.metric))
+        pair = pairs.get((variant, line.task, line.condition, line.metric))
         if pair is None or not math.isfinite(pair.difference):
             continue
         kind = verdict(pair)

@@ -43,32 +43,32 @@ def bar_rows(data: AlignmentData, metric_name: str, data_set: str = ALL) -> list
     """The bars of a metric, the best first, observers without a value last."""
     own, published = names_of(data, data.drawn), data.published_values(metric_name, data_set)
     others = labels(published, 30)
-    found = [BarRow(name, own[name], data.estimate(name, data_set, OVERALL, metric_name)) for name in data.drawn]
-    found += [BarRow(model, others[model] + PUBLISHED, Estimate(value), True) for model, value in published.items()]
+    rows = [BarRow(name, own[name], data.estimate(name, data_set, OVERALL, metric_name)) for name in data.drawn]
+    rows += [BarRow(model, others[model] + PUBLISHED, Estimate(value), True) for model, value in published.items()]
     better = metric(metric_name).better
 
     def order(row: BarRow) -> tuple[float, str]:
         return (-better * row.estimate.value if row.estimate.measured else math.inf, row.label)
 
-    return sorted(found, key=order)
+    return sorted(rows, key=order)
 
 
 def bars(axes: Axes, data: AlignmentData, rows: list[BarRow], ink: Mapping[str, Pen], title: str) -> None:
     """Draw rows as horizontal bars: whiskers over stimuli, pale ones over people, a line at the reference group."""
     for y, row in enumerate(rows):
-        found = row.estimate
-        if not found.measured:
+        estimate = row.estimate
+        if not estimate.measured:
             axes.text(0, y, f" {HOLE}", va="center", color=FAINT)
             continue
         if row.published:
-            axes.barh(y, found.value, height=0.7, facecolor="white", edgecolor=FAINT, hatch="////", linewidth=0.7)
+            axes.barh(y, estimate.value, height=0.7, facecolor="white", edgecolor=FAINT, hatch="////", linewidth=0.7)
             continue
         pen = ink[row.observer]
-        axes.barh(y, found.value, height=0.7, color=pen.colour, alpha=1 if row.observer == data.reference else 0.75)
-        if math.isfinite(found.people_low + found.people_high):
-            axes.plot([found.people_low, found.people_high], [y, y], color="#b5b5b5", linewidth=3.2, zorder=3,
+        axes.barh(y, estimate.value, height=0.7, color=pen.colour, alpha=1 if row.observer == data.reference else 0.75)
+        if math.isfinite(estimate.people_low + estimate.people_high):
+            axes.plot([estimate.people_low, estimate.people_high], [y, y], color="#b5b5b5", linewidth=3.2, zorder=3,
                       solid_capstyle="butt")  # fmt: skip
-        low, high = found.span
+        low, high = estimate.span
         if high > low:
             # A white rim keeps ink visible on a bar of ink.
             axes.plot([low, high], [y, y], color="white", linewidth=2.2, zorder=3.5, solid_capstyle="butt")

@@ -53,10 +53,10 @@ def agreement_matrix(data: AlignmentData, data_set: str, models: Focus | None = 
     Args:
         data: The figures' input.
         data_set: Name of one that has a matrix.
-        models: Not looked at: every observer is a row.
+        models: Ignored; every observer has a row.
 
     Returns:
-        The figure; models stand apart from those they are compared with.
+        The figure, with a gap between models and the observers that they are compared with.
 
     Raises:
         KeyError: If there is no matrix of this data set.
@@ -95,7 +95,7 @@ def agreement_matrix(data: AlignmentData, data_set: str, models: Focus | None = 
 
 
 def _short(kappa: float) -> str:
-    """Two digits without the 0 before them; adding 0 makes no −.00 of what is rounded to nothing."""
+    """Two digits without the 0 before them; adding 0 avoids −.00."""
     return f"{round(kappa, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", MINUS)
 
 

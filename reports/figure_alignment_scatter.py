@@ -1,4 +1,4 @@
-"""Consistency with people against accuracy, with what the accuracies alone would give."""
+"""Consistency with people against accuracy, with the consistency that accuracy alone would give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 def expected_by_chance(accuracy: float, reference: float) -> float:
     """Observed consistency of independent observers (Geirhos et al., NeurIPS 2020, eq. 1).
 
-    It holds for means over conditions and data sets, too, where one of the two is equally accurate in all of them.
+    It also holds for means over conditions and data sets if one of the two is equally accurate in all of them.
 
     Args:
         accuracy: Of one, in [0, 1].
@@ -36,16 +36,16 @@ def expected_by_chance(accuracy: float, reference: float) -> float:
 def scatter_rows(data: AlignmentData) -> list[dict[str, Any]]:
     """The figure's numbers: accuracy, observed, expected and error consistency of every observer."""
     metrics = ("accuracy", "observed_consistency", "expected_consistency", "error_consistency")
-    found = [
+    rows = [
         {"observer": name, "kind": data.kind(name), "metric": metric, **interval_cells(data.headline(name, metric))}
         for name in data.drawn
         for metric in metrics
     ]
-    blank = dict.fromkeys(found[0], "") if found else {}
+    blank = dict.fromkeys(rows[0], "") if rows else {}
     for metric in metrics:
         for model, value in data.published_values(metric).items():
-            found.append({**blank, "observer": model, "kind": "published", "metric": metric, "value": value})
-    return found
+            rows.append({**blank, "observer": model, "kind": "published", "metric": metric, "value": value})
+    return rows
 
 
 def accuracy_against_consistency(data: AlignmentData, models: Focus | None = None) -> Figure:
@@ -57,17 +57,17 @@ def accuracy_against_consistency(data: AlignmentData, models: Focus | None = Non
 
     Returns:
         The figure: observed and error consistency against accuracy, intervals as crosses, published models hollow and
-        numbered. The dashed line is what independent observers would reach; the bar below a marker is that for the
-        accuracies which this observer has in each condition, and the line from there to the marker is what error
-        consistency measures. Models in grey are markers alone.
+        numbered. The dashed line is the consistency of independent observers. The bar below a marker is that for this
+        observer's accuracies condition by condition; error consistency measures the line from there to the marker.
+        Models in grey are only markers.
     """
     ink, grey = observer_pens(data, models), behind(models)
-    shown = [name for name in data.drawn if data.headline(name, "accuracy").measured]
+    observers = [name for name in data.drawn if data.headline(name, "accuracy").measured]
     numbers = _numbers(data)
     with styled():
-        figure = Figure(figsize=(9.0, 4.2 + 0.05 * (len(set(shown) - grey) + len(numbers))), layout="constrained")
+        figure = Figure(figsize=(9.0, 4.2 + 0.05 * (len(set(observers) - grey) + len(numbers))), layout="constrained")
         for axes, (metric, name) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
-            for observer in shown:
+            for observer in observers:
                 if observer in grey:
                     x, y = (data.headline(observer, name).value for name in ("accuracy", metric))
                     axes.plot([x], [y], linestyle="none", zorder=1.8, **ink[observer].point)
@@ -85,7 +85,7 @@ def accuracy_against_consistency(data: AlignmentData, models: Focus | None = Non
             key = ", ".join(f"{n} {short[model]}".replace(" ", "\u00a0") for model, n in numbers.items())
             text = textwrap.fill(f"Published: {key}", _KEY, break_on_hyphens=False)
             figure.supxlabel(text, fontsize=7, color=FAINT)
-        legend(figure, data, shown, models, line=False, marker="o")
+        legend(figure, data, observers, models, line=False, marker="o")
     return figure
 
 
@@ -106,7 +106,7 @@ def _chance(axes: Axes, data: AlignmentData, metric: str) -> None:
     else:
         return
     axes.plot([0, 1], ends, color=FAINT, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
-    # Begun in the middle and below the line, so that a rising line leaves the words behind.
+    # Starts in the middle and below the line, so that a rising line does not cross the words.
     x = axes.get_xlim()[0] + 0.62 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     axes.annotate(
         "expected by chance", (x, ends[0] + x * (ends[1] - ends[0])), (0, -5), textcoords="offset points",
@@ -128,7 +128,7 @@ def _cross(axes: Axes, data: AlignmentData, observer: str, metric: str, pen: Pen
 
 
 def _published(axes: Axes, data: AlignmentData, metric: str, numbers: Mapping[str, int]) -> None:
-    """Hollow markers with their numbers, each on that side of its marker where there is most room."""
+    """Hollow markers, each with its number on the side that has the most room."""
     accuracies, values = data.published_values("accuracy"), data.published_values(metric)
     points = {name: (accuracies[name], values[name]) for name in numbers if name in values}
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
@@ -149,7 +149,7 @@ def _published(axes: Axes, data: AlignmentData, metric: str, numbers: Mapping[st
 
 
 def _limit(axes: Axes, data: AlignmentData, metric: str) -> None:
-    """The range that is drawn with some air; never so little that noise looks like a result."""
+    """Set the limits to the range of the values plus a margin, wide enough that noise does not look like a result."""
     accuracies, values = data.published_values("accuracy"), data.published_values(metric)
     x = [accuracies[name] for name in values if name in accuracies]
     y = [values[name] for name in values if name in accuracies]

@@ -25,29 +25,32 @@ def effects_figure(data: ClaimsData, names: Sequence[str]) -> Figure:
     """Effects side by side: a row a number, thick the interval over images, thin that over images and runs.
 
     Args:
-        data: What was found.
+        data: Claims with their effects.
         names: Of the effects, in any claim.
     """
-    found: dict[str, dict[tuple[str, str], Effect]] = {name: {} for name in names}
+    effects: dict[str, dict[tuple[str, str], Effect]] = {name: {} for name in names}
     for claim in data.claims:
         for effect in claim.effects:
-            if effect.name in found:
-                found[effect.name].setdefault((effect.task, effect.metric), effect)
-    asked = [n for n in _percent(data.numbers) if any((n.task, n.metric) in rows for rows in found.values())]
+            if effect.name in effects:
+                effects[effect.name].setdefault((effect.task, effect.metric), effect)
+    asked = [n for n in _percent(data.numbers) if any((n.task, n.metric) in rows for rows in effects.values())]
     with styled():
         figure = Figure(figsize=(2.0 + 2.1 * len(names), 1.1 + _ROW * len(asked)), layout="constrained")
         panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
             axes.axvline(0, color=FAINT, linewidth=0.8)
             for y, number in enumerate(asked):
-                shown = found[name].get((number.task, number.metric))
-                if shown is None:
+                estimate = effects[name].get((number.task, number.metric))
+                if estimate is None:
                     continue
-                ends = ((shown.both_ci_low, shown.both_ci_high, _THIN), (shown.ci_low, shown.ci_high, _THICK))
+                ends = (
+                    (estimate.both_ci_low, estimate.both_ci_high, _THIN),
+                    (estimate.ci_low, estimate.ci_high, _THICK),
+                )
                 for low, high, width in ends:
                     if math.isfinite(low):
                         axes.plot([100 * low, 100 * high], [y, y], color=INK, linewidth=width, solid_capstyle="butt")
-                axes.plot([100 * shown.value], [y], "o", color="white", markeredgecolor=INK, markersize=4.5)
+                axes.plot([100 * estimate.value], [y], "o", color="white", markeredgecolor=INK, markersize=4.5)
             axes.set_title(name)
             axes.set_ylim(len(asked) - 0.5, -0.5)
             grid_along(axes, "x")
@@ -66,7 +69,7 @@ def methods_figure(data: ClaimsData, columns: int = 4) -> Figure:
     """Every method in every number: a dot a run, a bar their mean.
 
     Args:
-        data: What was found.
+        data: Claims with their effects.
         columns: Panels side by side.
     """
     asked, names = _percent(data.numbers), list(data.methods)
@@ -96,7 +99,7 @@ def windows_figure(data: ClaimsData, columns: int = 5) -> Figure:
     """Numbers against T, for methods that differ in nothing else: a dot a run, a line through their means.
 
     Args:
-        data: What was found.
+        data: Claims with their effects.
         columns: Panels side by side.
     """
     asked = _percent(data.numbers)

@@ -31,7 +31,7 @@ _TICKS: tuple[tuple[float, ...], ...] = (
 """Percentages, finer where the axis is short."""
 _ENOUGH = 4
 _ENDS = (0.001, 0.999)
-"""Log odds of 0 and 1 are infinite; what lies beyond these is drawn at them."""
+"""Log odds of 0 and 1 are infinite; values beyond these are drawn at them."""
 
 _HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": FAINT}
 _KINDS: dict[str, dict[str, Any]] = {
@@ -66,19 +66,19 @@ def clean_of(data: ReportData, task: str) -> str:
 def spots(data: ReportData, task: str) -> list[Spot]:
     """Every model with both numbers: those measured, then those that others published for the same photographs."""
     clean = clean_of(data, task)
-    found = []
+    placed = []
     for model in data.model_names:
         pair = [_ends(data.score(model, name, "overall", "top1")) for name in (clean, task)]
         if all(math.isfinite(ends[0]) for ends in pair):
-            found.append(Spot(model, "measured", pair[0], pair[1]))
+            placed.append(Spot(model, "measured", pair[0], pair[1]))
     if task in PUBLISHED_LINES:
         for model, (x, y) in accuracies_under_shift(PUBLISHED_LINES[task]).items():
-            found.append(Spot(model, "standard", _alone(x), _alone(y)))
+            placed.append(Spot(model, "standard", _alone(x), _alone(y)))
     known = {row.model: row.value for row in published_for(clean) if row.metric == "top1"}
     for row in published_for(task):
         if row.metric == "top1" and row.model in known:
-            found.append(Spot(row.model, "published", _alone(known[row.model]), _alone(row.value)))
-    return found
+            placed.append(Spot(row.model, "published", _alone(known[row.model]), _alone(row.value)))
+    return placed
 
 
 def _ends(score: Score | None) -> tuple[float, float, float]:
@@ -89,11 +89,11 @@ def _alone(value: float) -> tuple[float, float, float]:
     return value, math.nan, math.nan
 
 
-def line_of(shown: Sequence[Spot]) -> tuple[Baseline | None, str]:
-    """The line and what it is: through published standard models, else through three measured models or more."""
-    standard = [spot for spot in shown if spot.kind == "standard"]
+def line_of(points: Sequence[Spot]) -> tuple[Baseline | None, str]:
+    """The line and its name: through published standard models, else through three or more measured models."""
+    standard = [spot for spot in points if spot.kind == "standard"]
     words = "line of models trained for accuracy alone" if standard else "line through the measured models"
-    through = standard or [spot for spot in shown if spot.kind == "measured"]
+    through = standard or [spot for spot in points if spot.kind == "measured"]
     inside = [(spot.clean[0], spot.shifted[0]) for spot in through if 0 < spot.clean[0] < 1 and 0 < spot.shifted[0] < 1]
     if len(inside) < 3 or len({x for x, _ in inside}) < 2:
         return None, ""
@@ -102,9 +102,9 @@ def line_of(shown: Sequence[Spot]) -> tuple[Baseline | None, str]:
 
 
 def clean_shifted_rows(data: ReportData, task: str) -> list[dict[str, Any]]:
-    """The figure's numbers; ``line`` is what the line expects of the clean accuracy."""
-    shown = spots(data, task)
-    line, words = line_of(shown)
+    """The figure's numbers; ``line`` is the accuracy that the line predicts from the clean one."""
+    points = spots(data, task)
+    line, words = line_of(points)
     return [
         {
             "task": task, "clean_task": clean_of(data, task), "model": spot.model, "kind": spot.kind,
@@ -112,7 +112,7 @@ def clean_shifted_rows(data: ReportData, task: str) -> list[dict[str, Any]]:
             "shifted": spot.shifted[0], "shifted_ci_low": spot.shifted[1], "shifted_ci_high": spot.shifted[2],
             "line": float(line.predict(spot.clean[0])) if line else math.nan, "line_is": words,
         }
-        for spot in shown
+        for spot in points
     ]  # fmt: skip
 
 
@@ -125,18 +125,18 @@ def clean_against_shifted(data: ReportData, task: str, focus: Focus | None = Non
         focus: Which models are in colour, with intervals; all of them unless given.
 
     Returns:
-        The figure: log odds on both axes, since accuracies of models trained for accuracy alone lie on a line there.
-        What lies above the line is effective robustness. Where no line was published for these images it goes through
-        the models measured, and tells only which of them stand out among each other.
+        The figure: log odds on both axes, where models trained for accuracy alone are on a line. Points above the line
+        show effective robustness. If no line was published for these images, it is fitted to the measured models and
+        shows only which of them differ from the others.
     """
-    shown = spots(data, task)
-    measured = {spot.model: spot for spot in shown if spot.kind == "measured"}
+    points = spots(data, task)
+    measured = {spot.model: spot for spot in points if spot.kind == "measured"}
     focus = focus or Focus(data.model_names)
     ink = pens(focus.shown)
     with styled():
         figure = Figure(figsize=(5.6, 4.9 + 0.1 * len(focus.shown)), layout="constrained")
         axes = figure.add_subplot()
-        for spot in shown:
+        for spot in points:
             if spot.kind != "measured":
                 axes.plot([_at(spot.clean[0])], [_at(spot.shifted[0])], zorder=2.0, **_KINDS[spot.kind])
         for model in focus.rest:
@@ -146,11 +146,11 @@ def clean_against_shifted(data: ReportData, task: str, focus: Focus | None = Non
         for model in focus.shown:
             if model in measured:
                 _cross(axes, measured[model], ink[model].point)
-        _limits(axes, shown)
-        words = _lines(axes, shown)
-        _number(axes, figure, shown)
+        _limits(axes, points)
+        words = _lines(axes, points)
+        _number(axes, figure, points)
         _dress(axes, _title(data, clean_of(data, task)), _title(data, task))
-        _key(axes, shown, words)
+        _key(axes, points, words)
         short = labels(focus.shown)
         texts = {model: short[model] + ("" if model in measured else " (not measured)") for model in focus.shown}
         add_legend(figure, focus.shown, line=False, labels=texts, rest=len(focus.rest), rest_marker="o")
@@ -175,21 +175,21 @@ def _cross(axes: Axes, spot: Spot, point: dict[str, Any]) -> None:
     axes.plot([x], [y], zorder=3, linestyle="none", **point)
 
 
-def _limits(axes: Axes, shown: Sequence[Spot]) -> None:
-    """The span of all points with some air; never so narrow that noise looks like a trend."""
+def _limits(axes: Axes, points: Sequence[Spot]) -> None:
+    """Set the limits to the span of all points plus a margin, wide enough that noise does not look like a trend."""
     for setter, name in ((axes.set_xlim, "clean"), (axes.set_ylim, "shifted")):
-        values = [_at(value) for spot in shown for value in getattr(spot, name) if math.isfinite(value)] or [-1.0, 1.0]
+        values = [_at(value) for spot in points for value in getattr(spot, name) if math.isfinite(value)] or [-1.0, 1.0]
         low, high = min(values), max(values)
         air = max(0.08 * (high - low), (0.8 - (high - low)) / 2)
         setter(low - air, high + air)
 
 
-def _lines(axes: Axes, shown: Sequence[Spot]) -> str:
-    """Draw equality and the line; what the line is."""
+def _lines(axes: Axes, points: Sequence[Spot]) -> str:
+    """Draw the line of no loss and the fitted line; returns the name of the fitted one."""
     ends = axes.get_xlim()
     bottom, top = axes.get_ylim()
     axes.plot(ends, ends, color=FAINT, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    line, words = line_of(shown)
+    line, words = line_of(points)
     if line is not None:
         y = [line.intercept + line.slope * end for end in ends]
         axes.plot(ends, y, color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), zorder=1)
@@ -209,25 +209,25 @@ def _dress(axes: Axes, clean: str, shifted: str) -> None:
 
 
 def _tick(percentage: float) -> str:
-    """At the ends stands whatever lies beyond them, too."""
+    """The first and the last tick also mean all values beyond them."""
     low, high = (100 * end for end in _ENDS)
     sign = "≤ " if percentage <= low else "≥ " if percentage >= high else ""
     return f"{sign}{percentage:g}"
 
 
-def _key(axes: Axes, shown: Sequence[Spot], words: str) -> None:
-    """What lines and hollow markers are, within the panel."""
+def _key(axes: Axes, points: Sequence[Spot], words: str) -> None:
+    """Explain lines and hollow markers inside the panel."""
     handles = [Line2D([], [], color=FAINT, linewidth=0.8, linestyle=(0, (1, 1.5)), label="no loss")]
     if words:
         handles.append(Line2D([], [], color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), label=words))
-    kinds = {spot.kind for spot in shown}
+    kinds = {spot.kind for spot in points}
     handles += [Line2D([], [], label=_NAMES[kind], **_KINDS[kind]) for kind in _KINDS if kind in kinds]
     axes.legend(handles=handles, loc="best", fontsize=7, labelcolor=FAINT, handlelength=2.6)
 
 
-def _number(axes: Axes, figure: Figure, shown: Sequence[Spot]) -> None:
-    """Number the published models, and say below the panel who they are."""
-    named = [spot for spot in shown if spot.kind == "published"]
+def _number(axes: Axes, figure: Figure, points: Sequence[Spot]) -> None:
+    """Number the published models, and name them below the panel."""
+    named = [spot for spot in points if spot.kind == "published"]
     for number, spot in enumerate(named, 1):
         axes.annotate(
             str(number), (_at(spot.clean[0]), _at(spot.shifted[0])), (5, -1), textcoords="offset points", fontsize=7,
@@ -241,10 +241,10 @@ def _number(axes: Axes, figure: Figure, shown: Sequence[Spot]) -> None:
 
 
 def _inside(low: float, high: float) -> list[float]:
-    """The coarsest ticks of which there are enough between two log odds."""
-    found: list[float] = []
+    """The coarsest set of ticks with enough of them between two log odds."""
+    chosen: list[float] = []
     for ticks in _TICKS:
-        found = [tick for tick in ticks if low <= float(logit(tick / 100)) <= high]
-        if len(found) >= _ENOUGH:
+        chosen = [tick for tick in ticks if low <= float(logit(tick / 100)) <= high]
+        if len(chosen) >= _ENOUGH:
             break
-    return found
+    return chosen

@@ -23,13 +23,13 @@ _TITLE = 27  # letters that fit over a panel
 
 
 def panel_rows(data: ReportData) -> list[HeadlineRow]:
-    """The lines of the headline that are no part of another one, as far as any model has a number there."""
+    """The headline's lines that are not parts of others, if any model has a number there."""
     return [row for row in headline_rows(data) if not row.part and any(cell.measured for cell in row.cells)]
 
 
 def _points(data: ReportData, training: Training, row: HeadlineRow) -> list[tuple[int, Score]]:
-    found = [(step, data.score(name, row.task, row.condition, row.metric)) for step, name in training.models.items()]
-    return [(step, score) for step, score in found if score is not None]
+    scores = [(step, data.score(name, row.task, row.condition, row.metric)) for step, name in training.models.items()]
+    return [(step, score) for step, score in scores if score is not None]
 
 
 def curve_rows(data: ReportData) -> list[dict[str, Any]]:
@@ -57,16 +57,16 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
         The figure, with 95 % intervals as bands; a gap where a checkpoint has no number.
     """
     every = trainings(data)
-    shown = every
+    coloured = every
     if models is not None and models.rest:
         chosen = [one for one in every if set(one.models.values()) & set(models.shown)]
-        shown = chosen[:MANY] if len(every) > MANY or len(chosen) < len(every) else every
-    rest = [one for one in every if one not in shown]
-    rows, names = panel_rows(data), [one.name for one in shown]
+        coloured = chosen[:MANY] if len(every) > MANY or len(chosen) < len(every) else every
+    rest = [one for one in every if one not in coloured]
+    rows, names = panel_rows(data), [one.name for one in coloured]
     ink = pens(names)
     height = -(-len(rows) // COLUMNS)
     with styled():
-        figure = Figure(figsize=(9.0, 0.7 + 1.9 * max(height, 1) + 0.1 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(9.0, 0.7 + 1.9 * max(height, 1) + 0.1 * len(coloured)), layout="constrained")
         grid = figure.add_gridspec(max(height, 1), COLUMNS)
         for place, row in enumerate(rows):
             axes = figure.add_subplot(grid[place // COLUMNS, place % COLUMNS])
@@ -74,7 +74,7 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
             for training in rest:
                 points = _points(data, training, row)
                 axes.plot([x for x, _ in points], [factor * s.value for _, s in points], color=REST, linewidth=0.6)
-            for training in shown:
+            for training in coloured:
                 points = _points(data, training, row)
                 x, pen = [step for step, _ in points], ink[training.name]
                 low, high = ([factor * getattr(s, end) for _, s in points] for end in ("ci_low", "ci_high"))

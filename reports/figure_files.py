@@ -57,7 +57,7 @@ def write_figures(
         data: What to draw.
         specs: Which.
         models: Which models are in colour.
-        folder: Where to; made if it is not there.
+        folder: Created if missing.
         formats: Of `FORMATS`.
 
     Yields:

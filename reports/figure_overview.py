@@ -22,14 +22,14 @@ from .style import BAND, FAINT, INK, REST, Pen, add_legend, grid_along, pens, st
 
 def _groups(rows: list[HeadlineRow]) -> list[tuple[str, list[HeadlineRow]]]:
     """Rows by metric, since accuracies, error ratios and biases share no axis."""
-    found: dict[str, list[HeadlineRow]] = {}
+    groups: dict[str, list[HeadlineRow]] = {}
     for row in rows:
-        found.setdefault(row.metric, []).append(row)
-    return list(found.items())
+        groups.setdefault(row.metric, []).append(row)
+    return list(groups.items())
 
 
 def _limits(rows: list[HeadlineRow]) -> tuple[float, float]:
-    """The span of the intervals with some air; an accuracy never reaches beyond 0 and 100."""
+    """The span of the intervals plus a margin; accuracies stay within 0 and 100."""
     ends = [
         100 * end
         for row in rows

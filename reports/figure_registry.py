@@ -123,21 +123,21 @@ def _ablation_caption(data: ReportData, reference: str) -> Caption:
 
 
 def _world(data: AlignmentData) -> str:
-    """Observers are simulated in the micro-world and there alone."""
+    """Observers are simulated only in the micro-world."""
     return "microworld" if data.simulated else "photographs"
 
 
 def _observers(data: ReportData, subject: str) -> tuple[Any, ...]:
     """A world's data, and the data set that the subject names beyond it."""
-    for found in data.alignment:
+    for observed in data.alignment:
         world, _, data_set = subject.partition("-")
-        if _world(found) == world:
-            return (found, data_set) if data_set else (found,)
+        if _world(observed) == world:
+            return (observed, data_set) if data_set else (observed,)
     raise KeyError(subject)
 
 
 def _worlds(enough: Callable[[AlignmentData], bool]) -> Callable[[ReportData], list[str]]:
-    return lambda data: [_world(found) for found in data.alignment if enough(found)]
+    return lambda data: [_world(observed) for observed in data.alignment if enough(observed)]
 
 
 def _has_mean(data: AlignmentData) -> bool:
@@ -145,31 +145,31 @@ def _has_mean(data: AlignmentData) -> bool:
 
 
 def _matrices(data: ReportData) -> list[str]:
-    return [f"{_world(found)}-{record['data_set']}" for found in data.alignment for record in found.agreement]
+    return [f"{_world(observed)}-{record['data_set']}" for observed in data.alignment for record in observed.agreement]
 
 
 _STIMULI = "Bands and bars are 95 % intervals over stimuli."
 
 
-def _group(found: AlignmentData) -> str:
-    return {"humans": "people"}.get(found.reference, found.reference)
+def _group(data: AlignmentData) -> str:
+    return {"humans": "people"}.get(data.reference, data.reference)
 
 
 def _says(title: str, text: str) -> Callable[[ReportData, str], Caption]:
     """A caption for a world; ``{group}`` becomes the observers that models are compared with."""
 
     def caption(data: ReportData, subject: str) -> Caption:
-        found = _observers(data, subject)[0]
-        group = _group(found)
+        observed = _observers(data, subject)[0]
+        group = _group(observed)
         more = f" {group.capitalize()} are not people: they see what was rendered, plus noise of a known strength."
-        return Caption(title, text.format(group=group) + (more if found.simulated else ""))
+        return Caption(title, text.format(group=group) + (more if observed.simulated else ""))
 
     return caption
 
 
 def _matrix_caption(data: ReportData, subject: str) -> Caption:
-    found, data_set = _observers(data, subject)
-    titles = {record["name"]: record["title"] for record in found.data_sets}
+    observed, data_set = _observers(data, subject)
+    titles = {record["name"]: record["title"] for record in observed.data_sets}
     words = _says("", "Every observer against every other, including individual {group}.")(data, subject).text
     return Caption(f"Error consistency of all pairs: {titles[data_set]}", words, folded=True)
 
@@ -223,8 +223,8 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         ),
         FigureSpec(
             "alignment-shape-bias", "Shape bias by category, models and people", f"{_ANY}, cue conflict",
-            Place.ALIGNMENT, _worlds(lambda found: bool(found.shape_set)),
-            "figure_alignment_shape", "shape_bias_matrix", "shape_bias_rows", _observers,
+            Place.ALIGNMENT, _worlds(lambda data: bool(data.shape_set)),
+            "figure_shape_bias", "shape_bias_with_people", "shape_bias_with_people_rows", _observers,
             _says(
                 "Shape bias by category",
                 "One row per shape category; each marker is the share of texture decisions (further left: more by "
@@ -233,8 +233,8 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         ),
         FigureSpec(
             "alignment-accuracy", "Accuracy against strength of distortion", _GRADED,
-            Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
-            "figure_alignment_strength", "accuracy_by_strength", "strength_rows", _observers,
+            Place.ALIGNMENT, _worlds(lambda data: bool(data.graded)),
+            "figure_severity", "accuracy_by_strength", "strength_rows", _observers,
             _says(
                 "Accuracy against strength of distortion",
                 "Shaded conditions do not count towards the score: the control, and those near chance (dotted). "
@@ -243,8 +243,8 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
         ),
         FigureSpec(
             "alignment-consistency", "Error consistency against strength of distortion", _GRADED,
-            Place.ALIGNMENT, _worlds(lambda found: bool(found.graded)),
-            "figure_alignment_strength", "consistency_by_strength", "strength_rows", _observers,
+            Place.ALIGNMENT, _worlds(lambda data: bool(data.graded)),
+            "figure_severity", "consistency_by_strength", "strength_rows", _observers,
             _says(
                 "Error consistency against strength of distortion",
                 "Agreement with {group} beyond what accuracy explains (0: chance); for {group}, the mean over "

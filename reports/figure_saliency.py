@@ -114,7 +114,7 @@ def _grid(figure: SubFigure, view: SaliencyView, keys: Sequence[tuple[str, str]]
 
 
 def _overlay(axis: Axes, example: Example, map_: np.ndarray) -> None:
-    """The map in colour over the grey image, by rank: that is what the correlation sees, and no single pixel rules."""
+    """Draw the map in colour over the grey image, by rank: the correlation uses ranks, and no pixel dominates."""
     height, width = example.image.shape[:2]
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axis.imshow(example.image.mean(axis=2), cmap="gray", vmin=-60, vmax=255, extent=extent, interpolation="nearest")

@@ -26,7 +26,7 @@ class Focus:
 
 
 def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
-    """Choose what is shown in colour.
+    """Choose the models to draw in colour.
 
     Args:
         data: The figures' input.

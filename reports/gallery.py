@@ -88,8 +88,8 @@ def counted(a: Sequence[bool], b: Sequence[bool]) -> tuple[int, int, int, int]:
 def chosen(image_ids: Sequence[str], a: Sequence[bool], b: Sequence[bool], most: int = SHOWN) -> tuple[list[str], ...]:
     """Choose images that one model gets right and the other wrong.
 
-    The order is that of a hash of the ids: a fair sample of the disagreements, the same each time, that looks at
-    nothing else of an image; the most striking ones would tell more about the one who chose.
+    The order is that of a hash of the ids: a fair sample of the disagreements, the same each time. Choosing striking
+    images would bias it.
 
     Args:
         image_ids: Distinct ids.

@@ -20,17 +20,17 @@ def gallery_sections(data: ReportData) -> list[ViewSection]:
     Returns:
         One section, or none where there is neither an image nor a reason for its absence.
     """
-    found = data.gallery
-    if not (found.parts or found.notes):
+    gallery = data.gallery
+    if not (gallery.parts or gallery.notes):
         return []
     title = "Images on which models disagree"
     return [
         ViewSection(
             title,
             "gallery",
-            lede=_LEDE if found.parts else "",
-            notes=found.notes,
+            lede=_LEDE if gallery.parts else "",
+            notes=gallery.notes,
             open_notes=True,
-            pictures=found.parts,
+            pictures=gallery.parts,
         )
     ]

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network and no other file; it is whole without its script."""
+"""The report as one HTML file that needs no network and no other file, and works without its script."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[st
             groups.append((f"{_title(task)}: every number", [table for table in tables if table]))
     groups += [(title, list(tables)) for section in sections for title, tables in section.details]
     groups.append(("Every paired difference, with p-values", [comparison_view(data)]))
-    kept = [(title, [table for table in tables if table.rows]) for title, tables in groups]
-    return [(title, tables) for title, tables in kept if tables]
+    filled = [(title, [table for table in tables if table.rows]) for title, tables in groups]
+    return [(title, tables) for title, tables in filled if tables]
 
 
 def _contents(
     rows: list[HeadlineRow], figures: Sequence[ViewFigure], sections: Sequence[ViewSection]
 ) -> list[tuple[str, str]]:
-    """Anchors of the page's parts with what they are called."""
-    found = [("headline", "Headline")] if rows else []
-    found += [("figures", "Figures")] if figures else []
-    found += [(section.anchor, section.title) for section in sections]
-    return [*found, ("details", "All values"), ("provenance", "Where the numbers come from")]
+    """Anchors and titles of the page's parts."""
+    anchors = [("headline", "Headline")] if rows else []
+    anchors += [("figures", "Figures")] if figures else []
+    anchors += [(section.anchor, section.title) for section in sections]
+    return [*anchors, ("details", "All values"), ("provenance", "Where the numbers come from")]
 
 
 def _policy(script: str) -> str:
@@ -144,7 +144,7 @@ def write_html(data: ReportData, path: Path) -> None:
 
     Args:
         data: The report's input.
-        path: Where to put the file. Its folder is made if needed.
+        path: The file. Its folder is created if needed.
 
     Raises:
         StoreError: It cannot be written.

@@ -30,10 +30,10 @@ def published_sections(data: ReportData) -> list[ViewSection]:
     for task in data.task_records:
         if task.get("world") != "photographs":
             continue
-        for found in published_for(str(task["name"])):
-            key = (found.data_set, found.metric)
-            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(found.metric).heading}")
-            rows.setdefault(found.model, {})[key] = found
+        for score in published_for(str(task["name"])):
+            key = (score.data_set, score.metric)
+            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(score.metric).heading}")
+            rows.setdefault(score.model, {})[key] = score
     if not rows:
         return []
     table = ViewTable(
@@ -44,10 +44,10 @@ def published_sections(data: ReportData) -> list[ViewSection]:
             for model, values in rows.items()
         ),
     )
-    every = [found for values in rows.values() for found in values.values()]
+    every = [score for values in rows.values() for score in values.values()]
     notes = dict.fromkeys(
         f"{', '.join(_titles(every, source, protocol, columns))}: {source}; {protocol}."
-        for source, protocol in dict.fromkeys((found.source, found.protocol) for found in every)
+        for source, protocol in dict.fromkeys((score.source, score.protocol) for score in every)
     )
     return [
         ViewSection(
@@ -65,12 +65,12 @@ def published_sections(data: ReportData) -> list[ViewSection]:
 def _titles(every: list[PublishedScore], source: str, protocol: str, columns: dict[tuple[str, str], str]) -> list[str]:
     return list(
         dict.fromkeys(
-            columns[(found.data_set, found.metric)]
-            for found in every
-            if (found.source, found.protocol) == (source, protocol)
+            columns[(score.data_set, score.metric)]
+            for score in every
+            if (score.source, score.protocol) == (source, protocol)
         )
     )
 
 
-def _cell(found: PublishedScore | None) -> ViewCell:
-    return ViewCell(HOLE if found is None else percent(found.value), absent="not published")
+def _cell(score: PublishedScore | None) -> ViewCell:
+    return ViewCell(HOLE if score is None else percent(score.value), absent="not published")

@@ -46,7 +46,7 @@ class HeadlineRow:
         world: ``microworld``, ``photographs`` or empty.
         condition: Condition as in the scores.
         metric: Metric as in the scores.
-        label: What the line is called within its task.
+        label: Name of the line within its task.
         part: Whether the line is a part of another one (a family of a corruption task).
         cells: One entry per model, in the order of the report.
     """
@@ -104,8 +104,8 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
         data: The report's input.
 
     Returns:
-        One row per (task, condition group), in the order of the tasks. A row without any measurement is kept: a missing
-        value that nobody sees would be averaged over in the reader's mind.
+        One row per (task, condition group), in the order of the tasks. Rows without any measurement are included, or
+        readers would not notice what is missing.
     """
     rows = []
     for task in data.task_records:
@@ -127,13 +127,13 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
 
 
 def _main_rows(data: ReportData) -> list[HeadlineRow]:
-    """The line of each task that has its main metric; the first one where none is said to be."""
+    """The line of each task that has its main metric; if none has, the first one."""
     main = {str(task["name"]): task.get("metric") for task in data.task_records}
-    found: dict[str, HeadlineRow] = {}
+    chosen: dict[str, HeadlineRow] = {}
     for row in headline_rows(data):
-        if not row.part and (row.task not in found or row.metric == main[row.task]):
-            found[row.task] = row
-    return list(found.values())
+        if not row.part and (row.task not in chosen or row.metric == main[row.task]):
+            chosen[row.task] = row
+    return list(chosen.values())
 
 
 def tallies(data: ReportData) -> list[Tally]:
@@ -141,7 +141,7 @@ def tallies(data: ReportData) -> list[Tally]:
 
     Accuracy and mCE of a corruption task are made of the same answers; both would count it twice.
     """
-    found = []
+    counted = []
     rows = _main_rows(data)
     # Those without a line of their own in the headline count as well.
     beside = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("headline") == []]
@@ -152,7 +152,7 @@ def tallies(data: ReportData) -> list[Tally]:
         pairs = [row.cells[position].comparison for row in rows]
         pairs += [data.comparison(model, task, "overall", name) for task, name in beside]
         seen = Counter(verdict(pair) for pair in pairs if pair is not None and math.isfinite(pair.difference))
-        found.append(
+        counted.append(
             Tally(
                 model,
                 baseline,
@@ -162,7 +162,7 @@ def tallies(data: ReportData) -> list[Tally]:
                 missing=len(pairs) - seen.total(),
             )
         )
-    return found
+    return counted
 
 
 def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, str], str] | None = None) -> list[str]:
@@ -183,7 +183,7 @@ def hole_lines(rows: list[HeadlineRow], undefined: Mapping[tuple[str, str, str, 
 
 
 def left_out_lines(data: ReportData) -> list[str]:
-    """A line for each data set of whose folder something was left out that may have been meant to be in it."""
+    """A line for each data set whose folder has files that were left out but may belong to it."""
     records = [task.get("left_out") for task in data.task_records]
     lines = [str(record.get("line") or "") for record in records if isinstance(record, Mapping)]
     return [line for line in dict.fromkeys(lines) if line]

@@ -1,4 +1,4 @@
-"""What a part of the page is made of, so that a new part is one function beside the others."""
+"""Parts of the page as plain values, so that a new part is one more function."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ViewSection:
         title: Its heading.
         anchor: Its id on the page.
         lede: What it is about, in a sentence.
-        tables: What stands first.
-        first: What the first column of the tables is called.
+        tables: Shown first.
+        first: Head of the first column of the tables.
         legend: How to read the tables.
         notes: Remarks for people.
-        open_notes: Whether they stand open at first.
-        figures: What follows.
+        open_notes: Whether the notes are open at first.
+        figures: Shown after the tables.
         pictures: Images on which models disagree.
         details: Groups of tables, closed at first, that go with all other values of the page.
     """
@@ -69,7 +69,7 @@ def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", mo
         place: Where on the page.
         prefix: Begins the ids inside the pictures; unlike that of any other place.
         note: Ends every caption.
-        more: What a screen reader says in addition.
+        more: Text for screen readers in addition.
     """
     from .style import to_svg
 

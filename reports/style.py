@@ -115,13 +115,13 @@ def pens(models: Sequence[str]) -> dict[str, Pen]:
     import seaborn as sns
 
     palette = sns.color_palette("colorblind").as_hex()
-    found = {}
+    by_model = {}
     for index, model in enumerate(models):
         position = _PALETTE_ORDER[index % len(_PALETTE_ORDER)]
         colour = INK if position is None else palette[position]
         dashes = DASHES[(index + index // len(_PALETTE_ORDER)) % len(DASHES)]
-        found[model] = Pen(colour, *MARKERS[index % len(MARKERS)], dashes)
-    return found
+        by_model[model] = Pen(colour, *MARKERS[index % len(MARKERS)], dashes)
+    return by_model
 
 
 def add_legend(
@@ -137,11 +137,11 @@ def add_legend(
     """Put the models above the panels, in as many columns as their names leave room for.
 
     Args:
-        figure: Where to.
+        figure: The figure that gets the legend.
         models: Names.
         line: Whether they are drawn as lines.
-        ink: Their pens, where these are not by position.
-        labels: What stands there, where it is not their names.
+        ink: Their pens, if not by position.
+        labels: Texts, if not their names.
         rest: How many more models are drawn in grey.
         rest_marker: Their marker; without one they are lines.
     """
@@ -172,12 +172,12 @@ def grid_along(axes: Axes, axis: str) -> None:
 
 
 def to_svg(figure: Figure, prefix: str, label: str) -> str:
-    """Turn a figure into an ``<svg>`` element that can stand beside others in one HTML page.
+    """Turn a figure into an ``<svg>`` element that can be placed beside others in one HTML page.
 
     Args:
         figure: The figure.
         prefix: Put before every id, so that ids stay unique in the page.
-        label: What a screen reader says in place of the picture.
+        label: Text for screen readers in place of the picture.
 
     Returns:
         The element alone: no prolog, no metadata, no namespace addresses, the same bytes for the same figure.
@@ -206,7 +206,7 @@ def _slim(tag: str, prefix: str, used: set[str]) -> str:
     """Shorten one tag to what the eye can tell (hundredths of a point, no turn by nothing) and prefix its ids."""
     tag = re.sub(r"\s*\n", " ", tag).replace(' "', '"').replace("font-family: 'DejaVu Sans'; ", "")
     tag = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", tag)
-    tag = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{prefix}-{found[1]}"' if found[1] in used else "", tag)
+    tag = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{prefix}-{match[1]}"' if match[1] in used else "", tag)
     tag = tag.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'href="#{prefix}-')
     tag = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
     return tag.replace(" >", ">")

@@ -99,11 +99,11 @@ def render_terminal(data: ReportData, console: Console) -> None:
         console.print(_model_table(data, rows, model))
     if rows:
         console.print(Text(LEGEND, style="dim"))
-    for found in data.alignment:
-        render_tables(found, console)
+    for world in data.alignment:
+        render_tables(world, console)
     if data.alignment:
         console.print(Text(ALIGNMENT_LEGEND, style="dim"))
-        for note in dict.fromkeys(note for found in data.alignment for note in found.notes):
+        for note in dict.fromkeys(note for world in data.alignment for note in world.notes):
             console.print(Text(f"Note: {note}", style="dim"))
     note = world_note(rows)
     if note:

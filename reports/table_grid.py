@@ -1,4 +1,4 @@
-"""A table before it is written: numbers of models, with what is best and what is level with it."""
+"""A table before it is written: numbers of models, with the best of each line and those level with it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LEVEL, UNTESTED = "†", "‡"
 
 @dataclass(frozen=True)
 class Line:
-    """One number that a table shows of every model.
+    """One number that a table shows for every model.
 
     Attributes:
         task: Task name.
         condition: As in the scores.
         metric: As in the scores.
-        group: What it belongs to, for people: the task's title.
-        label: What it is called within the group.
+        group: Title of its task.
+        label: Its name within the group.
     """
 
     task: str
@@ -45,7 +45,7 @@ class Entry:
     """One number.
 
     Attributes:
-        score: As it was computed; None where there is none.
+        score: None if there is none.
         best: Whether it is the best of its line.
         level: Whether it is not significantly different from the best.
         untested: Whether no test compares it with the best, so that it is neither level nor worse.
@@ -138,24 +138,24 @@ def grid(data: ReportData, name: str, title: str, lines: Sequence[Line]) -> Grid
     models = data.model_names
     entries = []
     for line in lines:
-        found = standing(data, line.task, line.condition, line.metric, models)
-        level = found.level
-        entries.append(tuple(_entry(data, line, model, found, model in level) for model in models))
+        judged = standing(data, line.task, line.condition, line.metric, models)
+        level = judged.level
+        entries.append(tuple(_entry(data, line, model, judged, model in level) for model in models))
     return Grid(name, title, models, tuple(lines), tuple(entries), _about(data, lines))
 
 
-def _entry(data: ReportData, line: Line, model: str, found: Standing, level: bool) -> Entry:
+def _entry(data: ReportData, line: Line, model: str, judged: Standing, level: bool) -> Entry:
     score = data.score(model, line.task, line.condition, line.metric)
     if score is None or not math.isfinite(score.value):
         return Entry(score)
-    known = model in found.p_adjusted or found.best in ("", model)
-    return Entry(score, model == found.best, level, not known, found.p_adjusted.get(model, math.nan))
+    known = model in judged.p_adjusted or judged.best in ("", model)
+    return Entry(score, model == judged.best, level, not known, judged.p_adjusted.get(model, math.nan))
 
 
 def _about(data: ReportData, lines: Sequence[Line]) -> str:
     tasks = {line.task for line in lines}
-    shown = {(line.task, line.condition, line.metric) for line in lines}
-    counts = {s.n for s in data.scores if (s.task, s.condition, s.metric) in shown and math.isfinite(s.value)}
+    keys = {(line.task, line.condition, line.metric) for line in lines}
+    counts = {s.n for s in data.scores if (s.task, s.condition, s.metric) in keys and math.isfinite(s.value)}
     records = [record for record in data.task_records if record["name"] in tasks]
     seeds = {record["seed"] for record in records if record.get("seed") is not None} or {data.run.get("seed", 0)}
     n = f"n = {min(counts):,}" if counts else "n = 0"

@@ -10,7 +10,7 @@ from .table_grid import Entry, Grid
 from .wording import HOLE, labels, visible
 
 ACROSS = 4
-"""Models up to which they stand side by side, and columns of a table with a row for each model."""
+"""Most models that are placed side by side, and most columns of a table with a row for each model."""
 
 _DOWN = 45  # models that fit on a page
 _WORDS = 20  # letters in a line of the first two columns
@@ -73,7 +73,7 @@ def _across(table: Grid) -> str:
     for line, entries in zip(table.lines, table.entries, strict=True):
         group = "" if line.group == last else groups[line.group]
         words = zip_longest(_broken(group), _broken(headings[line.heading]), fillvalue="")
-        # A name that is too long goes on in rows of its own, below its numbers.
+        # A name that is too long continues in rows of its own, below its numbers.
         cells = [*map(_cell, entries)]
         for left in words:
             rows.append([*map(latex_escape, left), *cells])
@@ -83,7 +83,7 @@ def _across(table: Grid) -> str:
 
 
 def _down(table: Grid) -> list[str]:
-    found = []
+    bodies = []
     one = len({line.group for line in table.lines}) == 1
     models = labels(table.models, 24, _printed)
     for left in range(0, len(table.lines), ACROSS):
@@ -97,8 +97,8 @@ def _down(table: Grid) -> list[str]:
                 [latex_escape(models[model]), *(_cell(table.entries[n][top + place]) for n in chosen)]
                 for place, model in enumerate(table.models[top : top + _DOWN])
             ]
-            found.append(_tabular("l" + "r" * len(chosen), head, rows))
-    return found
+            bodies.append(_tabular("l" + "r" * len(chosen), head, rows))
+    return bodies
 
 
 def _broken(text: str) -> list[str]:
@@ -106,7 +106,7 @@ def _broken(text: str) -> list[str]:
 
 
 def _printed(text: str) -> str:
-    """What a label is on paper, where any space is one."""
+    """A label as it is printed, where any white space is one space."""
     return latex_escape(visible(text))
 
 

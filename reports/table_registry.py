@@ -21,7 +21,7 @@ class TableSpec:
     Attributes:
         name: What the user types, and the beginning of its files' names.
         title: What it shows.
-        needs: What has to be in the scores, for people.
+        needs: What the scores must contain, in words for the user.
         lines: By subject (a task's name; empty where the table is one for all), the numbers to show; nothing where the
             data are not enough.
     """
@@ -51,7 +51,7 @@ def _headline(data: ReportData) -> dict[str, list[Line]]:
 
 
 def _corruptions(data: ReportData) -> dict[str, list[Line]]:
-    found = {}
+    by_task = {}
     for task in data.tasks_with(View.SEVERITIES):
         name = str(task["name"])
         members = [member for _, group in data.corruptions(name) for member in group]
@@ -60,8 +60,8 @@ def _corruptions(data: ReportData) -> dict[str, list[Line]]:
         if lines:
             lines.append(_line(task, "overall", "top1", "Mean"))
             lines += [_line(task, "overall", "mce")] if data.has(name, "mce") else []
-            found[name] = lines
-    return found
+            by_task[name] = lines
+    return by_task
 
 
 def _shifts(data: ReportData) -> dict[str, list[Line]]:
@@ -150,11 +150,11 @@ def tables(data: ReportData, specs: Sequence[TableSpec]) -> list[tuple[TableSpec
         specs: Which tables.
     """
     titles = {str(task["name"]): _title(task) for task in data.task_records}
-    found = []
+    filled = []
     for spec in specs:
         grids = []
         for subject, lines in spec.lines(data).items():
             title = f"{spec.title}: {titles.get(subject, subject)}" if subject else spec.title
             grids.append(grid(data, f"{spec.name}-{subject}" if subject else spec.name, title, lines))
-        found.append((spec, grids))
-    return found
+        filled.append((spec, grids))
+    return filled

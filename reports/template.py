@@ -12,7 +12,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def template(name: str) -> Template:
-    """A template by its file name; what it is given is escaped, and what it is not given is an error."""
+    """A template by its file name; every value is escaped, and a missing one is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

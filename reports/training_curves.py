@@ -17,7 +17,7 @@ class Training:
     """Checkpoints of one training.
 
     Attributes:
-        name: What is left of their names without the step.
+        name: Their names without the step.
         models: Names by step, in ascending order.
     """
 
@@ -28,8 +28,8 @@ class Training:
 def trainings(data: ReportData) -> list[Training]:
     """Group models into trainings.
 
-    The step of a model is ``training_step`` in its record, or a name that ends in ``@STEP``. Those belong together
-    whose names are equal once ``@STEP``, ``step-STEP`` and ``.safetensors`` are taken away; a training needs two steps.
+    The step of a model is ``training_step`` in its record, or a name that ends in ``@STEP``. Models belong
+    together if their names are equal without ``@STEP``, ``step-STEP`` and ``.safetensors``; a training needs two steps.
 
     Args:
         data: The report's input.
@@ -44,7 +44,11 @@ def trainings(data: ReportData) -> list[Training]:
         if step is not None:
             # Of two copies of one step the first counts.
             groups[base_name(model)].setdefault(int(step), model)
-    return [Training(name, dict(sorted(found.items()))) for name, found in groups.items() if len(found) > 1]
+    return [
+        Training(name, dict(sorted(checkpoints.items())))
+        for name, checkpoints in groups.items()
+        if len(checkpoints) > 1
+    ]
 
 
 def base_name(model: str) -> str:

@@ -75,10 +75,10 @@ class ViewTable:
         rows: Lines.
         note: How to read it.
         task: Name of the task whose provenance is that of every line.
-        model: Name of the model of every column, where these are no models.
-        tasks: Names of the tasks of the columns, where models stand in rows.
-        against: What stands under the heads, where anything does.
-        first: Head of the first column, where it is another than the section's.
+        model: Name of the model that every column is about, if the columns are not models.
+        tasks: Names of the columns' tasks, if models are in rows.
+        against: Texts under the heads, if any.
+        first: Head of the first column, if not the section's.
     """
 
     title: str
@@ -93,7 +93,7 @@ class ViewTable:
 
     @property
     def sortable(self) -> bool:
-        """Whether its lines may be put into another order without a loss of sense."""
+        """Whether its lines can be sorted: more than two, with no parts or worlds."""
         return len(self.rows) > 2 and not any(row.part or row.world for row in self.rows)
 
 
@@ -181,11 +181,11 @@ def corruption_view(data: ReportData, task: TaskRecord) -> ViewTable:
 def metrics_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     """Every metric of a whole task, or None where there is only one, which the headline shows."""
     name = str(task["name"])
-    found = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
-    shown = [key for key in found if metric(key).percent]
-    if len(shown) < 2:
+    every = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
+    keys = [key for key in every if metric(key).percent]
+    if len(keys) < 2:
         return None
-    lines = [_row(metric(key).heading, cells(data, name, "overall", key)) for key in shown]
+    lines = [_row(metric(key).heading, cells(data, name, "overall", key)) for key in keys]
     return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines), task=name)
 
 
@@ -260,7 +260,7 @@ def p_words(p: float) -> str:
 def comparison_view(data: ReportData) -> ViewTable:
     """Every paired difference but those of single cells, with p-values, plain and corrected.
 
-    Those of human alignment stand with it, on its own scale.
+    Those of human alignment are in its own section, on its own scale.
     """
     titles = {str(task["name"]): _title(task) for task in data.task_records}
     elsewhere = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
@@ -308,7 +308,7 @@ def plain(value: Any) -> str:
 
 
 def facts(record: Record, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    """A provenance record as (name, text) pairs: what tells it from all others first, then in its own order."""
+    """A provenance record as (name, text) pairs: what identifies it first, then in its own order."""
     order = dict.fromkeys([*(key for key in _FIRST if key in record), *record])
     return [
         (key.replace("_", " "), plain(value))

@@ -14,7 +14,7 @@ MINUS = "−"
 
 
 class Verdict(StrEnum):
-    """What a paired comparison says: a difference to one side, or none that is clear."""
+    """The result of a paired comparison."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -67,8 +67,8 @@ _VERDICTS = {"win": Verdict.BETTER, "loss": Verdict.WORSE, "tie": Verdict.OPEN}
 def verdict(comparison: Comparison) -> Verdict:
     """What the corrected test says; in rows that were never judged, whether the interval excludes zero.
 
-    An interval speaks of one comparison alone, the test of all that were made together, so that an interval may exclude
-    zero where the verdict is open.
+    An interval is about one comparison alone, the test about all that were made together: an interval may exclude zero
+    although the verdict is open.
     """
     if comparison.verdict in _VERDICTS:
         return _VERDICTS[comparison.verdict]
@@ -100,9 +100,9 @@ def change_interval(comparison: Comparison | None) -> str:
 
 
 def shorten(name: str, width: int = 28) -> str:
-    """One text that fits its place: the middle goes. Names of models that are shown together need `labels`.
+    """Shorten one text by cutting out its middle. Names of models that are shown together need `labels`.
 
-    Of the name of a file goes first what all of them share: ``file:runs/vito-seed0/vito.safetensors`` is
+    The name of a file first loses its prefix and ending: ``file:runs/vito-seed0/vito.safetensors`` is
     ``runs/vito-seed0/vito``.
     """
     if len(name) > width:
@@ -114,12 +114,12 @@ def shorten(name: str, width: int = 28) -> str:
 
 
 def visible(text: str) -> str:
-    """What a reader can see of a text: letters without a shape go, and any space is one space."""
+    """A text as readers see it: without invisible characters, and with any white space as one space."""
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
 def labels(names: Iterable[str], width: int | None = 28, written: Callable[[str], str] = visible) -> dict[str, str]:
-    """Labels for things that stand together, by name: short, and no two alike.
+    """Short labels for things that are shown together, by name; no two are alike.
 
     A name that fits stays as it is, and a longer one loses its middle as in `shorten`. Where that leaves some names
     alike (seeds of one recipe, say), these show the part in which they differ instead, in more letters than ``width``
@@ -128,33 +128,38 @@ def labels(names: Iterable[str], width: int | None = 28, written: Callable[[str]
 
     Args:
         names: All that are shown together.
-        width: Letters that there is room for; None for no limit.
-        written: What becomes of a label where it is shown, for instance its LaTeX.
+        width: Letters that fit; None for no limit.
+        written: How a label is written where it is shown, for instance as LaTeX.
     """
     every = sorted(set(names))
     longest = max(map(len, every), default=0)
     room = longest if width is None else width
-    found = {name: shorten(name, room) for name in every}
+    label_of = {name: shorten(name, room) for name in every}
     together: list[set[str]] = []
-    while (alike := _alike(found, written)) and room < longest:
+    # Names that look alike even in full get numbers below; more room would not help them.
+    while (
+        alike := [group for group in _alike(label_of, written) if len(set(map(written, group))) > 1]
+    ) and room < longest:
         # Names that were alike once stay in one group, so that its labels show everything in which they differ.
         for group in alike:
             joined = [other for other in together if other & set(group)]
             together = [other for other in together if other not in joined] + [set(group).union(*joined)]
-        before = found
-        found = found | {name: _apart(name, sorted(group), room) for group in together for name in group}
-        room += max(4, room // 2) if found == before else 0
-    while short := [name for group in _alike(found, written) for name in group if found[name] != name]:
-        found |= {name: name for name in short}
-    for group in _alike(found, written):
+        before = label_of
+        label_of = label_of | {name: _apart(name, sorted(group), room) for group in together for name in group}
+        room += max(4, room // 2) if label_of == before else 0
+    while short := [name for group in _alike(label_of, written) for name in group if label_of[name] != name]:
+        label_of |= {name: name for name in short}
+    for group in _alike(label_of, written):
         for number, name in enumerate(group, 1):
-            found[name] = _numbered(name, number, {written(found[other]) for other in every if other != name}, written)
-    return found
+            label_of[name] = _numbered(
+                name, number, {written(label_of[other]) for other in every if other != name}, written
+            )
+    return label_of
 
 
-def _alike(found: Mapping[str, str], written: Callable[[str], str]) -> list[list[str]]:
+def _alike(label_of: Mapping[str, str], written: Callable[[str], str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
-    for name, label in found.items():
+    for name, label in label_of.items():
         groups.setdefault(written(label), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -167,9 +172,9 @@ def _apart(name: str, group: Sequence[str], room: int) -> str:
     end = len(name) - min(_shared([other[::-1] for other in group]), min(map(len, group)) - start)
     middle, letters = name[start:end], room - 2
     if len(middle) > letters:
-        # They differ at both ends: what lies between goes.
+        # They differ at both ends: the middle is cut out.
         return f"…{shorten(middle, letters)}…"
-    # The word before the difference says what it is of, so that most of the room is given to it.
+    # The word before the difference says what it is about, so it gets most of the room.
     first = max(0, min(start - 2 * (letters - len(middle)) // 3, len(name) - letters))
     first = 0 if first == 1 and end <= letters else first
     last = min(len(name), first + letters)

@@ -32,6 +32,8 @@ class TaskOfRun(TypedDict):
     images: int
     available: NotRequired[int]
     """Images that there would have been, where the data set has no fixed number."""
+    reused: NotRequired[dict[str, list[str]]]
+    """Conditions whose predictions were taken from earlier versions of the task, by their identities."""
 
 
 class DataOfRun(TypedDict, total=False):

@@ -196,7 +196,7 @@ class Store:
         if ranges:
             self.asked(safe_name(task), max(stop for _, stop in ranges))
 
-        located = self._locate(task, model, ranges)
+        located = self.locate(task, model, ranges)
         decoded = iter(self._decoded([name for name in located if name is not None]))
         tables, most, problems = [], [], []
         absent: list[tuple[int, int]] = []  # neighbours are told as one
@@ -204,7 +204,7 @@ class Store:
             found = next(decoded) if name is not None else None
             if name is not None and isinstance(found, str) and not self.folder.exists(name):
                 # A larger unit has taken its place since it was listed.
-                (name,) = self._locate(task, model, [(start, stop)])
+                (name,) = self.locate(task, model, [(start, stop)])
                 found = self.read_file(name) if name is not None else None
             if isinstance(found, str):
                 problems.append(found)
@@ -220,7 +220,7 @@ class Store:
         problems += [f"images {start} to {stop - 1} were not run" for start, stop in absent]
         return gather(tables, most), problems
 
-    def _locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:
+    def locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:
         """For each range the file that holds it, a finished one if there is; None where there is none."""
         trees = [(tree, self.coverage(task, model, tree)) for tree in (PREDICTIONS, PARTIAL)]
         located: list[str | None] = []

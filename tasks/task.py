@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..identity import digest
+from .corruptions.record import own_versions
 from .corruptions.registry import find as find_corruption
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class Task:
         """Whether any condition is drawn from other pixels."""
         return not self.on_disk and any(condition.corrupts for condition in self.conditions)
 
+    @property
+    def _drawn(self) -> list[Condition]:
+        """The conditions whose pixels a corruption makes."""
+        return [condition for condition in self.conditions if condition.corrupts] if self.corrupts else []
+
     def identity_facts(self, data_digest: str, seed: int) -> dict[str, Any]:
         """Everything that the identity covers, as plain data for a record.
 
@@ -101,8 +107,7 @@ class Task:
             data_digest: Digest of the image source.
             seed: Seed of the corruptions.
         """
-        drawn = [condition for condition in self.conditions if condition.corrupts] if self.corrupts else []
-        versions = {token for c in drawn for token in find_corruption(c.name).tokens(c.variant)}
+        versions = {token for c in self._drawn for token in find_corruption(c.name).tokens(c.variant)}
         facts = {
             "name": self.name,
             "version": self.version,
@@ -121,6 +126,33 @@ class Task:
             seed: Seed of the corruptions.
         """
         return task_identity(self.identity_facts(data_digest, seed))
+
+    def unchanged_since(self, record: Mapping[str, Any], data_digest: str, seed: int) -> tuple[Condition, ...]:
+        """The conditions under which an earlier version of this task showed the same pixels.
+
+        The version of a corruption is the only part of an identity that concerns some conditions and not others. If
+        anything else differs, no condition is certain to be the same.
+
+        Args:
+            record: The earlier version's `identity_facts`, as stored.
+            data_digest: Digest of the image source now.
+            seed: Seed of the corruptions now.
+
+        Returns:
+            All conditions but those of corruptions with another version; empty if anything else differs.
+        """
+        now = self.identity_facts(data_digest, seed)
+        rest = ("name", "version", "data_digest", "conditions", "answers")
+        if not self.corrupts or any(now.get(name) != record.get(name) for name in rest):
+            return ()
+        seed_then, *tokens_then = record.get("corruptions") or [None]
+        corruptions = {c.name: find_corruption(c.name) for c in self._drawn}
+        collections = {corruptions[c.name].tokens(c.variant)[0] for c in self._drawn}
+        versions_then = own_versions(set(tokens_then) - collections, corruptions)
+        if seed_then != seed or versions_then is None or not collections <= set(tokens_then):
+            return ()
+        changed = {name for name, corruption in corruptions.items() if corruption.version != versions_then[name]}
+        return tuple(condition for condition in self.conditions if condition.name not in changed)
 
 
 def task_identity(facts: Mapping[str, Any]) -> str:

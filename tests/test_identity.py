@@ -143,6 +143,43 @@ def test_versions_of_corruptions_enter_where_these_are_drawn(monkeypatch: pytest
         assert now[1] != before[1]
 
 
+def test_conditions_of_other_corruptions_are_unchanged_and_only_if_all_else_is_equal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task, known = TASKS["micro-c"], dict(registry.CORRUPTIONS)
+
+    def raised(**versions: int) -> dict[str, object]:
+        newer = {name: replace(known[name], version=version) for name, version in versions.items()}
+        monkeypatch.setattr(registry, "CORRUPTIONS", known | newer)
+        return json.loads(json.dumps(task.identity_facts("d", 0)))
+
+    def changed(record: dict[str, object], seed: int = 0, data: str = "d") -> set[str]:
+        same = task.unchanged_since(record, data, seed)
+        return {condition.name for condition in task.conditions if condition not in same}
+
+    everything = {condition.name for condition in task.conditions}
+    first, fog, frost, both, later = (
+        raised(**versions)
+        for versions in ({}, {"fog": 1}, {"frost": 2}, {"fog": 1, "frost": 2}, {"fog": 2, "frost": 2})
+    )
+    assert [changed(record) for record in (first, fog, frost, both, later)] == [
+        {"fog", "frost"}, {"fog", "frost"}, {"fog"}, {"fog"}, set(),
+    ]  # fmt: skip
+    raised()
+    assert changed(later) == {"fog", "frost"}, "an older version draws other pixels, too"
+    assert changed(later, seed=1) == changed(later, data="e") == everything
+    for name, value in {"name": "x", "version": 99, "conditions": [], "answers": "x", "corruptions": None}.items():
+        assert changed(first | {name: value}) == everything, name
+    tokens = list(first["corruptions"])  # type: ignore[call-overload]
+    for other in (tokens[:1], [*tokens, "no_such 1"], [*tokens, "fog x"], [*tokens, "fog 1", "fog 2"]):
+        assert changed(first | {"corruptions": other}) == everything, other
+    monkeypatch.setattr(registry, "IMAGENET_C", replace(registry.IMAGENET_C, version=99))
+    newer = {name: replace(c, collection=registry.IMAGENET_C) for name, c in known.items()}
+    monkeypatch.setattr(registry, "CORRUPTIONS", newer)
+    assert changed(first) == everything, "a collection's version is that of all of its corruptions"
+    assert TASKS["micro-val"].unchanged_since(TASKS["micro-val"].identity_facts("d", 0), "d", 0) == ()
+
+
 # Computed by version 0.1.0, for the data digest "d" and seed 0. A change makes every store of the task useless.
 IDENTITIES = {
     "micro-val": "1ea40e02b86440f8",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -62,3 +62,22 @@ class Corruption:
         """What a task's identity covers of it: its collection's version and, once it was raised, its own."""
         shared = f"{self.collection.name} {self.collection.version} {variant}"
         return (shared, f"{self.name} {self.version}") if self.version else (shared,)
+
+
+def own_versions(tokens: Iterable[str], names: Iterable[str]) -> dict[str, int] | None:
+    """The versions of corruptions from their own tokens; the way back from the second of `Corruption.tokens`.
+
+    Args:
+        tokens: Without those of collections.
+        names: The corruptions; those without a token have version 0.
+
+    Returns:
+        Version by name; None if a token belongs to none of them.
+    """
+    versions = dict.fromkeys(names, 0)
+    for token in tokens:
+        name, _, number = token.rpartition(" ")
+        if not number.isdecimal() or versions.get(name) != 0:
+            return None
+        versions[name] = int(number)
+    return versions

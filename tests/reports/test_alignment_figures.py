@@ -23,8 +23,12 @@ from vitobench.reports.figure_alignment_scatter import (
     expected_by_chance,
     scatter_rows,
 )
-from vitobench.reports.figure_alignment_shape import shape_bias_matrix, shape_bias_rows, texture_fractions
-from vitobench.reports.figure_alignment_strength import accuracy_by_strength, consistency_by_strength, strength_rows
+from vitobench.reports.figure_severity import accuracy_by_strength, consistency_by_strength, strength_rows
+from vitobench.reports.figure_shape_bias import (
+    observer_shares,
+    shape_bias_with_people,
+    shape_bias_with_people_rows,
+)
 from vitobench.reports.focus import Focus
 from vitobench.reports.style import INK, REST, to_svg
 from vitobench.results.published.rows import PublishedScore
@@ -99,7 +103,7 @@ def build(models: int, simulated: bool = False, published: bool = True, hole: bo
 
 
 FIGURES: dict[str, Callable[[AlignmentData], Any]] = {
-    "shape": shape_bias_matrix,
+    "shape": shape_bias_with_people,
     "accuracy": accuracy_by_strength,
     "consistency": consistency_by_strength,
     "matrix": lambda data: agreement_matrix(data, "edge"),
@@ -111,7 +115,7 @@ FIGURES: dict[str, Callable[[AlignmentData], Any]] = {
 DRAWN_WITH: dict[str, Callable[[AlignmentData, Focus], Any]] = {
     "accuracy": accuracy_by_strength,
     "scatter": accuracy_against_consistency,
-    "shape": shape_bias_matrix,
+    "shape": shape_bias_with_people,
 }
 
 
@@ -181,7 +185,7 @@ def test_pens_of_thirty_models_differ_and_none_has_the_ink_of_people() -> None:
 
 def test_shape_bias_has_a_marker_per_category_and_a_line_per_observer() -> None:
     data = build(2)
-    left, right = shape_bias_matrix(data).axes
+    left, right = shape_bias_with_people(data).axes
     drawn = [line for line in left.lines if len(line.get_xdata()) == len(CATEGORIES)]
     assert len(drawn) == 3 + 3  # two models, humans, three people
     lines = {line.get_xdata()[0] for line in left.lines if len(set(line.get_xdata())) == 1}
@@ -198,8 +202,8 @@ def test_shape_bias_has_a_marker_per_category_and_a_line_per_observer() -> None:
 
 def test_categories_are_in_the_order_of_the_group_compared_with() -> None:
     data = build(2)
-    axes = shape_bias_matrix(data).axes[0]
-    fractions = texture_fractions(data, "humans")
+    axes = shape_bias_with_people(data).axes[0]
+    fractions = observer_shares(data, "humans")
     shown = [fractions[text.get_text().lower()] for text in axes.get_yticklabels()]
     assert shown == sorted(fractions.values(), reverse=True)
 
@@ -295,7 +299,7 @@ def test_an_observer_without_a_mean_stands_last_with_a_dash() -> None:
 @pytest.mark.parametrize(
     ("rows", "number"),
     [
-        (shape_bias_rows, 6 * 17 + 1),
+        (shape_bias_with_people_rows, 6 * 17 + 1),
         (lambda data: strength_rows(data, "accuracy"), 3 * 6),
         (lambda data: agreement_rows(data, "edge"), 10),
         (scatter_rows, 3 * 4 + 3),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from vitobench.reports.figure_overview import overview
 from vitobench.reports.figure_severity import accuracy_by_corruption, accuracy_by_family, severity_curve
-from vitobench.reports.figure_shape_bias import shape_bias, shape_fractions
+from vitobench.reports.figure_shape_bias import model_shares, shape_bias
 from vitobench.reports.html import render_html
 from vitobench.reports.style import add_legend, pens, to_svg
 from vitobench.reports.view import corruption_view
@@ -108,7 +108,7 @@ def test_shape_bias_has_a_marker_per_category_and_a_line_per_model(make_report, 
 def test_no_decision_for_either_cue_is_a_hole(report):
     row = {**report.shape_decisions[0], "shape": 0, "texture": 0, "other": 30}
     data = dataclasses.replace(report, shape_decisions=(row, *report.shape_decisions[1:]))
-    assert math.isnan(shape_fractions(data, "micro-cue-conflict")[row["model"]][row["category"]])
+    assert math.isnan(model_shares(data, "micro-cue-conflict")[row["model"]][row["category"]])
     shape_bias(data, "micro-cue-conflict")
 
 

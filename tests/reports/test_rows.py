@@ -179,6 +179,12 @@ def test_labels_that_fit_stay_and_long_ones_lose_their_middle():
         (["Vito", "vito"], 28, ["Vito", "vito"]),
         # Alike in full, as a reader sees them.
         (["a b", "a  b", "a\u200b b"], 28, ["a b (2)", "a  b (1)", "a\u200b b (3)"]),
+        # Two that no reader can tell apart leave the others as short as they are without them.
+        (
+            ["v", "v ", *(f"file:runs/of-today/vito-seed{seed}/checkpoints/vito.safetensors" for seed in (0, 1))],
+            28,
+            ["v (1)", "v  (2)", "…-today/vito-seed0/checkpoi…", "…-today/vito-seed1/checkpoi…"],
+        ),
         (["a b", "a  b", "a b (1)"], 28, ["a b (3)", "a  b (2)", "a b (1)"]),
     ],
 )

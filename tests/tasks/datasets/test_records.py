@@ -168,7 +168,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
     names = [task.name for task in DATA_SET_TASKS if not task.kind.together]
     assert [name for name in names if not name.startswith(("imagenet-v2", "imagenet-a", "imagenet-r"))] == [
         "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-saliency", "micro-saliency-smoothgrad",
-        "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion", "micro-cue-conflict",
+        "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light",
+        "micro-occlusion", "micro-cue-conflict",
         "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
         "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
         "objectnet", "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",

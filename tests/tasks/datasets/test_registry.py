@@ -150,7 +150,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
     page = (DOCS / "robustness.md").read_text(encoding="utf-8").partition("## Micro-world")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     tasks = [task for task in DATA_SET_TASKS if task.world == "microworld" and not task.kind.together]
-    for task in tasks:
+    for task in (task for task in tasks if task.maps is None):  # docs/saliency.md has the others
         (row,) = (
             row
             for row in rows
