@@ -18,10 +18,10 @@ from typing import Any
 
 COMPILED = (
     "tasks/corruptions",
-    "tasks/corruptions/bar",
-    "tasks/corruptions/three_d",
-    "tasks/data",
-    "tasks/data/microworld",
+    "tasks/corruptions/imagenet_3dcc",
+    "tasks/corruptions/imagenet_c",
+    "tasks/corruptions/imagenet_c_bar",
+    "tasks/microworld",
 )
 """Folders of the modules that numba compiles; it keeps what it made in ``__pycache__`` of each."""
 

@@ -1,7 +1,8 @@
-"""Records of models and tasks next to their predictions, so that a store can be scored on its own."""
+"""Records of models, tasks and facts about images next to predictions, so that a store can be scored on its own."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -9,22 +10,112 @@ from typing import Any
 import numpy as np
 
 from ..errors import StoreError, VitobenchError
+from ..models.registry import file_of
 from ..models.spec import ModelSpec, Preprocessing
-from ..models.training_step import training_step
 from ..results import records
-from ..results.asked import Asked
-from ..results.layout import PARTIAL, PREDICTIONS, safe_name
+from ..results.predictions import Asked
 from ..results.store import Store
-from ..tasks.labels import class_count, labels_for
+from ..results.stored_files import PARTIAL, PREDICTIONS, safe_name
+from ..tasks.labels import Truth, class_count, labels_for
+from ..tasks.microworld.vocabulary import CLASSES
+from ..tasks.opening import open_source
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity, with_samples
 from ..text import escaped
-from . import truths
-from .alignment import set_of
-from .people import keep_people
-from .plan import Plan, PlannedTask, Reusable
+from .planning.plan import Plan, PlannedTask, Reusable
+from .scoring.alignment import keep_people, set_of
 from .settings import DECISIONS
+
+# Find the training step of a checkpoint.
+
+
+_IN_NAME = re.compile(r"step[-_=]?(\d+)", re.IGNORECASE)
+
+
+def training_step(spec: ModelSpec) -> int | None:
+    """The step in a checkpoint's card (``training_step``, else ``step``), or else in the name of its file.
+
+    Returns:
+        Steps of the optimiser, or None if neither gives it. A name may contain ``step-000500``, ``step_500`` or
+        ``step500``; of several, the last one counts.
+    """
+    for key in ("training_step", "step"):
+        if (text := spec.extra.get(key, "")).isdecimal():
+            return int(text)
+    file = file_of(spec.name)
+    return None if file is None else step_in_name(file.name)
+
+
+def step_in_name(file: str) -> int | None:
+    """The step in a file's name, or None."""
+    numbers = _IN_NAME.findall(file)
+    return int(numbers[-1]) if numbers else None
+
+
+# Facts about images beyond their labels, stored next to the predictions so that these can be scored alone.
+
+
+def keep_truths(planned: PlannedTask, store: Store) -> None:
+    """Keep anchors with their neighbours and accepted classes, where a task needs them and they come from a folder.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    if planned.task.kind.needs and planned.source is not None and planned.task.world != "microworld":
+        records.keep_packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest, _facts(planned.source))
+
+
+def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
+    """The truth of a task: made anew for the micro-world, for others from their images or else from the store.
+
+    Returns:
+        None where the store has lost it or it is damaged: what needs it cannot be scored.
+    """
+    task = planned.task
+    needs = task.kind.needs
+    if not needs:
+        return Truth()
+    if task.world == "microworld":
+        source: Any = open_source(task.dataset, {}, planned.images, planned.seed)
+        if "textures" in needs:
+            textures = dict(zip(source.image_ids, source.textures().tolist(), strict=True))
+            return Truth(textures=textures, categories=CLASSES)
+        return Truth(anchors=source.anchors)
+    if planned.source is not None:
+        facts: dict[str, Any] | None = _facts(planned.source)
+    else:
+        facts = records.packed(store, records.TRUTHS, task.dataset, planned.data_digest)
+    if facts is None:
+        return None
+    accepted: Mapping[str, list[int]] = facts.get("accepted", {})
+    frames: Mapping[str, int] = facts.get("frames", {})
+    sequences = {video: [f"{video}/{n:03d}" for n in range(count)] for video, count in frames.items()}
+    return Truth(
+        anchors=facts.get("anchors", {}),
+        accepted={i: frozenset(c) for i, c in accepted.items()},
+        sequences={condition.name: sequences for condition in task.conditions} if sequences else {},
+    )
+
+
+def _facts(source: Any) -> dict[str, Any]:
+    ids = [escaped(str(image_id)) for image_id in source.image_ids]  # as they stand in the predictions
+    facts: dict[str, Any] = {}
+    if hasattr(source, "frames") and isinstance(source.frames, dict):
+        facts["frames"] = {escaped(video): count for video, count in source.frames.items()}
+    if hasattr(source, "accepted"):
+        facts["accepted"] = {
+            i: sorted(int(c) for c in classes) for i, classes in zip(ids, source.accepted, strict=True)
+        }
+    if hasattr(source, "neighbours"):
+        facts["anchors"] = {
+            ids[int(anchor)]: [ids[int(n)] for n in others]
+            for anchor, others in zip(source.anchors, source.neighbours, strict=True)
+        }
+    return facts
+
+
+# Records of models and tasks next to their predictions, so that a store can be scored on its own.
 
 
 def model_record(spec: ModelSpec) -> dict[str, Any]:
@@ -194,6 +285,6 @@ def keep(plan: Plan, store: Store) -> None:
             store.keep_asked(planned.identity, asked_of(planned))
             manifest = planned.source.manifest()
             records.keep_packed(store, records.MANIFESTS, planned.task.dataset, planned.data_digest, manifest)
-            truths.keep(planned, store)
+            keep_truths(planned, store)
             if planned.task.kind.together and planned.task.world != "microworld":
                 keep_people(plan.settings.data, planned, set_of(planned), store)

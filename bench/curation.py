@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..models.pretraining.curation.curate import Curation, Stage
     from ..models.pretraining.curation.queries import QueryClass
     from ..models.pretraining.curation.sources import Source
-    from ..reports.curation import ShownClip
+    from ..reports.page.html import ShownClip
 
 MICROWORLD = "microworld"
 """A source: the micro-world, skewed and mislabelled."""
@@ -86,13 +86,12 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
     """
     from ..files import write_file
     from ..models.pretraining.curation.curate import curate
-    from ..models.pretraining.curation.evaluation_images import EvaluationImages, hash_evaluation_images
-    from ..models.pretraining.curation.manifest import plain_row
+    from ..models.pretraining.curation.duplicates import EvaluationImages, hash_evaluation_images
+    from ..models.pretraining.curation.manifest import plain_row, summarise
     from ..models.pretraining.curation.queries import load_queries
-    from ..models.pretraining.curation.summary import summarise
     from ..models.registry import resolve
-    from ..reports.curation import write_curation_page
-    from ..tasks.data.walking import left_out_of
+    from ..reports.page.html import write_curation_page
+    from ..tasks.images.walking import left_out_of
 
     micro = job.source == MICROWORLD
     spec = resolve(job.model or ("supervised" if micro else "efficientnet-lite0"))
@@ -148,8 +147,8 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
 
 
 def _labels(label_space: str) -> Sequence[str]:
-    from ..tasks.data.classes import imagenet_names
-    from ..tasks.data.microworld.vocabulary import CLASSES
+    from ..tasks.images.classes import imagenet_names
+    from ..tasks.microworld.vocabulary import CLASSES
 
     if label_space == "imagenet-1k":
         return imagenet_names()
@@ -160,7 +159,7 @@ def _labels(label_space: str) -> Sequence[str]:
 
 def _source(job: CurationJob) -> Source:
     if job.source == MICROWORLD:
-        from ..models.pretraining.curation.micro_source import MicroSource
+        from ..models.pretraining.curation.sources import MicroSource
 
         if job.settings.clip_seconds < 2.56:
             raise DataError(
@@ -174,7 +173,7 @@ def _source(job: CurationJob) -> Source:
 
 def _load(name: str, device: str) -> Model:
     from ..models.registry import load
-    from .executors.device import choose_device
+    from .engine.executors import choose_device
 
     return load(name).to(choose_device(device))
 
@@ -187,8 +186,8 @@ def _shown(
     job: CurationJob,
     stage: Stage,
 ) -> list[ShownClip]:
-    from ..models.pretraining.curation.contact_sheet import choose_shown, thumbnail
-    from ..reports.curation import ShownClip
+    from ..models.pretraining.curation.manifest import choose_shown, thumbnail
+    from ..reports.page.html import ShownClip
 
     chosen = choose_shown(curation.decisions.rows, job.shown)
     found = []

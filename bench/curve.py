@@ -10,11 +10,11 @@ from typing import Any
 from ..errors import CheckpointError, VitobenchError
 from ..models import registry
 from ..models.sources.files import name_of
-from ..models.training_step import step_in_name, training_step
-from ..reports.rows import headline_rows
+from ..reports.headline import headline_rows
 from ..results.metrics import metric
 from ..results.schema import Score, View
-from ..tasks.data.walking import walk
+from ..tasks.images.walking import walk
+from .catalogue import step_in_name, training_step
 from .run import Outcome
 
 _EXAMPLE = "step-000500.safetensors"

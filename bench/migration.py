@@ -12,30 +12,36 @@ from ..errors import StoreError
 from ..identity import digest
 from ..models.spec import ModelSpec
 from ..results import records
-from ..results.asked import ANY_CONDITION
 from ..results.folder import Folder, open_folder
-from ..results.layout import (
+from ..results.predictions import ANY_CONDITION
+from ..results.schema import SCHEMA_VERSION
+from ..results.store import read_version
+from ..results.stored_files import (
+    DIGEST_KEY,
     IMAGES,
     MARK,
     PARTIAL,
     PREDICTIONS,
     SALIENCY,
     UnitName,
+    first_line,
+    open_json,
+    open_parquet,
     parse_unit,
+    plain_json,
     safe_name,
+    schema,
+    seal_json,
+    table_of,
     unit_file,
 )
-from ..results.schema import SCHEMA_VERSION
-from ..results.sealing import DIGEST_KEY, first_line, open_json, open_parquet, plain_json, seal_json
-from ..results.store import read_version
-from ..results.unit_file import schema, table_of
-from ..tasks.alignment.saliency.protocol import MEASURES, OBSERVERS
-from ..tasks.data.image_folder import shuffling_key
+from ..tasks.images.folders import shuffling_key
 from ..tasks.labels import class_count
 from ..tasks.registry import find_task
+from ..tasks.saliency.protocol import MEASURES, OBSERVERS
 from ..tasks.task import Condition, Task, with_samples
 from .catalogue import declared, model_record, sound_task, spec_of, task_record
-from .plan import PlannedTask, observer
+from .planning.plan import PlannedTask, observer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,8 +133,8 @@ def _table(content: bytes) -> pa.Table:
 
 def _unit(folder: Folder, name: str) -> bytes | None:
     """A unit's file in the new form; None if it has that already."""
-    from ..results.asked import contradictions
-    from ..results.unit_file import conforming, decode, encode
+    from ..results.predictions import contradictions
+    from ..results.stored_files import conforming, decode, encode
 
     unit = parse_unit(name)
     assert unit is not None
@@ -248,8 +254,8 @@ def _run(folder: Folder, run: dict[str, Any]) -> dict[str, Any]:
 
 def _keep_asked(folder: Folder) -> list[str]:
     """Make the lists of images out of the units; returns a line for every two that contradict one another."""
-    from ..results.asked import joined
-    from ..results.unit_file import decode
+    from ..results.predictions import joined
+    from ..results.stored_files import decode
 
     conditions: dict[str, tuple[Task, list[str]]] = {}
     for name in folder.names(records.TASKS):
@@ -389,8 +395,8 @@ def _saliency_tasks(facts: Mapping[str, Any], explainers: Set[str]) -> list[tupl
 
 def _write_saliency(folder: Folder, planned: PlannedTask, shards: Sequence[_Shard]) -> list[str]:
     """Write the units of one task, its records and its list of images; returns a line for each damaged file."""
-    from ..results.asked import contradictions, joined
-    from ..results.unit_file import encode
+    from ..results.predictions import contradictions, joined
+    from ..results.stored_files import encode
 
     task = planned.task
     units: list[tuple[UnitName, pa.Table, str]] = []

@@ -1,43 +1,265 @@
-"""Check a new model on a few images and a small part of every task, before spending hours on a run."""
+"""Check a new model on a few images and a small part of every task; each check says how to fix a failure."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
+from ..tasks.images.source import CROP_MODES, INTERPOLATIONS
 from ..tasks.opening import available, open_source
 from ..tasks.registry import all_tasks
 from ..tasks.task import Task
-from .executors.device import choose_device
-from .model_checks import (
-    CLASSES,
-    FAIL,
-    PASS,
-    SKIP,
-    WARN,
-    Check,
-    check_channels,
-    check_labels,
-    check_outputs,
-    check_preprocessing,
-    check_speed,
-)
-from .pixels import one_line
-from .plan import geometry_of
+from .engine.executors import choose_device
+from .engine.pixels import one_line
+from .planning.plan import geometry_of
 from .run import execute
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..models.model import Model
+
+
+# Check on a few images that a model matches its description; each check says how to fix a failure.
+
+
+PASS, WARN, FAIL, SKIP = "pass", "warn", "fail", "skip"
+
+CLASSES = {"microworld-16": 16, "imagenet-1k": 1000, "cifar-10": 10, "cifar-100": 100}
+"""Number of classes by label space."""
+
+TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+"""How far logits of one image may differ between batches, as a share of the largest; rounding stays far below this."""
+
+_PERMUTED = 0.25
+"""Accuracy that the best reordering of classes must gain before the order is in doubt. With ten images per class, the
+best reordering of random predictions gains about 0.15."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check.
+
+    Attributes:
+        name: What was checked.
+        status: ``"pass"``, ``"warn"``, ``"fail"`` or ``"skip"``.
+        found: What the check saw.
+        mend: How to fix it; empty if there is nothing to fix.
+    """
+
+    name: str
+    status: str
+    found: str
+    mend: str = ""
+
+
+def check_preprocessing(spec: ModelSpec) -> Check:
+    """Whether the sizes are possible, and the means and deviations plausible for pixels on the 0..1 scale."""
+    p = spec.preprocessing
+    description = f"{p.size} pixels from {p.resize} ({p.crop_mode}), {p.interpolation}, mean {p.mean}, std {p.std}"
+    if p.size < 1 or p.resize < p.size:
+        return Check(
+            "preprocessing",
+            FAIL,
+            description,
+            "resize is the side length before the crop; it must not be smaller than size.",
+        )
+    if p.interpolation not in INTERPOLATIONS:
+        return Check("preprocessing", FAIL, description, "interpolation must be 'bilinear' or 'bicubic'.")
+    if p.crop_mode not in CROP_MODES:
+        return Check("preprocessing", FAIL, description, f"crop_mode must be one of {', '.join(CROP_MODES)}.")
+    if any(not 0 <= m <= 1 for m in p.mean) or any(not 0 < s <= 1 for s in p.std):
+        return Check(
+            "preprocessing",
+            FAIL,
+            description,
+            "Mean and std must be on the 0..1 scale; divide values for 0..255 by 255.",
+        )
+    if any(not 0.1 <= s <= 0.6 for s in p.std):
+        mend = "Unusual for photographs (0.2 to 0.5); right only if the network was trained on pixels scaled like this."
+        return Check("preprocessing", WARN, description, mend)
+    return Check("preprocessing", PASS, description)
+
+
+def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
+    """Shape, type and repeatability of logits and features.
+
+    Args:
+        model: A loaded model.
+        images: uint8 (n, size, size, 3), n >= 8, all different.
+
+    Yields:
+        One check at a time; it stops after a failure that makes the remaining checks meaningless.
+    """
+    import torch
+
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2)
+    logits = model.logits(batch)
+    classes = CLASSES.get(model.spec.label_space)
+    description = f"{tuple(logits.shape)} for {len(images)} images, {str(logits.dtype).removeprefix('torch.')}"
+    if classes is None:
+        yield Check("label space", WARN, model.spec.label_space, f"Label spaces that tasks use: {', '.join(CLASSES)}.")
+    if logits.ndim != 2 or len(logits) != len(images) or (classes is not None and logits.shape[1] != classes):
+        mend = f"{model.spec.label_space} needs logits of shape (N, {classes}); fix the head or the label space."
+        yield Check("logits", FAIL, description, mend)
+        return
+    yield Check("logits", PASS, description)
+    features = model.features(batch[:8])
+    shape = tuple(features.shape)
+    if features.ndim != 2 or len(features) != 8:
+        yield Check(
+            "features", WARN, f"{shape} for 8 images", "Probes and nearest neighbours need features of shape (N, D)."
+        )
+    else:
+        yield Check("features", PASS, f"{shape} for 8 images")
+    bad = int((~torch.isfinite(logits)).any(dim=1).sum())
+    if bad:
+        mend = "Look for a division by zero or an overflow; try --precision float32."
+        yield Check("finite", FAIL, f"{bad} of {len(images)} images have logits that are NaN or infinite", mend)
+        return
+    yield Check("finite", PASS, f"all logits of {len(images)} images")
+    yield _variation(logits)
+    yield _repeated(model, batch)
+    yield _batches(model, batch)
+    yield _threads(model, batch)
+
+
+def _variation(logits: Any) -> Check:
+    spread, n_classes = float(logits.std(dim=0).max()), len(set(logits.argmax(dim=1).tolist()))
+    mend = "Possible causes: the weights were not loaded, or pixels are normalised twice."
+    if spread <= 1e-6 * max(1.0, float(logits.abs().max())):
+        return Check("variation", FAIL, "the same logits for every image", mend)
+    status = WARN if n_classes == 1 else PASS
+    return Check(
+        "variation", status, f"{n_classes} classes chosen for {len(logits)} images", mend if n_classes == 1 else ""
+    )
+
+
+def _difference(a: Any, b: Any) -> float:
+    """Largest difference as a share of the largest logit."""
+    return float((a - b).abs().max() / a.abs().max().clamp(min=1e-12))
+
+
+def _repeated(model: Model, batch: Any) -> Check:
+    if bool((model.logits(batch[:8]) == model.logits(batch[:8])).all()):
+        return Check("same image twice", PASS, "the same logits")
+    mend = "Something is random in evaluation mode: functional dropout, or batch statistics."
+    return Check("same image twice", FAIL, "different logits", mend)
+
+
+def _batches(model: Model, batch: Any) -> Check:
+    import torch
+
+    together = model.logits(batch[:8])
+    alone = torch.cat([model.logits(batch[n : n + 1]) for n in range(8)])
+    difference, limit = _difference(together, alone), TOLERANCES[model.spec.precision]
+    description = f"logits differ by {difference:.1e} of the largest (limit {limit:.0e})"
+    if difference <= limit:
+        return Check("batch of 1 and of 8", PASS, description)
+    mend = "One image must not affect another: use no batch statistics in evaluation mode."
+    return Check("batch of 1 and of 8", FAIL, description, mend)
+
+
+def _threads(model: Model, batch: Any) -> Check:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = model.logits(batch[:8])
+        torch.set_num_threads(max(2, before))
+        several = model.logits(batch[:8])
+    finally:
+        torch.set_num_threads(before)
+    difference, limit = _difference(single, several), TOLERANCES[model.spec.precision]
+    description = (
+        f"1 and {max(2, before)} threads: logits differ by {difference:.1e} of the largest (limit {limit:.0e})"
+    )
+    if difference <= limit:
+        return Check("threads", PASS, description)
+    return Check("threads", FAIL, description, "A custom layer has a race: two threads write to the same place.")
+
+
+def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Check:
+    """Whether predictions are right, or would be with the classes in another order.
+
+    Args:
+        predicted: int (n,) predicted classes.
+        labels: int (n,) true classes.
+        classes: Number of classes. Reordering is only tried with five images or more per class.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.stats import binom
+
+    n = len(labels)
+    right = int((predicted == labels).sum())
+    accuracy = f"{right / n:.0%} of {n} clean images are right (chance {1 / classes:.1%})"
+    above_chance = float(binom.sf(right - 1, n, 1 / classes)) < 1e-4
+    if n >= 5 * classes:
+        table = np.zeros((classes, classes), np.int64)
+        np.add.at(table, (predicted, labels), 1)
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        best = int(table[rows, columns].sum())
+        if best - right > _PERMUTED * n:
+            mend = "The label order looks permuted: sort the head's outputs into the order of the label space."
+            return Check("label order", FAIL, f"{accuracy}; {best / n:.0%} with classes in another order", mend)
+    if above_chance:
+        return Check("label order", PASS, accuracy)
+    mend = (
+        "No better than chance: the model is untrained, has another label space or class order, or needs other "
+        "preprocessing."
+    )
+    return Check("label order", WARN, accuracy, mend)
+
+
+def check_channels(predicted: np.ndarray, swapped: np.ndarray, labels: np.ndarray) -> Check:
+    """Whether the model does better with red and blue swapped, by a sign test over images.
+
+    Args:
+        predicted: int (n,) classes predicted for RGB images.
+        swapped: int (n,) classes predicted for the same images as BGR.
+        labels: int (n,) true classes.
+    """
+    from scipy.stats import binomtest
+
+    rgb, bgr = predicted == labels, swapped == labels
+    won, lost = int((bgr & ~rgb).sum()), int((rgb & ~bgr).sum())
+    accuracies = f"{rgb.mean():.0%} right as RGB, {bgr.mean():.0%} as BGR"
+    if won > lost and binomtest(won, won + lost).pvalue < 0.01:
+        return Check(
+            "channel order",
+            WARN,
+            accuracies,
+            "It seems to expect BGR, but images are RGB. Swap the channels in the network.",
+        )
+    return Check("channel order", PASS, accuracies)
+
+
+def check_speed(model: Model, images: np.ndarray) -> Check:
+    """Images per second in forward passes: the best of three, since other load only ever makes a pass slower."""
+    import torch
+
+    batch = torch.from_numpy(images[:32]).permute(0, 3, 1, 2)
+    model.logits(batch)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        model.logits(batch).cpu()
+        best = min(best, time.perf_counter() - started)
+    threads = f", {torch.get_num_threads()} threads" if model.device.type == "cpu" else ""
+    return Check("speed", PASS, f"{len(batch) / best:.0f} images/s on {model.device}{threads}, {model.spec.precision}")
+
+
+# Check a new model on a few images and a small part of every task, before spending hours on a run.
+
 
 LIMIT = 4
 """Images of each task."""
@@ -91,7 +313,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
 
 def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
     """Label and channel order, on images that the model should recognise."""
-    from ..models.batching import answer
+    from ..models.model import answer
 
     space = model.spec.label_space
     dataset = {"microworld-16": "microworld/val", "imagenet-1k": "imagenet"}.get(space)

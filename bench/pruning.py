@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..results import records
-from ..results.inventory import fits, identities
-from ..results.layout import parse_unit
+from ..results.inventory import DAMAGED, FOREIGN, LEFTOVER, fits, identities, verify
 from ..results.store import Store
-from ..results.verification import DAMAGED, FOREIGN, LEFTOVER, verify
+from ..results.stored_files import parse_unit
 from .catalogue import outdated
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..models.pretraining.recipe_files import list_recipes, load_recipe
+from ..models.pretraining.recipe import list_recipes, load_recipe
 from ..models.registry import FORMS, SOURCES
 from ..tasks.registry import SUITES, TASKS
 from ..tasks.task import Task

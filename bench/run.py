@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 import time
 import uuid
@@ -17,22 +18,71 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..results import records
+from ..results.metrics import metric
 from ..results.records import TaskOfRun
-from ..results.schema import SCHEMA_VERSION, Failure, RunFacts
+from ..results.schema import SCHEMA_VERSION, Failure, RunFacts, Score, View
 from ..results.store import Store
 from ..tasks.opening import check_data_names, folders_of
 from . import catalogue
-from .best import gather_with_best
-from .executors.choosing import check_executor
-from .outcome import gather
-from .plan import Plan, PlannedTask, Unit, group, reuse_lines
-from .planning import folders_named, make_plan
+from .engine.executors import check_executor
+from .planning.asked import folders_named, make_plan
+from .planning.plan import Plan, PlannedTask, Unit, group, reuse_lines
+from .planning.stored import recall
 from .progress import bar, counting
-from .recall import recall
+from .scoring.outcome import gather
 from .settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+# Compare every model with the best one for each score, for tables that mark models not clearly worse than the best.
+
+
+def pairs_with_best(scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """(model, best) for all numbers that are no single condition of many, such as one corruption at one severity.
+
+    Args:
+        scores: Of one task, holes included.
+
+    Returns:
+        Each pair once; of several best models the first is the best, as in `reports.tables.registry`.
+    """
+    leaders: dict[tuple[str, str], Score] = {}
+    for score in scores:
+        if math.isfinite(score.value) and "/" not in score.condition:
+            known = leaders.setdefault((score.condition, score.metric), score)
+            if metric(score.metric).better * (score.value - known.value) > 0:
+                leaders[(score.condition, score.metric)] = score
+    everyone = dict.fromkeys(score.model for score in scores)
+    found = dict.fromkeys(leader.model for leader in leaders.values())
+    return [(model, best) for best in found for model in everyone if model != best]
+
+
+def gather_with_best(plan: Plan, store: Store, run: RunFacts) -> ReportData:
+    """Score a plan; its comparisons are those of every model with the best one of each number, uncorrected.
+
+    The correction is for the comparisons within one row of a table, which only the table knows.
+
+    Args:
+        plan: What was asked; its pairs are left out.
+        store: Where the predictions lie.
+        run: Facts about the run, for the provenance.
+    """
+    data = gather(replace(plan, pairs=()), store, [], run, "none", choose=pairs_with_best)
+    aligned = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
+    means = [s for s in data.scores if s.task in aligned and s.condition == "overall"]
+    pairs = dict.fromkeys(pair for task in aligned for pair in pairs_with_best([s for s in means if s.task == task]))
+    if pairs:
+        # Data sets of alignment are scored together, after the means that tell who is best.
+        part = tuple(planned for planned in plan.tasks if planned.task.kind.together)
+        more = gather(replace(plan, tasks=part, pairs=tuple(pairs)), store, [], run, "none")
+        data = replace(data, comparisons=(*data.comparisons, *more.comparisons))
+    return data
+
+
+# A run from beginning to end: plan, run what is missing, score, record.
+
 
 _PACKAGES = (
     "vitobench",
@@ -209,7 +259,7 @@ def _with_pictures(data: ReportData, plan: Plan, store: Store, pictures: bool) -
     if not pictures:
         return data
     # Only now: it needs what renders and corrupts.
-    from .gallery import gallery
+    from .scoring.gallery import gallery
 
     return replace(data, gallery=gallery(plan, store))
 
@@ -236,9 +286,8 @@ def _anywhere(settings: Settings) -> Settings:
 
 def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int) -> tuple[list[Failure], Effort]:
     # Only now torch loads: a finished run is scored without it.
-    from .executors.base import amount, in_turn
-    from .executors.choosing import choose
-    from .worker import Job
+    from .engine.executors import amount, choose, in_turn
+    from .engine.worker import Job
 
     passes = group(missing)
     # Where another run works on this store, begin elsewhere: each skips what the other has done.

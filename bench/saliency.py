@@ -1,26 +1,46 @@
-"""``bench saliency``: an ordinary run of the saliency tasks, compared model by model, and how its scores are shown."""
+"""``bench saliency``: an ordinary run of the saliency tasks, its tables, and its figure with some images' maps."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import unknown_name
+from ..files import write_file
+from ..models import registry
 from ..reports.data import ReportData
+from ..reports.figures.saliency import Example, SaliencyView, saliency_figure
+from ..reports.figures.style import styled
 from ..reports.wording import HOLE, MINUS
 from ..results.metrics import metric
 from ..results.schema import Comparison, Score
-from ..tasks.alignment.saliency.protocol import CENTRE, OBSERVERS, MapProtocol
+from ..tasks.images.source import Geometry
 from ..tasks.kinds.saliency import ALIGNMENT, METRICS, protocol_of
-from .plan import NO_CLASSES, Plan, PlannedTask
+from ..tasks.microworld.vocabulary import CLASSES
+from ..tasks.saliency.agreement import spearman
+from ..tasks.saliency.preparation import resize
+from ..tasks.saliency.protocol import CENTRE, OBSERVERS, MapProtocol
+from .engine.executors import choose_device
+from .engine.maps import map_source, model_maps
+from .planning.plan import NO_CLASSES, Plan, PlannedTask, geometry_of
 from .run import Outcome, execute
 from .settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from .run import Outcome
+
+
+# ``bench saliency``: an ordinary run of the saliency tasks, compared model by model, and how its scores are shown.
+
 
 MICRO, PEOPLE = "micro-saliency", "clickme"
 _SMOOTHED = "-smoothgrad"
@@ -184,3 +204,94 @@ def _span(values: tuple[float, float, float], form: str) -> str:
         return HOLE
     text = f"{value:{form}}" + (f" \\[{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
     return text.replace("-", MINUS)
+
+
+# ``bench saliency --figure``: the scores, and the maps of a few images, computed again.
+
+
+EXAMPLES = 5
+_LEFT_OUT = "attention "  # masks of single scales: the mean of them is shown
+
+
+def write_figure(outcome: Outcome, path: Path, examples: int = EXAMPLES) -> None:
+    """Draw an outcome to a file whose ending says the format.
+
+    Args:
+        outcome: From `saliency.run`.
+        path: ``.png``, ``.svg`` or ``.pdf``.
+        examples: Images to show, from the front of the task.
+
+    Raises:
+        StoreError: It cannot be written.
+        VitobenchError: A model that cannot be loaded.
+    """
+    planned = main_task(outcome)
+    assert outcome.plan is not None
+    protocol = protocol_of(planned.task)
+    broken = {failure.model for failure in outcome.data.failures}
+    view = SaliencyView(
+        title=protocol.title,
+        reference=protocol.reference,
+        examples=examples_of(outcome.plan, broken, min(examples, planned.images)),
+        scores=outcome.data.scores,
+        baselines=tuple(OBSERVERS),
+        ceiling=protocol.ceiling,
+    )
+    buffer = io.BytesIO()
+    kind = path.suffix.lower().removeprefix(".")
+    with styled():
+        metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
+        saliency_figure(view).savefig(buffer, format=kind, dpi=200, metadata=metadata)
+    write_file(path, buffer.getvalue())
+
+
+def examples_of(plan: Plan, broken: set[str], count: int) -> list[Example]:
+    """The first images of a plan with the maps of its models; one that cannot be read is skipped.
+
+    Args:
+        plan: Saliency tasks on the same images.
+        broken: Models that failed.
+        count: Images.
+    """
+    planned = plan.tasks[0]
+    source, preparation = map_source(planned.task, planned.source), protocol_of(planned.task).preparation
+    indices = range(count)
+    raw, failed = source.maps(indices)
+    shown, more = source.load(indices, Geometry(preparation.side, preparation.side, "bilinear"))
+    kept = [i for i in indices if i not in failed and i not in more]
+    if not kept:
+        return []
+    references = np.stack([preparation.apply(raw[i]) for i in kept])
+    maps = _maps(plan, broken, kept)
+    values = {key: spearman(own, references) for key, own in maps.items()}
+    return [
+        Example(
+            title=_class_name(planned, int(source.labels[index])),
+            image=shown[index],
+            reference=references[position],
+            maps={key: own[position] for key, own in maps.items()},
+            values={key: float(own[position]) for key, own in values.items()},
+        )
+        for position, index in enumerate(kept)
+    ]
+
+
+def _maps(plan: Plan, broken: set[str], indices: list[int]) -> dict[tuple[str, str], np.ndarray]:
+    device = choose_device(plan.settings.device)
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for planned in plan.tasks:
+        protocol, source = protocol_of(planned.task), map_source(planned.task, planned.source)
+        image_ids, labels = [source.image_ids[i] for i in indices], source.labels[indices]
+        for spec in plan.models:
+            if spec.label_space == NO_CLASSES or spec.name in broken:
+                continue
+            images, _ = source.load(indices, geometry_of(spec, planned.task))
+            model = registry.load(spec).to(device)
+            for name, own in model_maps(model, images, labels, image_ids, protocol.samples).items():
+                if not name.startswith(_LEFT_OUT):
+                    found[spec.name, name] = resize(own, protocol.preparation.side)
+    return found
+
+
+def _class_name(planned: PlannedTask, label: int) -> str:
+    return CLASSES[label] if planned.task.label_space == "microworld-16" else f"class {label}"

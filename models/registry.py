@@ -12,8 +12,7 @@ from ..errors import VitobenchError, unknown_name
 from ..plugins import own_modules
 from ..text import printable
 from .sources.plugins import PluginSource, PluginSources
-from .sources.source import ModelRow as ModelRow
-from .sources.source import Source
+from .sources.source import ModelRow, Source
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -31,15 +30,7 @@ _FILES = (
 )
 """Files of ``models/sources`` with a ``SOURCE``, in the order of listings; any other file with one follows them."""
 
-_SHARED = (
-    "adapters",
-    "plugins",
-    "safetensors_header",
-    "source",
-    "state_dicts",
-    "torch_files",
-    "weight_sets",
-)
+_SHARED = ("plugins", "source")
 """Files that sources share. They are listed because some import torch, and finding the sources must not."""
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .arithmetic import arithmetic
 from .model import PIXELS_AT_ONCE, Model
-from .precision import arithmetic
 from .vito import AttentionPooling
 
 SAMPLES = 16

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypedDict
 
-from ..results.published.rows import PublishedScore
+from ..results.published.tables import PublishedScore
 from ..results.schema import DrawnSet, ObserverComparison, ObserverDecisions, ObserverScore
 
 ALL = "all"

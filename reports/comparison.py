@@ -1,4 +1,4 @@
-"""The data of a comparison for a page or a terminal: the models, and the results."""
+"""A comparison of models: its data, and how a terminal shows it: the verdict, then tasks, then the worst conditions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..results.metrics import metric
-from ..results.schema import Comparison
+from ..results.schema import Comparison, MethodComparison
 from .data import ReportData
+from .headline import failure_lines
+from .page.view import p_words
+from .wording import HOLE, MARKS, condition_label, interval, labels, percent, verdict
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     from ..results.ranking import Rank
+
+
+# The data of a comparison for a page or a terminal: the models, and the results.
 
 
 @dataclass(frozen=True)
@@ -101,3 +111,199 @@ class Compared:
                     f"compared on the {row.n:,} that all have"
                 )
         return lines
+
+
+# A comparison in a terminal: the verdict first, then tasks, then the worst conditions.
+
+
+_WORST = 5
+_SHOWN = 10
+_COLOURS = {"win": "green", "loss": "red", "tie": ""}
+
+
+def _number(value: float, name: str, sign: bool = False) -> str:
+    return percent(value * metric(name).scale / 100, sign)
+
+
+def _span(low: float, high: float, name: str) -> str:
+    part = metric(name).scale / 100
+    return interval(low * part, high * part, sign=True)
+
+
+def verdict_lines(compared: Compared) -> list[tuple[str, str]]:
+    """A sentence for every pair, with its colour."""
+    lines = []
+    for a, b in compared.pairs():
+        won, lost, tied, missing = compared.tally(a, b)
+        tasks = won + lost + tied
+        line = f"{a} against {b}: better on {won} of {tasks} tasks, worse on {lost}, no clear difference on {tied}"
+        line += f"; {missing} could not be compared" if missing else ""
+        lines.append((line, "green" if won > lost else "red" if lost > won else ""))
+    return lines
+
+
+def _table(title: str, heads: Sequence[str], words: int = 2) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", padding=(0, 1, 0, 0)
+    )
+    for number, head in enumerate(heads):
+        if number < words:
+            table.add_column(head, max_width=26)
+        else:
+            table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
+def _titles(compared: Compared) -> dict[str, str]:
+    return {str(task["name"]): str(task.get("title") or task["name"]) for task in compared.data.task_records}
+
+
+def _change(row: Comparison) -> Text:
+    from rich.text import Text
+
+    mark = MARKS[verdict(row)]
+    return Text(f"{mark} {_number(row.difference, row.metric, sign=True)}".strip(), style=_COLOURS[row.verdict])
+
+
+def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: str, b: str) -> Table:
+    from rich.text import Text
+
+    several = any(isinstance(row, MethodComparison) for row in rows)
+    spans = ("over images", "over runs", "over both") if several else ("95 % interval",)
+    table = _table(title, ("Task", "Number", "A", "B", "A − B", *spans, "p", "detectable"))
+    titles, last = _titles(compared), ""
+    for row in rows:
+        reading = metric(row.metric)
+        whole = row.condition in ("overall", compared.data.main_condition(row.task))
+        name = reading.label if whole else condition_label(row.condition)
+        intervals = [_span(row.ci_low, row.ci_high, row.metric)]
+        if isinstance(row, MethodComparison):
+            intervals.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
+            intervals.append(_span(row.both_ci_low, row.both_ci_high, row.metric))
+        table.add_row(
+            Text(titles.get(row.task, row.task) if row.task != last else ""),
+            Text(name + reading.arrow),
+            *(Text(_number(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
+            _change(row),
+            *(Text(span or HOLE, style="dim") for span in intervals),
+            Text(p_words(row.p_adjusted)),
+            Text(_number(row.minimum_detectable, row.metric), style="dim"),
+        )
+        last = row.task
+    return table
+
+
+def _matrix(compared: Compared, task: str) -> Table:
+    from rich.text import Text
+
+    ranks = {row.model: row for row in compared.ranks if row.task == task}
+    rows = {(row.a, row.b): row for row in compared.data.comparisons if row.family == "primary" and row.task == task}
+    name = str(compared.data.task(task).get("metric") or "top1")
+    # Columns are narrow and do not wrap; the rows have the names in full.
+    heads = labels(compared.sides)
+    table = _table(
+        f"{_titles(compared)[task]}, {metric(name).heading}",
+        ("", "Value", "Rank", *(heads[side] for side in compared.sides)),
+        1,
+    )
+    order = sorted(compared.sides, key=lambda side: ranks[side].rank if side in ranks else math.inf)
+    turned = {"win": "loss", "loss": "win", "tie": "tie"}
+    for side in order:
+        value = compared.value(side, task, compared.data.main_condition(task), name)
+        line = [Text(side), Text(_number(value, name)), Text(HOLE)]
+        if side in ranks:
+            rank = ranks[side]
+            line[2] = Text(f"{rank.rank:g} [{rank.ci_low:g}, {rank.ci_high:g}]")
+        for other in compared.sides:
+            forward, backward = rows.get((side, other)), rows.get((other, side))
+            result = forward.verdict if forward else turned[backward.verdict] if backward else ""
+            text = "·" if side == other else result or HOLE
+            line.append(Text(text, style=_COLOURS.get(result, "")))
+        table.add_row(*line)
+    return table
+
+
+def legend(compared: Compared) -> str:
+    """How to read the numbers."""
+    sizes = compared.families
+    if compared.correction == "holm":
+        whole, single = sizes.get("primary", 0), sizes.get("conditions", 0)
+        test = (
+            f"p: paired tests, Holm-corrected within the main metrics of whole tasks ({whole}) and, separately, "
+            f"within single conditions ({single}); ▲ and ▼: p < 0.05."
+        )
+    else:
+        test = "p: paired tests, not corrected for their number; ▲ and ▼: p < 0.05."
+    return (
+        f"In percent. Differences are paired on the same images; 95 % intervals, not corrected. {test} Detectable: "
+        "the smallest difference that this many images would show with power 0.8, uncorrected. ↓: lower is better. "
+        "Shape bias: better means more by shape, as people decide."
+    )
+
+
+def _method_lines(compared: Compared) -> list[str]:
+    lines = []
+    for side in compared.sides:
+        if side in compared.methods:
+            runs = compared.methods[side]
+            lines.append(f"{side} is the mean of {len(runs)} runs: {', '.join(runs)}")
+        elif compared.methods:
+            lines.append(f"{side} is one checkpoint: intervals over runs treat it as fixed")
+    return lines
+
+
+def render_comparison(compared: Compared, console: Console, conditions: bool = False) -> None:
+    """Print a comparison.
+
+    Args:
+        compared: The comparison.
+        console: Where to print.
+        conditions: Print every single condition and group instead of the worst ones.
+    """
+    from rich.text import Text
+
+    for line, colour in verdict_lines(compared):
+        console.print(Text(line, style=f"bold {colour}".strip()))
+    for line in _method_lines(compared):
+        console.print(Text(line))
+    pairs = compared.pairs()
+    if len(compared.sides) > 2:
+        for task in dict.fromkeys(r.task for r in compared.data.comparisons if r.family == "primary"):
+            console.print(_matrix(compared, task))
+    else:
+        (a, b) = pairs[0]
+        console.print(_pair_table(compared, f"A {a}, B {b}", compared.rows(a, b, "primary"), a, b))
+    for a, b in pairs:
+        _render_parts(compared, console, a, b, conditions)
+    console.print(Text(legend(compared), style="dim"))
+    for check in compared.checked:
+        state = {True: ("fails", "bold red"), False: ("passes", "green"), None: ("cannot be told", "yellow")}[
+            check.holds
+        ]
+        console.print(Text(f"{state[0]}: {check.expression} ({check.detail})", style=state[1]))
+    missing = compared.unpaired() + failure_lines(compared.data)
+    if missing:
+        console.print(Text(f"\nMissing ({len(missing)})", style="bold yellow"))
+        for line in missing[:_SHOWN]:
+            console.print(Text(f"  {line}"))
+        if len(missing) > _SHOWN:
+            console.print(Text(f"  … and {len(missing) - _SHOWN} more; the JSON lists all", style="dim"))
+
+
+def _render_parts(compared: Compared, console: Console, a: str, b: str, conditions: bool) -> None:
+    title = f"A {a}, B {b}"
+    if conditions:
+        for family, what in (("secondary", "other metrics"), ("groups", "groups"), ("conditions", "conditions")):
+            rows = compared.rows(a, b, family)
+            if rows:
+                console.print(_pair_table(compared, f"{title}: {what}", rows, a, b))
+        return
+    # One condition is named for each pair where there are many pairs: the matrices say the rest.
+    rows = compared.worst(a, b, _WORST if len(compared.sides) == 2 else 1)
+    if rows:
+        title += f": worst of {len(compared.rows(a, b, 'conditions'))} conditions"
+        console.print(_pair_table(compared, title, rows, a, b))

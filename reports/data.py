@@ -1,19 +1,134 @@
-"""What a report is made from: the scores of one suite together with everything needed to read them."""
+"""What reports are made from, as plain records: the scores of a suite, disagreements of models, claims."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..results.schema import Comparison, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
+from ..results.schema import Comparison, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
-from .gallery import Gallery
 
 if TYPE_CHECKING:
     from ..results.ranking import Contest
+
+
+# Images on which two models disagree: which of them are shown, and what the page says of them.
+
+
+SHOWN = 6
+"""Images for each of the two sides of a disagreement."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A model's answer to an image: its best class in words, the confidence in it (0 to 1), whether it is right."""
+
+    model: str
+    answer: str
+    confidence: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the models saw it.
+
+    Attributes:
+        image_id: Its id in the data set.
+        label: The right answer in words.
+        media: ``"image/webp"`` or ``"image/jpeg"``.
+        data: The encoded file.
+        size: Side in pixels.
+        said: The two models' answers.
+    """
+
+    image_id: str
+    label: str
+    media: str
+    data: bytes
+    size: int
+    said: tuple[Said, ...]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two models on one condition.
+
+    Attributes:
+        task: Title of the task.
+        condition: As in the scores, ``"clean"`` or ``"fog/5"``.
+        a: First model.
+        b: Second model, its baseline where it has one.
+        counts: Images that both get right, only ``a``, only ``b``, and neither.
+        only_a: Some of those that only ``a`` gets right.
+        only_b: Likewise.
+        conditions: Of how many conditions this is the one with the most disagreements; 1 where there was no choice.
+    """
+
+    task: str
+    condition: str
+    a: str
+    b: str
+    counts: tuple[int, int, int, int]
+    only_a: tuple[Picture, ...] = ()
+    only_b: tuple[Picture, ...] = ()
+    conditions: int = 1
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Every disagreement that is shown, and why others are not."""
+
+    parts: tuple[Disagreement, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def counted(a: Sequence[bool], b: Sequence[bool]) -> tuple[int, int, int, int]:
+    """Of images in the same order: both right, only the first, only the second, neither."""
+    pairs = list(zip(a, b, strict=True))
+    return (
+        pairs.count((True, True)),
+        pairs.count((True, False)),
+        pairs.count((False, True)),
+        pairs.count((False, False)),
+    )
+
+
+def chosen(image_ids: Sequence[str], a: Sequence[bool], b: Sequence[bool], most: int = SHOWN) -> tuple[list[str], ...]:
+    """Choose images that one model gets right and the other wrong.
+
+    The order is that of a hash of the ids: a fair sample of the disagreements, the same each time. Choosing striking
+    images would bias it.
+
+    Args:
+        image_ids: Distinct ids.
+        a: Whether the first model is right.
+        b: Whether the second one is.
+        most: Images for each side.
+
+    Returns:
+        Ids that only the first gets right, and that only the second does.
+    """
+    order = sorted(zip(image_ids, a, b, strict=True), key=lambda row: hashlib.sha256(row[0].encode()).digest())
+    first = [image_id for image_id, right, other in order if right and not other]
+    second = [image_id for image_id, right, other in order if other and not right]
+    return first[:most], second[:most]
+
+
+def strongest(conditions: Sequence[str], disagreements: Sequence[int]) -> int:
+    """The position of the condition of the highest severity with the most disagreements; the first of equals."""
+    severities = [int(key.partition("/")[2] or 0) for key in conditions]
+    top = max(severities)
+    candidates = [place for place, severity in enumerate(severities) if severity == top]
+    return max(candidates, key=lambda place: (disagreements[place], -place))
+
+
+# What a report is made from: the scores of one suite together with everything needed to read them.
+
 
 Record = Mapping[str, Any]
 
@@ -156,3 +271,81 @@ class ReportData:
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:
         """Whether any model has a row for this metric, even if its value is missing."""
         return any(s.task == task and s.metric == metric and s.condition == condition for s in self.scores)
+
+
+# What a page of claims shows: claims with their effects, and the methods behind them.
+
+
+class ClaimFacts(RunFacts, total=False):
+    """What the pages say of all runs together."""
+
+    seeds: int
+    """Runs of each method."""
+    steps: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of the tables.
+
+    Attributes:
+        task: Task name.
+        metric: Of the whole task.
+        title: Short heading.
+        fraction: Whether it is shown in percent; kappa is not.
+    """
+
+    task: str
+    metric: str
+    title: str
+    fraction: bool = True
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim with its effects.
+
+    Attributes:
+        key: Letter.
+        title: A few words.
+        statement: What the paper claims.
+        effects: Every effect in every number, with its p-value corrected among them; where the claim holds they are
+            more than 0.
+    """
+
+    key: str
+    title: str
+    statement: str
+    effects: tuple[Effect, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The effects' names, in order."""
+        return list(dict.fromkeys(effect.name for effect in self.effects))
+
+    def effect(self, name: str, number: Number) -> Effect | None:
+        """An effect in one number."""
+        asked = (name, number.task, number.metric)
+        return next((e for e in self.effects if (e.name, e.task, e.metric) == asked), None)
+
+
+@dataclass(frozen=True)
+class ClaimsData:
+    """All claims with their effects, and the methods behind them.
+
+    Attributes:
+        claims: In order.
+        numbers: What was measured.
+        methods: By method and number (task, metric): the value of each run, by seed.
+        windows: T in seconds by method, for methods that differ in nothing else.
+        facts: Seeds, steps, versions, date.
+        failures: What is missing, a line each.
+    """
+
+    claims: tuple[ClaimView, ...]
+    numbers: tuple[Number, ...]
+    methods: Mapping[str, Mapping[tuple[str, str], Sequence[float]]]
+    windows: Mapping[str, float] = field(default_factory=dict)
+    facts: ClaimFacts = field(default_factory=ClaimFacts)
+    failures: tuple[str, ...] = ()

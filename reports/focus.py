@@ -1,12 +1,17 @@
-"""Which models a figure shows in colour, so that fifty stay as legible as two."""
+"""Which models a report draws in colour, and which are checkpoints of one training run."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import unknown_name
 from .data import ReportData
+
+# Which models a figure shows in colour, so that fifty stay as legible as two.
+
 
 MANY = 8
 """With more models than this, curves would hide each other: only so many are in colour."""
@@ -56,3 +61,55 @@ def drawn_models(data: ReportData) -> tuple[str, ...]:
     paired = [name for pair in ((name, data.baseline(name)) for name in compared) for name in pair if name]
     chosen = set(list(dict.fromkeys([*paired, *names]))[:MANY])
     return tuple(name for name in names if name in chosen)
+
+
+# Which models are checkpoints of one training.
+
+
+_STEP = re.compile(r"@(\d+)$")
+_IN_FILE = re.compile(r"[-_/.]*step[-_=]?\d+(?=\.safetensors$|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Checkpoints of one training.
+
+    Attributes:
+        name: Their names without the step.
+        models: Names by step, in ascending order.
+    """
+
+    name: str
+    models: dict[int, str]
+
+
+def trainings(data: ReportData) -> list[Training]:
+    """Group models into trainings.
+
+    The step of a model is ``training_step`` in its record, or a name that ends in ``@STEP``. Models belong
+    together if their names are equal without ``@STEP``, ``step-STEP`` and ``.safetensors``; a training needs two steps.
+
+    Args:
+        data: The report's input.
+    """
+    groups: dict[str, dict[int, str]] = defaultdict(dict)
+    records = {str(record["name"]): record for record in data.models}
+    for model in data.model_names:
+        named = _STEP.search(model)
+        step = records.get(model, {}).get("training_step")
+        if step is None and named:
+            step = named[1]
+        if step is not None:
+            # Of two copies of one step the first counts.
+            groups[base_name(model)].setdefault(int(step), model)
+    return [
+        Training(name, dict(sorted(checkpoints.items())))
+        for name, checkpoints in groups.items()
+        if len(checkpoints) > 1
+    ]
+
+
+def base_name(model: str) -> str:
+    """``vito@500`` and ``file:runs/vito/step-500.safetensors`` without their step."""
+    name = _STEP.sub("", model)
+    return _IN_FILE.sub("", name).removesuffix(".safetensors") or name

@@ -1,13 +1,19 @@
-"""How numbers, conditions and verdicts are written, the same in the terminal, in Markdown and on the page."""
+"""How numbers, conditions and verdicts are written: in the terminal, in Markdown, on the page and in CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from ..results.metrics import metric
 from ..results.schema import Comparison
+
+# How numbers, conditions and verdicts are written, the same in the terminal, in Markdown and on the page.
+
 
 HOLE = "—"
 MINUS = "−"
@@ -191,3 +197,29 @@ def _numbered(name: str, number: int, taken: Collection[str], written: Callable[
     while written(f"{name} ({number})") in taken:
         number += 1
     return f"{name} ({number})"
+
+
+# The numbers of a figure as text for a spreadsheet.
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Records as CSV with a header.
+
+    Args:
+        rows: Records with the same keys.
+
+    Returns:
+        Floats with all their digits, missing values as empty cells; the empty string without rows.
+    """
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value

@@ -126,7 +126,7 @@ class Comparison:
         n: Number of images that both models answered.
         n_a: Number of images that ``a`` answered.
         n_b: Number of images that ``b`` answered.
-        test: A name of `significance.TESTS`; empty in rows of older versions, whose p is the bootstrap's.
+        test: A name of `statistics.TESTS`; empty in rows of older versions, whose p is the bootstrap's.
         minimum_detectable: Smallest difference that this many images would have shown with power 0.8 at a level of
             0.05 without correction; NaN where the models never differ.
         family: The comparisons that ``p_adjusted`` is corrected for, see `judgement.family_of`.

@@ -1,12 +1,17 @@
-"""Intervals and paired tests. Everything is a function of per-image columns, resampled by image."""
+"""Intervals, paired tests, Holm's correction, variance over images and over training runs: functions of numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
+
+# Intervals and paired tests. Everything is a function of per-image columns, resampled by image.
+
 
 REPLICATES = 2000
 LEVEL = 0.95
@@ -122,3 +127,230 @@ def two_sided_p(replicates: np.ndarray) -> float:
         return math.nan
     below, above = int((finite <= 0).sum()), int((finite >= 0).sum())
     return min(1.0, 2.0 * (min(below, above) + 1) / (len(finite) + 1))
+
+
+# Paired tests, Holm's correction and the smallest detectable difference. Pure functions of numbers.
+
+
+ALPHA = 0.05
+POWER = 0.8
+EXACT_UP_TO = 25
+"""Discordant images up to which McNemar's test is the exact one."""
+
+TESTS = {
+    "mcnemar-exact": "McNemar's exact test, where up to 25 images tell the models apart",
+    "mcnemar-mid-p": "McNemar's mid-p test, where more do",
+    "clustered-bootstrap": "bootstrap over photographs with all their conditions, the tail beyond it by Student's t",
+    "stratified-bootstrap": "bootstrap over stimuli, drawn within each condition, the tail beyond it by Student's t",
+    "two-way-t": "Student's t by the variance over photographs and over runs",
+}
+"""Every ``test`` of a comparison, for people."""
+
+
+def mcnemar(only_a: int, only_b: int) -> tuple[float, str]:
+    """Two-sided McNemar test of two paired proportions.
+
+    Exact (binomial) up to `EXACT_UP_TO` discordant pairs; beyond it the mid-p version, which keeps its level at every
+    size where the exact one is too careful (Fagerland, Lydersen & Laake 2013, BMC Med. Res. Methodol. 13:91).
+
+    Args:
+        only_a: Images that only the first model gets right.
+        only_b: Images that only the second gets right.
+
+    Returns:
+        p, 1 where there is no discordant image, and the test's name in `TESTS`.
+    """
+    from scipy.special import bdtr, gammaln
+
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0, "mcnemar-exact"
+    twice = 2.0 * float(bdtr(fewer, n, 0.5))
+    if n <= EXACT_UP_TO:
+        return min(1.0, twice), "mcnemar-exact"
+    at = math.exp(gammaln(n + 1) - gammaln(fewer + 1) - gammaln(n - fewer + 1) - n * math.log(2))
+    return min(1.0, max(0.0, twice - at)), "mcnemar-mid-p"
+
+
+def t_test(difference: float, error: float, df: float) -> float:
+    """Two-sided p-value of ``difference / error`` by Student's distribution.
+
+    The bootstrap's own p-value cannot fall under 2 / (B + 1), which Holm's correction for hundreds of comparisons would
+    turn into 1. With `error_towards_zero` this one goes on beyond that floor, and is under 0.05 where the bootstrap's
+    95 % interval excludes 0 (up to the t-distribution's wider tails in small samples).
+
+    Args:
+        difference: The estimate.
+        error: Its standard error, 0 or more.
+        df: Degrees of freedom; at 0 or less nothing can be said, and p is 1.
+    """
+    from scipy.special import stdtr
+
+    if math.isnan(difference) or math.isnan(error):
+        return math.nan
+    if difference == 0.0 or df <= 0:
+        return 1.0
+    if error == 0.0:
+        # Every image differs by just the same: as unlikely as that many equal signs.
+        return float(2.0 ** max(-df, -1000.0))
+    return float(2.0 * stdtr(df, -abs(difference) / error))
+
+
+def standard_error(draws: np.ndarray) -> float:
+    """Standard deviation of bootstrap draws (B,); NaN where over a tenth of them are undefined."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 2 or len(finite) < 0.9 * len(draws):
+        return math.nan
+    error = float(finite.std(ddof=1))
+    # Draws of a constant differ by rounding.
+    return 0.0 if error <= 1e-12 * max(1.0, float(np.abs(finite).max())) else error
+
+
+def arms(difference: float, draws: np.ndarray) -> tuple[float, float]:
+    """Standard errors of an estimate on its lower and its upper side, from the arms of its percentile interval.
+
+    A ratio such as mCE has draws with one long tail, and one standard deviation would speak for neither side (recovery
+    of variances from limits: Zou & Donner 2008, Stat. Med. 27:1693). Where an arm has no length it is the standard
+    deviation.
+
+    Args:
+        difference: The estimate.
+        draws: (B,), bootstrap draws of it.
+    """
+    error = standard_error(draws)
+    if not error > 0.0:
+        return error, error
+    low, high = interval(draws)
+    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    below, above = (difference - low) / z, (high - difference) / z
+    return below if below > 0 else error, above if above > 0 else error
+
+
+def error_towards_zero(difference: float, draws: np.ndarray) -> float:
+    """Standard error on the side on which 0 lies; see `arms`."""
+    below, above = arms(difference, draws)
+    return below if difference > 0 else above if difference < 0 else max(below, above)
+
+
+def minimum_detectable(error: float, df: float = math.inf) -> float:
+    """Smallest true difference that a two-sided test at `ALPHA` finds with probability `POWER`.
+
+    ``(t(1 - alpha / 2) + t(power)) * error``, about 2.8 standard errors (Cohen 1988; Bloom 1995). NaN where the
+    standard error is 0 or undefined: from models that never differed nothing can be told about the spread.
+
+    Args:
+        error: Standard error of the paired difference.
+        df: Its degrees of freedom; infinite for the normal distribution.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    if not (error > 0.0 and df > 0):
+        return math.nan
+    levels = (1 - ALPHA / 2, POWER)
+    return error * sum(float(ndtri(level) if math.isinf(df) else stdtrit(df, level)) for level in levels)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down p-values (Holm 1979), which hold the family-wise error under any dependence.
+
+    Args:
+        p_values: Of one family; NaN is no comparison and stays NaN.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    order = np.argsort(p, kind="stable")[: int(np.isfinite(p).sum())]  # NaN sorts to the end
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    return [math.nan if math.isnan(value) else float(value) for value in adjusted]
+
+
+# Two sources of variance in a difference of training methods: the choice of images and the training runs.
+#
+# A method is the mean of its runs (seeds); a contrast is a weighted sum of methods, a difference one of weights 1 and
+# -1. Images are crossed with runs: every run answers the same images. The variance over images holds the runs fixed,
+# the variance over runs the images; each holds the interaction of the two once, so the total is their sum less the
+# interaction (as in Cameron, Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
+
+
+@dataclass(frozen=True)
+class Component:
+    """A variance of an estimate, and the degrees of freedom that it is known with.
+
+    Attributes:
+        variance: NaN where it cannot be estimated.
+        df: 0 where it cannot.
+    """
+
+    variance: float
+    df: float
+
+
+def over_runs(methods: Sequence[tuple[float, np.ndarray]]) -> Component:
+    """Variance over runs of a weighted sum of methods, with the images fixed (of two methods: Welch 1947).
+
+    Args:
+        methods: Weight and (runs,) values of each. A single run is a fixed checkpoint and adds nothing.
+
+    Returns:
+        With Welch's and Satterthwaite's degrees of freedom; undefined where no method has two runs.
+    """
+    parts = [
+        (weight**2 * float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+        for weight, values in methods
+        if len(values) > 1
+    ]
+    if not parts:
+        return Component(math.nan, 0.0)
+    return Component(sum(v for v, _ in parts), satterthwaite(parts))
+
+
+def interaction(methods: Sequence[tuple[float, np.ndarray]]) -> float:
+    """Variance of a weighted sum of methods that comes from images on which the runs of one method differ.
+
+    Args:
+        methods: Weight and (runs, B) bootstrap draws of each, all on the same samples of images.
+    """
+    total = 0.0
+    for weight, draws in methods:
+        runs = len(draws)
+        if runs > 1:
+            apart = draws - draws.mean(axis=0)
+            # Each deviation from the mean of the runs loses 1 / runs of the variance.
+            spread = np.nanvar(apart, axis=1, ddof=1).sum() / (runs - 1)
+            total += weight**2 * float(spread) / runs
+    return total
+
+
+def over_both(images: Component, runs: Component, shared: float) -> Component:
+    """Variance over images and runs.
+
+    Args:
+        images: Over images with the runs fixed; from `arms`, with n - 1 degrees of freedom.
+        runs: From `over_runs`; undefined where there are no runs to vary.
+        shared: From `interaction`, which both hold.
+
+    Returns:
+        Never less than the larger of the two, with Satterthwaite's degrees of freedom; over images alone where there
+        are no runs to vary.
+    """
+    if math.isnan(runs.variance):
+        return images
+    total = max(images.variance + runs.variance - shared, images.variance, runs.variance)
+    return Component(total, satterthwaite([(images.variance, images.df), (runs.variance, runs.df)]))
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances, each with its own (Satterthwaite 1946)."""
+    total = sum(variance for variance, _ in parts)
+    weight = sum(variance**2 / df for variance, df in parts if df > 0)
+    return total**2 / weight if weight > 0 else float(sum(df for _, df in parts))
+
+
+def t_interval(difference: float, component: Component, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of a difference by Student's distribution; NaN where the variance is undefined."""
+    from scipy.special import stdtrit
+
+    if math.isnan(component.variance) or component.df <= 0:
+        return math.nan, math.nan
+    half = float(stdtrit(component.df, 0.5 + level / 2)) * math.sqrt(component.variance)
+    return difference - half, difference + half

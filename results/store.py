@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from .folder import Entry, open_folder
-from .layout import (
+from .schema import SCHEMA_VERSION
+from .stored_files import (
     IMAGES,
     MARK,
     PARTIAL,
@@ -24,13 +25,11 @@ from .layout import (
     unit_file,
     write_document,
 )
-from .schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .asked import Asked
-    from .predictions import Predictions
+    from .predictions import Asked, Predictions
 
 _READERS = 4
 
@@ -161,13 +160,13 @@ class Store:
             model: Model identity.
             start: First position.
             stop: One past the last.
-            columns: As for `unit_file.table_of`, image by image.
+            columns: As for `stored_files.table_of`, image by image.
             partial: Something in it should be tried again: it is kept apart, scored, and counted as missing.
 
         Raises:
             StoreError: It cannot be written.
         """
-        from .unit_file import encode, table_of
+        from .stored_files import encode, table_of
 
         name = self.unit_name(task, model, start, stop, PARTIAL if partial else PREDICTIONS)
         self.folder.write(name, encode(table_of(task, model, columns), name))
@@ -261,8 +260,8 @@ class Store:
             StoreError: It is damaged or contradicts them; the message says how.
             OSError: It cannot be read.
         """
-        from .asked import contradictions
-        from .unit_file import decode
+        from .predictions import contradictions
+        from .stored_files import decode
 
         table = decode(self.folder.read(name), name)
         unit = parse_unit(name)
@@ -286,7 +285,7 @@ class Store:
         Returns:
             That, or a line that says why it is not known and what to do.
         """
-        from .asked import asked_from
+        from .predictions import asked_from
 
         known = self._asked.get(task)
         if known is None or (not isinstance(known, str) and len(known.image_ids) < images):

@@ -14,9 +14,9 @@ from functools import cache, cached_property
 from typing import Any
 
 from ..errors import unknown_name
-from .data.classes import NUM_CLASSES, MergedClass, entry_level_classes, imagenet_classes, imagenet_wnids
 from .datasets.record import ClassFolderForm, FrameForm
 from .datasets.registry import PUBLISHED
+from .images.classes import NUM_CLASSES, MergedClass, entry_level_classes, imagenet_classes, imagenet_wnids
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
-"""The labels of a set's images, in the classes of a task."""
+"""The labels of a set's images in the classes of a task, and facts about them beyond their labels."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .answer_spaces import ANSWER_SPACES, answer_space
-from .data.source import ImageSource
+from .images.source import ImageSource
 from .plugin_tasks import LABEL_SPACES
 from .task import Task
+
+# The labels of a set's images, in the classes of a task.
 
 
 def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarray:
@@ -45,3 +50,27 @@ def class_count(task: Task) -> int:
     """Number of classes that a task's labels and answers are in."""
     asked = task.answers or task.label_space
     return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size
+
+
+# Facts about a task's images beyond their labels.
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Facts about images, by image id. A task needs those of its kind; what is not given is empty.
+
+    Attributes:
+        textures: Texture class of each image; cue conflict.
+        categories: Names of the classes, in the order of the labels; cue conflict.
+        anchors: For each anchor frame its neighbours, possibly none; video.
+        sequences: For each perturbation, and each sequence by the name of its source image, its frames in order;
+            sequences. Frames either have ids of their own under one condition, or the task has a condition named like
+            each perturbation and the same ids recur.
+        accepted: Classes that count as right; multi-label, and video where a frame has several.
+    """
+
+    textures: Mapping[str, int] = field(default_factory=dict)
+    categories: Sequence[str] = ()
+    anchors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sequences: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    accepted: Mapping[str, Collection[int]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from .datasets.record import DataSet, Opening
 from .datasets.registry import DATA_SETS
 
 if TYPE_CHECKING:
-    from .data.source import ImageSource
+    from .images.source import ImageSource
 
 USER_DATA = {folder.name: folder.holds for data_set in DATA_SETS.values() for folder in data_set.reads}
 """Folders that a user brings, each with what it holds and how to name it."""

@@ -1,4 +1,4 @@
-"""A task is a frozen declaration; `conditions` makes its pixels and `scoring` its numbers."""
+"""A task is a frozen declaration; `bench.engine.pixels` makes its pixels and `scoring` its numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .corruptions.record import own_versions
 from .corruptions.registry import find as find_corruption
 
 if TYPE_CHECKING:
-    from .alignment.saliency.protocol import MapProtocol
     from .kinds.kind import Kind
+    from .saliency.protocol import MapProtocol
 
 
 @dataclass(frozen=True)

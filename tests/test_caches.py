@@ -123,7 +123,7 @@ def refuse(self):
 for name, locator in vars(caching).items():
     if "InTree" in name:
         locator.ensure_cache_path = refuse
-from vitobench.tasks.corruptions.colour import njit
+from vitobench.tasks.corruptions.imagenet_c.colour import njit
 @njit(cache=True)
 def twice(x):
     return 2 * x

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.executors.base import threads_of
+from vitobench.bench.engine.executors import threads_of
 from vitobench.bench.settings import Settings
 from vitobench.cores import allowed_cores, limit_openmp, usable_cores
 

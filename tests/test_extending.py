@@ -67,7 +67,7 @@ RECIPES = {
         "models/sources/untrained.py",
         (("untrained:SEED: a network with random weights",), ("untrained:0", "Top-1 accuracy")),
     ),
-    "A figure": ("reports/figure_bars.py", (("Top-1 accuracy as bars",), ("bars: figures/bars-micro-val.svg",))),
+    "A figure": ("reports/figures/bars.py", (("Top-1 accuracy as bars",), ("bars: figures/bars-micro-val.svg",))),
     "A pretraining method": ("models/pretraining/method_vicreg.py", (("runs/vicreg/vicreg.safetensors",),)),
 }
 

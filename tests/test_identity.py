@@ -11,7 +11,7 @@ import pytest
 from vitobench.identity import IDENTITY_VERSION, broken_seal, digest, file_digest, seal_file
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.tasks.corruptions import registry
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
 

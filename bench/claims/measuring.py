@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...reports.claims_data import ClaimFacts, ClaimsData, ClaimView, Number
-from ...results import variance
+from ...reports.data import ClaimFacts, ClaimsData, ClaimView, Number
+from ...results import statistics as variance
 from ...results.schema import Effect
-from ...results.significance import holm, minimum_detectable, t_test
+from ...results.statistics import holm, minimum_detectable, t_test
 from ...results.store import Store
-from ...tasks.answers import collect
-from ...tasks.contrasts import averaged, contrast, effect
-from ...tasks.prepared import Prepared, prepare
-from ..outcome import gather
-from ..plan import Plan
-from ..truths import truth_of
+from ...tasks.scoring.compare import averaged, contrast, effect
+from ...tasks.scoring.samples import Prepared, collect, prepare
+from ..catalogue import truth_of
+from ..planning.plan import Plan
+from ..scoring.outcome import gather
 from .declared import BESIDE, CLAIMS, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:

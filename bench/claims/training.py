@@ -1,11 +1,11 @@
-"""Train every run that is not there yet, several at a time, each on its share of the cores."""
+"""Train every run that is missing, several at a time, and keep what was found of each beside its checkpoint."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...cores import usable_cores
+from ...files import read_sealed_json, write_sealed_json
 from ...identity import file_digest
 from ...interruption import Stopped, finish_first
 from ..progress import bar
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
     from ...models.pretraining.clips import ClipPool
     from ...models.pretraining.recipe import Recipe
+
+
+# Train every run that is not there yet, several at a time, each on its share of the cores.
+
 
 _POLL_SECONDS = 2.0
 _POOLS = 2  # some 400 MB each
@@ -49,7 +56,7 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """Its recipe."""
-        from ...models.pretraining.recipe_files import load_recipe
+        from ...models.pretraining.recipe import load_recipe
 
         return load_recipe(self.method.recipe, self.method.settings, steps=self.steps, seed=self.seed)
 
@@ -196,7 +203,7 @@ def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] |
     import torch
 
     from ...models.pretraining.checkpoint import NAME
-    from ...models.pretraining.micro_pool import micro_pool, pool_key
+    from ...models.pretraining.clips import micro_pool, pool_key
     from ...models.pretraining.produce import produce
 
     def pools(recipe: Recipe) -> ClipPool:
@@ -214,3 +221,39 @@ def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] |
     produce(run.recipe, run.folder, stage or (lambda *_: None), pools=pools)
     # The optimiser's state is ten times the checkpoint, and a finished run does not go on.
     (run.folder / NAME).unlink(missing_ok=True)
+
+
+# What was found of a run, kept beside its checkpoint.
+
+
+def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
+    """What is kept, or nothing where it is of another checkpoint, incomplete or damaged.
+
+    Args:
+        run: A finished run.
+        what: Name of the file.
+        names: What has to be in it.
+    """
+    facts = read_sealed_json(run.folder / f"{what}.json")
+    try:
+        if facts is None or facts["checkpoint"] != _checkpoint(run):
+            return {}
+        return {name: np.array(facts[name], np.float64) for name in names}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
+    """Keep what was found.
+
+    Args:
+        run: A finished run.
+        what: Name of the file.
+        found: By name, float64 (n,): a number for each image or clip.
+    """
+    lists = {name: values.tolist() for name, values in found.items()}
+    write_sealed_json(run.folder / f"{what}.json", {**lists, "checkpoint": _checkpoint(run)})
+
+
+def _checkpoint(run: Run) -> str:
+    return str(json.loads(run.checkpoint.with_suffix(".json").read_text(encoding="utf-8"))["sha256"])

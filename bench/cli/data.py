@@ -17,7 +17,7 @@ from .listings import print_rows
 from .options import quiet_option
 
 if TYPE_CHECKING:
-    from ...tasks.data.downloads.publication import Publication, RemoteFile
+    from ...tasks.download.publication import Publication, RemoteFile
 
 ASK_ABOVE = 1_000_000_000
 """Downloads of more bytes than this need a confirmation."""
@@ -49,8 +49,8 @@ def data_command() -> None:
 @_JSON
 def list_command(as_json: bool) -> None:
     """List the published data sets with size, licence and checksums."""
-    from ...tasks.data.downloads.publication import LICENCES
     from ...tasks.datasets.registry import PUBLICATIONS, download_in_words
+    from ...tasks.download.publication import LICENCES
 
     rows: list[dict[str, Any]] = []
     for publication in PUBLICATIONS.values():
@@ -87,8 +87,8 @@ def get_command(
     would go: it is then checked and unpacked.
     """
     from ...errors import VitobenchError
-    from ...tasks.data.downloads.get import chosen_files, get
     from ...tasks.datasets.registry import get_publication
+    from ...tasks.download.get import chosen_files, get
 
     publications = [get_publication(name) for name in dict.fromkeys(names)]
     if only and len(publications) > 1:
@@ -124,8 +124,8 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
 
     DIR is the folder you gave to `bench data get --to`, or the data folder itself.
     """
-    from ...tasks.data.downloads.verify import verify
     from ...tasks.datasets.registry import get_publication
+    from ...tasks.download.get import verify
 
     publication = get_publication(name)
     with _bars(quiet or as_json)("Verifying") as progress:
@@ -147,8 +147,8 @@ def _announce(
     downloads: Sequence[tuple[Publication, Sequence[RemoteFile]]], root: Path, yes: bool, quiet: bool
 ) -> None:
     """Print what will be downloaded and its licence; ask for confirmation if it is large."""
-    from ...tasks.data.downloads.get import missing_bytes
-    from ...tasks.data.downloads.publication import LICENCES, readable_size
+    from ...tasks.download.get import missing_bytes
+    from ...tasks.download.publication import LICENCES, readable_size
 
     sizes: list[int | None] = []
     for publication, files in downloads:

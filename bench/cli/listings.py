@@ -138,8 +138,7 @@ def suites_command(as_json: bool) -> None:
 def recipes_command(as_json: bool) -> None:
     """List the pretraining recipes."""
     from ...models.pretraining.methods import plugged
-    from ...models.pretraining.recipe import recipe_facts
-    from ...models.pretraining.recipe_files import list_recipes, load_recipe
+    from ...models.pretraining.recipe import list_recipes, load_recipe, recipe_facts
     from ...plugins import METHODS, unreadable
 
     rows = [{"recipe": name} | recipe_facts(load_recipe(name)) for name in list_recipes()]

@@ -1,25 +1,32 @@
-"""``bench pretrain``."""
+"""``bench pretrain``, ``curve`` and ``reproduce``."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...terminal import open_console
+from ...cores import usable_cores
+from ...models.spec import PRECISIONS
+from ...terminal import echo, open_console
+from .options import along, quiet_option, running, settings_from
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ...models.pretraining.produce import Produced
     from ...models.pretraining.recipe import Recipe
-    from ...tasks.data.clips.source import ClipSource
+    from ...tasks.clips.source import ClipSource
+
+
+# ``bench pretrain``.
 
 
 def _recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from ...models.pretraining.recipe_files import list_recipes
+    from ...models.pretraining.recipe import list_recipes
 
     return [name for name in list_recipes() if name.startswith(incomplete)]
 
@@ -79,7 +86,7 @@ def pretrain_command(
     `bench run --model file:FOLDER/NAME.safetensors`; during training it is FOLDER/last.safetensors. An encoder trained
     on your own clips has no classifier: fit one with `bench probe`.
     """
-    from ...models.pretraining.recipe_files import load_recipe
+    from ...models.pretraining.recipe import load_recipe
     from ..progress import stages
 
     settled = load_recipe(recipe, settings, **changes)
@@ -91,7 +98,7 @@ def pretrain_command(
     from ...models.pretraining.produce import produce
 
     if console is not None and source is not None:
-        from ...tasks.data.walking import left_out_of
+        from ...tasks.images.walking import left_out_of
 
         console.print(f"{len(source):,} clips of {data}", soft_wrap=True, markup=False)
         line = left_out_of(source).line(str(data))
@@ -106,7 +113,7 @@ def pretrain_command(
 
 def _clips(recipe: Recipe, data: str | None, clips: int | None, settings: tuple[str, ...]) -> tuple[Recipe, ClipSource]:
     from ...errors import DataError
-    from ...tasks.data.clips.opening import open_clips
+    from ...tasks.clips.opening import open_clips
 
     if data is None:
         raise DataError(f"The recipe {recipe.name} trains on your own clips: name them with --data.")
@@ -131,3 +138,165 @@ def _tell(console: Console, steps: int, pretrained: Produced) -> None:
         then = f"bench probe --model {name_of(pretrained.checkpoint)} --data imagefolder=DIR"
     console.print(f"Checkpoint: {pretrained.checkpoint}", soft_wrap=True)
     console.print(then, soft_wrap=True)
+
+
+# ``bench curve``.
+
+
+_SIDE_BY_SIDE = 3
+
+
+@click.command("curve")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@along
+@running
+def curve_command(folder: Path, **values: Any) -> None:
+    """Run a suite or tasks on all checkpoints in DIR and show every metric by training step.
+
+    The step is read from the checkpoint's card, or from a name such as step-000500.safetensors. Predictions that the
+    store already holds are not computed again: while training continues, only new checkpoints are run.
+
+    \b
+    bench curve runs/vito --suite robustness
+    bench curve runs/finetune-vito --task micro-val --json curve.json
+    """
+    from ...files import write_json
+    from ..curve import curve_json, find_checkpoints
+    from ..run import execute
+    from .show import check_files
+
+    check_files(values)
+    console = None if values["quiet"] else open_console()
+    checkpoints = find_checkpoints(folder)
+    settings = settings_from(values | {"models": tuple(checkpoints.steps.values()), "baselines": ("none",)})
+    outcome = execute(settings, console, " ".join(["bench", *sys.argv[1:]]))
+    if values["json_file"] is not None:
+        write_json(values["json_file"], curve_json(outcome, checkpoints))
+    if console is not None:
+        _render(outcome, checkpoints, console)
+        if values["json_file"] is not None:
+            console.print(f"Curve: {values['json_file']}", soft_wrap=True, markup=False)
+        work = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
+        console.print(f"{work}, {outcome.seconds:.1f} s")
+    if not outcome.complete:
+        from ...reports.headline import failure_lines
+
+        for line in failure_lines(outcome.data):
+            echo(line, err=True)
+        sys.exit(3)
+
+
+def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
+    """Print metrics by step, a few metrics side by side in each table."""
+    from rich import box
+    from rich.table import Table
+
+    from ..curve import columns, points
+
+    all_columns = columns(outcome)
+    for at in range(0, len(all_columns), _SIDE_BY_SIDE):
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("step", justify="right")
+        side_by_side = all_columns[at : at + _SIDE_BY_SIDE]
+        for column in side_by_side:
+            table.add_column(f"{column.title}\n{column.label}", justify="right")
+        curves = [points(outcome, checkpoints, column) for column in side_by_side]
+        for step in checkpoints.steps:
+            table.add_row(f"{step:,}", *(_cell(curve[step]) for curve in curves))
+        console.print(table)
+    console.print("In percent, with 95 % intervals.")
+    for line in checkpoints.passed_over:
+        console.print(f"Skipped: {line}", soft_wrap=True, markup=False)
+
+
+def _cell(score: Any) -> str:
+    from ...reports.wording import interval, percent
+
+    return "—" if score is None else f"{percent(score.value)} {interval(score.ci_low, score.ci_high)}".strip()
+
+
+# ``bench reproduce``.
+
+
+def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ..claims.declared import CLAIMS
+
+    return [claim.key for claim in CLAIMS if claim.key.startswith(incomplete)]
+
+
+@click.command("reproduce")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("reproduction"),
+    show_default=True,
+    help="Folder for the runs, the store, tables and figures.",
+)
+@click.option(
+    "--claim",
+    "claims",
+    multiple=True,
+    shell_complete=_claims,
+    help="Claim to test: 0, a, b, c, d, e or f; all by default. Repeatable.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of training runs per method."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps per run; 400 by default.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of parallel runs; the number of cores by default.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of images per task, for a quick look.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Floating-point type for measuring.",
+)
+@click.option("--list", "listed", is_flag=True, help="Only list the runs and whether each is finished.")
+@quiet_option
+def reproduce_command(
+    folder: Path,
+    claims: tuple[str, ...],
+    seeds: int,
+    steps: int | None,
+    workers: int | None,
+    limit: int | None,
+    precision: str,
+    listed: bool,
+    quiet: bool,
+) -> None:
+    """Test the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
+
+    Takes about two and a half hours on two cores. Repeat the command to resume an interrupted run; a further seed
+    trains only that seed. docs/claims.md describes the results.
+
+    Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
+
+    \b
+    bench reproduce
+    bench reproduce --claim d --seeds 5
+    bench reproduce --list
+    """
+    from ..claims.declared import STEPS
+    from ..claims.reproduction import Reproduction, reproduce
+
+    console = None if quiet else open_console()
+    request = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
+    if listed:
+        for run in request.runs():
+            echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
+        return
+    data, files = reproduce(request, console, " ".join(["bench", *sys.argv[1:]]))
+    if console is not None:
+        from ...reports.tables.claims import tally
+
+        for claim in data.claims:
+            if claim.effects:
+                console.print(f"({claim.key}) {claim.title}: {tally(claim)}", soft_wrap=True)
+        for path in files:
+            console.print(str(path), soft_wrap=True, markup=False)
+    if data.failures:
+        for line in data.failures:
+            echo(line, err=True)
+        sys.exit(3)

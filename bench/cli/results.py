@@ -121,7 +121,7 @@ def show_command(what: str, store: str) -> None:
 def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
     """Write predictions to one FILE (.parquet or .csv)."""
     from ...errors import StoreError
-    from ...results.exporting import export
+    from ...results.inventory import export
 
     place = _open(store)
     names = _units(place, models, tasks)
@@ -137,7 +137,7 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
     """Names of complete units; of units with the same start, only the longest, which contains the others."""
     from ...results import records
     from ...results.inventory import fits, identities
-    from ...results.layout import PREDICTIONS
+    from ...results.stored_files import PREDICTIONS
 
     known_models, known_tasks = identities(store, records.MODELS), identities(store, records.TASKS)
     longest: dict[tuple[str, str, int], tuple[int, str]] = {}
@@ -162,8 +162,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
     Writes a folder per data set into DIR, with a file per model; `bench score --responses DIR` reads them too. Missing
     predictions are listed, and the exit code is then 3.
     """
-    from ..human_alignment import SUITE
-    from ..responses import write_responses
+    from ..scoring.trials import SUITE, write_responses
     from ..settings import Settings
 
     settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
@@ -182,7 +181,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
 @quiet_option
 def verify_command(store: str, as_json: bool, quiet: bool) -> None:
     """Read every file of a store and list damaged, foreign and leftover files; exit code 3 if there are any."""
-    from ...results.verification import verify
+    from ...results.inventory import verify
 
     place = _open(store)
     with _bar(quiet or as_json, "Verifying") as progress:

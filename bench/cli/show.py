@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import StoreError, VitobenchError
 from ...files import check_output, write_json
 from ...terminal import echo, open_console
-from ..export import as_json
+from ..exports.files import as_json
 from ..run import Outcome, execute, rescore
 from .options import settings_from
 
@@ -56,7 +56,7 @@ def check_files(values: dict[str, Any]) -> None:
 
 def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, work: str) -> None:
     if not outcome.data.scores:
-        from ...reports.rows import failure_lines
+        from ...reports.headline import failure_lines
 
         reasons = "".join(f"\n{line}" for line in failure_lines(outcome.data))
         raise VitobenchError(f"Nothing to show: no task has a score.{reasons}")
@@ -68,7 +68,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, wo
         write_json(values["json_file"], as_json(outcome))
         files["Scores"] = str(values["json_file"])
     if console is not None:
-        from ...reports.table import render_terminal
+        from ...reports.headline import render_terminal
 
         render_terminal(outcome.data, console)
         console.print()
@@ -77,7 +77,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, wo
         console.print(f"{work}, {outcome.seconds:.1f} s")
     if not outcome.complete:
         if console is None:
-            from ...reports.rows import failure_lines
+            from ...reports.headline import failure_lines
 
             for line in failure_lines(outcome.data):
                 echo(line, err=True)
@@ -86,7 +86,7 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, wo
 
 def _write_page(outcome: Outcome, values: dict[str, Any]) -> str:
     from ...files import write_file
-    from ...reports.html import render_html
+    from ...reports.page.html import render_html
     from ...results.store import Store
     from ...text import utf8
 
@@ -126,7 +126,7 @@ def written(outcome: Outcome, lines: list[str], absent: list[str], quiet: bool) 
     Raises:
         VitobenchError: Nothing was written.
     """
-    from ...reports.rows import failure_lines
+    from ...reports.headline import failure_lines
 
     if not lines:
         reasons = "".join(f"\n{line}" for line in absent)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from ...cores import usable_cores
 from ...errors import VitobenchError
-from . import data_sets, devices, machine, places, threads
+from . import machine, places
+from . import machine as devices
+from . import machine as threads
+from . import places as data_sets
 from .check import FAIL, Check
 
 PACKAGE = Path(__file__).parents[2]
@@ -23,17 +26,17 @@ def examine(store: str, data_root: Path) -> list[Check]:
         data_root: Folder that `bench data get` downloads to.
     """
     steps: list[tuple[str, Callable[[], list[Check]]]] = [
-        (machine.GROUP, lambda: machine.check_machine(machine.measure_machine())),
+        (machine.MACHINE, lambda: machine.check_machine(machine.measure_machine())),
         ("packages", _packages),
-        (devices.GROUP, lambda: devices.check_devices(devices.measure_devices())),
-        (threads.GROUP, lambda: threads.check_threads(os.environ, usable_cores())),
+        (devices.DEVICES, lambda: devices.check_devices(devices.measure_devices())),
+        (threads.THREADS, lambda: threads.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
         ("plugins", _plugins),
-        (places.GROUP, lambda: places.check_store(store)),
-        (places.GROUP, lambda: [places.check_cache(*cache) for cache in places.caches()]),
-        (places.GROUP, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
-        (data_sets.GROUP, lambda: data_sets.check_data(data_sets.measure_data(data_root))),
-        (data_sets.GROUP, lambda: _named(store)),
+        (places.PLACES, lambda: places.check_store(store)),
+        (places.PLACES, lambda: [places.check_cache(*cache) for cache in places.caches()]),
+        (places.PLACES, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
+        (data_sets.DATA_SETS, lambda: data_sets.check_data(data_sets.measure_data(data_root))),
+        (data_sets.DATA_SETS, lambda: _named(store)),
     ]
     return [check for group, step in steps for check in guarded(group, step)]
 
@@ -48,8 +51,7 @@ def guarded(group: str, step: Callable[[], list[Check]]) -> Iterator[Check]:
 
 
 def _packages() -> list[Check]:
-    from .packages import check_python, check_required
-    from .requirements import installed, wants
+    from .packages import check_python, check_required, installed, wants
 
     requirements = wants(PACKAGE)
     if requirements is None:
@@ -59,8 +61,7 @@ def _packages() -> list[Check]:
 
 
 def _optional() -> list[Check]:
-    from .packages import check_optional, check_torchcodec, torchcodec_problem
-    from .requirements import installed, wants
+    from .packages import check_optional, check_torchcodec, installed, torchcodec_problem, wants
 
     requirements = wants(PACKAGE)
     extras = {} if requirements is None else {name: installed(needs) for name, needs in requirements.extras.items()}

@@ -1,15 +1,20 @@
-"""What an export is: scores go in, files or runs of another tool come out."""
+"""The exports by name, and what an export is: scores go in, files or runs of another tool come out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
-from ...errors import VitobenchError
-from ...files import check_output, check_output_folder
+from ...errors import VitobenchError, unknown_name
+from ...files import check_output, check_output_folder, write_file
+from ...text import utf8
 from ..run import Outcome
+
+# What an export is: scores go in, files or runs of another tool come out.
+
 
 SCREEN = "-"
 """Target that prints."""
@@ -33,9 +38,9 @@ class Handover:
 
 
 class Exporter(Protocol):
-    """What the module of an export has."""
+    """What makes an export."""
 
-    def export(self, handover: Handover) -> list[str]:
+    def __call__(self, handover: Handover) -> list[str]:
         """Write scores.
 
         Args:
@@ -55,7 +60,7 @@ class ExportSpec:
 
     Attributes:
         name: What the user types.
-        module: Module of this package that is an `Exporter`.
+        address: Module of this package and `Exporter` in it: ``"files:export_csv"``.
         writes: What comes out.
         kind: What ``--to`` names: ``text`` is a file that may be printed instead; ``file``, ``folder``, ``address``.
         target: The same for a person.
@@ -65,7 +70,7 @@ class ExportSpec:
     """
 
     name: str
-    module: str
+    address: str
     writes: str
     kind: str
     target: str
@@ -99,5 +104,133 @@ class ExportSpec:
                 raise VitobenchError(
                     f"--format {self.name} needs a package ({error}): pip install 'vitobench[{self.extra}]'"
                 ) from None
-        found: Exporter = import_module(f".{self.module}", __package__)
-        return found
+        module, _, function = self.address.partition(":")
+        exporter: Exporter = getattr(import_module(f".{module}", __package__), function)
+        return exporter
+
+
+# The exports by name. Importing this loads none of the packages that they need.
+
+
+EXPORTS: dict[str, ExportSpec] = {
+    spec.name: spec
+    for spec in (
+        ExportSpec(
+            "csv",
+            "files:export_csv",
+            "One row per score of each model",
+            "text",
+            "a file, or - to print it",
+            "scores.csv",
+        ),
+        ExportSpec(
+            "json",
+            "files:export_json",
+            "Everything: scores, comparisons, missing data, models, tasks, versions",
+            "text",
+            "a file, or - to print it",
+            "scores.json",
+        ),
+        ExportSpec(
+            "parquet",
+            "files:export_parquet",
+            "The rows of csv with types; models, tasks and versions in the file's metadata",
+            "file",
+            "a file",
+            "scores.parquet",
+        ),
+        ExportSpec(
+            "hugging-face",
+            "hugging_face:export_hugging_face",
+            "The headline numbers of one model as the model-index of a model card",
+            "text",
+            "a card (.md; merged if it exists) or a .yaml file; - to print the block",
+            "model-index.yaml",
+            "hugging-face",
+            ("huggingface_hub", "yaml"),
+        ),
+        ExportSpec(
+            "mlflow",
+            "trackers:export_mlflow",
+            "One run per model, with scores as metrics and tasks and models as parameters",
+            "address",
+            "a tracking address, such as http://HOST:5000; MLflow's own by default",
+            "",
+            "mlflow",
+            ("mlflow",),
+        ),
+        ExportSpec(
+            "tensorboard",
+            "trackers:export_tensorboard",
+            "One folder of events per model; checkpoints of one training run share a folder, as steps",
+            "folder",
+            "a folder",
+            "tensorboard",
+            "tensorboard",
+            ("tensorboard",),
+        ),
+    )
+}
+"""In the order of the listing; a new export is added here."""
+
+
+def export_spec(name: str) -> ExportSpec:
+    """An export by name.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name not in EXPORTS:
+        raise unknown_name("export", name, EXPORTS)
+    return EXPORTS[name]
+
+
+# Text to a file, or to the screen.
+
+
+def put(handover: Handover, text: str, what: str) -> list[str]:
+    """Write text where the handover says, all of it or nothing.
+
+    Args:
+        handover: Whose ``to`` is a file, or `SCREEN`.
+        text: Ends with a newline.
+        what: What it is, for the line that says so.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    if handover.to == SCREEN:
+        handover.show(text.removesuffix("\n"))
+        return [what]
+    write_file(Path(handover.to), utf8(text))
+    return [f"{what}: {handover.to}"]
+
+
+# Pass existing scores to an export by its name.
+
+
+def hand_over(outcome: Outcome, form: str, to: str | None = None, models: Sequence[str] = ()) -> list[str]:
+    """Export scores.
+
+    Args:
+        outcome: The scores.
+        form: Name of the export.
+        to: Where to; its default if None.
+        models: Models that get a place of their own; all if empty.
+
+    Returns:
+        Lines for a person that say what was written.
+
+    Raises:
+        UnknownNameError: No such export or model.
+        VitobenchError: A package is missing, or the target cannot be written.
+    """
+    spec = export_spec(form)
+    target = spec.default if to is None else to
+    spec.check_target(target)
+    exporter = spec.load()
+    known = [str(model["name"]) for model in outcome.data.models]
+    for name in models:
+        if name not in known:
+            raise unknown_name("model of this result", name, known)
+    return exporter(Handover(outcome, tuple(models) or tuple(known), target))

@@ -1,16 +1,105 @@
-"""Training clips of the micro-world, rendered once into memory."""
+"""Which clips a step sees, and clips of the micro-world rendered once into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...tasks.data.microworld.sets import MicroSet
-from ...tasks.data.microworld.vocabulary import CLIP_SECONDS
+from ...errors import DataError
+from ...tasks.microworld.sets import MicroSet
+from ...tasks.microworld.vocabulary import CLASSES, CLIP_SECONDS
+from .monitors import NeighbourExam
+from .recipe import Recipe
+
+# The clips of a step and the seeds of its random numbers: functions of (seed, step) alone.
+
+
+@dataclass(frozen=True)
+class Place:
+    """One part of a step on one rank.
+
+    Attributes:
+        step: Step, from 0.
+        part: Part of the step, from 0 to the recipe's ``accumulate`` - 1.
+        rank: This process.
+        ranks: Number of processes.
+    """
+
+    step: int
+    part: int = 0
+    rank: int = 0
+    ranks: int = 1
+
+
+def places(recipe: Recipe, first: int, rank: int, ranks: int) -> Iterator[Place]:
+    """The parts of all steps from ``first`` to the recipe's last, as a rank sees them."""
+    for step in range(first, recipe.steps):
+        for part in range(recipe.accumulate):
+            yield Place(step, part, rank, ranks)
+
+
+def part_size(recipe: Recipe, ranks: int) -> int:
+    """Number of clips in a rank's part of a step.
+
+    Raises:
+        DataError: The batch cannot be divided evenly.
+    """
+    size, rest = divmod(recipe.batch, ranks * recipe.accumulate)
+    if rest or size == 0:
+        raise DataError(
+            f"A batch of {recipe.batch} cannot be shared by {ranks} devices in {recipe.accumulate} parts; choose a "
+            f"multiple of {ranks * recipe.accumulate} with --set batch=..."
+        )
+    return size
+
+
+def clips_at(place: Place, recipe: Recipe, clips: int) -> Tensor:
+    """Clips of a part of a step: int64 (n,). Every epoch has its own order; an incomplete last batch is left out.
+
+    Args:
+        place: Step, part and rank.
+        recipe: The run.
+        clips: Total number of clips.
+
+    Raises:
+        DataError: There are fewer clips than a batch, or the batch cannot be divided evenly.
+    """
+    size = part_size(recipe, place.ranks)
+    if clips < recipe.batch:
+        raise DataError(f"There are {clips} clips, fewer than a batch of {recipe.batch}; choose --set batch={clips}.")
+    epoch, number = divmod(place.step, clips // recipe.batch)
+    start = number * recipe.batch + (place.part * place.ranks + place.rank) * size
+    return _order(clips, recipe.seed, epoch)[start : start + size]
+
+
+@lru_cache(maxsize=2)
+def _order(clips: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(clips, generator=torch.Generator().manual_seed(seed_of(seed, 0, epoch)))
+
+
+def seed_of(*keys: int) -> int:
+    """A 63-bit seed from integers; different keys give independent streams."""
+    words = np.random.SeedSequence([key % (1 << 32) for key in keys]).generate_state(2, np.uint32)
+    return int(words[0]) << 31 | int(words[1]) >> 1
+
+
+def view_seed(place: Place, recipe: Recipe) -> int:
+    """Seed of the views of a part of a step."""
+    return seed_of(recipe.seed, 1, place.step, place.part, place.rank)
+
+
+def network_seed(place: Place, recipe: Recipe) -> int:
+    """Seed of the random numbers inside a network (such as dropped paths) in a step."""
+    return seed_of(recipe.seed, 2, place.step, place.rank)
+
+
+# Training clips of the micro-world, rendered once into memory.
+
 
 LONGEST_WINDOW = 4 * CLIP_SECONDS
 """With a longer window, objects leave the frame."""
@@ -86,3 +175,71 @@ def render_pool(
         if progress is not None:
             progress(part.stop, clips)
     return ClipPool(out, torch.from_numpy(source.labels[clip_indices]))
+
+
+# The micro-world as training data: the pool of a recipe, and images for its nearest-neighbour check.
+
+
+EXAM_FIRST = 200_000
+"""First validation image of the check, beyond those used by the tasks and for the clean accuracy."""
+_BANK, _QUERIES = 1024, 256
+
+
+def pool_key(recipe: Recipe) -> tuple[object, ...]:
+    """Everything a pool depends on: recipes with equal keys can share a pool."""
+    window = recipe.window or CLIP_SECONDS
+    return recipe.data, recipe.clips, recipe.frames_per_clip, recipe.size, window, recipe.seed
+
+
+def for_the_head(recipe: Recipe) -> Recipe:
+    """The recipe whose pool the linear head is fitted on: balanced classes, frames from anywhere in the clip.
+
+    All encoders must use the same kind of pool. Otherwise a comparison would measure the data of the heads.
+    """
+    return replace(recipe, data="micro", window=0.0)
+
+
+def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
+    """Render the clips of a recipe.
+
+    Args:
+        recipe: Its ``data``, ``clips``, ``frames_per_clip``, ``size``, ``window`` and ``seed`` are used. For windows of
+            0 and of the whole clip, frames are anywhere in the clip; for other windows they are within one window of
+            each clip.
+        progress: Called with (finished clips, total).
+
+    Raises:
+        ValueError: The window is longer than the micro-world allows.
+    """
+    window = recipe.window or CLIP_SECONDS  # without a window every step takes one frame, from anywhere in the clip
+    indices = uncurated_clips(recipe.clips, recipe.seed) if recipe.data == "micro-uncurated" else None
+    return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, indices)
+
+
+def uncurated_clips(clips: int, seed: int) -> np.ndarray:
+    """Clips as they come without curation: their classes follow Zipf's law, in a random order.
+
+    Args:
+        clips: Number of clips.
+        seed: Seed of the draw.
+
+    Returns:
+        int64 (clips,), distinct indices into the training set, whose clip i has class ``i % 16``.
+    """
+    count = len(CLASSES)
+    rng = np.random.default_rng([seed, 0x21BF])
+    shares = 1.0 / np.arange(1, count + 1)
+    labels = rng.permutation(count)[rng.choice(count, clips, p=shares / shares.sum())]
+    indices = np.empty(clips, np.int64)
+    for label in range(count):
+        rows = np.flatnonzero(labels == label)
+        indices[rows] = label + count * np.arange(len(rows))
+    return indices
+
+
+def micro_exam(pool: ClipPool, size: int, seed: int) -> NeighbourExam:
+    """First frames of training clips as the bank, fresh validation images as queries."""
+    numbers = range(EXAM_FIRST, EXAM_FIRST + _QUERIES)
+    query_frames = MicroSet("val", EXAM_FIRST + _QUERIES, seed).frames(numbers, size)
+    queries = torch.from_numpy(query_frames.images).permute(0, 3, 1, 2).contiguous()
+    return NeighbourExam(pool.frames[:_BANK, 0], pool.labels[:_BANK], queries, torch.from_numpy(query_frames.labels))

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..logistic import neighbour_votes
+from ..classifiers import neighbour_votes
 from ..networks import PooledNetwork
-from .learners.learner import normalise
-from .ranks import Ranks
+from .devices import Ranks
+from .learners import normalise
 
 RATE = 3e-3
 """Learning rate of the linear classifier (AdamW on standardised features)."""

@@ -1,7 +1,9 @@
-"""Produce a checkpoint with its card from a recipe: train, fit a linear head if classes are known, measure, write."""
+"""From a recipe to a checkpoint with its card: train, fit a linear head where classes are known, measure."""
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,32 +11,207 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import DataError, VitobenchError
 from ...files import write_aside
 from ...identity import file_digest
-from ...tasks.data.clips.source import ClipSource
-from ...tasks.data.microworld.sets import MicroSet
-from ...tasks.data.microworld.vocabulary import CLASSES
+from ...tasks.clips.source import ClipSource
+from ...tasks.microworld.sets import GENERATOR_VERSION, MicroSet
+from ...tasks.microworld.vocabulary import CLASSES
 from ...text import utf8
+from ..classifiers import fit_validated
 from ..networks import PooledNetwork, build
-from .card import card_facts, card_json, card_page, classifier_facts, micro_data
-from .checkpoint import same_threads
-from .clip_feed import ClipFeed
-from .clips import LONGEST_WINDOW, ClipPool
+from ..spec import IMAGENET_MEAN, IMAGENET_STD
+from .checkpoint import LAST, encoder_state, load_rounded, same_threads, write_encoder
+from .clips import LONGEST_WINDOW, ClipPool, for_the_head, micro_exam, micro_pool, pool_key
 from .devices import leave, make_fabric
-from .encoder_file import LAST, encoder_state, load_rounded, write_encoder
-from .learners.learner import normalise
-from .linear_head import fit_linear_head, frozen_features
-from .micro_pool import for_the_head, micro_exam, micro_pool, pool_key
-from .pool_feed import PoolFeed
-from .recipe import Recipe
+from .feeds import ClipFeed, PoolFeed
+from .learners import normalise
+from .methods import get_method
+from .recipe import Recipe, list_recipes, load_recipe, recipe_facts
 from .trackers import make_tracker
 from .trainer import Training, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+# A linear classifier on frozen features, with which every pretrained encoder is evaluated.
+
+
+PENALTIES = (1e-4, 1e-3, 1e-2)
+"""L2 penalties to try; the best one on held-out clips is used."""
+
+_ITERATIONS, _TOLERANCE = 150, 1e-7
+"""Limits of the fit. The heads in the zoo were fitted with these, so do not change them."""
+
+
+@torch.inference_mode()
+def frozen_features(
+    encoder: PooledNetwork, pool: ClipPool, batch: int = 256, progress: Callable[[int, int], None] | None = None
+) -> Tensor:
+    """Features of every frame of the pool, in evaluation mode: float32 (clips, frames per clip, D)."""
+    encoder.eval()
+    flat = pool.frames.flatten(0, 1)
+    parts = []
+    for start in range(0, len(flat), batch):
+        parts.append(encoder.features(normalise(flat[start : start + batch].float() / 255.0)))
+        if progress is not None:
+            progress(min(start + batch, len(flat)), len(flat))
+    return torch.cat(parts).view(*pool.frames.shape[:2], -1).clone()
+
+
+def fit_linear_head(features: Tensor, labels: Tensor, classes: int = 16) -> tuple[nn.Linear, dict[str, float]]:
+    """Multinomial logistic regression: the L2 penalty is chosen on held-out clips, then the head is fitted on all.
+
+    Args:
+        features: float32 (clips, frames, D).
+        labels: int64 (clips,).
+        classes: Number of classes.
+
+    Returns:
+        The classifier for raw features, and facts about the fit: penalty, training and held-out accuracy.
+    """
+    clips, frames, width = features.shape
+    fitted = fit_validated(
+        features.flatten(0, 1),
+        labels.repeat_interleave(frames),
+        classes,
+        PENALTIES,
+        (torch.arange(clips) % 5 == 4).repeat_interleave(frames),
+        iterations=_ITERATIONS,
+        tolerance=_TOLERANCE,
+    )
+    head = nn.utils.skip_init(nn.Linear, width, classes)
+    with torch.no_grad():
+        head.weight.copy_(fitted.raw.weight)
+        head.bias.copy_(fitted.raw.bias)
+    facts = {
+        "penalty": fitted.penalty,
+        "held_out_accuracy": round(fitted.validation, 4),
+        "training_accuracy": round(fitted.training, 4),
+    }
+    return head, facts
+
+
+# The model card of a checkpoint, for programs (JSON) and for people (Markdown).
+
+
+def card_facts(recipe: Recipe, training: Training, training_data: str) -> dict[str, Any]:
+    """Facts about a run and its encoder, as plain data; `classifier_facts` adds those of a classifier.
+
+    Args:
+        recipe: The run.
+        training: The finished or current state of the run.
+        training_data: Description of the data.
+    """
+    return {
+        "name": recipe.name,
+        "architecture": recipe.network,
+        "preprocessing": {
+            "size": recipe.size,
+            "resize": recipe.size if recipe.data != "clips" else round(recipe.size * 256 / 224),
+            "interpolation": "bilinear",
+            "mean": list(IMAGENET_MEAN),
+            "std": list(IMAGENET_STD),
+        },
+        "label_space": "none",
+        "num_classes": 0,
+        "training_data": training_data,
+        "licence": "Apache-2.0" if recipe.data != "clips" else "that of the data it was trained on",
+        "baseline": recipe.baseline,
+        "description": recipe.description,
+        "recipe": recipe_facts(recipe),
+        "training_step": training.step,
+        "training_seconds": round(training.seconds, 1),
+        "training_machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
+        "curve": [[int(row["step"]), row["loss"]] for row in training.curve],
+    }
+
+
+def classifier_facts(head: dict[str, float], accuracy: float | None, images: int) -> dict[str, Any]:
+    """Facts about a classifier of the micro-world, for the card.
+
+    Args:
+        head: Facts about the fit.
+        accuracy: Clean top-1 accuracy of the written weights; None if it was not measured.
+        images: Number of images it was measured on.
+    """
+    measured = {} if accuracy is None else {"clean_accuracy": round(accuracy, 4), "clean_images": images}
+    return {"label_space": "microworld-16", "num_classes": len(CLASSES), "linear_head": head} | measured
+
+
+def micro_data(recipe: Recipe) -> str:
+    """The training data of a run on the micro-world, in words."""
+    uncurated = ", classes by Zipf's law" if recipe.data == "micro-uncurated" else ""
+    return (
+        f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}"
+        f"{uncurated}), {recipe.frames_per_clip} frames each at {recipe.size} pixels"
+    )
+
+
+def card_json(facts: dict[str, Any]) -> str:
+    """The card as JSON."""
+    return json.dumps(facts, indent=1) + "\n"
+
+
+def _changes(recipe: dict[str, Any]) -> str:
+    """Options that turn the shipped recipe into that of a run."""
+    name = f"micro/{recipe['name']}"
+    comes = recipe_facts(load_recipe(name)) if name in list_recipes() else recipe
+    return "".join(f" --{key} {recipe[key]}" for key in ("steps", "seed") if recipe[key] != comes[key])
+
+
+def card_page(facts: dict[str, Any]) -> str:
+    """The card as Markdown.
+
+    Args:
+        facts: From `card_facts`, with `classifier_facts` if there is a classifier, and the file's ``sha256``.
+    """
+    recipe, curve = facts["recipe"], facts["curve"]
+    last = len(curve) - 1
+    samples = [curve[i] for i in sorted({round(n * last / 9) for n in range(10)})]
+    label_use = "for training" if get_method(recipe["objective"]).labelled else "for the linear head only"
+    size = facts["preprocessing"]["size"]
+    made_by, note = f"bench pretrain micro/{facts['name']}{_changes(recipe)}", ""
+    if (head := facts.get("linear_head")) is None:
+        made_by = "bench pretrain"
+        label_use = label_use if "training" in label_use else "for monitors only"
+        input_lines = f"- **Input:** {size} pixels. It has no classifier: fit one with `bench probe`."
+    else:
+        input_lines = f"""- **Linear head** on frozen features: L2 penalty {head["penalty"]}, held-out accuracy \
+{head["held_out_accuracy"]:.1%}.
+- **Clean accuracy:** {facts["clean_accuracy"]:.1%} on {facts["clean_images"]} fresh validation images.
+- **Input:** {size} pixels; **answers in** {facts["label_space"]}."""
+        note = "\nIt is a model of a procedural world: it shows that the machinery works, and knows nothing of "
+        note += "photographs.\n"
+    rows = {key: value for key, value in recipe.items() if key not in ("name", "description", recipe["objective"])}
+    rows |= {f"{recipe['objective']}.{key}": value for key, value in recipe.get(recipe["objective"], {}).items()}
+    settings = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    losses = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in samples)
+    return f"""# {facts["name"]}
+
+{facts["description"]}.
+
+- **Made by** `{made_by}` in {facts["training_seconds"] / 60:.1f} minutes of training
+  ({facts["training_machine"]}).
+- **Data:** {facts["training_data"]}. Labels were used {label_use}.
+{input_lines}
+- **Licence:** {facts["licence"]}. **SHA-256:** `{facts["sha256"]}`.
+{note}
+| setting | value |
+|---|---|
+{settings}
+
+| step | training loss |
+|---|---|
+{losses}
+"""
+
+
+# Produce a checkpoint with its card from a recipe: train, fit a linear head if classes are known, measure, write.
+
 
 CLEAN_IMAGES = 2000
 CLEAN_FIRST = 100_000

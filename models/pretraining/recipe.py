@@ -1,17 +1,22 @@
-"""Recipes: everything that decides a pretraining run."""
+"""Recipes: everything that decides a pretraining run, and how they are read from TOML files."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from ...decoding import Count, CountOrZero, NotNegative, Positive, Share, check
-from ...errors import VitobenchError
-from .augmentation import Augmentation
-from .methods import MethodSettings, all_methods, owners_of
+from ...decoding import Count, CountOrZero, NotNegative, Positive, Share, check, decode
+from ...errors import VitobenchError, unknown_name
+from ...text_files import NotTextError, read_text
+from .methods import Augmentation, MethodSettings, all_methods, get_method, keys_of, owners_of
+
+# Recipes: everything that decides a pretraining run.
 
 
 @dataclass(frozen=True)
@@ -133,3 +138,155 @@ def current_form(facts: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in facts.items() if objective in owners_of(key)}
     shared = {key: value for key, value in facts.items() if not owners_of(key)}
     return shared | ({objective: own} if own else {})
+
+
+# Reading recipes: the ones that come with the package, and TOML files.
+
+
+_PACKAGE = "vitobench.models.pretraining.recipes"
+_VIEWS = "augmentation"
+_SHARED = [entry.name for entry in fields(Recipe) if entry.name != "method"]
+"""Settings that every recipe has, whatever its method."""
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes that ship with the package: ``micro/vito``, ..."""
+    files = (entry.name for entry in resources.files(_PACKAGE).iterdir() if entry.name.endswith(".toml"))
+    return sorted(name.removesuffix(".toml").replace("_", "/", 1) for name in files)
+
+
+def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Recipe:
+    """Load a recipe by name or from a TOML file.
+
+    Args:
+        name: A name from `list_recipes`, or the path of a ``.toml`` file.
+        settings: ``key=value`` each, as it would be in the file, to replace what the file says;
+            ``augmentation.key=value`` for the views, ``dino.key=value`` for the method, whose name may be left out. A
+            value that is no TOML is taken as text. With another objective the settings that both methods have stay.
+        **changes: Settings to replace; None leaves a setting as it is.
+
+    Raises:
+        UnknownNameError: No such recipe or setting.
+        VitobenchError: A file that is not a recipe; the message names the wrong or missing key.
+    """
+    where = f"recipe {name}"
+    table = _parse(_text(name), where)
+    _replace(table, settings, where)
+    objective = _objective(table, where)
+    own = _table(table, objective)
+    views = _table(table, _VIEWS)
+    table.pop("objective")
+    for key, value in table.items():
+        if isinstance(value, dict) and key not in all_methods():
+            raise unknown_name(f"table in {where}", key, (_VIEWS, *all_methods()))
+        _check_place(key, objective, where)
+    table |= {"method": decode(get_method(objective), own, where, objective), _VIEWS: views}
+    return decode(Recipe, table | {key: value for key, value in changes.items() if value is not None}, where)
+
+
+def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> None:
+    """Put the values of ``--set`` into what a file says; the objective first, because it decides what others mean."""
+    pairs = []
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not key:
+            raise VitobenchError(f"Invalid --set {setting!r}; write KEY=VALUE, for example steps=100.")
+        pairs.append((key, _value(value)))
+    for _, chosen in (pair for pair in pairs if pair[0] == "objective"):
+        before = str(table.get("objective"))
+        table["objective"] = chosen
+        after = _objective(table, where)
+        if before in all_methods() and after != before:
+            shared = {key: value for key, value in _table(table, before).items() if key in keys_of(after)}
+            table[after] = shared | _table(table, after)
+    objective = _objective(table, where)
+    for key, value in (pair for pair in pairs if pair[0] != "objective"):
+        group, dot, inner = key.rpartition(".")
+        if not dot and key in keys_of(objective):
+            group, dot = objective, "."
+        if not dot:
+            if key != objective:
+                _check_place(key, objective, where)
+            table[key] = value
+        elif group in (_VIEWS, objective):
+            table[group] = _table(table, group) | {inner: value}
+        elif group in all_methods():
+            raise VitobenchError(
+                f"--set {key}: {where} has the objective {objective!r}, for which {group} has no effect; "
+                f"add --set objective={group}, or leave it out."
+            )
+        else:
+            raise unknown_name("group of settings", group, (_VIEWS, objective))
+
+
+def _objective(table: dict[str, Any], where: str) -> str:
+    objective = table.get("objective")
+    if objective is None:
+        raise VitobenchError(f"{where} is incomplete: objective is missing; valid are {', '.join(all_methods())}.")
+    if not isinstance(objective, str):
+        raise VitobenchError(f"{where}: objective = {objective!r} must be text; valid are {', '.join(all_methods())}.")
+    return get_method(objective).objective
+
+
+def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
+    """A table of a recipe, taken out of it; empty where there is none."""
+    found = table.pop(name, {})
+    if not isinstance(found, dict):
+        raise VitobenchError(f"{name} = {found!r} must be a table: write its settings below a line [{name}].")
+    return found
+
+
+def _check_place(key: str, objective: str, where: str) -> None:
+    """Refuse what is no setting of every recipe.
+
+    Raises:
+        UnknownNameError: A key that no recipe has.
+        VitobenchError: A setting of a method in the wrong place, or of another method.
+    """
+    if key in (*_SHARED, _VIEWS):
+        return
+    if key in all_methods():
+        raise VitobenchError(
+            f"{where}: the table [{key}] has no effect with the objective {objective!r}; remove it, or write "
+            f"objective = {key!r}."
+        )
+    owners = owners_of(key)
+    if objective in owners:
+        raise VitobenchError(f"{where}: {key} is a setting of {objective}; write it below a line [{objective}].")
+    if owners:
+        raise VitobenchError(
+            f"{where}: {key} is a setting of {' and '.join(owners)}, and the objective here is {objective!r}; "
+            "remove it."
+        )
+    raise unknown_name(f"setting in {where}", key, (*_SHARED, *keys_of(objective)))
+
+
+def _text(name: str) -> str:
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise VitobenchError(f"There is no recipe file at {path}.")
+        try:
+            return read_text(path)
+        except OSError as error:
+            raise VitobenchError(f"{path} cannot be read: {error.strerror or error}.") from None
+        except NotTextError as error:
+            raise VitobenchError(f"{path} cannot be read: {error}.") from None
+    known = list_recipes()
+    if name not in known:
+        raise unknown_name("recipe", name, known, "To use a recipe of your own, give a path that ends in .toml.")
+    return (resources.files(_PACKAGE) / f"{name.replace('/', '_', 1)}.toml").read_text(encoding="utf-8")
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise VitobenchError(f"{where} is not valid TOML: {error}") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a word without quotes, which the shell has taken off

@@ -1,4 +1,4 @@
-"""The training loop, on one device or many, with exact resumption, atomic checkpoints and a log."""
+"""The training loop: on one device or many, with exact resumption, atomic checkpoints and a log."""
 
 from __future__ import annotations
 
@@ -10,26 +10,70 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import torch
 from torch import nn
 
 from ...errors import CheckpointError, VitobenchError
 from ...interruption import Stopped, finish_first
-from ..cpu_tuning import keep_freed_memory
+from ..arithmetic import keep_freed_memory
 from .checkpoint import NAME, RECIPE_FORM, load_training, run_digest, save_state, take_threads
-from .devices import leave, make_fabric
+from .clips import Place, network_seed, part_size
+from .devices import Ranks, leave, make_fabric, synchronise
 from .learners import Batch, Learner, make_learner
 from .monitors import LinearMonitor, NeighbourExam
-from .optimisers import learning_rate_at, make_optimiser
-from .order import Place, network_seed, part_size
-from .ranks import Ranks
 from .recipe import Recipe
-from .synchronised_norm import synchronise
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+# Optimisers and the learning rate schedule.
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters with weight decay, and parameters without: biases and norms.
+
+    Args:
+        module: Only its parameters that require gradients are used.
+        weight_decay: Weight decay of the first group.
+    """
+    trained = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def make_optimiser(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of a recipe: torch's fused AdamW, or timm's LARS (You et al. 2017), as BYOL uses it.
+
+    timm's LARS only adapts the rate of parameters with weight decay, so biases and norms use plain momentum.
+    """
+    groups = parameter_groups(module, recipe.weight_decay)
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    from timm.optim import Lars
+
+    lars: torch.optim.Optimizer = Lars(
+        groups, lr=recipe.learning_rate, momentum=recipe.optimiser_momentum, trust_coeff=recipe.trust
+    )
+    return lars
+
+
+def learning_rate_at(step: int, recipe: Recipe) -> float:
+    """Learning rate of a step from 0: linear warm-up, then a cosine to 0 or a constant."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    share = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+# The training loop, on one device or many, with exact resumption, atomic checkpoints and a log.
+
 
 CHECKPOINT_SECONDS = 60.0
 CHECKPOINT_SHARE = 20.0

@@ -1,8 +1,4 @@
-"""Random views of a batch of frames: VITO's crop and the BYOL colour set, every image with its own numbers.
-
-Whole batches are transformed at once, because on a CPU sixty calls per image cost more than the pixels they touch.
-The single steps are torchvision's functions (the tests hold them to it), with a parameter per image.
-"""
+"""Random views of frames: VITO's crop and the BYOL colour set, for batches and for single frames of any size."""
 
 from __future__ import annotations
 
@@ -11,8 +7,15 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms import v2
 
-from .augmentation import Augmentation
+from .methods import Augmentation
+
+# Random views of a batch of frames: VITO's crop and the BYOL colour set, every image with its own numbers.
+#
+# Whole batches are transformed at once, because on a CPU sixty calls per image cost more than the pixels they touch.
+# The single steps are torchvision's functions (the tests hold them to it), with a parameter per image.
+
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -150,3 +153,44 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
     chosen = _chosen(n, settings.solarise[number], rng)
     views[chosen] = torch.where(views[chosen] >= 0.5, 1.0 - views[chosen], views[chosen])
     return views
+
+
+# Random views of single frames of any size, with torchvision; see `views` for whole batches of small frames.
+
+
+def frame_view(augmentation: Augmentation, number: int, size: int) -> v2.Transform:
+    """The transform from uint8 (3, H, W) to a view, float32 (3, S, S) in [0, 1].
+
+    Args:
+        augmentation: Strengths and probabilities.
+        number: 0 for the first view, 1 for the second.
+        size: Side S of the view. Blur is scaled to it from 224 pixels; its kernel is a tenth of the side.
+    """
+    a = augmentation
+    kernel = 2 * max(1, round(size / 20)) + 1
+    sigma = [max(0.05, s * size / 224.0) for s in a.sigma]
+    steps: list[v2.Transform] = [
+        v2.RandomResizedCrop(size, (a.min_area, 1.0), (1.0 / a.aspect, a.aspect), antialias=True),
+        v2.RandomHorizontalFlip(a.flip),
+        v2.ToDtype(torch.float32, scale=True),
+    ]
+    if a.jitter:
+        steps.append(v2.RandomApply([v2.ColorJitter(a.brightness, a.contrast, a.saturation, a.hue)], a.jitter))
+    if a.grey:
+        steps.append(v2.RandomGrayscale(a.grey))
+    if a.blur[number]:
+        steps.append(v2.RandomApply([v2.GaussianBlur(kernel, sigma)], a.blur[number]))
+    if a.solarise[number]:
+        steps.append(v2.RandomSolarize(0.5, a.solarise[number]))
+    return v2.Compose(steps)
+
+
+def centre_view(frame: Tensor, size: int) -> Tensor:
+    """The centre of a frame, uint8 (3, H, W), resized and cropped to (3, S, S)."""
+    cropped: Tensor = v2.functional.center_crop(v2.functional.resize(frame, [size], antialias=True), [size, size])
+    return cropped
+
+
+def stored_side(augmentation: Augmentation, size: int) -> int:
+    """Shorter side at which to read frames, so that even the smallest crop has as many pixels as a view."""
+    return math.ceil(size / math.sqrt(augmentation.min_area))

@@ -16,7 +16,7 @@ from ...errors import VitobenchError
 from ...files import json_text, replace_file
 from ...identity import file_digest
 from ..registry import file_of
-from ..sources.safetensors_header import CARD_KEY
+from ..safetensors_header import CARD_KEY
 from ..spec import ModelSpec
 from ..zoo_card import LABEL_SPACES
 

@@ -11,11 +11,11 @@ import numpy as np
 from ...errors import DataError, VitobenchError
 from ...files import home_path
 from ...identity import digest
-from ...tasks.data.hashing import Progress
-from ...tasks.data.image_folder import ImageFolder
-from ...tasks.data.microworld.sets import GENERATOR_VERSION, MicroSet
-from ...tasks.data.source import ImageSource
-from ...tasks.data.walking import Seen
+from ...tasks.images.folders import ImageFolder
+from ...tasks.images.hashing import Progress
+from ...tasks.images.source import ImageSource
+from ...tasks.images.walking import Seen
+from ...tasks.microworld.sets import GENERATOR_VERSION, MicroSet
 from ..zoo_card import LABEL_SPACES
 
 MICROWORLD = "microworld"

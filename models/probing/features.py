@@ -15,7 +15,7 @@ from ...cores import usable_cores
 from ...errors import DataError, VitobenchError
 from ...files import replace_file, replacing
 from ...identity import broken_seal, digest, seal_file
-from ...tasks.data.source import LoadFailure
+from ...tasks.images.source import LoadFailure
 from ..model import Model
 from .data import Part
 

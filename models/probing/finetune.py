@@ -1,15 +1,16 @@
-"""Fine-tune a whole model on labelled images: AdamW, crops and flips, and lower learning rates for earlier layers."""
+"""Training a whole model on labelled images: AdamW, crops and flips, the learning rate lower for earlier layers."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -21,15 +22,121 @@ from ...decoding import Count, CountOrZero, NotNegative, Positive, check
 from ...errors import CheckpointError, DataError, VitobenchError
 from ...identity import digest
 from ...interruption import Stopped, finish_first
-from ...tasks.data.geometry import Geometry
+from ...tasks.images.source import Geometry
 from ..model import Model
-from ..pretraining.augmentation import Augmentation
+from ..networks import PooledNetwork, build
 from ..pretraining.checkpoint import load_state, same_threads, save_state, take_threads
+from ..pretraining.methods import Augmentation
 from ..pretraining.views import random_view
 from .checkpoint import card_of, write_checkpoint
 from .data import Part, ProbeData
-from .layers import parameter_groups
-from .trainable import trainable
+from .heads import HeadedNetwork, HeadSpec, LinearHead, NeighbourHead, build_network, encoder_of, headed, width_of
+
+# Learning rates by the depth of a layer.
+
+
+_NUMBERED = re.compile(r"(.*?\.\d+)\.")
+_TOP = re.compile(r"(.*\.)?(head|pool|fc|classifier)(\.|$)")
+
+
+def depths(network: nn.Module) -> dict[str, int]:
+    """Depth of every parameter, from 0.
+
+    A layer is recognised by the first number in a parameter's name (``stages.1``, ``blocks.3``, ``layer2.0``), and
+    layers are counted in the order in which the network lists them. Parameters before the first layer have its depth;
+    poolings and classifiers are one deeper than the last layer; other parameters have the depth of those before them.
+    """
+    by_name: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    top = []
+    for name, _ in network.named_parameters():
+        if _TOP.match(name):
+            top.append(name)
+            continue
+        match = _NUMBERED.match(name)
+        if match:
+            layers.setdefault(match[1], len(layers))
+        by_name[name] = layers[match[1]] if match else max(0, len(layers) - 1)
+    last = max(by_name.values(), default=-1) + 1
+    return by_name | dict.fromkeys(top, last)
+
+
+def parameter_groups(
+    network: nn.Module, learning_rate: float, layer_decay: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Groups for an optimiser: ``lr`` and ``peak`` are learning_rate * layer_decay ** (depth of the top - depth).
+
+    Only parameters with two or more dimensions have weight decay.
+    """
+    depth = depths(network)
+    top = max(depth.values(), default=0)
+    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    for name, parameter in network.named_parameters():
+        decayed = parameter.ndim >= 2
+        rate = learning_rate * layer_decay ** (top - depth[name])
+        group = groups.setdefault(
+            (depth[name], decayed),
+            {"params": [], "lr": rate, "peak": rate, "weight_decay": weight_decay if decayed else 0.0},
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+# Turn a loaded model into a network that can be trained.
+
+
+def trainable(model: Model, label_space: str, classes: int) -> tuple[nn.Module, str]:
+    """A copy of a model's network with a classifier for a label space, and the name of its architecture.
+
+    Args:
+        model: The model; it is not changed.
+        label_space: Label space of the training data.
+        classes: Number of its classes.
+
+    Returns:
+        A network whose parameters require gradients. It keeps the model's classifier if the label space is the same and
+        the network is one of vitobench's or has a fitted head; otherwise its classifier is new and zero.
+
+    Raises:
+        VitobenchError: The model predicts by nearest neighbours.
+    """
+    source, name = model.network, model.spec.architecture
+    keeps_classifier = model.spec.label_space == label_space
+    if isinstance(source, HeadedNetwork) and isinstance(source.head, NeighbourHead):
+        raise VitobenchError(
+            f"{model.spec.name} predicts by nearest neighbours, which cannot be trained; fit a linear head first: "
+            f"bench probe --model {model.spec.name}."
+        )
+    network: nn.Module
+    if isinstance(source, HeadedNetwork):
+        network = build_network(name, classes)
+        state = {
+            key: value
+            for key, value in source.state_dict().items()
+            if keeps_classifier or not key.startswith("head.linear.")
+        }
+    elif isinstance(source, PooledNetwork):
+        network = build(name, classes)
+        for parameter in network.head.parameters():
+            nn.init.zeros_(parameter)
+        state = {
+            key: value for key, value in source.state_dict().items() if keeps_classifier or not key.startswith("head.")
+        }
+    else:
+        encoder = encoder_of(source, name)
+        spec = HeadSpec("linear")
+        return _ready(HeadedNetwork(encoder, LinearHead(width_of(encoder, False), classes))), headed(name, spec)
+    network.load_state_dict(state, strict=False)
+    return _ready(network), name
+
+
+def _ready(network: nn.Module) -> nn.Module:
+    ready: Any = network.requires_grad_(True).to(memory_format=torch.channels_last)
+    return ready
+
+
+# Fine-tune a whole model on labelled images: AdamW, crops and flips, and lower learning rates for earlier layers.
+
 
 LAST = "last.safetensors"
 STATE = "finetune.pt"

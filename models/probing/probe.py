@@ -1,4 +1,4 @@
-"""Fit a head on a model's features, write both as a checkpoint, and measure it."""
+"""From a model to a checkpoint with a head: read features, fit, write, measure what was written."""
 
 from __future__ import annotations
 
@@ -12,17 +12,70 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import DataError, VitobenchError
-from ..model import Model
+from ..model import Model, answer
 from ..networks import PooledNetwork
-from ..sources.state_dicts import fit as fill
-from ..sources.state_dicts import read_state_dict
-from .attentive import fit_attentive
+from ..state_dicts import fit as fill
+from ..state_dicts import read_state_dict
 from .checkpoint import card_of, write_checkpoint
-from .data import ProbeData
+from .data import Part, ProbeData
 from .features import Rows, features_of
-from .heads import AttentiveHead, Head, HeadSpec, LinearHead, NeighbourHead, build_head
-from .linear import fit_linear
-from .network import HeadedNetwork, build_network, encoder_of, encoder_part, headed
+from .fitting import fit_attentive, fit_linear
+from .heads import (
+    AttentiveHead,
+    Head,
+    HeadedNetwork,
+    HeadSpec,
+    LinearHead,
+    NeighbourHead,
+    build_head,
+    build_network,
+    encoder_of,
+    encoder_part,
+    headed,
+)
+
+# Accuracy of a loaded model on labelled images.
+
+
+_BLOCK = 200
+
+
+def accuracy(
+    model: Model, part: Part, progress: Callable[[int, int], None] | None = None, batch: int = 50
+) -> tuple[int, int]:
+    """Count correct predictions.
+
+    Args:
+        model: A model with the label space of the images.
+        part: The images; those that cannot be read are left out.
+        progress: Called with (finished images, total).
+        batch: Images per forward pass.
+
+    Returns:
+        Number of correct predictions, and number of images.
+
+    Raises:
+        DataError: None of the images can be read.
+    """
+    geometry = model.spec.preprocessing.geometry
+    correct = images = 0
+    for start in range(0, len(part), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(part)))
+        pixels, failed = part.source.load(part.indices[rows].tolist(), geometry)
+        readable = np.setdiff1d(np.arange(len(rows)), list(failed))
+        if len(readable):
+            logits, batch = answer(model, pixels[readable], batch)
+            correct += int((logits.argmax(1).numpy() == part.labels[rows[readable]]).sum())
+            images += len(readable)
+        if progress is not None:
+            progress(int(rows[-1]) + 1, len(part))
+    if not images:
+        raise DataError(f"None of the {len(part)} images of {part.source.name} could be read.")
+    return correct, images
+
+
+# Fit a head on a model's features, write both as a checkpoint, and measure it.
+
 
 Stage = Callable[[str, int, int], None]
 """Called with progress: (stage, done, total)."""

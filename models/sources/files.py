@@ -12,15 +12,15 @@ from ...errors import CheckpointError, VitobenchError
 from ...files import home_path
 from ...identity import digest, file_digest
 from ...text import restored
+from ..safetensors_header import embedded_card, looks_like_safetensors
 from ..spec import WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard, label_space_of
-from .safetensors_header import embedded_card, looks_like_safetensors
 from .source import Source
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .weight_sets import Chosen
+    from ..weight_sets import Chosen
 
 PREFIX = "file:"
 
@@ -140,7 +140,7 @@ def _card(path: Path) -> ZooCard:
     except OSError:
         exists = False
     if not exists:
-        from .torch_files import check_file  # raises with an explanation
+        from ..state_dicts import check_file  # raises with an explanation
 
         check_file(path)
         raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read.")
@@ -166,8 +166,8 @@ def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
     """The weights of a timm architecture in a file, and their number of classes."""
     import timm
 
-    from .state_dicts import check_fit, read_checkpoint, skeleton
-    from .weight_sets import choose, shown
+    from ..state_dicts import check_fit, read_checkpoint, skeleton
+    from ..weight_sets import choose, shown
 
     def network(classes: int) -> nn.Module:
         created: nn.Module = timm.create_model(str(parts.architecture), pretrained=False, num_classes=classes)
@@ -276,7 +276,7 @@ class FileSource(Source):
             CheckpointError: The file changed after it was described, is damaged, or does not fit its architecture.
         """
         parts = FileName.parse(spec.name)
-        from .torch_files import check_file
+        from ..state_dicts import check_file
 
         check_file(parts.path)
         changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
@@ -289,8 +289,7 @@ class FileSource(Source):
             return build_from_card(_card(parts.path), parts.path, parts.weights)
         import timm
 
-        from .adapters import TimmNetwork
-        from .state_dicts import fit
+        from ..state_dicts import TimmNetwork, fit
 
         chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
         if spec.weights_hash != _hash(file_hash, chosen):

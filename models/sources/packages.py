@@ -113,8 +113,7 @@ class PackageSource(Source):
         """
         import timm
 
-        from .adapters import TimmNetwork
-        from .state_dicts import fit, read_state_dict
+        from ..state_dicts import TimmNetwork, fit, read_state_dict
 
         path = weights_file()
         if _checked_digest(path) != spec.weights_hash:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...caches import user_cache
 from ...errors import CheckpointError
 from ...identity import file_digest
-from ...tasks.data.downloads.publication import RemoteFile
+from ...tasks.download.publication import RemoteFile
 from ..spec import ModelSpec, Preprocessing
 from .source import ModelRow, Source, WeightsFolder
 
@@ -146,7 +146,7 @@ class ReleasedSource(Source):
         Raises:
             DataError: The weights cannot be downloaded, or are not the published ones. The message says what to do.
         """
-        from ...tasks.data.downloads.fetch import fetch
+        from ...tasks.download.fetch import fetch
 
         released = RELEASED[name]
         path = fetch(released.file, weights_file(name))
@@ -171,7 +171,7 @@ class ReleasedSource(Source):
             CheckpointError: The file changed, or does not fit the architecture.
         """
         from ..networks import build as build_network
-        from .state_dicts import fit, read_state_dict
+        from ..state_dicts import fit, read_state_dict
 
         path = weights_file(spec.name)
         state = read_state_dict(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
-from ...tasks.data.geometry import CROP_MODES, INTERPOLATIONS
+from ...tasks.images.source import CROP_MODES, INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
 from .source import Source, WeightsFolder
@@ -163,7 +163,7 @@ class TimmSource(Source):
         """
         import timm
 
-        from .adapters import TimmNetwork
+        from ..state_dicts import TimmNetwork
 
         name = architecture.removeprefix(PREFIX)
         check_name(name, architecture)
@@ -186,7 +186,7 @@ class TimmSource(Source):
         if name not in _SPECS:
             import timm
 
-            from .state_dicts import tensors_digest
+            from ..state_dicts import tensors_digest
 
             network = _fetch(name)
             cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
@@ -211,8 +211,7 @@ class TimmSource(Source):
             CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
-        from .adapters import TimmNetwork
-        from .state_dicts import check_unchanged
+        from ..state_dicts import TimmNetwork, check_unchanged
 
         network = _fetch(spec.name)
         check_unchanged(spec.name, network.state_dict(), spec.weights_hash)

@@ -81,7 +81,7 @@ class TorchvisionSource(Source):
         """
         import torchvision
 
-        from .adapters import TorchvisionNetwork
+        from ..state_dicts import TorchvisionNetwork
 
         name = architecture.removeprefix(PREFIX)
         if name not in _classifiers():
@@ -106,7 +106,7 @@ class TorchvisionSource(Source):
         if name not in _SPECS:
             import torchvision
 
-            from .state_dicts import tensors_digest
+            from ..state_dicts import tensors_digest
 
             architecture, weights = _weights(name)
             count = len(weights.meta["categories"])
@@ -138,8 +138,7 @@ class TorchvisionSource(Source):
             CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
-        from .adapters import TorchvisionNetwork
-        from .state_dicts import check_unchanged
+        from ..state_dicts import TorchvisionNetwork, check_unchanged
 
         network = _fetch(spec.name)
         check_unchanged(spec.name, network.state_dict(), spec.weights_hash)

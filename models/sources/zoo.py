@@ -53,9 +53,9 @@ def build_from_card(card: ZooCard, path: Path, weights: str | None = None) -> nn
     Raises:
         CheckpointError: This version does not know the architecture, or the weights do not fit it.
     """
-    from ..probing.network import build_network
-    from .state_dicts import check_fit, fit, read_checkpoint, skeleton
-    from .weight_sets import choose
+    from ..probing.heads import build_network
+    from ..state_dicts import check_fit, fit, read_checkpoint, skeleton
+    from ..weight_sets import choose
 
     loaded = read_checkpoint(path)
     try:

@@ -1,4 +1,4 @@
-"""Numbers from papers and public result files, each with its source."""
+"""Numbers from papers and public result files, each with its source and what was done differently there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+# Numbers from papers and public result files, each with its source.
+
 
 ALEXNET_CLEAN_ERROR = 0.4348
 """AlexNet's error on the clean validation set (imagenet-testbed, validation accuracy 56.52 %)."""
@@ -132,3 +135,68 @@ def published_reference(name: str | None) -> ReferenceErrors | None:
     """The published errors of this name; None where it names no table, and so a model that is run."""
     make = _REFERENCES.get(name or "")
     return make() if make else None
+
+
+# Single numbers from papers and public result files, each with its source and what was done otherwise than here.
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """One published number.
+
+    Attributes:
+        model: As the source calls it; where only that tells two apart, with its training or the size of its data.
+        data_set: ``"imagenet-c"``, a data set of human alignment, or ``"all"`` for the mean of these.
+        metric: As in `results.schema.Score`.
+        value: As printed; accuracies as fractions.
+        source: Where it was published.
+        protocol: What its authors did otherwise than this package, as far as it is known.
+    """
+
+    model: str
+    data_set: str
+    metric: str
+    value: float
+    source: str
+    protocol: str
+
+
+@cache
+def published_rows(name: str) -> tuple[PublishedScore, ...]:
+    """The numbers of ``NAME.csv`` with their sources from ``NAME-sources.csv``."""
+    sources = {row["key"]: row for row in _rows(f"{name}-sources.csv")}
+    return tuple(
+        PublishedScore(
+            row["model"], row["data_set"], row["metric"], float(row["value"]),
+            sources[row["source"]]["source"], sources[row["source"]]["protocol"],
+        )
+        for row in _rows(f"{name}.csv")
+    )  # fmt: skip
+
+
+# Published numbers of robustness; every one was measured on photographs.
+
+
+_SAME_IMAGES = {"imagenet-c-folders": "imagenet-c", "imagenet-3dcc-folders": "imagenet-3dcc"}
+
+
+def published_robustness() -> tuple[PublishedScore, ...]:
+    """All of them."""
+    return published_rows("robustness")
+
+
+def published_for(task: str) -> tuple[PublishedScore, ...]:
+    """Those that may stand beside a task of this name; none where the images are others."""
+    data_set = _SAME_IMAGES.get(task, task)
+    return tuple(row for row in published_robustness() if row.data_set == data_set)
+
+
+# Published numbers of human alignment, on the stimuli and against the people of model-vs-human.
+
+
+def published_alignment() -> tuple[PublishedScore, ...]:
+    """All of them.
+
+    A model may have two values of one metric from two sources; the one whose protocol is nearest to ours comes first.
+    """
+    return published_rows("human-alignment")

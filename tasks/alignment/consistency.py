@@ -1,11 +1,8 @@
-"""Accuracy and consistency of all observers of a data set, for the data and for every bootstrap sample at once.
-
-All of it is means over stimuli of two kinds of columns: whether an observer is right, and whether an observer and a
-person are both right or both wrong. One matrix product per condition gives the means of all samples.
-"""
+"""Accuracy and consistency of all observers of a data set, for the data and for every bootstrap sample."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +15,103 @@ from .measures import (
     expected_consistency,
     response_entropy,
 )
-from .samples import REPLICATES, observer_counts, stimulus_counts
 from .trials import Panel
+
+# Which stimuli and which observers each bootstrap sample draws.
+
+
+REPLICATES = 1000
+"""Default number of bootstrap samples."""
+
+_PIECE = 4_000_000
+
+
+def stimulus_counts(what: str, n: int, replicates: int, seed: int = 0) -> np.ndarray:
+    """How often each of n stimuli is in each sample.
+
+    The draws depend on these arguments alone: all observers of a condition meet the same samples, which is what makes
+    consistency and differences between observers come out right, and no two conditions share theirs.
+
+    Args:
+        what: Data set and condition, such as ``"contrast/c30"``.
+        n: Stimuli.
+        replicates: B.
+        seed: Seed.
+
+    Returns:
+        float32 (B + 1, n): first the data as they are, all ones, then B samples drawn with replacement; rows sum to n.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(what.encode()), n])
+    counts = np.ones((replicates + 1, n), np.float32)
+    piece = max(1, _PIECE // max(n, 1))
+    for start in range(1, replicates + 1, piece):
+        rows = min(piece, replicates + 1 - start)
+        drawn = rng.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+    return counts
+
+
+def observer_counts(what: str, people: int, replicates: int, seed: int = 0) -> np.ndarray:
+    """How often each person is in each sample of people.
+
+    Samples that hold one person over and over are drawn again, since such a sample has no pair of people; of four
+    people one sample in 64 would be one.
+
+    Args:
+        what: Data set; people of different data sets are different people.
+        people: Their number.
+        replicates: B.
+        seed: Seed.
+
+    Returns:
+        float64 (B, people); rows sum to ``people``.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(b"people of " + what.encode()), people])
+    shares = np.full(people, 1 / people)
+    counts = rng.multinomial(people, shares, size=replicates)
+    while people > 1 and (alone := (counts == people).any(axis=1)).any():
+        counts[alone] = rng.multinomial(people, shares, size=int(alone.sum()))
+    return counts.astype(np.float64)
+
+
+def reflected(draws: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+    """Samples mirrored at the value found, which turns percentile intervals into basic ones (Davison & Hinkley 1997).
+
+    Sampling adds its own noise to a squared difference, so that samples lie above the value, which lies above the truth
+    already; percentiles of them may not even hold the value. Mirrored they lie below, where the truth is.
+    """
+    return 2 * np.asarray(value) - draws
+
+
+def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile intervals of many quantities at once.
+
+    Args:
+        draws: float64 (B, ...).
+        level: Coverage.
+
+    Returns:
+        Two float64 (...). Undefined samples are ignored where they are fewer than one in ten; else NaN.
+    """
+    ends = [0.5 - level / 2, 0.5 + level / 2]
+    low, high = np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
+    if len(draws) == 0:
+        return low, high
+    defined = np.isfinite(draws).sum(axis=0)
+    whole = defined == len(draws)
+    if whole.any():
+        low[whole], high[whole] = np.quantile(draws[:, whole], ends, axis=0)
+    partly = ~whole & (defined >= 0.9 * len(draws))
+    if partly.any():
+        low[partly], high[partly] = np.nanquantile(draws[:, partly], ends, axis=0)
+    return low, high
+
+
+# Accuracy and consistency of all observers of a data set, for the data and for every bootstrap sample at once.
+#
+# All of it is means over stimuli of two kinds of columns: whether an observer is right, and whether an observer and a
+# person are both right or both wrong. One matrix product per condition gives the means of all samples.
+
 
 HUMANS = "humans"
 """The people of a data set as one observer: their mean, and for consistency the mean of their pairs.
@@ -215,3 +307,46 @@ def _entropies(panel: Panel, shown: np.ndarray, kept: list[int]) -> np.ndarray:
     found = [response_entropy(panel.responses[:, panel.stimuli.conditions == position], size) for position in shown]
     by_condition = np.stack(found)
     return _with_humans(_with_overall(by_condition[None], kept)[0], panel.people)
+
+
+# Consistency with people as a share of what people reach among themselves.
+
+
+@dataclass(frozen=True)
+class Ceiled:
+    """A share of a ceiling.
+
+    Attributes:
+        value: 1 at the ceiling; may lie above it. NaN where undefined.
+        ci_low: 95 % interval; NaN where there are no samples.
+        ci_high: Its other end.
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+def ceiled(draws: np.ndarray, ceiling: np.ndarray) -> Ceiled:
+    """Divide an observer's consistency with people by the people's own, sample by sample.
+
+    Both rest on the same stimuli and the same people, so that their sampling errors go together, which two separate
+    intervals would not tell. The samples are mirrored at the value, as those of error consistency are.
+
+    Args:
+        draws: float64 (B + 1,), the data first, then B samples of stimuli (`rows.Sampled.draws`).
+        ceiling: float64 (B + 1,), of the people, over the same samples.
+
+    Returns:
+        The share with its interval; NaN where the ceiling is not above 0, since nothing can be a share of that.
+
+    Raises:
+        ValueError: Different numbers of samples.
+    """
+    draws, ceiling = np.asarray(draws, np.float64), np.asarray(ceiling, np.float64)
+    if draws.shape != ceiling.shape or draws.ndim != 1 or not len(draws):
+        raise ValueError(f"expected the same samples of both, not {draws.shape} and {ceiling.shape}")
+    shares = np.full(len(draws), np.nan)
+    np.divide(draws, ceiling, out=shares, where=ceiling > 0)
+    low, high = limits(reflected(shares[1:], shares[0])) if np.isfinite(shares[0]) else (np.nan, np.nan)
+    return Ceiled(float(shares[0]), float(low), float(high))

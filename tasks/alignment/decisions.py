@@ -1,14 +1,23 @@
-"""From a model's many classes to a decision for one of the 16 categories that people choose from."""
+"""From a model's classes to the 16 categories of people, answers as trials, and who agrees with whom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
 from ...errors import unknown_name
-from ..data.classes import NUM_CLASSES, entry_level_classes
+from ..images.classes import NUM_CLASSES, entry_level_classes
+from ..scoring.samples import Answers
+from .experiments import AlignmentSet, shown
+from .measures import Compat, error_consistency, expected_consistency
+from .trial_files import model_trials
+from .trials import Panel, Trials
+
+# From a model's many classes to a decision for one of the 16 categories that people choose from.
+
 
 Groups = Sequence[Sequence[int]]
 """For each category the classes that count as it."""
@@ -103,3 +112,106 @@ def ranking(
     last = scores.shape[1] - 1
     order = last - np.argsort(-scores[:, ::-1], axis=1, kind="stable")[:, :k]
     return order, np.take_along_axis(scores, order[:, :1], axis=1)[:, 0]
+
+
+# Answers of a run as trials, and trials of people on just the stimuli that were answered.
+
+
+def trials_of(data_set: AlignmentSet, answers: Mapping[str, Answers]) -> dict[str, Trials]:
+    """Trials of each model, all on the stimuli that every one of them has answered.
+
+    Args:
+        data_set: What was shown.
+        answers: By model; image ids are names of stimuli, decisions positions of the data set's categories.
+
+    Returns:
+        By model; models without any answer are left out.
+
+    Raises:
+        DataError: A stimulus's name tells a condition or category that the data set does not have.
+    """
+    there = {model: own for model, own in answers.items() if len(own)}
+    if not there:
+        return {}
+    common = sorted(set.intersection(*(set(own.image_ids.tolist()) for own in there.values())))
+    ids = np.array(common, dtype=np.str_)
+    stimuli = shown(data_set, common)
+    conditions = [data_set.conditions[position] for position in stimuli.conditions]
+    return {
+        model: model_trials(data_set, model, common, conditions, stimuli.shapes, own.decisions[own.rows(ids), 0])
+        for model, own in there.items()
+    }
+
+
+def only(trials: Trials, image_ids: np.ndarray) -> Trials:
+    """The trials of one observer on some stimuli.
+
+    Args:
+        trials: All that there are.
+        image_ids: str (m,), as in `Trials.image_ids`.
+    """
+    kept = np.flatnonzero(np.isin(trials.image_ids, image_ids))
+    arrays = ("image_ids", "conditions", "categories", "responses", "reaction_times", "sessions", "numbers")
+    return replace(
+        trials,
+        image_names=tuple(trials.image_names[row] for row in kept),
+        lines=trials.lines[kept] if len(trials.lines) else trials.lines,
+        **{name: getattr(trials, name)[kept] for name in arrays},
+    )
+
+
+def packed(people: Mapping[str, Trials]) -> dict[str, object]:
+    """Trials of people as plain data, to be kept beside predictions; reaction times are not kept."""
+    return {
+        name: {
+            "image_names": list(trials.image_names),
+            "conditions": trials.conditions.tolist(),
+            "categories": trials.categories.tolist(),
+            "responses": trials.responses.tolist(),
+        }
+        for name, trials in people.items()
+    }
+
+
+def unpacked(data_set: AlignmentSet, facts: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, Trials]:
+    """The way back from `packed`."""
+    found = {}
+    for name, kept in facts.items():
+        conditions = [data_set.conditions[position] for position in kept["conditions"]]
+        names = [str(text) for text in kept["image_names"]]
+        found[name] = model_trials(
+            data_set, name, names, conditions, np.array(kept["categories"]), np.array(kept["responses"])
+        )
+    return found
+
+
+# Agreement of every observer with every other one, single people included.
+
+
+def agreement_matrix(panel: Panel, compat: Compat | None = None) -> np.ndarray:
+    """Error consistency of all pairs of observers (Geirhos et al., NeurIPS 2020), mean over the conditions that count.
+
+    Args:
+        panel: Answers of people and models to the same stimuli.
+        compat: See `error_consistency`.
+
+    Returns:
+        float64 (O, O), symmetric, in the order of ``panel.observers``. NaN where undefined under any condition, and on
+        the diagonal: agreement with oneself is 1 and says nothing.
+    """
+    data_set = panel.stimuli.data_set
+    kappas = []
+    for position, name in enumerate(data_set.conditions):
+        of_it = panel.stimuli.conditions == position
+        if name in data_set.excluded or not of_it.any():
+            continue
+        # float64 counts hits and misses exactly.
+        hits = panel.correct[:, of_it].astype(np.float64)
+        misses = 1 - hits
+        observed = (hits @ hits.T + misses @ misses.T) / hits.shape[1]
+        accuracies = hits.mean(axis=1)
+        kappas.append(error_consistency(observed, expected_consistency(accuracies[:, None], accuracies[None]), compat))
+    size = len(panel.observers)
+    found = np.mean(kappas, axis=0) if kappas else np.full((size, size), np.nan)
+    np.fill_diagonal(found, np.nan)
+    return np.asarray(found)

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...results.schema import ObserverComparison, ObserverScore
-from ...results.significance import minimum_detectable, t_test
-from ...results.statistics import two_sided_p
-from .ceiling import ceiled
-from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency
-from .cue_decisions import CueDecisions
-from .datasets import AlignmentSet
-from .ranks import mean_ranks
-from .samples import limits, reflected
+from ...results.statistics import minimum_detectable, t_test, two_sided_p
+from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency, ceiled, limits, reflected
+from .cues import CueDecisions
+from .experiments import AlignmentSet
+from .measures import mean_ranks
 
 ALL = "all"
 """The data set of a row that is the mean over all data sets."""

@@ -11,11 +11,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...results.schema import ObserverComparison, ObserverScore
-from .consistency import HUMANS, Consistency, consistency
-from .cue_decisions import cue_decisions
-from .datasets import ALIGNMENT_SETS, FAMILIES, MEAN, AlignmentSet
+from .consistency import HUMANS, REPLICATES, Consistency, consistency
+from .cues import cue_decisions
+from .experiments import ALIGNMENT_SETS, FAMILIES, MEAN, AlignmentSet
 from .measures import Compat
-from .response_folder import Problem
 from .rows import (
     ALL,
     SHAPE_BIAS,
@@ -30,7 +29,7 @@ from .rows import (
     shape_rows,
     share_rows,
 )
-from .samples import REPLICATES
+from .trial_files import Problem
 from .trials import Panel, Trials, responses_to, stimuli_of
 
 Observers = Mapping[str, Mapping[str, Trials]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from .datasets import AlignmentSet
+from .experiments import AlignmentSet
 
 NO_RESPONSE = -1
 """Response of a trial without a response in time. It counts as wrong and is never left out."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .parameters import CORRUPTIONS, EXTRA, EXTRA_FAMILIES, FAMILIES, SEVERITIES, VARIANTS, VERSION
+from .imagenet_c.parameters import CORRUPTIONS, EXTRA, EXTRA_FAMILIES, FAMILIES, SEVERITIES, VARIANTS, VERSION
 
 if TYPE_CHECKING:
     import numpy as np

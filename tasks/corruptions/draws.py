@@ -1,19 +1,45 @@
-"""The random numbers of the kernels: either counter-based, or as the published scripts drew them.
-
-A kernel draws its random numbers in the order of the published script. The noises and glass blur draw *words* instead
-of floats: uniform integers in [0, 2**32), which the kernel turns into a grey level by inverting the exact distribution
-(see `noise`), or into an offset. The legacy draws therefore map a normal, a count, a coin or an offset to a word that
-gives the same result.
-"""
+"""Draws that depend on the image and the condition alone: counter-based, or as the published scripts make them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Random numbers that depend only on the seed, the image and the condition.
+
+
+def generator(seed: int, image_id: str, corruption: str, severity: int) -> np.random.Generator:
+    """The random numbers of one image under one condition.
+
+    Args:
+        seed: The seed of the whole benchmark.
+        image_id: The image's stable name.
+        corruption: The corruption's name.
+        severity: 1 to 5.
+
+    Returns:
+        A generator on a counter-based Philox stream whose 128-bit key is a hash of the arguments, so that streams of
+        different images never overlap and need no order.
+    """
+    # JSON separates the parts unambiguously, whatever characters an id contains.
+    text = json.dumps([int(seed), str(image_id), corruption, int(severity)])
+    key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+
+
+# The random numbers of the kernels: either counter-based, or as the published scripts drew them.
+#
+# A kernel draws its random numbers in the order of the published script. The noises and glass blur draw *words*
+# instead of floats: uniform integers in [0, 2**32), which the kernel turns into a grey level by inverting the exact
+# distribution (see `noise`), or into an offset. The legacy draws therefore map a normal, a count, a coin or an offset
+# to a word that gives the same result.
+
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]

@@ -16,7 +16,9 @@ from typing import Any
 
 from ... import plugins
 from ...errors import unknown_name
-from . import bar, parameters, three_d
+from . import imagenet_3dcc as three_d
+from . import imagenet_c_bar as bar
+from .imagenet_c import parameters
 from .record import Collection, Corruption
 
 IMAGENET_C = Collection("imagenet-c", parameters.VERSION, parameters.VARIANTS)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from .. import kinds
 from ..corruptions import CORRUPTIONS, EXTRA, EXTRA_FAMILIES, FAMILIES, SEVERITIES
-from ..corruptions.bar import CORRUPTIONS_BAR
-from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
-from ..data.downloads.publication import Folder, RemoteFile
+from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
+from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from ..download.publication import Folder, RemoteFile
 from ..task import Condition
 from .protocols import C_BAR_PAPER, IMAGENET_C_PAPER, NOT_RESIZED, THREE_D_PAPER, graded, photographs, zenodo
 from .record import ConditionFolderForm, DataSet, SequenceForm

@@ -5,9 +5,9 @@ Sizes and checksums come from the source named beside them; what no source gives
 
 from __future__ import annotations
 
-from ..alignment.datasets import ALIGNMENT_SETS, AlignmentSet
-from ..alignment.saliency.protocol import PEOPLE
-from ..data.downloads.publication import Folder, RemoteFile
+from ..alignment.experiments import ALIGNMENT_SETS, AlignmentSet
+from ..download.publication import Folder, RemoteFile
+from ..saliency.protocol import PEOPLE
 from .protocols import HUMAN_PAPER, map_tasks, stimuli
 from .record import DataSet, MapForm, StimuliForm, UserFolder
 

@@ -6,7 +6,7 @@ Sizes and checksums come from the source named beside them; what no source gives
 from __future__ import annotations
 
 from .. import kinds
-from ..data.downloads.publication import Folder, RemoteFile
+from ..download.publication import Folder, RemoteFile
 from ..task import Condition
 from .protocols import CLEAN, photographs
 from .record import DataSet, DepthForm, PhotographForm, ReassessedForm, UserFolder

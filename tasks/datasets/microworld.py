@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import kinds
-from ..alignment.datasets import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
-from ..alignment.saliency.protocol import MASKS
+from ..alignment.experiments import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
 from ..corruptions import CORRUPTIONS, FAMILIES
-from ..corruptions.bar import CORRUPTIONS_BAR
-from ..corruptions.three_d import CORRUPTIONS_3D, FAMILIES_3D
+from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
+from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from .protocols import (
     C_BAR_PAPER,
@@ -28,32 +28,32 @@ from .protocols import (
 from .record import DataSet, RenderedForm
 
 if TYPE_CHECKING:
-    from ..data.source import ImageSource
+    from ..images.source import ImageSource
 
 _CLASSES = "microworld-16"
 _OURS = "a procedural world of 16 object classes, defined by this project"
 
 
 def _plain(name: str, length: int, seed: int) -> ImageSource:
-    from ..data.microworld.sets import MicroSet
+    from ..microworld.sets import MicroSet
 
     return MicroSet(name, length, seed)
 
 
 def _hard(name: str, length: int, seed: int) -> ImageSource:
-    from ..data.microworld.hard import HardSet
+    from ..microworld.sets import HardSet
 
     return HardSet(length)
 
 
 def _video(name: str, length: int, seed: int) -> ImageSource:
-    from ..data.microworld.video import MicroVideo
+    from ..microworld.sets import MicroVideo
 
     return MicroVideo(length, seed)
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
-    from ..data.microworld.alignment import AlignmentStimuli
+    from ..alignment.micro_stimuli import AlignmentStimuli
 
     return AlignmentStimuli(name, length, seed)
 

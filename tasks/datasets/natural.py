@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..data.classes import (
+from ..download.publication import Folder, RemoteFile
+from ..images.classes import (
     MergedClass,
     imagenet_a_wnids,
     imagenet_classes,
@@ -15,7 +16,6 @@ from ..data.classes import (
     imagenet_wnids,
     objectnet_classes,
 )
-from ..data.downloads.publication import Folder, RemoteFile
 from .protocols import IMAGENET_A_PAPER, shift
 from .record import ClassFolderForm, DataSet
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from .. import kinds
-from ..alignment.datasets import AlignmentSet
-from ..alignment.saliency.protocol import SMOOTHGRAD_SAMPLES, MapProtocol
+from ..alignment.experiments import AlignmentSet
 from ..corruptions import SEVERITIES
-from ..data.downloads.publication import RemoteFile
+from ..download.publication import RemoteFile
+from ..saliency.protocol import SMOOTHGRAD_SAMPLES, MapProtocol
 from ..task import Condition, Task
 
 CLEAN = (Condition("clean"),)

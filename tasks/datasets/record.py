@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import DataError
-from ..data.classes import MergedClass
-from ..data.downloads.publication import Publication
+from ..download.publication import Publication
+from ..images.classes import MergedClass
 
 if TYPE_CHECKING:
-    from ..alignment.datasets import AlignmentSet
-    from ..data.hashing import Progress
-    from ..data.sets.annotations import Annotations
-    from ..data.source import ImageSource
+    from ..alignment.experiments import AlignmentSet
+    from ..images.hashing import Progress
+    from ..images.source import ImageSource
+    from ..readers.annotations import Annotations
     from ..task import Task
 
 MOST_RENDERED = 1_000_000
@@ -125,7 +125,7 @@ class PhotographForm(Form):
     """Photographs in one folder per WordNet id, whoever published them."""
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.image_folder import ImageFolder
+        from ..images.folders import ImageFolder
 
         return ImageFolder(opening.root, data_set.name, opening.cache, opening.progress)
 
@@ -135,7 +135,7 @@ class DepthForm(Form):
     """Photographs as in `PhotographForm`, and a second folder with their depth maps."""
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.photographs_with_depth import PhotographsWithDepth
+        from ..images.depth import PhotographsWithDepth
 
         photographs, depths = opening.folders
         one, other = (
@@ -155,7 +155,7 @@ class StimuliForm(Form):
     experiment: AlignmentSet
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.stimuli import PublishedStimuli
+        from ..readers.stimuli import PublishedStimuli
 
         return PublishedStimuli(data_set, self, opening)
 
@@ -218,7 +218,7 @@ class ClassFolderForm(FolderForm):
         return labels
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.class_folders import ClassFolders
+        from ..readers.class_folders import ClassFolders
 
         return ClassFolders(data_set, self, opening)
 
@@ -234,7 +234,7 @@ class ReassessedForm(FolderForm):
     labels: Path | None = None
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.imagenet_val import ImageNetReal
+        from ..readers.class_folders import ImageNetReal
 
         return ImageNetReal(data_set, self, opening)
 
@@ -244,7 +244,7 @@ class MapForm(FolderForm):
     """Photographs with maps of what people looked at, as TFRecords or in folders."""
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.clickme import open_maps
+        from ..images.clickme import open_maps
 
         return open_maps(data_set, opening)
 
@@ -262,7 +262,7 @@ class FrameForm(FolderForm):
     classes: Callable[[], tuple[MergedClass, ...]]
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.frames import FrameGroups
+        from ..readers.frames import FrameGroups
 
         return FrameGroups(data_set, self, opening)
 
@@ -274,7 +274,7 @@ class ConditionFolderForm(FolderForm):
     takes_conditions = True
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.condition_folders import ConditionFolders
+        from ..readers.condition_folders import ConditionFolders
 
         return ConditionFolders(data_set, self, opening)
 
@@ -291,7 +291,7 @@ class ArrayForm(FolderForm):
     classes: int
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.cifar_c import CifarC
+        from ..readers.cifar_c import CifarC
 
         return CifarC(data_set, self, opening)
 
@@ -303,8 +303,7 @@ class SequenceForm(FolderForm):
     takes_conditions = True
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..data.sets.perturbation_set import PerturbationSet
-        from ..data.sets.sequences import PerturbationSequences
+        from ..readers.sequences import PerturbationSequences, PerturbationSet
 
         names = opening.conditions
         if not names:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from ...errors import unknown_name
 from ...plugins import own_modules
 from .. import kinds
-from ..data.downloads.publication import readable_size
+from ..download.publication import readable_size
 from ..task import Task
 from .record import DataSet, FolderForm
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kinds
-from ..data.classes import imagenet_vid_classes, ytbb_classes
-from ..data.downloads.publication import RemoteFile
-from ..data.sets.annotations import read_vid, read_ytbb
+from ..download.publication import RemoteFile
+from ..images.classes import imagenet_vid_classes, ytbb_classes
+from ..readers.annotations import read_vid, read_ytbb
 from ..task import Condition, Task
 from .protocols import VID_ROBUST_PAPER, photographs
 from .record import DataSet, FrameForm

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...plugins import added
-from .alignment import ALIGNMENT
 from .corruptions import CORRUPTIONS
 from .cue_conflict import CUE_CONFLICT
+from .frames import SEQUENCES, VIDEO
 from .kind import Kind
-from .multi_label import MULTI_LABEL
-from .plain import CLEAN, SHIFT
+from .plain import ALIGNMENT, CLEAN, MULTI_LABEL, SHIFT
 from .saliency import SALIENCY
-from .sequences import SEQUENCES
-from .video import VIDEO
 
 _FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
 

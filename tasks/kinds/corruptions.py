@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...results.published.tables import ReferenceErrors
-    from ..answers import Answers
+    from ..labels import Truth
+    from ..scoring.samples import Answers
     from ..task import Task
-    from ..truth import Truth
 
 _CLEAN = "clean counterpart"
 _ALL_SEVERITIES = [1, 2, 3, 4, 5]
@@ -81,7 +81,7 @@ def _corruption_errors(who: str, names: list[str], grades: list[int], standard: 
     import numpy as np
 
     from ...results.published.tables import published_reference
-    from ..robustness.metrics import corruption_error, relative_corruption_error
+    from ..measures import corruption_error, relative_corruption_error
 
     cells = [[f"{name}/{grade}" for grade in grades] for name in names]
     table = published_reference(who)

@@ -11,9 +11,9 @@ from .kind import Kind, Line, Means, Measure, Units, proportion
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..answers import Answers
+    from ..labels import Truth
+    from ..scoring.samples import Answers
     from ..task import Task
-    from ..truth import Truth
 
 CORRECT, SHAPE, TEXTURE = "correct", "shape", "texture"
 
@@ -24,7 +24,7 @@ def _of(cue: str, category: str) -> str:
 
 def _bias(condition: str, shape: str, texture: str) -> Measure:
     def compute(means: Means) -> np.ndarray:
-        from ..alignment.shape_bias import shape_bias
+        from ..measures import shape_bias
 
         return shape_bias(means[shape], means[texture])
 
@@ -43,7 +43,7 @@ class CueConflict(Kind):
         """Columns: correct, decision for the shape, for the texture; then both cues by category of the shape."""
         import numpy as np
 
-        from ..alignment.shape_bias import cue_hits
+        from ..measures import cue_hits
 
         categories = truth.categories
         decided = answers.decisions[:, 0]
@@ -67,7 +67,7 @@ class CueConflict(Kind):
 
     def facts(self, task: Task) -> KindFacts:
         """The categories, so that a report has a line for one that nobody decided for."""
-        from ..data.microworld.vocabulary import CLASSES
+        from ..microworld.vocabulary import CLASSES
 
         return {"shape_classes": list(CLASSES)}
 

@@ -20,9 +20,9 @@ from ...results.schema import KindFacts, ModelDecisions, View
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..answers import Answers
+    from ..labels import Truth
+    from ..scoring.samples import Answers
     from ..task import Task
-    from ..truth import Truth
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Units:
 
 
 RANKED = ("rms_calibration_error", "aurra")
-"""Numbers made from confidences in order; see `robustness.calibration.resampled`."""
+"""Numbers made from confidences in order; see `measures.resampled`."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Kind(ABC):
         for_plugins: Whether a plugin may bring a task of it: its images need no facts beyond their labels.
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
-            where classes are stored. See `results.asked.Asked.numbers`.
+            where classes are stored. See `results.predictions.Asked.numbers`.
         observers: Baselines without a network that take part in every task of it.
     """
 

@@ -1,16 +1,20 @@
-"""Tasks with one condition and one label for each image: clean images, and natural shifts of them."""
+"""Tasks with one condition: clean images and natural shifts, several accepted labels, stimuli of human alignment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ...results.schema import View
-from .kind import RANKED, Kind, Measure, Units, proportion
+from .kind import RANKED, Kind, Line, Measure, Units, proportion
 
 if TYPE_CHECKING:
-    from ..answers import Answers
+    from ..labels import Truth
+    from ..scoring.samples import Answers
     from ..task import Task
-    from ..truth import Truth
+
+
+# Tasks with one condition and one label for each image: clean images, and natural shifts of them.
+
 
 CORRECT, AMONG_FIVE, CONFIDENCE = "correct", "among five", "confidence"
 
@@ -27,7 +31,7 @@ class Plain(Kind):
         """Columns: correct, label among the best five, confidence."""
         import numpy as np
 
-        from ..robustness.groups import top_k_correct
+        from ..measures import top_k_correct
 
         top = answers.top
         five = top_k_correct(top[:, 0], answers.labels) if top is not None else np.full(len(answers), np.nan)
@@ -63,3 +67,57 @@ class Shift(Plain):
 
 CLEAN = Clean()
 SHIFT = Shift()
+
+
+# Tasks in which several classes of an image count as right (Beyer et al. 2020, ReaL).
+
+
+class MultiLabel(Kind):
+    """Share of images whose decision is among the accepted classes."""
+
+    name = "multi-label"
+    views = (View.SHIFT,)
+    needs = ("accepted",)
+
+    def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
+        """Column: the decision is accepted. Images for which people accept no class are left out, as ReaL does."""
+        import numpy as np
+
+        from ..measures import accepted_correct
+
+        sets = [truth.accepted.get(str(i), ()) for i in answers.image_ids]
+        judged = np.flatnonzero([len(classes) > 0 for classes in sets])
+        right = accepted_correct(answers.decisions[judged, 0], [sets[n] for n in judged.tolist()])
+        return Units(answers.image_ids[judged], ("accepted",), right[:, None], answers.labels[judged])
+
+    def measures(self, task: Task, truth: Truth) -> list[Measure]:
+        """Top-1 among the accepted classes."""
+        return [proportion("overall", "top1", "accepted")]
+
+
+MULTI_LABEL = MultiLabel()
+
+
+# Tasks on the stimuli of human alignment, which are scored together, observers and models.
+
+
+class Alignment(Plain):
+    """Its numbers are those of `alignment.scoring`; alone, a task has no scores."""
+
+    name = "alignment"
+    views = (View.ALIGNMENT,)
+    keeps_ranks = False
+    together = True
+    for_plugins = False
+    merges = True
+
+    def measures(self, task: Task, truth: Truth) -> list[Measure]:
+        """None."""
+        return []
+
+    def lines(self, task: Task) -> list[Line]:
+        """None: on a scale of its own, in tables of its own."""
+        return []
+
+
+ALIGNMENT = Alignment()

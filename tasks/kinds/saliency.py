@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ...results.schema import KindFacts
-from ..alignment.saliency.protocol import MEASURES, OBSERVERS, MapProtocol
+from ..saliency.protocol import MEASURES, OBSERVERS, MapProtocol
 from .kind import Kind, Line, Measure, Units, column
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..answers import Answers
+    from ..labels import Truth
+    from ..scoring.samples import Answers
     from ..task import Task
-    from ..truth import Truth
 
 ALIGNMENT = "alignment"
 METRICS = (ALIGNMENT, *MEASURES)

@@ -15,8 +15,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from vitobench.bench import plan as plan_module
 from vitobench.bench.cli import main
+from vitobench.bench.planning.asked import plan as plan_module
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.identity import file_digest

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitobench.tasks.alignment.datasets import CATEGORIES
+from vitobench.tasks.alignment.experiments import CATEGORIES
 
 Bench = Callable[..., Any]
 HEAD = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")

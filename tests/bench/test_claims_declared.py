@@ -21,8 +21,7 @@ from vitobench.bench.claims.declared import (
     together,
 )
 from vitobench.bench.claims.measuring import numbers
-from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.models.pretraining.recipe import Recipe, load_recipe
 from vitobench.tasks.registry import get_suite
 
 

@@ -17,11 +17,10 @@ from PIL import Image
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.errors import DataError
-from vitobench.reports.html import render_html
-from vitobench.results.exporting import FORMATS, export
+from vitobench.reports.page.html import render_html
+from vitobench.results.inventory import FORMATS, export, verify
 from vitobench.results.store import Store
-from vitobench.results.verification import verify
-from vitobench.tasks.data.image_folder import ImageFolder
+from vitobench.tasks.images.folders import ImageFolder
 
 Bench = Callable[..., Any]
 WNIDS = ("n01440764", "n02099601", "n03445777")

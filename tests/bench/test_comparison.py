@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import vitobench
-from vitobench.bench.comparison import Request, as_json, compare_stored
 from vitobench.bench.run import Outcome
+from vitobench.bench.scoring.comparison import Request, as_json, compare_stored
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError, UnknownNameError, VitobenchError
 from vitobench.reports.comparison import Compared

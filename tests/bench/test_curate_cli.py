@@ -12,9 +12,8 @@ import pytest
 from PIL import Image
 
 from vitobench.bench.cli import main
-from vitobench.models.pretraining.curation.frames import frames
 from vitobench.models.pretraining.curation.manifest import read_manifest
-from vitobench.models.pretraining.curation.sources import FolderSource
+from vitobench.models.pretraining.curation.sources import FolderSource, frames
 
 
 def call(*args: str | Path) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from vitobench.bench.estimate import Budget, budget
-from vitobench.bench.planning import make_plan
+from vitobench.bench.engine.estimate import Budget, budget
+from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.models import registry

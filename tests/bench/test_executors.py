@@ -16,12 +16,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from vitobench.bench.executors import base, choosing, processes
-from vitobench.bench.executors.device import spread
-from vitobench.bench.plan import group
-from vitobench.bench.planning import make_plan
+from vitobench.bench.engine import executors as base
+from vitobench.bench.engine import executors as choosing
+from vitobench.bench.engine import executors as processes
+from vitobench.bench.engine.executors import spread
+from vitobench.bench.engine.worker import Job, PassReport
+from vitobench.bench.planning.asked import make_plan
+from vitobench.bench.planning.plan import group
 from vitobench.bench.settings import Settings
-from vitobench.bench.worker import Job, PassReport
 from vitobench.errors import VitobenchError
 from vitobench.results.store import Store
 

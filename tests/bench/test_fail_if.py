@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitobench.bench.fail_if import check, parse
+from vitobench.bench.scoring.judgement import check, parse
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.reports.data import ReportData
 from vitobench.results.schema import Comparison, Score

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.best import pairs_with_best
-from vitobench.reports.figure_registry import FIGURES
+from vitobench.bench.run import pairs_with_best
+from vitobench.reports.figures.registry import FIGURES
 from vitobench.results.schema import Score
 
 RUN = ("run", "--model", "vito", "--model", "moclr", "--model", "supervised", "--suite", "robustness", "--quiet")

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from vitobench.bench import gallery as gallery_module
 from vitobench.bench.api import load_model
 from vitobench.bench.run import Outcome, execute, rescore
+from vitobench.bench.scoring import gallery as gallery_module
 from vitobench.bench.settings import Settings
-from vitobench.reports.gallery import Picture
-from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.reports.data import Picture
+from vitobench.tasks.microworld.vocabulary import CLASSES
 
 
 def decoded(picture: Picture) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vitobench.bench.cli import main
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES
 
 HEAD = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
 SPELLED = {"0.9": "0.90", "3.0": "3", "True": "true", "False": "false"}

@@ -7,7 +7,7 @@ import math
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from vitobench.bench.judgement import FAMILIES, family_of, judged
+from vitobench.bench.scoring.judgement import FAMILIES, family_of, judged
 from vitobench.errors import UnknownNameError
 from vitobench.results.schema import Comparison
 from vitobench.tasks.registry import TASKS

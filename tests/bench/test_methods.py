@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitobench.bench.methods import members, methods_from
+from vitobench.bench.scoring.comparison import members, methods_from
 from vitobench.errors import VitobenchError
 
 KNOWN = ("vito-s0", "vito-s10", "vito-s2", "moclr-s0", "moclr")

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vitobench.bench import plan as plan_module
 from vitobench.bench.catalogue import model_record
 from vitobench.bench.migration import migrate
-from vitobench.bench.plan import Plan, PlannedTask, observer
-from vitobench.bench.planning import make_plan
+from vitobench.bench.planning.asked import make_plan
+from vitobench.bench.planning.asked import plan as plan_module
+from vitobench.bench.planning.plan import Plan, PlannedTask, observer
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError
@@ -30,12 +30,11 @@ from vitobench.identity import digest
 from vitobench.models.spec import ModelSpec
 from vitobench.results import records
 from vitobench.results.folder import LocalFolder
-from vitobench.results.layout import safe_name
+from vitobench.results.inventory import NAMELESS, verify
 from vitobench.results.schema import Score
-from vitobench.results.sealing import seal_json, seal_parquet
 from vitobench.results.store import Store
-from vitobench.results.verification import NAMELESS, verify
-from vitobench.tasks.data.image_folder import ImageFolder
+from vitobench.results.stored_files import safe_name, seal_json, seal_parquet
+from vitobench.tasks.images.folders import ImageFolder
 from vitobench.tasks.registry import TASKS
 
 Bench = Callable[..., Any]

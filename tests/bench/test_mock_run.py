@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from vitobench.bench import mock_run as mock_module
-from vitobench.bench.model_checks import check_channels, check_labels, check_outputs, check_preprocessing
-from vitobench.bench.plan import geometry_of
+from vitobench.bench.mock_run import check_channels, check_labels, check_outputs, check_preprocessing
+from vitobench.bench.planning.plan import geometry_of
 from vitobench.errors import VitobenchError
 from vitobench.models import registry
 from vitobench.models.model import Model

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench import planning
-from vitobench.bench.plan import Plan, group
-from vitobench.bench.planning import make_plan
+from vitobench.bench.planning.asked import asked as planning
+from vitobench.bench.planning.asked import make_plan
+from vitobench.bench.planning.plan import Plan, group
 from vitobench.bench.settings import Settings
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.models.spec import ModelSpec
 from vitobench.results.store import Store
-from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.images.source import Geometry
 
 pytestmark = pytest.mark.usefixtures("zoo", "small_tasks")
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitobench.bench import pixels as pixels_module
-from vitobench.bench.estimate import budget
-from vitobench.bench.planning import make_plan
+from vitobench.bench.engine import pixels as pixels_module
+from vitobench.bench.engine.estimate import budget
+from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.results.store import Store

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from vitobench.bench.catalogue import model_record, outdated, planned_of, spec_of
-from vitobench.bench.plan import PlannedTask
-from vitobench.bench.recall import recall
+from vitobench.bench.planning.plan import PlannedTask
+from vitobench.bench.planning.stored import recall
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError, UnknownNameError, VitobenchError

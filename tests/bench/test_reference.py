@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vitobench.bench.reference import main
-from vitobench.models.pretraining.recipe_files import list_recipes
+from vitobench.models.pretraining.recipe import list_recipes
 from vitobench.tasks.registry import SUITES, TASKS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.bench.claims import declared, decoding, tracking
+from vitobench.bench.claims import declared
+from vitobench.bench.claims import features as decoding
+from vitobench.bench.claims import features as tracking
 from vitobench.bench.claims import reproduction as module
-from vitobench.bench.claims.decoding import decode_all
+from vitobench.bench.claims.features import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
 from vitobench.bench.claims.training import train_missing
 from vitobench.bench.cli import main

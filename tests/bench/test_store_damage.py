@@ -17,8 +17,8 @@ from vitobench.bench.run import Outcome, rescore
 from vitobench.bench.settings import Settings
 from vitobench.models.sources import zoo as zoo_source
 from vitobench.results import records
+from vitobench.results.inventory import verify
 from vitobench.results.store import Store
-from vitobench.results.verification import verify
 
 Bench = Callable[..., Any]
 Run = Callable[..., Outcome]

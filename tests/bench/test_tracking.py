@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vitobench.bench.claims import tracking
+from vitobench.bench.claims import features as tracking
 from vitobench.bench.claims.training import all_runs
 from vitobench.models.networks import build
 

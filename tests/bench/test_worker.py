@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 import torch
 
-from vitobench.bench import pixels as pixels_module
-from vitobench.bench import worker
-from vitobench.bench.export import as_json
+from vitobench.bench.engine import pixels as pixels_module
+from vitobench.bench.engine import worker
+from vitobench.bench.exports.files import as_json
 from vitobench.bench.run import Outcome
 from vitobench.errors import CheckpointError, StoreError
 from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.results.folder import LocalFolder
-from vitobench.tasks.data.microworld.sets import MicroSet
-from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.images.source import LoadFailure
+from vitobench.tasks.microworld.sets import MicroSet
 
 Run = Callable[..., Outcome]
 KEYS = ["model", "task", "condition", "severity", "image_id"]

@@ -15,10 +15,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from vitobench.tasks.alignment.consistency import OVERALL, SAMPLED, consistency
-from vitobench.tasks.alignment.datasets import AlignmentSet
+from vitobench.tasks.alignment.consistency import OVERALL, SAMPLED, consistency, limits
+from vitobench.tasks.alignment.experiments import AlignmentSet
 from vitobench.tasks.alignment.rows import mean_of, mean_rows, overall, rows_of
-from vitobench.tasks.alignment.samples import limits
 from vitobench.tasks.alignment.trials import Panel, Stimuli
 
 SETS, STIMULI, REPLICATES = 17, 160, 400

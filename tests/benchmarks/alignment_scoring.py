@@ -18,10 +18,9 @@ import numpy as np
 import pandas as pd
 
 from vitobench.tasks.alignment.consistency import OVERALL
-from vitobench.tasks.alignment.csv_form import model_trials, write_trials
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
-from vitobench.tasks.alignment.response_folder import read_models
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
 from vitobench.tasks.alignment.scoring import score_alignment
+from vitobench.tasks.alignment.trial_files import model_trials, read_models, write_trials
 from vitobench.tasks.alignment.trials import Trials
 
 MODELS = 52

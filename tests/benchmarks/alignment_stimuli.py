@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 
-from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.microworld.alignment import TWINS, AlignmentStimuli
+from vitobench.tasks.alignment.micro_stimuli import TWINS, AlignmentStimuli
+from vitobench.tasks.images.source import Geometry
 
 SIZE = 64
 

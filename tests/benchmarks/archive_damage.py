@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vitobench.errors import DataError
-from vitobench.tasks.data.downloads.publication import RemoteFile
-from vitobench.tasks.data.downloads.unpack import is_unpacked, unpack
+from vitobench.tasks.download.publication import RemoteFile
+from vitobench.tasks.download.unpack import is_unpacked, unpack
 
 FORMS = ("tar", "tar.gz", "tar.bz2", "tar.xz", "zip")
 

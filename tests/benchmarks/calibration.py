@@ -16,10 +16,10 @@ import numpy as np
 
 from vitobench.results import statistics
 from vitobench.tasks import kinds
-from vitobench.tasks.answers import Answers
+from vitobench.tasks.measures import aurra, rms_calibration_error
 from vitobench.tasks.registry import TASKS
-from vitobench.tasks.robustness.calibration import aurra, rms_calibration_error
-from vitobench.tasks.scoring import score_task
+from vitobench.tasks.scoring.samples import Answers
+from vitobench.tasks.scoring.score import score_task
 
 IMAGES = 30_000
 TASK = replace(TASKS["imagenet-val"], name="made-up", kind=kinds.SHIFT)

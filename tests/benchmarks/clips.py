@@ -19,9 +19,9 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vitobench.errors import DataError
-from vitobench.tasks.data.clips.loading import FailedClips, draw_example
-from vitobench.tasks.data.clips.times import sample_times
-from vitobench.tasks.data.clips.video_files import VideoFiles, video_folder
+from vitobench.tasks.clips.folders import VideoFiles, video_folder
+from vitobench.tasks.clips.opening import FailedClips, draw_example
+from vitobench.tasks.clips.source import sample_times
 
 SIZE = 224
 Read = Callable[[int, list[float]], np.ndarray]

@@ -19,11 +19,10 @@ import numpy as np
 from scipy.stats import norm, ttest_1samp
 
 from vitobench.results.schema import MethodComparison
-from vitobench.results.significance import holm
-from vitobench.tasks.answers import Answers
-from vitobench.tasks.comparing import compare
-from vitobench.tasks.prepared import prepare
+from vitobench.results.statistics import holm
 from vitobench.tasks.registry import TASKS
+from vitobench.tasks.scoring.compare import compare
+from vitobench.tasks.scoring.samples import Answers, prepare
 
 CORRUPTED, CLEAN = TASKS["micro-c-bar"], TASKS["micro-val"]
 REPLICATES = 1000

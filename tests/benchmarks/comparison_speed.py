@@ -18,10 +18,9 @@ import numpy as np
 from scipy import stats
 
 from vitobench.results import statistics
-from vitobench.tasks.answers import Answers
-from vitobench.tasks.comparing import compare
-from vitobench.tasks.prepared import prepare
 from vitobench.tasks.registry import TASKS
+from vitobench.tasks.scoring.compare import compare
+from vitobench.tasks.scoring.samples import Answers, prepare
 
 T = TypeVar("T")
 LIMIT = 2.0

@@ -20,9 +20,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from vitobench.tasks.corruptions import corrupt
-from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D
-from vitobench.tasks.corruptions.three_d.codec import decode_last, encode, to_planes
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.corruptions.imagenet_3dcc import CORRUPTIONS_3D
+from vitobench.tasks.corruptions.imagenet_3dcc.video import decode_last, encode, to_planes
+from vitobench.tasks.microworld.sets import MicroSet
 
 SEVERITIES = (1, 3, 5)
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitobench.tasks.corruptions import corrupt
-from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR, LEVELS
+from vitobench.tasks.corruptions.imagenet_c_bar import CORRUPTIONS_BAR, LEVELS
 
 SEVERITIES = (1, 3, 5)
 RECORDED = {

@@ -26,9 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from vitobench.models import registry
-from vitobench.models.cpu_tuning import keep_freed_memory
-from vitobench.models.folding import fold_batch_norms
-from vitobench.models.model import PIXELS_AT_ONCE
+from vitobench.models.arithmetic import keep_freed_memory
+from vitobench.models.model import PIXELS_AT_ONCE, fold_batch_norms
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -56,7 +55,7 @@ def build(name: str) -> tuple[nn.Module, int]:
     if name == "resnet50":  # speed does not depend on the weights
         import timm
 
-        from vitobench.models.sources.adapters import TimmNetwork
+        from vitobench.models.state_dicts import TimmNetwork
 
         torch.manual_seed(0)
         return TimmNetwork(timm.create_model("resnet50", pretrained=False)).eval().requires_grad_(False), 224
@@ -69,9 +68,9 @@ def build(name: str) -> tuple[nn.Module, int]:
 
 def images(size: int, count: int) -> Tensor:
     """Normalised float32 (count, 3, size, size), channels last."""
-    from vitobench.tasks.data.geometry import Geometry
-    from vitobench.tasks.data.image_folder import ImageFolder
-    from vitobench.tasks.data.microworld.sets import MicroSet
+    from vitobench.tasks.images.folders import ImageFolder
+    from vitobench.tasks.images.source import Geometry
+    from vitobench.tasks.microworld.sets import MicroSet
 
     photos = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "photos"
     if size == 64:

@@ -331,8 +331,8 @@ def wrong(case: Case, pixels: np.ndarray | None) -> str:
 
 def read(root: Path, files: dict[str, Case]) -> list[str]:
     """Read the files as an evaluation does; returns what went wrong, a line each."""
-    from vitobench.tasks.data.geometry import Geometry
-    from vitobench.tasks.data.image_folder import ImageFolder
+    from vitobench.tasks.images.folders import ImageFolder
+    from vitobench.tasks.images.source import Geometry
 
     started: list[str] = []
     watching = True

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from vitobench.models.pretraining.curation.near_duplicates import duplicates_among
+from vitobench.models.pretraining.curation.duplicates import duplicates_among
 
 RADIUS = 6
 

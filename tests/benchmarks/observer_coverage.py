@@ -19,14 +19,11 @@ from itertools import combinations
 
 import numpy as np
 
-from vitobench.tasks.alignment.consistency import OVERALL
-from vitobench.tasks.alignment.datasets import MICRO_ALIGNMENT_SETS, AlignmentSet, micro_alignment_set
-from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, SimulatedObserver
+from vitobench.tasks.alignment.consistency import OVERALL, limits
+from vitobench.tasks.alignment.experiments import MICRO_ALIGNMENT_SETS, AlignmentSet, Shown, micro_alignment_set, shown
+from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, SimulatedObserver, simulated_panel
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
-from vitobench.tasks.alignment.samples import limits
 from vitobench.tasks.alignment.scoring import score_alignment
-from vitobench.tasks.alignment.shown import Shown, shown
-from vitobench.tasks.alignment.simulation import simulated_panel
 from vitobench.tests.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 
 REPLICATES = 400

@@ -16,13 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vitobench.models.pretraining.clip_feed import ClipFeed
-from vitobench.models.pretraining.micro_pool import micro_exam, micro_pool
-from vitobench.models.pretraining.pool_feed import PoolFeed
-from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.models.pretraining.clips import micro_exam, micro_pool
+from vitobench.models.pretraining.feeds import ClipFeed, PoolFeed
+from vitobench.models.pretraining.recipe import Recipe, load_recipe
 from vitobench.models.pretraining.trainer import Feed, train
-from vitobench.tasks.data.clips.opening import open_clips
+from vitobench.tasks.clips.opening import open_clips
 
 
 def resident(process: str) -> float:

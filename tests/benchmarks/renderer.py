@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from vitobench.cores import usable_cores
-from vitobench.tasks.data.microworld.render import render
-from vitobench.tasks.data.microworld.scene import Scene
-from vitobench.tasks.data.microworld.sets import MicroSet
-from vitobench.tasks.data.microworld.vocabulary import CLIP_SECONDS
+from vitobench.tasks.microworld.scene import Scene
+from vitobench.tasks.microworld.sets import MicroSet, render
+from vitobench.tasks.microworld.vocabulary import CLIP_SECONDS
 
 STEPS = 48
 

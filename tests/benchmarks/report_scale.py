@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vitobench.reports.html import render_html
+from vitobench.reports.page.html import render_html
 
 LIMIT = 3e6
 

@@ -26,16 +26,18 @@ from unittest import mock
 import numpy as np
 
 from vitobench.bench import catalogue
-from vitobench.bench.outcome import read_answers
-from vitobench.bench.plan import Plan, PlannedTask
-from vitobench.bench.recall import recall
+from vitobench.bench.planning.plan import Plan, PlannedTask
+from vitobench.bench.planning.stored import recall
 from vitobench.bench.run import rescore
+from vitobench.bench.scoring.outcome import read_answers
 from vitobench.bench.settings import SHARD, Settings
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.results import asked, records, sealing
-from vitobench.results.asked import Asked
+from vitobench.results import predictions as asked
+from vitobench.results import records
+from vitobench.results import stored_files as sealing
+from vitobench.results.inventory import verify
+from vitobench.results.predictions import Asked
 from vitobench.results.store import Store
-from vitobench.results.verification import verify
 from vitobench.tasks.registry import TASKS
 
 IMAGES = 50_000

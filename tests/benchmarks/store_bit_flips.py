@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from vitobench.bench import catalogue
-from vitobench.bench.outcome import gather, read_answers
-from vitobench.bench.plan import Plan, PlannedTask
-from vitobench.bench.recall import recall
+from vitobench.bench.planning.plan import Plan, PlannedTask
+from vitobench.bench.planning.stored import recall
 from vitobench.bench.run import execute
+from vitobench.bench.scoring.outcome import gather, read_answers
 from vitobench.bench.settings import Settings
 from vitobench.errors import VitobenchError
 from vitobench.models.spec import ModelSpec, Preprocessing

@@ -26,17 +26,14 @@ from pathlib import Path
 
 import torch
 
-from vitobench.models.cpu_tuning import keep_freed_memory
+from vitobench.models.arithmetic import keep_freed_memory
 from vitobench.models.networks import build
-from vitobench.models.pretraining.clips import ClipPool
+from vitobench.models.pretraining.clips import ClipPool, Place
 from vitobench.models.pretraining.devices import make_fabric
-from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise
-from vitobench.models.pretraining.learners.learner import own_settings
+from vitobench.models.pretraining.feeds import PoolFeed, pool_batch
+from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise, own_settings
 from vitobench.models.pretraining.methods import Contrastive
-from vitobench.models.pretraining.order import Place
-from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
-from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.models.pretraining.recipe import Recipe, load_recipe
 from vitobench.models.pretraining.trainer import _Run
 
 UNCOUNTED, COUNTED = 4, 4

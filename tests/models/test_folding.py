@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vitobench.models.folding import TOLERANCE, fold_batch_norms
+from vitobench.models.model import TOLERANCE, fold_batch_norms
 from vitobench.models.networks import ARCHITECTURES, build
-from vitobench.models.sources.adapters import TimmNetwork, TorchvisionNetwork
+from vitobench.models.state_dicts import TimmNetwork, TorchvisionNetwork
 
 
 class Plain(nn.Module):

@@ -5,14 +5,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vitobench.models import folding, registry
+from vitobench.models import model as folding
+from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.networks import build
 from vitobench.models.sources import packages, zoo
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.image_folder import ImageFolder
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.images.folders import ImageFolder
+from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.microworld.sets import MicroSet
 
 
 def plain_answers(network: nn.Module, spec: ModelSpec, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from vitobench.errors import UnknownNameError, VitobenchError
+from vitobench.models.arithmetic import arithmetic, without_tf32
 from vitobench.models.model import Model
 from vitobench.models.networks import build
-from vitobench.models.precision import arithmetic, without_tf32
 from vitobench.models.spec import PRECISIONS, ModelSpec, Preprocessing
 
 SPEC = ModelSpec("m", "file", "micro-resnet/average", Preprocessing(64, 64), "microworld-16", "ab" * 32)

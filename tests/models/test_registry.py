@@ -15,7 +15,8 @@ from torchvision.transforms import functional
 from vitobench.bench.cli.run import run_command
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.identity import file_digest
-from vitobench.models import cpu_tuning, registry
+from vitobench.models import arithmetic as cpu_tuning
+from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.networks import ARCHITECTURES, build
 from vitobench.models.sources import zoo
@@ -302,7 +303,7 @@ import torch
 model = registry.load("grey:dark")
 assert model.spec.identity.startswith("grey:dark@")
 assert model.logits(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).shape == (2, 16)
-from vitobench.models.probing.network import build_encoder
+from vitobench.models.probing.heads import build_encoder
 assert build_encoder("grey:net+linear").features(torch.ones(1, 3, 8, 8)).shape == (1, 3)
 """
 

@@ -10,7 +10,7 @@ from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.saliency import attention_maps, gradient_saliency, smooth_gradient_saliency
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.microworld.sets import MicroSet
 
 
 @pytest.fixture(scope="module")

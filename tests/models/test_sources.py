@@ -15,10 +15,10 @@ from torch import nn
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry
 from vitobench.models.sources import packages, timm_models, torchvision_models
-from vitobench.models.sources.state_dicts import tensors_digest
 from vitobench.models.spec import ModelSpec
-from vitobench.tasks.data.image_folder import ImageFolder
-from vitobench.tasks.data.images import decode
+from vitobench.models.state_dicts import tensors_digest
+from vitobench.tasks.images.folders import ImageFolder
+from vitobench.tasks.images.reading import decode
 
 create_model = timm.create_model
 get_model = torchvision.models.get_model

@@ -19,9 +19,8 @@ from vitobench.errors import CheckpointError, VitobenchError
 from vitobench.identity import seal_file
 from vitobench.models import registry
 from vitobench.models.pretraining.checkpoint import NAME, load_training
-from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
-from vitobench.models.sources.state_dicts import read_state_dict
-from vitobench.models.sources.torch_files import load_torch
+from vitobench.models.pretraining.recipe import list_recipes, load_recipe
+from vitobench.models.state_dicts import load_torch, read_state_dict
 
 STATE = {"fc.weight": torch.arange(6.0).view(2, 3), "fc.bias": torch.zeros(2)}
 
@@ -120,7 +119,7 @@ def test_one_place_opens_torch_files() -> None:
         for file in sorted((root / folder).rglob("*.py"))
         if re.search(r"\btorch\.load\(", re.sub(r'"""(?s:.*?)"""', "", file.read_text(encoding="utf-8")))
     ]
-    assert users == ["models/sources/torch_files.py"]
+    assert users == ["models/state_dicts.py"]
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -1,7 +1,7 @@
 import pytest
 
+from vitobench.bench.catalogue import training_step
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.models.training_step import training_step
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from vitobench.bench.mock_run import mock_run
-from vitobench.bench.planning import make_plan
+from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.settings import Settings
 from vitobench.errors import CheckpointError
 from vitobench.identity import file_digest
 from vitobench.models import registry
 from vitobench.models.sources import files
-from vitobench.models.sources.weight_sets import choose
 from vitobench.models.spec import WEIGHTS_NOTE
+from vitobench.models.weight_sets import choose
 from vitobench.results.store import Store
 
 State = dict[str, torch.Tensor]

@@ -17,10 +17,10 @@ from safetensors.torch import save, save_file
 from vitobench.errors import CheckpointError
 from vitobench.models import registry
 from vitobench.models.networks import ARCHITECTURES, build
+from vitobench.models.safetensors_header import embedded_card, read_header
 from vitobench.models.sources import plugins as plugin_source
-from vitobench.models.sources.safetensors_header import embedded_card, read_header
-from vitobench.models.sources.state_dicts import read_state_dict
 from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.models.state_dicts import read_state_dict
 from vitobench.models.zoo_card import LABEL_SPACES, LARGEST_SIDE, ZooCard
 from vitobench.plugins import MODELS, Plugin, PluginError
 

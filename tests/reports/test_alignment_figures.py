@@ -14,24 +14,24 @@ import pytest
 from matplotlib.colors import to_hex
 
 from vitobench.reports.alignment_data import ALL, OVERALL, AlignmentData, Observer
-from vitobench.reports.alignment_style import names_of, observer_pens
-from vitobench.reports.csv_rows import csv_text
-from vitobench.reports.figure_alignment_bars import BENCHMARK, bar_rows, benchmark_bars, benchmark_rows
-from vitobench.reports.figure_alignment_matrix import agreement_matrix, agreement_of, agreement_rows
-from vitobench.reports.figure_alignment_scatter import (
+from vitobench.reports.figures.alignment import (
+    BENCHMARK,
     accuracy_against_consistency,
+    agreement_matrix,
+    agreement_of,
+    agreement_rows,
+    bar_rows,
+    benchmark_bars,
+    benchmark_rows,
     expected_by_chance,
     scatter_rows,
 )
-from vitobench.reports.figure_severity import accuracy_by_strength, consistency_by_strength, strength_rows
-from vitobench.reports.figure_shape_bias import (
-    observer_shares,
-    shape_bias_with_people,
-    shape_bias_with_people_rows,
-)
+from vitobench.reports.figures.severity import accuracy_by_strength, consistency_by_strength, strength_rows
+from vitobench.reports.figures.shape_bias import observer_shares, shape_bias_with_people, shape_bias_with_people_rows
+from vitobench.reports.figures.style import INK, REST, names_of, observer_pens, to_svg
 from vitobench.reports.focus import Focus
-from vitobench.reports.style import INK, REST, to_svg
-from vitobench.results.published.rows import PublishedScore
+from vitobench.reports.wording import csv_text
+from vitobench.results.published.tables import PublishedScore
 from vitobench.results.schema import ObserverDecisions, ObserverScore
 
 CATEGORIES = [f"category {letter}" for letter in "abcdefghijklmnop"]

@@ -9,14 +9,18 @@ import pytest
 from rich.console import Console
 
 from vitobench.reports.alignment_data import ALL, AlignmentData
-from vitobench.reports.alignment_section import alignment_sections
-from vitobench.reports.alignment_table import holes_in_means, mean_title, render_tables, span
-from vitobench.reports.alignment_view import difference_table, headline_table, set_tables, shape_table
 from vitobench.reports.comparison import Compared
 from vitobench.reports.data import ReportData
-from vitobench.reports.html import render_html
-from vitobench.reports.rows import tallies
-from vitobench.reports.table import render_terminal
+from vitobench.reports.headline import render_terminal, tallies
+from vitobench.reports.page.html import render_html
+from vitobench.reports.page.sections import (
+    alignment_sections,
+    difference_table,
+    headline_table,
+    set_tables,
+    shape_table,
+)
+from vitobench.reports.tables.alignment import holes_in_means, mean_title, render_tables, span
 from vitobench.results.schema import Comparison, ObserverComparison, Score
 
 from .conftest import described

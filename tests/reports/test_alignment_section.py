@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from vitobench.reports.alignment_data import AlignmentData
-from vitobench.reports.alignment_section import alignment_sections
 from vitobench.reports.data import ReportData
-from vitobench.reports.html import render_html
+from vitobench.reports.page.html import render_html
+from vitobench.reports.page.sections import alignment_sections
 from vitobench.results.schema import Comparison, ObserverScore
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS
 from vitobench.tasks.registry import TASKS
 
 from .conftest import described

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from vitobench.reports.claims import claims_page, effects_page, mark, signed, tally
-from vitobench.reports.claims_data import ClaimsData, ClaimView, Number
-from vitobench.reports.figure_claims import effects_figure, methods_figure, windows_figure
+from vitobench.reports.data import ClaimsData, ClaimView, Number
+from vitobench.reports.figures.claims import effects_figure, methods_figure, windows_figure
+from vitobench.reports.tables.claims import claims_page, effects_page, mark, signed, tally
 from vitobench.results.schema import Effect
 
 CLEAN = Number("micro-val", "top1", "clean")

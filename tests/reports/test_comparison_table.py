@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from vitobench.reports.comparison import Checked, Compared
-from vitobench.reports.comparison_table import legend, render_comparison
+from vitobench.reports.comparison import Checked, Compared, legend, render_comparison
 from vitobench.reports.data import ReportData
-from vitobench.reports.view import p_words
+from vitobench.reports.page.view import p_words
 from vitobench.results.ranking import Rank
 from vitobench.results.schema import Comparison, Failure, MethodComparison, Score
 

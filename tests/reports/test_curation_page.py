@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from vitobench.reports.curation import ShownClip, render_curation_page, write_curation_page
+from vitobench.reports.page.html import ShownClip, render_curation_page, write_curation_page
 
 EVIL = '<script>alert(1)</script>&"'
 

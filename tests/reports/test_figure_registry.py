@@ -15,20 +15,23 @@ import numpy as np
 import pytest
 
 from vitobench.errors import UnknownNameError
-from vitobench.reports import sections
 from vitobench.reports.data import ReportData
-from vitobench.reports.figure import Caption, Place
-from vitobench.reports.figure_ablation import ablation, ablation_rows
-from vitobench.reports.figure_clean_shifted import clean_against_shifted, clean_shifted_rows, line_of, spots
-from vitobench.reports.figure_curves import checkpoint_curves, curve_rows
-from vitobench.reports.figure_files import file_stem, write_figures
-from vitobench.reports.figure_overview import overview, overview_rows
-from vitobench.reports.figure_registry import FIGURES, figure_spec
-from vitobench.reports.figure_severity import accuracy_by_corruption, severity_rows
-from vitobench.reports.focus import Focus, focus
-from vitobench.reports.html import render_html
-from vitobench.reports.style import REST
-from vitobench.reports.training_curves import base_name, trainings
+from vitobench.reports.figures.clean_shifted import clean_against_shifted, clean_shifted_rows, line_of, spots
+from vitobench.reports.figures.figure import Caption, Place
+from vitobench.reports.figures.headline import (
+    ablation,
+    ablation_rows,
+    checkpoint_curves,
+    curve_rows,
+    overview,
+    overview_rows,
+)
+from vitobench.reports.figures.registry import FIGURES, figure_spec, file_stem, write_figures
+from vitobench.reports.figures.severity import accuracy_by_corruption, severity_rows
+from vitobench.reports.figures.style import REST
+from vitobench.reports.focus import Focus, base_name, focus, trainings
+from vitobench.reports.page import sections
+from vitobench.reports.page.html import render_html
 from vitobench.results.published.tables import accuracies_under_shift
 from vitobench.results.schema import Comparison, Score
 
@@ -245,7 +248,7 @@ def test_ablation_has_a_row_for_each_variant_and_is_hollow_where_nothing_is_clea
 
 
 def test_the_page_lists_the_figures_and_tables_there_are() -> None:
-    from vitobench.reports.table_registry import TABLES
+    from vitobench.reports.tables.registry import TABLES
 
     text = DOCS.read_text(encoding="utf-8")
     for heading, registry in (("## Figures", FIGURES), ("## Tables", TABLES)):
@@ -256,7 +259,7 @@ def test_the_page_lists_the_figures_and_tables_there_are() -> None:
 
 def test_the_registry_loads_no_matplotlib() -> None:
     script = (
-        "import sys, vitobench.reports.figure_registry, vitobench.reports.table_registry; "
+        "import sys, vitobench.reports.figures.registry, vitobench.reports.tables.registry; "
         "assert not {'matplotlib', 'torch', 'pandas'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

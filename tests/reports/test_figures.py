@@ -10,12 +10,12 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from vitobench.reports.figure_overview import overview
-from vitobench.reports.figure_severity import accuracy_by_corruption, accuracy_by_family, severity_curve
-from vitobench.reports.figure_shape_bias import model_shares, shape_bias
-from vitobench.reports.html import render_html
-from vitobench.reports.style import add_legend, pens, to_svg
-from vitobench.reports.view import corruption_view
+from vitobench.reports.figures.headline import overview
+from vitobench.reports.figures.severity import accuracy_by_corruption, accuracy_by_family, severity_curve
+from vitobench.reports.figures.shape_bias import model_shares, shape_bias
+from vitobench.reports.figures.style import add_legend, pens, to_svg
+from vitobench.reports.page.html import render_html
+from vitobench.reports.page.view import corruption_view
 from vitobench.reports.wording import condition_label
 from vitobench.results.schema import Score
 

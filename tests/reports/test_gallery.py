@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from vitobench.reports.gallery import chosen, counted, strongest
+from vitobench.reports.data import chosen, counted, strongest
 
 
 def test_only_disagreements_are_chosen_and_the_order_of_images_has_no_say():

@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vitobench.reports.data import Disagreement, Gallery, Picture, Said
 from vitobench.reports.focus import drawn_models
-from vitobench.reports.gallery import Disagreement, Gallery, Picture, Said
-from vitobench.reports.html import render_html, write_html
+from vitobench.reports.page.html import render_html, write_html
 from vitobench.reports.wording import interval, percent
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}
@@ -135,7 +135,7 @@ def test_eight_models_and_two_worlds_stay_small(page):
 def test_write_replaces_and_leaves_nothing_aside(tmp_path, make_report, monkeypatch):
     target = tmp_path / "deep" / "report.html"
     data = make_report(1)
-    monkeypatch.setattr("vitobench.reports.html.render_html", lambda given: f"<p>{given.title} é")
+    monkeypatch.setattr("vitobench.reports.page.html.render_html", lambda given: f"<p>{given.title} é")
     write_html(data, target)
     write_html(data, target)
     assert target.read_text(encoding="utf-8") == "<p>robustness é"

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from vitobench.reports.gallery import Disagreement, Gallery, Picture, Said
-from vitobench.reports.html import render_html
+from vitobench.reports.data import Disagreement, Gallery, Picture, Said
+from vitobench.reports.page.html import render_html
 
 from .test_alignment_figures import build
 

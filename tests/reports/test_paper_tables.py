@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from vitobench.reports.best import standing
 from vitobench.reports.data import ReportData
-from vitobench.reports.table_latex import latex_escape, to_latex
-from vitobench.reports.table_registry import TABLES, tables
-from vitobench.reports.table_text import WRITERS
+from vitobench.reports.tables.registry import TABLES, standing, tables
+from vitobench.reports.tables.writing import WRITERS, latex_escape, to_latex
 from vitobench.results.schema import Comparison, Score
 
 from .conftest import described

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from vitobench.reports.data import ReportData
-from vitobench.reports.rows import failure_lines, headline_rows, hole_lines, tallies
+from vitobench.reports.headline import failure_lines, headline_rows, hole_lines, tallies
 from vitobench.reports.wording import (
     Verdict,
     change,
@@ -214,7 +214,7 @@ def test_labels_are_unique_whatever_the_names():
 
 def test_light_modules_import_nothing_heavy():
     code = (
-        "import sys, vitobench.reports.table, vitobench.reports.html\n"
+        "import sys, vitobench.reports.headline, vitobench.reports.page.html\n"
         "print([m for m in ('matplotlib', 'seaborn', 'pandas', 'jinja2', 'rich', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from vitobench.reports.table import render_terminal, to_markdown
+from vitobench.reports.headline import render_terminal, to_markdown
 from vitobench.reports.wording import interval, percent
 
 

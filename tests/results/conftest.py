@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vitobench.results import records
-from vitobench.results.asked import Asked
+from vitobench.results.predictions import Asked
 from vitobench.results.store import Store
 
 TASK, MODEL = "micro-c@0123456789abcdef", "file:/some where/a=b.safetensors?arch=timm:x@fedcba9876543210"

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LinearRegression
 
-from vitobench.results.effective import Baseline, effective_robustness, fit_baseline
 from vitobench.results.published.tables import accuracies_under_shift
+from vitobench.results.ranking import Baseline, effective_robustness, fit_baseline
 
 SHIFTS = ("imagenet-v2", "imagenet-sketch", "objectnet", "imagenet-r")
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitobench.errors import StoreError
-from vitobench.results import exporting
-from vitobench.results.exporting import export
+from vitobench.results import inventory as exporting
+from vitobench.results.inventory import export
 from vitobench.results.schema import PREDICTION_COLUMNS
 from vitobench.results.store import Store
 

@@ -17,8 +17,8 @@ from fsspec.implementations.local import LocalFileSystem
 from vitobench.errors import StoreError
 from vitobench.files import write_aside
 from vitobench.results.folder import Entry, Folder, LocalFolder, RemoteFolder, open_folder
+from vitobench.results.inventory import LEFTOVER, verify
 from vitobench.results.store import Store
-from vitobench.results.verification import LEFTOVER, verify
 
 
 class MovingFileSystem(LocalFileSystem):  # type: ignore[misc]

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from vitobench.results.published.alignment import published_alignment
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
-from vitobench.tasks.alignment.ranks import RANKED, mean_ranks
+from vitobench.results.published.tables import published_alignment
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS
+from vitobench.tasks.alignment.measures import RANKED, mean_ranks
 
 
 def published_value(model: str, metric: str, data_set: str = "all") -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vitobench.results.published.robustness import published_for, published_robustness
 from vitobench.results.published.tables import (
     _rows,
+    published_for,
+    published_robustness,
     resnet50_3dcc_corruption_errors,
     resnet50_3dcc_errors,
     resnet50_corruption_errors,

@@ -12,18 +12,18 @@ from statsmodels.stats.contingency_tables import mcnemar as mcnemar_theirs
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from vitobench.results.significance import (
+from vitobench.results.statistics import (
     EXACT_UP_TO,
     TESTS,
     arms,
     error_towards_zero,
     holm,
+    interval,
     mcnemar,
     minimum_detectable,
     standard_error,
     t_test,
 )
-from vitobench.results.statistics import interval
 
 
 def tables() -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vitobench.results.variance import Component, interaction, over_both, over_runs, satterthwaite, t_interval
+from vitobench.results.statistics import Component, interaction, over_both, over_runs, satterthwaite, t_interval
 
 
 def test_the_interval_over_runs_is_welchs() -> None:

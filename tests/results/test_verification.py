@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitobench.results import records
-from vitobench.results.asked import Asked, asked_from
-from vitobench.results.layout import PARTIAL
+from vitobench.results.inventory import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Problem, verify
+from vitobench.results.predictions import Asked, asked_from
 from vitobench.results.store import Store
-from vitobench.results.unit_file import decode, encode, table_of
-from vitobench.results.verification import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Problem, verify
+from vitobench.results.stored_files import PARTIAL, decode, encode, table_of
 
 Columns = Callable[..., dict[str, Any]]
 

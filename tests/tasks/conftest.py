@@ -1,18 +1,20 @@
-"""Small tasks and made-up predictions for the tests of scoring."""
+"""Small tasks and made-up predictions for the tests of scoring, and real photographs where there are any."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from vitobench.results.predictions import Predictions, gather
-from vitobench.results.unit_file import decode, encode, table_of
-from vitobench.tasks.answers import Answers, collect
+from vitobench.results.stored_files import decode, encode, table_of
 from vitobench.tasks.registry import TASKS
+from vitobench.tasks.scoring.samples import Answers, collect
 from vitobench.tasks.task import Condition, Task
 
 CORRUPTED = replace(
@@ -68,3 +70,23 @@ def corrupted() -> Task:
 @pytest.fixture
 def make_rows() -> Callable[..., pd.DataFrame]:
     return rows
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    where = os.environ.get("VITOBENCH_TEST_DATA")
+    if not where or not (Path(where) / "photos").is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
+    return Path(where) / "photos"
+
+
+@pytest.fixture(scope="session")
+def change_in_place() -> Callable[[Path], None]:
+    """Flips the last bit of a file; its size and modification time stay what they were."""
+
+    def change(path: Path) -> None:
+        status, content = path.stat(), path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return change

@@ -10,11 +10,9 @@ from ...model import Model
 from .decisions import Decisions, Seen, clips_of, decide, long_enough
 from .evidence import ClipEvidence, EvidenceFolder, VideoEvidence, clips_key, length_key
 from .examining import Classifier, Look, examine
-from .frames import UnreadableVideoError
-from .matching import Matcher
-from .queries import QueryClass
+from .queries import Matcher, QueryClass
 from .settings import CurationSettings
-from .sources import Source
+from .sources import Source, UnreadableVideoError
 
 Stage = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, current item)."""

@@ -1,22 +1,117 @@
-"""Decide on every clip from metadata and evidence, with pure functions: no file is read and no model is run."""
+"""From what metadata say and frames show to a verdict on every clip. Pure: no file is read and no model asked."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from statistics import median_low
 from typing import Any
 
-from .balancing import balance, sample
-from .confirming import confirmed_class
-from .cutting import cut
-from .evidence import ClipEvidence, VideoEvidence
-from .listing import Video
-from .matching import Match
-from .near_duplicates import duplicates_among, duplicates_of
-from .queries import QueryClass
-from .reasons import Reason
+from ....tasks.images.folders import shuffling_key
+from .duplicates import duplicates_among, duplicates_of
+from .evidence import ClipEvidence, VideoEvidence, cut
+from .queries import Match, QueryClass, confirmed_class
 from .settings import CurationSettings
+from .sources import Video
+
+# Reasons to keep or drop a clip, in the order in which they are checked.
+
+
+class Reason(StrEnum):
+    """The verdict on a clip in the manifest: the first of these that applies."""
+
+    UNREADABLE = "unreadable"
+    METADATA_UNREADABLE = "metadata-unreadable"
+    NO_METADATA = "no-metadata"
+    NO_CLASS = "no-class"
+    TOO_SHORT = "too-short"
+    UNCONFIRMED = "unconfirmed"
+    DUPLICATE_OF_EVALUATION = "duplicate-of-evaluation"
+    DUPLICATE = "duplicate"
+    OVER_QUOTA = "over-quota"
+    KEPT = "kept"
+    SAMPLED = "sampled"
+    NOT_SAMPLED = "not-sampled"
+
+
+EXPLANATIONS: dict[Reason, str] = {
+    Reason.UNREADABLE: "the video, or the requested frames, cannot be decoded",
+    Reason.METADATA_UNREADABLE: "it has a metadata file that cannot be read; the manifest says why",
+    Reason.NO_METADATA: "it has no metadata file",
+    Reason.NO_CLASS: "title, tags and other searched fields name no class",
+    Reason.TOO_SHORT: "shorter than the shortest clip allowed",
+    Reason.UNCONFIRMED: "the classifier does not find the class named in the metadata",
+    Reason.DUPLICATE_OF_EVALUATION: "nearly identical to an evaluation image",
+    Reason.DUPLICATE: "nearly identical to an earlier clip",
+    Reason.OVER_QUOTA: "its class already has enough clips",
+    Reason.KEPT: "confirmed, and within the quota of its class",
+    Reason.SAMPLED: "drawn at random for the uncurated ablation",
+    Reason.NOT_SAMPLED: "not drawn for the uncurated ablation",
+}
+"""Explanation of each reason, for the page and the documentation."""
+
+
+# Balance classes: at most the same number of clips for each.
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The result of balancing.
+
+    Attributes:
+        kept: Positions of the clips to keep, ascending.
+        cap: Maximum number of clips per class.
+        short: Classes with fewer clips than the cap, and how many they have; classes without clips are not included.
+    """
+
+    kept: tuple[int, ...]
+    cap: int
+    short: dict[int, int]
+
+
+def balance(classes: Sequence[int], clip_ids: Sequence[str], per_class: int | None) -> Balance:
+    """Cap every class.
+
+    Clips of a class are kept in the order of their ids' hashes, so that a larger cap also keeps every clip that a
+    smaller one keeps.
+
+    Args:
+        classes: Class of each clip.
+        clip_ids: Ids of the same clips.
+        per_class: The cap; by default the (lower) median count over classes that have clips.
+    """
+    counts = Counter(classes)
+    cap = per_class if per_class is not None else (median_low(counts.values()) if counts else 0)
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, label in enumerate(classes):
+        members[label].append(position)
+    positions_kept = [
+        position
+        for positions in members.values()
+        for position in sorted(positions, key=lambda p: shuffling_key(clip_ids[p]))[:cap]
+    ]
+    short = {label: count for label, count in sorted(counts.items()) if count < cap}
+    return Balance(tuple(sorted(positions_kept)), cap, short)
+
+
+def sample(clip_ids: Sequence[str], number: int, seed: int) -> tuple[int, ...]:
+    """Draw clips at random, with the class proportions of the source: the uncurated ablation.
+
+    Args:
+        clip_ids: Ids of all clips to draw from.
+        number: Number of clips to draw.
+        seed: Seed of the draw.
+
+    Returns:
+        Positions, ascending. They only depend on the ids and the seed.
+    """
+    order = sorted(range(len(clip_ids)), key=lambda p: shuffling_key(f"{seed}/{clip_ids[p]}"))
+    return tuple(sorted(order[:number]))
+
+
+# Decide on every clip from metadata and evidence, with pure functions: no file is read and no model is run.
 
 
 @dataclass(frozen=True)

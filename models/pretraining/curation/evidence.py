@@ -1,16 +1,48 @@
-"""The evidence for a video, cached in files: its length, and each clip's predictions and hashes."""
+"""Cutting a video into clips, and what was seen of each, kept so that no video is looked at twice."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ....files import read_sealed_json, write_sealed_json
 from ....identity import digest
-from .confirming import FrameAnswer
+from .queries import FrameAnswer
 from .settings import CurationSettings
+
+# Cut a video into clips, and choose the times of the frames to examine.
+
+
+_ROUNDING = 1e-6
+
+
+def cut(duration: float, clip_seconds: float) -> list[tuple[float, float]]:
+    """Cut a video into clips from its beginning; the last clip is the remainder.
+
+    Args:
+        duration: Seconds, above 0.
+        clip_seconds: Length of a clip, above 0.
+
+    Returns:
+        (start, end) in seconds, rounded to milliseconds, in order and without gaps.
+    """
+    full_clips = int((duration + _ROUNDING) / clip_seconds)
+    edges = [round(i * clip_seconds, 3) for i in range(full_clips + 1)]
+    if duration - edges[-1] > 1e-3:
+        edges.append(round(duration, 3))
+    return list(pairwise(edges))
+
+
+def probe_times(start: float, end: float, frames: int) -> list[float]:
+    """The midpoints of ``frames`` equal parts of a clip, in seconds of the video."""
+    return [start + (i + 0.5) * (end - start) / frames for i in range(frames)]
+
+
+# The evidence for a video, cached in files: its length, and each clip's predictions and hashes.
+
 
 VERSION = 1
 """Increase this when the same video would give other evidence."""

@@ -11,17 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ....tasks.data.geometry import Geometry
-from ....tasks.data.images import fit
-from ...batching import answer
-from ...model import Model
-from .confirming import FrameAnswer
-from .cutting import probe_times
-from .evidence import ANSWERS, ClipEvidence
-from .frames import UnreadableVideoError
-from .perceptual_hash import perceptual_hash
+from ....tasks.images.reading import fit
+from ....tasks.images.source import Geometry
+from ...model import Model, answer
+from .duplicates import perceptual_hash
+from .evidence import ANSWERS, ClipEvidence, probe_times
+from .queries import FrameAnswer
 from .settings import CurationSettings
-from .sources import Source
+from .sources import Source, UnreadableVideoError
 
 _CLIPS_AT_ONCE = 16
 """Clips of a video to hold in memory at once: a long video is examined in parts."""

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.doctor.check import FAIL, OK, WARN, Check
+from vitobench.bench.doctor.check import FAIL, OK, WARN, Check, show, summary
 from vitobench.bench.doctor.examine import guarded
 from vitobench.bench.doctor.packages import PURPOSES
-from vitobench.bench.doctor.show import show, summary
 
 ROOT = Path(__file__).parents[3]
 

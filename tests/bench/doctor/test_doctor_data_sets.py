@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vitobench.bench.doctor.check import OK, WARN
-from vitobench.bench.doctor.data_sets import check_data, check_named, measure_data, named_in_runs
-from vitobench.tasks.data.downloads.place import data_place, file_place
+from vitobench.bench.doctor.places import check_data, check_named, measure_data, named_in_runs
 from vitobench.tasks.datasets.registry import PUBLICATIONS
+from vitobench.tasks.download.publication import data_place, file_place
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vitobench.bench.doctor.check import FAIL, OK, WARN, Check
-from vitobench.bench.doctor.devices import Devices, Gpu, check_devices, measure_devices
+from vitobench.bench.doctor.machine import Devices, Gpu, check_devices, measure_devices
 
 PLAIN = Devices("2.9", 2.0, "", "x86_64", "AVX2", 8)
 GPU = Gpu("cuda:0", "A100", 40_000_000_000)

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.doctor import requirements
+from vitobench.bench.doctor import packages as requirements
 from vitobench.bench.doctor.check import FAIL, OK, WARN
 from vitobench.bench.doctor.packages import (
     FOR_DEVELOPMENT,
     PURPOSES,
+    Needed,
     check_optional,
     check_plugins,
     check_python,
     check_required,
     check_torchcodec,
+    installed,
+    wants,
 )
-from vitobench.bench.doctor.requirements import Needed, installed, wants
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vitobench.bench.doctor.check import OK, WARN, Check
-from vitobench.bench.doctor.threads import check_threads
+from vitobench.bench.doctor.machine import check_threads
 
 
 def rows(**environment: str) -> dict[str, Check]:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.exports.exporter import ExportSpec
-from vitobench.bench.exports.registry import EXPORTS
+from vitobench.bench.exports.exporter import EXPORTS, ExportSpec
 from vitobench.errors import VitobenchError
 from vitobench.results.schema import Failure
 from vitobench.tests.bench.exports.conftest import MODELS, made_up
@@ -109,6 +108,6 @@ def test_text_that_is_not_utf8_spoils_no_export(handed, tmp_path: Path, name: st
         name, str(tmp_path / "x.yaml")
     )
     asked = MODELS[:1] if name == "hugging-face" else ()
-    assert spec.load().export(handed(target, *asked, data=data))
+    assert spec.load()(handed(target, *asked, data=data))
     assert [path for path in tmp_path.rglob("*") if path.is_file()]
     assert data.failures[0].image_id == r"caf\udce9 \ud83d"

@@ -11,8 +11,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard import metadata_load
 
 from vitobench.bench.exports import hugging_face
-from vitobench.bench.exports.front_matter import read_front, with_key
-from vitobench.bench.exports.model_index import entry_of, merged
+from vitobench.bench.exports.hugging_face import entry_of, merged, read_front, with_key
 from vitobench.errors import DataError, VitobenchError
 from vitobench.results.schema import Score
 
@@ -45,7 +44,7 @@ def results(path: Path) -> dict[tuple[str, str], float]:
 
 def test_the_hub_reads_the_numbers_of_a_new_card(handed, tmp_path) -> None:
     path = tmp_path / "README.md"
-    line, absent = hugging_face.export(handed(path, "vito@500"))
+    line, absent = hugging_face.export_hugging_face(handed(path, "vito@500"))
     assert "2 headline numbers of vito@500, a new card" in line
     assert absent == "Left out: vito@500, Corrupted: mCE undefined: a reason"
     assert results(path) == {("val", "accuracy"): 0.9, ("c", "accuracy"): 0.51}
@@ -65,7 +64,7 @@ def test_the_rest_of_a_card_stays_to_the_byte(handed, tmp_path, others: str, lin
     path = tmp_path / "README.md"
     head, tail = (part.replace("\n", line).encode() for part in (mark + HEAD, TAIL))
     path.write_bytes(head + others.replace("\n", line).encode() + tail)
-    hugging_face.export(handed(path, "vito@500"))
+    hugging_face.export_hugging_face(handed(path, "vito@500"))
     once = path.read_bytes()
     ours = {("val", "accuracy"): 0.9, ("c", "accuracy"): 0.51}
     theirs = {("theirs", "accuracy"): 0.25} if "Theirs" in others else {}
@@ -79,16 +78,16 @@ def test_the_rest_of_a_card_stays_to_the_byte(handed, tmp_path, others: str, lin
         assert once.endswith(b"---" + body)
     assert (b"\r\n" in once) == (line == "\r\n")
     assert once.count(b"\n") == once.count(line.encode())
-    hugging_face.export(handed(path, "vito@500"))
+    hugging_face.export_hugging_face(handed(path, "vito@500"))
     assert path.read_bytes() == once
 
 
 def test_our_earlier_numbers_are_replaced_in_place_and_others_kept(handed, tmp_path) -> None:
     path = tmp_path / "README.md"
     path.write_text(HEAD + OTHERS + TAIL)
-    hugging_face.export(handed(path, "vito@500"))
+    hugging_face.export_hugging_face(handed(path, "vito@500"))
     before = metadata_load(path)["model-index"]
-    hugging_face.export(handed(path, "vito@1000"))
+    hugging_face.export_hugging_face(handed(path, "vito@1000"))
     (after,) = metadata_load(path)["model-index"]
     assert after["name"] == "ViTO, large"  # the card is of one model, and calls it so
     assert [r["dataset"]["type"] for r in after["results"]] == ["theirs", "val", "c"]
@@ -162,12 +161,12 @@ def test_nothing_defined_is_said(handed, tmp_path) -> None:
     data = handed("").outcome.data
     holes = replace(data, scores=tuple(replace(score, value=float("nan")) for score in data.scores))
     with pytest.raises(VitobenchError, match="no headline number with a value"):
-        hugging_face.export(handed(tmp_path / "c.md", "vito@500", data=holes))
+        hugging_face.export_hugging_face(handed(tmp_path / "c.md", "vito@500", data=holes))
 
 
 def test_the_block_alone(handed, tmp_path) -> None:
     path = tmp_path / "block.yaml"
-    hugging_face.export(handed(path, "vito@500"))
+    hugging_face.export_hugging_face(handed(path, "vito@500"))
     (entry,) = yaml.safe_load(path.read_text())["model-index"]
     assert [r["metrics"][0]["value"] for r in entry["results"]] == [0.9, 0.51]
 
@@ -178,7 +177,7 @@ def test_the_block_alone(handed, tmp_path) -> None:
 )
 def test_wrong_usage_is_said(handed, tmp_path, to: str, models: tuple[str, ...], message: str) -> None:
     with pytest.raises(VitobenchError, match=message):
-        hugging_face.export(handed(tmp_path / to, *models))
+        hugging_face.export_hugging_face(handed(tmp_path / to, *models))
     (tmp_path / "README.md").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot be read"):
-        hugging_face.export(handed(tmp_path / "README.md", "vito@500"))
+        hugging_face.export_hugging_face(handed(tmp_path / "README.md", "vito@500"))

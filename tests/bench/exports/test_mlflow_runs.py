@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.exports import mlflow_runs
-from vitobench.bench.exports.mlflow_runs import metrics_of, params_of
+from vitobench.bench.exports import trackers as mlflow_runs
+from vitobench.bench.exports.trackers import metrics_of, params_of
 from vitobench.errors import VitobenchError
 from vitobench.results.schema import Score
 
@@ -41,7 +41,7 @@ def test_a_tracking_folder_holds_every_number(handed, tmp_path: Path, monkeypatc
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     place = (tmp_path / "tracking").as_uri()
     handover = handed(place)
-    lines = mlflow_runs.export(handover)
+    lines = mlflow_runs.export_mlflow(handover)
     assert len(lines) == 3
     client = MlflowClient(tracking_uri=place)
     runs = client.search_runs([client.get_experiment_by_name("vitobench").experiment_id])
@@ -61,4 +61,4 @@ def test_a_refusal_of_mlflow_is_one_message(handed, tmp_path: Path, monkeypatch:
     pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VitobenchError, match=r"MLflow at nonsense://x failed: .*use --to for another"):
-        mlflow_runs.export(handed("nonsense://x"))
+        mlflow_runs.export_mlflow(handed("nonsense://x"))

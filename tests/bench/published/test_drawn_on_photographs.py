@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from torchvision import transforms
 
-from vitobench.bench import pixels as pixels_module
+from vitobench.bench.engine import pixels as pixels_module
 from vitobench.tasks import registry
 from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.task import Condition

@@ -20,8 +20,8 @@ from PIL import Image
 
 from vitobench.results.published.tables import published_reference
 from vitobench.tasks import kinds, registry
-from vitobench.tasks.data.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.datasets.registry import PUBLISHED
+from vitobench.tasks.images.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.labels import labels_for
 from vitobench.tasks.opening import folders_of
 from vitobench.tests.bench.published.kit import (

@@ -7,9 +7,8 @@ from importlib import resources
 
 import pytest
 
-from vitobench.models.pretraining.card import card_page
-from vitobench.models.pretraining.recipe import recipe_facts
-from vitobench.models.pretraining.recipe_files import load_recipe
+from vitobench.models.pretraining.produce import card_page
+from vitobench.models.pretraining.recipe import load_recipe, recipe_facts
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from vitobench.errors import DataError
-from vitobench.models.pretraining import clip_feed, trainer
-from vitobench.models.pretraining.clip_feed import ClipFeed, ClipViews
-from vitobench.models.pretraining.frame_views import centre_view, frame_view, stored_side
+from vitobench.models.pretraining import feeds as clip_feed
+from vitobench.models.pretraining import trainer
+from vitobench.models.pretraining.feeds import ClipFeed, ClipViews
 from vitobench.models.pretraining.recipe import Recipe
-from vitobench.tasks.data.clips.source import UnreadableClipError
+from vitobench.models.pretraining.views import centre_view, frame_view, stored_side
+from vitobench.tasks.clips.source import UnreadableClipError
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(

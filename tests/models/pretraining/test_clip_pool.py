@@ -4,8 +4,8 @@ import torch
 from scipy.stats import kstest
 
 from vitobench.models.pretraining.clips import LONGEST_WINDOW, render_pool, sample_times
-from vitobench.tasks.data.microworld.sets import MicroSet
-from vitobench.tasks.data.microworld.vocabulary import CLIP_SECONDS
+from vitobench.tasks.microworld.sets import MicroSet
+from vitobench.tasks.microworld.vocabulary import CLIP_SECONDS
 
 
 @pytest.mark.parametrize("window", [0.0, 0.3, 1.0, CLIP_SECONDS])

@@ -4,15 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitobench.models.pretraining import pool_feed
-from vitobench.models.pretraining.augmentation import Augmentation
-from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learners import make_learner, normalise
-from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
-from vitobench.models.pretraining.learners.l2_robust import l2_attack
-from vitobench.models.pretraining.methods import METHODS, Supervised
-from vitobench.models.pretraining.order import Place
-from vitobench.models.pretraining.pool_feed import pool_batch
+from vitobench.models.pretraining import feeds as pool_feed
+from vitobench.models.pretraining.clips import ClipPool, Place
+from vitobench.models.pretraining.feeds import pool_batch
+from vitobench.models.pretraining.learners import ContrastiveLearner, l2_attack, make_learner, normalise
+from vitobench.models.pretraining.methods import METHODS, Augmentation, Supervised
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 

@@ -11,10 +11,10 @@ from lightly.utils.lars import LARS
 from lightly.utils.scheduler import cosine_schedule
 from torch import Tensor, nn
 
-from vitobench.models.pretraining.ema import Target
 from vitobench.models.pretraining.learners import make_learner, normalise
 from vitobench.models.pretraining.methods import Dino
 from vitobench.models.pretraining.objectives import (
+    Target,
     byol_loss,
     dino_loss,
     info_nce,
@@ -22,8 +22,8 @@ from vitobench.models.pretraining.objectives import (
     nt_xent,
     symmetric_info_nce,
 )
-from vitobench.models.pretraining.optimisers import make_optimiser
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.trainer import make_optimiser
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(

@@ -5,8 +5,8 @@ from sklearn.linear_model import LogisticRegression
 
 from vitobench.models.networks import build
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learners.learner import normalise
-from vitobench.models.pretraining.linear_head import PENALTIES, fit_linear_head, frozen_features
+from vitobench.models.pretraining.learners import normalise
+from vitobench.models.pretraining.produce import PENALTIES, fit_linear_head, frozen_features
 
 
 def clusters(noise: float, clips: int = 200, frames: int = 2) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.models.pretraining.clips import render_pool, sample_times
+from vitobench.models.pretraining.clips import (
+    for_the_head,
+    micro_exam,
+    micro_pool,
+    pool_key,
+    render_pool,
+    sample_times,
+    uncurated_clips,
+)
 from vitobench.models.pretraining.methods import Contrastive
-from vitobench.models.pretraining.micro_pool import for_the_head, micro_exam, micro_pool, pool_key, uncurated_clips
 from vitobench.models.pretraining.recipe import Recipe
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.microworld.sets import MicroSet
 
 RECIPE = Recipe("t", "", Contrastive(), "micro-resnet", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
 

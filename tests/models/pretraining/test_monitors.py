@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from vitobench.models.logistic import neighbour_votes
+from vitobench.models.classifiers import neighbour_votes
 from vitobench.models.networks import build
+from vitobench.models.pretraining.devices import Ranks
 from vitobench.models.pretraining.monitors import LinearMonitor, NeighbourExam
-from vitobench.models.pretraining.ranks import Ranks
 
 CPU = torch.device("cpu")
 

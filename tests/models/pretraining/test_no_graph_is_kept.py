@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from vitobench.models.pretraining import trainer
-from vitobench.models.pretraining.clips import ClipPool
+from vitobench.models.pretraining.clips import ClipPool, places
+from vitobench.models.pretraining.feeds import pool_batch
 from vitobench.models.pretraining.learners import Batch
-from vitobench.models.pretraining.order import places
-from vitobench.models.pretraining.pool_feed import pool_batch
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 

@@ -12,16 +12,15 @@ import torch
 from vitobench.errors import CheckpointError, DataError, VitobenchError
 from vitobench.identity import seal_file
 from vitobench.interruption import Stopped
+from vitobench.models.pretraining import learners as l2_robust
 from vitobench.models.pretraining import trainer
 from vitobench.models.pretraining.checkpoint import load_state, same_threads, save_state
-from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.learners import l2_robust, make_learner
-from vitobench.models.pretraining.learners.contrastive import ContrastiveLearner
+from vitobench.models.pretraining.clips import ClipPool, Place, clips_at, view_seed
+from vitobench.models.pretraining.feeds import PoolFeed, pool_batch
+from vitobench.models.pretraining.learners import ContrastiveLearner, make_learner
 from vitobench.models.pretraining.methods import Contrastive, Dino, L2Robust, Supervised
-from vitobench.models.pretraining.optimisers import learning_rate_at, make_optimiser, parameter_groups
-from vitobench.models.pretraining.order import Place, clips_at, view_seed
-from vitobench.models.pretraining.pool_feed import PoolFeed, pool_batch
 from vitobench.models.pretraining.recipe import Recipe
+from vitobench.models.pretraining.trainer import learning_rate_at, make_optimiser, parameter_groups
 
 VITO = Recipe(
     "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet", pooling="attention", scales=2, window=2.56,

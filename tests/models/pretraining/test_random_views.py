@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 
-from vitobench.models.pretraining.augmentation import Augmentation
+from vitobench.models.pretraining.methods import Augmentation
 from vitobench.models.pretraining.views import (
     adjust_brightness,
     adjust_contrast,

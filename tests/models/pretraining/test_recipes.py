@@ -8,12 +8,12 @@ from vitobench.decoding import Positive
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.identity import OMITTED_IF_DEFAULT
 from vitobench.models.networks import build
-from vitobench.models.pretraining import methods, recipe_files
+from vitobench.models.pretraining import methods
+from vitobench.models.pretraining import recipe as recipe_files
 from vitobench.models.pretraining.checkpoint import run_digest
 from vitobench.models.pretraining.learners import LEARNERS, learner_of
 from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings, TwoViews
-from vitobench.models.pretraining.recipe import Recipe, current_form, recipe_facts
-from vitobench.models.pretraining.recipe_files import list_recipes, load_recipe
+from vitobench.models.pretraining.recipe import Recipe, current_form, list_recipes, load_recipe, recipe_facts
 
 LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet"\n'
 

@@ -1,9 +1,8 @@
 import torch
 from torch import nn
 
-from vitobench.models.pretraining.ema import Target
 from vitobench.models.pretraining.learners import make_learner
-from vitobench.models.pretraining.objectives import momentum_at
+from vitobench.models.pretraining.objectives import Target, momentum_at
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 

@@ -11,13 +11,11 @@ import torch
 
 from vitobench.interruption import Stopped
 from vitobench.models.pretraining.clips import ClipPool
-from vitobench.models.pretraining.devices import make_fabric
+from vitobench.models.pretraining.devices import Ranks, make_fabric, synchronise
+from vitobench.models.pretraining.feeds import PoolFeed
 from vitobench.models.pretraining.learners import make_learner
 from vitobench.models.pretraining.methods import METHODS, MethodSettings, keys_of
-from vitobench.models.pretraining.pool_feed import PoolFeed
-from vitobench.models.pretraining.ranks import Ranks
 from vitobench.models.pretraining.recipe import Recipe
-from vitobench.models.pretraining.synchronised_norm import synchronise
 from vitobench.models.pretraining.trainer import train
 
 

@@ -7,10 +7,10 @@ import torch
 from vitobench.models.model import Model
 from vitobench.models.networks import build
 from vitobench.models.probing import probe as probe_module
-from vitobench.models.probing.attentive import fit_attentive
 from vitobench.models.probing.data import ProbeData, open_data
-from vitobench.models.sources.state_dicts import tensors_digest
+from vitobench.models.probing.fitting import fit_attentive
 from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.models.state_dicts import tensors_digest
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vitobench.errors import VitobenchError
-from vitobench.models.probing.attentive import fit_attentive, heads_for, train_attentive
+from vitobench.models.probing.fitting import fit_attentive, heads_for, train_attentive
 from vitobench.models.probing.heads import AttentiveHead
 
 

@@ -10,9 +10,8 @@ from vitobench.models.model import Model
 from vitobench.models.probing import features as cache
 from vitobench.models.probing.data import Part, ProbeData, open_data
 from vitobench.models.probing.features import features_of
-from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.microworld.sets import MicroSet
-from vitobench.tasks.data.source import LoadFailure
+from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.microworld.sets import MicroSet
 
 
 class Counting(MicroSet):

@@ -8,19 +8,18 @@ import timm
 import torch
 from safetensors.torch import load_file
 
+from vitobench.bench.catalogue import training_step
 from vitobench.errors import CheckpointError, DataError, VitobenchError
 from vitobench.interruption import Stopped
 from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.networks import build
 from vitobench.models.probing.data import ProbeData, open_data
-from vitobench.models.probing.finetune import FinetuneSettings, batch_rows, finetune
+from vitobench.models.probing.finetune import FinetuneSettings, batch_rows, depths, finetune, parameter_groups
 from vitobench.models.probing.heads import HeadSpec
-from vitobench.models.probing.layers import depths, parameter_groups
 from vitobench.models.probing.probe import probe
-from vitobench.models.sources.adapters import TimmNetwork
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.models.training_step import training_step
+from vitobench.models.state_dicts import TimmNetwork
 
 pytestmark = pytest.mark.usefixtures("brief")
 SETTINGS = FinetuneSettings(steps=6, batch=16, every=2)
@@ -102,7 +101,7 @@ def test_training_lowers_the_loss_and_leaves_the_model_alone(micro_model: Model,
 def test_a_classifier_of_the_same_classes_is_kept_and_another_begins_at_zero(
     micro_model: Model, data: ProbeData, tmp_path: Path
 ) -> None:
-    from vitobench.models.probing.trainable import trainable
+    from vitobench.models.probing.finetune import trainable
 
     kept, name = trainable(micro_model, "microworld-16", 16)
     assert name == micro_model.spec.architecture

@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from vitobench.models.logistic import minimise
-from vitobench.models.probing.linear import ABSENT, PENALTIES, fit_linear
+from vitobench.models.classifiers import minimise
+from vitobench.models.probing.fitting import ABSENT, PENALTIES, fit_linear
 
 
 def clusters(noise: float, n: int = 300, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,14 +11,12 @@ from vitobench.errors import CheckpointError, VitobenchError
 from vitobench.models import registry
 from vitobench.models.model import Model
 from vitobench.models.probing.data import ProbeData
-from vitobench.models.probing.evaluation import accuracy
-from vitobench.models.probing.heads import HeadSpec
-from vitobench.models.probing.network import HeadedNetwork, build_network
-from vitobench.models.probing.probe import Probed, probe
+from vitobench.models.probing.heads import HeadedNetwork, HeadSpec, build_network
+from vitobench.models.probing.probe import Probed, accuracy, probe
 from vitobench.models.saliency import attention_maps, gradient_saliency
-from vitobench.models.sources.adapters import TimmNetwork, TorchvisionNetwork
 from vitobench.models.spec import ModelSpec, Preprocessing
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.models.state_dicts import TimmNetwork, TorchvisionNetwork
+from vitobench.tasks.microworld.sets import MicroSet
 
 pytestmark = pytest.mark.usefixtures("brief")
 KINDS = ("linear", "knn", "attentive")

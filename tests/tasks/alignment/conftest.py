@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitobench.tasks.alignment.datasets import CATEGORIES, AlignmentSet, alignment_set
+from vitobench.tasks.alignment.experiments import CATEGORIES, AlignmentSet, alignment_set
 from vitobench.tasks.alignment.trials import Panel, Stimuli
 
 

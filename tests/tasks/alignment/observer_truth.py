@@ -12,7 +12,7 @@ from math import sqrt
 import numpy as np
 
 from vitobench.tasks.alignment.consistency import OVERALL
-from vitobench.tasks.alignment.datasets import AlignmentSet
+from vitobench.tasks.alignment.experiments import AlignmentSet
 from vitobench.tasks.alignment.measures import error_consistency, expected_consistency
 from vitobench.tasks.alignment.observers import SimulatedObserver
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitobench.tasks.alignment.agreement import agreement_matrix
-from vitobench.tasks.alignment.axes import described
-from vitobench.tasks.alignment.cue_counts import cue_counts
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, AlignmentSet, alignment_set
-from vitobench.tasks.alignment.response_folder import read_people
+from vitobench.tasks.alignment.cues import cue_counts
+from vitobench.tasks.alignment.decisions import agreement_matrix
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, AlignmentSet, alignment_set, described
+from vitobench.tasks.alignment.trial_files import read_people
 from vitobench.tasks.alignment.trials import NO_RESPONSE, Panel, Stimuli, responses_to, stimuli_of
 
 
@@ -78,7 +77,7 @@ def test_decisions_for_either_cue_are_counted_by_hand() -> None:
 
 
 def data_set_index(name: str) -> int:
-    from vitobench.tasks.alignment.datasets import CATEGORIES
+    from vitobench.tasks.alignment.experiments import CATEGORIES
 
     return CATEGORIES.index(name)
 

@@ -9,11 +9,21 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency, consistency
-from vitobench.tasks.alignment.cue_decisions import cue_decisions
-from vitobench.tasks.alignment.datasets import CATEGORIES, AlignmentSet
+from vitobench.tasks.alignment.consistency import (
+    HUMANS,
+    OVERALL,
+    RANGES,
+    SAMPLED,
+    Consistency,
+    consistency,
+    limits,
+    observer_counts,
+    reflected,
+    stimulus_counts,
+)
+from vitobench.tasks.alignment.cues import cue_decisions
+from vitobench.tasks.alignment.experiments import CATEGORIES, AlignmentSet
 from vitobench.tasks.alignment.rows import compared, overall, rows_of
-from vitobench.tasks.alignment.samples import limits, observer_counts, reflected, stimulus_counts
 from vitobench.tasks.alignment.trials import Panel, Stimuli
 
 MakeSet = Callable[..., AlignmentSet]

@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 
 from vitobench.errors import DataError
-from vitobench.tasks.alignment.csv_form import COLUMNS, model_trials, read_trials, write_trials
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, alignment_set
-from vitobench.tasks.alignment.response_folder import left_out_of_folder, read_models, read_people
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, alignment_set
+from vitobench.tasks.alignment.trial_files import (
+    COLUMNS,
+    left_out_of_folder,
+    model_trials,
+    read_models,
+    read_people,
+    read_trials,
+    write_trials,
+)
 from vitobench.tasks.alignment.trials import Trials, responses_to, stimuli_of
 
 HEAD = "subj,Session,trial,rt,object_response,category,condition,imagename\n"

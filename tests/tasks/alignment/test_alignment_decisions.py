@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from vitobench.errors import UnknownNameError
-from vitobench.tasks.alignment.datasets import CATEGORIES
 from vitobench.tasks.alignment.decisions import category_scores, decide, imagenet_groups, probabilities
-from vitobench.tasks.data.classes import entry_level_classes, imagenet_names
+from vitobench.tasks.alignment.experiments import CATEGORIES
+from vitobench.tasks.images.classes import entry_level_classes, imagenet_names
 
 # As counted in the reference, in the order of CATEGORIES.
 COUNTS = (1, 4, 2, 49, 5, 7, 3, 6, 4, 3, 109, 2, 2, 1, 1, 8)

@@ -10,10 +10,10 @@ from vitobench.errors import DataError
 from vitobench.results.metrics import METRICS
 from vitobench.results.schema import Comparison, ObserverScore, narrowed
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
-from vitobench.tasks.alignment.csv_form import model_trials
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import score_alignment
+from vitobench.tasks.alignment.trial_files import model_trials
 from vitobench.tasks.alignment.trials import Trials
 
 STIMULI = 64  # of a condition; with far fewer, many samples leave kappa undefined

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vitobench.errors import DataError, UnknownNameError
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, CATEGORIES, alignment_set, cues, image_id
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, alignment_set, cues, image_id
 
 
 def test_numbers_of_the_published_sets() -> None:

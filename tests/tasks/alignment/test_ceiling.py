@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitobench.tasks.alignment.ceiling import ceiled
-from vitobench.tasks.alignment.ranks import RANKED, mean_ranks
+from vitobench.tasks.alignment.consistency import ceiled
+from vitobench.tasks.alignment.measures import RANKED, mean_ranks
 
 
 def test_a_share_is_that_of_the_reference_with_its_mirrored_interval() -> None:

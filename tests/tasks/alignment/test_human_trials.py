@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
-from vitobench.tasks.alignment.csv_form import read_trials, write_trials
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS
-from vitobench.tasks.alignment.response_folder import read_people
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import Scored, score_alignment
+from vitobench.tasks.alignment.trial_files import read_people, read_trials, write_trials
 from vitobench.tasks.alignment.trials import Trials
 
 # Accuracy over all conditions; then over those that count: accuracy, kappa, observed and expected consistency, squared

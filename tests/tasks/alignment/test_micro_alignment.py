@@ -9,7 +9,7 @@ import pytest
 from vitobench.errors import UnknownNameError
 from vitobench.results.schema import ObserverScore
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
-from vitobench.tasks.alignment.datasets import (
+from vitobench.tasks.alignment.experiments import (
     ALIGNMENT_SETS,
     CATEGORIES,
     MICRO_ALIGNMENT_SETS,
@@ -17,13 +17,12 @@ from vitobench.tasks.alignment.datasets import (
     alignment_set,
     family_of,
     micro_alignment_set,
+    shown,
 )
-from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED
+from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, simulated_panel
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import Scored, score_alignment
-from vitobench.tasks.alignment.shown import shown
-from vitobench.tasks.alignment.simulation import simulated_panel
-from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tasks.microworld.vocabulary import CLASSES
 from vitobench.tests.tasks.alignment.observer_truth import true_accuracy, true_error_consistency, true_shape_bias
 
 MakeNames = Callable[..., tuple[str, ...]]

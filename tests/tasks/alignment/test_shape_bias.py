@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitobench.tasks.alignment.shape_bias import cue_hits, shape_bias
 from vitobench.tasks.kinds.kind import Means
+from vitobench.tasks.labels import Truth
+from vitobench.tasks.measures import cue_hits, shape_bias
 from vitobench.tasks.registry import TASKS
-from vitobench.tasks.resampling import Sampled
-from vitobench.tasks.truth import Truth
+from vitobench.tasks.scoring.samples import Sampled
 
 # As published with the data of Geirhos et al. (2019), in per cent: ten observers, and all their trials together.
 PEOPLE = (96.17, 94.38, 96.73, 91.91, 96.40, 97.60, 94.08, 95.77, 98.66, 95.89)

@@ -8,17 +8,24 @@ import numpy as np
 import pytest
 
 from vitobench.errors import DataError
-from vitobench.tasks.alignment.csv_form import is_person, read_trials
-from vitobench.tasks.alignment.datasets import (
+from vitobench.tasks.alignment.experiments import (
     MICRO_ALIGNMENT_SETS,
+    NO_TEXTURE,
     AlignmentSet,
     alignment_set,
     micro_alignment_set,
+    shown,
 )
-from vitobench.tasks.alignment.observers import MICRO_PANEL, PREFIX, Psychometric, SimulatedObserver
-from vitobench.tasks.alignment.response_folder import read_models, read_people
-from vitobench.tasks.alignment.shown import NO_TEXTURE, shown
-from vitobench.tasks.alignment.simulation import simulated_panel, simulated_trials, write_panel
+from vitobench.tasks.alignment.observers import (
+    MICRO_PANEL,
+    PREFIX,
+    Psychometric,
+    SimulatedObserver,
+    simulated_panel,
+    simulated_trials,
+    write_panel,
+)
+from vitobench.tasks.alignment.trial_files import is_person, read_models, read_people, read_trials
 
 MakeNames = Callable[..., tuple[str, ...]]
 CONFLICT, CONTRAST, EDGE = (micro_alignment_set(name) for name in ("cue-conflict", "contrast", "edge"))

@@ -13,7 +13,7 @@ from scipy.special import ndtr, pdtr
 
 from vitobench.tasks.corruptions.draws import Floats, Words
 from vitobench.tasks.corruptions.engine import check, finish
-from vitobench.tasks.corruptions.pixels import Pixels
+from vitobench.tasks.corruptions.filters import Pixels
 from vitobench.tasks.corruptions.registry import find
 
 _WORDS = 2.0**32

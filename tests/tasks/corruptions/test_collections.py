@@ -13,10 +13,10 @@ import pytest
 from vitobench import plugins
 from vitobench.errors import UnknownNameError
 from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, corrupt, registry
-from vitobench.tasks.corruptions.bar import CORRUPTIONS_BAR
-from vitobench.tasks.corruptions.three_d import CORRUPTIONS_3D, NEEDS_DEPTH
-from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.corruptions.imagenet_3dcc import CORRUPTIONS_3D, NEEDS_DEPTH
+from vitobench.tasks.corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
 

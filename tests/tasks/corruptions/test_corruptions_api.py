@@ -20,10 +20,10 @@ from vitobench.tasks.corruptions import (
     VARIANTS,
     VERSION,
     corrupt,
-    frost_textures,
 )
-from vitobench.tasks.corruptions.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters
-from vitobench.tasks.corruptions.randomness import generator
+from vitobench.tasks.corruptions.draws import generator
+from vitobench.tasks.corruptions.imagenet_c import weather as frost_textures
+from vitobench.tasks.corruptions.imagenet_c.parameters import FIELDS, LARGE_SET, SMALL_SET, parameters
 from vitobench.tasks.corruptions.registry import find
 from vitobench.tests.tasks.corruptions.reference import corrupt_reference
 

@@ -17,8 +17,8 @@ import pytest
 import scipy.ndimage
 
 from vitobench.tasks.corruptions import SEVERITIES, corrupt
-from vitobench.tasks.corruptions.frost_textures import FILES, folder
-from vitobench.tasks.corruptions.parameters import parameters
+from vitobench.tasks.corruptions.imagenet_c.parameters import parameters
+from vitobench.tasks.corruptions.imagenet_c.weather import FILES, folder
 from vitobench.tasks.corruptions.registry import find
 from vitobench.tests.tasks.corruptions.reference import LegacyDraws, corrupt_reference
 

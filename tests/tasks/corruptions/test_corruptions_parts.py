@@ -8,13 +8,13 @@ import scipy.ndimage
 import scipy.stats
 from PIL import Image
 
-from vitobench.tasks.corruptions import SEVERITIES, corrupt, jpeg
-from vitobench.tasks.corruptions.digital import pixelate
-from vitobench.tasks.corruptions.disk import weights_of
-from vitobench.tasks.corruptions.draws import CounterDraws
-from vitobench.tasks.corruptions.edges import edges, rims
-from vitobench.tasks.corruptions.elastic import smooth
-from vitobench.tasks.corruptions.noise import (
+from vitobench.tasks.corruptions import SEVERITIES, corrupt
+from vitobench.tasks.corruptions import filters as jpeg
+from vitobench.tasks.corruptions.draws import CounterDraws, generator
+from vitobench.tasks.corruptions.imagenet_c.blur import weights_of
+from vitobench.tasks.corruptions.imagenet_c.digital import pixelate
+from vitobench.tasks.corruptions.imagenet_c.elastic import smooth
+from vitobench.tasks.corruptions.imagenet_c.noise import (
     _gaussian_law,
     _impulse_law,
     _shot_law,
@@ -24,8 +24,8 @@ from vitobench.tasks.corruptions.noise import (
     redraw,
     shot_noise,
 )
-from vitobench.tasks.corruptions.parameters import LARGE_SET, SMALL_SET, parameters
-from vitobench.tasks.corruptions.randomness import generator
+from vitobench.tasks.corruptions.imagenet_c.parameters import LARGE_SET, SMALL_SET, parameters
+from vitobench.tasks.corruptions.imagenet_c.spatter import edges, rims
 
 
 @pytest.fixture(scope="module")

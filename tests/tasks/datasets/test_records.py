@@ -12,13 +12,12 @@ from PIL import Image
 
 from vitobench.errors import DataError
 from vitobench.tasks import answer_spaces
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
-from vitobench.tasks.data.classes import MergedClass
-from vitobench.tasks.data.geometry import Geometry
-from vitobench.tasks.data.source import ImageSource
 from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm, SequenceForm
 from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, publication_of
+from vitobench.tasks.images.classes import MergedClass
+from vitobench.tasks.images.source import Geometry, ImageSource
 from vitobench.tasks.opening import available, folders_of, open_source
 
 
@@ -80,10 +79,10 @@ try:
 except SystemExit as done:
     assert not done.code
 assert "numpy" not in sys.modules
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.opening import check_data_names, open_source
-from vitobench.tasks.data.geometry import Geometry
+from vitobench.tasks.images.source import Geometry
 from vitobench.tasks.registry import SUITES, get_task
 task, folders = get_task("fruit"), {"fruit": Path(sys.argv[2])}
 check_data_names(folders)

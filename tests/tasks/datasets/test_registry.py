@@ -12,11 +12,9 @@ import pytest
 
 from vitobench.errors import UnknownNameError
 from vitobench.tasks import kinds
-from vitobench.tasks.alignment.datasets import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
+from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.corruptions import CORRUPTIONS
-from vitobench.tasks.data.downloads.publication import LICENCES, Publication, RemoteFile, readable_size
-from vitobench.tasks.data.microworld.video import FRAMES
 from vitobench.tasks.datasets.record import ClassFolderForm
 from vitobench.tasks.datasets.registry import (
     DATA_SET_TASKS,
@@ -27,6 +25,8 @@ from vitobench.tasks.datasets.registry import (
     markdown_table,
     publication_of,
 )
+from vitobench.tasks.download.publication import LICENCES, Publication, RemoteFile, readable_size
+from vitobench.tasks.microworld.sets import FRAMES
 from vitobench.tasks.opening import USER_DATA, folders_of
 from vitobench.tasks.registry import TASKS
 

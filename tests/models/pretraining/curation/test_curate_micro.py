@@ -13,14 +13,19 @@ import pytest
 
 from vitobench.bench.curation import CurationJob, run_curation
 from vitobench.models.pretraining.curation.curate import Curation, curate
-from vitobench.models.pretraining.curation.manifest import micro_clips_from_manifest, micro_seed_of_manifest, plain_row
-from vitobench.models.pretraining.curation.micro_source import MicroSource
+from vitobench.models.pretraining.curation.manifest import (
+    entropy,
+    micro_clips_from_manifest,
+    micro_seed_of_manifest,
+    plain_row,
+    purity,
+)
 from vitobench.models.pretraining.curation.queries import microworld_queries
 from vitobench.models.pretraining.curation.settings import CurationSettings
-from vitobench.models.pretraining.curation.truth import entropy, purity
+from vitobench.models.pretraining.curation.sources import MicroSource
 from vitobench.models.registry import load
-from vitobench.tasks.data.microworld.skewed import skewed_clips
-from vitobench.tasks.data.microworld.vocabulary import CLASSES
+from vitobench.tasks.microworld.skewed import skewed_clips
+from vitobench.tasks.microworld.vocabulary import CLASSES
 
 SETTINGS = CurationSettings(top_k=1, frames=2, per_class=6)
 CLIPS = skewed_clips(360)

@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 
 from vitobench.errors import DataError, UnknownNameError, VitobenchError
-from vitobench.models.pretraining.curation.balancing import balance, sample
-from vitobench.models.pretraining.curation.confirming import FrameAnswer, confirmed_class
-from vitobench.models.pretraining.curation.cutting import cut, probe_times
-from vitobench.models.pretraining.curation.decisions import Decisions, Seen, decide
-from vitobench.models.pretraining.curation.evidence import ClipEvidence, VideoEvidence
-from vitobench.models.pretraining.curation.listing import Video
-from vitobench.models.pretraining.curation.manifest import micro_clips_from_manifest, plain_row, read_manifest
-from vitobench.models.pretraining.curation.matching import Match
-from vitobench.models.pretraining.curation.queries import QueryClass
-from vitobench.models.pretraining.curation.reasons import Reason
+from vitobench.models.pretraining.curation.decisions import Decisions, Reason, Seen, balance, decide, sample
+from vitobench.models.pretraining.curation.evidence import ClipEvidence, VideoEvidence, cut, probe_times
+from vitobench.models.pretraining.curation.manifest import (
+    micro_clips_from_manifest,
+    plain_row,
+    read_manifest,
+    summarise,
+)
+from vitobench.models.pretraining.curation.queries import FrameAnswer, Match, QueryClass, confirmed_class
 from vitobench.models.pretraining.curation.settings import CurationSettings
-from vitobench.models.pretraining.curation.summary import summarise
+from vitobench.models.pretraining.curation.sources import Video
 
 QUERIES = (QueryClass("cat", ("cat",), (0, 1)), QueryClass("dog", ("dog",), (2,)), QueryClass("cow", ("cow",), (3,)))
 LABELS = ("tabby", "Persian", "dog", "cow", "sky", "sea")

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from vitobench.models.pretraining.curation.frames import UnreadableVideoError, duration, frames
+from vitobench.models.pretraining.curation.sources import UnreadableVideoError, duration, frames
 
 RATE = 10
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from vitobench.errors import DataError, UnknownNameError
-from vitobench.models.pretraining.curation.listing import list_videos
 from vitobench.models.pretraining.curation.queries import load_queries
+from vitobench.models.pretraining.curation.sources import list_videos
 
 
 def test_a_folder_with_sidecars(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitobench.models.pretraining.curation.matching import Match, Matcher, plurals, words
-from vitobench.models.pretraining.curation.queries import QueryClass, imagenet_queries
+from vitobench.models.pretraining.curation.queries import Match, Matcher, QueryClass, imagenet_queries, plurals, words
 
 QUERIES = (
     QueryClass("ball", ("ball",), (0,)),

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitobench.models.pretraining.curation.evaluation_images import hash_evaluation_images
-from vitobench.models.pretraining.curation.perceptual_hash import perceptual_hash
+from vitobench.models.pretraining.curation.duplicates import hash_evaluation_images, perceptual_hash
 
 
 def picture(path: Path, seed: int) -> int:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from vitobench.models.pretraining.curation.near_duplicates import HashIndex, duplicates_among, duplicates_of
+from vitobench.models.pretraining.curation.duplicates import HashIndex, duplicates_among, duplicates_of
 
 
 def flipped(value: int, bits: int, rng: random.Random) -> int:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from vitobench.models.pretraining.curation.perceptual_hash import distance, perceptual_hash, to_text
+from vitobench.models.pretraining.curation.duplicates import distance, perceptual_hash, to_text
 
 
 def picture(seed: int, height: int = 120, width: int = 160) -> np.ndarray:

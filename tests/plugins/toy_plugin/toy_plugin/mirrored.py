@@ -1,7 +1,7 @@
 """A task of a stranger: the micro-world in a mirror."""
 
 from vitobench.tasks import kinds
-from vitobench.tasks.data.microworld.sets import MicroSet
+from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.task import Condition, Task
 
 task = Task(

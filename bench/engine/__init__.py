@@ -1,0 +1,1 @@
+"""Runs what a plan lists: one pass over the images for all models that lack it."""

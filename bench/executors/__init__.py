@@ -1,1 +1,0 @@
-"""Where passes run: in this process, in several processes of this machine, or on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""What was asked, what is stored, and so what is missing."""

@@ -1,0 +1,309 @@
+"""From settings to a plan: the requested models, their baselines and references, and the units that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ...errors import DataError, VitobenchError
+from ...models import registry
+from ...models.spec import ModelSpec
+from ...plugins import PluginError
+from ...results import records
+from ...results.published.tables import published_reference
+from ...results.schema import Failure
+from ...results.store import Store
+from ...results.stored_files import safe_name
+from ...tasks.datasets.registry import PUBLICATIONS
+from ...tasks.images.hashing import difference
+from ...tasks.images.source import ImageSource
+from ...tasks.images.walking import left_out_of
+from ...tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source
+from ...tasks.registry import get_suite, get_task
+from ...tasks.saliency.protocol import OBSERVERS
+from ...tasks.task import Task, answered_by, with_samples
+from ..catalogue import reusable, spec_of
+from ..settings import Settings
+from .plan import Plan, PlannedTask, observer, takes
+
+# Models that run along with the requested ones: baselines to compare with, and references that normalise errors.
+
+
+Resolve = Callable[[str], ModelSpec]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Requested models plus their baselines and references.
+
+    Attributes:
+        models: The requested models first.
+        pairs: (model, baseline) to compare.
+        failures: Baselines and references that could not be loaded, or not compared.
+    """
+
+    models: tuple[ModelSpec, ...]
+    pairs: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
+
+
+def companions(
+    asked: Sequence[ModelSpec], tasks: Sequence[Task], baselines: Sequence[str] | None, resolve: Resolve
+) -> Company:
+    """Add the baselines and reference models that the requested models and tasks need.
+
+    Args:
+        asked: Models that the user named.
+        tasks: What they are asked.
+        baselines: Names that the user gave; None takes what each model declares.
+        resolve: From a name to a model.
+
+    Raises:
+        VitobenchError: A baseline that the user typed does not exist.
+    """
+    models = {spec.name: spec for spec in asked}
+    failures: list[Failure] = []
+
+    def add(name: str) -> None:
+        if name not in models:
+            try:
+                models[name] = resolve(name)
+            except VitobenchError as error:
+                # A name that the user typed is better refused now than reported after hours.
+                if name in (baselines or ()):
+                    raise
+                failures.append(Failure(name, "*", "*", "*", str(error)))
+
+    observers = {name for task in tasks for name in task.kind.observers}
+    pairs: list[tuple[str, str]] = []
+    for spec in asked:
+        names = baselines if baselines is not None else (spec.baseline,) if spec.baseline else ()
+        for name in dict.fromkeys(names):
+            if name != spec.name:
+                add(name)
+                pairs.append((spec.name, name))
+    spaces = {spec.label_space for spec in asked}
+    for name in dict.fromkeys(name for task in tasks for name in task.kind.observers):
+        add(name)
+        if baselines is None and name in models:
+            takers = (spec for spec in asked if any(name in t.kind.observers and takes(spec, t) for t in tasks))
+            pairs += [(spec.name, name) for spec in takers if spec.name not in observers]
+    for task in tasks:
+        if task.reference is not None and published_reference(task.reference) is None and task.label_space in spaces:
+            add(task.reference)
+    if baselines is None:
+        # A baseline that came along is compared with its own baseline if that is here anyway.
+        for spec in list(models.values()):
+            if spec.baseline in models and (spec.name, spec.baseline) not in pairs:
+                pairs.append((spec.name, str(spec.baseline)))
+    here = [(a, b) for a, b in pairs if b in models]
+    for a, b in here:
+        if models[a].label_space != models[b].label_space and b not in observers:
+            reason = (
+                f"predicts {models[b].label_space} classes and {a} predicts {models[a].label_space}: they cannot be "
+                "compared"
+            )
+            failures.append(Failure(b, "*", "*", "*", reason))
+    # A baseline that answers in nobody's classes has nothing to do here.
+    kept = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
+    comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space or b in observers]
+    return Company(tuple(kept), tuple(comparable), tuple(failures))
+
+
+# From settings to a plan, without loading a model or decoding an image.
+
+
+Hashing = Callable[[int, int], None]
+
+_TOLD_IN_FULL = 2  # data sets that are absent
+
+
+def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) -> Plan:
+    """Decide what a run consists of.
+
+    Args:
+        settings: What was asked.
+        store: Keeps content hashes of data folders between runs.
+        hashing: Told how many files of a data folder are hashed, and of how many.
+
+    Raises:
+        VitobenchError: Unknown names, no data for any model, data that changed, or nothing that could be run.
+    """
+    check_data_names(settings.data)
+    if settings.limit is not None and settings.limit < 1:
+        raise VitobenchError(f"--limit {settings.limit} leaves no images; give 1 or more.")
+    if not settings.models:
+        raise VitobenchError("Nothing to run: name a --model (see `bench models`).")
+    wanted = wanted_tasks(settings)
+    if not wanted:
+        raise VitobenchError("Nothing to run: name a --suite (see `bench suites`) or a --task (see `bench tasks`).")
+    resolve = _Resolver(settings, store)
+    asked, failures = _resolve(settings, resolve)
+    absent = dict.fromkeys(task.dataset for task in wanted if not available(task.dataset, settings.data))
+    asked, more = _with_tasks(asked, wanted, list(absent))
+    failures += more
+    spaces = {spec.label_space for spec in asked}
+    fitting = [task for task in wanted if task.label_space in spaces]
+    runnable = [task for task in fitting if task.dataset not in absent]
+    missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
+    notes = _absent_notes([task for task in fitting if task.dataset in absent])
+    used = {name for task in runnable for name in folders_of(task.dataset)}
+    used |= {other for name in used if name in PUBLICATIONS for other in PUBLICATIONS[name].along}
+    unused = [name for name in settings.data if name not in used]
+    for name in unused:
+        wants = [task for task in wanted if name in folders_of(task.dataset)]
+        unfit = not any(task in fitting for task in wants)
+        why = "no model here predicts its classes" if unfit else "another folder that it needs is missing"
+        notes.append(f"--data {name} was not used: {why if wants else 'none of these tasks uses it'}.")
+
+    company = companions(asked, runnable, settings.baselines, resolve)
+    # Only corruptions have versions of their own; other tasks do not read the records of earlier ones.
+    known = records.kept(store, records.TASKS) if any(task.corrupts for task in runnable) else {}
+    planned: list[PlannedTask] = []
+    sources: dict[str, ImageSource] = {}
+    for task in runnable:
+        asked_images = task.images if settings.limit is None else min(settings.limit, task.images or settings.limit)
+        source = sources.get(task.dataset)
+        if source is None or not _photographs(task):
+            cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
+            keys = [condition.key for condition in task.conditions] if task.on_disk else None
+            try:
+                source = open_source(task.dataset, settings.data, asked_images, settings.seed, cache, hashing, keys)
+            except PluginError as error:
+                failures.append(Failure("*", task.name, "*", "*", str(error)))
+                continue
+            sources[task.dataset] = source
+            if _photographs(task) and not settings.new_data:
+                notes += _check_unchanged(task.dataset, source, settings, store)
+        count = len(source.image_ids) if asked_images is None else min(asked_images, len(source.image_ids))
+        identity = task.identity(source.digest, settings.seed)
+        if task.maps is not None:
+            notes += [line for line in getattr(source, "notes", ()) if line not in notes]
+        left_out = left_out_of(source).record(task.dataset)
+        takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
+        earlier = reusable(task, source.digest, settings.seed, store, known, takers)
+        planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
+    notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
+    everything = (*failures, *company.failures)
+    notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
+    return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
+
+
+def wanted_tasks(settings: Settings) -> list[Task]:
+    """The tasks of the suite, then those named one by one; empty if neither was named."""
+    suite = get_suite(settings.suite) if settings.suite else None
+    found = {name: suite.declared(name) for name in suite.tasks} if suite else {}
+    found |= {name: get_task(name) for name in settings.tasks if name not in found}
+    return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in found.values()]
+
+
+class _Resolver:
+    """From a name to a model in the precision that was asked; what the store describes is not described again."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._precision = settings.precision
+        self._store = store
+
+    def __call__(self, name: str) -> ModelSpec:
+        if name in OBSERVERS:
+            return observer(name)
+        spec = self._described(name) if registry.can_reuse(name) else None
+        return replace(spec or registry.resolve(name), precision=self._precision)
+
+    def _described(self, name: str) -> ModelSpec | None:
+        for record in records.kept(self._store, records.MODELS).values():
+            if record.get("name") == name:
+                with suppress(VitobenchError):
+                    spec = spec_of(record)
+                    if registry.still_describes(spec):
+                        return spec
+        return None
+
+
+def _resolve(settings: Settings, resolve: _Resolver) -> tuple[list[ModelSpec], list[Failure]]:
+    specs, failures = [], []
+    names = list(dict.fromkeys(settings.models))
+    for name in names:
+        try:
+            specs.append(resolve(name))
+        except VitobenchError as error:
+            # With one model asked, a wrong name is wrong usage; among several it must not stop the rest.
+            if len(names) == 1:
+                raise
+            failures.append(Failure(name, "*", "*", "*", str(error)))
+    if not specs:
+        raise VitobenchError("None of the models could be loaded:\n" + "\n".join(f.reason for f in failures))
+    return specs, failures
+
+
+def _with_tasks(
+    asked: Sequence[ModelSpec], wanted: Sequence[Task], absent: Sequence[str]
+) -> tuple[list[ModelSpec], list[Failure]]:
+    """Models that have something to do. One that has not is a failure among several, and wrong usage alone."""
+    kept, failures = [], []
+    for spec in asked:
+        own = [task for task in wanted if task.label_space == spec.label_space]
+        if any(task.dataset not in absent for task in own):
+            kept.append(spec)
+        elif own:
+            hints = "; or ".join(how_to_bring(name) for name in dict.fromkeys(task.dataset for task in own))
+            failures.append(
+                Failure(
+                    spec.name,
+                    "*",
+                    "*",
+                    "*",
+                    f"{spec.name} predicts {spec.label_space} classes; its tasks need {hints}.",
+                )
+            )
+        else:
+            names = ", ".join(task.name for task in wanted)
+            reason = f"{spec.name} predicts {spec.label_space} classes, and none of these tasks uses them: {names}."
+            failures.append(Failure(spec.name, "*", "*", "*", reason))
+    if not kept:
+        raise VitobenchError("\n".join(failure.reason for failure in failures))
+    return kept, failures
+
+
+def _absent_notes(tasks: Sequence[Task]) -> list[str]:
+    """A line each where little is left out, and one line for all where much is."""
+    if len(tasks) <= _TOLD_IN_FULL:
+        return [f"No data for {task.name}: it needs {how_to_bring(task.dataset)}." for task in tasks]
+    names = ", ".join(task.name for task in tasks)
+    return [f"No data for {names}; `bench plan` with the same arguments shows how to get them."]
+
+
+def _photographs(task: Task) -> bool:
+    return bool(folders_of(task.dataset))
+
+
+def folders_named(dataset: str, settings: Settings) -> str:
+    """The folders of a data set as they stand in the record of a run."""
+    return ", ".join(str(settings.data[name].absolute()) for name in folders_of(dataset))
+
+
+def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, store: Store) -> list[str]:
+    """Refuse a folder whose images are no longer those of the last run on it: hours would be spent by surprise.
+
+    Returns:
+        A note where all that changed is that files can be read that could not be read then.
+    """
+    folder = folders_named(dataset, settings)
+    for run in records.runs(store):
+        last = run.get("data", {}).get(dataset)
+        if not last or last.get("folder") != folder:
+            continue
+        if last.get("digest") == source.digest:
+            return []
+        before = records.packed(store, records.MANIFESTS, dataset, str(last.get("digest")))
+        found = difference(before, source.manifest()) if before is not None else None
+        if found is not None and found.mended:
+            note = f"{folder} has changed since the last run ({run['name']}) and is run again: {found.summary}."
+            return [note]
+        what = found.summary if found is not None else "its files differ"
+        raise DataError(
+            f"The images in {folder} have changed since the last run ({run['name']}): {what}. Stored predictions "
+            "stay valid for the old images. Restore the images, or add --new-data to run on the new ones."
+        )
+    return []

@@ -1,0 +1,225 @@
+"""What a run consists of: models, tasks, and the units that the store lacks, grouped by the pixels they share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ...errors import VitobenchError
+from ...models.spec import ModelSpec, Preprocessing
+from ...results.schema import Failure, LeftOutRecord
+from ...results.store import Store
+from ...tasks.images.source import Geometry, ImageSource
+from ...tasks.saliency.protocol import OBSERVERS
+from ...tasks.task import Condition, Task
+from ..settings import SHARD, Settings
+
+NO_CLASSES = "none"
+"""Label space of the baselines that predict nothing; they take part in tasks whose kind names them."""
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Predictions stored for an earlier version of a task that hold for this one.
+
+    Attributes:
+        identity: Of the earlier version.
+        conditions: Those whose pixels are the same now.
+    """
+
+    identity: str
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task with its images.
+
+    Attributes:
+        task: The declaration.
+        data_digest: Digest of its images.
+        seed: Seed of its images and corruptions.
+        identity: See `Task.identity`.
+        images: Number of images taken from the front of the source.
+        source: The images themselves; None where only stored answers are wanted.
+        left_out: What the listing of its folder left out, as from `LeftOut.record`; empty where that is nothing.
+        reusable: What earlier versions of it left in the store, the most conditions first.
+    """
+
+    task: Task
+    data_digest: str
+    seed: int
+    identity: str
+    images: int
+    source: ImageSource | None = None
+    left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
+    reusable: tuple[Reusable, ...] = field(default=(), compare=False)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """(start, stop) of every unit."""
+        return [(start, min(start + SHARD, self.images)) for start in range(0, self.images, SHARD)]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece of work: one task on one range of images, for every model that lacks it."""
+
+    planned: PlannedTask
+    start: int
+    stop: int
+    models: tuple[ModelSpec, ...]
+
+
+def reuse_lines(units: Iterable[Unit]) -> list[str]:
+    """For each task of some units, a line on the stored predictions that they take over."""
+    lines = {}
+    for planned in (unit.planned for unit in units if unit.planned.reusable):
+        conditions = planned.task.conditions
+        same = {condition for earlier in planned.reusable for condition in earlier.conditions}
+        changed = ", ".join(dict.fromkeys(condition.name for condition in conditions if condition not in same))
+        sources = ", ".join(earlier.identity for earlier in planned.reusable)
+        why = f"only {changed} changed" if changed else "nothing changed"
+        lines[planned.identity] = (
+            f"{planned.task.name}: {why} since {sources}; stored predictions under {len(same)} of {len(conditions)} "
+            "conditions are used"
+        )
+    return list(lines.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run does and shows.
+
+    Attributes:
+        settings: What was asked.
+        models: Asked models, then baselines and reference models that came along.
+        pairs: (model, baseline) to compare.
+        tasks: The tasks that at least one model takes.
+        failures: Models or data that could not be loaded.
+        notes: Lines for the user about what was left out and why.
+        absent: Data sets that tasks of the suite need and that were not named.
+    """
+
+    settings: Settings
+    models: tuple[ModelSpec, ...]
+    pairs: tuple[tuple[str, str], ...]
+    tasks: tuple[PlannedTask, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    def takes(self, model: ModelSpec, task: Task) -> bool:
+        """See `takes`."""
+        return takes(model, task)
+
+    def cells(self) -> Iterator[tuple[PlannedTask, ModelSpec]]:
+        """Every (task, model) that is asked."""
+        for planned in self.tasks:
+            for model in self.models:
+                if self.takes(model, planned.task):
+                    yield planned, model
+
+    def missing(self, store: Store) -> list[Unit]:
+        """Units that at least one model lacks in the store."""
+        units = []
+        for planned in self.tasks:
+            takers = [m for m in self.models if self.takes(m, planned.task)]
+            done = {m.identity: store.coverage(planned.identity, m.identity) for m in takers}
+            for start, stop in planned.ranges():
+                lacking = tuple(m for m in takers if not done[m.identity].has(start, stop))
+                if lacking:
+                    units.append(Unit(planned, start, stop, lacking))
+        return units
+
+    def asked(self) -> int:
+        """Units asked for, counted for each model."""
+        return sum(len(planned.ranges()) for planned, _ in self.cells())
+
+
+def takes(model: ModelSpec, task: Task) -> bool:
+    """Whether a model takes part in a task: it predicts the task's classes, or is a baseline that the task has."""
+    return (
+        model.name in task.kind.observers if model.label_space == NO_CLASSES else model.label_space == task.label_space
+    )
+
+
+def observer(name: str) -> ModelSpec:
+    """The description of a baseline that sees no image; see `Kind.observers`."""
+    return ModelSpec(
+        name,
+        source="baseline",
+        architecture=OBSERVERS[name],
+        preprocessing=Preprocessing(),
+        label_space=NO_CLASSES,
+        weights_hash="",
+        training_data="none",
+        licence="none",
+        description="Sees no image; its maps say what a map that ignores the image gets.",
+    )
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One reading of some images that feeds every task and model that needs these pixels.
+
+    Attributes:
+        source: The images.
+        geometry: Size at which they are read.
+        start: First image.
+        units: What is asked of them, each with the models of this geometry.
+    """
+
+    source: ImageSource
+    geometry: Geometry
+    start: int
+    units: tuple[Unit, ...]
+
+    @property
+    def stop(self) -> int:
+        """One past the last image that any unit asks for."""
+        return max(unit.stop for unit in self.units)
+
+
+def geometry_of(spec: ModelSpec, task: Task | None = None) -> Geometry:
+    """The pixels that a model wants to see.
+
+    Args:
+        spec: The model.
+        task: What it is asked; of a saliency task the reference maps are of the whole central square of an image, so
+            that is what every model sees, whatever its crop mode.
+
+    Raises:
+        VitobenchError: Its preprocessing is none that can be done.
+    """
+    shown = spec.preprocessing
+    try:
+        if task is not None and task.maps is not None:
+            return Geometry(shown.size, shown.size, shown.interpolation)
+        return shown.geometry
+    except ValueError as error:
+        raise VitobenchError(f"The preprocessing of {spec.name} is not supported: {error}.") from None
+
+
+def group(units: list[Unit]) -> list[Pass]:
+    """Bring together what can share decoded pixels: the same data, the same images, the same geometry."""
+    groups: dict[tuple[str, int, Geometry], list[Unit]] = defaultdict(list)
+    for unit in units:
+        by_geometry: dict[Geometry, list[ModelSpec]] = defaultdict(list)
+        # A baseline that sees no image goes along with the first model that sees some.
+        blind = [model for model in unit.models if model.label_space == NO_CLASSES]
+        for model in [model for model in unit.models if model not in blind] or blind:
+            by_geometry[geometry_of(model, unit.planned.task)].append(model)
+        first = next(iter(by_geometry.values()))
+        first += [model for model in blind if model not in first]
+        for geometry, models in by_geometry.items():
+            key = (unit.planned.task.dataset, unit.start, geometry)
+            groups[key].append(Unit(unit.planned, unit.start, unit.stop, tuple(models)))
+    passes = []
+    for (_, start, geometry), members in groups.items():
+        # Tasks may take more or fewer images of one data set; the longest knows the ids of all.
+        longest = max(members, key=lambda unit: unit.planned.images)
+        source = longest.planned.source
+        assert source is not None, "a plan of stored answers has nothing to run"
+        passes.append(Pass(source, geometry, start, tuple(members)))
+    return passes

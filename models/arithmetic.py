@@ -1,0 +1,114 @@
+"""The arithmetic a network computes in, and what makes inference on a CPU fast without changing its results."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+
+from ..errors import VitobenchError
+from .spec import PRECISIONS
+
+# The arithmetic that a network uses.
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Check that a device supports a precision well enough.
+
+    Args:
+        precision: One of `PRECISIONS`.
+        device: Device of the network.
+
+    Raises:
+        VitobenchError: float16 on a CPU, where convolutions are slow and overflow at 65504.
+    """
+    if device.type == "cpu" and precision == "float16":
+        valid = ", ".join(p for p in PRECISIONS if p != "float16")
+        raise VitobenchError(f"float16 does not work on a CPU. Use {valid}, or a GPU.")
+
+
+@contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Compute in a precision inside this context.
+
+    ``"float32"`` really is float32: on a CUDA device, TensorFloat-32, which torch allows in convolutions by default and
+    which keeps only 10 of 23 bits of every factor, is switched off in the meantime. Other precisions use torch's
+    autocast: matrix products and convolutions in that type, sensitive operations in float32.
+
+    Args:
+        precision: One of `PRECISIONS`.
+        device: Device of the network.
+    """
+    with ExitStack() as stack:
+        if precision != "float32":
+            stack.enter_context(torch.autocast(device.type, getattr(torch, precision)))
+        elif device.type == "cuda":
+            stack.enter_context(without_tf32())
+        yield
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Disable TensorFloat-32 in cuDNN's convolutions and cuBLAS's matrix products inside this context."""
+    cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
+    # Newer versions of torch have a setting per operation, and raise if the old one is read while the two disagree.
+    if hasattr(cudnn, "conv"):
+        places, name, exact = (cudnn.conv, matmul), "fp32_precision", "ieee"
+    else:
+        places, name, exact = (cudnn, matmul), "allow_tf32", False  # type: ignore[assignment]
+    before = [getattr(place, name) for place in places]
+    try:
+        for place in places:
+            setattr(place, name, exact)
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            setattr(place, name, value)
+
+
+# Make inference on a CPU faster without changing its results.
+
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_NEVER_TRIM = 2**31 - 1
+# Older versions of glibc reject thresholds above half the size of a heap; they accept the second value.
+_MMAP_THRESHOLDS = (2**30, 2**25)
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Make glibc keep freed memory for the next batch instead of returning it to the kernel.
+
+    Activations of a batch take tens of megabytes each. By default glibc maps such blocks anew every time, and the
+    kernel clears every page again: for EfficientNet-Lite0 at batch 32 on two cores, this is 300,000 page faults per
+    batch; without them, twice as many images per second are classified. In return, the process keeps its peak memory.
+    Only the allocator changes, so results are the same to the last bit.
+
+    In the main thread this works for any size. In other threads glibc limits heaps to 64 MB, so larger tensors do not
+    benefit; this is one reason why `Model` computes a large batch in parts.
+
+    The setting applies to the whole process. ``VITOBENCH_KEEP_MEMORY=0`` in the environment disables it; outside Linux
+    with glibc it does nothing.
+
+    Returns:
+        Whether the setting is active.
+    """
+    if os.environ.get("VITOBENCH_KEEP_MEMORY") == "0" or not sys.platform.startswith("linux"):
+        return False
+    try:
+        libc = ctypes.CDLL(None)
+        libc.gnu_get_libc_version  # noqa: B018 - raises if the C library is not glibc
+        mallopt = libc.mallopt
+    except (OSError, AttributeError):
+        return False
+    return any(mallopt(_M_MMAP_THRESHOLD, t) for t in _MMAP_THRESHOLDS) and bool(
+        mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM)
+    )

@@ -1,0 +1,1 @@
+"""The figures: one registry, and a chapter for each family."""

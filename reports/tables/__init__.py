@@ -1,0 +1,1 @@
+"""The tables: one registry, and how they are written."""

@@ -1,0 +1,148 @@
+"""Claims as Markdown: what was trained, and every effect with its intervals over images, over runs and over both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...results.schema import Effect
+from ...results.statistics import ALPHA
+from ..data import ClaimsData, ClaimView, Number
+
+_MINUS = "−"
+
+
+def claims_page(data: ClaimsData) -> str:
+    """Tables of all methods and all claims, in short."""
+    facts = data.facts
+    lines = [
+        f"{facts['seeds']} runs of each method, {facts['steps']} steps each; means, ± the standard deviation over "
+        "runs. In percent, but for κ.",
+        "",
+        *_methods(data),
+        "",
+    ]
+    for claim in data.claims:
+        lines += [
+            f"### ({claim.key}) {claim.title}",
+            "",
+            claim.statement,
+            "",
+            tally(claim),
+            "",
+            *_short(claim, data.numbers),
+            "",
+        ]
+    lines += [f"Missing: {failure}" for failure in data.failures]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def effects_page(data: ClaimsData) -> str:
+    """Every effect in full: intervals over images, over runs and over both, p, and what could have been seen."""
+    lines = [
+        "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
+        "runs*: these images, other trainings. *Over both*: what p and the marks go by. p after Holm within a "
+        "claim. *Detectable*: the smallest effect that would have been found with power 0.8.",
+        "",
+    ]
+    for claim in data.claims:
+        lines += [
+            f"## ({claim.key}) {claim.title}",
+            "",
+            "| effect | in | value | over images | over runs | over both | p | detectable | images | runs |",
+            "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        ]
+        for effect in claim.effects:
+            number = _number(data.numbers, effect)
+            cells = [
+                effect.name,
+                number.title,
+                f"{mark(effect)}{signed(effect.value, number)}",
+                _interval(effect.ci_low, effect.ci_high, number),
+                _interval(effect.runs_ci_low, effect.runs_ci_high, number),
+                _interval(effect.both_ci_low, effect.both_ci_high, number),
+                _p(effect.p_adjusted),
+                _plain(effect.minimum_detectable, number),
+                str(effect.n or ""),
+                str(effect.runs),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def mark(effect: Effect) -> str:
+    """``"▲ "`` or ``"▼ "`` where an effect is there after Holm's correction, else nothing."""
+    if not effect.p_adjusted < ALPHA:
+        return ""
+    return "▲ " if effect.value > 0 else "▼ "
+
+
+def tally(claim: ClaimView) -> str:
+    """How many effects are on the side of the claim, on the other, and open."""
+    up = sum(mark(effect) == "▲ " for effect in claim.effects)
+    down = sum(mark(effect) == "▼ " for effect in claim.effects)
+    count = len(claim.effects)
+    return f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
+
+
+def signed(value: float, number: Number) -> str:
+    """``"+1.2"`` in points of percent, ``"+0.012"`` for κ."""
+    text = f"{value * 100:+.1f}" if number.fraction else f"{value:+.3f}"
+    # What rounds to nothing has no sign.
+    return (text[1:] if float(text) == 0.0 else text).replace("-", _MINUS)
+
+
+def _plain(value: float, number: Number) -> str:
+    return "" if math.isnan(value) else f"{value * 100:.1f}" if number.fraction else f"{value:.3f}"
+
+
+def _interval(low: float, high: float, number: Number) -> str:
+    return "" if math.isnan(low) else f"[{signed(low, number)}, {signed(high, number)}]"
+
+
+def _p(p: float) -> str:
+    return "" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(numbers: Sequence[Number], effect: Effect) -> Number:
+    return next(n for n in numbers if (n.task, n.metric) == (effect.task, effect.metric))
+
+
+def _methods(data: ClaimsData) -> list[str]:
+    lines = [
+        f"| method | {' | '.join(number.title for number in data.numbers)} |",
+        f"|---|{'---:|' * len(data.numbers)}",
+    ]
+    for method, values in data.methods.items():
+        cells = [_mean(values[(number.task, number.metric)], number) for number in data.numbers]
+        lines.append(f"| `{method}` | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(values: Sequence[float], number: Number) -> str:
+    mean = float(np.mean(values)) if len(values) else math.nan
+    if math.isnan(mean):
+        return ""
+    spread = f" ± {_plain(float(np.std(values, ddof=1)), number)}" if len(values) > 1 else ""
+    return _plain(mean, number).replace("-", _MINUS) + spread
+
+
+def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
+    """A row an effect, a column a number, with the interval over both."""
+    asked = [n for n in numbers if any((e.task, e.metric) == (n.task, n.metric) for e in claim.effects)]
+    lines = [f"| effect | {' | '.join(number.title for number in asked)} |", f"|---|{'---:|' * len(asked)}"]
+    for name in claim.names:
+        cells = []
+        for number in asked:
+            effect = claim.effect(name, number)
+            cells.append(
+                ""
+                if effect is None
+                else f"{mark(effect)}{signed(effect.value, number)} "
+                f"{_interval(effect.both_ci_low, effect.both_ci_high, number)}".rstrip()
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines

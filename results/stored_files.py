@@ -1,0 +1,458 @@
+"""The files of a store: their names, the seal that holds each one's name and SHA-256, and a unit's rows in Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import StoreError
+from ..text import printable
+from .folder import Folder
+from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+# Files that can be verified alone: each contains its own name in the store and the SHA-256 of its other content.
+#
+# A file that was changed, cut or copied to another place is found by reading it alone. Parquet files have both in the
+# key-value metadata of their footer, JSON documents among their keys; other tools read them as before.
+
+
+FILE_KEY = "vitobench.file"
+DIGEST_KEY = "vitobench.sha256"
+
+_DIGITS = 64
+_BLANK = b"0" * _DIGITS
+# As Thrift's compact protocol writes a key and the length of its value.
+_PLACE = DIGEST_KEY.encode() + bytes((0x18, _DIGITS))
+_CHANGED = "its content has changed since it was written: the digest differs"
+
+
+def seal_parquet(name: str, table: pa.Table, **options: Any) -> bytes:
+    """Write a table as a Parquet file.
+
+    Args:
+        name: Path of the file below the store.
+        table: What it holds.
+        options: Of ``pyarrow.parquet.ParquetWriter``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        # Not in the metadata of the schema, which Arrow writes a second time in base64.
+        writer.add_key_value_metadata({FILE_KEY: name, DIGEST_KEY: _BLANK.decode()})
+    content: bytes = sink.getvalue().to_pybytes()
+    place = content.rfind(_PLACE + _BLANK) + len(_PLACE)
+    if place < len(_PLACE):
+        raise RuntimeError("this version of pyarrow lays out metadata in another way")
+    return b"".join((content[:place], _sha256(content, place), content[place + _DIGITS :]))
+
+
+def open_parquet(name: str, content: bytes) -> pa.Table:
+    """Read a Parquet file of the store.
+
+    Args:
+        name: Path below the store.
+        content: Its bytes; nothing is decoded unless the digest is right.
+
+    Raises:
+        StoreError: Truncated, changed, from another place, or not written by this version; the message says which.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = content.rfind(_PLACE) + len(_PLACE)
+    sealed = place >= len(_PLACE)
+    if sealed and content[place : place + _DIGITS] != _sha256(content, place):
+        raise StoreError(_CHANGED)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        table = file.read(use_threads=False)
+        found = file.metadata.metadata or {}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(first_line(error)) from None
+    if not sealed:
+        version = found.get(b"vitobench.schema", b"").decode(errors="replace")
+        own = any(key.startswith(b"vitobench.") for key in found)
+        older = f"it has schema {version}, not {SCHEMA_VERSION}" if version != str(SCHEMA_VERSION) else ""
+        raise StoreError(((version and older) or "it has no digest") if own else "it was not written by vitobench")
+    _check_name(name, found.get(FILE_KEY.encode(), b"").decode(errors="replace"))
+    return table
+
+
+def _sha256(content: bytes, place: int) -> bytes:
+    """The digest of a file whose own digest, at ``place``, counts as zeros."""
+    view = memoryview(content)
+    digest = hashlib.sha256(view[:place])
+    digest.update(_BLANK)
+    digest.update(view[place + _DIGITS :])
+    return digest.hexdigest().encode()
+
+
+def seal_json(name: str, document: Mapping[str, Any]) -> bytes:
+    """Write plain data as JSON; packed where the name ends in ``.gz``.
+
+    Args:
+        name: Path of the file below the store.
+        document: Plain data.
+    """
+    plain = json.loads(json.dumps(document)) | {FILE_KEY: name}
+    sealed = plain | {DIGEST_KEY: _json_digest(plain)}
+    if not name.endswith(".gz"):
+        return (json.dumps(sealed, indent=1, sort_keys=True) + "\n").encode()
+    text = json.dumps(sealed, sort_keys=True, separators=(",", ":")).encode()
+    return gzip.compress(text, mtime=0)  # without a time the same content is the same file
+
+
+def open_json(name: str, content: bytes) -> dict[str, Any]:
+    """Read a JSON document of the store, however it is laid out.
+
+    Args:
+        name: Path below the store.
+        content: Its bytes.
+
+    Raises:
+        StoreError: Truncated, changed, from another place, or without a digest; the message says which.
+    """
+    found = plain_json(name, content)
+    if DIGEST_KEY not in found:
+        raise StoreError("it has no digest")
+    if found.pop(DIGEST_KEY) != _json_digest(found):
+        raise StoreError(_CHANGED)
+    _check_name(name, str(found.pop(FILE_KEY, "")))
+    return found
+
+
+def plain_json(name: str, content: bytes) -> dict[str, Any]:
+    """A JSON document, unpacked where the name ends in ``.gz``; its digest is not looked at.
+
+    Raises:
+        StoreError: It is no such document; the message says why.
+    """
+    try:
+        found = json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        raise StoreError(first_line(error)) from None
+    if not isinstance(found, dict):
+        raise StoreError("it is not a JSON object")
+    return found
+
+
+def _json_digest(document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_name(name: str, told: str) -> None:
+    if told != name:
+        raise StoreError(f"it was written as {told or 'another file'} and then copied or moved here")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or the name of its kind."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+# The layout of a store: what its folders and files are called, and its JSON documents, each with its digest.
+
+
+MARK = "vitobench-store.json"
+PREDICTIONS = "predictions"
+PARTIAL = "partial"
+IMAGES = "images"
+SALIENCY = "saliency"
+"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
+
+SALIENCY = "saliency"
+"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
+
+_LONGEST_NAME = 160
+
+
+def safe_name(identity: str) -> str:
+    """An identity as a folder name.
+
+    Characters that file systems or globs treat specially become underscores; of a long name, such as that of a file
+    deep down, the end is kept. The digest tells apart what looks the same then. Nor does a name begin with a dot or an
+    underscore: pandas and DuckDB would pass over the folder.
+    """
+    # As it stands in the rows, where surrogates are escaped: `verify` compares the two.
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "@.-_" else "_" for c in printable(identity))
+    return safe[-_LONGEST_NAME:].lstrip("._")
+
+
+@dataclass(frozen=True)
+class UnitName:
+    """What the name of a unit's file says.
+
+    Attributes:
+        task: Folder of the task's identity.
+        model: Folder of the model's identity.
+        start: First position in the task's order of images.
+        stop: One past the last.
+    """
+
+    task: str
+    model: str
+    start: int
+    stop: int
+
+
+def unit_file(start: int, stop: int) -> str:
+    """``"0000000-0000100.parquet"``."""
+    return f"{start:07d}-{stop:07d}.parquet"
+
+
+def parse_unit(name: str) -> UnitName | None:
+    """Read the name of a unit below `PREDICTIONS` or `PARTIAL`; None for any other file."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] not in (PREDICTIONS, PARTIAL) or not parts[3].endswith(".parquet"):
+        return None
+    start, dash, stop = parts[3].removesuffix(".parquet").partition("-")
+    if not (dash and start.isdigit() and stop.isdigit()):
+        return None
+    return UnitName(parts[1], parts[2], int(start), int(stop))
+
+
+def read_document(folder: Folder, name: str) -> dict[str, Any] | None:
+    """Read a JSON document of a store.
+
+    Args:
+        folder: The store's.
+        name: Path below it.
+
+    Returns:
+        What was given to `write_document`; None where there is no such file.
+
+    Raises:
+        StoreError: It is damaged or cannot be read; the message says how.
+    """
+    try:
+        return open_json(name, folder.read(name))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if folder.is_there(name):
+            raise StoreError(error.strerror or str(error)) from None
+        return None
+    except OSError as error:
+        raise StoreError(error.strerror or str(error)) from None
+
+
+def write_document(folder: Folder, name: str, document: Mapping[str, Any]) -> None:
+    """Write plain data as a JSON document with its digest.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    folder.write(name, seal_json(name, document))
+
+
+# One unit as a Parquet file: how its rows are arranged, compressed and read back.
+
+
+_VERSION_KEY = b"vitobench.schema"
+_NUMBERS_KEY = b"vitobench.numbers"
+"""Holds the names of a unit's columns of numbers, as JSON. Other units lack it."""
+
+_MANTISSA_BITS = 12
+_DICTIONARIES = ("model", "task", "condition", "severity", "image_id", "label")
+_FULL = (*_DICTIONARIES, "top1", "confidence")
+
+
+def schema(numbers: Sequence[str] = ()) -> pa.Schema:
+    """The Arrow schema of a unit's file.
+
+    Args:
+        numbers: Names of float columns between the confidence and the error, in a unit that holds numbers in place of
+            classes. Such a unit has the other columns as well, so that one reader takes units of both forms.
+    """
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    types: dict[str, pa.DataType] = dict.fromkeys(PREDICTION_COLUMNS, pa.int16())
+    types |= dict.fromkeys(("model", "task", "condition", "image_id"), text)
+    types |= {"severity": pa.int8(), "confidence": pa.float32(), "error": pa.string()}
+    metadata = {_VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    if numbers:
+        types |= dict.fromkeys(numbers, pa.float32())
+        types["error"] = types.pop("error")  # stays the last
+        metadata[_NUMBERS_KEY] = json.dumps(list(numbers)).encode()
+    return pa.schema(types, metadata=metadata)
+
+
+def numbers_of(schema: pa.Schema) -> tuple[str, ...]:
+    """Names of the columns of numbers in a unit's file; empty for a unit of classes.
+
+    Raises:
+        StoreError: The file says so in a way that cannot be read.
+    """
+    told = (schema.metadata or {}).get(_NUMBERS_KEY)
+    if told is None:
+        return ()
+    try:
+        names = json.loads(told)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise StoreError("its list of numbers is damaged")
+    if len({*names, *PREDICTION_COLUMNS}) < len(names) + len(PREDICTION_COLUMNS):
+        raise StoreError("its list of numbers has a name twice")
+    return tuple(names)
+
+
+def round_confidence(confidence: np.ndarray) -> np.ndarray:
+    """Keep 12 bits of the mantissa: the other 11 are noise of the arithmetic, cannot be packed, and double the file.
+
+    Args:
+        confidence: float (n,), NaN allowed.
+
+    Returns:
+        float32 (n,), within a relative 2**-13 of what was given.
+    """
+    drop = 23 - _MANTISSA_BITS
+    values = np.ascontiguousarray(confidence, dtype=np.float32)
+    bits = (values.view(np.uint32) + np.uint32(1 << (drop - 1))) >> np.uint32(drop) << np.uint32(drop)
+    return np.where(np.isfinite(values), bits.view(np.float32), values)
+
+
+def _dictionary(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    # Text becomes a dictionary by a cast: pyarrow makes none from Python strings.
+    return _texts(values).cast(pa.dictionary(pa.int32(), pa.string()))
+
+
+def _texts(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # one text that is no UTF-8 must not cost the unit
+        return pa.array([None if value is None else printable(value) for value in values], pa.string())
+
+
+def _constant(value: str, rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), _texts([value]))
+
+
+def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
+    """The rows of a unit as an Arrow table.
+
+    Args:
+        task: Task identity.
+        model: Model identity.
+        columns: ``condition``, ``severity``, ``image_id``, ``label``, ``confidence`` and ``error``, equally long, and
+            ``top``, integers (n, k) with k <= 5; also ``numbers``, columns of floats by name, where there are any.
+    """
+    import pyarrow as pa
+
+    rows = len(columns["image_id"])
+    top = np.asarray(columns["top"], dtype=np.int16).reshape(rows, -1 if rows else TOP_K)
+    made: dict[str, pa.Array] = {
+        "model": _constant(model, rows),
+        "task": _constant(task, rows),
+        "condition": _dictionary(columns["condition"]),
+        "severity": pa.array(columns["severity"], pa.int8()),
+        "image_id": _dictionary(columns["image_id"]),
+        "label": pa.array(columns["label"], pa.int16()),
+        "confidence": pa.array(round_confidence(np.asarray(columns["confidence"]))),
+        "error": _texts(columns["error"]),
+    }
+    for rank, name in enumerate(TOP_COLUMNS):
+        kept = pa.array(top[:, rank]) if rank < top.shape[1] else pa.nulls(rows, pa.int16())
+        made[name] = kept
+    numbers: Mapping[str, Any] = columns.get("numbers", {})
+    made |= {name: pa.array(np.asarray(values, dtype=np.float32)) for name, values in numbers.items()}
+    own = schema(tuple(numbers))
+    return pa.table([made[name] for name in own.names], schema=own)
+
+
+def encode(table: pa.Table, name: str) -> bytes:
+    """Pack a table of `table_of`.
+
+    Brotli at its highest level costs about 20 microseconds a row and makes the file a sixth smaller than zstd does;
+    image ids and labels run in sequences, so they cost next to nothing.
+
+    Args:
+        table: The rows.
+        name: Path of the file below the store.
+    """
+    return seal_parquet(
+        name,
+        table,
+        compression="brotli",
+        compression_level=11,
+        use_dictionary=list(_DICTIONARIES),
+        column_encoding=dict.fromkeys(("confidence", *numbers_of(table.schema)), "BYTE_STREAM_SPLIT"),
+        write_statistics=False,
+        write_page_checksum=True,  # for other tools, which do not know the digest
+    )
+
+
+def decode(content: bytes, name: str) -> pa.Table:
+    """Read a unit's file.
+
+    Args:
+        content: Its bytes.
+        name: Path of the file below the store.
+
+    Returns:
+        A table of `schema`, in one chunk.
+
+    Raises:
+        StoreError: Truncated, changed, not Parquet, from another place, of other columns or another version, or with
+            holes; the message says which.
+    """
+    return conforming(open_parquet(name, content))
+
+
+def conforming(table: pa.Table, version: int = SCHEMA_VERSION) -> pa.Table:
+    """A table as `schema` wants it, in one chunk.
+
+    Args:
+        table: Rows of a unit's file.
+        version: Schema version that it has to have.
+
+    Raises:
+        StoreError: Other columns or another version, or holes; the message says which.
+    """
+    import pyarrow as pa
+
+    found = (table.schema.metadata or {}).get(_VERSION_KEY)
+    if found is None:
+        raise StoreError("it was not written by vitobench")
+    if found != str(version).encode():
+        raise StoreError(f"it has schema {found.decode(errors='replace')}, not {version}")
+    columns = set(table.column_names)
+    wanted = schema(numbers_of(table.schema))
+    absent = [name for name in wanted.names if name not in columns]
+    if absent:
+        raise StoreError(f"it lacks the columns {', '.join(absent)}")
+    try:
+        table = table.select(wanted.names).cast(wanted).combine_chunks()
+        table.validate(full=True)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(first_line(error)) from None
+    holes = [name for name in _FULL if table.column(name).null_count]
+    if holes:
+        raise StoreError(f"it has rows without {', '.join(holes)}")
+    return table
+
+
+def top_of(table: pa.Table) -> np.ndarray:
+    """int16 (rows, 5): classes best first, -1 where there is none."""
+    columns = [table.column(name).fill_null(-1).to_numpy() for name in TOP_COLUMNS]
+    return np.column_stack(columns) if len(table) else np.empty((0, TOP_K), np.int16)

@@ -1,0 +1,1 @@
+"""The 19 corruptions of ImageNet-C (Hendrycks & Dietterich, ICLR 2019)."""

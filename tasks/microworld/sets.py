@@ -1,0 +1,336 @@
+"""The named sets of the micro-world, each a pure function of (seed, index), rendered on every core."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...cores import usable_cores
+from ...errors import unknown_name
+from ..images.source import ImageSource
+from .scene import Scene, frame_parameters
+from .vocabulary import CLASSES, CLIP_SECONDS
+
+if TYPE_CHECKING:
+    from ..images.source import Geometry, LoadFailure
+    from .scene import Scene
+
+
+# Render scenes to pixels, on every core.
+
+
+_CHUNK = 8  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Rendered frames with their exact ground truth.
+
+    Attributes:
+        images: uint8 (N, S, S, 3), sRGB.
+        depth: float32 (N, S, S), distance along the optical axis in object radii; the sky is at 20.
+        mask: bool (N, S, S), true where the object is visible.
+        labels: int64 (N,), shape class.
+        textures: int64 (N,), texture class.
+        poses: float64 (N, 3, 3), object-from-camera rotation; the camera's axes point right, up and backward.
+    """
+
+    images: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+    labels: np.ndarray
+    textures: np.ndarray
+    poses: np.ndarray
+
+
+def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, threads: int | None = None) -> Frames:
+    """Render one frame of each scene.
+
+    Args:
+        scenes: The clips, one per frame; a clip may occur several times.
+        times: Seconds from the start of each clip, 0..2.56.
+        size: Side of the square frame in pixels.
+        threads: Threads to use; one per core by default. The pixels do not depend on it.
+
+    Returns:
+        The frames in the order of ``scenes``.
+
+    Raises:
+        ValueError: The lengths differ, or the size is less than 8.
+    """
+    # Imported here, so that drawing scenes and listing sets do not load numba.
+    from . import vocabulary as layout
+    from .kernel import render_rows
+
+    if len(scenes) != len(times):
+        raise ValueError(f"{len(scenes)} scenes but {len(times)} times; give one time per scene")
+    if size < 8:
+        raise ValueError(f"size {size} is too small to render; use 8 pixels or more")
+    n = len(scenes)
+    rows = np.empty((n, layout.FIELDS))
+    images = np.empty((n, size, size, 3), dtype=np.uint8)
+    depth = np.empty((n, size, size), dtype=np.float32)
+    mask = np.empty((n, size, size), dtype=bool)
+
+    def work(start: int) -> None:
+        part = slice(start, min(start + _CHUNK, n))
+        for i in range(part.start, part.stop):
+            rows[i] = frame_parameters(scenes[i], times[i])
+        render_rows(rows[part], images[part], depth[part], mask[part])
+
+    workers = threads or usable_cores()
+    starts = range(0, n, _CHUNK)
+    if workers == 1 or n <= _CHUNK:
+        for start in starts:
+            work(start)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, starts))
+    turn = rows[:, layout.ROTATION : layout.ROTATION + 9].reshape(n, 3, 3)
+    # The kernel's third axis points forward. Reversing it makes the camera right-handed and the pose a proper rotation.
+    axes = rows[:, layout.AXES : layout.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
+    return Frames(
+        images=images,
+        depth=depth,
+        mask=mask,
+        labels=np.array([s.label for s in scenes], dtype=np.int64),
+        textures=np.array([s.texture for s in scenes], dtype=np.int64),
+        poses=turn @ axes.transpose(0, 2, 1),
+    )
+
+
+# The named sets of the micro-world, each a pure function of (seed, index).
+
+
+GENERATOR_VERSION = 1
+"""Part of every set's identity; increase it whenever a pixel of the micro-world changes."""
+
+SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
+
+
+class RenderedSource(ImageSource):
+    """A set of the micro-world: rendered on all cores, at the size that the model asks for."""
+
+    label_space = "microworld-16"
+    uses_all_cores = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled copy makes ids, labels and digest again: they follow from the rest."""
+        made = {key for key in self.__dict__ if isinstance(getattr(type(self), key, None), cached_property)}
+        return {key: value for key, value in self.__dict__.items() if key not in made}
+
+
+class MicroSet(RenderedSource):
+    """One set of the micro-world. Image ``i`` is the middle frame of clip ``i`` and has class ``i % 16``.
+
+    Args:
+        name: One of `SETS`.
+        length: Number of images.
+        seed: Seed of the world; another seed gives another world of the same kind.
+
+    Raises:
+        UnknownNameError: There is no such set.
+        ValueError: The length is less than 1.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, name: str, length: int, seed: int = 0) -> None:
+        if name not in SETS:
+            raise unknown_name("micro-world set", name, SETS)
+        if length < 1:
+            raise ValueError(f"Invalid length {length}; give 1 or more images")
+        self.name = f"microworld/{name}"
+        self.set_name = name
+        self.length = length
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """``"val-0-000012"``: set, seed and index."""
+        return tuple(f"{self.set_name}-{self.seed}-{i:06d}" for i in range(self.length))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.arange(self.length, dtype=np.int64) % len(CLASSES)
+
+    def _facts(self) -> Any:
+        """Generator version, settings and seed. Not the length, since each image has an id."""
+        facts = self.manifest()
+        return [facts[key] for key in ("generator_version", "set", "seed", "settings")]
+
+    def manifest(self) -> dict[str, Any]:
+        """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
+        from .scene import WORLDS
+
+        facts = {
+            "set": self.set_name,
+            "seed": self.seed,
+            "generator_version": GENERATOR_VERSION,
+            "settings": asdict(WORLDS[self.set_name]),
+        }
+        return json.loads(json.dumps(facts))  # turns tuples into lists, as in a manifest read from a file
+
+    def scene(self, index: int) -> Scene:
+        """The clip behind image ``index``."""
+        from .scene import WORLDS, Draws, draw_scene
+
+        return draw_scene(WORLDS[self.set_name], Draws(self.seed, self.set_name, index), index % len(CLASSES))
+
+    def frames(self, indices: Sequence[int], size: int = 64, times: Sequence[float] | None = None) -> Frames:
+        """Frames with depth, mask, texture and pose; at the middle of the clips unless ``times`` are given."""
+        scenes = [self.scene(i) for i in indices]
+        return render(scenes, times if times is not None else [0.5 * CLIP_SECONDS] * len(scenes), size)
+
+    def textures(self) -> np.ndarray:
+        """int64 (n,) texture classes, without rendering."""
+        return np.array([self.scene(i).texture for i in range(self.length)], dtype=np.int64)
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        # At the model's own size: nothing is resized, and nothing can fail to decode.
+        return self.frames(indices, geometry.size).images, {}
+
+    def maps(self, indices: Sequence[int]) -> tuple[list[np.ndarray], dict[int, LoadFailure]]:
+        """Exact masks of the visible object at 64 pixels, 1 on it and 0 elsewhere; see `MapSource.maps`. None fails.
+
+        The set has no end: indices may lie beyond its length.
+        """
+        return list(self.frames(indices).mask.astype(np.float32)), {}
+
+    def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """Exact depth of the same pixels, float32 (n, size, size), infinite in the sky; nothing can fail."""
+        from .kernel import FAR
+
+        depth = self.frames(indices, geometry.size).depth
+        return np.where(depth >= FAR, np.float32(np.inf), depth), {}
+
+
+# Clips frame by frame: the micro-world's counterpart of ImageNet-Vid-Robust.
+
+
+NEIGHBOURS = 10
+"""Frames on either side of an anchor, as in ImageNet-Vid-Robust."""
+
+FRAMES = 2 * NEIGHBOURS + 1
+STEP_SECONDS = 0.04
+"""Time between frames: 25 a second."""
+
+
+class MicroVideo(RenderedSource):
+    """Anchor frames in the middle of clips, each with the ten frames before and after it.
+
+    Image ``21 c + f`` is frame ``f`` of clip ``c``; frame 10 is the anchor, and is image ``c`` of the set "val".
+
+    Args:
+        length: Number of images; rounded down to a multiple of 21, to get whole clips, but at least 21.
+        seed: Seed of the world.
+    """
+
+    name = "microworld/vid-robust"
+
+    def __init__(self, length: int, seed: int = 0) -> None:
+        self.clips = max(1, length // FRAMES)
+        self.seed = seed
+        self._set = MicroSet("val", self.clips, seed)
+
+    def __len__(self) -> int:
+        return self.clips * FRAMES
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """``"video-0-000012/03"``: seed, clip and frame."""
+        return tuple(f"video-{self.seed}-{i // FRAMES:06d}/{i % FRAMES:02d}" for i in range(len(self)))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.arange(len(self), dtype=np.int64) // FRAMES % len(CLASSES)
+
+    @cached_property
+    def anchors(self) -> dict[str, tuple[str, ...]]:
+        """The neighbours of each anchor, by the anchor's id."""
+        neighbours = {}
+        for clip in range(self.clips):
+            ids = self.image_ids[clip * FRAMES : (clip + 1) * FRAMES]
+            anchor = ids[NEIGHBOURS]
+            neighbours[anchor] = tuple(i for i in ids if i != anchor)
+        return neighbours
+
+    def _facts(self) -> Any:
+        """The clips and the frames of each. The length is not part of it, because each image has its own id."""
+        return self.name, self._set.digest, NEIGHBOURS, STEP_SECONDS
+
+    def manifest(self) -> dict[str, Any]:
+        """What determines the pixels."""
+        return {"neighbours": NEIGHBOURS, "step_seconds": STEP_SECONDS, "frames": self._set.manifest()}
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        clips = [i // FRAMES for i in indices]
+        times = [0.5 * CLIP_SECONDS + (i % FRAMES - NEIGHBOURS) * STEP_SECONDS for i in indices]
+        return self._set.frames(clips, geometry.size, times).images, {}
+
+
+# Frames that a fixed committee of models gets wrong: the micro-world's counterpart of ImageNet-A.
+
+
+def facts() -> dict[str, Any]:
+    """How the frames were chosen: set and seed, searched frames, the committee's weights, and the chosen indices."""
+    record: dict[str, Any] = json.loads(resources.files(__package__).joinpath("hard.json").read_text(encoding="utf-8"))
+    return record
+
+
+class HardSet(RenderedSource):
+    """A fixed list of frames that all models of a committee get wrong.
+
+    The committee consists of the models that the package shipped when the list was made; none of them classifies any of
+    these frames correctly, just as ResNet-50 fails on every image of ImageNet-A. The set does not depend on a run's
+    seed.
+
+    Args:
+        length: Number of frames taken from the front; never more than there are.
+    """
+
+    name = "microworld/hard"
+
+    def __init__(self, length: int) -> None:
+        record = facts()
+        self._indices = tuple(record["indices"][:length])
+        self._frames = MicroSet(record["set"], max(record["indices"]) + 1, record["seed"])
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """Ids of the frames in the set that they come from."""
+        return tuple(f"{self._frames.set_name}-{self._frames.seed}-{i:06d}" for i in self._indices)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,) shape classes."""
+        return np.array(self._indices, dtype=np.int64) % len(CLASSES)
+
+    def _facts(self) -> Any:
+        """Which frames of which set. The length is not part of it, because each image has its own id."""
+        return self.name, self._frames.digest, facts()["indices"]
+
+    def manifest(self) -> dict[str, Any]:
+        """How the frames were chosen, and the manifest of the set they come from."""
+        return facts() | {"frames": self._frames.manifest()}
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        return self._frames.load([self._indices[i] for i in indices], geometry)

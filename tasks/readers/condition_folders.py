@@ -1,0 +1,262 @@
+"""Corrupted images as published: ImageNet-C, ImageNet-C-bar and ImageNet-3DCC in one folder per condition."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataError
+from ..images.classes import imagenet_wnids
+from ..images.folders import first, images_in_classes, list_folders, load_each, shuffling_key
+from ..images.hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache
+from ..images.reading import UndecodableImageError, decode
+from ..images.source import FolderSource, Geometry, LoadFailure
+from ..images.walking import Seen, names_in
+
+if TYPE_CHECKING:
+    from ..datasets.record import ConditionFolderForm, DataSet, Opening
+
+_SEVERITIES = ("1", "2", "3", "4", "5")
+_OTHER_SEVERITY = re.compile(r"\d+\.\d+")
+
+
+class ConditionFolders(FolderSource):
+    """The same images under every condition, in folders ``corruption/severity/class``.
+
+    The images were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a
+    model of 224 pixels, and for another they are resized to its input, never to its larger ``resize``.
+
+    Missing files are reported and never ignored: a condition without a folder is in `missing`, and an image that
+    some condition lacks is a failure when it is loaded from there.
+
+    Attributes:
+        root: The folder.
+        label_space: ``"imagenet-1k"``.
+        conditions: Keys of the conditions that were asked for, ``"fog/3"``, in the order they were asked for.
+        missing: Those without a folder.
+        image_ids: ``"n01440764/ILSVRC2012_val_00000293.JPEG"``: every image of any condition, ordered by hash as in
+            `ImageFolder`, so that the first ones are the same images as there.
+        labels: int64 array of shape (n,), class indices 0..999.
+        left_out: What the listing left out under these conditions; a pickled copy does not know it.
+    """
+
+    image_ids: tuple[str, ...]
+
+    def __init__(self, published: DataSet, form: ConditionFolderForm, opening: Opening) -> None:
+        """List the images; their contents are read when `digest` or `load` asks for them.
+
+        Args:
+            published: The set, for its name and for errors.
+            form: Its label space.
+            opening: A folder with ``corruption/severity/class/image``, or with folders of several corruptions in
+                between. Only the conditions that are asked for enter the digest; each has a cache of its own.
+
+        Raises:
+            DataError: The folder is missing, is not of the expected form, or has none of the conditions.
+        """
+        super().__init__(opening.root, published.name, opening.cache, opening.progress)
+        self.label_space = form.label_space
+        there = _find(self.root, published)
+        self.conditions = tuple(sorted(there) if opening.conditions is None else dict.fromkeys(opening.conditions))
+        self._places = {key: there[key] for key in self.conditions if key in there}
+        self.missing = tuple(key for key in self.conditions if key not in there)
+        if not self._places:
+            raise published.error(
+                f"{self.root} has none of the conditions {first(self.conditions)}; it has {first(sorted(there))}.",
+                self.root,
+            )
+        numbers: dict[str, int] = {}
+        rows = []
+        seen: Seen = {}  # a folder that counts for two conditions would be a silent error in one of them
+        for place in self._places.values():  # numbers, for as text the names of some sets fill half a gigabyte
+            listed = self._list(place, published, seen)
+            rows.append(np.array([numbers.setdefault(i, len(numbers)) for i in listed], dtype=np.int64))
+        self._set_ids(list(numbers))
+        self._present = np.zeros((len(rows), len(self)), dtype=bool)
+        place_of = np.empty(len(self), dtype=np.int64)
+        place_of[[numbers[i] for i in self.image_ids]] = np.arange(len(self))
+        for row, listed_numbers in enumerate(rows):
+            self._present[row, place_of[listed_numbers]] = True
+        self._beginnings: np.ndarray | None = None  # uint64 (conditions, n): the first digits of each file's hash
+        self._combined: bytes | None = None  # 32 per image, in the order of `image_ids`
+        self._unread: frozenset[int] = frozenset()  # positions of images that were never read under some condition
+
+    def _list(self, place: str, published: DataSet, seen: Seen) -> list[str]:
+        folder = self.root / place
+        wnids = list_folders(folder, published.expected(self.root))
+        strange = sorted(set(wnids) - set(imagenet_wnids()))
+        if strange:
+            raise published.error(
+                f"{folder} has folders that are not classes of ImageNet-1k: {first(strange)}.", self.root
+            )
+        listing = images_in_classes(folder, wnids, seen=seen)
+        if not listing.files:
+            raise published.error(f"{folder} has class folders but no images in them.", self.root)
+        self.left_out += listing.left_out.below(place)
+        return listing.files
+
+    def _set_ids(self, image_ids: Sequence[str]) -> None:
+        self.image_ids = tuple(sorted(image_ids, key=shuffling_key))
+        index = {wnid: position for position, wnid in enumerate(imagenet_wnids())}
+        self.labels = np.array([index[i.split("/", 1)[0]] for i in self.image_ids], dtype=np.int64)
+
+    def absent(self, condition: str) -> int:
+        """How many of the images a condition lacks.
+
+        Args:
+            condition: One of `conditions`.
+        """
+        if condition not in self._places:
+            return len(self)
+        return int((~self._present[self._row(condition)]).sum())
+
+    def _row(self, condition: str) -> int:
+        return list(self._places).index(condition)
+
+    def _facts(self) -> Any:
+        """Ids and contents under every condition.
+
+        Neither the place of the folder nor the folders of several corruptions in between enter. A file that cannot be
+        read counts as in `FileSource`.
+        """
+        return ["condition-folders", sorted(self.conditions), list(self.manifest().items())]
+
+    def manifest(self) -> dict[str, str]:
+        """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
+
+        Before it stands `UNREADABLE` and a colon where one of the files was never read.
+
+        Raises:
+            DataError: Not one of the files can be read.
+        """
+        self._hash()
+        combined = self._combined or b""
+        marks = {n: f"{UNREADABLE}:" for n in self._unread}
+        rows = ((i, marks.get(n, "") + combined[32 * n : 32 * n + 32].hex()) for n, i in enumerate(self.image_ids))
+        return dict(sorted(rows))
+
+    def _hash(self) -> None:
+        """Hash condition after condition, and keep of millions of files no more than load and digest need."""
+        if self._combined is not None:
+            return
+        beginnings = np.zeros((len(self._places), len(self)), dtype=np.uint64)
+        unread: set[int] = set()
+        hashers = [hashlib.sha256() for _ in self.image_ids]
+        total, done = int(self._present.sum()), 0
+        sample: dict[str, Hashed] = {}  # of every condition a file that can be read, if there is one
+        for key in sorted(self.conditions):
+            if key not in self._places:
+                continue
+            row = self._row(key)
+            rows = np.flatnonzero(self._present[row])
+            names = [self.image_ids[n] for n in rows]
+            told = self._progress
+
+            def progress(part: int, _: int, before: int = done, told: Progress | None = told) -> None:
+                if told:
+                    told(before + part, total)
+
+            entries = hash_with_cache(self.root / self._places[key], names, self._cache_of(key), progress)
+            lost = [n for n, name in zip(rows.tolist(), names, strict=True) if entries[name].sha256 == UNREADABLE]
+            unread.update(lost)
+            best = next((name for name in names if entries[name].sha256 != UNREADABLE), names[0])
+            sample[f"{self._places[key]}/{best}"] = entries[best]
+            beginnings[row, rows] = [_beginning(entries[name].sha256) for name in names]
+            for n, image_id in enumerate(self.image_ids):
+                entry = entries.get(image_id)
+                hashers[n].update(f"{key} {entry.sha256 if entry else 'absent'}\n".encode())
+            done += len(names)
+        check_readable(self.root, sample)
+        self._beginnings, self._combined = beginnings, b"".join(hasher.digest() for hasher in hashers)
+        self._unread = frozenset(unread)
+
+    def _cache_of(self, key: str) -> Path | None:
+        cache = self._manifest_cache
+        return cache.with_name(f"{cache.stem}-{key.replace('/', '-')}{cache.suffix}") if cache is not None else None
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        assert condition is not None
+        whole = geometry.whole
+        folder = self.root / self._places[condition] if condition in self._places else None
+        row = self._row(condition) if folder else 0
+
+        def one(index: int) -> np.ndarray:
+            image_id = self.image_ids[index]
+            if folder is None:
+                raise UndecodableImageError(self.root, f"the folder has no {condition}")
+            if not self._present[row, index]:
+                raise UndecodableImageError(folder / image_id, f"{condition} has no such image")
+            hashed_as = f"{int(self._beginnings[row, index]):016x}" if self._beginnings is not None else None
+            return decode(folder / image_id, whole, hashed_as)
+
+        return load_each(indices, whole, one)
+
+    def _own_state(self) -> dict[str, Any]:
+        own = ("label_space", "conditions", "missing", "_places", "_combined", "_beginnings", "_unread")
+        return {name: getattr(self, name) for name in own} | {
+            "ids": zlib.compress("\0".join(sorted(self.image_ids)).encode("utf-8", "surrogateescape")),
+            "present": zlib.compress(np.packbits(self._present).tobytes()),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ids, present = state.pop("ids"), state.pop("present")
+        super().__setstate__(state)
+        self._set_ids(zlib.decompress(ids).decode("utf-8", "surrogateescape").split("\0"))
+        shape = (len(self._places), len(self))
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(present), np.uint8), count=shape[0] * shape[1])
+        self._present = bits.astype(bool).reshape(shape)
+
+
+def _beginning(sha256: str) -> int:
+    """The first 64 bits of a hash, enough to notice another file; no file has the 0 of `UNREADABLE`."""
+    return 0 if sha256 == UNREADABLE else int(sha256[:16], 16)
+
+
+def _find(root: Path, published: DataSet) -> dict[str, str]:
+    """Keys of the conditions that are there, each with its folder below the root."""
+    expected = published.expected(root)
+    found: dict[str, str] = {}
+
+    def add(corruption: str, place: str) -> bool:
+        graded = [severity for severity in _SEVERITIES if (root / place / severity).is_dir()]
+        for severity in graded:
+            key = f"{corruption}/{severity}"
+            if key in found:
+                raise published.error(f"{root} has {key} twice: {found[key]} and {place}/{severity}.", root)
+            found[key] = f"{place}/{severity}"
+        return bool(graded)
+
+    folders = list_folders(root, expected)
+    inner: list[str] = []
+    for folder in folders:
+        if not add(folder, folder):
+            inner += [f"{folder}/{name}" for name in _names(root / folder)]
+    for place in inner:
+        add(place.rpartition("/")[2], place)
+    if found:
+        return found
+    hint = ""
+    if set(folders) & set(_SEVERITIES):
+        hint = f" Did you mean {root.absolute().parent}?"
+    elif any(_OTHER_SEVERITY.fullmatch(place.rpartition("/")[2]) for place in inner):
+        hint = " Severities are numbered 1 to 5, not by the strength of the effect."
+    elif deeper := next(
+        (p for p in inner if any(s in _names(root / p / c) for c in _names(root / p) for s in "15")), ""
+    ):
+        hint = f" Did you mean {root / deeper.partition('/')[0]}?"
+    raise DataError(f"{root} has no folders of corruptions with severities 1 to 5.{hint}\n{expected}")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return names_in(folder)[0]
+    except OSError:
+        return []

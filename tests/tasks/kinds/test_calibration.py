@@ -1,0 +1,121 @@
+"""Calibration error and AURRA against scikit-learn, plain loops and all orders of equal confidences."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import precision_recall_curve
+
+from vitobench.results.statistics import draws
+from vitobench.tasks.measures import BIN_SIZE, aurra, resampled, rms_calibration_error
+
+
+def answers(seed: int, n: int, trust: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct confidences, and an accuracy that rises with them less than they say."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.permutation((np.arange(n) + 0.5) / n)
+    return confidence, (rng.random(n) < trust * confidence).astype(np.float64)
+
+
+def loop_rms(confidence: list[float], correct: list[float], size: int, last: bool) -> float:
+    """Bin by bin over sorted answers; the last bin takes the rest and can be left out."""
+    pairs = sorted(zip(confidence, correct, strict=True), key=lambda pair: pair[0])
+    bins = max(1, len(pairs) // size)
+    total = 0.0
+    for number in range(bins if last else bins - 1):
+        part = pairs[number * size :] if number == bins - 1 else pairs[number * size : (number + 1) * size]
+        gap = sum(c for c, _ in part) / len(part) - sum(r for _, r in part) / len(part)
+        total += len(part) / len(pairs) * gap**2
+    return math.sqrt(total)
+
+
+def loop_aurra(confidence: list[float], correct: list[float]) -> float:
+    pairs = sorted(zip(confidence, correct, strict=True), key=lambda pair: -pair[0])
+    accuracies, right = [], 0.0
+    for number, (_, hit) in enumerate(pairs, 1):
+        right += hit
+        accuracies.append(right / number)
+    return sum(accuracies) / len(accuracies)
+
+
+@pytest.mark.parametrize("n", [100, 199, 200, 250, 999, 1000, 7500])
+def test_calibration_error_is_that_of_a_loop(n: int) -> None:
+    confidence, correct = answers(n, n)
+    whole = rms_calibration_error(confidence, correct, bins="all")
+    assert whole == pytest.approx(loop_rms(list(confidence), list(correct), 100, last=True), rel=1e-12)
+    official = rms_calibration_error(confidence, correct)
+    if n < 200:
+        assert math.isnan(official)
+    else:
+        assert official == pytest.approx(loop_rms(list(confidence), list(correct), 100, last=False), rel=1e-12)
+        assert official < whole
+
+
+def test_calibration_error_is_that_of_scikit_learns_bins() -> None:
+    confidence, correct = answers(1, 5000)
+    true, said = calibration_curve(correct, confidence, n_bins=50, strategy="quantile")
+    assert rms_calibration_error(confidence, correct, bins="all") == pytest.approx(np.sqrt(((true - said) ** 2).mean()))
+    # The official code leaves out the last of the 50 bins but still divides by all answers.
+    expected = np.sqrt(((true - said)[:-1] ** 2).sum() / 50)
+    assert rms_calibration_error(confidence, correct) == pytest.approx(expected)
+
+
+def test_the_official_error_is_blind_to_the_most_confident() -> None:
+    confidence, correct = answers(2, 1000)
+    worse = correct.copy()
+    worse[np.argsort(confidence)[-100:]] = 0.0
+    assert rms_calibration_error(confidence, worse) == rms_calibration_error(confidence, correct)
+    assert rms_calibration_error(confidence, worse, bins="all") > rms_calibration_error(confidence, correct, bins="all")
+
+
+def test_aurra_is_the_mean_precision_over_thresholds_of_scikit_learn() -> None:
+    confidence, correct = answers(3, 2000)
+    precision, _, thresholds = precision_recall_curve(correct, confidence)
+    assert len(thresholds) == 2000
+    assert aurra(confidence, correct) == pytest.approx(precision[:-1].mean(), rel=1e-12)
+    assert aurra(confidence, correct) == pytest.approx(loop_aurra(list(confidence), list(correct)), rel=1e-12)
+
+
+def test_aurra_of_equal_confidences_is_the_mean_over_all_orders() -> None:
+    confidence = [0.9, 0.5, 0.5, 0.5, 0.5, 0.2, 0.2]
+    correct = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+    found = []
+    for middle in itertools.permutations(correct[1:5]):
+        for end in itertools.permutations(correct[5:]):
+            found.append(loop_aurra([0.9, 0.54, 0.53, 0.52, 0.51, 0.22, 0.21], [0.0, *middle, *end]))
+    assert aurra(np.array(confidence), np.array(correct)) == pytest.approx(np.mean(found), rel=1e-12)
+
+
+def test_the_order_of_equal_confidences_does_not_matter() -> None:
+    rng = np.random.default_rng(4)
+    confidence, correct = rng.integers(1, 12, 700) / 12, rng.random(700) < 0.6
+    order = rng.permutation(700)
+    for number in (rms_calibration_error, aurra):
+        assert number(confidence, correct) == pytest.approx(number(confidence[order], correct[order]), rel=1e-12)
+
+
+def test_extremes() -> None:
+    confidence, _ = answers(5, 400)
+    assert aurra(confidence, np.ones(400)) == 1.0
+    assert aurra(confidence, np.zeros(400)) == 0.0
+    assert rms_calibration_error(np.ones(400), np.ones(400), bins="all") == 0.0
+    assert rms_calibration_error(np.ones(400), np.zeros(400), bins="all") == pytest.approx(1.0)
+    assert math.isnan(aurra(np.empty(0), np.empty(0)))
+    assert math.isnan(rms_calibration_error(np.empty(0), np.empty(0)))
+    assert BIN_SIZE == 100
+
+
+def test_a_sample_is_scored_as_if_its_answers_were_written_out() -> None:
+    rng = np.random.default_rng(6)
+    confidence, correct = np.round(rng.random(450), 2).astype(np.float32), (rng.random(450) < 0.5).astype(np.float32)
+    counts = next(iter(draws(450, 20)))[1]
+    assert (counts.sum(axis=1) == 450).all()
+    for found, often in zip(resampled(confidence, correct, counts), counts, strict=True):
+        sample = np.repeat(np.arange(450), often)
+        expected = (
+            rms_calibration_error(confidence[sample], correct[sample]),
+            aurra(confidence[sample], correct[sample]),
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -1,0 +1,101 @@
+"""Sets made of frames of others: those a committee got wrong, and clips frame by frame."""
+
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.microworld.sets import FRAMES, GENERATOR_VERSION, NEIGHBOURS, HardSet, MicroSet, MicroVideo, facts
+from vitobench.tasks.opening import open_source
+
+SMALL = Geometry(24, 24, "bilinear")
+
+
+def test_hard_frames_are_frames_of_the_set_they_come_from() -> None:
+    chosen = facts()
+    assert chosen["generator"] == GENERATOR_VERSION, "the pixels changed, so the frames have to be chosen again"
+    indices = chosen["indices"]
+    assert indices == sorted(set(indices))
+    first, last = chosen["searched"]
+    assert first <= indices[0]
+    assert indices[-1] < last
+    hard = HardSet(10_000)
+    assert len(hard) == len(indices) == len(set(hard.image_ids))
+    assert len(Counter(hard.labels.tolist())) == 16, "every class is among them"
+    images, failed = hard.load(range(5), SMALL)
+    assert failed == {}
+    frames = MicroSet(chosen["set"], last, chosen["seed"])
+    np.testing.assert_array_equal(images, frames.frames(indices[:5], 24).images)
+    assert hard.labels[:5].tolist() == frames.labels[indices[:5]].tolist()
+    assert HardSet(3).image_ids == hard.image_ids[:3]
+    assert HardSet(3).digest == hard.digest
+
+
+def test_no_member_of_the_committee_that_is_still_shipped_is_right_on_a_hard_frame() -> None:
+    from vitobench.identity import file_digest
+    from vitobench.models.model import answer
+    from vitobench.models.registry import load
+    from vitobench.models.sources.zoo import ZOO_FOLDER
+
+    hard = HardSet(64)
+    members = facts()["committee"].items()
+    # Who was trained anew since is no member any more; two of the three still are.
+    still = [name for name, weights in members if file_digest(ZOO_FOLDER / f"{name}.safetensors") == weights]
+    assert still == ["moclr", "supervised"]
+    for name in still:
+        images, _ = hard.load(range(64), Geometry(64, 64, "bilinear"))
+        logits, _ = answer(load(name), images, 64)
+        # Another machine may round a tie the other way.
+        assert (logits.argmax(1).numpy() == hard.labels).sum() <= 1
+
+
+def test_frames_of_a_clip_move_little_by_little_around_the_anchor() -> None:
+    video = MicroVideo(3 * FRAMES + 5)
+    assert len(video) == 3 * FRAMES
+    images, _ = video.load(range(len(video)), SMALL)
+    anchors = MicroSet("val", 3).frames(range(3), 24).images
+    np.testing.assert_array_equal(images[NEIGHBOURS::FRAMES], anchors)
+    assert video.labels.tolist() == [0] * FRAMES + [1] * FRAMES + [2] * FRAMES
+    clip = images[:FRAMES].astype(float)
+    near = np.abs(clip[1:] - clip[:-1]).mean()
+    far = np.abs(clip[-1] - clip[0]).mean()
+    assert 0 < near < far / 2
+
+
+def test_every_frame_belongs_to_one_anchor() -> None:
+    video = MicroVideo(4 * FRAMES, seed=3)
+    assert len(video.anchors) == 4
+    members = [frame for anchor, neighbours in video.anchors.items() for frame in (anchor, *neighbours)]
+    assert sorted(members) == sorted(video.image_ids)
+    for anchor, neighbours in video.anchors.items():
+        assert len(neighbours) == FRAMES - 1
+        assert {frame.split("/")[0] for frame in neighbours} == {anchor.split("/")[0]}
+
+
+@pytest.mark.parametrize("dataset", ["microworld/hard", "microworld/vid-robust"])
+def test_they_open_by_name_and_travel_to_workers(dataset: str) -> None:
+    source = open_source(dataset, {}, 42, 0)
+    assert len(source.image_ids) == len(source.labels) == 42
+    copy = pickle.loads(pickle.dumps(source))
+    assert (copy.digest, copy.image_ids) == (source.digest, source.image_ids)
+    assert source.manifest()
+    np.testing.assert_array_equal(copy.load([1, 30], SMALL)[0], source.load([1, 30], SMALL)[0])
+    small, whole = open_source(dataset, {}, 21, 0), open_source(dataset, {}, 42, 0)
+    assert small.digest == whole.digest
+    assert whole.image_ids[:21] == small.image_ids
+
+
+def test_depth_belongs_to_the_pixels_and_the_sky_is_infinite() -> None:
+    source = MicroSet("val", 6)
+    depth, failed = source.depths(range(6), SMALL)
+    assert failed == {}
+    frames = source.frames(range(6), 24)
+    assert depth.dtype == np.float32
+    assert depth.shape == (6, 24, 24)
+    assert np.isfinite(depth[frames.mask]).all()
+    assert (depth > 0).all()
+    finite = np.isfinite(depth)
+    np.testing.assert_array_equal(depth[finite], frames.depth[finite])
+    assert not finite.all()
