@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from vitobench.bench.cli import main
-from vitobench.bench.planning.asked import plan as plan_module
+from vitobench.bench.planning import plan as plan_module
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.identity import file_digest

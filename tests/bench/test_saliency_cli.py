@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vitobench.bench.engine import maps as saliency_maps
-from vitobench.bench.planning.asked import plan as plan_module
+from vitobench.bench.planning import plan as plan_module
 from vitobench.models.sources import packages
 from vitobench.results.store import Store
 from vitobench.tasks.registry import TASKS

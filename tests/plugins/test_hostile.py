@@ -145,7 +145,7 @@ def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path:
 
 def test_images_whose_load_takes_no_condition_are_refused(tmp_path: Path) -> None:
     code = (
-        "from vitobench.tasks.registry import TASKS\nfrom vitobench.tasks.data.microworld.sets import MicroSet\n"
+        "from vitobench.tasks.registry import TASKS\nfrom vitobench.tasks.microworld.sets import MicroSet\n"
         "from dataclasses import replace\ntask = replace(TASKS['micro-val'], name='x', dataset='x')\n"
         "class Old(MicroSet):\n    def load(self, indices, geometry): return super().load(indices, geometry)\n"
         "def open(limit, seed): return Old('val', limit, seed)"
