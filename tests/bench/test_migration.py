@@ -20,8 +20,8 @@ import pytest
 
 from vitobench.bench.catalogue import model_record
 from vitobench.bench.migration import migrate
-from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.planning import plan as plan_module
+from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.planning.plan import Plan, PlannedTask, observer
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings

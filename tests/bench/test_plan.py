@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.planning.asked import asked as planning
+from vitobench.bench.planning import asked as planning
 from vitobench.bench.planning.asked import make_plan
 from vitobench.bench.planning.plan import Plan, group
 from vitobench.bench.settings import Settings
