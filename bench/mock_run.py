@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import VitobenchError
 from ..models import registry
 from ..models.spec import ModelSpec
-from ..tasks.images.source import CROP_MODES, INTERPOLATIONS
+from ..tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..tasks.opening import available, open_source
 from ..tasks.registry import all_tasks
 from ..tasks.task import Task

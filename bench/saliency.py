@@ -20,7 +20,7 @@ from ..reports.figures.style import styled
 from ..reports.wording import HOLE, MINUS
 from ..results.metrics import metric
 from ..results.schema import Comparison, Score
-from ..tasks.images.source import Geometry
+from ..tasks.images.geometry import Geometry
 from ..tasks.kinds.saliency import ALIGNMENT, METRICS, protocol_of
 from ..tasks.microworld.vocabulary import CLASSES
 from ..tasks.saliency.agreement import spearman

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..errors import unknown_name
 from ..identity import OMITTED_IF_DEFAULT, digest
-from ..tasks.images.source import Geometry
+from ..tasks.images.geometry import Geometry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,7 +32,7 @@ class Preprocessing:
         interpolation: ``"bilinear"`` or ``"bicubic"`` (Pillow's, with its antialiasing).
         mean: Channel means on the 0..1 scale. Also the colour of a border.
         std: Channel standard deviations on the 0..1 scale.
-        crop_mode: How a photograph becomes a square; one of `vitobench.tasks.images.source.CROP_MODES`.
+        crop_mode: How a photograph becomes a square; one of `vitobench.tasks.images.geometry.CROP_MODES`.
     """
 
     size: int = 224

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ..decoding import Filled, decode, short
 from ..errors import CheckpointError
-from ..tasks.images.source import CropMode, Interpolation
+from ..tasks.images.geometry import CropMode, Interpolation
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}

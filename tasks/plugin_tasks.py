@@ -14,7 +14,8 @@ from ..errors import VitobenchError
 from ..plugins import TASKS, Plugin
 from .corruptions.registry import find as find_corruption
 from .datasets.record import DataSet, Form, Opening
-from .images.source import Geometry, ImageSource, LoadFailure
+from .images.geometry import Geometry
+from .images.source import ImageSource, LoadFailure
 from .kinds import KINDS, Kind
 from .task import Condition, Task
 

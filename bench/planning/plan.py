@@ -10,7 +10,8 @@ from ...errors import VitobenchError
 from ...models.spec import ModelSpec, Preprocessing
 from ...results.schema import Failure, LeftOutRecord
 from ...results.store import Store
-from ...tasks.images.source import Geometry, ImageSource
+from ...tasks.images.geometry import Geometry
+from ...tasks.images.source import ImageSource
 from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Condition, Task
 from ..settings import SHARD, Settings

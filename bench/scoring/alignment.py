@@ -12,15 +12,8 @@ from ...results import records
 from ...results.schema import Comparison, Failure, Score, narrowed
 from ...results.store import Store
 from ...tasks.alignment.consistency import HUMANS
-from ...tasks.alignment.decisions import only, packed, trials_of, unpacked
-from ...tasks.alignment.experiments import (
-    ALIGNMENT_SETS,
-    MICRO_ALIGNMENT_SETS,
-    AlignmentSet,
-    data_set_of,
-    mean_of,
-    shown,
-)
+from ...tasks.alignment.decisions import only, packed, shown, trials_of, unpacked
+from ...tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet, data_set_of, mean_of
 from ...tasks.alignment.observers import PREFIX as _STANDING_IN
 from ...tasks.alignment.observers import SIMULATED, simulated_panel
 from ...tasks.alignment.scoring import Scored, score_alignment

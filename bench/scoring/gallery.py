@@ -13,7 +13,7 @@ from ...models.spec import ModelSpec
 from ...reports.data import SHOWN, Disagreement, Gallery, Picture, Said, chosen, counted, strongest
 from ...results.store import Store
 from ...tasks.images.classes import imagenet_names
-from ...tasks.images.source import Geometry
+from ...tasks.images.geometry import Geometry
 from ...tasks.microworld.vocabulary import CLASSES
 from ...tasks.opening import available, open_source
 from ...tasks.scoring.samples import Answers, collect

@@ -10,7 +10,8 @@ import numpy as np
 
 from vitobench.identity import digest
 from vitobench.tasks import kinds
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.geometry import Geometry
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.task import Condition, Task
 

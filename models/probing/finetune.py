@@ -22,7 +22,7 @@ from ...decoding import Count, CountOrZero, NotNegative, Positive, check
 from ...errors import CheckpointError, DataError, VitobenchError
 from ...identity import digest
 from ...interruption import Stopped, finish_first
-from ...tasks.images.source import Geometry
+from ...tasks.images.geometry import Geometry
 from ..model import Model
 from ..networks import PooledNetwork, build
 from ..pretraining.checkpoint import load_state, same_threads, save_state, take_threads

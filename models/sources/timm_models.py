@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
-from ...tasks.images.source import CROP_MODES, INTERPOLATIONS
+from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
 from .source import Source, WeightsFolder

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from ...errors import unknown_name
 from ..distortions.spatial import eidolon, equalise_power, high_pass, low_pass, scramble_phases
 from ..distortions.tone import Grey, Pixels, false_colour, low_contrast, rotated, uniform_noise, without_colour
-from ..images.source import Geometry
+from ..images.geometry import Geometry
 from ..microworld.sets import GENERATOR_VERSION, RenderedSource
 from ..microworld.vocabulary import CLASSES, CLIP_SECONDS
 from .experiments import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION

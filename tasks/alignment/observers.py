@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from .experiments import NO_TEXTURE, AlignmentSet, Shown, image_id
+from .decisions import NO_TEXTURE, Shown
+from .experiments import AlignmentSet, image_id
 from .trial_files import model_trials, write_trials
 from .trials import Trials
 

@@ -14,9 +14,10 @@ import numpy as np
 from ...errors import DataError
 from .classes import NUM_CLASSES
 from .folders import ImageFolder, load_each, shuffling_key
+from .geometry import Geometry
 from .hashing import Hashed, Progress, hash_with_cache, is_unchanged, stamp_of
 from .reading import CHANGED, UndecodableImageError, decode_content, open_image
-from .source import Geometry, ImageSource, LoadFailure
+from .source import ImageSource, LoadFailure
 from .tfrecord import Feature, parse_example, read_record, read_records
 from .walking import NOTHING, LeftOut, walk
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from ...errors import DataError
 from .folders import ImageFolder
+from .geometry import Geometry
 from .hashing import Hashed, Progress, hash_with_cache, is_unchanged
 from .reading import CHANGED, open_image
-from .source import Geometry, ImageSource, LoadFailure
+from .source import ImageSource, LoadFailure
 
 # Read depth maps of photographs from disk.
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from ...errors import DataError
 from .classes import NUM_CLASSES, imagenet_wnids
+from .geometry import Geometry
 from .hashing import Progress, check_readable, pack, unpack
 from .reading import UndecodableImageError, decode
-from .source import FolderSource, Geometry, LoadFailure
+from .source import FolderSource, LoadFailure
 from .walking import Listing, Seen, names_in, walk
 
 # What all sets of image files have in common: hashing, the digest, decoding, and travelling to other processes.

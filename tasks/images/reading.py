@@ -15,7 +15,7 @@ import simplejpeg  # type: ignore[import-untyped]
 from PIL import Image, UnidentifiedImageError, features
 
 from ...errors import DataError
-from .source import Geometry
+from .geometry import Geometry
 
 # Decode plain JPEG files straight into an array: the same pixels as from Pillow, without its copies and its lock.
 #

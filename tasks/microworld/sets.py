@@ -19,7 +19,8 @@ from .scene import Scene, frame_parameters
 from .vocabulary import CLASSES, CLIP_SECONDS
 
 if TYPE_CHECKING:
-    from ..images.source import Geometry, LoadFailure
+    from ..images.geometry import Geometry
+    from ..images.source import LoadFailure
     from .scene import Scene
 
 

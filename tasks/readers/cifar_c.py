@@ -11,9 +11,10 @@ from PIL import Image
 
 from ...errors import DataError
 from ..images.folders import first, load_each
+from ..images.geometry import Geometry
 from ..images.hashing import Hashed, is_unchanged, stamp_of
 from ..images.reading import CHANGED, UndecodableImageError, fit
-from ..images.source import FolderSource, Geometry, LoadFailure
+from ..images.source import FolderSource, LoadFailure
 
 if TYPE_CHECKING:
     from ..datasets.record import ArrayForm, DataSet, Opening

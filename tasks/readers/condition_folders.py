@@ -14,9 +14,10 @@ import numpy as np
 from ...errors import DataError
 from ..images.classes import imagenet_wnids
 from ..images.folders import first, images_in_classes, list_folders, load_each, shuffling_key
+from ..images.geometry import Geometry
 from ..images.hashing import UNREADABLE, Hashed, Progress, check_readable, hash_with_cache
 from ..images.reading import UndecodableImageError, decode
-from ..images.source import FolderSource, Geometry, LoadFailure
+from ..images.source import FolderSource, LoadFailure
 from ..images.walking import Seen, names_in
 
 if TYPE_CHECKING:

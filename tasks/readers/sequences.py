@@ -18,9 +18,10 @@ from ..clips.container import OPTIONS
 from ..clips.decoding import upright
 from ..images.classes import imagenet_wnids
 from ..images.folders import first, images_in_classes, list_folders, load_each, shuffling_key
+from ..images.geometry import Geometry
 from ..images.hashing import UNREADABLE, Hashed, check_readable, hash_with_cache, is_unchanged
 from ..images.reading import CHANGED, UndecodableImageError, fit
-from ..images.source import FolderSource, Geometry, ImageSource, LoadFailure
+from ..images.source import FolderSource, ImageSource, LoadFailure
 
 if TYPE_CHECKING:
     from ..datasets.record import DataSet, Opening, SequenceForm

@@ -13,7 +13,8 @@ from ...errors import DataError
 from ..alignment.experiments import CATEGORIES, NO_CONDITION
 from ..alignment.experiments import image_id as join_key
 from ..images.folders import EXTENSIONS, FileSource, first, images_below, images_in_classes, list_folders
-from ..images.source import Geometry, LoadFailure
+from ..images.geometry import Geometry
+from ..images.source import LoadFailure
 
 if TYPE_CHECKING:
     from ..datasets.record import DataSet, Opening, StimuliForm

@@ -10,7 +10,7 @@ from vitobench.bench.settings import Settings
 from vitobench.errors import UnknownNameError, VitobenchError
 from vitobench.models.spec import ModelSpec
 from vitobench.results.store import Store
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 
 pytestmark = pytest.mark.usefixtures("zoo", "small_tasks")
 

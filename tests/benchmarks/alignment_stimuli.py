@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from vitobench.tasks.alignment.micro_stimuli import TWINS, AlignmentStimuli
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 
 SIZE = 64
 

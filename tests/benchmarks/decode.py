@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import decode, decode_plain
-from vitobench.tasks.images.source import Geometry
 
 PUBLISHED_QUALITY = 85
 Work = Callable[[Path], object]

@@ -69,7 +69,7 @@ def build(name: str) -> tuple[nn.Module, int]:
 def images(size: int, count: int) -> Tensor:
     """Normalised float32 (count, 3, size, size), channels last."""
     from vitobench.tasks.images.folders import ImageFolder
-    from vitobench.tasks.images.source import Geometry
+    from vitobench.tasks.images.geometry import Geometry
     from vitobench.tasks.microworld.sets import MicroSet
 
     photos = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "photos"

@@ -332,7 +332,7 @@ def wrong(case: Case, pixels: np.ndarray | None) -> str:
 def read(root: Path, files: dict[str, Case]) -> list[str]:
     """Read the files as an evaluation does; returns what went wrong, a line each."""
     from vitobench.tasks.images.folders import ImageFolder
-    from vitobench.tasks.images.source import Geometry
+    from vitobench.tasks.images.geometry import Geometry
 
     started: list[str] = []
     watching = True

@@ -20,7 +20,8 @@ from itertools import combinations
 import numpy as np
 
 from vitobench.tasks.alignment.consistency import OVERALL, limits
-from vitobench.tasks.alignment.experiments import MICRO_ALIGNMENT_SETS, AlignmentSet, Shown, micro_alignment_set, shown
+from vitobench.tasks.alignment.decisions import Shown, shown
+from vitobench.tasks.alignment.experiments import MICRO_ALIGNMENT_SETS, AlignmentSet, micro_alignment_set
 from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, SimulatedObserver, simulated_panel
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
 from vitobench.tasks.alignment.scoring import score_alignment

@@ -12,7 +12,7 @@ from vitobench.models.networks import build
 from vitobench.models.sources import packages, zoo
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.tasks.images.folders import ImageFolder
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import MicroSet
 
 

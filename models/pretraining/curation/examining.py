@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ....tasks.images.geometry import Geometry
 from ....tasks.images.reading import fit
-from ....tasks.images.source import Geometry
 from ...model import Model, answer
 from .duplicates import perceptual_hash
 from .evidence import ANSWERS, ClipEvidence, probe_times

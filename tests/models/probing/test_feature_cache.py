@@ -10,7 +10,8 @@ from vitobench.models.model import Model
 from vitobench.models.probing import features as cache
 from vitobench.models.probing.data import Part, ProbeData, open_data
 from vitobench.models.probing.features import features_of
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.geometry import Geometry
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.microworld.sets import MicroSet
 
 

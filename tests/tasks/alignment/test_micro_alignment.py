@@ -9,6 +9,7 @@ import pytest
 from vitobench.errors import UnknownNameError
 from vitobench.results.schema import ObserverScore
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
+from vitobench.tasks.alignment.decisions import shown
 from vitobench.tasks.alignment.experiments import (
     ALIGNMENT_SETS,
     CATEGORIES,
@@ -17,7 +18,6 @@ from vitobench.tasks.alignment.experiments import (
     alignment_set,
     family_of,
     micro_alignment_set,
-    shown,
 )
 from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, simulated_panel
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import ndtr, ndtri
 from sklearn.metrics import cohen_kappa_score
 
-from vitobench.tasks.alignment.experiments import AlignmentSet, micro_alignment_set, shown
+from vitobench.tasks.alignment.decisions import shown
+from vitobench.tasks.alignment.experiments import AlignmentSet, micro_alignment_set
 from vitobench.tasks.alignment.observers import MICRO_PANEL, Psychometric, SimulatedObserver, simulated_trials
 from vitobench.tests.tasks.alignment.observer_truth import (
     true_accuracy,

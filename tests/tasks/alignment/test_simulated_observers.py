@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 from vitobench.errors import DataError
-from vitobench.tasks.alignment.experiments import (
-    MICRO_ALIGNMENT_SETS,
-    NO_TEXTURE,
-    AlignmentSet,
-    alignment_set,
-    micro_alignment_set,
-    shown,
-)
+from vitobench.tasks.alignment.decisions import NO_TEXTURE, shown
+from vitobench.tasks.alignment.experiments import MICRO_ALIGNMENT_SETS, AlignmentSet, alignment_set, micro_alignment_set
 from vitobench.tasks.alignment.observers import (
     MICRO_PANEL,
     PREFIX,

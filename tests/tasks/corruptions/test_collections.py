@@ -15,7 +15,7 @@ from vitobench.errors import UnknownNameError
 from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, corrupt, registry
 from vitobench.tasks.corruptions.imagenet_3dcc import CORRUPTIONS_3D, NEEDS_DEPTH
 from vitobench.tasks.corruptions.imagenet_c_bar import CORRUPTIONS_BAR
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition

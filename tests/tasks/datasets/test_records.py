@@ -17,7 +17,8 @@ from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
 from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm, SequenceForm
 from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, publication_of
 from vitobench.tasks.images.classes import MergedClass
-from vitobench.tasks.images.source import Geometry, ImageSource
+from vitobench.tasks.images.geometry import Geometry
+from vitobench.tasks.images.source import ImageSource
 from vitobench.tasks.opening import available, folders_of, open_source
 
 
@@ -82,7 +83,7 @@ assert "numpy" not in sys.modules
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.opening import check_data_names, open_source
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.registry import SUITES, get_task
 task, folders = get_task("fruit"), {"fruit": Path(sys.argv[2])}
 check_data_names(folders)

@@ -14,7 +14,7 @@ from vitobench.tasks.datasets.registry import DATA_SETS
 from vitobench.tasks.images.classes import imagenet_wnids
 from vitobench.tasks.images.clickme import MapSource, read_map
 from vitobench.tasks.images.clickme import open_maps as _open_maps
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 
 
 def open_maps(root: Path) -> MapSource:

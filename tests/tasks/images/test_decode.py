@@ -23,8 +23,8 @@ from torchvision.transforms import v2
 
 from vitobench.tasks.images import reading as images
 from vitobench.tasks.images import reading as jpeg
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED, UndecodableImageError, decode
-from vitobench.tasks.images.source import Geometry
 
 with_same_library = pytest.mark.skipif(
     not features.check_feature("libjpeg_turbo"),

@@ -7,8 +7,8 @@ from PIL import Image
 from vitobench.errors import DataError
 from vitobench.tasks.corruptions import corrupt
 from vitobench.tasks.images.depth import DepthFolder, centre
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import decode
-from vitobench.tasks.images.source import Geometry
 
 GEOMETRY = Geometry(64, 80, "bilinear")
 ID = "n01440764/one.JPEG"

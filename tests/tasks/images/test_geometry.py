@@ -13,8 +13,8 @@ from timm.data import create_transform
 from vitobench.errors import DataError
 from vitobench.models.spec import Preprocessing
 from vitobench.tasks.images.depth import centre
+from vitobench.tasks.images.geometry import CROP_MODES, INTERPOLATIONS, Geometry
 from vitobench.tasks.images.reading import UndecodableImageError, decode, decode_content
-from vitobench.tasks.images.source import CROP_MODES, INTERPOLATIONS, Geometry
 
 SHAPES = ((100, 200), (200, 100), (97, 101), (64, 64), (33, 34), (1, 1), (2, 3), (211, 37), (9, 400), (73, 74))
 SIZES = ((56, 0.875), (61, 0.9), (48, 1.0), (27, 0.5))

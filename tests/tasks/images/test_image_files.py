@@ -13,8 +13,8 @@ from PIL import Image
 import vitobench
 from vitobench.models.pretraining.curation.duplicates import hash_evaluation_images, perceptual_hash
 from vitobench.tasks.clips.source import UnreadableClipError, decode_image
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import UndecodableImageError, decode_content
-from vitobench.tasks.images.source import Geometry
 from vitobench.tests.benchmarks.image_files import (
     SIDE,
     Case,

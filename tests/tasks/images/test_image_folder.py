@@ -16,8 +16,9 @@ from torchvision.transforms import v2
 from vitobench.errors import DataError
 from vitobench.tasks.images import hashing
 from vitobench.tasks.images.folders import EXTENSIONS, ImageFolder, imagenet_wnids
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED, UndecodableImageError, decode
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.opening import open_source
 
 WNIDS = ("n01440764", "n01443537", "n15075141")

@@ -10,8 +10,9 @@ from vitobench.errors import DataError
 from vitobench.tasks.images import hashing
 from vitobench.tasks.images.depth import DepthFolder, PhotographsWithDepth
 from vitobench.tasks.images.folders import ImageFolder
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED
-from vitobench.tasks.images.source import Geometry, LoadFailure, has_depth
+from vitobench.tasks.images.source import LoadFailure, has_depth
 
 GEOMETRY = Geometry(32, 36, "bilinear")
 IDS = ("n01440764/a.JPEG", "n01440764/b.JPEG", "n01443537/a.JPEG")

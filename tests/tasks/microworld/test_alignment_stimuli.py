@@ -14,7 +14,7 @@ from vitobench.errors import UnknownNameError
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, NO_CONDITION, image_id
 from vitobench.tasks.alignment.micro_stimuli import DISTORTED, TWINS, AlignmentStimuli, contact_sheet, distort
 from vitobench.tasks.alignment.trial_files import model_trials
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld import vocabulary as layout
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.microworld.vocabulary import CLASSES

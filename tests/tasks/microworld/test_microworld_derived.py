@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import FRAMES, GENERATOR_VERSION, NEIGHBOURS, HardSet, MicroSet, MicroVideo, facts
 from vitobench.tasks.opening import open_source
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld import vocabulary as k
 from vitobench.tasks.microworld.scene import frame_parameters
 from vitobench.tasks.microworld.sets import SETS, MicroSet, render

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vitobench.identity import digest
-from vitobench.tasks.images.source import Geometry
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import GENERATOR_VERSION, MicroSet
 
 DIGESTS = {

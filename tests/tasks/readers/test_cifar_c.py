@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from vitobench.errors import DataError
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED, decode
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.cifar_c import CifarC
 

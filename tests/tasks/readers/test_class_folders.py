@@ -17,8 +17,9 @@ from vitobench.tasks.datasets.registry import DATA_SETS
 from vitobench.tasks.images import hashing
 from vitobench.tasks.images.classes import real_labels
 from vitobench.tasks.images.folders import ImageFolder
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.class_folders import ClassFolders, ImageNetReal, ImageNetSubset
 

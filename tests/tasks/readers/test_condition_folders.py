@@ -12,8 +12,9 @@ from PIL import Image
 from vitobench.errors import DataError
 from vitobench.tasks.images import hashing
 from vitobench.tasks.images.folders import ImageFolder
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.condition_folders import ConditionFolders
 

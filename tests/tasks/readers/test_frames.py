@@ -11,8 +11,9 @@ import pytest
 from vitobench.errors import DataError
 from vitobench.tasks.answer_spaces import answer_space
 from vitobench.tasks.images import hashing
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.annotations import read_ytbb
 from vitobench.tasks.readers.frames import FrameGroups

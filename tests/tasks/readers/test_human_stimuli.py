@@ -14,7 +14,8 @@ from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, al
 from vitobench.tasks.alignment.trial_files import read_people
 from vitobench.tasks.datasets.record import Opening, StimuliForm
 from vitobench.tasks.datasets.registry import DATA_SETS
-from vitobench.tasks.images.source import Geometry, has_depth
+from vitobench.tasks.images.geometry import Geometry
+from vitobench.tasks.images.source import has_depth
 from vitobench.tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source
 from vitobench.tasks.readers.stimuli import PublishedStimuli
 

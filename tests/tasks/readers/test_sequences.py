@@ -10,8 +10,9 @@ import pytest
 
 from vitobench.errors import DataError
 from vitobench.tasks.images import hashing
+from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.images.reading import CHANGED
-from vitobench.tasks.images.source import Geometry, LoadFailure
+from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.images.walking import left_out_of
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.sequences import PerturbationSequences
