@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.microworld import kernel
+from vitobench.tasks.microworld.scene import PALETTES
 from vitobench.tasks.microworld.solids import cells3, fractal3, hash3, noise3, weights, wrap
-from vitobench.tasks.microworld.vocabulary import PALETTES
 
 FOLDER = Path(kernel.__file__).parent
 COMPILED = sorted(p.name for p in FOLDER.glob("*.py") if "njit" in p.read_text(encoding="utf-8"))
