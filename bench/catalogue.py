@@ -13,9 +13,9 @@ from ..errors import StoreError, VitobenchError
 from ..models.registry import file_of
 from ..models.spec import ModelSpec, Preprocessing
 from ..results import records
+from ..results.layout import PARTIAL, PREDICTIONS, safe_name
 from ..results.predictions import Asked
 from ..results.store import Store
-from ..results.stored_files import PARTIAL, PREDICTIONS, safe_name
 from ..tasks.labels import Truth, class_count, labels_for
 from ..tasks.microworld.vocabulary import CLASSES
 from ..tasks.opening import open_source

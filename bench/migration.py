@@ -13,27 +13,29 @@ from ..identity import digest
 from ..models.spec import ModelSpec
 from ..results import records
 from ..results.folder import Folder, open_folder
-from ..results.predictions import ANY_CONDITION
-from ..results.schema import SCHEMA_VERSION
-from ..results.store import read_version
-from ..results.stored_files import (
-    DIGEST_KEY,
+from ..results.layout import (
     IMAGES,
     MARK,
     PARTIAL,
     PREDICTIONS,
     SALIENCY,
     UnitName,
+    parse_unit,
+    safe_name,
+    unit_file,
+)
+from ..results.predictions import ANY_CONDITION
+from ..results.schema import SCHEMA_VERSION
+from ..results.store import read_version
+from ..results.stored_files import (
+    DIGEST_KEY,
     first_line,
     open_json,
     open_parquet,
-    parse_unit,
     plain_json,
-    safe_name,
     schema,
     seal_json,
     table_of,
-    unit_file,
 )
 from ..tasks.images.folders import shuffling_key
 from ..tasks.labels import class_count

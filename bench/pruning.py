@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..results import records
 from ..results.inventory import DAMAGED, FOREIGN, LEFTOVER, fits, identities, verify
+from ..results.layout import parse_unit
 from ..results.store import Store
-from ..results.stored_files import parse_unit
 from .catalogue import outdated
 
 

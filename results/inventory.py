@@ -16,9 +16,10 @@ from ..errors import StoreError
 from ..files import output_file
 from . import records
 from .folder import Entry
+from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from .predictions import asked_from
 from .store import Store
-from .stored_files import IMAGES, PARTIAL, PREDICTIONS, UnitName, numbers_of, parse_unit, safe_name, schema
+from .stored_files import numbers_of, schema
 
 # The contents of a store, read from the names of its files alone.
 

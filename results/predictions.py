@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import StoreError
+from .layout import safe_name
 from .schema import TOP_COLUMNS, TOP_K, condition_key
-from .stored_files import numbers_of, safe_name, top_of
+from .stored_files import numbers_of, top_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,9 +9,9 @@ from typing import Any, NotRequired, Required, TypedDict, cast
 
 from ..caches import user_cache
 from ..errors import StoreError
+from .layout import IMAGES, read_document, safe_name, write_document
 from .schema import LeftOutRecord, RunFacts
 from .store import Store
-from .stored_files import IMAGES, read_document, safe_name, write_document
 
 MODELS = "models"
 TASKS = "tasks"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from .folder import Entry, open_folder
-from .schema import SCHEMA_VERSION
-from .stored_files import (
+from .layout import (
     IMAGES,
     MARK,
     PARTIAL,
@@ -25,6 +24,7 @@ from .stored_files import (
     unit_file,
     write_document,
 )
+from .schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa

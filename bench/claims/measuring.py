@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...reports.data import ClaimFacts, ClaimsData, ClaimView, Number
-from ...results import statistics as variance
+from ...results import statistics
 from ...results.schema import Effect
 from ...results.statistics import holm, minimum_detectable, t_test
 from ...results.store import Store
@@ -152,8 +152,8 @@ def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Va
     value = sum(weight * float(part.mean()) for weight, part in parts)
     if math.isnan(value):
         return []
-    spread = variance.over_runs(parts)
-    low, high = variance.t_interval(value, spread)
+    spread = statistics.over_runs(parts)
+    low, high = statistics.t_interval(value, spread)
     error = math.sqrt(spread.variance)
     nan = math.nan
     return [

@@ -137,7 +137,7 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
     """Names of complete units; of units with the same start, only the longest, which contains the others."""
     from ...results import records
     from ...results.inventory import fits, identities
-    from ...results.stored_files import PREDICTIONS
+    from ...results.layout import PREDICTIONS
 
     known_models, known_tasks = identities(store, records.MODELS), identities(store, records.TASKS)
     longest: dict[tuple[str, str, int], tuple[int, str]] = {}

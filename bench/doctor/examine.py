@@ -10,9 +10,6 @@ from pathlib import Path
 from ...cores import usable_cores
 from ...errors import VitobenchError
 from . import machine, places
-from . import machine as devices
-from . import machine as threads
-from . import places as data_sets
 from .check import FAIL, Check
 
 PACKAGE = Path(__file__).parents[2]
@@ -28,15 +25,15 @@ def examine(store: str, data_root: Path) -> list[Check]:
     steps: list[tuple[str, Callable[[], list[Check]]]] = [
         (machine.MACHINE, lambda: machine.check_machine(machine.measure_machine())),
         ("packages", _packages),
-        (devices.DEVICES, lambda: devices.check_devices(devices.measure_devices())),
-        (threads.THREADS, lambda: threads.check_threads(os.environ, usable_cores())),
+        (machine.DEVICES, lambda: machine.check_devices(machine.measure_devices())),
+        (machine.THREADS, lambda: machine.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
         ("plugins", _plugins),
         (places.PLACES, lambda: places.check_store(store)),
         (places.PLACES, lambda: [places.check_cache(*cache) for cache in places.caches()]),
         (places.PLACES, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),
-        (data_sets.DATA_SETS, lambda: data_sets.check_data(data_sets.measure_data(data_root))),
-        (data_sets.DATA_SETS, lambda: _named(store)),
+        (places.DATA_SETS, lambda: places.check_data(places.measure_data(data_root))),
+        (places.DATA_SETS, lambda: _named(store)),
     ]
     return [check for group, step in steps for check in guarded(group, step)]
 
@@ -81,6 +78,6 @@ def _named(store: str) -> list[Check]:
     from ...results.store import Store
 
     try:
-        return data_sets.check_named(data_sets.named_in_runs(records.runs(Store(store))))
+        return places.check_named(places.named_in_runs(records.runs(Store(store))))
     except VitobenchError:
         return []  # `check_store` already reports what is wrong with the store

@@ -15,9 +15,9 @@ from ...cores import usable_cores
 from ...errors import StoreError
 from ...models import registry
 from ...models.spec import ModelSpec
+from ...results.layout import PARTIAL
 from ...results.schema import TOP_K, Failure
 from ...results.store import Store
-from ...results.stored_files import PARTIAL
 from ...tasks.alignment.decisions import ranking
 from ...tasks.answer_spaces import answer_space
 from ...tasks.labels import labels_for

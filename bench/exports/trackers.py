@@ -16,8 +16,8 @@ from ...errors import StoreError, VitobenchError
 from ...reports.data import ReportData
 from ...reports.focus import trainings
 from ...reports.headline import escape_markdown
+from ...results.layout import safe_name
 from ...results.schema import Score
-from ...results.stored_files import safe_name
 from .exporter import Handover
 from .files import as_json
 from .hugging_face import headline

@@ -11,10 +11,10 @@ from ...models import registry
 from ...models.spec import ModelSpec
 from ...plugins import PluginError
 from ...results import records
+from ...results.layout import safe_name
 from ...results.published.tables import published_reference
 from ...results.schema import Failure
 from ...results.store import Store
-from ...results.stored_files import safe_name
 from ...tasks.datasets.registry import PUBLICATIONS
 from ...tasks.images.hashing import difference
 from ...tasks.images.source import ImageSource

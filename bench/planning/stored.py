@@ -10,10 +10,10 @@ from ...errors import StoreError, VitobenchError, unknown_name
 from ...models.spec import ModelSpec
 from ...results import records
 from ...results.inventory import lost
+from ...results.layout import PARTIAL, PREDICTIONS, safe_name
 from ...results.records import RunRecord
 from ...results.schema import Failure, LeftOutRecord
 from ...results.store import Store
-from ...results.stored_files import PARTIAL, PREDICTIONS, safe_name
 from ...tasks.registry import all_tasks, find_task
 from ..catalogue import planned_of, spec_of
 from ..settings import Settings

@@ -13,11 +13,11 @@ from ...errors import StoreError, VitobenchError, unknown_name
 from ...files import plain
 from ...reports.comparison import Compared
 from ...results import records
+from ...results.layout import PARTIAL, PREDICTIONS
 from ...results.metrics import metric
 from ...results.ranking import ranked
 from ...results.statistics import ALPHA, POWER, TESTS
 from ...results.store import Store
-from ...results.stored_files import PARTIAL, PREDICTIONS
 from ..planning.plan import NO_CLASSES, Plan
 from ..planning.stored import model_names, recall
 from ..run import facts

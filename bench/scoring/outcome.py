@@ -9,10 +9,10 @@ import numpy as np
 
 from ...reports.alignment_data import AlignmentData
 from ...reports.data import ReportData
+from ...results.layout import safe_name
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Failure, HeadlineLine, ModelDecisions, RunFacts, Score, TaskRecord
 from ...results.store import Store
-from ...results.stored_files import safe_name
 from ...tasks.kinds.kind import Line
 from ...tasks.plugin_tasks import origin_of
 from ...tasks.scoring.samples import Answers, collect

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DataError, StoreError, unknown_name
 from ...files import plain
 from ...reports.alignment_data import AlignmentData
+from ...results.layout import safe_name
 from ...results.published.tables import published_alignment
 from ...results.schema import ObserverComparison, ObserverScore
 from ...results.store import Store
-from ...results.stored_files import safe_name
 from ...tasks.alignment.consistency import HUMANS, REPLICATES
 from ...tasks.alignment.cues import cue_counts
 from ...tasks.alignment.decisions import agreement_matrix, trials_of

@@ -18,8 +18,8 @@ from ... import plugins
 from ...errors import unknown_name
 from ...files import write_file
 from ...identity import digest
+from ...results.layout import safe_name
 from ...results.schema import View
-from ...results.stored_files import safe_name
 from ...text import utf8
 from ..alignment_data import ALL, AlignmentData
 from ..data import ReportData

@@ -67,7 +67,7 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
         ValueError: The lengths differ, or the size is less than 8.
     """
     # Imported here, so that drawing scenes and listing sets do not load numba.
-    from . import vocabulary as layout
+    from . import vocabulary
     from .kernel import render_rows
 
     if len(scenes) != len(times):
@@ -75,7 +75,7 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     if size < 8:
         raise ValueError(f"size {size} is too small to render; use 8 pixels or more")
     n = len(scenes)
-    rows = np.empty((n, layout.FIELDS))
+    rows = np.empty((n, vocabulary.FIELDS))
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     depth = np.empty((n, size, size), dtype=np.float32)
     mask = np.empty((n, size, size), dtype=bool)
@@ -94,9 +94,9 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, starts))
-    turn = rows[:, layout.ROTATION : layout.ROTATION + 9].reshape(n, 3, 3)
+    turn = rows[:, vocabulary.ROTATION : vocabulary.ROTATION + 9].reshape(n, 3, 3)
     # The kernel's third axis points forward. Reversing it makes the camera right-handed and the pose a proper rotation.
-    axes = rows[:, layout.AXES : layout.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
+    axes = rows[:, vocabulary.AXES : vocabulary.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
     return Frames(
         images=images,
         depth=depth,

@@ -137,14 +137,14 @@ def skewed_scene(index: int, shows: int, seed: int = 0) -> Scene:
         shows: Class, or `EMPTY`.
         seed: Seed of the world.
     """
-    from . import vocabulary as layout
+    from . import vocabulary
     from .sets import MicroSet
 
     scene = MicroSet("train", index + 1, seed).scene(index)
     if shows != EMPTY:
         return scene
     start = scene.start.copy()
-    start[layout.SCALE] = 1e-4
+    start[vocabulary.SCALE] = 1e-4
     return replace(scene, start=start)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...results import statistics
-from ...results import statistics as variance
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Effect, MethodComparison
 from ...results.statistics import arms, error_towards_zero, mcnemar, minimum_detectable, t_test
@@ -104,16 +103,16 @@ def over_runs(methods: Sequence[tuple[float, Runs]], n: int) -> dict[str, Any]:
         Fields that `MethodComparison` and `Effect` share.
     """
     value, draws = total(methods)
-    runs = variance.over_runs([(weight, part.values) for weight, part in methods])
-    shared = variance.interaction([(weight, part.draws) for weight, part in methods])
+    runs = statistics.over_runs([(weight, part.values) for weight, part in methods])
+    shared = statistics.interaction([(weight, part.draws) for weight, part in methods])
     # Each side with its own arm over images.
     below, above = (
-        variance.over_both(variance.Component(error**2, n - 1), runs, shared) for error in arms(value, draws)
+        statistics.over_both(statistics.Component(error**2, n - 1), runs, shared) for error in arms(value, draws)
     )
     both = below if value > 0 else above
     error = math.sqrt(both.variance)
-    runs_low, runs_high = variance.t_interval(value, runs)
-    both_low, both_high = variance.t_interval(value, below)[0], variance.t_interval(value, above)[1]
+    runs_low, runs_high = statistics.t_interval(value, runs)
+    both_low, both_high = statistics.t_interval(value, below)[0], statistics.t_interval(value, above)[1]
     return {
         "p": t_test(value, error, both.df),
         "minimum_detectable": minimum_detectable(error, both.df),

@@ -16,9 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from vitobench.bench.engine import executors as base
-from vitobench.bench.engine import executors as choosing
-from vitobench.bench.engine import executors as processes
+from vitobench.bench.engine import executors
 from vitobench.bench.engine.executors import spread
 from vitobench.bench.engine.worker import Job, PassReport
 from vitobench.bench.planning.asked import make_plan
@@ -235,9 +233,9 @@ def test_a_pass_that_kills_every_worker_is_given_up_and_stops_no_other(
     settings = Settings(("other",), tasks=("micro-val",), baselines=(), store=tmp_path / "store", device="cpu")
     store = Store(settings.store)
     job = Job(settings, tuple(group(make_plan(settings, store).missing(store))))
-    monkeypatch.setattr(processes, "ProcessPoolExecutor", DyingPool)
+    monkeypatch.setattr(executors, "ProcessPoolExecutor", DyingPool)
     moved = []
-    reports = list(processes.ProcessExecutor(1).run(job, lambda amount, what="": moved.append(amount)))
+    reports = list(executors.ProcessExecutor(1).run(job, lambda amount, what="": moved.append(amount)))
     assert sorted(report.index for report in reports) == [0, 1, 2]
     assert sum(moved) == 14
     (failure,) = [failure for report in reports for failure in report.failures]
@@ -248,7 +246,7 @@ def test_a_pass_that_kills_every_worker_is_given_up_and_stops_no_other(
 def test_chunks_hold_every_pass_once_and_leave_work_for_all() -> None:
     for passes in (0, 1, 7, 100, 5000):
         for workers in (1, 2, 16):
-            found = base.chunks(passes, workers)
+            found = executors.chunks(passes, workers)
             assert [index for chunk in found for index in chunk] == list(range(passes))
             assert max(map(len, found), default=1) <= 8
             assert len(found) >= min(passes, 4 * workers)
@@ -271,4 +269,4 @@ def test_only_unnamed_cuda_devices_are_spread() -> None:
 )
 def test_what_no_executor_can_do_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(VitobenchError, match=message):
-        choosing.choose(Settings(("vito",), **change))
+        executors.choose(Settings(("vito",), **change))

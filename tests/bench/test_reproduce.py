@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.bench.claims import declared
-from vitobench.bench.claims import features as decoding
-from vitobench.bench.claims import features as tracking
+from vitobench.bench.claims import declared, features
 from vitobench.bench.claims import reproduction as module
 from vitobench.bench.claims.features import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
@@ -31,9 +29,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "METHODS", small)
     monkeypatch.setattr("vitobench.bench.claims.training.METHODS", small)
     monkeypatch.setattr("vitobench.models.pretraining.produce.CLEAN_IMAGES", 32)
-    monkeypatch.setattr(decoding, "_LEARNT", 64)
-    monkeypatch.setattr(decoding, "_ASKED", 32)
-    monkeypatch.setattr(tracking, "_CLIPS", 2)
+    monkeypatch.setattr(features, "_LEARNT", 64)
+    monkeypatch.setattr(features, "_ASKED", 32)
+    monkeypatch.setattr(features, "_CLIPS", 2)
 
 
 def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +66,7 @@ def test_shape_and_texture_are_decoded_from_features_that_hold_them(
 ) -> None:
     run = Reproduction(tmp_path, ("d",), seeds=1, steps=2, workers=1).runs()[0]
     assert not train_missing([run], 1)
-    images = decoding._images(64)
+    images = features._images(64)
     assert images.pixels.shape == (96, 3, 64, 64)
     assert (images.classes["shape"] != images.classes["texture"]).all()
 
@@ -82,7 +80,7 @@ def test_shape_and_texture_are_decoded_from_features_that_hold_them(
     found = decode_all([run])[run]
     assert found["texture"].mean() == 1
     assert found["shape"].mean() < 0.5  # only that it is another than the texture's
-    monkeypatch.setattr(decoding, "_decode", None)  # what is kept is not done again
+    monkeypatch.setattr(features, "_decode", None)  # what is kept is not done again
     np.testing.assert_equal(decode_all([run])[run], found)
     (run.folder / "decoding.json").write_text("{")
     with pytest.raises(TypeError):

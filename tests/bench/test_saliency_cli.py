@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vitobench.bench.engine import maps as saliency_maps
+from vitobench.bench.engine import maps
 from vitobench.bench.planning import plan as plan_module
 from vitobench.models.sources import packages
 from vitobench.results.store import Store
@@ -32,13 +32,13 @@ def spoken(path: Path) -> dict:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     """Model, number of images and samples of every call of a network."""
     calls: list[tuple[str, int, int]] = []
-    plain = saliency_maps.model_maps
+    plain = maps.model_maps
 
     def counting(model, images, labels, image_ids, samples):
         calls.append((model.spec.name, len(images), samples))
         return plain(model, images, labels, image_ids, samples)
 
-    monkeypatch.setattr(saliency_maps, "model_maps", counting)
+    monkeypatch.setattr(maps, "model_maps", counting)
     return calls
 
 
@@ -115,14 +115,14 @@ def test_an_interrupted_run_goes_on(bench_here, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_one_model_that_fails_costs_the_others_nothing(bench_here, tmp_path: Path, monkeypatch) -> None:
-    plain = saliency_maps.model_maps
+    plain = maps.model_maps
 
     def fails(model, *rest):
         if model.spec.name == "moclr":
             raise RuntimeError("no gradient for some operation")
         return plain(model, *rest)
 
-    monkeypatch.setattr(saliency_maps, "model_maps", fails)
+    monkeypatch.setattr(maps, "model_maps", fails)
     done = bench_here("saliency", "--model", "moclr", "--model", "vito", "--limit", 7, "--json", "s.json", "--quiet")
     assert done.code == 3
     assert done.err.strip() == "Missing: moclr, every task: RuntimeError: no gradient for some operation"

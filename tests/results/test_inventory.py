@@ -7,8 +7,8 @@ from typing import Any
 
 from vitobench.results import records
 from vitobench.results.inventory import fits, holdings, identities
+from vitobench.results.layout import PARTIAL, safe_name
 from vitobench.results.store import Store
-from vitobench.results.stored_files import PARTIAL, safe_name
 
 Columns = Callable[..., dict[str, Any]]
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitobench.errors import StoreError
+from vitobench.results.layout import PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from vitobench.results.schema import PREDICTION_COLUMNS, SCHEMA_VERSION
 from vitobench.results.store import Coverage, Store, read_version
-from vitobench.results.stored_files import PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 
 Columns = Callable[..., dict[str, Any]]
 TASK, MODEL = "micro-c@0123456789abcdef", "file:/some where/a=b.safetensors?arch=timm:x@fedcba9876543210"

@@ -18,9 +18,10 @@ import pytest
 
 from vitobench.results import records
 from vitobench.results.inventory import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Problem, verify
+from vitobench.results.layout import PARTIAL
 from vitobench.results.predictions import Asked, asked_from
 from vitobench.results.store import Store
-from vitobench.results.stored_files import PARTIAL, decode, encode, table_of
+from vitobench.results.stored_files import decode, encode, table_of
 
 Columns = Callable[..., dict[str, Any]]
 

@@ -34,17 +34,18 @@ def test_list_and_docs_are_those_of_the_registry(bench_here) -> None:
     assert all(name in shown.out for name in EXPORTS)
 
 
-def test_every_extra_exists_and_every_module_is_an_exporter() -> None:
+def test_every_extra_exists_and_every_address_is_an_exporter() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for spec in EXPORTS.values():
         assert not spec.extra or spec.extra in extras
         # Packages are imported when it is used, not with the module, or the message about the extra would not come.
         if spec.name != "hugging-face":
-            assert callable(importlib.import_module(f"vitobench.bench.exports.{spec.module}").export)
+            module, _, function = spec.address.partition(":")
+            assert callable(getattr(importlib.import_module(f"vitobench.bench.exports.{module}"), function))
 
 
 def test_an_absent_package_names_the_extra() -> None:
-    spec = ExportSpec("x", "csv_file", "", "text", "", "", "some-extra", ("no_such_package_at_all",))
+    spec = ExportSpec("x", "files:export_csv", "", "text", "", "", "some-extra", ("no_such_package_at_all",))
     with pytest.raises(VitobenchError, match=r"--format x needs a package.*pip install 'vitobench\[some-extra\]'"):
         spec.load()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.exports import trackers as mlflow_runs
+from vitobench.bench.exports import trackers
 from vitobench.bench.exports.trackers import metrics_of, params_of
 from vitobench.errors import VitobenchError
 from vitobench.results.schema import Score
@@ -41,7 +41,7 @@ def test_a_tracking_folder_holds_every_number(handed, tmp_path: Path, monkeypatc
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     place = (tmp_path / "tracking").as_uri()
     handover = handed(place)
-    lines = mlflow_runs.export_mlflow(handover)
+    lines = trackers.export_mlflow(handover)
     assert len(lines) == 3
     client = MlflowClient(tracking_uri=place)
     runs = client.search_runs([client.get_experiment_by_name("vitobench").experiment_id])
@@ -52,7 +52,7 @@ def test_a_tracking_folder_holds_every_number(handed, tmp_path: Path, monkeypatc
         assert run.data.metrics == metrics_of(own)
         assert run.data.metrics["val/overall/top1"] == own[0].value
         assert run.data.params["model"] == run.info.run_name
-    document = client.download_artifacts(runs[0].info.run_id, mlflow_runs.DOCUMENT, str(tmp_path))
+    document = client.download_artifacts(runs[0].info.run_id, trackers.DOCUMENT, str(tmp_path))
     assert len(json.loads(Path(document).read_text())["scores"]) == 12
 
 
@@ -61,4 +61,4 @@ def test_a_refusal_of_mlflow_is_one_message(handed, tmp_path: Path, monkeypatch:
     pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VitobenchError, match=r"MLflow at nonsense://x failed: .*use --to for another"):
-        mlflow_runs.export_mlflow(handed("nonsense://x"))
+        trackers.export_mlflow(handed("nonsense://x"))

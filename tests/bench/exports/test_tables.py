@@ -9,11 +9,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from vitobench.bench.exports import files as csv_file
-from vitobench.bench.exports import files as json_document
-from vitobench.bench.exports import files as parquet_file
 from vitobench.bench.exports.exporter import Handover
-from vitobench.bench.exports.files import COLUMNS
+from vitobench.bench.exports.files import COLUMNS, export_csv, export_json, export_parquet
 from vitobench.errors import StoreError
 
 
@@ -34,13 +31,13 @@ def check(frame: pd.DataFrame, handover: Handover) -> None:
 
 def test_csv(handed, tmp_path) -> None:
     handover = handed(tmp_path / "new" / "s.csv")
-    assert csv_file.export_csv(handover) == [f"12 scores: {handover.to}"]
+    assert export_csv(handover) == [f"12 scores: {handover.to}"]
     check(pd.read_csv(handover.to), handover)
 
 
 def test_parquet(handed, tmp_path) -> None:
     handover = handed(tmp_path / "s.parquet")
-    parquet_file.export_parquet(handover)
+    export_parquet(handover)
     check(pd.read_parquet(handover.to), handover)
     origin = json.loads(pq.read_schema(handover.to).metadata[b"vitobench"])
     assert [model["name"] for model in origin["models"]] == list(handover.models)
@@ -49,7 +46,7 @@ def test_parquet(handed, tmp_path) -> None:
 
 def test_json(handed, tmp_path) -> None:
     handover = handed(tmp_path / "s.json")
-    json_document.export_json(handover)
+    export_json(handover)
     found = json.loads((tmp_path / "s.json").read_text(), parse_constant=pytest.fail)  # NaN is not JSON
     assert found["scores"][3]["value"] is None
     assert (len(found["scores"]), len(found["comparisons"]), len(found["failures"])) == (12, 1, 1)
@@ -58,6 +55,6 @@ def test_json(handed, tmp_path) -> None:
 
 def test_a_file_that_cannot_be_written_is_said(handed, tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    for module in (csv_file, json_document, parquet_file):
+    for export in (export_csv, export_json, export_parquet):
         with pytest.raises(StoreError, match="cannot be written"):
-            module.export(handed(tmp_path / "file" / "s.out"))
+            export(handed(tmp_path / "file" / "s.out"))

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from vitobench.bench.exports import trackers as tensorboard_events
+from vitobench.bench.exports import trackers
 from vitobench.errors import StoreError
 
 
@@ -17,7 +17,7 @@ def read(folder: Path) -> EventAccumulator:
 
 
 def test_checkpoints_of_a_training_are_steps_of_one_folder(handed, tmp_path: Path) -> None:
-    lines = tensorboard_events.export_tensorboard(handed(tmp_path))
+    lines = trackers.export_tensorboard(handed(tmp_path))
     assert len(lines) == 2
     assert "at 2 steps" in lines[0]
     names = {path.name for path in tmp_path.iterdir()}
@@ -33,7 +33,7 @@ def test_checkpoints_of_a_training_are_steps_of_one_folder(handed, tmp_path: Pat
 
 
 def test_the_intervals_are_bands_of_custom_scalars(handed, tmp_path: Path) -> None:
-    tensorboard_events.export_tensorboard(handed(tmp_path, "vito@500"))
+    trackers.export_tensorboard(handed(tmp_path, "vito@500"))
     (event,) = read(tmp_path / "vito@500").Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
     series = layout.category[0].chart[0].margin.series[0]
@@ -47,7 +47,7 @@ def test_an_earlier_export_is_replaced_and_other_files_stay(handed, tmp_path: Pa
     other.parent.mkdir()
     other.write_bytes(b"")
     for _ in range(2):
-        tensorboard_events.export_tensorboard(handed(tmp_path, "vito@500", "vito@1000"))
+        trackers.export_tensorboard(handed(tmp_path, "vito@500", "vito@1000"))
     ours = [path for path in other.parent.iterdir() if path != other]
     assert other.exists()
     assert len(ours) == 1
@@ -57,4 +57,4 @@ def test_an_earlier_export_is_replaced_and_other_files_stay(handed, tmp_path: Pa
 def test_a_folder_that_cannot_be_written_is_said(handed, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
-        tensorboard_events.export_tensorboard(handed(tmp_path / "file" / "runs"))
+        trackers.export_tensorboard(handed(tmp_path / "file" / "runs"))

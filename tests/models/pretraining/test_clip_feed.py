@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from vitobench.errors import DataError
-from vitobench.models.pretraining import feeds as clip_feed
-from vitobench.models.pretraining import trainer
+from vitobench.models.pretraining import feeds, trainer
 from vitobench.models.pretraining.feeds import ClipFeed, ClipViews
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.views import centre_view, frame_view, stored_side
@@ -166,8 +165,8 @@ def test_at_most_two_batches_wait_for_a_worker() -> None:
             yield [(number, 0)]
 
     loader = torch.utils.data.DataLoader(
-        ClipViews(Coloured(), RECIPE, 1), batch_sampler=clip_feed._Once(keys()), num_workers=2, prefetch_factor=2,
-        collate_fn=clip_feed._Collate(True),
+        ClipViews(Coloured(), RECIPE, 1), batch_sampler=feeds._Once(keys()), num_workers=2, prefetch_factor=2,
+        collate_fn=feeds._Collate(True),
     )  # fmt: skip
     found = iter(loader)
     next(found)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitobench.models.pretraining import feeds as pool_feed
+from vitobench.models.pretraining import feeds
 from vitobench.models.pretraining.clips import ClipPool, Place
 from vitobench.models.pretraining.feeds import pool_batch
 from vitobench.models.pretraining.learners import ContrastiveLearner, l2_attack, make_learner, normalise
@@ -35,7 +35,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list:
         seen.append((images.clone(), (settings, number)))
         return torch.rand(images.shape, generator=rng)
 
-    monkeypatch.setattr(pool_feed, "random_view", view)
+    monkeypatch.setattr(feeds, "random_view", view)
     return seen
 
 

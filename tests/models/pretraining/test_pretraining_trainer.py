@@ -12,8 +12,7 @@ import torch
 from vitobench.errors import CheckpointError, DataError, VitobenchError
 from vitobench.identity import seal_file
 from vitobench.interruption import Stopped
-from vitobench.models.pretraining import learners as l2_robust
-from vitobench.models.pretraining import trainer
+from vitobench.models.pretraining import learners, trainer
 from vitobench.models.pretraining.checkpoint import load_state, same_threads, save_state
 from vitobench.models.pretraining.clips import ClipPool, Place, clips_at, view_seed
 from vitobench.models.pretraining.feeds import PoolFeed, pool_batch
@@ -343,7 +342,7 @@ def test_half_precision_rounds_no_views_and_no_attacks(
     pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = replace(SUPERVISED, method=L2Robust(epsilon=0.1), precision="bfloat16", steps=2)
-    honest, seen, types = l2_robust.l2_attack, [], []
+    honest, seen, types = learners.l2_attack, [], []
 
     def attack(loss_of: Any, images: torch.Tensor, *arguments: Any) -> torch.Tensor:
         found = honest(loss_of, images, *arguments)
@@ -354,7 +353,7 @@ def test_half_precision_rounds_no_views_and_no_attacks(
         if isinstance(module, torch.nn.Conv2d):
             types.append(output.dtype)
 
-    monkeypatch.setattr(l2_robust, "l2_attack", attack)
+    monkeypatch.setattr(learners, "l2_attack", attack)
     with torch.nn.modules.module.register_module_forward_hook(look):
         train(recipe, pool, tmp_path)
     assert set(types) == {torch.bfloat16}
