@@ -14,29 +14,26 @@ from ..models.spec import ModelSpec
 from ..results import records
 from ..results.folder import Folder, open_folder
 from ..results.layout import (
+    DIGEST_KEY,
     IMAGES,
     MARK,
     PARTIAL,
     PREDICTIONS,
     SALIENCY,
     UnitName,
+    first_line,
+    open_json,
+    open_parquet,
     parse_unit,
+    plain_json,
     safe_name,
+    seal_json,
     unit_file,
 )
 from ..results.predictions import ANY_CONDITION
 from ..results.schema import SCHEMA_VERSION
 from ..results.store import read_version
-from ..results.stored_files import (
-    DIGEST_KEY,
-    first_line,
-    open_json,
-    open_parquet,
-    plain_json,
-    schema,
-    seal_json,
-    table_of,
-)
+from ..results.unit_file import schema, table_of
 from ..tasks.images.folders import shuffling_key
 from ..tasks.labels import class_count
 from ..tasks.registry import find_task
@@ -136,7 +133,7 @@ def _table(content: bytes) -> pa.Table:
 def _unit(folder: Folder, name: str) -> bytes | None:
     """A unit's file in the new form; None if it has that already."""
     from ..results.predictions import contradictions
-    from ..results.stored_files import conforming, decode, encode
+    from ..results.unit_file import conforming, decode, encode
 
     unit = parse_unit(name)
     assert unit is not None
@@ -257,7 +254,7 @@ def _run(folder: Folder, run: dict[str, Any]) -> dict[str, Any]:
 def _keep_asked(folder: Folder) -> list[str]:
     """Make the lists of images out of the units; returns a line for every two that contradict one another."""
     from ..results.predictions import joined
-    from ..results.stored_files import decode
+    from ..results.unit_file import decode
 
     conditions: dict[str, tuple[Task, list[str]]] = {}
     for name in folder.names(records.TASKS):
@@ -398,7 +395,7 @@ def _saliency_tasks(facts: Mapping[str, Any], explainers: Set[str]) -> list[tupl
 def _write_saliency(folder: Folder, planned: PlannedTask, shards: Sequence[_Shard]) -> list[str]:
     """Write the units of one task, its records and its list of images; returns a line for each damaged file."""
     from ..results.predictions import contradictions, joined
-    from ..results.stored_files import encode
+    from ..results.unit_file import encode
 
     task = planned.task
     units: list[tuple[UnitName, pa.Table, str]] = []

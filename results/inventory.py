@@ -19,7 +19,7 @@ from .folder import Entry
 from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from .predictions import asked_from
 from .store import Store
-from .stored_files import numbers_of, schema
+from .unit_file import numbers_of, schema
 
 # The contents of a store, read from the names of its files alone.
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import StoreError
 from .layout import safe_name
 from .schema import TOP_COLUMNS, TOP_K, condition_key
-from .stored_files import numbers_of, top_of
+from .unit_file import numbers_of, top_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
     """Bring the units of one model and task together.
 
     Args:
-        tables: Tables of `stored_files.decode`, in the task's order of images.
+        tables: Tables of `unit_file.decode`, in the task's order of images.
         most: For each table, how many of its images to keep from the front; None keeps all.
 
     Returns:
@@ -134,7 +134,7 @@ def images_of(table: pa.Table) -> tuple[np.ndarray, list[str], bool]:
     """Images of a unit in the order of their first appearance.
 
     Args:
-        table: Of `stored_files.decode`.
+        table: Of `unit_file.decode`.
 
     Returns:
         int64 (rows,) positions among them, their ids, and whether the rows lie image by image.
@@ -156,7 +156,7 @@ def cells_of(table: pa.Table, kept: slice = slice(None)) -> tuple[np.ndarray, li
     """Conditions of a unit with their severities.
 
     Args:
-        table: Of `stored_files.decode`.
+        table: Of `unit_file.decode`.
         kept: Rows that are wanted.
 
     Returns:
@@ -256,7 +256,7 @@ def contradictions(
     """What is wrong with the rows of a unit, a line each; nothing if all is well.
 
     Args:
-        table: From `stored_files.decode`.
+        table: From `unit_file.decode`.
         task: Folder of the task's identity, which the rows have to name.
         model: Likewise, of the model's.
         start: First position in the task's order of images.

@@ -56,12 +56,12 @@ class RunRecord(RunFacts, total=False):
 
 
 def read(store: Store, name: str) -> dict[str, Any] | None:
-    """A JSON document of a store; see `stored_files.read_document`."""
+    """A JSON document of a store; see `layout.read_document`."""
     return read_document(store.folder, name)
 
 
 def write(store: Store, name: str, document: Mapping[str, Any]) -> None:
-    """Write plain data as a JSON document of a store; see `stored_files.write_document`."""
+    """Write plain data as a JSON document of a store; see `layout.write_document`."""
     write_document(store.folder, name, document)
 
 

@@ -160,13 +160,13 @@ class Store:
             model: Model identity.
             start: First position.
             stop: One past the last.
-            columns: As for `stored_files.table_of`, image by image.
+            columns: As for `unit_file.table_of`, image by image.
             partial: Something in it should be tried again: it is kept apart, scored, and counted as missing.
 
         Raises:
             StoreError: It cannot be written.
         """
-        from .stored_files import encode, table_of
+        from .unit_file import encode, table_of
 
         name = self.unit_name(task, model, start, stop, PARTIAL if partial else PREDICTIONS)
         self.folder.write(name, encode(table_of(task, model, columns), name))
@@ -261,7 +261,7 @@ class Store:
             OSError: It cannot be read.
         """
         from .predictions import contradictions
-        from .stored_files import decode
+        from .unit_file import decode
 
         table = decode(self.folder.read(name), name)
         unit = parse_unit(name)

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import VitobenchError
 from ...results.predictions import ANY_CONDITION
 from ...results.schema import TOP_K
-from ...results.stored_files import numbers_of, top_of
+from ...results.unit_file import numbers_of, top_of
 from ...tasks.corruptions import corrupt
 from ...tasks.corruptions.registry import find
 from ...tasks.images.source import LoadFailure, has_depth
@@ -380,7 +380,7 @@ class UnitRows:
             self._parts.append(_Part(name, severity, positions, top, confidence, list(reasons), numbers or {}))
 
     def columns(self) -> dict[str, Any]:
-        """The columns of `results.stored_files.table_of`, sorted by image and then by order of conditions."""
+        """The columns of `results.unit_file.table_of`, sorted by image and then by order of conditions."""
         sizes = [len(part.positions) for part in self._parts]
         position = np.concatenate([part.positions for part in self._parts]) if sizes else np.empty(0, np.int64)
         order = np.argsort(position, kind="stable")

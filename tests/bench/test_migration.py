@@ -31,10 +31,9 @@ from vitobench.models.spec import ModelSpec
 from vitobench.results import records
 from vitobench.results.folder import LocalFolder
 from vitobench.results.inventory import NAMELESS, verify
-from vitobench.results.layout import safe_name
+from vitobench.results.layout import safe_name, seal_json, seal_parquet
 from vitobench.results.schema import Score
 from vitobench.results.store import Store
-from vitobench.results.stored_files import seal_json, seal_parquet
 from vitobench.tasks.images.folders import ImageFolder
 from vitobench.tasks.registry import TASKS
 

@@ -32,9 +32,9 @@ from vitobench.bench.run import rescore
 from vitobench.bench.scoring.outcome import read_answers
 from vitobench.bench.settings import SHARD, Settings
 from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.results import layout as sealing
 from vitobench.results import predictions as asked
 from vitobench.results import records
-from vitobench.results import stored_files as sealing
 from vitobench.results.inventory import verify
 from vitobench.results.predictions import Asked
 from vitobench.results.store import Store

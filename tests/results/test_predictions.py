@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vitobench.results.predictions import Predictions, gather
 from vitobench.results.schema import TOP_COLUMNS
-from vitobench.results.stored_files import decode, encode, table_of
+from vitobench.results.unit_file import decode, encode, table_of
 
 UNIT = "predictions/t@1/m@2/0000000-0000012.parquet"
 CELLS = (("clean", 0), ("fog", 1), ("fog", 5), ("shot_noise", 3), ("*", 0))

@@ -12,18 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitobench.errors import StoreError
+from vitobench.results.layout import seal_parquet
 from vitobench.results.predictions import gather
 from vitobench.results.schema import PREDICTION_COLUMNS, TOP_COLUMNS, TOP_K
-from vitobench.results.stored_files import (
-    decode,
-    encode,
-    numbers_of,
-    round_confidence,
-    schema,
-    seal_parquet,
-    table_of,
-    top_of,
-)
+from vitobench.results.unit_file import decode, encode, numbers_of, round_confidence, schema, table_of, top_of
 
 TASK, MODEL = "imagenet-c@0123456789abcdef", "vito@fedcba9876543210"
 UNIT = f"predictions/{TASK}/{MODEL}/0000000-0000006.parquet"

@@ -21,7 +21,7 @@ from vitobench.results.inventory import DAMAGED, FOREIGN, LEFTOVER, NAMELESS, Pr
 from vitobench.results.layout import PARTIAL
 from vitobench.results.predictions import Asked, asked_from
 from vitobench.results.store import Store
-from vitobench.results.stored_files import decode, encode, table_of
+from vitobench.results.unit_file import decode, encode, table_of
 
 Columns = Callable[..., dict[str, Any]]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from vitobench.results.predictions import Predictions, gather
-from vitobench.results.stored_files import decode, encode, table_of
+from vitobench.results.unit_file import decode, encode, table_of
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring.samples import Answers, collect
 from vitobench.tasks.task import Condition, Task

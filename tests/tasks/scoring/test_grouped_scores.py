@@ -10,7 +10,7 @@ import pytest
 from vitobench.results.predictions import gather
 from vitobench.results.schema import Score
 from vitobench.results.statistics import wilson
-from vitobench.results.stored_files import decode, encode, table_of
+from vitobench.results.unit_file import decode, encode, table_of
 from vitobench.tasks import kinds
 from vitobench.tasks.labels import Truth
 from vitobench.tasks.registry import TASKS

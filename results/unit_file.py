@@ -1,11 +1,8 @@
-"""The files of a store: the seal that holds each one's name and SHA-256, and a unit's rows in Parquet."""
+"""One unit as a Parquet file: how its rows are arranged, compressed and read back."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,158 +10,11 @@ import numpy as np
 
 from ..errors import StoreError
 from ..text import printable
+from .layout import first_line, open_parquet, seal_parquet
 from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-# Files that can be verified alone: each contains its own name in the store and the SHA-256 of its other content.
-#
-# A file that was changed, cut or copied to another place is found by reading it alone. Parquet files have both in the
-# key-value metadata of their footer, JSON documents among their keys; other tools read them as before.
-
-
-FILE_KEY = "vitobench.file"
-DIGEST_KEY = "vitobench.sha256"
-
-_DIGITS = 64
-_BLANK = b"0" * _DIGITS
-# As Thrift's compact protocol writes a key and the length of its value.
-_PLACE = DIGEST_KEY.encode() + bytes((0x18, _DIGITS))
-_CHANGED = "its content has changed since it was written: the digest differs"
-
-
-def seal_parquet(name: str, table: pa.Table, **options: Any) -> bytes:
-    """Write a table as a Parquet file.
-
-    Args:
-        name: Path of the file below the store.
-        table: What it holds.
-        options: Of ``pyarrow.parquet.ParquetWriter``.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
-        writer.write_table(table)
-        # Not in the metadata of the schema, which Arrow writes a second time in base64.
-        writer.add_key_value_metadata({FILE_KEY: name, DIGEST_KEY: _BLANK.decode()})
-    content: bytes = sink.getvalue().to_pybytes()
-    place = content.rfind(_PLACE + _BLANK) + len(_PLACE)
-    if place < len(_PLACE):
-        raise RuntimeError("this version of pyarrow lays out metadata in another way")
-    return b"".join((content[:place], _sha256(content, place), content[place + _DIGITS :]))
-
-
-def open_parquet(name: str, content: bytes) -> pa.Table:
-    """Read a Parquet file of the store.
-
-    Args:
-        name: Path below the store.
-        content: Its bytes; nothing is decoded unless the digest is right.
-
-    Raises:
-        StoreError: Truncated, changed, from another place, or not written by this version; the message says which.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    place = content.rfind(_PLACE) + len(_PLACE)
-    sealed = place >= len(_PLACE)
-    if sealed and content[place : place + _DIGITS] != _sha256(content, place):
-        raise StoreError(_CHANGED)
-    try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        table = file.read(use_threads=False)
-        found = file.metadata.metadata or {}
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(first_line(error)) from None
-    if not sealed:
-        version = found.get(b"vitobench.schema", b"").decode(errors="replace")
-        own = any(key.startswith(b"vitobench.") for key in found)
-        older = f"it has schema {version}, not {SCHEMA_VERSION}" if version != str(SCHEMA_VERSION) else ""
-        raise StoreError(((version and older) or "it has no digest") if own else "it was not written by vitobench")
-    _check_name(name, found.get(FILE_KEY.encode(), b"").decode(errors="replace"))
-    return table
-
-
-def _sha256(content: bytes, place: int) -> bytes:
-    """The digest of a file whose own digest, at ``place``, counts as zeros."""
-    view = memoryview(content)
-    digest = hashlib.sha256(view[:place])
-    digest.update(_BLANK)
-    digest.update(view[place + _DIGITS :])
-    return digest.hexdigest().encode()
-
-
-def seal_json(name: str, document: Mapping[str, Any]) -> bytes:
-    """Write plain data as JSON; packed where the name ends in ``.gz``.
-
-    Args:
-        name: Path of the file below the store.
-        document: Plain data.
-    """
-    plain = json.loads(json.dumps(document)) | {FILE_KEY: name}
-    sealed = plain | {DIGEST_KEY: _json_digest(plain)}
-    if not name.endswith(".gz"):
-        return (json.dumps(sealed, indent=1, sort_keys=True) + "\n").encode()
-    text = json.dumps(sealed, sort_keys=True, separators=(",", ":")).encode()
-    return gzip.compress(text, mtime=0)  # without a time the same content is the same file
-
-
-def open_json(name: str, content: bytes) -> dict[str, Any]:
-    """Read a JSON document of the store, however it is laid out.
-
-    Args:
-        name: Path below the store.
-        content: Its bytes.
-
-    Raises:
-        StoreError: Truncated, changed, from another place, or without a digest; the message says which.
-    """
-    found = plain_json(name, content)
-    if DIGEST_KEY not in found:
-        raise StoreError("it has no digest")
-    if found.pop(DIGEST_KEY) != _json_digest(found):
-        raise StoreError(_CHANGED)
-    _check_name(name, str(found.pop(FILE_KEY, "")))
-    return found
-
-
-def plain_json(name: str, content: bytes) -> dict[str, Any]:
-    """A JSON document, unpacked where the name ends in ``.gz``; its digest is not looked at.
-
-    Raises:
-        StoreError: It is no such document; the message says why.
-    """
-    try:
-        found = json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-        raise StoreError(first_line(error)) from None
-    if not isinstance(found, dict):
-        raise StoreError("it is not a JSON object")
-    return found
-
-
-def _json_digest(document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_name(name: str, told: str) -> None:
-    if told != name:
-        raise StoreError(f"it was written as {told or 'another file'} and then copied or moved here")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or the name of its kind."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-# One unit as a Parquet file: how its rows are arranged, compressed and read back.
-
 
 _VERSION_KEY = b"vitobench.schema"
 _NUMBERS_KEY = b"vitobench.numbers"
