@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...errors import VitobenchError, unknown_name
 from ...files import check_output, check_output_folder, write_file
 from ...text import utf8
-from ..run import Outcome
+
+if TYPE_CHECKING:
+    from ..run import Outcome
 
 # What an export is: scores go in, files or runs of another tool come out.
 
