@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..errors import unknown_name
+from ..errors import CheckpointError, unknown_name
 from ..identity import OMITTED_IF_DEFAULT, digest
 from ..tasks.images.geometry import Geometry
 
@@ -95,6 +95,23 @@ class ModelSpec:
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
 
+    def check_weights(self, weights_hash: str, what: str) -> None:
+        """Check that weights about to be loaded are those that were described, so that no number gets another's name.
+
+        Args:
+            weights_hash: Hash of the weights that are there now.
+            what: The file or the model, to begin the error message with.
+
+        Raises:
+            CheckpointError: They are others; the message has both hashes.
+        """
+        if weights_hash != self.weights_hash:
+            raise CheckpointError(
+                f"{what} changed after the model was described: the hash of its weights is {_short(weights_hash)}, the "
+                f"description of {self.name} has {_short(self.weights_hash)}. Start again; if a worker process or "
+                "another machine reports this, it must see the same files as the one that started the run."
+            )
+
     @property
     def note(self) -> str:
         """A remark about the weights, such as which of several sets is used; usually empty."""
@@ -108,3 +125,8 @@ class ModelSpec:
         if self.precision != "float32":
             covered = (*covered, self.precision)
         return f"{self.name}@{digest(covered)[:16]}"
+
+
+def _short(weights_hash: str) -> str:
+    """Enough of a hash to recognise it. Plugins choose theirs, which may be short."""
+    return weights_hash if len(weights_hash) <= 16 else f"{weights_hash[:16]}..."

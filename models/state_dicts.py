@@ -297,21 +297,6 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def check_unchanged(name: str, state: Mapping[str, torch.Tensor], weights_hash: str) -> None:
-    """Check that weights are still those of a model's description.
-
-    Args:
-        name: Name of the model, for the error message.
-        state: Names and tensors.
-        weights_hash: `tensors_digest` at the time of the description.
-
-    Raises:
-        CheckpointError: They have changed.
-    """
-    if tensors_digest(state) != weights_hash:
-        raise CheckpointError(f"The weights of {name} changed after the model was described; start again.")
-
-
 # Wrap classifiers of other libraries for `models.model.Model`. Importing this imports torch.
 
 

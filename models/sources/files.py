@@ -279,11 +279,11 @@ class FileSource(Source):
         from ..state_dicts import check_file
 
         check_file(parts.path)
-        changed = CheckpointError(f"{parts.path} changed after the model was described; start again.")
         file_hash = _digest(parts.path)
         if parts.architecture is None:
-            if spec.weights_hash != (file_hash if parts.weights is None else digest([file_hash, parts.weights])):
-                raise changed
+            spec.check_weights(
+                file_hash if parts.weights is None else digest([file_hash, parts.weights]), str(parts.path)
+            )
             from .zoo import build_from_card
 
             return build_from_card(_card(parts.path), parts.path, parts.weights)
@@ -292,8 +292,7 @@ class FileSource(Source):
         from ..state_dicts import TimmNetwork, fit
 
         chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
-        if spec.weights_hash != _hash(file_hash, chosen):
-            raise changed
+        spec.check_weights(_hash(file_hash, chosen), str(parts.path))
         network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
         fit(network, chosen.weights.tensors, str(parts.path))
         return TimmNetwork(network)

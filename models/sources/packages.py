@@ -116,8 +116,7 @@ class PackageSource(Source):
         from ..state_dicts import TimmNetwork, fit, read_state_dict
 
         path = weights_file()
-        if _checked_digest(path) != spec.weights_hash:
-            raise CheckpointError(f"{path} changed after the model was described; start again.")
+        spec.check_weights(_checked_digest(path), str(path))
         network = timm.create_model(_ARCHITECTURE, pretrained=False)
         stored, ours = read_state_dict(path), list(network.state_dict())
         # The file is from another code base: names differ, but the layers are the same, in the same order. `fit` checks

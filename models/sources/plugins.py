@@ -68,8 +68,12 @@ def _checked(plugin: Plugin, spec: Any, function: str, name: str, source: str) -
 
 
 def _unchanged(plugin: Plugin, now: ModelSpec, spec: ModelSpec) -> None:
-    if now.weights_hash != spec.weights_hash or now.architecture != spec.architecture:
-        raise plugin.refuse("it changed after the model was described; start again")
+    now_is, was = (now.architecture, now.weights_hash), (spec.architecture, spec.weights_hash)
+    if now_is != was:
+        raise plugin.refuse(
+            f"it changed after the model was described: architecture and hash of the weights are {' '.join(now_is)}, "
+            f"the description has {' '.join(was)}; start again"
+        )
 
 
 def _network(plugin: Plugin, network: Any) -> nn.Module:

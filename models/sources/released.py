@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...caches import user_cache
-from ...errors import CheckpointError
 from ...identity import file_digest
 from ...tasks.download.publication import RemoteFile
 from ..spec import ModelSpec, Preprocessing
@@ -175,8 +174,7 @@ class ReleasedSource(Source):
 
         path = weights_file(spec.name)
         state = read_state_dict(path)
-        if file_digest(path) != spec.weights_hash:
-            raise CheckpointError(f"{path} changed after the model was described; start again.")
+        spec.check_weights(file_digest(path), str(path))
         network = build_network(spec.architecture, 1000)
         fit(network, translated(state, network.state_dict()), str(path))
         return network

@@ -211,10 +211,10 @@ class TimmSource(Source):
             CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
-        from ..state_dicts import TimmNetwork, check_unchanged
+        from ..state_dicts import TimmNetwork, tensors_digest
 
         network = _fetch(spec.name)
-        check_unchanged(spec.name, network.state_dict(), spec.weights_hash)
+        spec.check_weights(tensors_digest(network.state_dict()), spec.name)
         return TimmNetwork(network)
 
 

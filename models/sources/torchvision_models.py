@@ -138,10 +138,10 @@ class TorchvisionSource(Source):
             CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
-        from ..state_dicts import TorchvisionNetwork, check_unchanged
+        from ..state_dicts import TorchvisionNetwork, tensors_digest
 
         network = _fetch(spec.name)
-        check_unchanged(spec.name, network.state_dict(), spec.weights_hash)
+        spec.check_weights(tensors_digest(network.state_dict()), spec.name)
         return TorchvisionNetwork(network, len(_weights(spec.name)[1].meta["categories"]))
 
 

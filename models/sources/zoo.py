@@ -134,8 +134,10 @@ class ZooSource(Source):
         Raises:
             CheckpointError: The file changed, is damaged, or does not fit the architecture.
         """
-        self.resolve(spec.name)
-        return build_from_card(card(spec.name), _weights(spec.name))
+        # A process that started later, or on another machine, may see another file and its card, which fit each other.
+        path = _weights(spec.name)
+        spec.check_weights(self.resolve(spec.name).weights_hash, str(path))
+        return build_from_card(card(spec.name), path)
 
 
 SOURCE = ZooSource()

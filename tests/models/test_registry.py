@@ -48,9 +48,9 @@ def card(**changes: object) -> dict[str, object]:
     }
 
 
-def write(folder: Path, stem: str, **changes: object) -> Path:
+def write(folder: Path, stem: str, seed: int = 0, **changes: object) -> Path:
     weights = folder / f"{stem}.safetensors"
-    state = {k: v.half() if v.is_floating_point() else v for k, v in network().state_dict().items()}
+    state = {k: v.half() if v.is_floating_point() else v for k, v in network(seed).state_dict().items()}
     save_file({k: v.contiguous() for k, v in state.items()}, weights)
     (folder / f"{stem}.json").write_text(json.dumps(card(**{"name": stem, "sha256": file_digest(weights), **changes})))
     return weights
@@ -90,6 +90,17 @@ def test_a_zoo_model_computes_in_float32_what_its_network_computes(toy_zoo: Path
     torch.testing.assert_close(model.features(batch), features, rtol=1e-4, atol=1e-5)
     assert model.logits(batch).dtype == model.features(batch).dtype == torch.float32
     assert model.logits(batch).shape == (3, 16)
+
+
+def test_a_zoo_with_other_weights_than_were_described_is_refused_with_both_hashes(toy_zoo: Path) -> None:
+    spec = registry.resolve("toy")
+    other = file_digest(write(toy_zoo, "toy", seed=1))  # with its card, so that the zoo is sound in itself
+    assert registry.resolve("toy").weights_hash == other != spec.weights_hash
+    with pytest.raises(CheckpointError, match=r"toy\.safetensors changed after") as refused:
+        registry.load(spec)
+    assert other[:16] in str(refused.value)
+    assert spec.weights_hash[:16] in str(refused.value)
+    registry.load(registry.resolve("toy"))
 
 
 def test_memory_layout_and_batch_size_do_not_change_the_outputs(toy_zoo: Path) -> None:
