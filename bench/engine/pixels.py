@@ -68,7 +68,7 @@ def apply_condition(
 # The pixels of one pass: read once and corrupted once per condition, ahead of the models.
 
 
-_LOAD_CHUNK = 20  # images a thread decodes at a time
+_LOAD_CHUNK = 20  # images a thread decodes at a time, at most
 
 Loaded = tuple[np.ndarray, dict[int, LoadFailure]]
 
@@ -122,7 +122,9 @@ class PassPixels:
 
     def _submit_loads(self) -> list[tuple[range, Future[Loaded]]]:
         work = self.work
-        step = work.stop - work.start if work.source.uses_all_cores else _LOAD_CHUNK
+        count = work.stop - work.start
+        # Only one pass is read ahead: with many cores, larger parts would leave some of them without work.
+        step = count if work.source.uses_all_cores else max(1, min(_LOAD_CHUNK, -(-count // self._threads)))
         parts = [range(start, min(start + step, work.stop)) for start in range(work.start, work.stop, step)]
         return [(part, self._pool.submit(work.source.load, part, work.geometry)) for part in parts]
 

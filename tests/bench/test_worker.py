@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ import torch
 from vitobench.bench.engine import pixels as pixels_module
 from vitobench.bench.engine import worker
 from vitobench.bench.exports.files import as_json
+from vitobench.bench.planning.asked import make_plan
+from vitobench.bench.planning.plan import group
 from vitobench.bench.run import Outcome
+from vitobench.bench.settings import Settings
 from vitobench.errors import CheckpointError, StoreError
+from vitobench.identity import file_digest
 from vitobench.models import registry
 from vitobench.models.model import Model
+from vitobench.models.sources import zoo as zoo_source
 from vitobench.results.folder import LocalFolder
+from vitobench.results.store import Store
 from vitobench.tasks.images.source import LoadFailure
 from vitobench.tasks.microworld.sets import MicroSet
 
@@ -449,6 +456,46 @@ def test_what_another_run_has_stored_meanwhile_is_not_run_again(
     frame = predictions(tmp_path / "store")
     assert len(frame) == 14
     assert not frame.duplicated(KEYS).any()
+
+
+@pytest.mark.usefixtures("zoo", "small_tasks")
+def test_a_worker_that_sees_other_weights_under_the_name_stores_nothing(
+    tmp_path: Path, make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(("other",), tasks=("micro-val",), baselines=(), store=tmp_path / "store", device="cpu")
+    plan, store = make_plan(settings, Store(settings.store)), Store(settings.store)
+    job = worker.Job(settings, tuple(group(plan.missing(store))))
+    there = file_digest(make_model(tmp_path / "elsewhere", "other", 5))
+    monkeypatch.setattr(zoo_source, "ZOO_FOLDER", tmp_path / "elsewhere")  # as in a process of another installation
+    reports = list(worker.Worker(job, "cpu").run(range(len(job.passes))))
+    (failure,) = [failure for report in reports for failure in report.failures]
+    assert failure.model == "other"
+    assert there[:16] in failure.reason
+    assert plan.models[0].weights_hash[:16] in failure.reason
+    assert plan.missing(store) == plan.missing(Store(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(("threads", "parts"), [(1, 5), (2, 5), (5, 5), (16, 15), (200, 100)])
+@pytest.mark.usefixtures("zoo")
+def test_every_thread_reads_a_part_of_a_pass(
+    threads: int, parts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(("other",), tasks=("micro-val",), baselines=(), limit=100, store=tmp_path / "store")
+    (work,) = group(make_plan(settings, Store(settings.store)).missing(Store(settings.store)))
+    read: list[range] = []
+
+    def load(source: MicroSet, part: range, geometry: Any) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        read.append(part)
+        return np.stack([np.full((64, 64, 3), n, np.uint8) for n in part]), {}
+
+    monkeypatch.setattr(MicroSet, "uses_all_cores", False)
+    monkeypatch.setattr(MicroSet, "load", load)
+    with ThreadPoolExecutor(threads) as pool:
+        images, failed = pixels_module.PassPixels(work, pool, threads, 0).images()
+    assert sorted(n for part in read for n in part) == list(range(100))
+    assert len(read) == parts
+    assert images[:, 0, 0, 0].tolist() == list(range(100))
+    assert not failed
 
 
 def test_a_pass_that_breaks_unforeseen_costs_no_other(run_small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
