@@ -362,7 +362,7 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
         # (N, H, W, 3) seen as (N, 3, H, W) is the channels-last layout, which CPUs prefer.
         pixels = torch.from_numpy(images[start : start + batch]).permute(0, 3, 1, 2)
         try:
-            parts.append(model.logits(pixels).float().cpu())
+            parts.append(model.logits(pixels).float())
         except (RuntimeError, MemoryError) as error:
             if len(pixels) == 1 or not is_out_of_memory(error):
                 raise
@@ -371,9 +371,19 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
             continue
         # After the handler rather than in it: until it ends, the error's traceback keeps the activations alive.
         batch = len(pixels) // 2
-        if model.device.type == "cuda":
-            torch.cuda.empty_cache()
-    return torch.cat(parts), batch
+        _return_memory(model.device)
+    # Copied at the end, because a copy waits until the device has computed everything before it.
+    return torch.cat(parts).cpu(), batch
+
+
+def _return_memory(device: torch.device) -> None:
+    """Give the memory that torch keeps for later back to an accelerator, so that the next batch finds one large piece.
+
+    A CPU has nothing to give back.
+    """
+    backend = getattr(torch, device.type, None)  # torch.cuda, torch.mps, torch.xpu
+    if hasattr(backend, "empty_cache"):
+        backend.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -72,6 +72,35 @@ def test_memory_that_ends_half_way_keeps_the_answers_before() -> None:
     np.testing.assert_allclose(logits.numpy(), IMAGES.mean((1, 2)), rtol=1e-5)
 
 
+def test_logits_are_copied_from_the_device_once() -> None:
+    copies = []
+
+    class OnDevice(torch.Tensor):
+        def cpu(self) -> torch.Tensor:
+            copies.append(len(self))
+            return self.as_subclass(torch.Tensor)
+
+    class Device(Limited):
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            return super().logits(images).as_subclass(OnDevice)
+
+    logits, _ = answer(Device(10), IMAGES, 10)
+    assert copies == [37]
+    np.testing.assert_allclose(logits.numpy(), IMAGES.mean((1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_memory_that_torch_keeps_is_given_back_before_the_smaller_batch(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Limited(5)
+    model.device = torch.device(kind)
+    given_back = []
+    monkeypatch.setattr(getattr(torch, kind), "empty_cache", lambda: given_back.append(len(model.calls)))
+    assert answer(model, IMAGES, 16)[1] == 4
+    assert given_back == [1, 2]  # after each batch that did not fit
+
+
 def test_one_image_that_does_not_fit_is_an_error() -> None:
     model = Limited(0)
     with pytest.raises(RuntimeError, match="Tried to allocate"):
