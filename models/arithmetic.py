@@ -44,12 +44,24 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     Args:
         precision: One of `PRECISIONS`.
         device: Device of the network.
+
+    Raises:
+        VitobenchError: The device cannot compute in this precision.
     """
     with ExitStack() as stack:
         if precision != "float32":
-            stack.enter_context(torch.autocast(device.type, getattr(torch, precision)))
+            stack.enter_context(_autocast(precision, device.type))
         elif device.type == "cuda":
             stack.enter_context(without_tf32())
+        yield
+
+
+@contextmanager
+def _autocast(precision: str, kind: str) -> Iterator[None]:
+    with torch.autocast(kind, getattr(torch, precision)):
+        # Where it does not support a type, as bfloat16 on an older macOS, torch only warns, and computes in float32.
+        if not torch.is_autocast_enabled(kind):
+            raise VitobenchError(f"This version of torch cannot compute in {precision} on {kind}. Use float32.")
         yield
 
 

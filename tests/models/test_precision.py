@@ -67,6 +67,12 @@ def test_float16_is_refused_on_a_cpu_with_what_works_there() -> None:
             ask()
 
 
+def test_a_type_that_a_device_lacks_is_an_error_where_torch_only_warns() -> None:
+    with pytest.warns(UserWarning, match="Disabling autocast"), pytest.raises(VitobenchError, match="float64 on cpu"):
+        arithmetic("float64", torch.device("cpu")).__enter__()
+    assert not torch.is_autocast_enabled("cpu")
+
+
 @pytest.fixture
 def tf32_allowed() -> Iterator[None]:
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
