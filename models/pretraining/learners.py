@@ -41,8 +41,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        move = [view.to(device, non_blocking=True) for view in self.views]
-        return Batch(tuple(move), self.labels.to(device, non_blocking=True))
+        # Copied while the computation goes on, but only to CUDA: on MPS, torch may read the batch after it was freed,
+        # and silently train on other pixels.
+        ahead = device.type == "cuda"
+        move = [view.to(device, non_blocking=ahead) for view in self.views]
+        return Batch(tuple(move), self.labels.to(device, non_blocking=ahead))
 
     def pin_memory(self) -> Batch:
         """The batch in pinned memory, from which an accelerator copies fast; data loaders call this."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from vitobench.models.pretraining import feeds
 from vitobench.models.pretraining.clips import ClipPool, Place
 from vitobench.models.pretraining.feeds import pool_batch
-from vitobench.models.pretraining.learners import ContrastiveLearner, l2_attack, make_learner, normalise
+from vitobench.models.pretraining.learners import Batch, ContrastiveLearner, l2_attack, make_learner, normalise
 from vitobench.models.pretraining.methods import METHODS, Augmentation, Supervised
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
@@ -141,3 +141,17 @@ def test_normalise() -> None:
     for channel, (mean, deviation) in enumerate(zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)):
         torch.testing.assert_close(got[:, channel], (views[:, channel] - mean) / deviation)
     assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("device", "ahead"), [("cuda", True), ("mps", False), ("cpu", False)])
+def test_only_cuda_copies_a_batch_while_it_computes(device: str, ahead: bool) -> None:
+    calls = []
+
+    class Recorder(torch.Tensor):
+        def to(self, *place: torch.device, non_blocking: bool) -> torch.Tensor:
+            calls.append((*place, non_blocking))
+            return self
+
+    view, labels = torch.zeros(2, 3, 4, 4).as_subclass(Recorder), torch.zeros(2).as_subclass(Recorder)
+    Batch((view, view), labels).to(torch.device(device))
+    assert calls == [(torch.device(device), ahead)] * 3
