@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -34,33 +35,44 @@ from vitobench.models.pretraining.feeds import PoolFeed, pool_batch
 from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise, own_settings
 from vitobench.models.pretraining.methods import Contrastive
 from vitobench.models.pretraining.recipe import Recipe, load_recipe
-from vitobench.models.pretraining.trainer import _Run
+from vitobench.models.pretraining.trainer import Feed, _Run
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 UNCOUNTED, COUNTED = 4, 4
 
 
-def our_step(recipe: Recipe, pool: ClipPool, folder: Path) -> Callable[[], None]:
+def wait_for(device: torch.device) -> None:
+    """Wait until an accelerator has computed everything that it was asked for."""
+    if device.type in ("cuda", "mps", "xpu"):
+        getattr(torch, device.type).synchronize()
+
+
+def our_step(recipe: Recipe, feed: Feed, folder: Path, fabric: Fabric) -> Callable[[], None]:
     """The step of the trainer, monitor included."""
-    run = _Run(recipe, PoolFeed(pool), folder, make_fabric(), (), None)
-    batches = run.feed.batches(recipe, run.learner.views, 0, 0, 1)
+    run = _Run(recipe, feed, folder, fabric, (), None)
+    batches = feed.batches(recipe, run.learner.views, 0, 0, 1)
     numbers = count()
 
     def step() -> None:
-        run._step(next(numbers), batches)
+        run._step(next(numbers), batches, lambda: 0)
+        wait_for(fabric.device)
 
     return step
 
 
-def bare_passes(recipe: Recipe, pool: ClipPool, target: bool) -> Callable[[], None]:
+def bare_passes(recipe: Recipe, pool: ClipPool, target: bool, device: torch.device) -> Callable[[], None]:
     """Forward and backward passes of the learner's networks, without views, optimiser and update of the target."""
-    learner = make_learner(recipe).train().to(memory_format=torch.channels_last)
-    batch = pool_batch(pool, recipe, learner.views, Place(0))
+    learner = make_learner(recipe).train().to(memory_format=torch.channels_last).to(device)
+    batch = pool_batch(pool, recipe, learner.views, Place(0)).to(device)
 
     def passes() -> None:
         learner.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             loss = _loss(learner, batch, target)
         loss.backward()
+        wait_for(device)
 
     return passes
 
@@ -68,23 +80,23 @@ def bare_passes(recipe: Recipe, pool: ClipPool, target: bool) -> Callable[[], No
 def _loss(learner: Learner, batch: Batch, target: bool) -> torch.Tensor:
     if target or not hasattr(learner, "target"):
         return learner(batch.views, batch.labels)[0]
-    total = torch.zeros(())
+    total = torch.zeros((), device=batch.labels.device)
     for view in batch.views:
         out = learner.online(normalise(view))
         total = total + (learner.predictor(out) if hasattr(learner, "predictor") else out).float().sum()
     return total
 
 
-def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
+def lightly_step(recipe: Recipe, pool: ClipPool, device: torch.device) -> Callable[[], None]:
     """The step with an online and a momentum network and a contrastive loss, as lightly's examples write it."""
     from lightly.loss import NTXentLoss
     from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
     from lightly.models.utils import deactivate_requires_grad, update_momentum
 
     own = own_settings(recipe, Contrastive)
-    encoder = build(recipe.network, 16).train().to(memory_format=torch.channels_last)
-    head = BYOLProjectionHead(encoder.pool.width, own.hidden, own.projection)
-    predictor = BYOLPredictionHead(own.projection, own.hidden, own.projection)
+    encoder = build(recipe.network, 16).train().to(memory_format=torch.channels_last).to(device)
+    head = BYOLProjectionHead(encoder.pool.width, own.hidden, own.projection).to(device)
+    predictor = BYOLPredictionHead(own.projection, own.hidden, own.projection).to(device)
     slow_encoder, slow_head = copy.deepcopy(encoder), copy.deepcopy(head)
     deactivate_requires_grad(slow_encoder)
     deactivate_requires_grad(slow_head)
@@ -94,11 +106,11 @@ def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
     numbers = count()
 
     def step() -> None:
-        batch = pool_batch(pool, recipe, 2, Place(next(numbers)))
+        batch = pool_batch(pool, recipe, 2, Place(next(numbers))).to(device)
         one, two = (normalise(view) for view in batch.views)
         update_momentum(encoder, slow_encoder, own.momentum)
         update_momentum(head, slow_head, own.momentum)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             with torch.no_grad():
                 keys = [slow_head(slow_encoder.features(view)) for view in (one, two)]
             queries = [predictor(head(encoder.features(view))) for view in (one, two)]
@@ -106,6 +118,7 @@ def lightly_step(recipe: Recipe, pool: ClipPool) -> Callable[[], None]:
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
+        wait_for(device)
 
     return step
 
@@ -127,12 +140,13 @@ def main() -> None:
     shape = (recipe.clips, recipe.frames_per_clip, 3, recipe.size, recipe.size)
     pool = ClipPool(torch.randint(0, 256, shape, dtype=torch.uint8), torch.arange(recipe.clips) % 16)
     with tempfile.TemporaryDirectory() as folder:
-        kinds = {"step": our_step(recipe, pool, Path(folder))}
+        fabric = make_fabric()
+        kinds = {"step": our_step(recipe, PoolFeed(pool), Path(folder), fabric)}
         if not options.only_step:
-            kinds["forward and backward"] = bare_passes(recipe, pool, target=False)
-            kinds["the same and the target's forward"] = bare_passes(recipe, pool, target=True)
+            kinds["forward and backward"] = bare_passes(recipe, pool, False, fabric.device)
+            kinds["the same and the target's forward"] = bare_passes(recipe, pool, True, fabric.device)
             if recipe.objective == "contrastive":
-                kinds["step in lightly's blocks"] = lightly_step(recipe, pool)
+                kinds["step in lightly's blocks"] = lightly_step(recipe, pool, fabric.device)
         times: dict[str, list[float]] = {kind: [] for kind in kinds}
         for _ in range(options.rounds):
             for kind, work in kinds.items():
