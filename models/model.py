@@ -381,9 +381,9 @@ def _return_memory(device: torch.device) -> None:
 
     A CPU has nothing to give back.
     """
-    backend = getattr(torch, device.type, None)  # torch.cuda, torch.mps, torch.xpu
-    if hasattr(backend, "empty_cache"):
-        backend.empty_cache()
+    empty_cache = getattr(getattr(torch, device.type, None), "empty_cache", None)  # of torch.cuda, torch.mps, torch.xpu
+    if empty_cache is not None:
+        empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
