@@ -40,7 +40,7 @@ import torch
 
 import vitobench
 from vitobench.bench.engine.executors import choose_device
-from vitobench.bench.run import Outcome
+from vitobench.bench.run import Effort, Outcome
 from vitobench.cores import usable_cores
 from vitobench.errors import VitobenchError
 from vitobench.models import registry
@@ -267,7 +267,7 @@ def rates(setup: Setup, part: Part) -> None:
 
 
 def runs(setup: Setup, part: Part) -> None:
-    """Whole runs over the forward passes alone."""
+    """Whole runs over the forward passes alone: what three quarters of the images take more than one quarter."""
     first, quick = setup.networks[0], "bfloat16" if setup.device.type == "cuda" else "float32"
     most, *fewer = core_counts()
     cases = [(first, "imagenet-val", quick, most, 1), (first, "imagenet-c", quick, most, 1)]
@@ -283,22 +283,29 @@ def runs(setup: Setup, part: Part) -> None:
         conditions = len(all_tasks()[task].conditions)
         pure = forward_rate(setup, network, precision)
         supply = (stages.decoding_rate if conditions == 1 else stages.corrupting_rate)(setup, cores)
-        # As many images as fit into this run's part of the time, half of which is for the start and the scores.
+        # As many images as fit into this run's part of the time, half of which is for starts and scores.
         seconds = 0.5 * part.left() / (len(cases) - number)
         images = int(min(pure, supply) * seconds / conditions) // 20 * 20
-        images = 4 if setup.small else min(setup.photographs, max(20, images))
+        images = 8 if setup.small else min(setup.photographs, max(80, images))
         with only_cores(cores):
-            store = setup.folder / f"run{number}"
-            effort = run(setup, network, task, precision, images, count, store).effort
-        whole = effort.images / effort.seconds
+            few, many = (
+                run(setup, network, task, precision, n, count, setup.folder / f"run{number}-{n}").effort
+                for n in (images // 4, images)
+            )
+        # The start (loading a model, processes, the first call) is the same in both.
+        if many.seconds <= few.seconds:
+            few = Effort()  # too few images to tell them apart: the start is part of the numbers
+        took = many.seconds - few.seconds
+        rate = (many.images - few.images) / took
         part.row(network=network, task=task, precision=precision, cores=cores, workers=count, images=images)
         part.rows[-1] |= {
-            "images/s": whole,
+            "images/s": rate,
             "forward alone": pure,
             "pixels alone": supply,
-            "run / forward": pure / whole,
-            "in forward": effort.forward_seconds / effort.seconds / count,
-            "waiting": effort.waited_seconds / effort.seconds / count,
+            "run / forward": pure / rate,
+            "in forward": (many.forward_seconds - few.forward_seconds) / took / count,
+            "waiting": (many.waited_seconds - few.waited_seconds) / took / count,
+            "start s": few.seconds - few.images / rate,
         }
 
 

@@ -91,7 +91,7 @@ def model_of(setup: Setup, network: str, precision: str = "float32") -> Model:
 def prepare(device: torch.device, small: bool, folder: Path) -> Setup:
     """Write weights and photographs."""
     networks = ("test_resnet",) if small else ("resnet50", "vit_base_patch16_224")
-    made = Setup(device, small, folder, networks, 24 if small else 2000)
+    made = Setup(device, small, folder, networks, 24 if small else 4000)
     for network in networks:
         _write_weights(network, folder / f"{network}.pth")
     _write_photographs(made.photos, made.photographs)
