@@ -18,7 +18,7 @@ SCRIPT = Path(gpu.__file__)
 
 def test_every_part_runs_on_a_cpu_with_small_networks(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--small", "--json", "gpu.json"],
+        [sys.executable, SCRIPT, "--small", "--seconds", "250", "--json", "gpu.json"],  # time for a busy machine
         capture_output=True,
         text=True,
         cwd=tmp_path,
