@@ -87,8 +87,8 @@ class AnswerSpace:
 
 
 def _merging(name: str, classes: Sequence[MergedClass], merge: str) -> AnswerSpace:
-    kept = [c for c in classes if c.imagenet]
-    return AnswerSpace(name, tuple(c.imagenet for c in kept), tuple(c.name for c in kept), merge)
+    mapped = [c for c in classes if c.imagenet]
+    return AnswerSpace(name, tuple(c.imagenet for c in mapped), tuple(c.name for c in mapped), merge)
 
 
 Classes = Callable[[], tuple[MergedClass, ...]]

@@ -162,10 +162,10 @@ def get_task(name: str) -> Task:
         UnknownNameError: With the nearest names.
         PluginError: It belongs to a plugin that fails.
     """
-    found = TASKS[name] if name in TASKS else plugin_tasks.declaration(name, TASKS)
-    if found is None:
+    task = TASKS[name] if name in TASKS else plugin_tasks.declaration(name, TASKS)
+    if task is None:
         raise unknown_name("task", name, all_tasks())
-    return found
+    return task
 
 
 def find_task(name: str) -> Task | None:

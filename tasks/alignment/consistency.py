@@ -189,15 +189,15 @@ def consistency(
         reference: What the panel's people are called as one observer.
     """
     data_set, people = panel.stimuli.data_set, panel.people
-    shown = np.unique(panel.stimuli.conditions)
-    names = [data_set.conditions[position] for position in shown]
-    kept = [row for row, name in enumerate(names) if name not in data_set.excluded]
-    counts = np.array([(panel.stimuli.conditions == position).sum() for position in shown], np.int64)
+    positions = np.unique(panel.stimuli.conditions)
+    names = [data_set.conditions[position] for position in positions]
+    counted = [row for row, name in enumerate(names) if name not in data_set.excluded]
+    counts = np.array([(panel.stimuli.conditions == position).sum() for position in positions], np.int64)
 
-    accuracies = np.empty((replicates + 1, len(shown), len(panel.observers)))
+    accuracies = np.empty((replicates + 1, len(positions), len(panel.observers)))
     observed = np.empty((*accuracies.shape, people))
     correct = panel.correct.T.astype(np.float32)  # (n, O); sums of 0 and 1 under 2**24 are exact
-    for row, position in enumerate(shown):
+    for row, position in enumerate(positions):
         hits = correct[panel.stimuli.conditions == position]
         samples = stimulus_counts(f"{data_set.name}/{names[row]}", len(hits), replicates, seed)
         both = (hits[:, :, None] == hits[:, None, :people]).reshape(len(hits), -1).astype(np.float32)
@@ -205,18 +205,20 @@ def consistency(
         observed[:, row] = ((samples @ both).astype(np.float64) / len(hits)).reshape(len(samples), -1, people)
 
     others = _others(len(panel.observers), people)
-    pooled = counts[kept] / counts[kept].sum() if kept else np.empty(0)
-    whole = np.einsum("c,rco->ro", pooled, accuracies[:, kept]) if kept else np.full_like(accuracies[:, 0], np.nan)
+    pooled = counts[counted] / counts[counted].sum() if counted else np.empty(0)
+    whole = (
+        np.einsum("c,rco->ro", pooled, accuracies[:, counted]) if counted else np.full_like(accuracies[:, 0], np.nan)
+    )
     values = {"accuracy": _with_humans(np.concatenate([accuracies, whole[:, None]], axis=1), people)}
     pairs = _pair_metrics(accuracies, observed, people, compat)
     people_draws = {"accuracy": _accuracy_of_people(values["accuracy"][0, -1], people, data_set.name, replicates, seed)}
     for metric in _PAIRED:
-        by_pair = _with_overall(pairs[metric], kept)
+        by_pair = _with_overall(pairs[metric], counted)
         values[metric] = _with_humans(_mean_over(by_pair, others), people)
         people_draws[metric] = _samples_of_people(by_pair[0, -1], people, data_set.name, replicates, seed)
     a, b = accuracies[:1, :, :, None], accuracies[:1, :, None, :people]
     low, high = (
-        _with_humans(_mean_over(_with_overall(limit, kept), others), people)[0]
+        _with_humans(_mean_over(_with_overall(limit, counted), others), people)[0]
         for limit in error_consistency_limits(*np.broadcast_arrays(a, b))
     )
     return Consistency(
@@ -224,11 +226,11 @@ def consistency(
         observers=(*panel.observers, reference),
         reference=reference,
         conditions=(*names, OVERALL),
-        counts=np.append(counts, counts[kept].sum()),
+        counts=np.append(counts, counts[counted].sum()),
         values=values,
         people_draws=people_draws,
         limits=(low, high),
-        entropy=_entropies(panel, shown, kept),
+        entropy=_entropies(panel, positions, counted),
     )
 
 
@@ -238,8 +240,8 @@ def _pair_metrics(
     """Metrics of observers and people, float64 (B + 1, C, O, people) each."""
     a, b = accuracies[..., None], accuracies[:, :, None, :people]
     expected = expected_consistency(a, b)
-    found = (accuracy_difference(a, b), observed, expected, error_consistency(observed, expected, compat))
-    return dict(zip(_PAIRED, found, strict=True))
+    numbers = (accuracy_difference(a, b), observed, expected, error_consistency(observed, expected, compat))
+    return dict(zip(_PAIRED, numbers, strict=True))
 
 
 def _others(observers: int, people: int) -> np.ndarray:
@@ -256,10 +258,10 @@ def _mean_over(by_pair: np.ndarray, others: np.ndarray) -> np.ndarray:
         return np.asarray(totals / others.sum(axis=-1))
 
 
-def _with_overall(by_condition: np.ndarray, kept: list[int]) -> np.ndarray:
+def _with_overall(by_condition: np.ndarray, counted: list[int]) -> np.ndarray:
     """Append the plain mean over kept conditions to axis 1; NaN if none is kept."""
-    part = by_condition[:, kept]
-    mean = part.mean(axis=1, keepdims=True) if kept else np.full_like(by_condition[:, :1], np.nan)
+    part = by_condition[:, counted]
+    mean = part.mean(axis=1, keepdims=True) if counted else np.full_like(by_condition[:, :1], np.nan)
     return np.concatenate([by_condition, mean], axis=1)
 
 
@@ -302,11 +304,13 @@ def _samples_of_people(by_pair: np.ndarray, people: int, name: str, replicates: 
     return draws
 
 
-def _entropies(panel: Panel, shown: np.ndarray, kept: list[int]) -> np.ndarray:
+def _entropies(panel: Panel, positions: np.ndarray, counted: list[int]) -> np.ndarray:
     size = len(panel.stimuli.data_set.categories)
-    found = [response_entropy(panel.responses[:, panel.stimuli.conditions == position], size) for position in shown]
-    by_condition = np.stack(found)
-    return _with_humans(_with_overall(by_condition[None], kept)[0], panel.people)
+    entropies = [
+        response_entropy(panel.responses[:, panel.stimuli.conditions == position], size) for position in positions
+    ]
+    by_condition = np.stack(entropies)
+    return _with_humans(_with_overall(by_condition[None], counted)[0], panel.people)
 
 
 # Consistency with people as a share of what people reach among themselves.

@@ -29,10 +29,10 @@ def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[ObserverDecisions
         DataError: A stimulus does not tell its cues.
     """
     categories = panel.stimuli.data_set.categories
-    shown = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
-    shape, texture = cue_hits(panel.responses, shown[:, 0], shown[:, 1])  # (O, n) each
-    conflict = shown[:, 0] != shown[:, 1]
-    of_category = np.stack([(shown[:, 0] == index) & conflict for index in range(len(categories))])
+    cue_pairs = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
+    shape, texture = cue_hits(panel.responses, cue_pairs[:, 0], cue_pairs[:, 1])  # (O, n) each
+    conflict = cue_pairs[:, 0] != cue_pairs[:, 1]
+    of_category = np.stack([(cue_pairs[:, 0] == index) & conflict for index in range(len(categories))])
     by_cue = np.stack([shape, texture]).astype(np.int64) @ of_category.T  # (2, O, categories)
     shown_in = np.broadcast_to(of_category.sum(axis=1), by_cue.shape[1:])
     counts = np.concatenate([by_cue, (shown_in - by_cue.sum(axis=0))[None]])
@@ -90,14 +90,14 @@ def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0, ref
     """
     name, people = panel.stimuli.data_set.name, panel.people
     categories = panel.stimuli.data_set.categories
-    shown = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
-    hits = np.stack(cue_hits(panel.responses, shown[:, 0], shown[:, 1])).astype(np.float32)  # (2, O, n)
-    samples = stimulus_counts(f"{name}/{panel.stimuli.data_set.conditions[0]}", len(shown), replicates, seed)
+    cue_pairs = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
+    hits = np.stack(cue_hits(panel.responses, cue_pairs[:, 0], cue_pairs[:, 1])).astype(np.float32)  # (2, O, n)
+    samples = stimulus_counts(f"{name}/{panel.stimuli.data_set.conditions[0]}", len(cue_pairs), replicates, seed)
 
     # Shape, then texture decisions: (2, B + 1, K + 1, O + 1).
     totals = np.empty((2, len(samples), len(categories) + 1, len(panel.observers) + 1))
     for category in range(len(categories)):
-        of_it = shown[:, 0] == category
+        of_it = cue_pairs[:, 0] == category
         totals[:, :, category, :-1] = samples[:, of_it] @ hits[:, :, of_it].transpose(0, 2, 1)
     totals[:, :, -1, :-1] = totals[:, :, :-1, :-1].sum(axis=2)
     totals[..., -1] = totals[..., :people].sum(axis=-1)

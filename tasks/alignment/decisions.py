@@ -60,12 +60,12 @@ def shown(data_set: AlignmentSet, image_names: Sequence[str]) -> Shown:
         condition, shape = _facts(data_set, name)
         texture = NO_TEXTURE if data_set.cues == "shape" else shape
         if data_set.cues == "conflict":
-            told, texture = cues(image_id(name), data_set.categories)
-            if told != shape:
+            named_shape, texture = cues(image_id(name), data_set.categories)
+            if named_shape != shape:
                 categories = data_set.categories
                 raise DataError(
                     f"The stimulus {name!r} of {data_set.name} has the category {categories[shape]}, and the shape "
-                    f"{categories[told]} by its own name; expected the same."
+                    f"{categories[named_shape]} by its own name; expected the same."
                 )
         conditions.append(condition)
         shapes.append(shape)
@@ -233,13 +233,13 @@ def only(trials: Trials, image_ids: np.ndarray) -> Trials:
         trials: All that there are.
         image_ids: str (m,), as in `Trials.image_ids`.
     """
-    kept = np.flatnonzero(np.isin(trials.image_ids, image_ids))
+    rows = np.flatnonzero(np.isin(trials.image_ids, image_ids))
     arrays = ("image_ids", "conditions", "categories", "responses", "reaction_times", "sessions", "numbers")
     return replace(
         trials,
-        image_names=tuple(trials.image_names[row] for row in kept),
-        lines=trials.lines[kept] if len(trials.lines) else trials.lines,
-        **{name: getattr(trials, name)[kept] for name in arrays},
+        image_names=tuple(trials.image_names[row] for row in rows),
+        lines=trials.lines[rows] if len(trials.lines) else trials.lines,
+        **{name: getattr(trials, name)[rows] for name in arrays},
     )
 
 
@@ -258,14 +258,14 @@ def packed(people: Mapping[str, Trials]) -> dict[str, object]:
 
 def unpacked(data_set: AlignmentSet, facts: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, Trials]:
     """The way back from `packed`."""
-    found = {}
-    for name, kept in facts.items():
-        conditions = [data_set.conditions[position] for position in kept["conditions"]]
-        names = [str(text) for text in kept["image_names"]]
-        found[name] = model_trials(
-            data_set, name, names, conditions, np.array(kept["categories"]), np.array(kept["responses"])
+    trials = {}
+    for name, columns in facts.items():
+        conditions = [data_set.conditions[position] for position in columns["conditions"]]
+        names = [str(text) for text in columns["image_names"]]
+        trials[name] = model_trials(
+            data_set, name, names, conditions, np.array(columns["categories"]), np.array(columns["responses"])
         )
-    return found
+    return trials
 
 
 # Agreement of every observer with every other one, single people included.
@@ -295,6 +295,6 @@ def agreement_matrix(panel: Panel, compat: Compat | None = None) -> np.ndarray:
         accuracies = hits.mean(axis=1)
         kappas.append(error_consistency(observed, expected_consistency(accuracies[:, None], accuracies[None]), compat))
     size = len(panel.observers)
-    found = np.mean(kappas, axis=0) if kappas else np.full((size, size), np.nan)
-    np.fill_diagonal(found, np.nan)
-    return np.asarray(found)
+    agreement = np.mean(kappas, axis=0) if kappas else np.full((size, size), np.nan)
+    np.fill_diagonal(agreement, np.nan)
+    return np.asarray(agreement)

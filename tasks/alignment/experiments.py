@@ -249,13 +249,13 @@ def cues(image: str, categories: tuple[str, ...] = CATEGORIES) -> tuple[int, int
     Raises:
         DataError: Not of that form.
     """
-    found = _CUES.fullmatch(image.rpartition(".")[0] or image)
-    if found is None or not {found[1], found[2]} <= set(categories):
+    match = _CUES.fullmatch(image.rpartition(".")[0] or image)
+    if match is None or not {match[1], match[2]} <= set(categories):
         raise DataError(
             f"The name of the cue-conflict stimulus {image!r} has no shape and texture; "
             f"expected a name such as {categories[3]}3-{categories[9]}2.png"
         )
-    return categories.index(found[1]), categories.index(found[2])
+    return categories.index(match[1]), categories.index(match[2])
 
 
 # What the data sets and their conditions are called where they are drawn.

@@ -127,13 +127,13 @@ def mean_ranks(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     Returns:
         By observer; NaN where one of the three is missing or undefined. Such an observer takes no rank from others.
     """
-    rows = {name: [found.get(metric, np.nan) for metric in RANKED] for name, found in values.items()}
+    rows = {name: [by_metric.get(metric, np.nan) for metric in RANKED] for name, by_metric in values.items()}
     whole = [name for name, row in rows.items() if np.isfinite(row).all()]
-    found = dict.fromkeys(rows, float("nan"))
+    mean_rank = dict.fromkeys(rows, float("nan"))
     if whole:
         table = np.array([rows[name] for name in whole]) * list(RANKED.values())
         better = (table[None] > table[:, None]).sum(axis=1)
         equal = (table[None] == table[:, None]).sum(axis=1)
         ranks = better + (equal + 1) / 2
-        found.update(zip(whole, ranks.mean(axis=1).tolist(), strict=True))
-    return found
+        mean_rank.update(zip(whole, ranks.mean(axis=1).tolist(), strict=True))
+    return mean_rank

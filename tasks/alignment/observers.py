@@ -196,6 +196,6 @@ def _uniforms(key: Sequence[int | str], ids: Sequence[str], count: int) -> np.nd
 def _other_than(a: np.ndarray, b: np.ndarray, uniform: np.ndarray, size: int) -> np.ndarray:
     """A category at random that is neither a nor b, which may be the same; int64 (n,)."""
     low, high = np.minimum(a, b), np.maximum(a, b)
-    found = (uniform * (size - 1 - (low != high))).astype(np.int64)
-    found += found >= low
-    return found + ((low != high) & (found >= high))
+    choices = (uniform * (size - 1 - (low != high))).astype(np.int64)
+    choices += choices >= low
+    return choices + ((low != high) & (choices >= high))

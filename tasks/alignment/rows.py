@@ -42,62 +42,66 @@ class Sampled:
     n: int
 
 
-def rows_of(found: Consistency) -> Iterator[ObserverScore]:
+def rows_of(consistency: Consistency) -> Iterator[ObserverScore]:
     """Rows of one data set: by condition, then overall."""
-    data_set = found.panel.stimuli.data_set
+    data_set = consistency.panel.stimuli.data_set
     tables: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     for metric in SAMPLED:
-        low, high = _limits(metric, found.values[metric])
-        tables.append((metric, found.values[metric][0], low, high))
-    none = np.full_like(found.entropy, np.nan)
-    tables.append(("error_consistency_lowest", found.limits[0], none, none))
-    tables.append(("error_consistency_highest", found.limits[1], none, none))
-    tables.append(("response_entropy", found.entropy, none, none))
+        low, high = _limits(metric, consistency.values[metric])
+        tables.append((metric, consistency.values[metric][0], low, high))
+    none = np.full_like(consistency.entropy, np.nan)
+    tables.append(("error_consistency_lowest", consistency.limits[0], none, none))
+    tables.append(("error_consistency_highest", consistency.limits[1], none, none))
+    tables.append(("response_entropy", consistency.entropy, none, none))
     # One condition is the whole data set: its row would say everything twice.
-    conditions = range(len(found.conditions)) if len(found.conditions) > 2 else [len(found.conditions) - 1]
+    conditions = (
+        range(len(consistency.conditions)) if len(consistency.conditions) > 2 else [len(consistency.conditions) - 1]
+    )
     for metric, values, low, high in tables:
-        people = limits(found.people_draws[metric]) if metric in found.people_draws else (none[0], none[0])
+        people = limits(consistency.people_draws[metric]) if metric in consistency.people_draws else (none[0], none[0])
         for row in conditions:
-            condition = found.conditions[row]
-            for column, observer in enumerate(found.observers):
+            condition = consistency.conditions[row]
+            for column, observer in enumerate(consistency.observers):
                 ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
                 yield ObserverScore(
                     observer, data_set.task, condition, metric,
                     float(values[row, column]), float(low[row, column]), float(high[row, column]),
-                    int(found.counts[row]), data_set.name, _reference(metric, found.reference),
+                    int(consistency.counts[row]), data_set.name, _reference(metric, consistency.reference),
                     condition not in data_set.excluded, float(ends[0]), float(ends[1]),
                 )  # fmt: skip
 
 
-def shape_rows(found: CueDecisions, data_set: AlignmentSet) -> Iterator[ObserverScore]:
+def shape_rows(decisions: CueDecisions, data_set: AlignmentSet) -> Iterator[ObserverScore]:
     """Rows of shape bias: by category whose shape is shown, then overall."""
-    low, high = limits(found.values[1:])
-    people = limits(found.people_draws)
-    for row, condition in enumerate(found.conditions):
-        for column, observer in enumerate(found.observers):
+    low, high = limits(decisions.values[1:])
+    people = limits(decisions.people_draws)
+    for row, condition in enumerate(decisions.conditions):
+        for column, observer in enumerate(decisions.observers):
             ends = (people[0][column], people[1][column]) if condition == OVERALL else (np.nan, np.nan)
             yield ObserverScore(
-                observer, data_set.task, condition, SHAPE_BIAS, float(found.values[0, row, column]),
-                float(low[row, column]), float(high[row, column]), int(found.counts[row, column]), data_set.name,
+                observer, data_set.task, condition, SHAPE_BIAS, float(decisions.values[0, row, column]),
+                float(low[row, column]), float(high[row, column]), int(decisions.counts[row, column]), data_set.name,
                 people_ci_low=float(ends[0]), people_ci_high=float(ends[1]),
             )  # fmt: skip
 
 
-def overall(found: Consistency, observer: str) -> dict[str, Sampled]:
+def overall(consistency: Consistency, observer: str) -> dict[str, Sampled]:
     """An observer's numbers over the conditions that count, by metric."""
-    column = found.observers.index(observer)
+    column = consistency.observers.index(observer)
     return {
         metric: Sampled(
-            found.values[metric][:, -1, column], found.people_draws[metric][:, column], int(found.counts[-1])
+            consistency.values[metric][:, -1, column],
+            consistency.people_draws[metric][:, column],
+            int(consistency.counts[-1]),
         )
         for metric in SAMPLED
     }
 
 
-def overall_shape_bias(found: CueDecisions, observer: str, n: int) -> Sampled:
+def overall_shape_bias(decisions: CueDecisions, observer: str, n: int) -> Sampled:
     """An observer's shape bias; n is the number of stimuli."""
-    column = found.observers.index(observer)
-    return Sampled(found.values[:, -1, column], found.people_draws[:, column], n)
+    column = decisions.observers.index(observer)
+    return Sampled(decisions.values[:, -1, column], decisions.people_draws[:, column], n)
 
 
 def mean_of(parts: Sequence[Mapping[str, Sampled]]) -> dict[str, Sampled]:
@@ -116,11 +120,11 @@ def mean_rows(
     observer: str, means: Mapping[str, Sampled], task: str, reference: str = HUMANS
 ) -> Iterator[ObserverScore]:
     """Rows of the mean over data sets, which is called ``task``."""
-    for metric, found in means.items():
-        low, high = (float(end) for end in _limits(metric, found.draws))
-        people_low, people_high = (float(end) for end in limits(found.people_draws))
+    for metric, mean in means.items():
+        low, high = (float(end) for end in _limits(metric, mean.draws))
+        people_low, people_high = (float(end) for end in limits(mean.people_draws))
         yield ObserverScore(
-            observer, task, OVERALL, metric, float(found.draws[0]), low, high, found.n, ALL,
+            observer, task, OVERALL, metric, float(mean.draws[0]), low, high, mean.n, ALL,
             _reference(metric, reference), people_ci_low=people_low, people_ci_high=people_high,
         )  # fmt: skip
 
@@ -143,12 +147,14 @@ def share_rows(
 
 
 def rank_rows(
-    found: Mapping[str, Mapping[str, Sampled]], task: str, reference: str = HUMANS
+    by_observer: Mapping[str, Mapping[str, Sampled]], task: str, reference: str = HUMANS
 ) -> Iterator[ObserverScore]:
     """Rows of the mean rank of models in the means over data sets; it has no interval."""
-    values = {name: {metric: float(one.draws[0]) for metric, one in means.items()} for name, means in found.items()}
+    values = {
+        name: {metric: float(one.draws[0]) for metric, one in means.items()} for name, means in by_observer.items()
+    }
     for observer, rank in mean_ranks(values).items():
-        n = next(iter(found[observer].values())).n
+        n = next(iter(by_observer[observer].values())).n
         yield ObserverScore(observer, task, OVERALL, MEAN_RANK, rank, np.nan, np.nan, n, ALL, reference)
 
 

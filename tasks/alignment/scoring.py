@@ -70,7 +70,7 @@ class _Gathered:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     panels: dict[str, Panel] = field(default_factory=dict)
-    found: dict[str, dict[str, dict[str, Sampled]]] = field(default_factory=lambda: defaultdict(dict))
+    sampled: dict[str, dict[str, dict[str, Sampled]]] = field(default_factory=lambda: defaultdict(dict))
 
 
 def score_alignment(
@@ -117,7 +117,7 @@ def score_alignment(
     asked = {data_set.name for data_set in data_sets}
     family = next((names for names in FAMILIES if set(names) == asked), None)
     if family is not None:
-        for observer, by_set in gathered.found.items():
+        for observer, by_set in gathered.sampled.items():
             if set(by_set) == asked:
                 # The order of the registry, so that a sum does not depend on the order asked.
                 means = mean_of([by_set[name] for name in family])
@@ -135,8 +135,8 @@ def score_alignment(
 
 def _relate(into: _Gathered, reference: str) -> None:
     """Add what hangs on other observers' numbers: shares of the ceiling and mean ranks."""
-    of_people = into.found.get(reference, {})
-    models = {name: by_set for name, by_set in into.found.items() if name != reference}
+    of_people = into.sampled.get(reference, {})
+    models = {name: by_set for name, by_set in into.sampled.items() if name != reference}
     for observer, by_set in models.items():
         for name, numbers in by_set.items():
             if name in of_people:
@@ -175,19 +175,19 @@ def _panel(
 def _score_set(
     panel: Panel, replicates: int, seed: int, compat: Compat | None, reference: str, into: _Gathered
 ) -> None:
-    found: Consistency = consistency(panel, replicates, seed, compat, reference)
+    measured: Consistency = consistency(panel, replicates, seed, compat, reference)
     data_set = panel.stimuli.data_set
     name = data_set.name
-    into.scores += rows_of(found)
+    into.scores += rows_of(measured)
     # People of different data sets are different people, so only all of them together have numbers over data sets.
     together = (*panel.observers[panel.people :], reference)
     for observer in together:
-        into.found[observer][name] = overall(found, observer)
+        into.sampled[observer][name] = overall(measured, observer)
     if data_set.cues == "conflict":
         decisions = cue_decisions(panel, replicates, seed, reference)
         into.scores += shape_rows(decisions, data_set)
         for observer in together:
-            into.found[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
+            into.sampled[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
 
 
 def _group(reference: str) -> str:
@@ -213,7 +213,7 @@ def _comparisons(
         pairs = [(model, baseline) for baseline in baselines for model in models if model != baseline]
     detailed = baselines is not None or len(models) <= _FEW
     for a, b in pairs:
-        of_a, of_b = gathered.found.get(a, {}), gathered.found.get(b, {})
+        of_a, of_b = gathered.sampled.get(a, {}), gathered.sampled.get(b, {})
         for name in (ALL, *names):
             if name not in of_a or name not in of_b:
                 continue

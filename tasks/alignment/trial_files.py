@@ -254,7 +254,7 @@ def read_people(folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = P
     Raises:
         DataError: No data set is there, or a file is not of the expected form.
     """
-    found: dict[str, dict[str, Trials]] = {}
+    by_set: dict[str, dict[str, Trials]] = {}
     for data_set in data_sets:
         parts: dict[str, list[Trials]] = defaultdict(list)
         for path in _files(folder, data_set):
@@ -263,13 +263,13 @@ def read_people(folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = P
                 if trials.observer.startswith(prefix):
                     parts[trials.observer].append(trials)
         if parts:
-            found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
-    if not found:
+            by_set[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
+    if not by_set:
         raise DataError(
             f"{folder} holds no trials of {'people' if prefix == PERSON else f'observers called {prefix}…'}; expected "
             f"files such as {_example(data_sets[0], prefix)} below it."
         )
-    return found
+    return by_set
 
 
 def read_models(
@@ -285,7 +285,7 @@ def read_models(
     Raises:
         DataError: The folder holds no file of any data set asked for.
     """
-    found: dict[str, dict[str, Trials]] = {}
+    by_set: dict[str, dict[str, Trials]] = {}
     problems: list[Problem] = []
     files = 0
     for data_set in data_sets:
@@ -301,14 +301,14 @@ def read_models(
                 continue
             if not trials.observer.startswith(prefix):
                 parts[trials.observer].append(trials)
-        found[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
+        by_set[data_set.name] = {name: joined(sessions) for name, sessions in sorted(parts.items())}
     if not files:
         raise DataError(
             f"{folder} has no predictions of models; expected files such as "
             f"{Path(data_sets[0].name) / f'{data_sets[0].name}_my-model_session-1.csv'} below it. Data sets: "
             f"{', '.join(family_of(data_sets[0].name) or [one.name for one in data_sets])}."
         )
-    return found, tuple(problems)
+    return by_set, tuple(problems)
 
 
 def _example(data_set: AlignmentSet, prefix: str) -> Path:
@@ -324,11 +324,11 @@ def left_out_of_folder(folder: Path, data_sets: Sequence[AlignmentSet]) -> LeftO
         folder: Holds a folder for each data set.
         data_sets: Which.
     """
-    found = LeftOut()
+    left_out = LeftOut()
     for data_set in data_sets:
         if (folder / data_set.name).is_dir():
-            found += files_in(folder / data_set.name, _CSV).left_out.below(data_set.name)
-    return found
+            left_out += files_in(folder / data_set.name, _CSV).left_out.below(data_set.name)
+    return left_out
 
 
 def _files(folder: Path, data_set: AlignmentSet) -> list[Path]:

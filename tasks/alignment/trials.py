@@ -161,8 +161,8 @@ def responses_to(stimuli: Stimuli, trials: Trials, group: str = "people") -> np.
     name = stimuli.data_set.name
     _refuse_repeats(trials)
     known = stimuli.image_ids[stimuli.by_id]
-    found = np.minimum(np.searchsorted(known, trials.image_ids), len(known) - 1)
-    strange = known[found] != trials.image_ids
+    places = np.minimum(np.searchsorted(known, trials.image_ids), len(known) - 1)
+    strange = known[places] != trials.image_ids
     absent = np.setdiff1d(known, trials.image_ids)
     if strange.any() or len(absent):
         parts = []
@@ -175,7 +175,7 @@ def responses_to(stimuli: Stimuli, trials: Trials, group: str = "people") -> np.
             f"{trials.origin} does not match the stimuli of {name} that the {group} saw: {' and '.join(parts)}. "
             f"Expected image names that end like {known[0]!r}."
         )
-    position = stimuli.by_id[found]
+    position = stimuli.by_id[places]
     for theirs, ours, names, what in (
         (trials.categories, stimuli.categories, stimuli.data_set.categories, "category"),
         (trials.conditions, stimuli.conditions, stimuli.data_set.conditions, "condition"),

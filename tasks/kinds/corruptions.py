@@ -89,8 +89,8 @@ def _corruption_errors(who: str, names: list[str], grades: list[int], standard: 
     joint = table is None
 
     def errors(means: Means) -> np.ndarray:
-        found: np.ndarray = 1.0 - means.of(cells)
-        return found
+        values: np.ndarray = 1.0 - means.of(cells)
+        return values
 
     def reference(means: Means) -> np.ndarray:
         if published is not None:
@@ -104,15 +104,15 @@ def _corruption_errors(who: str, names: list[str], grades: list[int], standard: 
 
     def relative(means: Means) -> np.ndarray:
         rise = relative_corruption_error(errors(means), 1.0 - means[_CLEAN], reference(means), reference_clean(means))
-        found: np.ndarray = rise[:, standard].mean(axis=1)
-        return found
+        mean: np.ndarray = rise[:, standard].mean(axis=1)
+        return mean
 
     def ce(number: int) -> Callable[[Means], np.ndarray]:
         return lambda means: corruption_error(errors(means), reference(means))[:, number]
 
     def mce(means: Means) -> np.ndarray:
-        found: np.ndarray = corruption_error(errors(means), reference(means))[:, standard].mean(axis=1)
-        return found
+        mean: np.ndarray = corruption_error(errors(means), reference(means))[:, standard].mean(axis=1)
+        return mean
 
     never, never_rises, every = _undefined(who, table, published, names, standard)
     measures = [

@@ -77,10 +77,10 @@ class CueConflict(Kind):
 
         rows = []
         for model, part in units.items():
-            shown = np.bincount(part.labels, minlength=len(truth.categories))
+            counts = np.bincount(part.labels, minlength=len(truth.categories))
             for number, name in enumerate(truth.categories):
                 s, t = (int(part.values[:, part.columns.index(_of(cue, name))].sum()) for cue in (SHAPE, TEXTURE))
-                other = int(shown[number]) - s - t
+                other = int(counts[number]) - s - t
                 rows.append(ModelDecisions(model=model, task=task.name, category=name, shape=s, texture=t, other=other))
         return rows
 

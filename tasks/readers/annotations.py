@@ -114,8 +114,8 @@ def read_ytbb(metadata: Path) -> Annotations:
         folder, frame = _parts(anchor, metadata)
         if folder not in came_with:
             raise DataError(f"{metadata / 'ytbb_robustness_test_anchors_full.csv'} has no row for {folder}.")
-        shown = {came_with[folder], *(index_of[word] for word in words if word in index_of)}
-        classes = frozenset(position[index] for index in shown if index in position)
+        indices = {came_with[folder], *(index_of[word] for word in words if word in index_of)}
+        classes = frozenset(position[index] for index in indices if index in position)
         offsets = [k for k in range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1) if k]
         close = [f"{folder}/frame-{frame + k}.jpg" for k in offsets]
         group = tuple(f"{_YTBB_FRAMES}/{name}" for name in close if (anchor, name) in similar)
@@ -126,16 +126,16 @@ def read_ytbb(metadata: Path) -> Annotations:
     return Annotations(_YTBB_FRAMES, neighbours, accepted)
 
 
-def _lists(found: Any, good: Any) -> bool:
-    return isinstance(found, dict) and all(isinstance(v, list) and all(map(good, v)) for v in found.values())
+def _lists(value: Any, good: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, list) and all(map(good, v)) for v in value.values())
 
 
 def _reviews(path: Path) -> dict[str, frozenset[str]]:
     """What reviewers said, by the name of what they looked at; the last word counts."""
-    found = read_json(path)
+    content = read_json(path)
     try:
-        words = found["labels"]
-        return {row["key"]: frozenset(words[n] for n in row["labels"]) for row in found["annotations"]}
+        words = content["labels"]
+        return {row["key"]: frozenset(words[n] for n in row["labels"]) for row in content["annotations"]}
     except (TypeError, KeyError, IndexError) as error:
         form = "{'labels': [words], 'annotations': [{'key': frame, 'labels': [positions]}]}"
         raise DataError(f"{path} does not have the form {form}.") from error

@@ -88,11 +88,11 @@ class CifarC(FolderSource):
         path = self.root / _LABELS
         labels = self._open(_LABELS)
         if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
-            found = f"shape {labels.shape} and type {labels.dtype}"
-            raise DataError(f"{path} has {found}, not one whole number per image.")
+            actual = f"shape {labels.shape} and type {labels.dtype}"
+            raise DataError(f"{path} has {actual}, not one whole number per image.")
         if labels.min() < 0 or labels.max() >= classes:
-            found = f"labels {labels.min()} to {labels.max()}"
-            raise DataError(f"{path} has {found}, not 0 to {classes - 1}.")
+            actual = f"labels {labels.min()} to {labels.max()}"
+            raise DataError(f"{path} has {actual}, not 0 to {classes - 1}.")
         if self._open(f"{corruption}.npy").shape[:1] == labels.shape and len(labels) % _SEVERITIES == 0:
             parts = labels.reshape(_SEVERITIES, -1)
             if not (parts == parts[0]).all():
@@ -112,16 +112,16 @@ class CifarC(FolderSource):
     def _open(self, file: str) -> np.ndarray:
         path = self.root / file
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError as error:
             raise DataError(f"{path} does not exist.") from error
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
         except Exception as error:  # numpy meets damaged headers with ValueError, EOFError, SyntaxError, ...
             raise DataError(f"{path} is not a plain numpy array: {error}") from error
-        if not isinstance(found, np.ndarray):
+        if not isinstance(array, np.ndarray):
             raise DataError(f"{path} is an archive of arrays, not an array.")
-        return found
+        return array
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:

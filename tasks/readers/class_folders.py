@@ -129,17 +129,17 @@ class ImageNetReal(FileSource):
         except DataError as error:
             raise published.error(str(error).splitlines()[0], self.root) from error
         ids, self.left_out = whole.image_ids, whole.left_out
-        found = real_labels(form.labels)
+        accepted = real_labels(form.labels)
         strange = [i for i in ids if not _NUMBER.fullmatch(Path(i).stem)]
         if strange:
             raise published.error(
                 f"{self.root} has images whose names are not those of validation images: {first(strange)}.",
                 self.root,
             )
-        beyond = [i for i in ids if not 1 <= _number(i) <= len(found)]
+        beyond = [i for i in ids if not 1 <= _number(i) <= len(accepted)]
         if beyond:
             raise published.error(
-                f"{self.root} has images beyond the {len(found)} that have labels: {first(beyond)}.", self.root
+                f"{self.root} has images beyond the {len(accepted)} that have labels: {first(beyond)}.", self.root
             )
         numbers: dict[int, str] = {}
         for image_id in ids:
@@ -148,7 +148,7 @@ class ImageNetReal(FileSource):
                     f"{numbers[_number(image_id)]} and {image_id} below {self.root} are the same validation image.",
                     self.root,
                 )
-        self._accepted = {i: found[_number(i) - 1] for i in ids if found[_number(i) - 1]}
+        self._accepted = {i: accepted[_number(i) - 1] for i in ids if accepted[_number(i) - 1]}
         if not self._accepted:
             raise published.error(f"{self.root} has no image that has a label.", self.root)
         self._set_ids(self._accepted)

@@ -157,11 +157,11 @@ class ConditionFolders(FolderSource):
             row = self._row(key)
             rows = np.flatnonzero(self._present[row])
             names = [self.image_ids[n] for n in rows]
-            told = self._progress
+            report = self._progress
 
-            def progress(part: int, _: int, before: int = done, told: Progress | None = told) -> None:
-                if told:
-                    told(before + part, total)
+            def progress(part: int, _: int, before: int = done, report: Progress | None = report) -> None:
+                if report:
+                    report(before + part, total)
 
             entries = hash_with_cache(self.root / self._places[key], names, self._cache_of(key), progress)
             lost = [n for n, name in zip(rows.tolist(), names, strict=True) if entries[name].sha256 == UNREADABLE]
@@ -224,15 +224,15 @@ def _beginning(sha256: str) -> int:
 def _find(root: Path, published: DataSet) -> dict[str, str]:
     """Keys of the conditions that are there, each with its folder below the root."""
     expected = published.expected(root)
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
 
     def add(corruption: str, place: str) -> bool:
         graded = [severity for severity in _SEVERITIES if (root / place / severity).is_dir()]
         for severity in graded:
             key = f"{corruption}/{severity}"
-            if key in found:
-                raise published.error(f"{root} has {key} twice: {found[key]} and {place}/{severity}.", root)
-            found[key] = f"{place}/{severity}"
+            if key in places:
+                raise published.error(f"{root} has {key} twice: {places[key]} and {place}/{severity}.", root)
+            places[key] = f"{place}/{severity}"
         return bool(graded)
 
     folders = list_folders(root, expected)
@@ -242,8 +242,8 @@ def _find(root: Path, published: DataSet) -> dict[str, str]:
             inner += [f"{folder}/{name}" for name in _names(root / folder)]
     for place in inner:
         add(place.rpartition("/")[2], place)
-    if found:
-        return found
+    if places:
+        return places
     hint = ""
     if set(folders) & set(_SEVERITIES):
         hint = f" Did you mean {root.absolute().parent}?"

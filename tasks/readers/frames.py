@@ -54,24 +54,26 @@ class FrameGroups(FileSource):
             problem = "is a file, not a folder" if self.root.exists() else "does not exist"
             raise published.error(f"{self.root} {problem}.", self.root)
         try:
-            found = form.annotations(self.root / "metadata")
+            annotations = form.annotations(self.root / "metadata")
         except DataError as error:
             inner = self.root / published.name
             hint = f" Did you mean {inner}?" if inner.is_dir() else ""
             raise published.error(f"{error}{hint}", self.root) from error
-        self._groups = dict(found.neighbours)
-        self._accepted = {i: found.accepted[i] for anchor, others in self._groups.items() for i in (anchor, *others)}
-        absent = self._absent(found)
+        self._groups = dict(annotations.neighbours)
+        self._accepted = {
+            i: annotations.accepted[i] for anchor, others in self._groups.items() for i in (anchor, *others)
+        }
+        absent = self._absent(annotations)
         if absent:
             raise published.error(
                 f"{self.root} lacks {len(absent)} of {len(self._accepted)} frames: {first(absent)}.", self.root
             )
         self._set_ids(self._accepted)
 
-    def _absent(self, found: Annotations) -> list[str]:
-        folder = self.root / found.folder
+    def _absent(self, annotations: Annotations) -> list[str]:
+        folder = self.root / annotations.folder
         # What else is in the folder is no part of the set: the authors' files name every frame.
-        there = {f"{found.folder}/{name}" for name in images_below(folder).files} if folder.is_dir() else set()
+        there = {f"{annotations.folder}/{name}" for name in images_below(folder).files} if folder.is_dir() else set()
         return sorted(self._accepted.keys() - there)
 
     def _order(self, image_ids: Iterable[str]) -> tuple[str, ...]:

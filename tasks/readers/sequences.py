@@ -137,11 +137,11 @@ class PerturbationSequences(FolderSource):
             DataError: Not one of the videos can be read.
         """
         if self._hashed is None:
-            found = hash_with_cache(self._folder, self._videos, self._manifest_cache, self._progress)
-            unread = {name for name, entry in found.items() if entry.stamp is None} | self._unopened
-            found |= dict.fromkeys(unread, Hashed(None, UNREADABLE))
-            check_readable(self._folder, found)
-            self._hashed = found
+            hashes = hash_with_cache(self._folder, self._videos, self._manifest_cache, self._progress)
+            unread = {name for name, entry in hashes.items() if entry.stamp is None} | self._unopened
+            hashes |= dict.fromkeys(unread, Hashed(None, UNREADABLE))
+            check_readable(self._folder, hashes)
+            self._hashed = hashes
         return {name: entry.sha256 for name, entry in sorted(self._hashed.items())}
 
     def _load(
@@ -162,12 +162,12 @@ class PerturbationSequences(FolderSource):
 
         def one(position: int) -> np.ndarray:
             video, frame = places[position]
-            found = decoded[video]
-            if isinstance(found, UndecodableImageError):
-                raise found
-            if frame not in found:
+            video_frames = decoded[video]
+            if isinstance(video_frames, UndecodableImageError):
+                raise video_frames
+            if frame not in video_frames:
                 raise UndecodableImageError(self._folder / self._videos[video], f"no frame {frame} can be decoded")
-            return found[frame]
+            return video_frames[frame]
 
         return load_each(range(len(places)), whole, one)
 
@@ -178,24 +178,24 @@ class PerturbationSequences(FolderSource):
 
     def _decode(self, video: str, frames: set[int], geometry: Geometry) -> dict[int, np.ndarray]:
         path = self._folder / video
-        found: dict[int, np.ndarray] = {}
+        images: dict[int, np.ndarray] = {}
         try:
             if self._hashed is not None and not is_unchanged(path, self._hashed[video]):
                 raise UndecodableImageError(path, CHANGED, transient=True)
             with path.open("rb") as handle, _av().open(handle, mode="r", options=OPTIONS) as container:
                 for number, frame in enumerate(container.decode(video=0)):
                     if number in frames:
-                        found[number] = fit(Image.fromarray(upright(np.asarray(frame.to_image()), frame)), geometry)
+                        images[number] = fit(Image.fromarray(upright(np.asarray(frame.to_image()), frame)), geometry)
                     if number >= max(frames):
                         break
         except UndecodableImageError:
             raise
         except Exception as error:  # PyAV meets damaged files with errors of many kinds
             transient = _of_the_moment(error)
-            if transient or not found:  # else the frames before the damage are good
+            if transient or not images:  # else the frames before the damage are good
                 reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
                 raise UndecodableImageError(path, reason, transient) from error
-        return found
+        return images
 
     def _own_state(self) -> dict[str, Any]:
         return {

@@ -73,10 +73,10 @@ def top_pixels(maps: np.ndarray, share: np.ndarray | float = TOP_SHARE) -> np.nd
         than that share.
     """
     maps = np.asarray(maps, np.float32)
-    found = np.zeros(maps.shape, bool)
-    for own, map_, part in zip(found, maps, np.broadcast_to(share, len(maps)), strict=True):
+    masks = np.zeros(maps.shape, bool)
+    for own, map_, part in zip(masks, maps, np.broadcast_to(share, len(maps)), strict=True):
         own[:] = map_ > np.quantile(map_, 1 - part)
-    return found
+    return masks
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
