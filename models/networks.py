@@ -99,10 +99,10 @@ class MicroResNet(PooledNetwork):
 
     def every_map(self, x: Tensor) -> list[Tensor]:
         """Feature maps of all stages, whether the pooling reads them or not, for normalised (N, 3, H, W)."""
-        found = [self.stem(x)]
+        outputs = [self.stem(x)]
         for stage in self.stages:
-            found.append(stage(found[-1]))
-        return found[1:]
+            outputs.append(stage(outputs[-1]))
+        return outputs[1:]
 
 
 class MappedNetwork(PooledNetwork):
@@ -140,10 +140,10 @@ class MappedNetwork(PooledNetwork):
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps that the pooling reads, from fine to coarse, for normalised (N, 3, H, W)."""
-        found: list[Tensor] = self.backbone.forward_intermediates(
+        outputs: list[Tensor] = self.backbone.forward_intermediates(
             x, indices=self.scales, norm=True, output_fmt="NCHW", intermediates_only=True
         )
-        return found
+        return outputs
 
 
 def _any_size(name: str) -> dict[str, Any]:

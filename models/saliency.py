@@ -116,7 +116,7 @@ def attention_maps(model: Model, images: Tensor, batch: int | None = None) -> di
     poolings = [module for module in network.modules() if isinstance(module, AttentionPooling)]
     if not poolings:
         return {}
-    found: dict[str, list[Tensor]] = {}
+    by_name: dict[str, list[Tensor]] = {}
     for part in _parts(model, images, batch):
         seen: dict[int, Tensor] = {}
 
@@ -136,11 +136,11 @@ def attention_maps(model: Model, images: Tensor, batch: int | None = None) -> di
         if not masks:
             return {}  # a head that reads tokens passes the encoder's pooling by
         enlarged = [_enlarged(mask, size[0]) for mask in masks]
-        found.setdefault("attention", []).append(torch.stack(enlarged).mean(dim=0).cpu())
+        by_name.setdefault("attention", []).append(torch.stack(enlarged).mean(dim=0).cpu())
         for mask, map_ in zip(masks, enlarged, strict=True):
             if len(masks) > 1:
-                found.setdefault(f"attention {mask.shape[1]}x{mask.shape[2]}", []).append(map_.cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+                by_name.setdefault(f"attention {mask.shape[1]}x{mask.shape[2]}", []).append(map_.cpu())
+    return {name: torch.cat(parts) for name, parts in by_name.items()}
 
 
 def _enlarged(mask: Tensor, size: int) -> Tensor:

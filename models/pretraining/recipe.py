@@ -230,10 +230,10 @@ def _objective(table: dict[str, Any], where: str) -> str:
 
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
     """A table of a recipe, taken out of it; empty where there is none."""
-    found = table.pop(name, {})
-    if not isinstance(found, dict):
-        raise VitobenchError(f"{name} = {found!r} must be a table: write its settings below a line [{name}].")
-    return found
+    settings = table.pop(name, {})
+    if not isinstance(settings, dict):
+        raise VitobenchError(f"{name} = {settings!r} must be a table: write its settings below a line [{name}].")
+    return settings
 
 
 def _check_place(key: str, objective: str, where: str) -> None:

@@ -144,12 +144,12 @@ def _compute(
             upcoming = ahead.submit(load, following[0][1], readers) if following else None
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             ask = model.tokens if kind == "tokens" else model.features
-            found = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)]).astype(_TYPES[kind])
-            found[list(failed)] = np.nan
+            values = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)]).astype(_TYPES[kind])
+            values[list(failed)] = np.nan
             if any(failure.transient for failure in failed.values()):
                 (place / _PASSING).touch()
-            _save_aside(_block_file(place, number), found)
-            done += len(found)
+            _save_aside(_block_file(place, number), values)
+            done += len(values)
             if progress is not None:
                 progress(done, len(part))
 
@@ -166,9 +166,9 @@ def _join(place: Path, whole: Path, count: int) -> np.ndarray:
         seal_file(aside)
     for number, _ in _blocks(count):
         _block_file(place, number).unlink(missing_ok=True)
-    found = _read(whole, count)
-    assert found is not None
-    return found
+    features = _read(whole, count)
+    assert features is not None
+    return features
 
 
 def _save_aside(path: Path, values: np.ndarray) -> None:
