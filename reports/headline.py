@@ -97,12 +97,12 @@ class Tally:
 
 def cells(data: ReportData, task: str, condition: str, metric_name: str) -> tuple[Cell, ...]:
     """Every model's entry for one condition and metric."""
-    found = []
+    row = []
     for model in data.model_names:
         score = data.score(model, task, condition, metric_name)
         asked = score is not None or model not in data.partial_models
-        found.append(Cell(model, score, data.comparison(model, task, condition, metric_name), asked))
-    return tuple(found)
+        row.append(Cell(model, score, data.comparison(model, task, condition, metric_name), asked))
+    return tuple(row)
 
 
 def _lines(task: TaskRecord) -> list[tuple[str, str, str, bool]]:

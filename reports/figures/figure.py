@@ -80,8 +80,8 @@ class FigureSpec:
     def _load(self, function: str) -> Callable[..., Any]:
         absolute = "." in self.module or self.plugin is not None
         where = self.module if absolute else f"{__package__}.{self.module}"
-        found: Callable[..., Any] = getattr(import_module(where), function)
-        return found
+        loaded: Callable[..., Any] = getattr(import_module(where), function)
+        return loaded
 
     def draw(self, data: ReportData, subject: str, models: Focus | None = None) -> Figure:
         """Draw one subject; all models are in colour unless some are given."""
@@ -92,5 +92,5 @@ class FigureSpec:
     def rows(self, data: ReportData, subject: str) -> list[dict[str, Any]]:
         """The numbers that `draw` shows."""
         with self._doing("listing its numbers"):
-            found: list[dict[str, Any]] = self._load(self.numbers)(*self.arguments(data, subject), *self.more)
-        return found
+            rows: list[dict[str, Any]] = self._load(self.numbers)(*self.arguments(data, subject), *self.more)
+        return rows
