@@ -262,8 +262,8 @@ def compare(
 
         texts = tuple(f"{k}={v if isinstance(v, str) else ','.join(v)}" for k, v in (seeds or {}).items())
         settings = _settings(models, None, {"suite": suite, "seed": seed or 0, **more})
-        found = compare_stored(Request(settings, texts, correction, seed=seed), "vitobench.compare")
-        table = pd.DataFrame([asdict(row) for row in found.data.comparisons])
+        result = compare_stored(Request(settings, texts, correction, seed=seed), "vitobench.compare")
+        table = pd.DataFrame([asdict(row) for row in result.data.comparisons])
     if len(table) and condition:
         table = table[table["condition"] == condition]
     if len(table) and metric is not None:

@@ -133,9 +133,9 @@ def spec_of(record: Mapping[str, Any]) -> ModelSpec:
     """
     try:
         values = {f.name: record[f.name] for f in fields(ModelSpec) if f.name in record}
-        shown = dict(values["preprocessing"])
-        shown |= {name: tuple(shown[name]) for name in ("mean", "std")}
-        spec = ModelSpec(**(values | {"preprocessing": Preprocessing(**shown)}))
+        preprocessing = dict(values["preprocessing"])
+        preprocessing |= {name: tuple(preprocessing[name]) for name in ("mean", "std")}
+        spec = ModelSpec(**(values | {"preprocessing": Preprocessing(**preprocessing)}))
         identity = spec.identity
     except (KeyError, TypeError, ValueError, VitobenchError) as error:
         raise StoreError(_damaged(records.MODELS, record, f"{type(error).__name__}: {error}")) from None
@@ -237,7 +237,7 @@ def declared(record: Mapping[str, Any]) -> Task | None:
     if isinstance(maps, dict) and isinstance(maps.get("samples"), int) and maps["samples"] > 0:
         task = with_samples(task, maps["samples"])
     variants = [answered_by(task, decisions) for decisions in DECISIONS]
-    return next((found for found in variants if found.answers == record.get("answers", "")), task)
+    return next((variant for variant in variants if variant.answers == record.get("answers", "")), task)
 
 
 def sound_task(record: Mapping[str, Any]) -> bool:

@@ -138,11 +138,11 @@ def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             **summarise(curation.decisions, queries, job.settings),
         }
-        shown = _shown(source, curation, queries, labels, job, stage)
+        clips = _shown(source, curation, queries, labels, job, stage)
     manifest, page = job.output / "manifest.jsonl", job.output / "report.html"
     write_file(manifest, utf8("".join(lines)))
     write_file(job.output / "summary.json", utf8(json.dumps(summary, indent=1, ensure_ascii=False) + "\n"))
-    write_curation_page(summary, shown, page)
+    write_curation_page(summary, clips, page)
     return Curated(summary, manifest, page, curation.examined)
 
 
@@ -190,12 +190,12 @@ def _shown(
     from ..reports.page.html import ShownClip
 
     chosen = choose_shown(curation.decisions.rows, job.shown)
-    found = []
+    clips = []
     for number, row in enumerate(chosen, start=1):
         answers = row.evidence.answers if row.evidence else ()
         first = answers[len(answers) // 2] if answers else None
         title = row.seen.video.metadata.get("title", "")
-        found.append(
+        clips.append(
             ShownClip(
                 clip=row.clip_id,
                 title=title if isinstance(title, str) else ", ".join(title),
@@ -212,7 +212,7 @@ def _shown(
             )
         )
         stage("Contact sheet", number, len(chosen), "")
-    return found
+    return clips
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
     """
     if not folder.is_dir():
         raise VitobenchError(f"There is no folder {folder}; name a folder with the checkpoints of one training run.")
-    found: dict[int, tuple[str, str]] = {}
+    by_step: dict[int, tuple[str, str]] = {}
     passed: list[str] = []
     # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
     paths = [folder / name for name in walk(folder, (".safetensors",)).files]
@@ -79,31 +79,31 @@ def find_checkpoints(folder: Path) -> Checkpoints:
             passed.append(f"{path} does not state its training step.")
             continue
         identity = spec.identity.rpartition("@")[2]
-        known = found.setdefault(step, (name, identity))
+        known = by_step.setdefault(step, (name, identity))
         if known[1] != identity:
             other = registry.file_of(known[0])
             raise VitobenchError(
                 f"{other} and {path} are both from step {step} but differ; name a folder with only one training run."
             )
-    if not found:
+    if not by_step:
         reasons = "".join(f"\n{line}" for line in passed)
         raise VitobenchError(
             f"{folder} has no checkpoint that states its step, in its card (training_step) or in its name "
             f"({_EXAMPLE}).{reasons}"
         )
-    return Checkpoints({step: found[step][0] for step in sorted(found)}, tuple(passed))
+    return Checkpoints({step: by_step[step][0] for step in sorted(by_step)}, tuple(passed))
 
 
 def columns(outcome: Outcome) -> list[Column]:
     """The numbers that a curve shows: the headline of every task without its parts, and alignment."""
     data = outcome.data
-    shown = [
+    chosen = [
         Column(row.task, row.title, row.condition, row.metric, row.label) for row in headline_rows(data) if not row.part
     ]
     for task in data.tasks_with(View.ALIGNMENT):
         name, main = str(task["name"]), metric(str(task["metric"]))
-        shown.append(Column(name, str(task.get("title") or name), "overall", main.name, main.label))
-    return shown
+        chosen.append(Column(name, str(task.get("title") or name), "overall", main.name, main.label))
+    return chosen
 
 
 def points(outcome: Outcome, checkpoints: Checkpoints, column: Column) -> dict[int, Score | None]:

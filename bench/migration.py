@@ -202,17 +202,17 @@ def _documents(folder: Folder) -> list[str]:
         if not name.endswith((".json", ".json.gz")) or "/." in name:
             continue
         try:
-            found = plain_json(name, _read(folder, name))
-            if DIGEST_KEY in found:
+            document = plain_json(name, _read(folder, name))
+            if DIGEST_KEY in document:
                 open_json(name, folder.read(name))
                 continue
             if name.startswith(records.RUNS):
-                found = _run(folder, found)
+                document = _run(folder, document)
             elif name.endswith(".gz"):
-                found = {"facts": found}
+                document = {"facts": document}
             elif name.startswith((records.MODELS, records.TASKS)):
-                _check_record(name, found)
-            folder.write(name, seal_json(name, found))
+                _check_record(name, document)
+            folder.write(name, seal_json(name, document))
         except (_DamageError, StoreError) as error:
             damaged.append(f"{folder.path(name)} cannot be read ({error})")
     return damaged
@@ -358,8 +358,8 @@ def _facts(folder: Folder, name: str) -> dict[str, Any]:
     """
     content = _read(folder, name)
     try:
-        found = plain_json(name, content)
-        return open_json(name, content) if DIGEST_KEY in found else found
+        document = plain_json(name, content)
+        return open_json(name, content) if DIGEST_KEY in document else document
     except StoreError as error:
         raise _DamageError(str(error)) from None
 

@@ -98,8 +98,8 @@ def _superseded(store: Store) -> dict[str, str]:
         for kind, name, identity in meant:
             seed = known[kind].get(identity, {}).get("seed")  # another seed is another draw, not an older one
             newest.setdefault((kind, name, seed), identity)
-    for kind, kept in known.items():
-        for identity, record in kept.items():
+    for kind, stored in known.items():
+        for identity, record in stored.items():
             current = newest.get((kind, str(record.get("name")), record.get("seed")), identity)
             if current != identity:
                 old[identity] = f"{current} is newer"

@@ -65,10 +65,10 @@ def _suites() -> Iterator[Sequence[str]]:
 
 def _task(task: Task) -> str:
     conditions = [condition.key for condition in task.conditions]
-    shown = ", ".join(conditions[:_SHOWN]) + (", …" if len(conditions) > _SHOWN else "")
+    listed = ", ".join(conditions[:_SHOWN]) + (", …" if len(conditions) > _SHOWN else "")
     facts = [
         f"data `{task.dataset}`, {'all' if task.images is None else f'{task.images:,}'} images",
-        f"{len(conditions)} condition{'s' if len(conditions) > 1 else ''} ({shown})",
+        f"{len(conditions)} condition{'s' if len(conditions) > 1 else ''} ({listed})",
         f"main metric `{task.metric}`" + (f", errors over those of `{task.reference}`" if task.reference else ""),
         f"clean counterpart `{task.clean}`" if task.clean else "",
         f"label space {task.label_space}",

@@ -257,28 +257,28 @@ def examples_of(plan: Plan, broken: set[str], count: int) -> list[Example]:
     source, preparation = map_source(planned.task, planned.source), protocol_of(planned.task).preparation
     indices = range(count)
     raw, failed = source.maps(indices)
-    shown, more = source.load(indices, Geometry(preparation.side, preparation.side, "bilinear"))
-    kept = [i for i in indices if i not in failed and i not in more]
-    if not kept:
+    images, more = source.load(indices, Geometry(preparation.side, preparation.side, "bilinear"))
+    usable = [i for i in indices if i not in failed and i not in more]
+    if not usable:
         return []
-    references = np.stack([preparation.apply(raw[i]) for i in kept])
-    maps = _maps(plan, broken, kept)
+    references = np.stack([preparation.apply(raw[i]) for i in usable])
+    maps = _maps(plan, broken, usable)
     values = {key: spearman(own, references) for key, own in maps.items()}
     return [
         Example(
             title=_class_name(planned, int(source.labels[index])),
-            image=shown[index],
+            image=images[index],
             reference=references[position],
             maps={key: own[position] for key, own in maps.items()},
             values={key: float(own[position]) for key, own in values.items()},
         )
-        for position, index in enumerate(kept)
+        for position, index in enumerate(usable)
     ]
 
 
 def _maps(plan: Plan, broken: set[str], indices: list[int]) -> dict[tuple[str, str], np.ndarray]:
     device = choose_device(plan.settings.device)
-    found: dict[tuple[str, str], np.ndarray] = {}
+    maps: dict[tuple[str, str], np.ndarray] = {}
     for planned in plan.tasks:
         protocol, source = protocol_of(planned.task), map_source(planned.task, planned.source)
         image_ids, labels = [source.image_ids[i] for i in indices], source.labels[indices]
@@ -289,8 +289,8 @@ def _maps(plan: Plan, broken: set[str], indices: list[int]) -> dict[tuple[str, s
             model = registry.load(spec).to(device)
             for name, own in model_maps(model, images, labels, image_ids, protocol.samples).items():
                 if not name.startswith(_LEFT_OUT):
-                    found[spec.name, name] = resize(own, protocol.preparation.side)
-    return found
+                    maps[spec.name, name] = resize(own, protocol.preparation.side)
+    return maps
 
 
 def _class_name(planned: PlannedTask, label: int) -> str:

@@ -52,15 +52,15 @@ def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run,
     Returns:
         By run and name of `DECODED`: float64 (2000,), 1 where the answer is right; by chance 1 / 16 of them.
     """
-    found = {run: kept for run in runs if (kept := known(run, DECODING, DECODED))}
-    left = [run for run in runs if run not in found]
+    decoded = {run: stored for run in runs if (stored := known(run, DECODING, DECODED))}
+    left = [run for run in runs if run not in decoded]
     if left:
         images = _images(left[0].recipe.size)
         with bar(console, "Decoding", len(left)) as advance:
             for run in left:
-                found[run] = _decode(run, images)
+                decoded[run] = _decode(run, images)
                 advance(1, run.method.name)
-    return found
+    return decoded
 
 
 def _images(size: int) -> _Images:
@@ -84,15 +84,15 @@ def _decode(run: Run, images: _Images) -> dict[str, np.ndarray]:
     model = load(name_of(run.checkpoint))
     pixels = torch.from_numpy(images.pixels)
     features = torch.cat([model.features(part) for part in pixels.split(256)])
-    found = {}
+    correct = {}
     for name, classes in images.classes.items():
         labels = torch.from_numpy(classes)
         head, _ = fit_linear_head(features[:_LEARNT].unsqueeze(1), labels[:_LEARNT])
         with torch.inference_mode():
             right = head(features[_LEARNT:]).argmax(dim=1) == labels[_LEARNT:]
-        found[name] = right.numpy().astype(np.float64)
-    keep(run, DECODING, found)
-    return found
+        correct[name] = right.numpy().astype(np.float64)
+    keep(run, DECODING, correct)
+    return correct
 
 
 # How well the features of each run carry an object's mask along a clip of the micro-world: what DAVIS asks.
@@ -128,8 +128,8 @@ def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, 
     Returns:
         By run and name of `TRACKED`: J&F of each clip, float64 (160,), 0..1, the mean of all frames but the first.
     """
-    found = {run: kept for run in runs if (kept := known(run, TRACKING, TRACKED))}
-    left = [run for run in runs if run not in found]
+    tracked = {run: stored for run in runs if (stored := known(run, TRACKING, TRACKED))}
+    left = [run for run in runs if run not in tracked]
     if left:
         from ...models.registry import load
         from ...models.sources.files import name_of
@@ -138,10 +138,10 @@ def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, 
         with bar(console, "Carrying masks", len(left)) as advance:
             for run in left:
                 network = cast("MicroResNet", load(name_of(run.checkpoint)).network)  # what every recipe here trains
-                found[run] = {TRACKED[0]: track(network, clips)}
-                keep(run, TRACKING, found[run])
+                tracked[run] = {TRACKED[0]: track(network, clips)}
+                keep(run, TRACKING, tracked[run])
                 advance(1, run.method.name)
-    return found
+    return tracked
 
 
 def tracking_clips(number: int) -> Clips:

@@ -107,7 +107,7 @@ def _value(data: ReportData, model: str, asked: Asked) -> float:
 
 def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
     """Every task but those of human alignment, whose numbers have no draws that several runs share."""
-    found = {}
+    prepared = {}
     for planned in plan.tasks:
         if planned.task.kind.together:
             continue
@@ -119,8 +119,8 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
             if plan.takes(spec, planned.task)
         }
         # Only whole tasks are asked, and none by the relative error, so that clean answers are not needed.
-        found[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store))
-    return found
+        prepared[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store))
+    return prepared
 
 
 def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Values, beside: Beside) -> ClaimView:
@@ -141,8 +141,8 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
                 effects.append(effect(name, asked.task, "overall", asked.metric, parts, units))
             else:
                 effects += _over_runs(name, asked, weights, values)
-    adjusted = holm([found.p for found in effects])
-    judged = tuple(replace(found, p_adjusted=p) for found, p in zip(effects, adjusted, strict=True))
+    adjusted = holm([estimate.p for estimate in effects])
+    judged = tuple(replace(estimate, p_adjusted=p) for estimate, p in zip(effects, adjusted, strict=True))
     return ClaimView(claim.key, claim.title, claim.statement, judged)
 
 

@@ -185,11 +185,11 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     }
     parts = ((DECODING, decode_all(runs, console)), (TRACKING, track_all(runs, console)))
     beside = {
-        model_name(run): {Asked(task, metric): value for task, found in parts for metric, value in found[run].items()}
+        model_name(run): {Asked(task, metric): value for task, by_run in parts for metric, value in by_run[run].items()}
         for run in runs
     }
-    made = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(make_plan(settings, store, None), store, made, beside, known)
+    finished = {name: members for name, members in by_method.items() if members}
+    data = judge_claims(make_plan(settings, store, None), store, finished, beside, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

@@ -115,12 +115,12 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
     if not missing:
         return failed
     threads = max(1, usable_cores() // workers)
-    told = dict.fromkeys(missing, 0)
+    reported = dict.fromkeys(missing, 0)
     with bar(console, "Training", sum(run.steps for run in missing)) as advance:
 
         def tell(run: Run, step: int) -> None:
-            advance(step - told[run], f"{run.method.name}, seed {run.seed}")
-            told[run] = step
+            advance(step - reported[run], f"{run.method.name}, seed {run.seed}")
+            reported[run] = step
 
         train = partial(_here, threads) if workers == 1 else partial(_side_by_side, threads, workers)
         for run, error in train(missing, tell):
@@ -243,15 +243,15 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
         return {}
 
 
-def keep(run: Run, what: str, found: Mapping[str, np.ndarray]) -> None:
+def keep(run: Run, what: str, numbers: Mapping[str, np.ndarray]) -> None:
     """Keep what was found.
 
     Args:
         run: A finished run.
         what: Name of the file.
-        found: By name, float64 (n,): a number for each image or clip.
+        numbers: By name, float64 (n,): a number for each image or clip.
     """
-    lists = {name: values.tolist() for name, values in found.items()}
+    lists = {name: values.tolist() for name, values in numbers.items()}
     write_sealed_json(run.folder / f"{what}.json", {**lists, "checkpoint": _checkpoint(run)})
 
 

@@ -247,12 +247,12 @@ def measure_plugins() -> list[tuple[str, str, str]]:
     from ...tasks.registry import TASKS
 
     models = [row for source in SOURCES if not source.shipped for row in source.listing()]
-    found = [(row.name, row.source, row.problem) for row in models]
+    entries = [(row.name, row.source, row.problem) for row in models]
     for plugged in (
         plugin_tasks.listed(TASKS),
         corruptions.plugged(),
         methods.plugged(),
         figure_registry.plugged(),
     ):
-        found += [(plugin.name, plugin.origin, problem) for plugin, _, problem in plugged]
-    return found
+        entries += [(plugin.name, plugin.origin, problem) for plugin, _, problem in plugged]
+    return entries

@@ -98,7 +98,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
             "failures": data.failures,
             "models": data.models,
             "tasks": data.tasks,
-            **({"alignment": [plain_alignment(found) for found in data.alignment]} if data.alignment else {}),
+            **({"alignment": [plain_alignment(alignment) for alignment in data.alignment]} if data.alignment else {}),
             "run": data.run,
         }
     )
@@ -109,9 +109,9 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def export_json(handover: Handover) -> list[str]:
     """See `Exporter`."""
-    found = as_json(handover.outcome)
-    text = f"{json_text(found)}\n"
-    return put(handover, text, f"{len(found['scores']):,} scores, {len(found['comparisons']):,} comparisons")
+    document = as_json(handover.outcome)
+    text = f"{json_text(document)}\n"
+    return put(handover, text, f"{len(document['scores']):,} scores, {len(document['comparisons']):,} comparisons")
 
 
 # Scores as Parquet, with their provenance in the file's metadata.

@@ -90,14 +90,14 @@ def _split(text: str) -> tuple[str, str | None, str]:
 
 def _load(front: str, where: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(front)
+        metadata = yaml.safe_load(front)
     except yaml.YAMLError as error:
         raise DataError(f"{where}: its front matter is not YAML ({' '.join(str(error).split())}).") from None
-    if found is None:
+    if metadata is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         raise DataError(f"{where}: the front matter is not a mapping of keys to values.")
-    return found
+    return metadata
 
 
 def _span(front: str, key: str, where: str) -> tuple[int | None, int]:
@@ -146,8 +146,8 @@ def headline(data: ReportData, model: str) -> list[tuple[Score, str]]:
     wanted = [(row.task, row.condition, row.metric) for row in headline_rows(own) if not row.part]
     aligned = own.tasks_with(View.ALIGNMENT)
     wanted += [(str(task["name"]), "overall", str(task["metric"])) for task in aligned]
-    found = [own.score(model, *key) for key in wanted]
-    return [(score, metric(score.metric).label) for score in found if score is not None and math.isfinite(score.value)]
+    scores = [own.score(model, *key) for key in wanted]
+    return [(score, metric(score.metric).label) for score in scores if score is not None and math.isfinite(score.value)]
 
 
 def entry_of(data: ReportData, model: str) -> Entry:
@@ -202,32 +202,32 @@ def merged(existing: Any, entry: Entry, where: str) -> list[Entry]:
     Raises:
         DataError: The card's ``model-index`` is not of the form that the Hub asks for.
     """
-    found = [] if existing is None else existing
-    if not (isinstance(found, list) and all(map(_is_entry, found))):
+    entries = [] if existing is None else existing
+    if not (isinstance(entries, list) and all(map(_is_entry, entries))):
         raise DataError(
             f"{where}: model-index is not a list of entries with name and results. Fix or remove it, or name another "
             "file with --to."
         )
-    named = [place for place, other in enumerate(found) if other.get("name") == entry["name"]]
-    places = named or ([0] if len(found) == 1 else [])
+    named = [place for place, other in enumerate(entries) if other.get("name") == entry["name"]]
+    places = named or ([0] if len(entries) == 1 else [])
     if not places:
-        return [*found, entry]
+        return [*entries, entry]
     place = places[0]
-    results = _renewed(found[place]["results"], entry["results"])
-    return [*found[:place], {**found[place], "results": results}, *found[place + 1 :]]
+    results = _renewed(entries[place]["results"], entry["results"])
+    return [*entries[:place], {**entries[place], "results": results}, *entries[place + 1 :]]
 
 
 def _renewed(old: list[Any], new: list[Entry]) -> list[Any]:
     left = {_key(result): result for result in new}
     renewed = set(left)
-    kept: list[Any] = []
+    results: list[Any] = []
     for result in old:
         key = _key(result)
         if not (_is_ours(result) and key in renewed):
-            kept.append(result)
+            results.append(result)
         elif key in left:  # of several that are the same, one remains
-            kept.append(left.pop(key))
-    return [*kept, *left.values()]
+            results.append(left.pop(key))
+    return [*results, *left.values()]
 
 
 def _is_entry(other: Any) -> bool:

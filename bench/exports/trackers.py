@@ -42,31 +42,31 @@ def metrics_of(scores: Iterable[Score]) -> dict[str, float]:
 
     Characters that MLflow refuses become underscores; of two names that become equal, the second gets a number.
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for score in scores:
         if not math.isfinite(score.value):
             continue
         plain = _UNNAMEABLE.sub("_", f"{score.task}/{score.condition}/{score.metric}")
         name, number = plain, 2
-        while name in found:
+        while name in metrics:
             name, number = f"{plain}_{number}", number + 1
-        found[name] = score.value
+        metrics[name] = score.value
         for end, value in ((".ci_low", score.ci_low), (".ci_high", score.ci_high)):
             if math.isfinite(value):
-                found[name + end] = value
-    return found
+                metrics[name + end] = value
+    return metrics
 
 
 def params_of(data: ReportData, model: str) -> dict[str, str]:
     """What the numbers of a model are numbers of: the model's record, the identity of each task, versions and seed."""
     record = next((record for record in data.models if record["name"] == model), {})
     named = ("identity", "source", "architecture", "weights_hash", "label_space", "precision", "licence")
-    found = {"model": model} | {f"model.{key}": str(record[key]) for key in named if record.get(key)}
+    params = {"model": model} | {f"model.{key}": str(record[key]) for key in named if record.get(key)}
     scored = {score.task for score in data.scores if score.model == model}
-    found |= {f"task.{t['name']}": str(t["identity"]) for t in data.tasks if t["name"] in scored and t.get("identity")}
-    found |= {f"version.{name}": str(version) for name, version in data.run.get("versions", {}).items()}
-    found |= {key: str(data.run[key]) for key in ("seed", "store", "command") if key in data.run}
-    return {_UNNAMEABLE.sub("_", key): value[:_LONGEST_VALUE] for key, value in found.items()}
+    params |= {f"task.{t['name']}": str(t["identity"]) for t in data.tasks if t["name"] in scored and t.get("identity")}
+    params |= {f"version.{name}": str(version) for name, version in data.run.get("versions", {}).items()}
+    params |= {key: str(data.run[key]) for key in ("seed", "store", "command") if key in data.run}
+    return {_UNNAMEABLE.sub("_", key): value[:_LONGEST_VALUE] for key, value in params.items()}
 
 
 def export_mlflow(handover: Handover) -> list[str]:
@@ -122,16 +122,16 @@ SUFFIX = ".vitobench"
 
 def curves(data: ReportData, models: tuple[str, ...]) -> dict[str, dict[int, str]]:
     """Which models share a folder: checkpoints of one training by step, every other model alone at its step or 0."""
-    found: dict[str, dict[int, str]] = {}
+    folders: dict[str, dict[int, str]] = {}
     placed: set[str] = set()
     for training in trainings(data.of(models)):
-        found[training.name] = training.models
+        folders[training.name] = training.models
         placed |= set(training.models.values())
     steps = {str(record["name"]): record.get("training_step") for record in data.models}
     for model in models:
         if model not in placed:
-            found[model] = {int(steps.get(model) or 0): model}
-    return found
+            folders[model] = {int(steps.get(model) or 0): model}
+    return folders
 
 
 def export_tensorboard(handover: Handover) -> list[str]:
