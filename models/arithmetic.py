@@ -99,7 +99,7 @@ _MMAP_THRESHOLDS = (2**30, 2**25)
 def keep_freed_memory() -> bool:
     """Make glibc keep freed memory for the next batch instead of returning it to the kernel.
 
-    Activations of a batch take tens of megabytes each. By default glibc maps such blocks anew every time, and the
+    Activations of a batch take tens of megabytes each. By default glibc maps such blocks again every time, and the
     kernel clears every page again: for EfficientNet-Lite0 at batch 32 on two cores, this is 300,000 page faults per
     batch; without them, twice as many images per second are classified. In return, the process keeps its peak memory.
     Only the allocator changes, so results are the same to the last bit.

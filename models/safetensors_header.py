@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def read_header(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} is truncated or is not a safetensors file (its header does not fit in it).")
         text = handle.read(length)
     try:
-        header = json.loads(text, object_pairs_hook=_without_doubles)
+        header = json.loads(text, object_pairs_hook=unique_keys)
         ends = [_end_of(entry) for key, entry in header.items() if key != "__metadata__"]
     except RecursionError:
         raise CheckpointError(f"{path} is not a safetensors file: its header is nested too deeply.") from None
@@ -54,10 +55,17 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):  # readers differ in which of two equal keys they use
-        raise ValueError("a key is there twice")
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The ``object_pairs_hook`` of JSON that must not repeat a key, because readers differ in which value they use.
+
+    Raises:
+        ValueError: A key is repeated.
+    """
+    unique: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in unique:
+            raise ValueError(f"the key {name[:80]!r} appears twice")
+        unique[name] = value
     return unique
 
 

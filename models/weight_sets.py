@@ -150,7 +150,7 @@ def _fits(
     complete = [prefix for prefix, count in counts.items() if count == len(needed)]
     if not complete:
         best = max(counts, key=lambda prefix: (counts[prefix], -len(prefix)))
-        return [_with_head_beside(_under(place, best, entries, own, ()), entries, needed, heads)]
+        return [_with_head_outside(_under(place, best, entries, own, ()), entries, needed, heads)]
     return [_under(place, p, entries, own, [q for q in complete if q != p]) for p in sorted(complete, key=len)]
 
 
@@ -178,7 +178,7 @@ def _under(
     return WeightSet("", place, prefix, tensors, tuple(left_out), averaged, lacking)
 
 
-def _with_head_beside(
+def _with_head_outside(
     fit: WeightSet, entries: Mapping[str, torch.Tensor], needed: frozenset[str], heads: Collection[str]
 ) -> WeightSet:
     """Add a classifier that is outside of a prefixed encoder (``backbone.conv1.weight`` and ``fc.weight``).
@@ -190,11 +190,11 @@ def _with_head_beside(
         return fit
     starts = [0, *(dot.end() for dot in re.finditer(r"\.", fit.prefix[:-1]))] if fit.prefix else []
     for outer in (fit.prefix[:start] for start in reversed(starts)):
-        beside = {name: f"{outer}{name}" for name in missing}
-        if all(place in entries for place in beside.values()):
-            remaining = [name for name in fit.left_out if name not in beside.values()]
+        outside = {name: f"{outer}{name}" for name in missing}
+        if all(place in entries for place in outside.values()):
+            remaining = [name for name in fit.left_out if name not in outside.values()]
             if all(_BOOKKEEPING.search(name.removeprefix(outer)) for name in remaining):
-                tensors = {**fit.tensors, **{name: entries[place] for name, place in beside.items()}}
+                tensors = {**fit.tensors, **{name: entries[place] for name, place in outside.items()}}
                 return replace(fit, tensors=tensors, left_out=tuple(remaining), lacking=0)
     return fit
 

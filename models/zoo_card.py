@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from msgspec import Meta
 from ..decoding import Filled, decode, short
 from ..errors import CheckpointError
 from ..tasks.images.geometry import CropMode, Interpolation
+from .safetensors_header import unique_keys
 from .spec import ModelSpec, Preprocessing
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
@@ -55,7 +56,7 @@ _OPTIONAL = ("sha256", "training_data", "licence", "baseline", "description")
 
 @dataclass(frozen=True)
 class _CardPreprocessing:
-    """What a card has to say of the fields of `Preprocessing`, which have defaults elsewhere."""
+    """The fields of `Preprocessing` as a card gives them; elsewhere they have defaults."""
 
     size: _Side
     resize: _Side
@@ -110,7 +111,7 @@ class ZooCard:
             CheckpointError: It is not JSON, lacks a key, or has invalid or contradictory values.
         """
         try:
-            data = json.loads(text, object_pairs_hook=_without_doubles)
+            data = json.loads(text, object_pairs_hook=unique_keys)
         except RecursionError:
             raise CheckpointError(f"The card of {where} is nested too deeply to be read.") from None
         except ValueError as error:
@@ -160,17 +161,8 @@ class ZooCard:
         )
 
 
-def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    unique: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in unique:
-            raise ValueError(f"the key {name[:80]!r} is there twice")
-        unique[name] = value
-    return unique
-
-
 def _preprocessing(values: Any, where: str) -> Preprocessing:
-    # An unknown key is refused: what is passed over here could be what the network was trained with.
+    # An unknown key is refused: if it were ignored, the network could get other pixels than it was trained with.
     table = _with_whole_numbers(values) if isinstance(values, dict) else values
     card = decode(_CardPreprocessing, table, where, "preprocessing", CheckpointError)
     if card.resize < card.size:

@@ -19,7 +19,7 @@ from ..networks import PooledNetwork
 from ..state_dicts import load_torch
 from .recipe import Recipe
 
-# Training checkpoints: written aside and renamed, with a digest; read without running what they may hold.
+# Training checkpoints: written atomically, with a digest; read without running code that they may contain.
 
 
 NAME = "training.pt"
@@ -29,7 +29,7 @@ RECIPE_FORM = 2
 
 
 def run_digest(recipe: Recipe) -> str:
-    """What a checkpoint must share with the run that goes on from it: what all recipes have, and what its method has.
+    """What a checkpoint must share with the run that continues from it: the settings of all recipes, and its method's.
 
     A setting that is added later is declared with `identity.OMITTED_IF_DEFAULT`, so that it ends no unfinished run.
     """
@@ -37,7 +37,7 @@ def run_digest(recipe: Recipe) -> str:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what a training needs to go on, with a digest; a reader sees the old file or the new one, whole.
+    """Write what a training needs to continue, with a digest; a reader sees either the old file or the new one.
 
     Args:
         path: The file; its folder is made.

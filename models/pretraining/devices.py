@@ -1,4 +1,4 @@
-"""The devices of a run: Lightning Fabric, what crosses from one to another, and batch normalisation over all."""
+"""The devices of a run: Lightning Fabric, communication between them, and batch normalisation over all of them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Ranks:
 
 # Batch normalisation over the batch of all ranks.
 #
-# torch's `SyncBatchNorm` does this on accelerators, but rejects tensors on a CPU. This module is used there, so that a
+# torch's `SyncBatchNorm` does this on accelerators, but rejects tensors on a CPU. This class is used there, so that a
 # run on a cluster of CPUs, and every test without an accelerator, computes the same thing.
 
 

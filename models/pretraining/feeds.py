@@ -1,4 +1,4 @@
-"""Batches of views, made ahead of the network: from clips in memory, and from clips read while a run goes on."""
+"""Batches of views, computed ahead of the network: from clips in memory, and from clips read during training."""
 
 from __future__ import annotations
 

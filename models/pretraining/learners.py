@@ -1,4 +1,4 @@
-"""What each pretraining method trains: a module with a loss for a batch of views, and the encoder it is about."""
+"""What each pretraining method trains: a module that returns a loss for a batch of views, and its encoder."""
 
 from __future__ import annotations
 

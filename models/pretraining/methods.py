@@ -60,7 +60,7 @@ class Augmentation:
             raise VitobenchError(f"augmentation.sigma = {self.sigma} must be a rising pair above 0")
 
 
-# The pretraining methods: the settings that each has of its own, in a table of its name in a recipe.
+# The settings of each method.
 #
 # This imports no torch, so that recipes can be read and listed; the networks and losses are in `learners`. A setting
 # of one method is no part of the recipes of another: a new one changes neither their cards nor the digests of their

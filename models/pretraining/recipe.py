@@ -127,7 +127,7 @@ def current_form(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe of a card, brought to the form that `recipe_facts` has now.
 
     Args:
-        facts: From the card of a finished run. Earlier versions wrote the settings of all methods beside the others.
+        facts: From the card of a finished run. Earlier versions wrote the settings of all methods at the top level.
 
     Returns:
         The same settings; those of other methods, which the run did not use, are left out.

@@ -155,7 +155,7 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
     return views
 
 
-# Random views of single frames of any size, with torchvision; see `views` for whole batches of small frames.
+# Random views of single frames of any size, with torchvision.
 
 
 def frame_view(augmentation: Augmentation, number: int, size: int) -> v2.Transform:

@@ -51,7 +51,7 @@ def card_of(
 
 
 def write_checkpoint(path: Path, network: nn.Module, card: Mapping[str, Any]) -> str:
-    """Write ``path`` (safetensors, the card inside) and the card beside it as JSON, each whole or not at all.
+    """Write ``path`` (safetensors, the card inside) and a JSON file with the card next to it, each atomically.
 
     Weights that half precision holds exactly are stored in it, as they are in the models that come with the package.
 

@@ -59,7 +59,7 @@ def features_of(
 ) -> Rows:
     """Features of images, from the cache as far as they are there.
 
-    The cache is keyed by model, preprocessing, images and kind. A pass that was interrupted goes on after its last
+    The cache is keyed by model, preprocessing, images and kind. A pass that was interrupted continues after its last
     whole block; several processes may work on the same one. Where an image could not be read for now, nothing is kept.
 
     Args:

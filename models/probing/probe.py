@@ -1,4 +1,4 @@
-"""From a model to a checkpoint with a head: read features, fit, write, measure what was written."""
+"""Fit a head on a model: read features, fit, write a checkpoint, and measure it."""
 
 from __future__ import annotations
 

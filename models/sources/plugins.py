@@ -196,7 +196,7 @@ class PluginSources(Source):
         """Describe a model of such a source.
 
         Raises:
-            PluginError: The plugin fails, or gives something else than a `ModelSpec`.
+            PluginError: The plugin fails, or returns something other than a `ModelSpec`.
             VitobenchError: What the source itself says, for instance that it has no such model.
         """
         plugin = self._of(name)

@@ -145,7 +145,7 @@ def test_cards_that_no_reader_should_be_trusted_with() -> None:
     for text, words in (
         ("[" * 100_000, "nested too deeply"),
         (changed(("recipe",), 0).replace('"recipe": 0', '"recipe": ' + '{"a":' * 100_000), "nested too deeply"),
-        (json.dumps(CARD)[:-1] + ', "num_classes": 1000}', "the key 'num_classes' is there twice"),
+        (json.dumps(CARD)[:-1] + ', "num_classes": 1000}', "the key 'num_classes' appears twice"),
         ("", "not JSON"), ("3", "a JSON int"), ("null", "a JSON NoneType"), ('"card"', "a JSON str"),
         ("1" * 5000, "not JSON"), ("{}", "is incomplete: name is missing; it must be text"),
     ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""From what metadata say and frames show to a verdict on every clip. Pure: no file is read and no model asked."""
+"""Decide which clips to keep, from their metadata and frames. Pure: no file is read and no model is run."""
 
 from __future__ import annotations
 

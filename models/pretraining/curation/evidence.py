@@ -1,4 +1,4 @@
-"""Cutting a video into clips, and what was seen of each, kept so that no video is looked at twice."""
+"""Cutting a video into clips, and the cached evidence for each, so that no video is examined twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a curation came to: the manifest with a line for every clip, the numbers, and small pictures."""
+"""The result of a curation: the manifest with a line for every clip, the numbers, and thumbnails."""
 
 from __future__ import annotations
 

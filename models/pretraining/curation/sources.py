@@ -1,4 +1,4 @@
-"""Collections of videos: folders with what people wrote about them, lists, the micro-world; and their frames."""
+"""Collections of videos (folders with metadata, tables, the micro-world), and how their frames are read."""
 
 from __future__ import annotations
 
