@@ -55,7 +55,7 @@ class Observer(TypedDict):
 
     name: str
     kind: str
-    """``"model"``, ``"human"`` (a person, or the people together) or ``"simulated"`` (likewise)."""
+    """``"model"``, ``"human"`` (a person, or the people together) or ``"simulated"`` (one, or the group)."""
     label: str
 
 
@@ -80,7 +80,7 @@ class AlignmentData:
         reference: The observer in ``scores`` that is the whole group compared with.
         agreement: A matrix for each data set.
         shape_decisions: Counts of decisions for shape and texture.
-        published: Drawn beside real people only, since numbers against people are none against simulated observers.
+        published: Drawn with real people only: numbers against people do not apply to simulated observers.
         comparisons: Paired differences of models.
         notes: Remarks for people.
         family: Names of all data sets that the mean is over; those of ``data_sets`` if empty.
@@ -206,7 +206,7 @@ class AlignmentData:
         }
 
     def published_values(self, metric: str, data_set: str = ALL) -> dict[str, float]:
-        """By model, the first published value of a metric; none beside simulated observers."""
+        """By model, the first published value of a metric; none with simulated observers."""
         values: dict[str, float] = {}
         if not self.simulated:
             for row in self.published:

@@ -1,4 +1,4 @@
-"""A comparison of models: its data, and how a terminal shows it: the verdict, then tasks, then the worst conditions."""
+"""A comparison of models: its data, and its output in a terminal."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Disagreement:
         b: Second model, its baseline where it has one.
         counts: Images that both get right, only ``a``, only ``b``, and neither.
         only_a: Some of those that only ``a`` gets right.
-        only_b: Likewise.
+        only_b: Some of those that only ``b`` gets right.
         conditions: Of how many conditions this is the one with the most disagreements; 1 where there was no choice.
     """
 
@@ -204,7 +204,7 @@ class ReportData:
 
     @cached_property
     def partial_models(self) -> frozenset[str]:
-        """Baselines that take part in some tasks only: what they lack of the others is nothing missing."""
+        """Baselines that are run on some tasks only; scores that they lack on others do not count as missing."""
         return frozenset(str(record["name"]) for record in self.models if record.get("source") == "baseline")
 
     def score(self, model: str, task: str, condition: str, metric: str) -> Score | None:
@@ -236,7 +236,7 @@ class ReportData:
         raise KeyError(name)
 
     def main_condition(self, task: str) -> str:
-        """The condition of a task's main number; its headline has a line for it, unless it stands elsewhere."""
+        """The condition of a task's main number; its headline has a line for it, unless another table has it."""
         record = self.task(task)
         name = record.get("metric")
         lines = record.get("headline") or ()
@@ -254,7 +254,7 @@ class ReportData:
         return (("", tuple(names)),) if names else ()
 
     def tasks_with(self, view: View) -> tuple[TaskRecord, ...]:
-        """The tasks that can be shown in a certain way beside their headline."""
+        """The tasks that have a certain view in addition to their headline."""
         return tuple(record for record in self.task_records if view in record.get("views", ()))
 
     def of(self, models: Sequence[str]) -> ReportData:
@@ -277,7 +277,7 @@ class ReportData:
 
 
 class ClaimFacts(RunFacts, total=False):
-    """What the pages say of all runs together."""
+    """Facts about all runs together, for the page."""
 
     seeds: int
     """Runs of each method."""

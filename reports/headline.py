@@ -44,7 +44,7 @@ class Cell:
         model: Model name.
         score: The score, or None where nothing was recorded.
         comparison: The paired difference to the declared baseline, if there is one.
-        asked: Whether the model takes part in the task.
+        asked: Whether the model is run on the task.
     """
 
     model: str
@@ -161,18 +161,18 @@ def _main_rows(data: ReportData) -> list[HeadlineRow]:
 def tallies(data: ReportData) -> list[Tally]:
     """Count the verdicts of every model that has a baseline: one for each task, by its main metric.
 
-    Accuracy and mCE of a corruption task are made of the same answers; both would count it twice.
+    Accuracy and mCE of a corruption task come from the same predictions; both would count it twice.
     """
     counted = []
     rows = _main_rows(data)
     # Those without a line of their own in the headline count as well.
-    beside = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("headline") == []]
+    without_line = [(str(t["name"]), str(t["metric"])) for t in data.asked_tasks if t.get("headline") == []]
     for position, model in enumerate(data.model_names):
         baseline = data.baseline(model)
         if baseline is None:
             continue
         pairs = [row.cells[position].comparison for row in rows]
-        pairs += [data.comparison(model, task, "overall", name) for task, name in beside]
+        pairs += [data.comparison(model, task, "overall", name) for task, name in without_line]
         seen = Counter(verdict(pair) for pair in pairs if pair is not None and math.isfinite(pair.difference))
         counted.append(
             Tally(

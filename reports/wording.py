@@ -12,7 +12,7 @@ from typing import Any
 from ..results.metrics import metric
 from ..results.schema import Comparison
 
-# How numbers, conditions and verdicts are written, the same in the terminal, in Markdown and on the page.
+# Numbers, conditions, verdicts and labels as text.
 
 
 HOLE = "—"
@@ -125,11 +125,11 @@ def visible(text: str) -> str:
 
 
 def labels(names: Iterable[str], width: int | None = 28, written: Callable[[str], str] = visible) -> dict[str, str]:
-    """Short labels for things that are shown together, by name; no two are alike.
+    """Short labels for things that are shown together, by name; no two are equal.
 
     A name that fits stays as it is, and a longer one loses its middle as in `shorten`. Where that leaves some names
-    alike (seeds of one recipe, say), these show the part in which they differ instead, in more letters than ``width``
-    if need be. Names that look alike even in full, as they are written, are numbered. The order of the names does not
+    equal (seeds of one recipe, say), these show the part in which they differ instead, in more letters than ``width``
+    if needed. Names that look the same even in full, as they are written, are numbered. The order of the names does not
     matter.
 
     Args:
@@ -142,11 +142,11 @@ def labels(names: Iterable[str], width: int | None = 28, written: Callable[[str]
     room = longest if width is None else width
     label_of = {name: shorten(name, room) for name in every}
     together: list[set[str]] = []
-    # Names that look alike even in full get numbers below; more room would not help them.
+    # Names that look the same even in full get numbers below; more room would not help them.
     while (
         alike := [group for group in _alike(label_of, written) if len(set(map(written, group))) > 1]
     ) and room < longest:
-        # Names that were alike once stay in one group, so that its labels show everything in which they differ.
+        # Names whose labels were equal once stay in one group, so that its labels show everything in which they differ.
         for group in alike:
             joined = [other for other in together if other & set(group)]
             together = [other for other in together if other not in joined] + [set(group).union(*joined)]

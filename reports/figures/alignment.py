@@ -1,4 +1,4 @@
-"""Figures of human alignment: the benchmark as bars, who agrees with whom, consistency against accuracy."""
+"""Figures of human alignment: the benchmark as bars, agreement between observers, consistency against accuracy."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Spot:
         model: Its name.
         kind: ``"measured"``, ``"standard"`` (published, one of those that the line is fitted to) or ``"published"``.
         clean: Accuracy on the clean counterpart, with the ends of its interval.
-        shifted: Accuracy under the shift, likewise.
+        shifted: Accuracy under the shift, with the ends of its interval.
     """
 
     model: str

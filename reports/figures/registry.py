@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from ..focus import Focus
 
 
-# The figures by name: what each needs, draws and says. The page, `bench figures` and notebooks iterate over them.
-#
-# Importing this loads no matplotlib: a figure's module is imported when it is drawn.
+# The figures by name.
 
 
 def _whole(data: ReportData, subject: str) -> tuple[Any, ...]:
@@ -340,12 +338,12 @@ def _of_plugin(plugin: plugins.Plugin) -> FigureSpec:
     return replace(figure, name=plugin.name, subjects=subjects, caption=caption, plugin=plugin)
 
 
-# Figures as files: PDF, SVG and PNG, with their numbers beside them.
+# Figures as files: PDF, SVG and PNG, with their numbers as CSV.
 
 
 FORMATS = ("pdf", "svg", "png")
 _DOTS = 220  # an inch
-# A date would give other bytes every day.
+# With a date the file's bytes would change every day.
 _METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
 
 

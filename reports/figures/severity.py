@@ -41,7 +41,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 CHANCE = 1 / 16
 
 _TITLE = 21  # letters that fit over the narrowest panel
-_LABEL = 24  # letters that fit beside one panel
+_LABEL = 24  # letters that fit next to one panel
 _COLUMNS = 4
 _HOLE = Estimate()
 
@@ -130,7 +130,7 @@ def _draw(axes: Axes, curve: Curve, counted: Sequence[int], *, strong: bool, ban
     if pen is None:
         axes.plot(x, values, color=REST, linewidth=0.5, zorder=1.5)
         return
-    # Beside bars of intervals markers are smaller; of many models they are left out where nothing counts.
+    # Markers are smaller next to intervals; with many models, uncounted severities have none.
     marker = {**pen.point, "markersize": (1.0 if bands else 0.75 if strong else 0.55) * pen.size}
     if len(counted) < len(values):
         everywhere = marker if strong else {"color": pen.colour}
@@ -168,7 +168,7 @@ def _dress(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
     grid_along(axes, "y")
 
 
-# Corruptions by severity
+# Corruptions by severity.
 
 
 def _cell(data: ReportData, model: str, task: str, condition: str) -> Estimate:
@@ -287,7 +287,7 @@ def severity_rows(data: ReportData, task: str, families: bool) -> list[dict[str,
     ]  # fmt: skip
 
 
-# Distortions of human alignment by strength
+# Distortions of human alignment by strength.
 
 
 def accuracy_by_strength(data: AlignmentData, models: Focus | None = None) -> Figure:

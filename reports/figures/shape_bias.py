@@ -155,7 +155,7 @@ def _mirror(share: Any) -> Any:
     return 1 - share
 
 
-# One cue-conflict task, models alone
+# One cue-conflict task, models alone.
 
 
 def model_shares(data: ReportData, task: str) -> dict[str, dict[str, float]]:
@@ -220,7 +220,7 @@ def shape_bias_rows(data: ReportData, task: str) -> list[dict[str, Any]]:
     return rows
 
 
-# The cue-conflict data set of human alignment, models beside people
+# The cue-conflict data set of human alignment, models and people.
 
 
 def observer_shares(data: AlignmentData, observer: str) -> dict[str, float]:
@@ -268,7 +268,7 @@ def shape_bias_with_people(data: AlignmentData, models: Focus | None = None) -> 
 
 
 def _people(data: AlignmentData) -> list[Shares]:
-    """Single people, or simulated observers, of whom only the group has a pen of its own."""
+    """Single people, or simulated observers, of which only the group has its own pen."""
     drawn = {*data.drawn, data.reference}
     names = dict.fromkeys(str(row["observer"]) for row in data.shape_decisions)
     single = (name for name in names if name not in drawn and data.kind(name) in ("human", "simulated"))

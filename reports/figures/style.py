@@ -19,10 +19,9 @@ from matplotlib.lines import Line2D
 
 from ..alignment_data import AlignmentData, Estimate
 from ..focus import Focus
-from ..wording import labels
 from ..wording import labels as labels_of
 
-# One look for every figure, and the way from a figure to text inside a page.
+# Fonts, colours and pens, and a figure as text inside a page.
 
 
 # Positions in seaborn's colour-blind palette; its pink and yellow vanish on white and its tan is taken for the orange,
@@ -98,7 +97,7 @@ def _style() -> Any:
         "lines.markersize": 4.5,
         "legend.frameon": False,
         "legend.fontsize": 8.5,
-        # A dollar sign in somebody's model name is not an equation.
+        # A dollar sign in a model's name does not start an equation.
         "text.parse_math": False,
         "svg.fonttype": "none",
         # Fonts that a journal accepts and a reader can search, instead of drawn letters.
@@ -178,7 +177,7 @@ def grid_along(axes: Axes, axis: str) -> None:
 
 
 def to_svg(figure: Figure, prefix: str, label: str) -> str:
-    """Turn a figure into an ``<svg>`` element that can be placed beside others in one HTML page.
+    """Turn a figure into an ``<svg>`` element that can be placed with others in one HTML page.
 
     Args:
         figure: The figure.
@@ -273,9 +272,9 @@ def legend(
 
 
 def names_of(data: AlignmentData, observers: Sequence[str], width: int = 28) -> dict[str, str]:
-    """Observers' labels, shortened except for the remark that one is simulated; no two in a figure are alike."""
+    """Observers' labels, shortened except for the remark that one is simulated; no two in a figure are equal."""
     parts = {name: data.label(name).partition(" (simulated)") for name in (*data.everyone, *observers)}
-    short = labels((label for label, _, _ in parts.values()), width)
+    short = labels_of((label for label, _, _ in parts.values()), width)
     return {name: short[parts[name][0]] + "".join(parts[name][1:]) for name in observers}
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-# Templates of pages, opened in the one way that escapes everything.
+# Templates of pages, with automatic escaping.
 
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -18,7 +18,7 @@ from ..tables.alignment import HEADS, LEGEND, has_mean, headline, holes_in_means
 from ..wording import HOLE, MARKS, MINUS, percent, verdict, verdict_words
 from .view import ViewCell, ViewRow, ViewTable, p_words
 
-# Parts of the page as plain values, so that a new part is one more function.
+# Sections as plain values for the template.
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ def gallery_sections(data: ReportData) -> list[ViewSection]:
     ]
 
 
-# Numbers that others published for the same photographs, apart from what was measured here.
+# Numbers that others published for the same photographs, separate from those measured here.
 
 
 _LEGEND = (

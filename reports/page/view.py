@@ -127,7 +127,7 @@ def _row(
 
 
 def headline_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
-    """The headline table; the first line of a task bears its title, the following ones only their own label."""
+    """The headline table; the first line of a task has its title, the following ones only their own label."""
     lines, last_task, last_world = [], "", ""
     for row in rows:
         first = row.task != last_task
@@ -214,7 +214,7 @@ def severity_views(data: ReportData, task: TaskRecord) -> list[ViewTable]:
 
 
 def shift_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
-    """The parts of a shift, where it has any beside the whole."""
+    """The parts of a shift, if it has any."""
     name, key = str(task["name"]), str(task.get("metric") or "top1")
     parts = dict.fromkeys(
         s.condition for s in data.scores if s.task == name and s.metric == key and s.condition != "overall"
@@ -257,7 +257,7 @@ def p_words(p: float) -> str:
 
 
 def comparison_view(data: ReportData) -> ViewTable:
-    """Every paired difference but those of single cells, with p-values, plain and corrected.
+    """Every paired difference except those of single cells, with p-values, plain and corrected.
 
     Those of human alignment are in its own section, on its own scale.
     """

@@ -1,4 +1,4 @@
-"""The tables by name, and a table before it is written: what is best, and what is level with the best."""
+"""The tables by name, and a table before it is written, with the best of each line and those not clearly worse."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def standing(
     return Standing(best, dict(zip(p_values, holm(list(p_values.values())), strict=True)))
 
 
-# A table before it is written: numbers of models, with the best of each line and those level with it.
+# A table before it is written: the models' numbers, with the best of each line and those not clearly worse.
 
 
 LEVEL, UNTESTED = "†", "‡"
@@ -165,7 +165,7 @@ class Grid:
         """How to read it.
 
         Args:
-            across: Whether the models stand side by side, so that a line of the grid is a row of the table.
+            across: Whether the models are columns, so that a line of the grid is a row of the table.
         """
         words = f"{self.title}. {self._unit()}, with 95 % intervals. Bold: best"
         if self.compared:
