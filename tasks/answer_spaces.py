@@ -1,7 +1,7 @@
 """The classes of a set of images, and how a model of ImageNet's 1000 classes predicts them.
 
-Every benchmark with fewer classes than ImageNet says what becomes of the others' logits: they are left out, and where
-several of ImageNet's classes count as one, the largest of their logits stands for it. Decisions, ranks and the softmax
+Every benchmark with fewer classes than ImageNet defines how it treats the logits of the others: they are left out, and
+where several of ImageNet's classes count as one, the largest of their logits is used. Decisions, ranks and the softmax
 are then taken over what remains. Where people chose among 16 categories, the softmax comes first, over all classes, and
 the probabilities are merged.
 """

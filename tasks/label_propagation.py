@@ -1,7 +1,7 @@
-"""Label propagation: the mask of the first frame is carried along a clip by what features find alike.
+"""Label propagation: the mask of the first frame is carried along a clip by the similarity of features.
 
 Nothing is trained. Each place of a frame takes the labels of the most similar places of earlier frames, as features of
-images are asked on DAVIS'17 (Pont-Tuset et al. 2017; protocol of Jabri, Owens & Efros 2020, NeurIPS). Context,
+images are evaluated on DAVIS'17 (Pont-Tuset et al. 2017; protocol of Jabri, Owens & Efros 2020, NeurIPS). Context,
 neighbours and temperature are DINO's (Caron et al. 2021); its radius of 12 cells is for frames of some 60 x 107 cells,
 ours for 16 x 16.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BOUNDARY_TOLERANCE = 0.008
-"""Of the diagonal of the frame: how far apart boundaries may lie and still agree."""
+"""Of the diagonal of the frame: how far apart boundaries may be and still agree."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Propagation:
     """How labels are carried.
 
     Attributes:
-        context: Frames before the present one that are asked, besides the first.
-        radius: How far away a similar place may lie, in cells of the feature map, along each axis.
+        context: Frames before the current one that are compared, in addition to the first.
+        radius: How far away a similar place may be, in cells of the feature map, along each axis.
         neighbours: Similar places whose labels are averaged.
         temperature: Of the softmax over their similarities (cosines).
     """

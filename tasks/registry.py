@@ -45,7 +45,7 @@ _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "image
 
 @dataclass(frozen=True)
 class Suite:
-    """Tasks that belong together, and the numbers that stand for them.
+    """Tasks that belong together, and the numbers to quote for them.
 
     Attributes:
         name: What the user types.

@@ -77,8 +77,8 @@ def observer_counts(what: str, people: int, replicates: int, seed: int = 0) -> n
 def reflected(draws: np.ndarray, value: np.ndarray | float) -> np.ndarray:
     """Samples mirrored at the value found, which turns percentile intervals into basic ones (Davison & Hinkley 1997).
 
-    Sampling adds its own noise to a squared difference, so that samples lie above the value, which lies above the truth
-    already; percentiles of them may not even hold the value. Mirrored they lie below, where the truth is.
+    Sampling adds its own noise to a squared difference, so that samples are above the value, which is above the truth
+    already; percentiles of them may not even hold the value. Mirrored, they are below it, where the truth is.
     """
     return 2 * np.asarray(value) - draws
 
@@ -107,7 +107,7 @@ def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarr
     return low, high
 
 
-# Accuracy and consistency of all observers of a data set, for the data and for every bootstrap sample at once.
+# The numbers of all observers, for the data and for every bootstrap sample at once.
 #
 # All of it is means over stimuli of two kinds of columns: whether an observer is right, and whether an observer and a
 # person are both right or both wrong. One matrix product per condition gives the means of all samples.
@@ -116,7 +116,7 @@ def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarr
 HUMANS = "humans"
 """The people of a data set as one observer: their mean, and for consistency the mean of their pairs.
 
-Where others stand in their place, such as simulated observers, the name of that group is given as ``reference``.
+If others replace people, such as simulated observers, the name of that group is given as ``reference``.
 """
 
 OVERALL = "overall"
@@ -136,7 +136,7 @@ RANGES = {
     "expected_consistency": (0.0, 1.0),
     "error_consistency": (-1.0, 1.0),
 }
-"""Metrics that are no means over stimuli, and between what they lie. Their samples are biased and get mirrored."""
+"""Metrics that are no means over stimuli, and their ranges. Their samples are biased and get mirrored."""
 
 _PAIRED = SAMPLED[1:]
 
@@ -321,7 +321,7 @@ class Ceiled:
     """A share of a ceiling.
 
     Attributes:
-        value: 1 at the ceiling; may lie above it. NaN where undefined.
+        value: 1 at the ceiling; may be above it. NaN where undefined.
         ci_low: 95 % interval; NaN where there are no samples.
         ci_high: Its other end.
     """

@@ -1,4 +1,4 @@
-"""What a stimulus shows, what a model decides for among the 16 categories of people, and who agrees with whom."""
+"""What a stimulus shows, a model's decision among the 16 categories of people, and agreement of all observers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Shown:
         image_names: n names of files, in the order shown.
         conditions: int16 (n,), positions in ``data_set.conditions``.
         shapes: int16 (n,), positions in ``data_set.categories``; the right answers.
-        textures: int16 (n,), likewise; `NO_TEXTURE` for none.
+        textures: int16 (n,), positions in ``data_set.categories``; `NO_TEXTURE` for none.
     """
 
     data_set: AlignmentSet
@@ -147,7 +147,7 @@ def category_scores(probability: np.ndarray, groups: Groups | None = None, rule:
 
     Raises:
         UnknownNameError: No such rule.
-        ValueError: Not probabilities, or another number of classes than the groups speak of.
+        ValueError: Not probabilities, or another number of classes than the groups use.
     """
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
@@ -157,7 +157,7 @@ def category_scores(probability: np.ndarray, groups: Groups | None = None, rule:
     if probability.shape[1] <= max(map(max, groups)):
         raise ValueError(f"the categories need {max(map(max, groups)) + 1} classes, not {probability.shape[1]}")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("probabilities must lie in [0, 1]; pass logits through `probabilities` first")
+        raise ValueError("probabilities must be in [0, 1]; pass logits through `probabilities` first")
     merge = RULES[rule]
     return np.stack([merge(probability[:, list(group)], axis=1) for group in groups], axis=1)
 
@@ -244,7 +244,7 @@ def only(trials: Trials, image_ids: np.ndarray) -> Trials:
 
 
 def packed(people: Mapping[str, Trials]) -> dict[str, object]:
-    """Trials of people as plain data, to be kept beside predictions; reaction times are not kept."""
+    """Trials of people as plain data, to be stored next to predictions; reaction times are left out."""
     return {
         name: {
             "image_names": list(trials.image_names),
@@ -257,7 +257,7 @@ def packed(people: Mapping[str, Trials]) -> dict[str, object]:
 
 
 def unpacked(data_set: AlignmentSet, facts: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, Trials]:
-    """The way back from `packed`."""
+    """The inverse of `packed`."""
     trials = {}
     for name, columns in facts.items():
         conditions = [data_set.conditions[position] for position in columns["conditions"]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..task import Task
 
 
-# The 17 data sets of model-vs-human and their twins in the micro-world: conditions, which count, names of files.
+# The data sets: their conditions, which of them count, and the names of stimuli.
 
 
 CATEGORIES = (
@@ -44,7 +44,7 @@ _CUES = re.compile(r"([a-z]+)\d*-([a-z]+)\d*")
 
 @dataclass(frozen=True)
 class AlignmentSet:
-    """One experiment that models and those whom they are compared with both did.
+    """One experiment with answers of models and of the people they are compared with.
 
     Attributes:
         name: ``"contrast"``; folders and files are called so.
@@ -55,8 +55,8 @@ class AlignmentSet:
             people are (nearly) at chance. It is the authors' list, not a rule: low-pass 15 is on it at an accuracy of
             exactly 0.2.
         per_condition: Stimuli of a condition.
-        people: Human observers, each of whom saw every stimulus once; in the micro-world simulated ones.
-        categories: What can be answered; everything else speaks of categories by their positions here.
+        people: Number of human observers, who each saw every stimulus once; in the micro-world they are simulated.
+        categories: What can be answered; everything else refers to categories by their positions here.
         cues: What the stimuli show.
     """
 
@@ -179,7 +179,7 @@ MICRO_ALIGNMENT_SETS = {
 }
 """The 15 twins in the micro-world by name: the same conditions, other categories, simulated observers for people.
 
-Nobody draws sketches or paints there. All stimuli of the twin of cue-conflict are in conflict.
+It has no sketches and no paintings. All stimuli of the twin of cue-conflict are in conflict.
 """
 
 FAMILIES = (tuple(ALIGNMENT_SETS), tuple(MICRO_ALIGNMENT_SETS))
@@ -258,7 +258,7 @@ def cues(image: str, categories: tuple[str, ...] = CATEGORIES) -> tuple[int, int
     return categories.index(match[1]), categories.index(match[2])
 
 
-# What the data sets and their conditions are called where they are drawn.
+# Titles of the data sets and labels of their conditions in figures.
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class Axis:
     Attributes:
         title: Name for a person.
         label: What the conditions are measures of, with the unit; empty where there is only one.
-        tick: From a condition as the data set spells it to what stands at the axis.
+        tick: From a condition as the data set spells it to the label at the axis.
     """
 
     title: str

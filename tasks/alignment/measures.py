@@ -1,4 +1,4 @@
-"""How alike two observers answer, and the mean rank by which models are ordered (Geirhos et al., 2020 and 2021)."""
+"""How similarly two observers answer, and the mean rank that orders models (Geirhos et al., 2020 and 2021)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .experiments import CATEGORIES
 
-# How alike two observers answer, one number at a time (Geirhos et al., NeurIPS 2020 and 2021).
+# How similarly two observers answer, one number at a time (Geirhos et al., NeurIPS 2020 and 2021).
 
 
 Compat = Literal["model-vs-human"]
@@ -31,7 +31,7 @@ def accuracy(correct: np.ndarray) -> np.ndarray:
 
 
 def accuracy_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared difference of two accuracies; never rooted, as in the paper. In [0, 1], lower is more alike."""
+    """Squared difference of two accuracies; never rooted, as in the paper. In [0, 1], lower is more similar."""
     return (np.asarray(a, np.float64) - b) ** 2
 
 
@@ -75,7 +75,7 @@ def error_consistency(observed: np.ndarray, expected: np.ndarray, compat: Compat
 def error_consistency_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest kappa that two observers can have given their accuracies (Geirhos et al., NeurIPS 2020).
 
-    Observers agree most if the errors of the better one are among those of the other, least if their errors lie as
+    Observers agree most if the errors of the better one are among those of the other, least if their errors are as
     far apart as the number of stimuli allows.
 
     Args:

@@ -18,15 +18,15 @@ from .trials import Trials
 
 # Simulated observers: matchers of shape or of texture with noise of stated strength, and the micro-world's panel.
 #
-# They stand where people stand when nobody has been asked. Nothing they answer says anything about people; what they
-# are good for is that the truth behind every score is known (`tests.tasks.alignment.observer_truth`).
+# They replace people in an experiment without people. Their answers say nothing about people, but the truth behind
+# every score is known (`tests.tasks.alignment.observer_truth`).
 
 
 SIMULATED = "simulated observers"
-"""The panel's shape matchers as one observer, where they stand in people's place."""
+"""The panel's shape matchers as one observer, which replaces people as the reference."""
 
 PREFIX = "simulated-shape-"
-"""Prefix of the names of observers that stand in for people."""
+"""Prefix of the names of observers that replace people."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Psychometric:
         ceiling: Accuracy without any distortion, in (chance, 1].
         midpoint: Rank half way between ceiling and chance.
         width: Standard deviation of the distribution, in ranks, above 0.
-        chance: Accuracy where nothing is to be seen, in [0, ceiling).
+        chance: Accuracy where the cue is invisible, in [0, ceiling).
     """
 
     ceiling: float
@@ -69,7 +69,7 @@ class SimulatedObserver:
 
     A stimulus is as hard to an observer as ``sqrt(shared) * u + sqrt(1 - shared) * v``, where u is standard normal and
     the same for all observers of a seed, v is standard normal and the observer's own. The observer sees its cue where
-    that lies below the threshold that the condition's accuracy sets (`Psychometric`). Then:
+    that is below the threshold that the condition's accuracy sets (`Psychometric`). Then:
 
     - the cue seen: the category of the cue;
     - the cue missed, shape and texture in conflict: the other cue's category with probability ``other_cue``, else one
@@ -98,9 +98,9 @@ class SimulatedObserver:
         if self.cue not in ("shape", "texture"):
             raise ValueError(f"the cue is {self.cue!r}; expected 'shape' or 'texture'")
         if not 0 <= self.shared < 1:
-            raise ValueError(f"a shared part of {self.shared} lies outside [0, 1)")
+            raise ValueError(f"Invalid shared part {self.shared}; give one in [0, 1)")
         if not 0 <= self.other_cue <= 1:
-            raise ValueError(f"a probability of {self.other_cue} for the other cue lies outside [0, 1]")
+            raise ValueError(f"Invalid probability {self.other_cue} of the other cue; give one in [0, 1]")
 
 
 MICRO_PANEL = (
@@ -110,10 +110,10 @@ MICRO_PANEL = (
     SimulatedObserver("simulated-shape-4", "shape", Psychometric(0.91, 3.6)),
     SimulatedObserver("simulated-texture-1", "texture", Psychometric(0.93, 3.8)),
 )
-"""The micro-world's: four shape matchers, who stand in people's place, and a texture matcher to hold against them.
+"""The micro-world's observers: four shape matchers, which replace people, and a texture matcher as a contrast.
 
 Thresholds, spread and shared part are round numbers. They give accuracies and error consistencies of the size of those
-of people in the published experiments, and are fitted to nobody.
+of people in the published experiments, but are not fitted to them.
 """
 
 

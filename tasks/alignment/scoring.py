@@ -59,7 +59,7 @@ class Scored:
 
 @dataclass
 class _Gathered:
-    """What is collected while data sets are gone through; by observer and data set.
+    """What is collected from one data set after another; by observer and data set.
 
     Attributes:
         tasks: The task of each data set, that of the mean under `ALL`.
@@ -90,7 +90,7 @@ def score_alignment(
     A model's trials that do not match the people's are a problem and stop nothing else.
 
     Args:
-        people: Trials of people, or of those who stand in their place.
+        people: Trials of people, or of simulated observers.
         models: Trials of models; may be empty.
         data_sets: Which to score; one that an observer lacks is a problem.
         baselines: Models that all others are compared with on every data set. None compares all pairs, on every data

@@ -241,12 +241,12 @@ class Problem:
 
 
 def read_people(folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = PERSON) -> dict[str, dict[str, Trials]]:
-    """Trials of people by data set and name, those of models in the same folder left aside.
+    """Trials of people by data set and name; those of models in the same folder are skipped.
 
     Args:
         folder: Holds a folder for each data set.
         data_sets: Which to read.
-        prefix: How the names of people begin, or of those who stand in their place.
+        prefix: How the names of people, or of simulated observers, begin.
 
     Returns:
         Only data sets that are there, in the order asked.
@@ -280,7 +280,7 @@ def read_models(
     Args:
         folder: Holds a folder for each data set.
         data_sets: Which to read.
-        prefix: As for `read_people`: whom to leave aside.
+        prefix: As for `read_people`; observers with these names are skipped.
 
     Raises:
         DataError: The folder holds no file of any data set asked for.
@@ -318,7 +318,7 @@ def _example(data_set: AlignmentSet, prefix: str) -> Path:
 
 
 def left_out_of_folder(folder: Path, data_sets: Sequence[AlignmentSet]) -> LeftOut:
-    """What lies in the folders of data sets and is not read.
+    """Files in the folders of data sets that are not read.
 
     Args:
         folder: Holds a folder for each data set.

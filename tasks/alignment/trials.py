@@ -111,7 +111,7 @@ class Stimuli:
 
 @dataclass(frozen=True)
 class Panel:
-    """Answers of several observers to the same stimuli, people first, or those who stand where people would.
+    """Answers of several observers to the same stimuli, people or simulated observers first.
 
     Attributes:
         stimuli: n stimuli.

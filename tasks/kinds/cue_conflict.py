@@ -66,7 +66,7 @@ class CueConflict(Kind):
         return [Line("overall", "shape_bias")]
 
     def facts(self, task: Task) -> KindFacts:
-        """The categories, so that a report has a line for one that nobody decided for."""
+        """The categories, so that a report also has a line for those without decisions."""
         from ..microworld.vocabulary import CLASSES
 
         return {"shape_classes": list(CLASSES)}

@@ -44,7 +44,7 @@ class Sequences(Kind):
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: flip probability under each perturbation, then top-5 distance under each.
 
-        A source image that lacks a frame under one perturbation is left out of all, so that every column speaks of the
+        A source image that lacks a frame under one perturbation is left out of all, so that every column is about the
         same sources; a perturbation without any complete sequence is a missing value.
         """
         import numpy as np
@@ -134,8 +134,8 @@ class Video(Kind):
         whole = sorted(a for a, near in truth.anchors.items() if a in row and all(frame in row for frame in near))
         anchors = np.array([row[a] for a in whole], dtype=np.int64)
         near = [np.array([row[frame] for frame in truth.anchors[a]], dtype=np.int64) for a in whole]
-        nobody = [np.empty(0, np.int64)] * len(whole)
-        values = np.column_stack([pm_k(anchors, nobody, right), pm_k(anchors, near, right)])
+        no_neighbours = [np.empty(0, np.int64)] * len(whole)
+        values = np.column_stack([pm_k(anchors, no_neighbours, right), pm_k(anchors, near, right)])
         return Units(np.array(whole, dtype=np.str_), (ANCHOR, ALL_FRAMES), values, answers.labels[anchors])
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:

@@ -188,7 +188,7 @@ class Kind(ABC):
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
-        observers: Baselines without a network that take part in every task of it.
+        observers: Baselines without a network that are scored on each of its tasks.
     """
 
     name: str
@@ -237,11 +237,11 @@ class Kind(ABC):
         return dict(units), self.measures(task, truth)
 
     def whole(self, task: Task) -> str:
-        """The condition of the numbers that speak of a whole task."""
+        """The condition of the numbers for a whole task."""
         return "overall"
 
     def lines(self, task: Task) -> list[Line]:
-        """The lines that stand for a task in the headline, the main metric among them."""
+        """The lines of a task in the headline, the main metric among them."""
         return [Line("overall", task.metric)]
 
     def facts(self, task: Task) -> KindFacts:

@@ -98,7 +98,7 @@ class MultiLabel(Kind):
 MULTI_LABEL = MultiLabel()
 
 
-# Tasks on the stimuli of human alignment, which are scored together, observers and models.
+# Tasks on the stimuli of human alignment; observers and models are scored together.
 
 
 class Alignment(Plain):
@@ -116,7 +116,7 @@ class Alignment(Plain):
         return []
 
     def lines(self, task: Task) -> list[Line]:
-        """None: on a scale of its own, in tables of its own."""
+        """None: human alignment has its own scale and its own tables."""
         return []
 
 

@@ -1,4 +1,4 @@
-"""What the authors of ImageNet-Vid-Robust and YTBB-Robust say of their frames: what belongs together, what is shown.
+"""The annotations of ImageNet-Vid-Robust and YTBB-Robust: which frames belong together, and what they show.
 
 Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168).
 """

@@ -26,7 +26,7 @@ class ClassFolders(FileSource):
     """Images in class folders, labelled in the set's own answer space.
 
     A label is the position of the folder's class in the set's list. What is true of one set alone is in its record: the
-    classes, whether folders of other classes are passed over, and the border that is cut off before anything else.
+    classes, whether folders of other classes are skipped, and the border that is cut off before anything else.
 
     Attributes:
         root: The folder that holds the class folders.

@@ -1,4 +1,4 @@
-"""Corrupted images as published: ImageNet-C, ImageNet-C-bar and ImageNet-3DCC in one folder per condition."""
+"""Published corrupted images (ImageNet-C, ImageNet-C-bar and ImageNet-3DCC), one folder per condition."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class ConditionFolders(FolderSource):
     def manifest(self) -> dict[str, str]:
         """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
 
-        Before it stands `UNREADABLE` and a colon where one of the files was never read.
+        If one of the files could never be read, `UNREADABLE` and a colon precede it.
 
         Raises:
             DataError: Not one of the files can be read.
@@ -143,7 +143,7 @@ class ConditionFolders(FolderSource):
         return dict(sorted(rows))
 
     def _hash(self) -> None:
-        """Hash condition after condition, and keep of millions of files no more than load and digest need."""
+        """Hash condition after condition; of millions of files, only what load and digest need is kept."""
         if self._combined is not None:
             return
         beginnings = np.zeros((len(self._places), len(self)), dtype=np.uint64)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..datasets.record import DataSet, Opening, SequenceForm
 
 
-# ImageNet-P: short videos in which one perturbation of a photograph grows, or noise is drawn anew.
+# ImageNet-P: short videos in which one perturbation of a photograph grows, or noise is drawn again for every frame.
 
 
 _VIDEOS = frozenset({".mp4"})
@@ -111,7 +111,7 @@ class PerturbationSequences(FolderSource):
 
     @property
     def compare_with_first(self) -> bool:
-        """Whether the sequences are noise drawn anew for every frame."""
+        """Whether the sequences are noise, drawn again for every frame."""
         return "noise" in self.perturbation
 
     @property

@@ -51,7 +51,7 @@ class PublishedStimuli(FileSource):
     Attributes:
         root: The folder below which the ids are paths.
         name: ``"model-vs-human/contrast"``.
-        data_set: What is known of the data set.
+        data_set: The record of the data set.
         image_ids: The file name, ``"0001_cop_dnn_c30_knife_10_n03041632_7380.png"``, with the session's folder before
             it where there are several; or category and file name, ``"bird/bird3-clock2.png"``. Ordered by their hash.
         labels: int64 array of shape (n,), positions in `CATEGORIES`.

@@ -1,4 +1,4 @@
-"""How well maps of an image agree: measures, the numbers that are stored, and baselines that know nothing of it."""
+"""How well maps of an image agree: measures, the numbers that are stored, and baselines that do not use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..images.source import LoadFailure
 from .preparation import Preparation, resize
 from .protocol import CENTRE, MapProtocol
 
-# How alike two maps are, image by image.
+# How similar two maps are, image by image.
 
 
 TOP_SHARE = 0.1
@@ -137,7 +137,7 @@ def _check(a: np.ndarray, b: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class Reference:
-    """Maps of some images that those of all observers are compared with.
+    """Reference maps of some images, which all observers' maps are compared with.
 
     Attributes:
         maps: float32 (n, side, side), prepared.
@@ -203,7 +203,7 @@ def agreement(reference: Reference, maps: Mapping[str, np.ndarray]) -> dict[str,
     return numbers
 
 
-# Maps that know nothing of the image: the middle of the picture, and the mean of the other images' reference maps.
+# Maps that do not use the image: the middle of the picture, and the mean of the other images' reference maps.
 
 
 _AT_ONCE = 100

@@ -52,7 +52,7 @@ class Preparation:
 
 
 def _tied(map_: np.ndarray) -> np.ndarray:
-    """Round to 2**-20 of the largest value: what is equal but for the order of a sum shares a rank, on any machine."""
+    """Round to 2**-20 of the largest value: values that differ only by the order of a sum share a rank."""
     import numpy as np
 
     quantum = float(np.abs(map_).max()) * 2.0**-20

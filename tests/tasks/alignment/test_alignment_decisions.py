@@ -82,7 +82,7 @@ def test_mistakes() -> None:
         decide(np.zeros((1, 999)))
     with pytest.raises(ValueError, match="need 16 classes, not 4"):
         decide(np.zeros((1, 4)), same_groups(16))
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         category_scores(np.full((1, 1000), 1.5))
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         decide(np.full((1, 1000), np.nan))
