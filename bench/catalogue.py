@@ -67,7 +67,7 @@ def keep_truths(planned: PlannedTask, store: Store) -> None:
 
 
 def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
-    """The truth of a task: made anew for the micro-world, for others from their images or else from the store.
+    """The truth of a task: generated for the micro-world; for other tasks read from the images, or else from the store.
 
     Returns:
         None where the store has lost it or it is damaged: what needs it cannot be scored.
@@ -99,7 +99,7 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
 
 
 def _facts(source: Any) -> dict[str, Any]:
-    ids = [escaped(str(image_id)) for image_id in source.image_ids]  # as they stand in the predictions
+    ids = [escaped(str(image_id)) for image_id in source.image_ids]  # as the predictions spell them
     facts: dict[str, Any] = {}
     if hasattr(source, "frames") and isinstance(source.frames, dict):
         facts["frames"] = {escaped(video): count for video, count in source.frames.items()}
@@ -119,7 +119,7 @@ def _facts(source: Any) -> dict[str, Any]:
 
 
 def model_record(spec: ModelSpec) -> dict[str, Any]:
-    """A model as plain data; `spec_of` is the way back. ``training_step`` is there where it is known."""
+    """A model as plain data; `spec_of` is the inverse. ``training_step`` is included if it is known."""
     step = training_step(spec)
     known = {} if step is None else {"training_step": step}
     return asdict(spec) | {"identity": spec.identity} | known

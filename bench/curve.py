@@ -65,7 +65,7 @@ def find_checkpoints(folder: Path) -> Checkpoints:
         raise VitobenchError(f"There is no folder {folder}; name a folder with the checkpoints of one training run.")
     by_step: dict[int, tuple[str, str]] = {}
     passed: list[str] = []
-    # Of two copies the one that is named by its step counts: it stays what it is when the training goes on.
+    # Of two copies the one that is named by its step counts: it does not change when the training continues.
     paths = [folder / name for name in walk(folder, (".safetensors",)).files]
     for path in sorted(paths, key=lambda path: (step_in_name(path.name) is None, path)):
         name = name_of(path)

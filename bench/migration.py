@@ -52,13 +52,13 @@ _OLDEST = 1
 def migrate(location: str, progress: Callable[[int, int], None] | None = None) -> int:
     """Rewrite a store of schema 1 or 2 as schema 3, and numbers of saliency tasks as ordinary units.
 
-    Schema 2 keeps the five best classes of every answer, lies image by image, and has records of models and tasks;
+    Schema 2 keeps the five best classes of every answer, is ordered by image, and has records of models and tasks;
     schema 3 has a digest in every file, and a list of each task's images. An answer of schema 1 keeps the one class
     that it has. Every file is checked as far as its schema allows, written aside and renamed, and the store is marked
-    last: a migration that is interrupted goes on when it is started again.
+    last: a migration that was interrupted continues when it is started again.
 
     Earlier versions kept numbers of saliency tasks in a folder of their own, also under schema 3. Their units are
-    written beside all others, and the folder is removed last.
+    written like all others, and the folder is removed last.
 
     Args:
         location: Folder or URL of the store.
@@ -281,7 +281,7 @@ def _keep_asked(folder: Folder) -> list[str]:
 def _task_record(name: str, facts: dict[str, Any], seed: int) -> dict[str, Any] | None:
     task = find_task(name)
     if task is None or task.identity(facts["data"], seed) != facts["identity"]:
-        return None  # of an earlier protocol: its predictions stay, and nobody scores them
+        return None  # of an earlier protocol: its predictions stay but are not scored
     covered = task.identity_facts(facts["data"], seed)
     return covered | {"identity": facts["identity"], "dataset": task.dataset, "seed": seed}
 
@@ -293,7 +293,7 @@ def _write(folder: Folder, name: str, record: dict[str, Any]) -> None:
 def _move_saliency(folder: Folder, progress: Callable[[int, int], None] | None) -> tuple[int, list[str]]:
     """Write the numbers that earlier versions kept under `SALIENCY` as ordinary units; nothing is removed.
 
-    They were files ``saliency/TASK/OBSERVER/EXPLAINER/START-STOP.parquet`` with a row for each image and map, beside
+    They were files ``saliency/TASK/OBSERVER/EXPLAINER/START-STOP.parquet`` with a row for each image and map, next to
     ``facts.json`` for each task and each model.
 
     Returns:
@@ -351,7 +351,7 @@ class _Shard:
 
 
 def _facts(folder: Folder, name: str) -> dict[str, Any]:
-    """A document beside the files, with or without its digest.
+    """A JSON document of the store, with or without its digest.
 
     Raises:
         _DamageError: It is absent or damaged.

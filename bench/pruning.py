@@ -21,7 +21,7 @@ class Wish:
         leftovers: Files that are not needed.
         superseded: Predictions that no newer run means.
         models: Names or identities; with none of the three above, everything of them.
-        tasks: Likewise.
+        tasks: As ``models``, for tasks.
     """
 
     damaged: bool = False
@@ -57,7 +57,7 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
         for problem in verify(store, progress):
             if (wish.damaged and problem.kind in (DAMAGED, FOREIGN)) or (wish.leftovers and problem.kind == LEFTOVER):
                 chosen[problem.file] = problem.reason
-    if wish.models or wish.tasks:  # what is nobody's is none of theirs
+    if wish.models or wish.tasks:  # files that belong to no model or task do not match
         chosen = {name: reason for name, reason in chosen.items() if parse_unit(name) is not None}
     old = _superseded(store) if wish.superseded else {}
     for unit, entry in store.unit_entries():

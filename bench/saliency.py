@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from .run import Outcome
 
-
-# ``bench saliency``: an ordinary run of the saliency tasks, compared model by model, and how its scores are shown.
+# The run, and the tables of its scores.
 
 
 MICRO, PEOPLE = "micro-saliency", "clickme"
@@ -206,7 +204,7 @@ def _span(values: tuple[float, float, float], form: str) -> str:
     return text.replace("-", MINUS)
 
 
-# ``bench saliency --figure``: the scores, and the maps of a few images, computed again.
+# ``--figure``: the scores, and the maps of a few images, which are computed again.
 
 
 EXAMPLES = 5

@@ -1,1 +1,1 @@
-"""The claims of VITO's paper, tried on methods of several runs in the micro-world."""
+"""The claims of VITO's paper, tested in the micro-world with several runs of each method."""

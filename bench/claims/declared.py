@@ -1,4 +1,4 @@
-"""What is trained, which effects are asked, and which claim each of them bears on."""
+"""What is trained, which effects are estimated, and which claim each of them supports or contradicts."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ TRACKED = ("j_and_f",)
 """What is measured where masks are carried along clips, as metrics of `TRACKING`, no task of the registry either."""
 
 TRACKING = "tracking"
-BESIDE = (DECODING, TRACKING)
-"""What is measured beside the tasks of the registry."""
+EXTRA = (DECODING, TRACKING)
+"""What is measured in addition to the tasks of the registry."""
 
 _VIDEO = (Asked("micro-vid-robust", "pm0"), Asked("micro-vid-robust", "pm10"), Asked(TRACKING, TRACKED[0]))
 _HUMAN = (

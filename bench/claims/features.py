@@ -1,4 +1,4 @@
-"""What features hold of shape and texture, and how well they carry an object's mask along a clip."""
+"""How much features reveal of shape and of texture, and how well they carry an object's mask along a clip."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from ...models.networks import MicroResNet
 
 
-# What features hold of shape and of texture, whatever the classifier made of it.
+# How much features reveal of shape and of texture, whether or not the classifier uses it.
 #
 # A linear classifier on natural frames takes the easy cue, which in the micro-world is texture, so that its decisions
-# say little of what the encoder knows. Here one is fitted to shape, and another to texture, on frozen features of
-# images in which neither tells of the other (Hermann, Chen & Kornblith 2020, NeurIPS, ask the same of networks of
-# photographs).
+# say little about what the encoder represents. Here one classifier is fitted to shape and another to texture, on frozen
+# features of images in which neither predicts the other (Hermann, Chen & Kornblith 2020, NeurIPS, do the same for
+# networks trained on photographs).
 
 
 _SET = "cue-conflict"
 _FIRST, _LEARNT, _ASKED = 100_000, 4096, 2000
-"""Images that are learnt from lie beyond those that tasks ask about."""
+"""Training images have higher numbers than the images that tasks use."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class _Images:
 
 
 def decode_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, np.ndarray]]:
-    """Which images tell their shape and their texture by the features of each run.
+    """For which images shape and texture can be decoded from the features of each run.
 
-    What is known of a checkpoint is kept beside it.
+    Results are stored next to the checkpoint and reused.
 
     Args:
         runs: Finished ones.
@@ -95,12 +95,12 @@ def _decode(run: Run, images: _Images) -> dict[str, np.ndarray]:
     return correct
 
 
-# How well the features of each run carry an object's mask along a clip of the micro-world: what DAVIS asks.
+# How well the features of each run carry an object's mask along a clip of the micro-world, as DAVIS measures it.
 
 
 _CLIPS, _FRAMES, _STEP_SECONDS = 160, 12, 0.2
 _SIZE, _STAGE = 128, 1
-"""Pixels, twice those of training as DAVIS is asked at, and the stage before the last: maps of 16 x 16 cells."""
+"""Pixels, twice those of training, as is usual for DAVIS, and the stage before the last: maps of 16 x 16 cells."""
 
 _AT_ONCE = 8
 
@@ -119,7 +119,7 @@ class Clips:
 
 
 def track_all(runs: Sequence[Run], console: Console | None = None) -> dict[Run, dict[str, np.ndarray]]:
-    """Carry masks by the features of each run; what is known of a checkpoint is kept beside it.
+    """Carry masks along clips by the features of each run; results are stored next to the checkpoint and reused.
 
     Args:
         runs: Finished ones.

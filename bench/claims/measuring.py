@@ -19,7 +19,7 @@ from ...tasks.scoring.samples import Prepared, collect, prepare
 from ..catalogue import truth_of
 from ..planning.plan import Plan
 from ..scoring.outcome import gather
-from .declared import BESIDE, CLAIMS, NUMBERS, WINDOWS, Asked, Claim
+from .declared import CLAIMS, EXTRA, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:
     from ...reports.data import ReportData
@@ -30,7 +30,7 @@ Runs = Mapping[str, Sequence[str]]
 Values = Mapping[str, Mapping[tuple[str, str], Sequence[float]]]
 """By method and number (task, metric), the value of each run."""
 
-Beside = Mapping[str, Mapping[Asked, np.ndarray]]
+Extra = Mapping[str, Mapping[Asked, np.ndarray]]
 """By run, float64 (n,): a number for each image or clip."""
 
 _TITLES = {
@@ -68,14 +68,14 @@ def numbers() -> tuple[Number, ...]:
     )
 
 
-def judge_claims(plan: Plan, store: Store, runs: Runs, beside: Beside, facts: ClaimFacts) -> ClaimsData:
+def judge_claims(plan: Plan, store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
         plan: What the runs answered.
-        store: Where the answers lie.
+        store: Holds the predictions.
         runs: The runs of each method.
-        beside: What was measured of the tasks `BESIDE`.
+        extra: What was measured for the tasks in `EXTRA`.
         facts: For the provenance.
 
     Returns:
@@ -85,15 +85,14 @@ def judge_claims(plan: Plan, store: Store, runs: Runs, beside: Beside, facts: Cl
     values = {
         method: {
             (asked.task, asked.metric): tuple(
-                float(beside[name][asked].mean()) if asked.task in BESIDE else _value(data, name, asked)
-                for name in names
+                float(extra[name][asked].mean()) if asked.task in EXTRA else _value(data, name, asked) for name in names
             )
             for asked in NUMBERS
         }
         for method, names in runs.items()
     }
     prepared = _prepared(plan, store)
-    claims = (_view(claim, prepared, runs, values, beside) for claim in CLAIMS)
+    claims = (_view(claim, prepared, runs, values, extra) for claim in CLAIMS)
     failures = tuple(f"{f.model}, {f.task}: {f.reason}" for f in data.failures)
     windows = {method: window for method, window in WINDOWS.items() if method in runs}
     judged = tuple(claim for claim in claims if claim.effects)
@@ -106,7 +105,7 @@ def _value(data: ReportData, model: str, asked: Asked) -> float:
 
 
 def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
-    """Every task but those of human alignment, whose numbers have no draws that several runs share."""
+    """Every task except human alignment, whose numbers have no draws that several runs share."""
     prepared = {}
     for planned in plan.tasks:
         if planned.task.kind.together:
@@ -123,7 +122,7 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
     return prepared
 
 
-def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Values, beside: Beside) -> ClaimView:
+def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Values, extra: Extra) -> ClaimView:
     effects: list[Effect] = []
     for name, weights in claim.effects.items():
         if any(not runs.get(method) for method in weights):
@@ -132,12 +131,12 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
             if asked.task in prepared:
                 rows = contrast(prepared[asked.task], name, weights, runs)
                 effects += [row for row in rows if (row.condition, row.metric) == ("overall", asked.metric)]
-            elif asked.task in BESIDE:
+            elif asked.task in EXTRA:
                 parts = [
-                    (weight, averaged(np.array([beside[run][asked] for run in runs[method]])))
+                    (weight, averaged(np.array([extra[run][asked] for run in runs[method]])))
                     for method, weight in weights.items()
                 ]
-                units = len(beside[runs[next(iter(weights))][0]][asked])
+                units = len(extra[runs[next(iter(weights))][0]][asked])
                 effects.append(effect(name, asked.task, "overall", asked.metric, parts, units))
             else:
                 effects += _over_runs(name, asked, weights, values)

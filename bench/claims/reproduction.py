@@ -1,4 +1,4 @@
-"""From nothing to the tables: train what is missing, measure it, judge, write the files."""
+"""Reproduce the claims: train what is missing, measure it, judge, and write the files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _figures(data: ClaimsData, folder: Path) -> list[Path]:
     return files
 
 
-# From nothing to the tables: train what is missing, measure it, judge, write.
+# Train what is missing, measure it, judge the claims, and write the files.
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,12 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         "precision": asked.precision,
     }
     parts = ((DECODING, decode_all(runs, console)), (TRACKING, track_all(runs, console)))
-    beside = {
+    extra = {
         model_name(run): {Asked(task, metric): value for task, by_run in parts for metric, value in by_run[run].items()}
         for run in runs
     }
     finished = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(make_plan(settings, store, None), store, finished, beside, known)
+    data = judge_claims(make_plan(settings, store, None), store, finished, extra, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Train every run that is missing, several at a time, and keep what was found of each beside its checkpoint."""
+"""Train every run that is missing, several at a time, and store what is measured of it next to its checkpoint."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
     """Train the runs that are not finished; an interrupted one continues from its last checkpoint.
 
     Args:
-        runs: What is wanted.
+        runs: All that are needed.
         workers: Runs at a time.
         console: Where to show progress; None is silent.
 
@@ -192,7 +192,7 @@ def _under_way(runs: Iterable[Run]) -> Iterator[tuple[Run, int]]:
             last = (run.folder / "log.jsonl").read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
             yield run, min(int(json.loads(last)["step"]), run.steps)
         except (OSError, ValueError, KeyError):
-            continue  # not begun, or a line that is being written
+            continue  # not started, or a line that is being written
 
 
 _pools: dict[tuple[Any, ...], ClipPool] = {}
@@ -219,15 +219,15 @@ def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] |
             raise Stopped(asked())
     torch.set_num_threads(threads)
     produce(run.recipe, run.folder, stage or (lambda *_: None), pools=pools)
-    # The optimiser's state is ten times the checkpoint, and a finished run does not go on.
+    # The optimiser's state is ten times the checkpoint, and a finished run is not continued.
     (run.folder / NAME).unlink(missing_ok=True)
 
 
-# What was found of a run, kept beside its checkpoint.
+# What was measured of a run, stored next to its checkpoint.
 
 
 def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
-    """What is kept, or nothing where it is of another checkpoint, incomplete or damaged.
+    """What is stored, or nothing if it is for another checkpoint, incomplete or damaged.
 
     Args:
         run: A finished run.
@@ -244,7 +244,7 @@ def known(run: Run, what: str, names: Collection[str]) -> dict[str, np.ndarray]:
 
 
 def keep(run: Run, what: str, numbers: Mapping[str, np.ndarray]) -> None:
-    """Keep what was found.
+    """Store what was measured.
 
     Args:
         run: A finished run.

@@ -125,7 +125,7 @@ _PURPOSES = {
     "mlflow": "for bench export --format mlflow",
     "ray": "for --executor ray",
     "tensorboard": "for bench pretrain --log tensorboard and bench export --format tensorboard",
-    "torchcodec": 'for decoder="torchcodec" of clips, beside PyAV',
+    "torchcodec": 'for decoder="torchcodec" of clips, instead of PyAV',
     "wandb": "for bench pretrain --log wandb",
     **{source.extra: source.extra_is_for for source in SOURCES if source.extra},
 }

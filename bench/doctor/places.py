@@ -1,4 +1,4 @@
-"""Checks of folders and data sets: store, downloads, room that is left, data of earlier runs."""
+"""Checks of folders and data sets: store, downloads, free disk space, data of earlier runs."""
 
 from __future__ import annotations
 

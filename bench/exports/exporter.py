@@ -15,7 +15,7 @@ from ...text import utf8
 if TYPE_CHECKING:
     from ..run import Outcome
 
-# What an export is: scores go in, files or runs of another tool come out.
+# What an export is.
 
 
 SCREEN = "-"

@@ -16,7 +16,7 @@ from ..run import Outcome
 from ..scoring.trials import plain_alignment
 from .exporter import Handover, put
 
-# Scores as one long table: a row for each number of each model, with what it is a number of.
+# Scores as one long table: a row for each number of each model, with its task, condition and metric.
 
 
 COLUMNS = (
@@ -104,7 +104,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     )
 
 
-# Everything that was found, as JSON.
+# The whole outcome as JSON.
 
 
 def export_json(handover: Handover) -> list[str]:

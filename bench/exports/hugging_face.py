@@ -20,8 +20,8 @@ from .exporter import SCREEN, Handover, put
 
 # One key in the YAML at the head of a Markdown file, replaced without touching a byte of the rest.
 #
-# Libraries that write a card again lose its comments and its layout. Here YAML is parsed for where the key stands, the
-# text between is exchanged, and what comes out is read back and compared with what was meant.
+# Libraries that write a card again lose its comments and its layout. Here YAML is parsed to locate the key, the
+# text of its value is replaced, and the result is read back and compared with what was intended.
 
 
 _BOM = "\ufeff"
@@ -134,7 +134,7 @@ def _leaves(node: Any) -> Iterator[Any]:
 Entry = dict[str, Any]
 
 MARK = "vitobench"
-"""Key in ``dataset.args`` by which our results are told from those of others."""
+"""Key in ``dataset.args`` that marks our results."""
 
 _HUB_METRICS = {"top1": "accuracy"}
 """Metrics that the Hub knows under another name."""
@@ -153,7 +153,7 @@ def headline(data: ReportData, model: str) -> list[tuple[Score, str]]:
 def entry_of(data: ReportData, model: str) -> Entry:
     """The headline numbers of a model as an entry of ``model-index``.
 
-    Values are fractions. What the Hub has no field for stands in ``args``: of a metric its 95 % interval and the number
+    Values are fractions. What the Hub has no field for is in ``args``: of a metric its 95 % interval and the number
     of images, of a data set the task's identity and the version of vitobench.
     """
     from huggingface_hub import EvalResult

@@ -38,9 +38,10 @@ _LONGEST_VALUE = 500
 
 
 def metrics_of(scores: Iterable[Score]) -> dict[str, float]:
-    """Numbers by the name ``TASK/CONDITION/METRIC``, with ``.ci_low`` and ``.ci_high`` beside each; no holes.
+    """Numbers by the name ``TASK/CONDITION/METRIC``, each with ``.ci_low`` and ``.ci_high``.
 
-    Characters that MLflow refuses become underscores; of two names that become equal, the second gets a number.
+    Undefined numbers are left out. Underscores replace characters that MLflow refuses; of two names that become equal,
+    the second gets a number.
     """
     metrics: dict[str, float] = {}
     for score in scores:

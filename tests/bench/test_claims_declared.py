@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from vitobench.bench.claims.declared import (
-    BESIDE,
     CLAIMS,
+    EXTRA,
     FACTORIAL,
     FACTORS,
     LADDER,
@@ -80,7 +80,7 @@ def test_steps_from_moclr_to_simclr_change_one_thing_each() -> None:
 
 def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
     suite = get_suite(SUITE)
-    measured = {*suite.tasks, "micro-alignment", *BESIDE}
+    measured = {*suite.tasks, "micro-alignment", *EXTRA}
     for claim in CLAIMS:
         for weights in claim.effects.values():
             assert set(weights) <= set(METHODS)
