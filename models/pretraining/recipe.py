@@ -185,7 +185,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), **changes: Any) -> Re
 
 
 def _replace(table: dict[str, Any], settings: tuple[str, ...], where: str) -> None:
-    """Put the values of ``--set`` into what a file says; the objective first, because it decides what others mean."""
+    """Put the values of ``--set`` into a recipe's table; the objective first, because other keys depend on it."""
     pairs = []
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
@@ -237,7 +237,7 @@ def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check_place(key: str, objective: str, where: str) -> None:
-    """Refuse what is no setting of every recipe.
+    """Refuse keys that are not settings of every recipe.
 
     Raises:
         UnknownNameError: A key that no recipe has.

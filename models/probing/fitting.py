@@ -20,7 +20,7 @@ PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """L2 penalties tried, on the scale of a mean loss over images and standardised features; strong ones first."""
 
 ABSENT = -1e4
-"""Bias of a class of which there is no image: it is never the answer."""
+"""Bias of a class without images, so that it is never predicted."""
 
 
 def validation_rows(count: int) -> Tensor:

@@ -172,7 +172,7 @@ def _enough(images: int) -> None:
 
 
 class _Unfitted(Head):
-    """A placeholder while only features and tokens are computed."""
+    """A placeholder for the classifier while only features and tokens are computed."""
 
     def classify(self, pooled: Tensor) -> Tensor:
         """The features themselves."""

@@ -1,4 +1,4 @@
-"""Pictures that look the same: perceptual hashes, near duplicates, and images of evaluation sets to stay clear of."""
+"""Pictures that look the same: perceptual hashes, near duplicates, and images of evaluation sets to exclude."""
 
 from __future__ import annotations
 

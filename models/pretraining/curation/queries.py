@@ -1,4 +1,4 @@
-"""The classes that a source is searched for: their words, where they are found, and whether the classifier agrees."""
+"""The classes to search for: their names, finding these in metadata, and confirming them with the classifier."""
 
 from __future__ import annotations
 
