@@ -1,4 +1,4 @@
-"""What the tables and figures of human alignment are made from."""
+"""The input of the tables and figures of human alignment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of(cls, score: ObserverScore) -> Estimate:
-        """A score without what it is a score of."""
+        """The numbers of a score, without its model, task and metric."""
         intervals = (score.ci_low, score.ci_high, score.people_ci_low, score.people_ci_high)
         return cls(score.value, *intervals, score.n)
 
@@ -51,7 +51,7 @@ class Estimate(NamedTuple):
 
 
 class Observer(TypedDict):
-    """An observer for those who draw it."""
+    """An observer as tables and figures need it."""
 
     name: str
     kind: str

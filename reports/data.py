@@ -1,4 +1,4 @@
-"""What reports are made from, as plain records: the scores of a suite, disagreements of models, claims."""
+"""The input of reports as plain records: the scores of a suite, disagreements of models, claims."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def strongest(conditions: Sequence[str], disagreements: Sequence[int]) -> int:
     return max(candidates, key=lambda place: (disagreements[place], -place))
 
 
-# What a report is made from: the scores of one suite together with everything needed to read them.
+# The input of a report: the scores of one suite together with everything needed to read them.
 
 
 Record = Mapping[str, Any]
@@ -273,7 +273,7 @@ class ReportData:
         return any(s.task == task and s.metric == metric and s.condition == condition for s in self.scores)
 
 
-# What a page of claims shows: claims with their effects, and the methods behind them.
+# The input of a page of claims: claims with their effects, and the methods behind them.
 
 
 class ClaimFacts(RunFacts, total=False):

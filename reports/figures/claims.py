@@ -22,7 +22,7 @@ def _percent(numbers: Sequence[Number]) -> list[Number]:
 
 
 def effects_figure(data: ClaimsData, names: Sequence[str]) -> Figure:
-    """Effects side by side: a row a number, thick the interval over images, thin that over images and runs.
+    """Effects side by side: a row for each number; thick the interval over images, thin the one over images and runs.
 
     Args:
         data: Claims with their effects.
@@ -66,7 +66,7 @@ def _interval_legend(figure: Figure) -> None:
 
 
 def methods_figure(data: ClaimsData, columns: int = 4) -> Figure:
-    """Every method in every number: a dot a run, a bar their mean.
+    """Every method in every number: a dot for each run, a bar at their mean.
 
     Args:
         data: Claims with their effects.
@@ -96,7 +96,7 @@ def methods_figure(data: ClaimsData, columns: int = 4) -> Figure:
 
 
 def windows_figure(data: ClaimsData, columns: int = 5) -> Figure:
-    """Numbers against T, for methods that differ in nothing else: a dot a run, a line through their means.
+    """Numbers against T, for methods that differ in nothing else: a dot for each run, a line through their means.
 
     Args:
         data: Claims with their effects.

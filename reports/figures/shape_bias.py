@@ -84,7 +84,7 @@ def draw_matrix(
     *,
     pooled_row: bool = False,
 ) -> None:
-    """Draw who decides how, category by category, with a vertical line at each decider's value over all of them.
+    """Draw everyone's decisions, category by category, with a vertical line at each decider's value over all of them.
 
     Args:
         axes: Where to.

@@ -208,7 +208,7 @@ def to_svg(figure: Figure, prefix: str, label: str) -> str:
 
 
 def _slim(tag: str, prefix: str, used: set[str]) -> str:
-    """Shorten one tag to what the eye can tell (hundredths of a point, no turn by nothing) and prefix its ids."""
+    """Shorten one tag to visible precision (hundredths of a point, no rotation by 0) and prefix its ids."""
     tag = re.sub(r"\s*\n", " ", tag).replace(' "', '"').replace("font-family: 'DejaVu Sans'; ", "")
     tag = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", tag)
     tag = re.sub(r'\bid="([^"]+)"', lambda match: f'id="{prefix}-{match[1]}"' if match[1] in used else "", tag)

@@ -111,7 +111,7 @@ def _contents(
 
 
 def _policy(script: str) -> str:
-    """What a browser may do with the page: run this script and no other, and fetch nothing from anywhere."""
+    """Content security policy of the page: only this script may run, and nothing may be fetched."""
     known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rules = ("default-src 'none'", f"script-src 'sha256-{known}'", "style-src 'unsafe-inline'", "img-src data:")
     return "; ".join([*rules, "form-action 'none'", "base-uri 'none'"])

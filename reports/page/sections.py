@@ -36,7 +36,7 @@ class ViewFigure:
 
 @dataclass(frozen=True)
 class ViewSection:
-    """A part of the page with tables of its own, on a scale of its own.
+    """A part of the page with separate tables, because its numbers are on another scale.
 
     Attributes:
         title: Its heading.
@@ -70,7 +70,7 @@ Section = Callable[[ReportData], Sequence[ViewSection]]
 
 
 def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", more: str = "") -> tuple[ViewFigure, ...]:
-    """Draw every figure of one place on the page that the data are enough for. One of a plugin that fails says why.
+    """Draw every figure of one place on the page that has enough data. A plugin's figure that fails says why.
 
     Args:
         data: What to draw.

@@ -46,7 +46,7 @@ def has_mean(data: AlignmentData) -> bool:
 
 
 def mean_title(data: AlignmentData) -> str:
-    """Title of the headline: what it is the mean of."""
+    """Title of the headline: which data sets the mean is over."""
     return f"Mean of the {len(data.data_sets)} data sets"
 
 

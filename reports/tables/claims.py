@@ -40,7 +40,7 @@ def claims_page(data: ClaimsData) -> str:
 
 
 def effects_page(data: ClaimsData) -> str:
-    """Every effect in full: intervals over images, over runs and over both, p, and what could have been seen."""
+    """Every effect in full: intervals over images, over runs and over both, p, and the smallest detectable effect."""
     lines = [
         "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
         "runs*: these images, other trainings. *Over both*: what p and the marks go by. p after Holm within a "
@@ -74,14 +74,14 @@ def effects_page(data: ClaimsData) -> str:
 
 
 def mark(effect: Effect) -> str:
-    """``"▲ "`` or ``"▼ "`` where an effect is there after Holm's correction, else nothing."""
+    """``"▲ "`` or ``"▼ "`` where an effect is significant after Holm's correction, else nothing."""
     if not effect.p_adjusted < ALPHA:
         return ""
     return "▲ " if effect.value > 0 else "▼ "
 
 
 def tally(claim: ClaimView) -> str:
-    """How many effects are on the side of the claim, on the other, and open."""
+    """How many effects support the claim, contradict it, and are inconclusive."""
     up = sum(mark(effect) == "▲ " for effect in claim.effects)
     down = sum(mark(effect) == "▼ " for effect in claim.effects)
     count = len(claim.effects)
@@ -131,7 +131,7 @@ def _mean(values: Sequence[float], number: Number) -> str:
 
 
 def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
-    """A row an effect, a column a number, with the interval over both."""
+    """A row for each effect and a column for each number, with the interval over images and runs."""
     asked = [n for n in numbers if any((e.task, e.metric) == (n.task, n.metric) for e in claim.effects)]
     lines = [f"| effect | {' | '.join(number.title for number in asked)} |", f"|---|{'---:|' * len(asked)}"]
     for name in claim.names:

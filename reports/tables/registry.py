@@ -371,7 +371,7 @@ def table_spec(name: str) -> TableSpec:
 
 
 def tables(data: ReportData, specs: Sequence[TableSpec]) -> list[tuple[TableSpec, list[Grid]]]:
-    """Fill tables; none for a spec that the data are not enough for.
+    """Fill tables; none for a spec without enough data.
 
     Args:
         data: Scores, and comparisons with the best of each number.

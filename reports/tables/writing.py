@@ -35,7 +35,7 @@ def latex_escape(text: str) -> str:
 
 
 def to_latex(table: Grid) -> str:
-    """A table as LaTeX, several ``table`` environments where one page or its width is not enough.
+    """A table as LaTeX, several ``table`` environments if it does not fit on one page.
 
     Args:
         table: What to write.
