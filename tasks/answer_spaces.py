@@ -105,7 +105,7 @@ _OF_SETS: tuple[tuple[str, Classes], ...] = tuple(
     if isinstance(form, ClassFolderForm | FrameForm)
 )
 _SPACES: dict[str, tuple[Classes, str]] = {name: (classes, "") for name, classes in _OF_SETS} | _OWN
-"""By name, the classes and how probabilities are merged: those that the data sets are labelled in, and ours."""
+"""Classes and merging rules by name: those that the data sets are labelled in, and ours."""
 
 ANSWER_SPACES = tuple(_SPACES)
 """Names that `answer_space` knows."""

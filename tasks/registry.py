@@ -40,7 +40,7 @@ TASKS: dict[str, Task] = by_name(
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
 _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")
-"""Other readings of what a suite has already; on request only."""
+"""Variants of tasks that a suite already has; run on request only."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ class Suite:
     images: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def declared(self, name: str) -> Task:
-        """A task as this suite asks it."""
+        """A task as this suite runs it."""
         task = get_task(name)
         return replace(task, images=self.images.get(name, task.images))
 
 
 _SHIFTS = ("micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion")
 _MANY = 2000
-"""Images for claims about methods: few enough for dozens of runs, and enough to tell two points of accuracy."""
+"""Images for claims about methods: few enough for dozens of runs, and enough to detect two points of accuracy."""
 
 _MANY_FRAMES = 320 * 21
-"""Frames of as many clips: 60 of them cannot tell methods that differ by less than some five points."""
+"""Frames of as many clips: with 60 of them, differences under about five points are not detectable."""
 
 SUITES: dict[str, Suite] = {
     suite.name: suite

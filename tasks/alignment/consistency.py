@@ -143,7 +143,7 @@ _PAIRED = SAMPLED[1:]
 
 @dataclass(frozen=True)
 class Consistency:
-    """What `consistency` finds for one data set, with B samples, O observers, C conditions and a metric's name as key.
+    """Result of `consistency` for one data set, with B samples, O observers, C conditions and a metric's name as key.
 
     Attributes:
         panel: What it is about.
@@ -259,7 +259,7 @@ def _mean_over(by_pair: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _with_overall(by_condition: np.ndarray, counted: list[int]) -> np.ndarray:
-    """Append the plain mean over kept conditions to axis 1; NaN if none is kept."""
+    """Append the plain mean over the conditions that count to axis 1; NaN if none counts."""
     part = by_condition[:, counted]
     mean = part.mean(axis=1, keepdims=True) if counted else np.full_like(by_condition[:, :1], np.nan)
     return np.concatenate([by_condition, mean], axis=1)

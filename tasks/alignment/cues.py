@@ -56,7 +56,7 @@ def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[ObserverDecisions
 
 @dataclass(frozen=True)
 class CueDecisions:
-    """What `cue_decisions` finds, with B samples, O observers and K categories.
+    """The result of `cue_decisions`, with B samples, O observers and K categories.
 
     Attributes:
         observers: O names, then the reference: all people's trials together.

@@ -20,7 +20,7 @@ from .trials import Panel, Trials
 
 
 NO_TEXTURE = -1
-"""Texture of a stimulus that has that of no category: an outline, say."""
+"""Texture of a stimulus without the texture of any category, such as an outline."""
 
 _PARTS = 7  # of a name: trial, abbreviation, observer, condition, category, number, image
 

@@ -36,7 +36,7 @@ MEAN = "alignment"
 """Name of the mean over all data sets of the photographs, as a task; the micro-world's is ``micro-alignment``."""
 
 MICRO = "micro-"
-"""Names of twins begin so."""
+"""Prefix of the names of twins."""
 
 _WNID = re.compile(r"n\d{8}")
 _CUES = re.compile(r"([a-z]+)\d*-([a-z]+)\d*")
@@ -227,7 +227,7 @@ def micro_alignment_set(name: str) -> AlignmentSet:
 
 
 def image_id(image_name: str) -> str:
-    """What the names that different observers' files give to one stimulus have in common.
+    """The part of a stimulus's name that is the same in the files of all observers.
 
     ``0001_cop_s01_c30_knife_10_n03041632_7380.png`` and ``0417_cop_dnn_c30_knife_10_n03041632_7380.png`` are both
     ``n03041632_7380.png``: the last part of the name, with the WordNet id before it if there is one. Folders before the
@@ -310,7 +310,7 @@ _AXES = {
 
 
 def described(data_set: AlignmentSet) -> DrawnSet:
-    """A data set as a plain record for those who draw it."""
+    """A data set as a plain record for figures."""
     axis = _AXES.get(data_set.name.removeprefix(MICRO), Axis(data_set.name))
     number = len(data_set.conditions)
     return {

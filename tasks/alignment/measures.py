@@ -13,7 +13,7 @@ from .experiments import CATEGORIES
 
 
 Compat = Literal["model-vs-human"]
-"""Whose convention to take where ours differs."""
+"""Whose convention to use if ours differs."""
 
 
 def accuracy(correct: np.ndarray) -> np.ndarray:

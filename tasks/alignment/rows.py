@@ -24,7 +24,7 @@ SHAPE_BIAS = "shape_bias"
 MEAN_RANK = "mean_rank"
 
 CEILED = ("observed_consistency", "error_consistency")
-"""Metrics that people's own value is a ceiling of; rows of the share are called so with ``_ceiled`` behind."""
+"""Metrics of which people's own value is a ceiling; rows of the share have these names followed by ``_ceiled``."""
 
 
 @dataclass(frozen=True)

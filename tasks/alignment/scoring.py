@@ -1,4 +1,4 @@
-"""From trials of people and models to scores of human alignment."""
+"""Score human alignment from trials of people and models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FEW = 6  # models that are all compared with each other on every data set; of m
 
 @dataclass(frozen=True)
 class Scored:
-    """Everything found.
+    """The result of `score_alignment`.
 
     Attributes:
         scores: One row a number.
@@ -134,7 +134,7 @@ def score_alignment(
 
 
 def _relate(into: _Gathered, reference: str) -> None:
-    """Add what hangs on other observers' numbers: shares of the ceiling and mean ranks."""
+    """Add what depends on other observers' numbers: shares of the ceiling and mean ranks."""
     of_people = into.sampled.get(reference, {})
     models = {name: by_set for name, by_set in into.sampled.items() if name != reference}
     for observer, by_set in models.items():

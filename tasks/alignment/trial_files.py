@@ -275,7 +275,7 @@ def read_people(folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = P
 def read_models(
     folder: Path, data_sets: Sequence[AlignmentSet], prefix: str = PERSON
 ) -> tuple[dict[str, dict[str, Trials]], tuple[Problem, ...]]:
-    """Trials of models by data set and name, and the files that cannot be used: one never stops the others.
+    """Trials of models by data set and name, and the files that cannot be used; these do not stop the others.
 
     Args:
         folder: Holds a folder for each data set.

@@ -40,7 +40,7 @@ class Corruptions(Kind):
         return Units(ids, columns, np.hstack([answers.correct, untouched]), answers.labels)
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """Corruptions of the family ``"extra"`` have numbers of their own and enter no overall mean, nor the mCE."""
+        """Corruptions of the family ``"extra"`` have separate numbers and enter neither an overall mean nor the mCE."""
         names = list(dict.fromkeys(condition.name for condition in task.conditions))
         grades = sorted({condition.severity for condition in task.conditions})
         standard = [n for n, name in enumerate(names) if name not in task.families.get("extra", ())]

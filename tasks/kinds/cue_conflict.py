@@ -62,7 +62,7 @@ class CueConflict(Kind):
         return [_bias("overall", SHAPE, TEXTURE), proportion("overall", "top1", CORRECT), *by_category]
 
     def lines(self, task: Task) -> list[Line]:
-        """Shape bias alone: accuracy for the shape says the same in other words."""
+        """Shape bias alone, because accuracy for the shape measures the same thing."""
         return [Line("overall", "shape_bias")]
 
     def facts(self, task: Task) -> KindFacts:

@@ -80,7 +80,7 @@ class Sequences(Kind):
         return Units(np.array(sources, dtype=np.str_), columns, values, np.array(labels, dtype=np.int64))
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """Perturbations of the family ``"extra"`` have numbers of their own and enter no mean."""
+        """Perturbations of the family ``"extra"`` have separate numbers and enter no mean."""
         names = perturbations(task, truth)
         standard = [name for name in names if name not in task.families.get("extra", ())]
         never = f"{task.reference or 'the reference'} never changes its prediction under some perturbation"

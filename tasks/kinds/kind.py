@@ -245,7 +245,7 @@ class Kind(ABC):
         return [Line("overall", task.metric)]
 
     def facts(self, task: Task) -> KindFacts:
-        """What a task's record in a report holds because it is of this kind, as plain data."""
+        """Facts for a task's record in a report that this kind adds, as plain data."""
         return {}
 
     def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:

@@ -35,7 +35,7 @@ _DISSIMILAR = frozenset(
         "bad-anchor",
     }
 )
-"""What a reviewer says of a pair whose second frame does not show the same thing as its anchor."""
+"""Reviewers' words for a pair whose second frame does not show the same thing as its anchor."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class CifarC(FolderSource):
             raise published.error(str(error), self.root) from error.__cause__
 
     def _is_readable(self, corruption: str) -> bool:
-        """Whether a file can be opened; one that cannot costs its own conditions, when they are loaded."""
+        """Whether a file can be opened; if not, its own conditions fail when they are loaded."""
         try:
             with (self.root / f"{corruption}.npy").open("rb"):
                 return True

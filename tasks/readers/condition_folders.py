@@ -108,7 +108,7 @@ class ConditionFolders(FolderSource):
         self.labels = np.array([index[i.split("/", 1)[0]] for i in self.image_ids], dtype=np.int64)
 
     def absent(self, condition: str) -> int:
-        """How many of the images a condition lacks.
+        """Number of images that a condition lacks.
 
         Args:
             condition: One of `conditions`.

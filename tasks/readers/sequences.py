@@ -224,7 +224,7 @@ def _av() -> Any:
 
 
 def _of_the_moment(error: Exception) -> bool:
-    """Whether the system is at fault and not the file; some of PyAV's errors are OSErrors too."""
+    """Whether the system caused an error and not the file; some of PyAV's errors are OSErrors, too."""
     of_the_system = isinstance(error, OSError) and error.errno is not None
     return (of_the_system and not type(error).__module__.startswith("av")) or isinstance(error, MemoryError)
 

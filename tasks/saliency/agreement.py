@@ -182,7 +182,7 @@ def reference_of(source: MapSource, indices: Sequence[int], protocol: MapProtoco
 
 
 def agreement(reference: Reference, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Compare the maps of an observer with the reference.
+    """Compare an observer's maps with the reference.
 
     Args:
         reference: Of n images.

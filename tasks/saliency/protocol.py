@@ -20,13 +20,13 @@ MEASURES: Mapping[str, tuple[float, float]] = {"spearman": (-1.0, 1.0), "dice": 
 CENTRE = "centre"
 MEAN_MAP = "mean map"
 OBSERVERS = {CENTRE: "centre@1", MEAN_MAP: "mean-map@1"}
-"""Baselines that know nothing of the image, and their versions; the number is raised when the baseline changes."""
+"""Baselines that do not use the image, and their versions; the number is raised when the baseline changes."""
 
 GRADIENT = "gradient"
 SMOOTHED = "smoothgrad"
 
 SMOOTHGRAD_SAMPLES = 16
-"""Noisy copies of an image for SmoothGrad, where a user asks for no other number."""
+"""Default number of noisy copies of an image for SmoothGrad."""
 
 _EXPLAINER = 1
 """Version of a model's maps; raised when gradients or attention masks are computed in another way."""
@@ -34,7 +34,7 @@ _EXPLAINER = 1
 
 @dataclass(frozen=True)
 class MapProtocol:
-    """How a model's maps are made and what they are compared with.
+    """How a model's maps are computed and what they are compared with.
 
     Attributes:
         title: Of the images, for captions.
@@ -58,7 +58,7 @@ class MapProtocol:
         return SMOOTHED if self.samples else GRADIENT
 
     def facts(self, images: int | None) -> dict[str, Any]:
-        """What a task's identity covers. The ceiling is none of it: stored numbers do not depend on it.
+        """What a task's identity covers. The ceiling is left out, because stored numbers do not depend on it.
 
         Args:
             images: Number of images of the task, whose mean map is one of the baselines.
