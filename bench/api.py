@@ -185,7 +185,7 @@ def run(
     progress: bool = False,
     **more: Any,
 ) -> Result:
-    """Run a suite or tasks; predictions that the store already holds are not computed again.
+    """Run a suite or tasks; predictions that the store already has are not computed again.
 
     Args:
         models: One name or several, as for ``--model``.

@@ -203,7 +203,7 @@ def reusable(
         task: As declared now.
         data_digest: Digest of its images.
         seed: Seed of its corruptions.
-        store: Where.
+        store: The store to search.
         known: The store's records of tasks, by identity.
         models: Identities; versions without predictions of any of them are left out.
     """

@@ -1,4 +1,4 @@
-"""Curating a collection of videos: choose source, classes and classifier, run the stages, write the results."""
+"""Curate a collection of videos: choose source, classes and classifier, run the stages, write the results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MICROWORLD = "microworld"
 
 @dataclass(frozen=True)
 class CurationJob:
-    """What a curation was asked to do.
+    """The options of a curation.
 
     Attributes:
         source: Folder or CSV file of videos, or `MICROWORLD`.
@@ -59,7 +59,7 @@ class CurationJob:
 
 @dataclass(frozen=True)
 class Curated:
-    """What came out.
+    """The result of a curation.
 
     Attributes:
         summary: As in ``summary.json``.
@@ -75,10 +75,10 @@ class Curated:
 
 
 def run_curation(job: CurationJob, console: Console | None = None) -> Curated:
-    """Curate a collection; a run that was interrupted, or that has other thresholds, uses what was seen before.
+    """Curate a collection; a run that was interrupted, or that has other thresholds, reuses stored evidence.
 
     Args:
-        job: What to do.
+        job: The options.
         console: Where to show progress; None is silent.
 
     Raises:
@@ -217,7 +217,7 @@ def _shown(
 
 @contextmanager
 def _stages(console: Console | None) -> Iterator[Stage]:
-    """A bar for each stage in turn; a stage begins when it is first told of."""
+    """A bar for each stage in turn; a stage starts with its first report."""
     from .progress import bar
 
     opened: dict[str, Any] = {}

@@ -22,7 +22,7 @@ _EXAMPLE = "step-000500.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What a folder holds of a training.
+    """The checkpoints of a training run in a folder.
 
     Attributes:
         steps: Model names by step, in ascending order.
@@ -35,7 +35,7 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class Column:
-    """A number that is followed over the training.
+    """A number that is plotted over the training.
 
     Attributes:
         task: Task name.
@@ -53,13 +53,13 @@ class Column:
 
 
 def find_checkpoints(folder: Path) -> Checkpoints:
-    """Find the checkpoints below a folder that tell their step.
+    """Find the checkpoints below a folder that state their step.
 
     Args:
         folder: Any depth is looked into; see `walk`.
 
     Raises:
-        VitobenchError: No such folder, no checkpoint that tells its step, or two different ones of the same step.
+        VitobenchError: No such folder, no checkpoint that states its step, or two different ones of the same step.
     """
     if not folder.is_dir():
         raise VitobenchError(f"There is no folder {folder}; name a folder with the checkpoints of one training run.")

@@ -110,7 +110,7 @@ def migrate(location: str, progress: Callable[[int, int], None] | None = None) -
 
 
 class _DamageError(Exception):
-    """Why a file cannot be taken over."""
+    """A file that cannot be migrated, and why."""
 
 
 def _read(folder: Folder, name: str) -> bytes:
@@ -156,7 +156,7 @@ def _unit(folder: Folder, name: str) -> bytes | None:
 
 
 def _from_first(table: pa.Table) -> pa.Table:
-    """Rows of schema 1 in the columns and the order of those after it.
+    """Rows of schema 1 in the columns and the order of later schemas.
 
     Raises:
         StoreError: It has no rows, or lacks a column.
@@ -219,7 +219,7 @@ def _documents(folder: Folder) -> list[str]:
 
 
 def _check_record(name: str, record: dict[str, Any]) -> None:
-    """Hold a record of a model or a task to its identity and its name.
+    """Check that a record of a model or a task matches its identity and its name.
 
     Raises:
         _DamageError: It is of something else.
@@ -252,7 +252,7 @@ def _run(folder: Folder, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _keep_asked(folder: Folder) -> list[str]:
-    """Make the lists of images out of the units; returns a line for every two that contradict one another."""
+    """Build the lists of images from the units; returns a line for every two that contradict each other."""
     from ..results.predictions import joined
     from ..results.unit_file import decode
 
@@ -324,7 +324,7 @@ def _move_saliency(folder: Folder, progress: Callable[[int, int], None] | None) 
 
 @dataclass(frozen=True)
 class _Shard:
-    """What the name of such a file says.
+    """The parts of such a file's name.
 
     Attributes:
         name: The name.
@@ -365,7 +365,7 @@ def _facts(folder: Folder, name: str) -> dict[str, Any]:
 
 
 def _saliency_tasks(facts: Mapping[str, Any], explainers: Set[str]) -> list[tuple[Task, set[str]]]:
-    """The tasks of today that hold what an earlier one held, each with the explainers that it takes.
+    """The current tasks that replace an earlier one, each with its explainers.
 
     Raises:
         _DamageError: The facts contradict themselves, or are of a protocol that this version does not have.
@@ -440,8 +440,8 @@ def _wide(table: pa.Table, condition: Condition, named: bool) -> dict[str, Any]:
     """A row for each image, from a row for each image and map.
 
     Args:
-        table: Of a file of an earlier version.
-        condition: Of the rows.
+        table: A file of an earlier version.
+        condition: The condition of all rows.
         named: Whether the columns name the map; those of a baseline do not.
 
     Raises:

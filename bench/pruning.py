@@ -47,8 +47,8 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
     Where all predictions of a model or a task go, so does its record, as the last.
 
     Args:
-        store: Where.
-        wish: What.
+        store: The store to search.
+        wish: What to remove.
         progress: Told how many files are read, and of how many.
     """
     models, tasks = identities(store, records.MODELS), identities(store, records.TASKS)
@@ -74,7 +74,7 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
 
 
 def _records(wish: Wish, old: dict[str, str], models: dict[str, str], tasks: dict[str, str]) -> dict[str, str]:
-    """Records of models and tasks of which nothing is left."""
+    """Records of models and tasks without any predictions left."""
     chosen = {}
     for kind, known, named, others in (
         (records.MODELS, models, wish.models, wish.tasks),

@@ -19,7 +19,7 @@ _SHOWN = 6  # conditions that are named one by one
 
 
 def page() -> str:
-    """The whole page as Markdown; says nothing that depends on the machine."""
+    """The whole page as Markdown; nothing on it depends on the machine."""
     parts = [
         "# Reference",
         "Generated from the registries by `python -m vitobench.bench.reference docs/reference.md`; a test checks it. "

@@ -43,7 +43,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement, and what would have to differ if it held.
+    """A statement, and what would have to differ if it were true.
 
     Attributes:
         key: Letter.
@@ -70,7 +70,7 @@ FACTORIAL: dict[tuple[int, int, int], str] = {
     (0, 0, 1): "moclr-video",
     (0, 0, 0): "moclr",
 }
-"""Methods by whether they have attention, two scales and two frames apart in time; all else is equal."""
+"""Methods by whether they use attention, two scales, and two frames apart in time; they differ in nothing else."""
 
 FACTORS = ("attention", "scales", "time")
 
@@ -126,7 +126,7 @@ def together(first: str, second: str) -> dict[str, float]:
 
 
 def difference(a: str, b: str) -> dict[str, dict[str, float]]:
-    """A method less another, with its name."""
+    """One method minus another, with the effect's name."""
     return {f"{a} − {b}": {a: 1.0, b: -1.0}}
 
 
@@ -134,11 +134,11 @@ _CLEAN = (Asked("micro-val"),)
 _SYNTHETIC = (Asked("micro-c"), Asked("micro-c-bar"), Asked("micro-3dcc"))
 _NATURAL = tuple(Asked(f"micro-{shift}") for shift in ("viewpoints", "backgrounds", "light", "occlusion"))
 DECODED = ("shape", "texture")
-"""What is decoded from features, as metrics of the task `DECODING`, which is no task of the registry."""
+"""What is decoded from features, as metrics of the task `DECODING`, which is not in the registry."""
 
 DECODING = "decoding"
 TRACKED = ("j_and_f",)
-"""What is measured where masks are carried along clips, as metrics of `TRACKING`, no task of the registry either."""
+"""What is measured where masks are carried along clips, as metrics of `TRACKING`, which is not in the registry."""
 
 TRACKING = "tracking"
 EXTRA = (DECODING, TRACKING)

@@ -148,7 +148,7 @@ def tracking_clips(number: int) -> Clips:
     """Render clips of the set "val", the first of each class in turn.
 
     Args:
-        number: How many.
+        number: Number of clips.
     """
     from ...tasks.microworld.sets import MicroSet
 

@@ -56,7 +56,7 @@ _METRIC_TITLES = {
 
 
 def numbers() -> tuple[Number, ...]:
-    """What is measured, with headings."""
+    """The columns of the tables: what is measured, with headings."""
     return tuple(
         Number(
             asked.task,
@@ -72,7 +72,7 @@ def judge_claims(plan: Plan, store: Store, runs: Runs, extra: Extra, facts: Clai
     """Score every run and every claim.
 
     Args:
-        plan: What the runs answered.
+        plan: The plan that the runs were measured by.
         store: Holds the predictions.
         runs: The runs of each method.
         extra: What was measured for the tasks in `EXTRA`.
@@ -146,7 +146,7 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
 
 
 def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:
-    """An effect by the runs alone."""
+    """An effect with an interval over runs only."""
     parts = [(weight, np.array(values[method][(asked.task, asked.metric)])) for method, weight in weights.items()]
     value = sum(weight * float(part.mean()) for weight, part in parts)
     if math.isnan(value):

@@ -33,8 +33,8 @@ def write_claims(data: ClaimsData, folder: Path) -> list[Path]:
     """Write ``claims.md``, ``effects.md``, ``claims.json`` and the figures as SVG and PNG.
 
     Args:
-        data: What was found.
-        folder: Where to.
+        data: All claims with their effects.
+        folder: Created if it does not exist.
 
     Returns:
         The files.
@@ -91,7 +91,7 @@ def _figures(data: ClaimsData, folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What to try, and how much of it.
+    """Which methods to train, and for how long.
 
     Attributes:
         folder: Receives ``runs/``, ``store/`` and the tables and figures.
@@ -115,7 +115,7 @@ class Reproduction:
 
     @property
     def methods(self) -> list[str]:
-        """What has to be trained.
+        """The runs that are needed.
 
         Raises:
             UnknownNameError: A claim that there is not.
@@ -155,10 +155,10 @@ def model_name(run: Run) -> str:
 
 
 def reproduce(asked: Reproduction, console: Console | None = None, command: str = "") -> tuple[ClaimsData, list[Path]]:
-    """Do what is missing, and write the pages. What is there is not done again.
+    """Train and measure what is missing, and write the pages; nothing is computed twice.
 
     Args:
-        asked: What to try.
+        asked: The methods, seeds and steps.
         console: Where to show progress; None is silent.
         command: The command line, for the provenance.
 

@@ -62,11 +62,11 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint that it leaves."""
+        """The checkpoint that it writes."""
         return self.folder / f"{self.method.recipe.rpartition('/')[2]}.safetensors"
 
     def finished(self) -> bool:
-        """Whether its checkpoint is there, whole, and of this recipe."""
+        """Whether its checkpoint exists, is complete, and belongs to this recipe."""
         from ...models.pretraining.recipe import current_form, recipe_facts
 
         try:
@@ -178,7 +178,7 @@ def _side_by_side(
 
 
 def _finish_steps() -> None:
-    """Have a worker note signals for as long as it lives, also between two runs, where they would break the pool."""
+    """Make a worker note signals as long as it lives, also between two runs, where they would break the pool."""
     _waiting.enter_context(finish_first())
 
 

@@ -24,7 +24,7 @@ SCREEN = "-"
 
 @dataclass(frozen=True)
 class Handover:
-    """What an exporter gets.
+    """The arguments of an exporter.
 
     Attributes:
         outcome: Scores and their provenance, of the models asked for and of the baselines that were scored with them.
@@ -40,13 +40,13 @@ class Handover:
 
 
 class Exporter(Protocol):
-    """What makes an export."""
+    """A function that writes an export."""
 
     def __call__(self, handover: Handover) -> list[str]:
         """Write scores.
 
         Args:
-            handover: What, and where to.
+            handover: The scores, and where to write them.
 
         Returns:
             Lines for a person that say what was written.
@@ -58,12 +58,12 @@ class Exporter(Protocol):
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """An export by name, without what it is made with.
+    """An export as listed; the packages it needs are not imported.
 
     Attributes:
         name: What the user types.
         address: Module of this package and `Exporter` in it: ``"files:export_csv"``.
-        writes: What comes out.
+        writes: What it writes, for the listing.
         kind: What ``--to`` names: ``text`` is a file that may be printed instead; ``file``, ``folder``, ``address``.
         target: The same for a person.
         default: ``--to`` where it is not given.
@@ -94,7 +94,7 @@ class ExportSpec:
             check_output_folder(to)
 
     def load(self) -> Exporter:
-        """Import what it is made with.
+        """Import its function.
 
         Raises:
             VitobenchError: A package is missing; the message says what to install.

@@ -89,7 +89,7 @@ def export_csv(handover: Handover) -> list[str]:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Everything a run found, as plain data: ``scores``, ``comparisons``, ``failures`` and provenance."""
+    """The whole outcome as plain data: ``scores``, ``comparisons``, ``failures`` and provenance."""
     data = outcome.data
     return plain(
         {

@@ -40,10 +40,10 @@ def with_key(text: str, key: str, value: Any, where: str) -> str:
     """The same file with another value of a key in its front matter, which is made where there is none.
 
     Args:
-        text: Of the file.
+        text: The file's text.
         key: On the first level; it is added where it is not there.
         value: Plain data.
-        where: Of the file, for messages.
+        where: The file, for messages.
 
     Raises:
         DataError: The front matter is not YAML, or so tied up (anchors, tags) that the key cannot be replaced alone.
@@ -196,8 +196,8 @@ def merged(existing: Any, entry: Entry, where: str) -> list[Entry]:
 
     Args:
         existing: What the card has; None for nothing.
-        entry: From `entry_of`. Where the card is of one model, the name that it has there is kept.
-        where: Of the card, for messages.
+        entry: From `entry_of`. If the card is for one model, its name there is kept.
+        where: The card's file, for messages.
 
     Raises:
         DataError: The card's ``model-index`` is not of the form that the Hub asks for.

@@ -27,7 +27,7 @@ from .hugging_face import headline
 
 EXPERIMENT = "vitobench"
 DOCUMENT = "vitobench.json"
-"""Artifact of each run with everything that the scoring found."""
+"""Artifact of each run with the whole outcome of the scoring."""
 
 _UNNAMEABLE = re.compile(r"[^\w\-./ ]", re.ASCII)
 """What versions of MLflow from 2 on refuse in a name; slashes make groups in its pages."""
@@ -59,7 +59,7 @@ def metrics_of(scores: Iterable[Score]) -> dict[str, float]:
 
 
 def params_of(data: ReportData, model: str) -> dict[str, str]:
-    """What the numbers of a model are numbers of: the model's record, the identity of each task, versions and seed."""
+    """What identifies a model's numbers: the model's record, the identity of each task, versions and seed."""
     record = next((record for record in data.models if record["name"] == model), {})
     named = ("identity", "source", "architecture", "weights_hash", "label_space", "precision", "licence")
     params = {"model": model} | {f"model.{key}": str(record[key]) for key in named if record.get(key)}
