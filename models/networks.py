@@ -32,7 +32,7 @@ class PooledNetwork(nn.Module):
 
     Attributes:
         pool: Pools the maps; ``pool.width`` is the width of the features.
-        head: The classifier; the identity where there are no classes, which makes the features the answers.
+        head: The classifier; the identity if there are no classes, so that the outputs are the features.
     """
 
     pool: MultiScalePooling

@@ -72,7 +72,7 @@ def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _end_of(entry: dict[str, Any]) -> int:
     start, end = entry["data_offsets"]
     if type(start) is not int or type(end) is not int or not 0 <= start <= end:
-        raise ValueError(f"data_offsets {str([start, end])[:80]} are no range of bytes")
+        raise ValueError(f"data_offsets {str([start, end])[:80]} are not a range of bytes")
     return end
 
 

@@ -63,7 +63,7 @@ class Augmentation:
 # The settings of each method.
 #
 # This imports no torch, so that recipes can be read and listed; the networks and losses are in `learners`. A setting
-# of one method is no part of the recipes of another: a new one changes neither their cards nor the digests of their
+# of one method is not part of other methods' recipes: a new one changes neither their cards nor the digests of their
 # runs. The type of a setting says which values it takes, see `vitobench.decoding`. One that is added later ends no
 # unfinished run of its method if its field has the metadata `OMITTED_IF_DEFAULT` of `vitobench.identity`.
 

@@ -57,7 +57,7 @@ def features_of(
     batch: int = 50,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
-    """Features of images, from the cache as far as they are there.
+    """Features of images, from the cache if they are there.
 
     The cache is keyed by model, preprocessing, images and kind. A pass that was interrupted continues after its last
     whole block; several processes may work on the same one. Where an image could not be read for now, nothing is kept.
