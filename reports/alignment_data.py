@@ -142,7 +142,7 @@ class AlignmentData:
 
     @cached_property
     def drawn(self) -> tuple[str, ...]:
-        """Models, then the group compared with, as far as either has scores."""
+        """Models, then the group compared with; only those with scores."""
         scored = {score.model for score in self.scores}
         return tuple(name for name in (*self.models, self.reference) if name in scored)
 
@@ -162,7 +162,7 @@ class AlignmentData:
         return {score.data_set: score.task for score in self.scores}
 
     def task(self, data_set: str) -> str:
-        """The task that asks about a data set, or is the mean (`ALL`); empty where there are no scores on it."""
+        """The task of a data set, or of the mean (`ALL`); empty if there are no scores on it."""
         return self._tasks.get(data_set, "")
 
     @cached_property

@@ -291,7 +291,7 @@ _FIRST: Mapping[str, FigureSpec] = MappingProxyType({
 """In the order of the page and the listing."""
 
 _OTHERS = {"registry", "figure", "style", "claims", "saliency"}
-"""Modules that bring no figure of the registry; the last three import matplotlib."""
+"""Modules without a figure for the registry; the last three import matplotlib."""
 
 _ADDED = plugins.added(__package__, "FIGURE", but=_OTHERS | {spec.module for spec in _FIRST.values()})
 
@@ -363,7 +363,7 @@ def figure_bytes(figure: Figure, form: str) -> bytes:
 
 
 def file_stem(spec: FigureSpec, subject: str) -> str:
-    """``corruptions-micro-c``: stable names; with a digest where the subject is no name of a file."""
+    """``corruptions-micro-c``: stable names; with a digest if the subject is not a valid file name."""
     safe = safe_name(subject)
     apart = f"-{digest(subject)[:8]}" if safe != subject else ""
     return f"{spec.name}-{safe}{apart}" if subject else spec.name

@@ -308,7 +308,7 @@ def published_sections(data: ReportData) -> list[ViewSection]:
         data: The report's input.
 
     Returns:
-        One section; none where no task shows photographs, since numbers on photographs say nothing of another world.
+        One section; none where no task shows photographs, since numbers on photographs do not apply to another world.
     """
     rows: dict[str, dict[tuple[str, str], PublishedScore]] = {}
     columns: dict[tuple[str, str], str] = {}
