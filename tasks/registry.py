@@ -50,7 +50,7 @@ class Suite:
     Attributes:
         name: What the user types.
         description: One line.
-        tasks: Names, in the order of the report. A model takes those that ask in its label space.
+        tasks: Names, in the order of the report. A model is run on those in its label space.
         headline: (task, condition, metric) of the numbers to quote; one with missing values is refused, not averaged.
         images: Images of a task where the suite takes another number than the task says.
     """

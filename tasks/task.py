@@ -158,7 +158,7 @@ class Task:
 def task_identity(facts: Mapping[str, Any]) -> str:
     """The identity of a task from `Task.identity_facts`, computed before a run or read from its record."""
     names = ["name", "version", "data_digest", "conditions", "corruptions"]
-    # Tasks that ask in the label space of the model keep the identity that they had before there were others.
+    # Tasks in the label space of the model keep the identity that they had before there were others.
     names += [name for name in ("answers", "maps") if name in facts]
     return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"
 

@@ -136,7 +136,7 @@ RANGES = {
     "expected_consistency": (0.0, 1.0),
     "error_consistency": (-1.0, 1.0),
 }
-"""Metrics that are no means over stimuli, and their ranges. Their samples are biased and get mirrored."""
+"""Metrics that are not means over stimuli, and their ranges. Their samples are biased and get mirrored."""
 
 _PAIRED = SAMPLED[1:]
 
@@ -282,7 +282,7 @@ def _accuracy_of_people(accuracies: np.ndarray, people: int, name: str, replicat
 def _samples_of_people(by_pair: np.ndarray, people: int, name: str, replicates: int, seed: int) -> np.ndarray:
     """Mean over samples of people.
 
-    A person who is drawn twice makes no pair with himself: agreement with oneself says nothing of people.
+    A person who is drawn twice makes no pair with himself: agreement with oneself says nothing about people.
 
     Args:
         by_pair: float64 (O, people).

@@ -26,7 +26,7 @@ def cue_counts(panel: Panel, reference: str = HUMANS) -> tuple[ObserverDecisions
         Observer by observer, the people together last; categories in their order.
 
     Raises:
-        DataError: A stimulus does not tell its cues.
+        DataError: The name of a stimulus does not contain its cues.
     """
     categories = panel.stimuli.data_set.categories
     cue_pairs = np.array([cues(str(image), categories) for image in panel.stimuli.image_ids])
@@ -86,7 +86,7 @@ def cue_decisions(panel: Panel, replicates: int = REPLICATES, seed: int = 0, ref
         reference: What the panel's people are called as one observer.
 
     Raises:
-        DataError: A stimulus does not tell its cues.
+        DataError: The name of a stimulus does not contain its cues.
     """
     name, people = panel.stimuli.data_set.name, panel.people
     categories = panel.stimuli.data_set.categories

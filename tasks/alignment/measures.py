@@ -93,7 +93,7 @@ def error_consistency_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, 
 def response_entropy(responses: np.ndarray, size: int = len(CATEGORIES)) -> np.ndarray:
     """Entropy of the distribution of responses over the categories.
 
-    Trials without a response are no category but count as trials, so that the shares may sum to less than 1, as in
+    Trials without a response belong to no category but count as trials, so the shares may sum to less than 1, as in
     model-vs-human.
 
     Args:

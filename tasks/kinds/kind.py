@@ -184,7 +184,7 @@ class Kind(ABC):
         needs: Fields of `Truth` that its numbers need; kept in the store for sets that come from a folder.
         together: Whether its tasks are scored together, world by world, with observers and models.
         in_gallery: Whether images on which two models disagree are shown on the page.
-        for_plugins: Whether a plugin may bring a task of it: its images need no facts beyond their labels.
+        for_plugins: Whether plugins may have tasks of this kind: its images need no facts beyond their labels.
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.

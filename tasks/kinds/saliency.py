@@ -27,7 +27,7 @@ def protocol_of(task: Task) -> MapProtocol:
         ValueError: It has none.
     """
     if task.maps is None:
-        raise ValueError(f"{task.name} says nothing of its maps")
+        raise ValueError(f"{task.name} does not define its maps")
     return task.maps
 
 

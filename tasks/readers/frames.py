@@ -72,7 +72,7 @@ class FrameGroups(FileSource):
 
     def _absent(self, annotations: Annotations) -> list[str]:
         folder = self.root / annotations.folder
-        # What else is in the folder is no part of the set: the authors' files name every frame.
+        # Other files in the folder are not part of the set: the authors' files name every frame.
         there = {f"{annotations.folder}/{name}" for name in images_below(folder).files} if folder.is_dir() else set()
         return sorted(self._accepted.keys() - there)
 
