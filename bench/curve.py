@@ -26,7 +26,7 @@ class Checkpoints:
 
     Attributes:
         steps: Model names by step, in ascending order.
-        passed_over: Why other checkpoints of the folder are no points of the curve.
+        passed_over: Why other checkpoints of the folder are not on the curve.
     """
 
     steps: Mapping[int, str]

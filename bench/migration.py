@@ -54,7 +54,7 @@ def migrate(location: str, progress: Callable[[int, int], None] | None = None) -
 
     Schema 2 keeps the five best classes of every answer, is ordered by image, and has records of models and tasks;
     schema 3 has a digest in every file, and a list of each task's images. An answer of schema 1 keeps the one class
-    that it has. Every file is checked as far as its schema allows, written aside and renamed, and the store is marked
+    that it has. Every file is checked as far as its schema allows and replaced atomically, and the store is marked
     last: a migration that was interrupted continues when it is started again.
 
     Earlier versions kept numbers of saliency tasks in a folder of their own, also under schema 3. Their units are
@@ -62,7 +62,7 @@ def migrate(location: str, progress: Callable[[int, int], None] | None = None) -
 
     Args:
         location: Folder or URL of the store.
-        progress: Told how many files are done, and of how many.
+        progress: Called with the number of files done and their total.
 
     Returns:
         Number of prediction files that were rewritten; 0 if the store is up to date.

@@ -49,7 +49,7 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
     Args:
         store: The store to search.
         wish: What to remove.
-        progress: Told how many files are read, and of how many.
+        progress: Called with the number of files read and their total.
     """
     models, tasks = identities(store, records.MODELS), identities(store, records.TASKS)
     chosen: dict[str, str] = {}

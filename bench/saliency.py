@@ -59,7 +59,7 @@ def settings_for(smooth: int | None, **values: Any) -> Settings:
             raise unknown_name("data set with maps", name, (PEOPLE,), "Use --data NAME=DIR.")
     main = PEOPLE if values["data"] else MICRO
     tasks = [main, *([f"{main}{_SMOOTHED}"] if smooth is not None else [])]
-    # Without a folder, a model of photographs is missing one: the task that it would take says how to bring it.
+    # Without a folder, a model of photographs lacks one; its task's error says how to provide it.
     tasks += [] if values["data"] else [PEOPLE]
     # Another folder is another task here; nothing is spent by surprise.
     return Settings(baselines=(), tasks=tuple(tasks), samples=smooth, new_data=True, **values)

@@ -34,7 +34,7 @@ _FIRST, _LEARNT, _ASKED = 100_000, 4096, 2000
 
 @dataclass(frozen=True)
 class _Images:
-    """uint8 (n, 3, S, S) and int64 (n,) classes by what is decoded; the first `_LEARNT` are learnt from."""
+    """uint8 (n, 3, S, S) and int64 (n,) classes by what is decoded; the first `_LEARNT` are for training."""
 
     pixels: np.ndarray
     classes: dict[str, np.ndarray]

@@ -163,7 +163,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         command: The command line, for the provenance.
 
     Returns:
-        What was found, and the files.
+        The claims with their effects, and the files.
 
     Raises:
         VitobenchError: No run could be finished, or a file that cannot be written.

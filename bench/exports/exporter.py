@@ -84,7 +84,7 @@ class ExportSpec:
         """Refuse what cannot be written to, before anything is scored.
 
         Raises:
-            VitobenchError: A folder in place of a file, the other way round, or a screen for what is no text.
+            VitobenchError: A folder instead of a file, a file instead of a folder, or a format that cannot be printed.
         """
         if to == SCREEN and self.kind != "text":
             raise VitobenchError(f"--format {self.name} cannot be printed; set --to to {self.target}.")
@@ -194,7 +194,7 @@ def put(handover: Handover, text: str, what: str) -> list[str]:
     """Write text where the handover says, all of it or nothing.
 
     Args:
-        handover: Whose ``to`` is a file, or `SCREEN`.
+        handover: Its ``to`` is a file, or `SCREEN`.
         text: Ends with a newline.
         what: What it is, for the line that says so.
 

@@ -184,7 +184,7 @@ def entry_of(data: ReportData, model: str) -> Entry:
 
 
 def _name(task: Mapping[str, Any]) -> str:
-    """The title; on a page where nothing else says so, that the images are no photographs."""
+    """The title, which also says if the images are from the micro-world."""
     title = str(task.get("title") or task["name"])
     return f"{title} (procedural micro-world)" if task.get("world") == "microworld" else title
 
@@ -192,7 +192,7 @@ def _name(task: Mapping[str, Any]) -> str:
 def merged(existing: Any, entry: Entry, where: str) -> list[Entry]:
     """Put an entry into a ``model-index``.
 
-    Results that vitobench made of the same task before are replaced in their place; everything else stays as it is.
+    Earlier results of vitobench for the same task are replaced in place; everything else stays as it is.
 
     Args:
         existing: What the card has; None for nothing.
