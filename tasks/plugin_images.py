@@ -15,7 +15,7 @@ from .task import Task
 
 
 def check_source(plugin: Plugin, task: Task, source: Any, classes: int) -> None:
-    """Check what can be checked of a plugin's images without loading any.
+    """Check a plugin's images as far as possible without loading any.
 
     Args:
         plugin: Where they come from.
@@ -51,7 +51,7 @@ def check_source(plugin: Plugin, task: Task, source: Any, classes: int) -> None:
 
 
 class CheckedSource(ImageSource):
-    """The images of a plugin; pixels of another form are its own failure, and never that of the models shown them.
+    """The images of a plugin; wrong pixels are reported as the plugin's error and not as the models'.
 
     Args:
         plugin: Where they come from.
@@ -74,7 +74,7 @@ class CheckedSource(ImageSource):
         return self.digest
 
     def manifest(self) -> Mapping[str, Any]:
-        """As the plugin gives it."""
+        """See `ImageSource`; the pixels come from the plugin."""
         return self._source.manifest()
 
     def _load(

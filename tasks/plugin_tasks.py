@@ -37,7 +37,7 @@ class TaskPlugin(Protocol):
         """Open the images.
 
         Args:
-            limit: Number of images that are wanted from the front, or None for all; more may be given.
+            limit: Number of images that are needed, from the first on, or None for all; more may be returned.
             seed: Seed of whatever is drawn. Images depend on it and their id alone.
         """
 
@@ -68,7 +68,7 @@ class PluginForm(Form):
     """The images of a plugin's task, which it opens itself."""
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        """Open them, and check what can be checked without loading any.
+        """Open them, and check them as far as possible without loading any.
 
         Raises:
             PluginError: The plugin is gone or fails, or its images are not of the form of `ImageSource`.
@@ -87,7 +87,7 @@ class PluginForm(Form):
 
 
 def data_set(name: str) -> DataSet:
-    """The record of a plugin's images: they come with the package, and nothing else is known of them.
+    """The record of a plugin's images: they come with the package, and nothing else is known about them.
 
     Args:
         name: ``"plugin/TASK"``, whether there is such a plugin or not.
