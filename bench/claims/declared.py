@@ -87,7 +87,7 @@ LADDER: dict[str, tuple[str, ...]] = {
     "moclr-t0.2": ("temperature=0.2",),
     "moclr-t0.2-negatives": ("temperature=0.2", "same_view_negatives=true"),
 }
-"""From `moclr` to `simclr` in steps: its temperature, its negatives; what is then left is one network for two."""
+"""From `moclr` to `simclr` in steps: temperature, then negatives; the last step replaces two networks by one."""
 
 BASELINES = ("moclr", "moclr-video", "simclr", "byol", "dino", "supervised", "l2-robust")
 
@@ -197,7 +197,7 @@ CLAIMS = (
     Claim(
         "d",
         "Curation",
-        "The class statistics of ordinary video hurt; curation mends it.",
+        "The class statistics of ordinary video hurt; curation fixes this.",
         difference("vito", "vito-uncurated"),
         (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_HUMAN),
     ),

@@ -19,7 +19,7 @@ def claims_page(data: ClaimsData) -> str:
     facts = data.facts
     lines = [
         f"{facts['seeds']} runs of each method, {facts['steps']} steps each; means, ± the standard deviation over "
-        "runs. In percent, but for κ.",
+        "runs. In percent, except κ.",
         "",
         *_methods(data),
         "",
@@ -43,7 +43,7 @@ def effects_page(data: ClaimsData) -> str:
     """Every effect in full: intervals over images, over runs and over both, p, and the smallest detectable effect."""
     lines = [
         "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
-        "runs*: these images, other trainings. *Over both*: what p and the marks go by. p after Holm within a "
+        "runs*: these images, other trainings. *Over both*: the basis of p and of the marks. p after Holm within a "
         "claim. *Detectable*: the smallest effect that would have been found with power 0.8.",
         "",
     ]
