@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..images.classes import imagenet_wnids
+from ..images.walking import is_system
 
 VALIDATION_NAME = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG", re.IGNORECASE)
 """Published names of ImageNet's validation images."""
@@ -39,8 +40,6 @@ class Look:
 
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        from ..images.walking import is_system  # it loads numpy, which listings do without
-
         folders: list[str] = []
         files: list[str] = []
         try:
