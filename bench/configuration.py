@@ -164,7 +164,7 @@ def layers() -> tuple[Layer, ...]:
     """Everything that is configured, from the environment to the user's file.
 
     Raises:
-        VitobenchError: A file is not valid, or ``VITOBENCH_DATA`` is no folder.
+        VitobenchError: A file is not valid.
     """
     from_files = tuple(Layer(str(file), read(file), file) for file in files())
     root = os.environ.get(ROOT_VARIABLE)
@@ -199,35 +199,43 @@ def further_stores() -> tuple[str, ...]:
     return ()
 
 
-def data_folders(named: Mapping[str, Path]) -> Folders:
+def data_folders(named: Mapping[str, Path], with_gone: bool = True) -> Folders:
     """The folders that a command reads data sets from.
 
     Args:
         named: Those of ``--data``, which go before all others.
+        with_gone: Whether a ``data_root`` that does not exist is the folder of every set that is nowhere else, so that
+            a run that needs one says what is gone.
 
     Raises:
-        VitobenchError: The configuration is not valid, or a folder with data sets does not exist.
+        VitobenchError: The configuration is not valid.
     """
+    from ..tasks.scanning import in_usual_places
+
     paths, origins = dict(named), {}
+    gone: list[tuple[Path, str]] = []
     for layer in layers():
         for name, text in layer.configuration.data.items():
             if name not in paths:
                 paths[name], origins[name] = layer.path(text), layer.key(f"data.{name}")
         if layer.configuration.data_root:
             root, key = layer.path(layer.configuration.data_root), layer.key("data_root")
-            for name, path in _below(root, key).items():
+            for name, path in in_usual_places(root).items():
                 if name not in paths:
                     paths[name], origins[name] = path, key
+            if not root.is_dir():
+                gone.append((root, key))
+    if gone and with_gone:
+        for name in _read_by_tasks():
+            if name not in paths:
+                paths[name], origins[name] = gone[0]
     return Folders(paths, origins)
 
 
-def _below(root: Path, key: str) -> dict[str, Path]:
-    if not root.is_dir():
-        reason = "is a file, not a folder" if root.exists() else "does not exist"
-        raise VitobenchError(f"{key}: the folder of data sets {root} {reason}. Mount or create it, or name another.")
-    from ..tasks.scanning import in_usual_places
+def _read_by_tasks() -> set[str]:
+    from ..tasks.datasets.registry import DATA_SETS
 
-    return in_usual_places(root)
+    return {folder.name for data_set in DATA_SETS.values() if data_set.form is not None for folder in data_set.reads}
 
 
 def use_cache() -> None:

@@ -305,7 +305,7 @@ def scan_command(root: Path | None, add: bool, here: bool, as_json: bool, quiet:
             raise click.UsageError(f"Name the folder to look in: bench data scan ROOT; {variable}=ROOT is the default.")
     with _bars(quiet or as_json)("Looking") as progress:
         recognised = scan(root.absolute(), progress)
-    known = configuration.data_folders({})
+    known = configuration.data_folders({}, with_gone=False)
     rows = [_scanned(one, recognised, known) for one in recognised]
     new = {row["name"]: Path(row["folder"]) for row in rows if row["state"] == _NEW}
     file = configuration.file_to_write(here)

@@ -203,8 +203,8 @@ def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
         if origin is not None and not settings.data[name].is_dir():
             reason = "is a file, not a folder" if settings.data[name].exists() else "does not exist"
             raise DataError(
-                f"{origin} = {str(settings.data[name])!r} {reason}. Mount it, correct or remove that line, or name "
-                f"another with --data {name}=DIR."
+                f"{origin}: the folder {str(settings.data[name])!r} {reason}. Mount it, correct or remove that "
+                f"setting, or name another with --data {name}=DIR."
             )
 
 

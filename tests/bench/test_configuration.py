@@ -154,14 +154,18 @@ def test_a_file_that_is_gone_or_no_text_is_named(user: Path, tmp_path: Path, mon
         configuration.layers()
 
 
-def test_a_root_that_is_gone_is_named(tmp_path: Path, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VITOBENCH_DATA", str(tmp_path / "gone"))
-    with pytest.raises(VitobenchError, match=r"^VITOBENCH_DATA=.*gone: the folder of data sets .* does not exist"):
-        configuration.data_folders({})
-    monkeypatch.delenv("VITOBENCH_DATA")
-    user.write_text('data_root = "vitobench.toml"')
-    with pytest.raises(VitobenchError, match=r"vitobench\.toml: data_root: .* is a file, not a folder"):
-        configuration.data_folders({})
+def test_a_root_that_is_gone_is_the_folder_of_what_is_nowhere_else(
+    tmp_path: Path, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    monkeypatch.setenv("VITOBENCH_DATA", str(gone))
+    user.write_text('[data]\nimagenet = "/x"\n')
+    folders = configuration.data_folders({"imagenet-a": Path("typed")})
+    assert (folders.paths["imagenet"], folders.paths["imagenet-a"]) == (Path("/x"), Path("typed"))
+    assert folders.paths["imagenet-r"] == gone
+    assert folders.origins["imagenet-r"] == f"VITOBENCH_DATA={gone}"
+    assert "model-vs-human-answers" not in folders.paths  # those are looked for beside the stimuli
+    assert configuration.data_folders({}, with_gone=False).paths == {"imagenet": Path("/x")}
 
 
 def test_adding_keeps_every_other_line(user: Path, tmp_path: Path) -> None:
@@ -345,7 +349,11 @@ def test_a_run_reads_configured_folders_and_the_plan_says_so(
 
     gone = bench_here("run", "--model", classifier, "--task", "imagenet-val", "--task", "imagenet-a")
     assert gone.code == 2
-    assert f"{user}: data.imagenet-a = '/gone' does not exist. Mount it, correct or remove that line" in gone.err
+    assert f"{user}: data.imagenet-a: the folder '/gone' does not exist. Mount it, correct or remove" in gone.err
+    monkeypatch.setenv("VITOBENCH_DATA", "/gone")
+    gone = bench_here("run", *asked, "--task", "imagenet-r")
+    assert (gone.code, "VITOBENCH_DATA=/gone: the folder '/gone' does not exist." in gone.err) == (2, True)
+    assert bench_here("run", *asked, "--no-gallery").code == 0  # which needs nothing below it
     user.write_text('device = "gpu"')
     broken = bench_here("run", *asked)
     assert (broken.code, f"{user}: device = 'gpu' must be" in broken.err) == (2, True)
