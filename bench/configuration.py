@@ -118,17 +118,25 @@ def files() -> tuple[Path, ...]:
     if named is not None:
         if str(named) == os.devnull:
             return ()
-        if not named.is_file():
-            reason = "is a folder" if named.is_dir() else "does not exist"
+        if not _exists(named) or not named.is_file():
+            reason = "is not a file" if _exists(named) else "does not exist"
             raise VitobenchError(
                 f"{FILE_VARIABLE}={named} {reason}; name a file such as {FILE}, or unset the variable."
             )
         return (named,)
     here, users = Path(FILE), user_file()
-    both = [here] if here.exists() else []
-    if users is not None and users.exists() and not (both and users.samefile(here)):
+    both = [here] if _exists(here) else []
+    if users is not None and _exists(users) and not (both and users.samefile(here)):
         both.append(users)
     return tuple(both)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something that may be looked at; a home folder may belong to somebody else."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def read(file: Path) -> Configuration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,10 +70,11 @@ def in_usual_places(root: Path) -> dict[str, Path]:
     Only what is recognised for certain counts. This reads a few folders and may be done before every run.
     """
     places = {name: list(dict.fromkeys(usual_places(name, root))) for name in USER_DATA}
+    looks = [Look(place) for place in dict.fromkeys(place for several in places.values() for place in several)]
     by_folder = {
-        place: {one.name for one in recognise(Look(place)) if one.certain and not one.flat}
-        for place in dict.fromkeys(place for several in places.values() for place in several)
-        if place.is_dir()
+        look.path: {one.name for one in recognise(look) if one.certain and not one.flat}
+        for look in looks
+        if look.folders or look.files
     }
     folders = {}
     for name, own in places.items():
@@ -106,7 +108,7 @@ def scan(root: Path, progress: Callable[[int, int], None] | None = None) -> list
 
 def _examine(look: Look, recognised: list[Recognised], seen: set[Path]) -> list[Look]:
     """Add the sets that a folder holds, or return the folders in it where it holds none."""
-    here = look.path.resolve()
+    here = Path(os.path.realpath(look.path))
     if here in seen:
         return []
     seen.add(here)

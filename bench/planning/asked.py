@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -200,10 +201,11 @@ def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
     """
     for name in dict.fromkeys(name for task in tasks for name in folders_of(task.dataset)):
         origin = settings.origins.get(name)
-        if origin is not None and not settings.data[name].is_dir():
-            reason = "is a file, not a folder" if settings.data[name].exists() else "does not exist"
+        folder = str(settings.data.get(name))
+        if origin is not None and not os.path.isdir(folder):  # noqa: PTH112 (one that may not be entered counts, too)
+            reason = "is a file, not a folder" if os.path.exists(folder) else "does not exist"  # noqa: PTH110
             raise DataError(
-                f"{origin}: the folder {str(settings.data[name])!r} {reason}. Mount it, correct or remove that "
+                f"{origin}: the folder {folder!r} {reason}. Mount it, correct or remove that "
                 f"setting, or name another with --data {name}=DIR."
             )
 

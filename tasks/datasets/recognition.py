@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..images.classes import imagenet_wnids
-from ..images.walking import is_system
+from ..images.walking import is_folder, is_system
 
 VALIDATION_NAME = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG", re.IGNORECASE)
 """Published names of ImageNet's validation images."""
@@ -46,7 +46,7 @@ class Look:
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if not is_system(entry.name):
-                        (folders if entry.is_dir() else files).append(entry.name)
+                        (folders if is_folder(entry) else files).append(entry.name)
         except OSError:
             return (), ()
         return tuple(sorted(folders)), tuple(sorted(files))

@@ -150,7 +150,7 @@ def test_a_file_that_is_gone_or_no_text_is_named(user: Path, tmp_path: Path, mon
     with pytest.raises(VitobenchError, match=r"VITOBENCH_CONFIG=.*gone\.toml does not exist"):
         configuration.layers()
     monkeypatch.setenv("VITOBENCH_CONFIG", str(tmp_path))
-    with pytest.raises(VitobenchError, match="is a folder"):
+    with pytest.raises(VitobenchError, match="is not a file"):
         configuration.layers()
 
 

@@ -169,6 +169,7 @@ def test_what_is_no_set_of_ours_is_passed_over(tmp_path: Path) -> None:
     np.save(tmp_path / "words" / "labels.npy", np.arange(10))
     (tmp_path / "empty").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
     assert scan(tmp_path) == []
 
 
@@ -182,6 +183,7 @@ def test_sets_beside_each_other_are_all_found_and_counted(tmp_path: Path) -> Non
     validation(tmp_path / "deep" / "in" / "some" / "disk")
     conditions("near_focus")(tmp_path / "three")
     stimuli(tmp_path / "people")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
     calls: list[tuple[int, int]] = []
     found = {(one.name, one.folder.name) for one in scan(tmp_path, lambda done, total: calls.append((done, total)))}
     assert found == {
