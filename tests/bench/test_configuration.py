@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def test_the_users_file_in_the_working_folder_is_read_once(user: Path, monkeypat
     user.write_text('device = "cpu"')
     monkeypatch.chdir(user.parent)
     assert configuration.files() == (Path("vitobench.toml"),)
+
+
+def test_the_file_in_the_documentation_is_valid_and_has_every_key(user: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    user.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    assert all(getattr(configuration.read(user), field.name) for field in fields(configuration.Configuration))
 
 
 @pytest.mark.parametrize(
