@@ -36,6 +36,11 @@ def user_cache() -> Path:
     return _fallback() or usual or Path(tempfile.gettempdir())
 
 
+def user_settings() -> Path | None:
+    """``$XDG_CONFIG_HOME`` or ``~/.config``; None where there is no home."""
+    return _usual("XDG_CONFIG_HOME", ".config")
+
+
 @cache
 def prepare_caches() -> str:
     """Point numba, matplotlib, the Hugging Face hub and torch to folders that can be written, unless the user did.
@@ -43,7 +48,7 @@ def prepare_caches() -> str:
     Returns:
         A note for a person; empty where nothing had to be changed.
     """
-    cached, settings = _usual("XDG_CACHE_HOME", ".cache"), _usual("XDG_CONFIG_HOME", ".config")
+    cached, settings = _usual("XDG_CACHE_HOME", ".cache"), user_settings()
     lacking = []
     if not _set("NUMBA_CACHE_DIR") and not _numba_can_write(cached):
         lacking.append("NUMBA_CACHE_DIR")

@@ -51,7 +51,8 @@ def decode(
     Numbers stay as they were written: 1 and 1.0 have different digests. Lists become tuples.
 
     Args:
-        record: A dataclass. A field whose type is a dataclass is a table in the table, or a finished record of it.
+        record: A dataclass. A field whose type is a dataclass is a table in the table, or a finished record of it; one
+            of type ``dict[str, X]`` is a table whose keys are the user's.
         table: From ``tomllib`` or ``json``.
         where: The file, for messages.
         at: Name of the table in the file; empty for the whole file.
@@ -77,6 +78,8 @@ def decode(
         form, place = forms[key], _place(at, key)
         if _is_record(form):
             values[key] = value if isinstance(value, form) else decode(form, value, where, place, error)
+        elif get_origin(form) is dict:
+            values[key] = _decode_table(value, form, where, place, error)
         else:
             _check(value, form, f"{where}: {place}", error)
             values[key] = tuple(value) if isinstance(value, list) else value
@@ -116,7 +119,10 @@ def in_words(form: Any) -> str:
     if get_origin(form) in (Union, UnionType):
         return _or([in_words(part) for part in arguments])
     if get_origin(form) is tuple:
-        return f"a list of {len(arguments)}, each {in_words(arguments[0])}"
+        length = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
+        return f"a list{length}, each {in_words(arguments[0])}"
+    if get_origin(form) is dict:
+        return f"a table, each value {in_words(arguments[1])}"
     return f"an object with {', '.join(_forms(form))}" if _is_record(form) else _WORDS.get(form, str(form))
 
 
@@ -143,6 +149,14 @@ def _required(record: Any) -> frozenset[str]:
 
 def _place(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
+
+
+def _decode_table(value: Any, form: Any, where: str, at: str, error: type[VitobenchError]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise error(f"{where}: {at} = {short(value)} must be {in_words(form)}.")
+    for key, entry in value.items():
+        _check(entry, get_args(form)[1], f"{where}: {_place(at, key)}", error)
+    return dict(value)
 
 
 def _check(value: Any, form: Any, place: str, error: type[VitobenchError]) -> None:

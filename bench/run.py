@@ -245,7 +245,7 @@ def rescore(
         VitobenchError: There is no store, or nothing in it that was asked.
     """
     started = time.monotonic()
-    check_data_names(settings.data)
+    check_data_names(settings.given)
     store = Store(settings.store)
     plan = recall(settings, store, seed)
     _show_notes(plan, console)

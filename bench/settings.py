@@ -27,6 +27,7 @@ class Settings:
         suite: Suite name, or None where only tasks are named.
         tasks: Task names, in addition to the suite's.
         data: Folders of the data sets that a user brings, by name.
+        origins: For folders that are not from the command line, who named them: a configuration file or a variable.
         store: Folder of the results, or a URL that fsspec opens.
         limit: Largest number of images for each task; None takes the task's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
@@ -48,6 +49,7 @@ class Settings:
     suite: str | None = None
     tasks: tuple[str, ...] = ()
     data: Mapping[str, Path] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     store: Path | str = Path("bench-results")
     limit: int | None = None
     device: str = "auto"
@@ -61,6 +63,11 @@ class Settings:
     decisions: str = "mean"
     samples: int | None = None
     new_data: bool = False
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """The folders of data sets that were given for this run, less those that are configured for every run."""
+        return {name: folder for name, folder in self.data.items() if name not in self.origins}
 
     def __post_init__(self) -> None:
         # As the models call themselves, see `registry.resolve`.

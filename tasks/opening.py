@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, unknown_name
 from . import plugin_tasks
 from .answer_spaces import ANSWER_SPACES, answer_space
-from .datasets.record import DataSet, Opening
+from .datasets.record import DataSet, FolderForm, Opening
 from .datasets.registry import DATA_SETS
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ def folders_of(dataset: str) -> tuple[str, ...]:
 def how_to_bring(dataset: str) -> str:
     """What a data set is read from and how to name it."""
     return "; ".join(folder.holds for folder in _record(dataset).reads)
+
+
+def expected_form(name: str, folder: Path) -> str:
+    """What a folder given as ``--data NAME=DIR`` has to look like, in words."""
+    data_set = next(data_set for data_set in DATA_SETS.values() if data_set.reads and data_set.reads[-1].name == name)
+    own = isinstance(data_set.form, FolderForm)
+    return data_set.expected(folder) if own else f"It needs {data_set.reads[-1].holds}."
 
 
 def check_data_names(folders: Mapping[str, Path]) -> None:

@@ -39,6 +39,8 @@ class Outer:
     scales: Literal[1, 2] = 1
     schedule: Literal["cosine", "constant", "linear"] = "cosine"
     inner: Inner = field(default_factory=Inner)
+    names: tuple[Filled, ...] = ()
+    places: dict[str, Filled] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self, "outer")
@@ -55,6 +57,10 @@ def test_values_stay_as_they_were_written() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"names": "a"}, "names = 'a' must be a list, each text, not empty."),
+        ({"names": ["a", 1]}, "names = ['a', 1] must be a list, each text, not empty."),
+        ({"places": ["a"]}, "places = ['a'] must be a table, each value text, not empty."),
+        ({"places": {"a": "b", "c": 1}}, "places.c = 1 must be text, not empty."),
         ({"name": ""}, "name = '' must be text, not empty."),
         ({"name": " \t"}, "name = ' \\t' must be text, not empty."),
         ({"steps": 1.0}, "steps = 1.0 must be a whole number of 1 or more."),

@@ -191,7 +191,7 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
      "doctor --help",
      "models", "models --json", "tasks", "tasks --json", "suites", "suites --json",
      "recipes", "recipes --json", "data --help", "data list", "data list --json", "data get --help",
-     "data verify --help"],
+     "data verify --help", "data scan --help", "data add --help"],
 )  # fmt: skip
 def test_help_and_listings_load_nothing_heavy(command: str) -> None:
     script = """

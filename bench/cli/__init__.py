@@ -13,6 +13,7 @@ from ...caches import prepare_caches
 from ...cores import limit_openmp
 from ...interruption import answer_signals
 from ...terminal import echo, prepare_streams
+from ..configuration import use_cache
 from .ending import check_arguments, guarded, pipes
 
 _COMMANDS = {
@@ -30,7 +31,7 @@ _COMMANDS = {
     "tables": ("reporting", "Write a paper's tables from a store: LaTeX, Markdown, HTML or CSV."),
     "export": ("reporting", "Export scores: CSV, JSON, Parquet, a model card, MLflow, TensorBoard."),
     "results": ("results", "List, show, export, verify, prune and migrate the contents of a store."),
-    "data": ("data", "List, download and verify published data sets."),
+    "data": ("data", "Find, name, list, download and verify data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
     "curate": ("curate", "Select balanced, confirmed, distinct clips from a collection of videos."),
     "probe": ("probe", "Fit a head on a model's frozen features: linear, nearest neighbours or attentive."),
@@ -102,6 +103,7 @@ def main(args: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     limit_openmp()
     prepare_streams()
+    use_cache()
     note = prepare_caches()
     with answer_signals():
         code = guarded(lambda: _command(sys.argv[1:] if args is None else args, note))

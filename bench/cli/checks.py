@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import click
 
 from ...files import home_path, json_text
-from ...models.spec import PRECISIONS
 from ...terminal import echo, output_to_errors
-from .options import complete_models, data_option, store_option
+from .options import complete_models, data_option, device_option, precision_option, store_option
 
 # ``bench doctor``.
 
@@ -25,12 +24,11 @@ FAILED = 1
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path),
-    default="data",
-    show_default=True,
+    show_default="the configured data_root, or data",
     help="Folder that you gave to `bench data get --to`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
+def doctor_command(store: str, data_root: Path | None, as_json: bool) -> None:
     """Check this machine, the installation, the store and the data, and say how to fix each problem.
 
     Changes nothing. ok: works, or is optional; warn: works, but not well; fail: does not work. Exit codes: 0 no check
@@ -40,9 +38,15 @@ def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
     bench doctor
     bench doctor --store /data/results --data-root /data --json
     """
+    from ...errors import VitobenchError
+    from ..configuration import data_root as configured_root
     from ..doctor.check import failed, show
     from ..doctor.examine import examine
 
+    if data_root is None:
+        data_root = Path("data")
+        with suppress(VitobenchError):  # a configuration that is not valid is a row of its own
+            data_root = configured_root(data_root)
     checks = examine(store, home_path(data_root))
     if as_json:
         echo(json_text(checks))
@@ -60,8 +64,8 @@ def doctor_command(store: str, data_root: Path, as_json: bool) -> None:
     "--model", required=True, shell_complete=complete_models, help="Model to check, named as for `bench run`."
 )
 @data_option("Folder of a data set; its tasks and the label order are then checked too. Repeatable.")
-@click.option("--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
+@device_option
+@precision_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def mock_run_command(model: str, data: dict[str, Path], device: str, precision: str, as_json: bool) -> None:
     """Check a new model in seconds, before you spend hours on a run; nothing is stored.

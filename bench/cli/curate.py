@@ -11,6 +11,7 @@ import click
 from ...models.pretraining.curation.settings import FIELDS, MAX_HASH_DISTANCE, CurationSettings
 from ...terminal import echo, open_console
 from ..curation import MICROWORLD, CurationJob
+from .options import device_option
 
 _DEFAULT = CurationSettings()
 
@@ -98,7 +99,7 @@ def _fields(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str
     show_default=True,
     help="Number of clips that --source microworld generates.",
 )
-@click.option("--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps.")
+@device_option
 @click.option(
     "--batch", type=click.IntRange(min=1), default=CurationJob.batch, show_default=True, help="Frames per forward pass."
 )

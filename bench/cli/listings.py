@@ -49,7 +49,7 @@ def print_rows(
     console = open_console(markup=False)
     console.print(table)
     for line in footer:
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def tell_problems(problems: Iterable[str]) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ...files import home_path
 from ...models.registry import HOW_TO_NAME
 from ...models.spec import PRECISIONS
+from .. import configuration
 from ..settings import DECISIONS, EXECUTORS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +45,13 @@ def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
             raise click.BadParameter(f"{value!r} is not of the form NAME=DIR, such as imagenet=/data/imagenet/val.")
         folders[name] = home_path(folder)
     return folders
+
+
+def _configured(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """What the user typed, or else what is configured."""
+    if ctx.get_parameter_source(str(param.name)) is not ParameterSource.DEFAULT:
+        return value
+    return configuration.default(str(param.name), value)
 
 
 def _apply(command: F, options: list[Callable[[F], F]]) -> F:
@@ -103,6 +112,30 @@ def data_option(more: str) -> Callable[[F], F]:
     return click.option("--data", multiple=True, callback=_data, metavar="NAME=DIR", help=more)
 
 
+def device_option(command: F) -> F:
+    """``--device``."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        callback=_configured,
+        help="Device to use: auto, cpu, cuda, cuda:N or mps.",
+    )(command)
+
+
+def precision_option(command: F) -> F:
+    """``--precision``."""
+    return click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="float32",
+        show_default=True,
+        callback=_configured,
+        help="Floating-point type of the models. bfloat16 and float16 are faster on most GPUs; predictions are stored "
+        "per precision.",
+    )(command)
+
+
 def gallery_option(command: F) -> F:
     """``--no-gallery``."""
     return click.option(
@@ -125,7 +158,7 @@ def selection(command: F) -> F:
         [
             _model(True, f"{HOW_TO_NAME}. Repeatable."),
             *_scope("Maximum number of images per task."),
-            data_option("Folder of a data set, such as imagenet=DIR. Repeatable."),
+            data_option("Folder of a data set, such as imagenet=DIR, instead of a configured one. Repeatable."),
             click.option(
                 "--seed",
                 type=int,
@@ -154,7 +187,7 @@ def along(command: F) -> F:
         multiple=True,
         callback=_data,
         metavar="NAME=DIR",
-        help="Folder of a data set, such as imagenet=DIR. Repeatable.",
+        help="Folder of a data set, such as imagenet=DIR, instead of a configured one. Repeatable.",
     )
     seed = click.option(
         "--seed", type=int, default=0, show_default=True, help="Random seed of the micro-world and the corruptions."
@@ -167,17 +200,8 @@ def running(command: F) -> F:
     return _apply(
         command,
         [
-            click.option(
-                "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
-            ),
-            click.option(
-                "--precision",
-                type=click.Choice(PRECISIONS),
-                default="float32",
-                show_default=True,
-                help="Floating-point type of the models. bfloat16 and float16 are faster on most GPUs; predictions "
-                "are stored per precision.",
-            ),
+            device_option,
+            precision_option,
             click.option(
                 "--batch",
                 type=click.IntRange(min=1),
@@ -242,9 +266,7 @@ def mapped(command: F) -> F:
                 help="Also compute SmoothGrad, the mean gradient of N noisy copies.",
             ),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the micro-world."),
-            click.option(
-                "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
-            ),
+            device_option,
             store_option,
             _JSON_FILE,
             click.option(
@@ -315,8 +337,10 @@ def settings_from(values: dict[str, Any]) -> Settings:
         "address",
         "decisions",
         "new_data",
-        "data",
     )
+    folders = configuration.Folders(values.get("data", {}), {})
+    if "device" in values:  # what only scores opens no folder that was not asked for
+        folders = configuration.data_folders(folders.paths)
     return Settings(
         models=values["models"],
         baselines=None if not baselines else tuple(name for name in baselines if name != NO_BASELINE),
@@ -325,5 +349,7 @@ def settings_from(values: dict[str, Any]) -> Settings:
         store=values["store"],
         limit=values["limit"],
         seed=values["seed"] or 0,
+        data=folders.paths,
+        origins=folders.origins,
         **{name: values[name] for name in passed_on if name in values},
     )

@@ -12,7 +12,7 @@ import click
 from ...models.registry import HOW_TO_NAME
 from ...models.sources.files import name_of
 from ...terminal import open_console
-from .options import quiet_option
+from .options import device_option, quiet_option
 
 # Options and final messages that ``bench probe`` and ``bench finetune`` share.
 
@@ -54,9 +54,7 @@ def learning(command: F) -> F:
         click.option(
             "--output", type=click.Path(path_type=Path), help="Folder for the checkpoint; below runs/ by default."
         ),
-        click.option(
-            "--device", default="auto", show_default=True, help="Device to use: auto, cpu, cuda, cuda:N or mps."
-        ),
+        device_option,
         quiet_option,
     ]
     for option in reversed(options):

@@ -85,6 +85,7 @@ def _show(cost: Budget, location: str, console: Any) -> None:
     from rich.table import Table
 
     from ...tasks.datasets.registry import publication_of
+    from ..configuration import files
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("task")
@@ -98,6 +99,12 @@ def _show(cost: Budget, location: str, console: Any) -> None:
     console.print(f"Disk: about {_size(cost.bytes)} more in {location}", soft_wrap=True, markup=False)
     if cost.seconds is not None:
         console.print(f"Time: about {_duration(cost.seconds)} on {cost.device}")
+    for read in cost.folders:
+        tasks = ", ".join(read.tasks)
+        line = f"Reads {read.folder} ({read.name}, from {read.origin}): {tasks}"
+        console.print(line, soft_wrap=True, markup=False)
+    for file in files():
+        console.print(f"Configuration: {file}", soft_wrap=True, markup=False)
     for name, how in cost.absent.items():
         published = publication_of(name)
         where = f" (`bench data get {published[0]}`)" if published else ""

@@ -29,6 +29,7 @@ def examine(store: str, data_root: Path) -> list[Check]:
         (machine.THREADS, lambda: machine.check_threads(os.environ, usable_cores())),
         ("optional packages", _optional),
         ("plugins", _plugins),
+        (places.CONFIGURATION, places.check_configuration),
         (places.PLACES, lambda: places.check_store(store)),
         (places.PLACES, lambda: [places.check_cache(*cache) for cache in places.caches()]),
         (places.PLACES, lambda: [places.check_room("data, room", places.free_at(data_root), needed=False)]),

@@ -1,4 +1,4 @@
-"""Checks of folders and data sets: store, downloads, free disk space, data of earlier runs."""
+"""Checks of folders and data sets: configuration, store, downloads, free disk space, data of earlier runs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import StoreError
+from ...errors import StoreError, VitobenchError
 from ...results.records import RunRecord
 from ...tasks.download.publication import readable_size
+from .. import configuration
 from .check import FAIL, OK, WARN, Check
 
 if TYPE_CHECKING:
@@ -150,6 +151,46 @@ def caches() -> list[tuple[str, Path, str]]:
 
     folders = [folder for source in SOURCES if (folder := source.downloads_to()) is not None]
     return [(folder.what, folder.path, folder.variable) for folder in folders]
+
+
+# Check the configuration: which files are read, whether they are valid, and whether the folders in them exist.
+
+
+CONFIGURATION = "configuration"
+
+
+def check_configuration() -> list[Check]:
+    """A row for each file or variable that is read, and one for each folder of data that is gone."""
+    try:
+        files, layers = configuration.files(), configuration.layers()
+    except VitobenchError as error:
+        return [
+            Check(
+                CONFIGURATION,
+                "file",
+                FAIL,
+                str(error),
+                f"correct it, or name another file with {configuration.FILE_VARIABLE}",
+            )
+        ]
+    rows = []
+    for layer in layers:
+        contents = [f"{key} {value}" for key, value in asdict(layer.configuration).items() if value and key != "data"]
+        if layer.configuration.data:
+            contents.insert(0, f"data {', '.join(layer.configuration.data)}")
+        words = f"{layer.origin}: {'; '.join(contents) or 'nothing'}"
+        rows.append(Check(CONFIGURATION, "variable" if layer.file is None else "file", OK, words))
+        named = {f"data.{name}": text for name, text in layer.configuration.data.items()}
+        for key, text in {**named, "data_root": layer.configuration.data_root}.items():
+            if text and not layer.path(text).is_dir():
+                words = f"{layer.key(key)} = {str(layer.path(text))!r} is no folder"
+                rows.append(Check(CONFIGURATION, key, WARN, words, "mount it, or correct or remove that line"))
+    if not files:
+        words = (
+            f"no file; {configuration.FILE} here or {configuration.user_file() or 'in your home folder'} would be read"
+        )
+        rows.append(Check(CONFIGURATION, "file", OK, words, "bench data add NAME DIR writes it"))
+    return rows
 
 
 # Check data sets: which are downloaded, completely or in part, and whether those of earlier runs still exist.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...results.schema import Failure, LeftOutRecord
 from ...results.store import Coverage, Store
-from ...tasks.opening import how_to_bring
+from ...tasks.opening import folders_of, how_to_bring
 from ...tasks.task import Condition
 from ..planning.plan import Pass, Plan, PlannedTask, Unit, group
 from ..settings import Settings
@@ -48,6 +48,23 @@ class TaskBudget:
 
 
 @dataclass(frozen=True)
+class FolderRead:
+    """A folder that tasks read.
+
+    Attributes:
+        name: As in ``--data NAME=DIR``.
+        folder: The folder.
+        origin: Who named it: ``--data``, an environment variable, or a key of a configuration file.
+        tasks: Names of the tasks.
+    """
+
+    name: str
+    folder: str
+    origin: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Budget:
     """What a run needs.
 
@@ -62,6 +79,7 @@ class Budget:
         absent: Missing data sets, each with how to get it.
         failures: Models that cannot be loaded.
         left_out: For each data set, what the listing of its folder left out; see `LeftOut.record`.
+        folders: The folders to read, each with who named it.
     """
 
     tasks: tuple[TaskBudget, ...]
@@ -74,6 +92,20 @@ class Budget:
     absent: dict[str, str]
     failures: tuple[Failure, ...]
     left_out: dict[str, LeftOutRecord] = field(default_factory=dict)
+    folders: tuple[FolderRead, ...] = ()
+
+
+def folders_read(plan: Plan) -> tuple[FolderRead, ...]:
+    """The folders that the tasks of a plan read, in the order of the tasks."""
+    tasks: dict[str, list[str]] = {}
+    for planned in plan.tasks:
+        for name in folders_of(planned.task.dataset):
+            tasks.setdefault(name, []).append(planned.task.name)
+    settings = plan.settings
+    return tuple(
+        FolderRead(name, str(settings.data[name]), settings.origins.get(name, "--data"), tuple(names))
+        for name, names in tasks.items()
+    )
 
 
 def budget(
@@ -133,6 +165,7 @@ def budget(
         absent,
         (*plan.failures, *failures),
         {planned.task.dataset: planned.left_out for planned in plan.tasks if planned.left_out},
+        folders_read(plan),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -130,7 +131,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     Raises:
         VitobenchError: Unknown names, no data for any model, data that changed, or nothing that could be run.
     """
-    check_data_names(settings.data)
+    check_data_names(settings.given)
     if settings.limit is not None and settings.limit < 1:
         raise VitobenchError(f"--limit {settings.limit} leaves no images; give 1 or more.")
     if not settings.models:
@@ -140,17 +141,19 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         raise VitobenchError("Nothing to run: name a --suite (see `bench suites`) or a --task (see `bench tasks`).")
     resolve = _Resolver(settings, store)
     asked, failures = _resolve(settings, resolve)
+    spaces = {spec.label_space for spec in asked}
+    _check_configured([task for task in wanted if task.label_space in spaces], settings)
     absent = dict.fromkeys(task.dataset for task in wanted if not available(task.dataset, settings.data))
     asked, more = _with_tasks(asked, wanted, list(absent))
     failures += more
-    spaces = {spec.label_space for spec in asked}
+    spaces = {spec.label_space for spec in asked}  # of those that are left
     fitting = [task for task in wanted if task.label_space in spaces]
     runnable = [task for task in fitting if task.dataset not in absent]
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
     notes = _absent_notes([task for task in fitting if task.dataset in absent])
     used = {name for task in runnable for name in folders_of(task.dataset)}
     used |= {other for name in used if name in PUBLICATIONS for other in PUBLICATIONS[name].along}
-    unused = [name for name in settings.data if name not in used]
+    unused = [name for name in settings.given if name not in used]
     for name in unused:
         wants = [task for task in wanted if name in folders_of(task.dataset)]
         unfit = not any(task in fitting for task in wants)
@@ -188,6 +191,23 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
+
+
+def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
+    """Refuse a configured folder that is gone. One that these tasks do not read may be, such as on another disk.
+
+    Raises:
+        DataError: Such a folder, who named it and what to do.
+    """
+    for name in dict.fromkeys(name for task in tasks for name in folders_of(task.dataset)):
+        origin = settings.origins.get(name)
+        folder = str(settings.data.get(name))
+        if origin is not None and not os.path.isdir(folder):  # noqa: PTH112 (one that may not be entered counts, too)
+            reason = "is a file, not a folder" if os.path.exists(folder) else "does not exist"  # noqa: PTH110
+            raise DataError(
+                f"{origin}: the folder {folder!r} {reason}. Mount it, correct or remove that "
+                f"setting, or name another with --data {name}=DIR."
+            )
 
 
 def wanted_tasks(settings: Settings) -> list[Task]:

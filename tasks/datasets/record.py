@@ -15,6 +15,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...errors import DataError
 from ..download.publication import Publication
 from ..images.classes import MergedClass
+from .recognition import (
+    Evidence,
+    Look,
+    Recognised,
+    class_folders,
+    condition_folders,
+    in_wordnet_folders,
+    is_named,
+    validation_photographs,
+    wordnet_photographs,
+)
 
 if TYPE_CHECKING:
     from ..alignment.experiments import AlignmentSet
@@ -101,6 +112,10 @@ class Form(ABC):
         """Whether the set is among what folders of the right names hold."""
         return True
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """What speaks for a folder being that of the set, by the names in it; None if it is not."""
+        return None
+
     def absence(self, name: str, folder: Path) -> str:
         """What is wrong with a folder, given as ``--data NAME=DIR``, that holds no set of this form."""
         return f"{folder} has none of the data sets of {name}."
@@ -129,6 +144,10 @@ class PhotographForm(Form):
 
         return ImageFolder(opening.root, data_set.name, opening.cache, opening.progress)
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`."""
+        return wordnet_photographs(look)
+
 
 @dataclass(frozen=True)
 class DepthForm(Form):
@@ -142,6 +161,12 @@ class DepthForm(Form):
             opening.cache.with_name(f"{folder.name}.json") if opening.cache else None for folder in data_set.reads
         )
         return PhotographsWithDepth(photographs, depths, (one, other), opening.progress)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """The folder of depth maps; that of the photographs is recognised by their own set."""
+        if not in_wordnet_folders(look) or not look.sample.lower().endswith(".npy"):
+            return None
+        return Evidence(f"arrays in folders of WordNet ids, such as {look.sample}", True)
 
 
 @dataclass(frozen=True)
@@ -173,6 +198,14 @@ class StimuliForm(Form):
             f"{folder} has none of the stimulus sets of {name}; expected folders such as edge, cue-conflict or "
             f"contrast in it, or in its folder datasets. `bench data get {name}` downloads them."
         )
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """A folder of stimuli as `places` has them, by session or by category."""
+        for place in self.places(look.path):
+            folders = look.inside(*place.relative_to(look.path).parts).folders
+            if "dnn" in folders or set(folders) & set(self.experiment.categories):
+                return Evidence(f"stimuli of {self.experiment.name}", True)
+        return None
 
 
 @dataclass(frozen=True)
@@ -222,6 +255,10 @@ class ClassFolderForm(FolderForm):
 
         return ClassFolders(data_set, self, opening)
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`. Several sets have the 1,000 classes of ImageNet, which therefore tell none of them."""
+        return class_folders(look, self.labels(), self.label_space != "imagenet-1k", self.others)
+
 
 @dataclass(frozen=True)
 class ReassessedForm(FolderForm):
@@ -238,6 +275,10 @@ class ReassessedForm(FolderForm):
 
         return ImageNetReal(data_set, self, opening)
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`."""
+        return validation_photographs(look)
+
 
 @dataclass(frozen=True)
 class MapForm(FolderForm):
@@ -248,6 +289,15 @@ class MapForm(FolderForm):
 
         return open_maps(data_set, opening)
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """The published shards, or photographs and maps in two folders."""
+        shards = [name for name in data_set.required if name in look.files]
+        if shards:
+            return Evidence(f"{len(shards)} of {len(data_set.required)} shards, such as {shards[0]}", True)
+        if all(in_wordnet_folders(look.inside(name)) for name in ("images", "maps")):
+            return Evidence("folders images and maps", True)
+        return None
+
 
 @dataclass(frozen=True)
 class FrameForm(FolderForm):
@@ -255,16 +305,23 @@ class FrameForm(FolderForm):
 
     Attributes:
         annotations: Reads the authors' files in the folder ``metadata``.
+        files: Names of these files.
         classes: As in `ClassFolderForm`; the key is the class's index in the authors' files.
     """
 
     annotations: Callable[[Path], Annotations]
+    files: tuple[str, ...]
     classes: Callable[[], tuple[MergedClass, ...]]
 
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..readers.frames import FrameGroups
 
         return FrameGroups(data_set, self, opening)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`."""
+        there = look.inside("metadata").files if "metadata" in look.folders else ()
+        return Evidence(f"metadata/{self.files[0]}", True) if set(self.files) <= set(there) else None
 
 
 @dataclass(frozen=True)
@@ -277,6 +334,11 @@ class ConditionFolderForm(FolderForm):
         from ..readers.condition_folders import ConditionFolders
 
         return ConditionFolders(data_set, self, opening)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`."""
+        corruptions = (folder.path.partition("/")[0] for folder in data_set.folders)
+        return condition_folders(look, corruptions, data_set.archive_names, True)
 
 
 @dataclass(frozen=True)
@@ -295,6 +357,17 @@ class ArrayForm(FolderForm):
 
         return CifarC(data_set, self, opening)
 
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`. Which labels there are tells sets of this form from each other."""
+        arrays = [name for name in data_set.required if name in look.files]
+        if "labels.npy" not in arrays or len(arrays) < 2:
+            return None
+        from ..readers.cifar_c import classes_in
+
+        if classes_in(look.path / "labels.npy") != self.classes:
+            return None
+        return Evidence(f"labels of {self.classes} classes, {len(arrays) - 1} corruptions, such as {arrays[0]}", True)
+
 
 @dataclass(frozen=True)
 class SequenceForm(FolderForm):
@@ -311,6 +384,11 @@ class SequenceForm(FolderForm):
         if len(names) == 1:
             return PerturbationSequences(data_set, self, opening)
         return PerturbationSet(data_set, self, opening)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """See `Form.recognise`."""
+        perturbations = (condition.name for task in data_set.tasks for condition in task.conditions)
+        return condition_folders(look, perturbations, data_set.archive_names, False)
 
 
 @dataclass(frozen=True)
@@ -378,6 +456,22 @@ class DataSet(Publication):
             folders=(),
             required=(),
         )
+
+    @property
+    def archive_names(self) -> tuple[str, ...]:
+        """Names of its archives without extensions, which are those of folders that they unpack to."""
+        return tuple(file.name.partition(".")[0] for file in self.files if file.is_archive)
+
+    def recognise(self, look: Look) -> Recognised | None:
+        """Whether a folder has the form of this set, judged by names alone.
+
+        Where another set looks the same, a folder that has the name of this one or of its published folder counts.
+        """
+        evidence = self.form.recognise(self, look) if self.form is not None and self.reads else None
+        if evidence is None:
+            return None
+        certain = evidence.certain or is_named(look.path, (self.name, self.unpacks_to, self.place))
+        return Recognised(self.reads[-1].name, look.path, evidence.why, certain, evidence.flat)
 
     def publication_facts(self) -> dict[str, Any]:
         """What is known of the download, as plain values: the fields of `Publication`, the size and the checksums."""

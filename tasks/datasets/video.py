@@ -54,7 +54,7 @@ _VID = DataSet(
     citation=VID_ROBUST_PAPER,
     notes="Both sets in one archive: 3,139 sets of similar frames, 57,897 images.",
     unpacks_to="imagenet_vid_ytbb_robust",
-    form=FrameForm("imagenet-vid", _VID_LAYOUT, read_vid, imagenet_vid_classes),
+    form=FrameForm("imagenet-vid", _VID_LAYOUT, read_vid, ("labels.json", "pmsets.json"), imagenet_vid_classes),
     tasks=(
         _task(
             "imagenet-vid-robust",
@@ -71,7 +71,7 @@ DATA_SETS = (
         "ytbb-robust",
         "YTBB-Robust",
         "",
-        FrameForm("ytbb", _YTBB_LAYOUT, read_ytbb, ytbb_classes),
+        FrameForm("ytbb", _YTBB_LAYOUT, read_ytbb, ("anchor_labels.json", "pmk_labels.json"), ytbb_classes),
         (_task("ytbb-robust", "YTBB-Robust", "ytbb", "As ImageNet-Vid-Robust."),),
     ),
 )

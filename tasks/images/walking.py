@@ -214,7 +214,7 @@ def names_in(folder: Path) -> tuple[list[str], LeftOut]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if is_system(entry.name):
                 left_out += LeftOut({SYSTEM: (1, entry.name)})
-            elif _is_folder(entry) or ("." not in entry.name and not _exists(entry)):
+            elif is_folder(entry) or ("." not in entry.name and not _exists(entry)):
                 names.append(entry.name)
     return names, left_out
 
@@ -266,7 +266,7 @@ class _Walker:
             for entry in entries:
                 if is_system(entry.name):
                     self.leave(SYSTEM, entry.name)
-                elif entry.name not in below and not _is_folder(entry) and self._wanted(entry.name):
+                elif entry.name not in below and not is_folder(entry) and self._wanted(entry.name):
                     self.leave(OUTSIDE, entry.name)
 
     def follow(self) -> None:
@@ -307,7 +307,7 @@ class _Walker:
                 name = prefix + entry.name
                 if is_system(entry.name):
                     self.leave(SYSTEM, name)
-                elif _is_folder(entry):
+                elif is_folder(entry):
                     (self.links if entry.is_symlink() else folders).append(name)
                 elif not self._wanted(entry.name):
                     self.leave(self._kind(entry), name)
@@ -351,7 +351,8 @@ def _unreadable(place: str, error: OSError) -> DataError:
     )
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself, or into a folder that may not be entered

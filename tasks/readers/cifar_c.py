@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 _SEVERITIES = 5
 _SIDE = 32
 _LABELS = "labels.npy"
+
+
+def classes_in(path: Path) -> int:
+    """How many classes a file of labels has, if each of them from 0 on is there; otherwise 0."""
+    try:
+        labels = np.unique(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception:  # numpy meets damaged headers with ValueError, EOFError, SyntaxError, ...
+        return 0
+    return len(labels) if labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels))) else 0
 
 
 class CifarC(FolderSource):
