@@ -91,3 +91,35 @@ def import_command(
         echo(f"Left out: {problem}", err=True)
     if done.problems:
         sys.exit(3)
+
+
+@click.command("merge")
+@click.argument("stores", nargs=-1, required=True, metavar="STORE…")
+@click.option(
+    "--to", "target", required=True, metavar="STORE", help="Store that gets everything; made if it is absent."
+)
+@click.option("--keep-first", is_flag=True, help="Where stores contradict one another, take what the first one says.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
+@quiet_option
+def merge_command(stores: tuple[str, ...], target: str, keep_first: bool, as_json: bool, quiet: bool) -> None:
+    """Copy what several stores hold into one; the stores themselves are only read.
+
+    They must have the same schema. Predictions or image lists that contradict one another are listed, and nothing is
+    written then. A merge that was interrupted is completed by the same command.
+
+    \b
+    bench results merge bench-results colleague --to both
+    """
+    from ...results.merging import merge
+    from ...results.store import Store
+
+    with _bar(quiet or as_json, "Merging") as progress:
+        done = merge([Store(store) for store in stores], Store(target), keep_first, progress)
+    if as_json:
+        echo(json_text(asdict(done)))
+    elif not quiet:
+        echo(f"{done.units:,} units and {done.documents:,} records copied to {target}; {done.present:,} were there")
+    for line in done.disagreements:
+        echo(f"Contradiction: {line}; the first store's was taken", err=True)
+    for line in done.damaged:
+        echo(f"Damaged, taken from another store: {line}", err=True)

@@ -12,7 +12,7 @@ import click
 
 from ...files import home_path, json_text
 from ...terminal import echo, open_console
-from .importing import import_command
+from .importing import import_command, merge_command
 from .listings import print_rows
 from .options import quiet_option, store_option
 
@@ -40,6 +40,7 @@ def results_command() -> None:
 
 
 results_command.add_command(import_command)
+results_command.add_command(merge_command)
 
 
 def _open(location: str) -> Store:

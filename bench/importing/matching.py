@@ -165,26 +165,48 @@ def match(task: Task, source: ImageSource, given: Given) -> tuple[Grid, list[Pro
         image_id = ids[cell // len(keys)]
         return image_id if len(keys) == 1 else f"{image_id} ({list(keys)[cell % len(keys)]})"
 
+    space = f"the {class_count(task)} of {task.answers or task.label_space}"
+    bad = no_trust & ~no_class
     problems = [
-        Problem(f"names that {task.name} does not have", len(unknown), _few(unknown)),
-        Problem(
-            "names that match more than one image",
+        _problem(len(unknown), "name that {0} does not have", "names that {0} does not have", task.name, unknown),
+        _problem(
             len(several),
-            _few([f"{name} ({' and '.join(matcher.candidates(name)[:2])})" for name in several[:_EXAMPLES]]),
+            "name that matches more than one image",
+            "names that match more than one image",
+            "",
+            [f"{name} ({' and '.join(matcher.candidates(name)[:2])})" for name in several[:_EXAMPLES]],
         ),
-        Problem(f"conditions that {task.name} does not have", len(strange), _few(list(strange))),
-        Problem("images with more than one row", len(twice), _few([name_of(c) for c in twice[:_EXAMPLES].tolist()])),
-        Problem(
-            f"classes that are none of the {class_count(task)} of {task.answers or task.label_space}",
+        _problem(
+            len(strange), "condition that {0} does not have", "conditions that {0} does not have", task.name, [*strange]
+        ),
+        _problem(
+            len(twice),
+            "image with more than one row",
+            "images with more than one row",
+            "",
+            [name_of(cell) for cell in twice[:_EXAMPLES].tolist()],
+        ),
+        _problem(
             int(no_class.sum()),
-            _few([_written(given, r, 0) for r in row[no_class][:_EXAMPLES].tolist()]),
+            "class that is none of {0}",
+            "classes that are none of {0}",
+            space,
+            [_written(given, r, 0) for r in row[no_class][:_EXAMPLES].tolist()],
         ),
-        Problem(
+        _problem(
+            int(bad.sum()),
+            "probability that is no number from 0 to 1",
             "probabilities that are no number from 0 to 1",
-            int((no_trust & ~no_class).sum()),
-            _few([_written(given, r, 1) for r in row[no_trust & ~no_class][:_EXAMPLES].tolist()]),
+            "",
+            [_written(given, r, 1) for r in row[bad][:_EXAMPLES].tolist()],
         ),
-        Problem("images without a prediction", len(listed), _few([name_of(c) for c in listed[:_EXAMPLES].tolist()])),
+        _problem(
+            len(listed),
+            "image without a prediction",
+            "images without a prediction",
+            "",
+            [name_of(cell) for cell in listed[:_EXAMPLES].tolist()],
+        ),
     ]
     shape = (len(ids), len(keys))
     whole = Grid(grid.top.reshape(*shape, -1), grid.confidence.reshape(shape), grid.error.reshape(shape))
@@ -192,8 +214,8 @@ def match(task: Task, source: ImageSource, given: Given) -> tuple[Grid, list[Pro
     return whole, [problem for problem in problems if problem.count], passed_over
 
 
-def _few(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(texts[:_EXAMPLES])
+def _problem(count: int, one: str, many: str, whose: str, examples: Sequence[str]) -> Problem:
+    return Problem((one if count == 1 else many).format(whose), count, tuple(examples[:_EXAMPLES]))
 
 
 def _written(given: Given, row: int, which: int) -> str:

@@ -1,0 +1,151 @@
+"""Real predictions on ImageNet's 50,000 validation images, imported and held to numbers computed elsewhere.
+
+ResNet50, DINO and SimCLR, from ImageNet-X (Idrissi et al. 2023); VITOBENCH_TEST_DATA names the folder that has
+``imagenet-x/``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from vitobench.bench.cli import main
+from vitobench.bench.importing.predictions import Request, import_file
+from vitobench.bench.settings import Settings
+from vitobench.results.store import Store
+from vitobench.tasks.measures import aurra, rms_calibration_error
+
+MODELS = ("ResNet50", "DINO", "SimCLR")
+
+
+@pytest.fixture(scope="module")
+def real() -> Path:
+    where = os.environ.get("VITOBENCH_TEST_DATA")
+    folder = Path(where or "") / "imagenet-x"
+    if where is None or not folder.is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with real predictions (imagenet-x/*.csv.gz)")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All three models on ImageNet's labels, two of them and the third on the reassessed ones."""
+    place = tmp_path_factory.mktemp("imported")
+    files = {"imagenet-val": "filename_label.csv.gz", "imagenet-real": "imagenet_real_labels.jsonl.gz"}
+    for task, labels in files.items():
+        for model in MODELS:
+            settings = Settings(models=(), store=place)
+            done = import_file(Request(real / f"{model}.csv.gz", model, task, None, real / labels, False, settings))
+            assert (done.predictions, done.passed_over) == ((50_000, 0) if task == "imagenet-val" else (46_837, 3_163))
+            assert done.problems == ()
+    return place
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Stored predictions of one model on one task, ordered by image."""
+
+    ids: np.ndarray
+    correct: np.ndarray
+    confidence: np.ndarray
+
+
+def stored(place: Path, model: str, task: str = "imagenet-val") -> Rows:
+    frame = pd.concat(
+        pd.read_parquet(place / entry.name)
+        for unit, entry in Store(place).unit_entries()
+        if unit.model.startswith(f"{model}@") and unit.task.startswith(f"{task}@")
+    ).sort_values("image_id")
+    correct = (frame.top1 == frame.label).to_numpy(np.float64)
+    return Rows(frame.image_id.to_numpy(str), correct, frame.confidence.to_numpy(np.float64))
+
+
+@pytest.fixture(scope="module")
+def scores(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], dict[str, Any]]:
+    file = tmp_path_factory.mktemp("scores") / "scores.json"
+    main(["score", "--store", str(store), "--baseline", "none", "--json", str(file), "--quiet"])
+    rows = json.loads(file.read_text(encoding="utf-8"))["scores"]
+    return {(row["model"], row["task"], row["metric"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def compared(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    file = tmp_path_factory.mktemp("compared") / "compared.json"
+    tasks = ("--task", "imagenet-val", "--task", "imagenet-real")
+    main(["compare", "ResNet50", "DINO", *tasks, "--store", str(store), "--json", str(file), "--quiet"])
+    rows = json.loads(file.read_text(encoding="utf-8"))["comparisons"]
+    return {row["task"]: row for row in rows if (row["condition"], row["metric"]) == ("overall", "top1")}
+
+
+@pytest.mark.parametrize(("model", "right"), zip(MODELS, (38_065, 38_377, 34_071), strict=True))
+def test_correct_by_the_labels(scores: Any, store: Path, model: str, right: int) -> None:
+    row = scores[model, "imagenet-val", "top1"]
+    assert (row["n"], round(row["value"] * 50_000, 6)) == (50_000, right)
+    assert stored(store, model).correct.sum() == right
+
+
+@pytest.mark.parametrize(("model", "right"), zip(MODELS, (38_855, 38_781, 35_433), strict=True))
+def test_correct_by_the_reassessed_labels(scores: Any, model: str, right: int) -> None:
+    row = scores[model, "imagenet-real", "top1"]
+    assert (row["n"], round(row["value"] * 46_837, 6)) == (46_837, right)
+
+
+@pytest.mark.parametrize(
+    ("model", "calibration", "area"),
+    [("ResNet50", 0.055646, 0.930292), ("DINO", 0.047363, 0.935133), ("SimCLR", 0.069478, 0.887807)],
+)
+def test_calibration_and_aurra(
+    scores: Any, store: Path, real: Path, model: str, calibration: float, area: float
+) -> None:
+    # The convention of these numbers is the project's own: bins of 100, the last dropped, ties averaged.
+    frame = pd.read_csv(real / f"{model}.csv.gz")
+    labels = pd.read_csv(real / "filename_label.csv.gz").set_index("file_name").label
+    correct = (frame.predicted_class == labels.loc[frame.file_name].to_numpy()).to_numpy(np.float64)
+    confidence = frame.predicted_probability.to_numpy()
+    assert f"{rms_calibration_error(confidence, correct):.6f}" == f"{calibration:.6f}"
+    assert f"{aurra(confidence, correct):.6f}" == f"{area:.6f}"
+    # The store keeps 12 bits of the mantissa of a confidence.
+    rows = stored(store, model)
+    order = frame.file_name.to_numpy(str).argsort()
+    assert (rows.ids == frame.file_name.to_numpy(str)[order]).all()
+    assert (np.abs(rows.confidence / confidence[order] - 1) <= 2.0**-13).all()
+    for metric, value in (("rms_calibration_error", calibration), ("aurra", area)):
+        assert scores[model, "imagenet-val", metric]["value"] == pytest.approx(value, abs=2e-6), metric
+
+
+def test_two_models_on_the_same_images(store: Path, compared: Any) -> None:
+    a, b = stored(store, "ResNet50"), stored(store, "DINO")
+    assert (a.ids == b.ids).all()
+    n, only_a, only_b = len(a.ids), int((a.correct > b.correct).sum()), int((a.correct < b.correct).sum())
+    assert (only_a, only_b) == (3_328, 3_640)
+    row = compared["imagenet-val"]
+    assert row["difference"] == pytest.approx((only_a - only_b) / n, abs=1e-12)
+    assert f"{row['p']:.5f}" == "0.00019"
+    assert row["test"] == "mcnemar-mid-p"
+    # The standard error that pairing gives, which the interval is made from, against that of two samples.
+    error = math.sqrt(only_a + only_b - (only_a - only_b) ** 2 / n) / n
+    assert f"{error:.6f}" == "0.001669"
+    assert (row["ci_high"] - row["ci_low"]) / (2 * 1.96) == pytest.approx(error, rel=0.05)
+    pooled = (a.correct.mean() + b.correct.mean()) / 2
+    z = (a.correct.mean() - b.correct.mean()) / math.sqrt(2 * pooled * (1 - pooled) / n)
+    assert f"{2 * norm.sf(abs(z)):.3f}" == "0.020"
+    agreed = (a.correct == b.correct).mean()
+    chance = a.correct.mean() * b.correct.mean() + (1 - a.correct.mean()) * (1 - b.correct.mean())
+    assert f"{(agreed - chance) / (1 - chance):.5f}" == "0.61309"
+
+
+def test_dino_is_ahead_on_the_labels_and_behind_on_the_reassessed_ones(compared: Any) -> None:
+    assert compared["imagenet-val"]["difference"] < 0 < compared["imagenet-real"]["difference"]
+    assert compared["imagenet-val"]["verdict"] == "loss"
+    assert compared["imagenet-real"]["difference"] == pytest.approx((38_855 - 38_781) / 46_837, abs=1e-12)
+    assert compared["imagenet-real"]["verdict"] == "tie"
