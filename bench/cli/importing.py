@@ -6,7 +6,6 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,12 +14,6 @@ from ...terminal import echo, open_console
 from .options import complete_tasks, data_option, quiet_option, store_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def _bar(quiet: bool, title: str) -> Any:
-    from ..progress import counting
-
-    return counting(None if quiet else open_console(err=True), title)
 
 
 @click.command("import")
@@ -69,13 +62,14 @@ def import_command(
     bench results import resnet.csv --model resnet --task imagenet-val --labels labels.csv
     """
     from ..importing.predictions import Request, import_file
+    from ..progress import stages
     from ..settings import Settings
 
     settings = Settings(models=(model,), tasks=(task,), store=store, data=data, seed=seed)
     own = [home_path(path) if path is not None else None for path in (names, labels)]
     request = Request(home_path(file), model, task, own[0], own[1], partial, settings, shlex.join(sys.argv))
-    with _bar(quiet or as_json, "Importing") as progress:
-        done = import_file(request, progress)
+    with stages(None if quiet or as_json else open_console(err=True)) as stage:
+        done = import_file(request, stage)
     if as_json:
         echo(json_text(asdict(done)))
     elif not quiet:
@@ -112,8 +106,9 @@ def merge_command(stores: tuple[str, ...], target: str, keep_first: bool, as_jso
     """
     from ...results.merging import merge
     from ...results.store import Store
+    from ..progress import counting
 
-    with _bar(quiet or as_json, "Merging") as progress:
+    with counting(None if quiet or as_json else open_console(err=True), "Merging") as progress:
         done = merge([Store(store) for store in stores], Store(target), keep_first, progress)
     if as_json:
         echo(json_text(asdict(done)))

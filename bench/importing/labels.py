@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...tasks.images.folders import first, shuffling_key
-from ...tasks.images.source import Geometry, ImageSource, LoadFailure
+from ...tasks.images.geometry import Geometry
+from ...tasks.images.source import ImageSource, LoadFailure
 from ...tasks.labels import ClassNames, class_count
 from ...tasks.opening import available, how_to_bring, open_source
 from ...tasks.task import Task

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ from .labels import LabelList, images_of
 from .matching import Given, Grid, Problem, match
 from .tables import NAME, PREDICTED, PROBABILITY, Content, read_content, read_logits, read_table
 
-Progress = Callable[[int, int], None]
+Stage = Callable[[str, int, int], None]
+"""Told what is done, how much of it, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ class Imported:
     replaced: str = ""
 
 
-def import_file(request: Request, progress: Progress | None = None) -> Imported:
+def import_file(request: Request, stage: Stage | None = None) -> Imported:
     """Match the predictions of a file with a task's images and store them.
 
     Args:
         request: What is imported.
-        progress: Told how many units are written, and of how many.
+        stage: Told how far hashing the images and writing the units are.
 
     Raises:
         DataError: The file or its content does not fit, with counts and examples; nothing was written.
@@ -110,7 +112,8 @@ def import_file(request: Request, progress: Progress | None = None) -> Imported:
     if names is not None and not content.is_array:
         raise DataError(f"--names goes with an array of logits; {request.file} has names of its own.")
     cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
-    source = images_of(task, request.labels, settings.data, settings.seed, cache)
+    hashing = partial(stage, "Hashing images") if stage is not None else None
+    source = images_of(task, request.labels, settings.data, settings.seed, cache, hashing)
     given = _from_logits(task, content, names) if content.is_array else _from_table(task, content)
     grid, problems, passed_over = match(task, source, given)
     if problems and not request.partial:
@@ -133,7 +136,7 @@ def import_file(request: Request, progress: Progress | None = None) -> Imported:
     # The record of an identity that was there already does not know of this task yet.
     records.write(store, f"{records.MODELS}/{safe_name(spec.identity)}.json", catalogue.model_record(spec))
     _carry_over(store, earlier, spec)
-    _write(store, planned, spec, grid, progress)
+    _write(store, planned, spec, grid, stage)
     _record(store, plan, request, source, sha256, problems)
     replaced = next((old.identity for old in earlier if old.identity != spec.identity), "")
     stored = int((grid.error == "").sum())
@@ -277,7 +280,7 @@ def _ranked(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # Into the store: units as a run writes them, then the record.
 
 
-def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, progress: Progress | None) -> None:
+def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, stage: Stage | None) -> None:
     asked = catalogue.asked_of(planned)
     conditions = planned.task.conditions
     done = store.coverage(planned.identity, spec.identity)
@@ -295,8 +298,8 @@ def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, prog
                 "error": [reason or None for reason in grid.error[start:stop].ravel().tolist()],
             }
             store.write_unit(planned.identity, spec.identity, start, stop, columns)
-        if progress is not None:
-            progress(number, len(ranges))
+        if stage is not None:
+            stage("Importing", number, len(ranges))
 
 
 def _record(

@@ -87,14 +87,14 @@ def compared(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     return {row["task"]: row for row in rows if (row["condition"], row["metric"]) == ("overall", "top1")}
 
 
-@pytest.mark.parametrize(("model", "right"), zip(MODELS, (38_065, 38_377, 34_071), strict=True))
+@pytest.mark.parametrize(("model", "right"), [*zip(MODELS, (38_065, 38_377, 34_071), strict=True)])
 def test_correct_by_the_labels(scores: Any, store: Path, model: str, right: int) -> None:
     row = scores[model, "imagenet-val", "top1"]
     assert (row["n"], round(row["value"] * 50_000, 6)) == (50_000, right)
     assert stored(store, model).correct.sum() == right
 
 
-@pytest.mark.parametrize(("model", "right"), zip(MODELS, (38_855, 38_781, 35_433), strict=True))
+@pytest.mark.parametrize(("model", "right"), [*zip(MODELS, (38_855, 38_781, 35_433), strict=True)])
 def test_correct_by_the_reassessed_labels(scores: Any, model: str, right: int) -> None:
     row = scores[model, "imagenet-real", "top1"]
     assert (row["n"], round(row["value"] * 46_837, 6)) == (46_837, right)

@@ -326,16 +326,17 @@ def test_an_imported_model_is_a_baseline_and_never_runs(
     shutil.copy(next(photographs.rglob("*.JPEG")), photographs / imagenet_wnids()[1] / "new.JPEG")
     done = bench_here(*run, "--new-data")
     assert done.code == 3
-    assert (
-        "were not imported: `bench results import FILE --model perfect --task imagenet-val` adds them"
-        in done.err + done.out
+    failures = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["failures"]
+    assert [(f["model"], f["task"]) for f in failures] == [("perfect", "imagenet-val")]
+    assert failures[0]["reason"] == (
+        "images 0 to 9 were not imported: `bench results import FILE --model perfect --task imagenet-val` adds them"
     )
 
 
 def test_the_identity_is_that_of_the_files(bench_here: Bench, labels: Path, tmp_path: Path) -> None:
     rows = [(f"{n}.png", n, 0.5) for n in range(10)]
     one, other = write(tmp_path / "one.csv", rows), write(tmp_path / "other.csv", [*reversed(rows)])
-    more = write(tmp_path / "more.csv", [(f"{n}.png", n + 1, 0.5) for n in range(10)], "file_name,label")
+    more = write(tmp_path / "more.csv", [(f"{n}.png", n + 1) for n in range(10)], "file_name,label")
 
     def identity(store: str, *imports: tuple[Path, Path]) -> str:
         for file, of in imports:
