@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +39,8 @@ from .tables import NAME, PREDICTED, PROBABILITY, Content, read_content, read_lo
 
 Stage = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
+
+_WRITERS = 4
 
 
 @dataclass(frozen=True)
@@ -284,22 +287,28 @@ def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, stag
     asked = catalogue.asked_of(planned)
     conditions = planned.task.conditions
     done = store.coverage(planned.identity, spec.identity)
+
+    def write(limits: tuple[int, int]) -> None:
+        start, stop = limits
+        if done.has(start, stop):
+            return
+        images = stop - start
+        columns = {
+            "condition": [c.name for c in conditions] * images,
+            "severity": [c.severity for c in conditions] * images,
+            "image_id": [i for i in asked.image_ids[start:stop] for _ in conditions],
+            "label": np.repeat(asked.labels[start:stop], len(conditions)).astype(np.int16),
+            "top": grid.top[start:stop].reshape(images * len(conditions), -1),
+            "confidence": grid.confidence[start:stop].ravel(),
+            "error": [reason or None for reason in grid.error[start:stop].ravel().tolist()],
+        }
+        store.write_unit(planned.identity, spec.identity, start, stop, columns)
+
     ranges = planned.ranges()
-    for number, (start, stop) in enumerate(ranges, 1):
-        if not done.has(start, stop):
-            images = stop - start
-            columns = {
-                "condition": [c.name for c in conditions] * images,
-                "severity": [c.severity for c in conditions] * images,
-                "image_id": [i for i in asked.image_ids[start:stop] for _ in conditions],
-                "label": np.repeat(asked.labels[start:stop], len(conditions)).astype(np.int16),
-                "top": grid.top[start:stop].reshape(images * len(conditions), -1),
-                "confidence": grid.confidence[start:stop].ravel(),
-                "error": [reason or None for reason in grid.error[start:stop].ravel().tolist()],
-            }
-            store.write_unit(planned.identity, spec.identity, start, stop, columns)
-        if stage is not None:
-            stage("Importing", number, len(ranges))
+    with ThreadPoolExecutor(_WRITERS) as pool:  # the packing of a file takes most of the time, and holds no lock
+        for number, _ in enumerate(pool.map(write, ranges), 1):
+            if stage is not None:
+                stage("Importing", number, len(ranges))
 
 
 def _record(
