@@ -11,10 +11,11 @@ import numpy as np
 
 from ..errors import StoreError
 from . import records
+from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, read_document
 from .predictions import asked_from
 from .schema import TOP_COLUMNS
 from .store import Store
-from .stored_files import IMAGES, PARTIAL, PREDICTIONS, UnitName, numbers_of, parse_unit, read_document
+from .unit_file import numbers_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,9 +18,10 @@ from ...identity import digest
 from ...models import registry
 from ...models.spec import ModelSpec, imported_files, imported_model
 from ...results import records
+from ...results.layout import PREDICTIONS, safe_name
 from ...results.schema import TOP_K, condition_key
 from ...results.store import Store
-from ...results.stored_files import PREDICTIONS, safe_name, top_of
+from ...results.unit_file import top_of
 from ...tasks.answer_spaces import answer_space
 from ...tasks.images.source import ImageSource
 from ...tasks.labels import ClassNames, class_count
