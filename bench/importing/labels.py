@@ -58,7 +58,7 @@ class LabelList(ImageSource):
         self.labels = np.array([self._classes[i][0] for i in self.image_ids], dtype=np.int64)
 
     def _facts(self) -> Any:
-        return ["labels without images", self.label_space, list(self._classes.items())]
+        return ["labels without images", self.label_space, self.manifest()]
 
     def manifest(self) -> Mapping[str, Any]:
         """The classes of each image, as a text."""
