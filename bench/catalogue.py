@@ -154,6 +154,8 @@ def task_record(planned: PlannedTask) -> dict[str, Any]:
     facts = planned.task.identity_facts(planned.data_digest, planned.seed)
     origin = origin_of(planned.task)
     known = {"plugin": origin} if origin else {}
+    labels_alone = getattr(planned.source, "origin", "")
+    known |= {"images": labels_alone} if labels_alone else {}
     return facts | {"identity": planned.identity, "dataset": planned.task.dataset, "seed": planned.seed} | known
 
 

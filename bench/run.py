@@ -192,7 +192,7 @@ def execute(
         others = any(run.get("status") == "running" for run in records.runs(store))
         records.write_run(store, name, record | {"status": "running", "units": {"asked": asked, "missing": todo}})
         if console is not None:
-            names = ", ".join(spec.name for spec in plan.models)
+            names = ", ".join(spec.name for spec in plan.models if not spec.imported)
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
             for line in reuse_lines(missing):
                 console.print(line, markup=False)

@@ -151,6 +151,8 @@ def load(name_or_spec: str | ModelSpec) -> Model:
         VitobenchError: As for `resolve`, or the weights have changed since the description.
     """
     spec = resolve(name_or_spec) if isinstance(name_or_spec, str) else name_or_spec
+    if spec.imported:
+        raise VitobenchError(f"{spec.name} was imported: its predictions were made elsewhere, so it cannot be run.")
     by_name = {source.name: source for source in SOURCES}
     if spec.source not in by_name:
         sources = ", ".join(sorted(by_name))

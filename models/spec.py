@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import CheckpointError, unknown_name
@@ -13,6 +14,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 WEIGHTS_NOTE = "weights_note"
 """Key of `ModelSpec.note` in a description's ``extra``."""
+
+IMPORTED = "imported"
+"""`ModelSpec.source` of a model whose predictions were made elsewhere: it stands in a store and never runs."""
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 """Floating-point types that a network can compute in; float16 only on a GPU."""
@@ -66,7 +70,8 @@ class ModelSpec:
         architecture: Name of the network's builder, with its version.
         preprocessing: See `Preprocessing`.
         label_space: ``"microworld-16"`` or ``"imagenet-1k"``.
-        weights_hash: SHA-256 of the weights (of the file, or of the tensors if there is no file).
+        weights_hash: SHA-256 of the weights (of the file, or of the tensors if there is no file); empty where none are
+            known, as of an imported model.
         training_data: Description of its training data.
         licence: Licence of the weights.
         baseline: Name of the model to compare with by default.
@@ -118,6 +123,11 @@ class ModelSpec:
         return self.extra.get(WEIGHTS_NOTE, "")
 
     @property
+    def imported(self) -> bool:
+        """Whether its predictions were imported, so that it cannot be run."""
+        return self.source == IMPORTED
+
+    @property
     def identity(self) -> str:
         """``name@digest``; the digest covers weights, architecture, preprocessing, label space and precision."""
         covered: tuple[object, ...] = (self.architecture, self.preprocessing, self.label_space, self.weights_hash)
@@ -130,3 +140,40 @@ class ModelSpec:
 def _short(weights_hash: str) -> str:
     """Enough of a hash to recognise it. Plugins choose theirs, which may be short."""
     return weights_hash if len(weights_hash) <= 16 else f"{weights_hash[:16]}..."
+
+
+def imported_model(name: str, label_space: str, files: Mapping[str, tuple[str, str]]) -> ModelSpec:
+    """The description of a model that is known by predictions made elsewhere.
+
+    Its identity is a function of the files that were imported, whatever the order: no weights are known.
+
+    Args:
+        name: What the user calls it.
+        label_space: The classes that it predicts.
+        files: For each task's identity the name and the SHA-256 of the file that its predictions come from.
+    """
+    digests = sorted({sha256 for _, sha256 in files.values()})
+    content = digests[0] if len(digests) == 1 else digest(digests)
+    return ModelSpec(
+        name,
+        source=IMPORTED,
+        architecture=f"imported predictions, sha256 {content}",
+        preprocessing=Preprocessing(),
+        label_space=label_space,
+        weights_hash="",
+        description="Predictions made elsewhere and imported; it never runs here.",
+        extra={f"{_FROM_FILE}{task}": f"{file}, sha256 {sha256}" for task, (file, sha256) in sorted(files.items())},
+    )
+
+
+_FROM_FILE = "imported for "
+
+
+def imported_files(spec: ModelSpec) -> dict[str, tuple[str, str]]:
+    """What `imported_model` was given as ``files``."""
+    found = {}
+    for key, text in spec.extra.items():
+        if key.startswith(_FROM_FILE):
+            file, _, sha256 = text.rpartition(", sha256 ")
+            found[key.removeprefix(_FROM_FILE)] = (file, sha256)
+    return found

@@ -178,13 +178,16 @@ class Store:
                 if end < stop or (tree == PARTIAL and end == stop):
                     self.folder.remove(self.unit_name(task, model, start, end, tree))
 
-    def read(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> tuple[Predictions, list[str]]:
+    def read(
+        self, task: str, model: str, ranges: Sequence[tuple[int, int]], absent_because: str = "were not run"
+    ) -> tuple[Predictions, list[str]]:
         """Read some units of one model and task.
 
         Args:
             task: Task identity.
             model: Model identity.
             ranges: (start, stop) of each, in order.
+            absent_because: How the line about images without predictions ends.
 
         Returns:
             Their rows, and a line for whatever is missing or cannot be trusted. A damaged file, or one that contradicts
@@ -216,7 +219,7 @@ class Store:
                 absent[-1] = (absent[-1][0], stop)
             else:
                 absent.append((start, stop))
-        problems += [f"images {start} to {stop - 1} were not run" for start, stop in absent]
+        problems += [f"images {start} to {stop - 1} {absent_because}" for start, stop in absent]
         return gather(tables, most), problems
 
     def locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:

@@ -1,14 +1,16 @@
-"""The labels of a set's images in the classes of a task, and facts about them beyond their labels."""
+"""The labels of a set's images in the classes of a task, how classes are written, and facts beyond the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .answer_spaces import ANSWER_SPACES, answer_space
+from .images.classes import imagenet_synonyms, imagenet_wnids
 from .images.source import ImageSource
+from .microworld.vocabulary import CLASSES
 from .plugin_tasks import LABEL_SPACES
 from .task import Task
 
@@ -50,6 +52,56 @@ def class_count(task: Task) -> int:
     """Number of classes that a task's labels and answers are in."""
     asked = task.answers or task.label_space
     return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size
+
+
+class ClassNames:
+    """Classes as other programs write them: index, WordNet id or name, whatever its case.
+
+    Indices are positions in the task's own classes: of 200 where it asks among 200. A name that two classes have, such
+    as ``"crane"``, means neither.
+
+    Args:
+        task: Whose classes are meant.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.size = class_count(task)
+        self._known: dict[str, int] = {}
+        shared: set[str] = set()
+        for name, position in _written(task.answers or task.label_space):
+            if self._known.setdefault(_plain(name), position) != position:
+                shared.add(_plain(name))
+        for name in shared:
+            del self._known[name]
+
+    def __call__(self, text: str) -> int:
+        """The index of a class; -1 where there is no such class."""
+        known = self._known.get(_plain(text))
+        if known is not None:
+            return known
+        try:
+            number = float(text)  # a column of numbers with holes is written as "5.0"
+        except ValueError:
+            return -1
+        return int(number) if number.is_integer() and 0 <= number < self.size else -1
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def _written(asked: str) -> Iterator[tuple[str, int]]:
+    """Every way to write a class of some classes, with its position."""
+    if asked == "microworld-16":
+        yield from ((name, position) for position, name in enumerate(CLASSES))
+    if asked not in ANSWER_SPACES:
+        return
+    space, wnids, synonyms = answer_space(asked), imagenet_wnids(), imagenet_synonyms()
+    for position, (group, name) in enumerate(zip(space.groups, space.label_names, strict=True)):
+        yield name, position
+        for index in group:
+            yield wnids[index], position
+            yield from ((synonym, position) for synonym in synonyms[index])
 
 
 # Facts about a task's images beyond their labels.

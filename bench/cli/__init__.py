@@ -30,7 +30,7 @@ _COMMANDS = {
     "figures": ("reporting", "Draw a paper's figures from a store: PDF, SVG and PNG, with a CSV of the numbers."),
     "tables": ("reporting", "Write a paper's tables from a store: LaTeX, Markdown, HTML or CSV."),
     "export": ("reporting", "Export scores: CSV, JSON, Parquet, a model card, MLflow, TensorBoard."),
-    "results": ("results", "List, show, export, verify, prune and migrate the contents of a store."),
+    "results": ("results", "List, show, import, export, verify, prune and migrate the contents of a store."),
     "data": ("data", "Find, name, list, download and verify data sets."),
     "pretrain": ("pretrain", "Pretrain a model from a recipe and fit its linear head."),
     "curate": ("curate", "Select balanced, confirmed, distinct clips from a collection of videos."),

@@ -35,6 +35,7 @@ def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list
 
 
 complete_models = _complete("models")
+complete_tasks = _complete("tasks")
 
 
 def _data(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:

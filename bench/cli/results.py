@@ -1,4 +1,4 @@
-"""``bench results``: list, export, verify and clean up a store."""
+"""``bench results``: list, export, import, verify and clean up a store."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from ...files import home_path, json_text
 from ...terminal import echo, open_console
+from .importing import import_command, merge_command
 from .listings import print_rows
 from .options import quiet_option, store_option
 
@@ -25,16 +26,21 @@ _ONLY_TASK = click.option("--task", "tasks", multiple=True, help="Only this task
 
 @click.group("results")
 def results_command() -> None:
-    """List, show, export, verify, prune and migrate the contents of a store. None of these load a model.
+    """List, show, import, export, verify, prune and migrate the contents of a store. None of these load a model.
 
     \b
     bench results list
     bench results show vito
     bench results export predictions.parquet --task micro-c
+    bench results import resnet.csv --model resnet --task imagenet-val --labels labels.csv
     bench results responses raw-data
     bench results verify
     bench results prune --leftovers --yes
     """
+
+
+results_command.add_command(import_command)
+results_command.add_command(merge_command)
 
 
 def _open(location: str) -> Store:

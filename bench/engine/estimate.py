@@ -129,7 +129,7 @@ def budget(
     tasks = []
     for planned in plan.tasks:
         name = planned.task.name
-        n_models = sum(plan.takes(model, planned.task) for model in plan.models)
+        n_models = sum(plan.takes(m, planned.task) and not m.imported for m in plan.models)
         units_missing = units_to_run.get(name, 0)
         total = len(planned.ranges()) * n_models
         tasks.append(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ...errors import DataError, VitobenchError
+from ...errors import DataError, UnknownNameError, VitobenchError
 from ...models import registry
-from ...models.spec import ModelSpec
+from ...models.spec import IMPORTED, ModelSpec
 from ...plugins import PluginError
 from ...results import records
 from ...results.layout import safe_name
@@ -190,6 +190,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
+    notes += [f"{s.name} was imported: its stored predictions are used." for s in company.models if s.imported]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
 
 
@@ -228,8 +229,14 @@ class _Resolver:
     def __call__(self, name: str) -> ModelSpec:
         if name in OBSERVERS:
             return observer(name)
-        spec = self._described(name) if registry.can_reuse(name) else None
-        return replace(spec or registry.resolve(name), precision=self._precision)
+        try:
+            spec = self._described(name) if registry.can_reuse(name) else None
+            return replace(spec or registry.resolve(name), precision=self._precision)
+        except UnknownNameError:
+            imported = imported_as(name, self._store)
+            if imported is None:
+                raise
+            return imported
 
     def _described(self, name: str) -> ModelSpec | None:
         for record in records.kept(self._store, records.MODELS).values():
@@ -239,6 +246,17 @@ class _Resolver:
                     if registry.still_describes(spec):
                         return spec
         return None
+
+
+def imported_as(name: str, store: Store) -> ModelSpec | None:
+    """The imported model of a name, as the newest record of a run or import means it; None where there is none."""
+    newest = {run["models"][name]: None for run in records.runs(store) if name in run.get("models", {})}
+    known = records.kept(store, records.MODELS)
+    for identity in (*newest, *known):
+        record = known.get(identity, {})
+        if record.get("name") == name and record.get("source") == IMPORTED:
+            return spec_of(record)
+    return None
 
 
 def _resolve(settings: Settings, resolve: _Resolver) -> tuple[list[ModelSpec], list[Failure]]:
@@ -254,6 +272,13 @@ def _resolve(settings: Settings, resolve: _Resolver) -> tuple[list[ModelSpec], l
             failures.append(Failure(name, "*", "*", "*", str(error)))
     if not specs:
         raise VitobenchError("None of the models could be loaded:\n" + "\n".join(f.reason for f in failures))
+    if all(spec.imported for spec in specs):
+        name = specs[0].name
+        raise VitobenchError(
+            f"{', '.join(spec.name for spec in specs)}: imported, so there is nothing to run. `bench score --model "
+            f"{name}` and `bench compare {name} OTHER` read the stored predictions; in `bench run` name a model that "
+            f"can be run, and {name} as its --baseline."
+        )
     return specs, failures
 
 

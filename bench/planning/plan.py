@@ -122,10 +122,10 @@ class Plan:
                     yield planned, model
 
     def missing(self, store: Store) -> list[Unit]:
-        """Units that at least one model lacks in the store."""
+        """Units that at least one model lacks in the store and can compute; imported models never run."""
         units = []
         for planned in self.tasks:
-            takers = [m for m in self.models if self.takes(m, planned.task)]
+            takers = [m for m in self.models if self.takes(m, planned.task) and not m.imported]
             done = {m.identity: store.coverage(planned.identity, m.identity) for m in takers}
             for start, stop in planned.ranges():
                 lacking = tuple(m for m in takers if not done[m.identity].has(start, stop))
@@ -134,8 +134,8 @@ class Plan:
         return units
 
     def asked(self) -> int:
-        """Units asked for, counted for each model."""
-        return sum(len(planned.ranges()) for planned, _ in self.cells())
+        """Units asked for, counted for each model that can be run."""
+        return sum(len(planned.ranges()) for planned, model in self.cells() if not model.imported)
 
 
 def takes(model: ModelSpec, task: Task) -> bool:

@@ -90,7 +90,10 @@ def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]
             failures.append(Failure("*", planned.task.name, "*", "*", asked))
     for planned, spec in plan.cells():
         task = planned.task
-        found, problems = store.read(planned.identity, spec.identity, planned.ranges())
+        absent = "were not run"
+        if spec.imported:
+            absent = f"were not imported: `bench results import FILE --model {spec.name} --task {task.name}` adds them"
+        found, problems = store.read(planned.identity, spec.identity, planned.ranges(), absent)
         failures += [Failure(spec.name, task.name, "*", "*", problem) for problem in problems]
         for row in np.flatnonzero(found.error >= 0):
             condition = found.conditions[found.condition[row]]

@@ -309,6 +309,8 @@ def plain(value: Any) -> str:
 def facts(record: Record, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """A provenance record as (name, text) pairs: what identifies it first, then in its own order."""
     order = dict.fromkeys([*(key for key in _FIRST if key in record), *record])
+    if record.get("source") == "imported":  # nothing is known of what the predictions were made with
+        skip = (*skip, "weights_hash", "preprocessing", "precision")
     return [
         (key.replace("_", " "), plain(value))
         for key, value in ((key, record[key]) for key in order)

@@ -45,6 +45,7 @@ class ImageSource(ABC):
             same images, once per condition. Empty where conditions are drawn from the images, or where there are none.
         missing: Those of the conditions that are not there at all; loading from them fails for every image.
         left_out: What the listing of a folder left out; a copy in another process does not know it.
+        unasked: Ids of images in its folder that the set passes over, such as those without a label; likewise.
         uses_all_cores: Whether one call of `load` keeps all cores busy, so that calls side by side gain nothing.
     """
 
@@ -53,6 +54,7 @@ class ImageSource(ABC):
     conditions: Sequence[str] = ()
     missing: Sequence[str] = ()
     left_out: LeftOut = NOTHING
+    unasked: Sequence[str] = ()
     uses_all_cores = False
 
     if TYPE_CHECKING:  # a subclass sets them, or makes them when they are asked for

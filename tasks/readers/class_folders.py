@@ -149,6 +149,7 @@ class ImageNetReal(FileSource):
                     self.root,
                 )
         self._accepted = {i: accepted[_number(i) - 1] for i in ids if accepted[_number(i) - 1]}
+        self.unasked = [i for i in ids if i not in self._accepted]
         if not self._accepted:
             raise published.error(f"{self.root} has no image that has a label.", self.root)
         self._set_ids(self._accepted)
@@ -213,6 +214,8 @@ class ImageNetSubset(FileSource):
         ids = [i for i, label in zip(whole.image_ids, whole.labels.tolist(), strict=True) if label in self._classes]
         if not ids:
             raise DataError(f"{self.root} has no image of a class of {label_space}.")
+        asked = set(ids)
+        self.unasked = [i for i in whole.image_ids if i not in asked]
         self._set_ids(ids)
 
     def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Predictions that were made elsewhere: read, matched with a task's images, stored."""
