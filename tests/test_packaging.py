@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
 
+from vitobench.tests.checkout import own_modules
+
 ROOT = Path(__file__).parent.parent
 IGNORED = ("tests", "build", "docs", "examples")
+
+
+def own_packages(root: Path) -> list[Path]:
+    """Folders of packages below a checkout, relative to it."""
+    folders = [path.parent.relative_to(root) for path in own_modules(root) if path.name == "__init__.py"]
+    return [folder for folder in folders if not folder.parts or folder.parts[0] not in IGNORED]
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +26,20 @@ def setuptools() -> dict:
 
 
 def test_every_package_is_listed(setuptools: dict) -> None:
-    folders = [path.parent.relative_to(ROOT) for path in ROOT.rglob("__init__.py")]
-    own = [f for f in folders if not f.parts or (f.parts[0] not in IGNORED and not f.parts[0].startswith("."))]
-    assert sorted(".".join(("vitobench", *folder.parts)) for folder in own) == sorted(setuptools["packages"])
+    names = [".".join(("vitobench", *folder.parts)) for folder in own_packages(ROOT)]
+    assert sorted(names) == sorted(setuptools["packages"])
+
+
+@pytest.mark.parametrize("name", ["venv", ".venv", "env", "tools/any-name"])
+def test_an_environment_in_the_checkout_is_none_of_its_packages(name: str, tmp_path: Path) -> None:
+    for package in (".", "models", "models/env", "tests"):  # a package may be called like an environment
+        (tmp_path / package).mkdir(parents=True, exist_ok=True)
+        (tmp_path / package / "__init__.py").touch()
+    venv.create(tmp_path / name)
+    (site,) = (tmp_path / name).rglob("site-packages")
+    (site / "numpy").mkdir()
+    (site / "numpy" / "__init__.py").touch()
+    assert own_packages(tmp_path) == [Path(), Path("models"), Path("models/env")]
 
 
 def test_every_file_of_data_is_listed(setuptools: dict) -> None:

@@ -28,6 +28,7 @@ from vitobench.tests.benchmarks.image_files import (
     written,
     wrong,
 )
+from vitobench.tests.checkout import own_modules
 
 GEOMETRY = Geometry(SIDE, SIDE, "bilinear")
 RAMP = np.tile(np.arange(256) * 257, (8, 1))
@@ -101,7 +102,7 @@ def test_images_are_opened_with_a_list_of_formats_wherever_they_are_opened() -> 
     """Without one, Pillow hands PostScript to Ghostscript, whatever a file is called."""
     root = Path(vitobench.__file__).parent
     calls = []
-    for path in sorted(root.rglob("*.py")):
+    for path in own_modules(root):
         text = path.read_text(encoding="utf-8")
         if path.relative_to(root).parts[0] in ("tests", "build") or "Image.open" not in text:
             continue
