@@ -1,9 +1,32 @@
-"""What all tests share."""
+"""What all tests share: how many processes run them, threads and signals."""
 
 from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+
+import pytest
+
+from vitobench.cores import usable_cores
+
+MOST_WORKERS = 4  # each may hold 2.5 GB
+collect_ignore = ["benchmarks"]  # scripts that print times, also where one is called test_*.py
+
+# Before torch and numpy load: networks and tables this small are faster on one thread, many times so where several
+# processes share the cores. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Workers for ``-n auto``: one per core, four at most; none for a single file, which starts sooner without."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # pytest-xdist reads it
+    files = {argument.partition("::")[0] for argument in config.args}
+    if len(files) == 1 and not Path(*files).is_dir():
+        return 0
+    return min(usable_cores(), MOST_WORKERS)
 
 
 def pytest_configure() -> None:
