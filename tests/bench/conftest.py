@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -133,6 +135,36 @@ def run_small(zoo: Path, small_tasks: None, tmp_path: Path) -> Callable[..., Out
     return run
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[object, Path, Callable[[], Any]], Any]:
+    """Make a store once; later calls with the same key copy it to where it is wanted, and give what making it gave."""
+    made: dict[object, tuple[Path, Any]] = {}
+
+    def call(key: object, store: Path, make: Callable[[], Any]) -> Any:
+        if key in made:
+            shutil.copytree(made[key][0], store)
+        else:
+            result = make()
+            copy = tmp_path_factory.mktemp("stores") / "store"
+            shutil.copytree(store, copy)
+            made[key] = copy, result
+        return made[key][1]
+
+    return call
+
+
+@pytest.fixture
+def stored_run(run_small: Callable[..., Outcome], once: Callable[..., Any], tmp_path: Path) -> Callable[..., Outcome]:
+    """`run_small` into an empty store, for tests of what is done with a store: the same run is made only once."""
+
+    def run(*models: str, store: Path = tmp_path / "store", **more: Any) -> Outcome:
+        key = ("run_small", models, *sorted(more.items()))
+        outcome: Outcome = once(key, store, lambda: run_small(*models, store=store, **more))
+        return outcome
+
+    return run
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a process ended."""
@@ -187,6 +219,30 @@ def bench_here(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         return Ended(code, shown.out, shown.err)
 
     return call
+
+
+@pytest.fixture
+def stored_command(
+    bench_here: Bench, small_tasks: None, once: Callable[..., Any], tmp_path: Path
+) -> Callable[..., Path]:
+    """A command that fills `bench-results` on the small tasks, made only once, and the store's folder."""
+
+    def call(*args: str) -> Path:
+        def make() -> None:
+            done = bench_here(*args)
+            assert done.code == 0, done.err
+
+        once(args, tmp_path / "bench-results", make)
+        return tmp_path / "bench-results"
+
+    return call
+
+
+@pytest.fixture
+def two_models(stored_command: Callable[..., Path]) -> Path:
+    """The store of vito and other on two tasks of 14 images, in units of five."""
+    return stored_command("run", "--model", "vito", "--model", "other", "--task", "micro-val", "--task", "micro-light",
+                          "--baseline", "none", "--device", "cpu", "--quiet")  # fmt: skip
 
 
 @pytest.fixture

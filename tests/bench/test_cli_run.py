@@ -1,4 +1,4 @@
-"""The command line from end to end, in processes of its own."""
+"""The command line from end to end; what must not load torch runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TASKS = ("--task", "micro-val", "--task", "micro-light", "--task", "micro-cue-co
 
 
 def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
-    bench: Bench, zoo_folder: Path, tmp_path: Path
+    bench: Bench, bench_here: Bench, zoo_folder: Path, tmp_path: Path
 ) -> None:
     mine, theirs = f"file:{zoo_folder / 'other.safetensors'}", f"file:{zoo_folder / 'vito.safetensors'}"
     common = ("--model", mine, "--baseline", theirs, *TASKS, "--limit", 6, "--json", "out/scores.json")
-    done = bench("run", *common, "--device", "cpu")
+    done = bench_here("run", *common, "--device", "cpu")
     assert done.code == 0, done.err
     assert "6 of 6 units to run" in done.out
     assert "6 units computed" in done.out
@@ -66,8 +66,9 @@ def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
     assert json.loads((tmp_path / "out/scores.json").read_text())["scores"] == found["scores"]
 
 
-def test_a_suite_of_the_zoo_runs_with_its_baselines(bench: Bench, tmp_path: Path) -> None:
-    done = bench("run", "--model", "vito", "--suite", "robustness", "--limit", 2, "--json", "s.json", "--device", "cpu")
+def test_a_suite_of_the_zoo_runs_with_its_baselines(bench_here: Bench, tmp_path: Path) -> None:
+    asked = ("--model", "vito", "--suite", "robustness", "--limit", 2)
+    done = bench_here("run", *asked, "--json", "s.json", "--device", "cpu")
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "s.json").read_text())
     assert [m["name"] for m in found["models"]] == ["vito", "moclr", "supervised"]

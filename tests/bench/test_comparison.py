@@ -33,8 +33,8 @@ def compare(tmp_path: Path) -> Compare:
     return call
 
 
-def test_what_is_compared_is_what_the_run_found(run_small: Run, compare: Compare) -> None:
-    ran = run_small("vito", baselines=("moclr",))
+def test_what_is_compared_is_what_the_run_found(stored_run: Run, compare: Compare) -> None:
+    ran = stored_run("vito", baselines=("moclr",))
     found = compare("vito", "moclr")
     assert found.sides == ("vito", "moclr")
     # The same rows with the same correction: the run had this one pair, too.
@@ -49,8 +49,8 @@ def test_what_is_compared_is_what_the_run_found(run_small: Run, compare: Compare
     assert not found.data.failures
 
 
-def test_json_has_the_fields(run_small: Run, compare: Compare) -> None:
-    run_small("vito")
+def test_json_has_the_fields(stored_run: Run, compare: Compare) -> None:
+    stored_run("vito")
     found = json.loads(json.dumps(as_json(compare("vito", "moclr")), allow_nan=False))
     row = found["comparisons"][0]
     assert set(row) == {field.name for field in fields(Comparison)}
@@ -59,8 +59,8 @@ def test_json_has_the_fields(run_small: Run, compare: Compare) -> None:
     assert sum(part["comparisons"] for part in found["families"].values()) == len(found["comparisons"])
 
 
-def test_more_than_two_are_ranked(run_small: Run, compare: Compare) -> None:
-    run_small("vito", "other")
+def test_more_than_two_are_ranked(stored_run: Run, compare: Compare) -> None:
+    stored_run("vito", "other")
     found = compare("other", "vito", "supervised")
     assert {(c.a, c.b) for c in found.data.comparisons} == {
         ("other", "vito"), ("other", "supervised"), ("vito", "supervised"),
@@ -96,8 +96,8 @@ def test_other_data_are_refused(run_small: Run, compare: Compare) -> None:
     assert compare("vito", "other", seed=1).data.comparisons
 
 
-def test_runs_of_a_method(run_small: Run, compare: Compare) -> None:
-    run_small("vito", "other")
+def test_runs_of_a_method(stored_run: Run, compare: Compare) -> None:
+    stored_run("vito", "other")
     found = compare("mine", "other", seeds=("mine=vito,moclr",))
     assert found.methods == {"mine": ("vito", "moclr")}
     row = next(c for c in found.data.comparisons if (c.task, c.metric) == ("micro-val", "top1"))
@@ -108,10 +108,10 @@ def test_runs_of_a_method(run_small: Run, compare: Compare) -> None:
     assert as_json(found)["comparisons"][0]["runs_a"] == 2
 
 
-def test_wrong_names_and_numbers_of_models(run_small: Run, compare: Compare) -> None:
+def test_wrong_names_and_numbers_of_models(stored_run: Run, compare: Compare) -> None:
     with pytest.raises(StoreError, match="no store"):
         compare("vito", "moclr")
-    run_small("vito")
+    stored_run("vito")
     with pytest.raises(VitobenchError, match="two models or more"):
         compare("vito")
     with pytest.raises(VitobenchError, match="each only once"):
@@ -126,8 +126,8 @@ def test_wrong_names_and_numbers_of_models(run_small: Run, compare: Compare) -> 
         compare(identity, "vito")
 
 
-def test_the_command(run_small: Run, bench_here: Bench, bench: Bench, tmp_path: Path) -> None:
-    run_small("vito")
+def test_the_command(stored_run: Run, bench_here: Bench, bench: Bench, tmp_path: Path) -> None:
+    stored_run("vito")
     store = ("--store", tmp_path / "store", "--suite", "robustness")
     done = bench_here("compare", "vito", "moclr", *store, "--json", tmp_path / "c.json")
     assert done.code == 0
@@ -146,8 +146,8 @@ def test_the_command(run_small: Run, bench_here: Bench, bench: Bench, tmp_path: 
     assert not {"torch", "timm", "pandas", "matplotlib"} & alone.loaded
 
 
-def test_a_hole_fails_nothing_but_is_told(run_small: Run, bench_here: Bench, tmp_path: Path) -> None:
-    run_small("vito", limit=5)  # too few images for a calibration error
+def test_a_hole_fails_nothing_but_is_told(stored_run: Run, bench_here: Bench, tmp_path: Path) -> None:
+    stored_run("vito", limit=5)  # too few images for a calibration error
     call = ("compare", "vito", "moclr", "--store", tmp_path / "store", "--task", "micro-val")
     done = bench_here(*call, "--limit", 5, "--fail-if", "micro-val.rms_calibration_error > 3")
     assert done.code == 3
@@ -156,8 +156,8 @@ def test_a_hole_fails_nothing_but_is_told(run_small: Run, bench_here: Bench, tmp
     assert both.code == 4
 
 
-def test_python(run_small: Run, tmp_path: Path) -> None:
-    ran = run_small("vito")
+def test_python(stored_run: Run, tmp_path: Path) -> None:
+    ran = stored_run("vito")
     store = tmp_path / "store"
     table = vitobench.compare(["vito", "moclr"], "robustness", store=store)
     assert set(table["condition"]) == {"overall"}

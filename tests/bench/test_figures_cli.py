@@ -43,9 +43,13 @@ def test_lists_name_everything(bench_here) -> None:
     assert [row["name"] for row in as_data] == list(FIGURES)
 
 
-@pytest.mark.usefixtures("small_tasks")
+@pytest.fixture
+def filled(stored_command) -> Path:
+    return stored_command(*RUN)
+
+
+@pytest.mark.usefixtures("filled")
 def test_figures_and_tables_of_a_store(bench_here, tmp_path: Path) -> None:
-    assert bench_here(*RUN).code == 0
     done = bench_here("figures", "headline", "corruptions", "--format", "svg", "--to", "f", "--highlight", "vito")
     assert done.code == 0, done.err
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [
@@ -84,9 +88,8 @@ def test_figures_and_tables_of_a_store(bench_here, tmp_path: Path) -> None:
     assert r"\textbf{" in text
 
 
-@pytest.mark.usefixtures("small_tasks")
+@pytest.mark.usefixtures("filled")
 def test_variants_against_one_baseline_make_an_ablation(bench_here, tmp_path: Path) -> None:
-    assert bench_here(*RUN).code == 0
     named = ("--model", "vito", "--model", "moclr", "--baseline", "supervised")
     done = bench_here("figures", "ablation", *named, "--format", "svg", "--to", "f")
     assert done.code == 0, done.err
@@ -117,8 +120,9 @@ def test_what_cannot_be_drawn_is_said(bench_here, tmp_path: Path) -> None:
     assert "is a file" in bench_here("tables", "--to", "file").err
 
 
-def test_figures_and_tables_load_no_torch(bench) -> None:
-    assert bench("run", "--model", "other", "--task", "micro-val", "--limit", 4, "--device", "cpu", "--quiet").code == 0
+def test_figures_and_tables_load_no_torch(bench, bench_here) -> None:
+    run = ("run", "--model", "other", "--task", "micro-val", "--limit", 4, "--device", "cpu", "--quiet")
+    assert bench_here(*run).code == 0
     done = bench("figures", "headline", "--format", "png")
     assert done.code == 0, done.err
     assert "torch" not in done.loaded

@@ -64,8 +64,8 @@ def test_a_record_holds_the_crop_mode_and_earlier_ones_mean_the_centre(crop_mode
             spec_of(record)
 
 
-def test_identities_follow_from_the_records(run_small: Run, store: Callable[[], Store]) -> None:
-    run_small("vito")
+def test_identities_follow_from_the_records(stored_run: Run, store: Callable[[], Store]) -> None:
+    stored_run("vito")
     models, tasks = records.kept(store(), records.MODELS), records.kept(store(), records.TASKS)
     assert {record["name"] for record in models.values()} == {"vito", "moclr", "supervised"}
     for identity, record in models.items():
@@ -145,8 +145,8 @@ def test_all_models_and_all_tasks_by_default(run_small: Run) -> None:
     assert [(f.model, f.task) for f in found.data.failures] == [("other", "micro-light")]
 
 
-def test_baselines_come_along_and_can_be_left_out(run_small: Run) -> None:
-    run_small("vito", **VAL)
+def test_baselines_come_along_and_can_be_left_out(run_small: Run, stored_run: Run) -> None:
+    stored_run("vito", **VAL)
     found = run_small("vito", compute=False, **VAL)
     assert {model for model, _ in sizes(found)} == {"vito", "moclr"}
     assert {(c.a, c.b) for c in found.data.comparisons} == {("vito", "moclr")}
@@ -236,8 +236,8 @@ def test_seeds_are_told_apart(run_small: Run) -> None:
         recalled(5)
 
 
-def test_a_limit_narrows_and_widens(run_small: Run) -> None:
-    run_small("other", **VAL)
+def test_a_limit_narrows_and_widens(run_small: Run, stored_run: Run) -> None:
+    stored_run("other", **VAL)
     assert sizes(run_small("other", compute=False, limit=6, **VAL)) == {("other", "micro-val"): 6}
     run_small("other", limit=3, **VAL)  # a quick look afterwards hides nothing
     assert sizes(run_small("other", compute=False, **VAL)) == {("other", "micro-val"): 14}
@@ -250,8 +250,8 @@ def test_a_limit_narrows_and_widens(run_small: Run) -> None:
             run_small("other", compute=False, limit=limit, **VAL)
 
 
-def test_what_the_store_lacks_is_missing_and_not_passed_over(run_small: Run) -> None:
-    run_small("other", **VAL)
+def test_what_the_store_lacks_is_missing_and_not_passed_over(run_small: Run, stored_run: Run) -> None:
+    stored_run("other", **VAL)
     named = run_small("other", compute=False, suite=None, tasks=("micro-val", "micro-light"))
     assert [(f.task, f.reason) for f in named.data.failures] == [("micro-light", "the store has no predictions for it")]
     # A task that asks in other classes than the model's was never meant.
@@ -259,13 +259,13 @@ def test_what_the_store_lacks_is_missing_and_not_passed_over(run_small: Run) -> 
     assert {f.task for f in suite.data.failures if f.model == "*"} == {"micro-c", "micro-light", "micro-cue-conflict"}
 
 
-def test_nothing_there_says_what_to_do(run_small: Run, tmp_path: Path) -> None:
+def test_nothing_there_says_what_to_do(run_small: Run, stored_run: Run, tmp_path: Path) -> None:
     with pytest.raises(
         StoreError, match=r"There is no store at .*store; start with `bench run`, or name another folder with --store"
     ):
         run_small("vito", compute=False)
     assert not (tmp_path / "store").exists()
-    run_small("other", **VAL)
+    stored_run("other", **VAL)
     with pytest.raises(StoreError, match=r"has none of the tasks micro-light for other; `bench results list`"):
         run_small("other", compute=False, suite=None, tasks=("micro-light",))
     with pytest.raises(StoreError, match=r"Did you mean 'other'"):
@@ -298,9 +298,9 @@ def change(store: Store, kind: str, which: str, **more: Any) -> None:
      {"preprocessing": None}, {"precision": "bfloat16"}, {"precision": "float7"}, {"name": "another"}],
 )  # fmt: skip
 def test_a_changed_record_of_a_model_is_refused(
-    run_small: Run, store: Callable[[], Store], more: dict[str, Any]
+    run_small: Run, stored_run: Run, store: Callable[[], Store], more: dict[str, Any]
 ) -> None:
-    run_small("other", **VAL)
+    stored_run("other", **VAL)
     change(store(), "models", "other@", **more)
     with pytest.raises(
         StoreError, match=r"The record models/other@\w{16}\.json is damaged.*the next run of it writes it"
@@ -315,9 +315,9 @@ def test_a_changed_record_of_a_model_is_refused(
     "more", [{"data_digest": "0" * 64}, {"conditions": ["fog/1"]}, {"version": 9}, {"seed": None}, {"corruptions": [1]}]
 )
 def test_a_changed_record_of_a_task_is_refused(
-    run_small: Run, store: Callable[[], Store], more: dict[str, Any]
+    run_small: Run, stored_run: Run, store: Callable[[], Store], more: dict[str, Any]
 ) -> None:
-    run_small("other", suite=None, tasks=("micro-val", "micro-c"), baselines=())
+    stored_run("other", suite=None, tasks=("micro-val", "micro-c"), baselines=())
     change(store(), "tasks", "micro-c@", **more)
     for named in (VAL | {"tasks": ("micro-val", "micro-c")}, {"suite": None}):
         found = run_small("other", compute=False, **named)
@@ -332,9 +332,9 @@ def test_a_changed_record_of_a_task_is_refused(
 
 
 def test_an_earlier_protocol_is_passed_over_with_a_word(
-    run_small: Run, store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+    run_small: Run, stored_run: Run, store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_small("other", suite=None, tasks=("micro-val", "micro-light"))
+    stored_run("other", suite=None, tasks=("micro-val", "micro-light"))
     newer = replace(task_registry.TASKS["micro-light"], version=2)
     monkeypatch.setitem(task_registry.TASKS, "micro-light", newer)
     (record,) = (r for r in records.kept(store(), "tasks").values() if r["name"] == "micro-light")
@@ -349,9 +349,9 @@ def test_an_earlier_protocol_is_passed_over_with_a_word(
 
 
 def test_a_task_of_another_version_of_the_package_is_passed_over(
-    run_small: Run, store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+    run_small: Run, stored_run: Run, store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_small("other", suite=None, tasks=("micro-val", "micro-light"))
+    stored_run("other", suite=None, tasks=("micro-val", "micro-light"))
     (record,) = (r for r in records.kept(store(), "tasks").values() if r["name"] == "micro-light")
     monkeypatch.delitem(task_registry.TASKS, "micro-light")
     assert "has no task 'micro-light'" in str(planned_of(record, 1))

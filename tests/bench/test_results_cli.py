@@ -22,12 +22,9 @@ Bench = Callable[..., Any]
 
 
 @pytest.fixture
-def filled(bench_here: Bench, small_tasks: None, tmp_path: Path) -> Store:
+def filled(two_models: Path) -> Store:
     """Two models on two tasks, in `bench-results`."""
-    tasks = ("--task", "micro-val", "--task", "micro-light", "--baseline", "none", "--quiet")
-    done = bench_here("run", "--model", "vito", "--model", "other", *tasks, "--device", "cpu")
-    assert done.code == 0, done.err
-    return Store(tmp_path / "bench-results")
+    return Store(two_models)
 
 
 def root(store: Store) -> Path:

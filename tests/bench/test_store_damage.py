@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from vitobench.bench.run import Outcome, rescore
+from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
 from vitobench.models.sources import zoo as zoo_source
 from vitobench.results import records
@@ -22,32 +22,23 @@ from vitobench.results.store import Store
 
 Bench = Callable[..., Any]
 Run = Callable[..., Outcome]
-RUN = ("run", "--model", "vito", "--model", "other", "--task", "micro-val", "--task", "micro-light",
-       "--baseline", "none", "--device", "cpu", "--quiet")  # fmt: skip
 FUZZER = Path(__file__).parents[1] / "benchmarks" / "store_bit_flips.py"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first test that needs the store keeps it for the others."""
-    return tmp_path_factory.mktemp("made") / "store"
-
-
 @pytest.fixture
-def root(bench_here: Bench, small_tasks: None, tmp_path: Path, made: Path) -> Path:
-    """Two models on two tasks of 14 images, in units of five."""
-    root = tmp_path / "bench-results"
-    if not made.exists():
-        done = bench_here(*RUN)
-        assert done.code == 0, done.err
-        shutil.copytree(root, made)
-    else:
-        shutil.copytree(made, root)
-    return root
+def root(two_models: Path) -> Path:
+    return two_models
 
 
 def scored(root: Path) -> Outcome:
     return rescore(Settings(models=(), baselines=(), store=root))
+
+
+def run_again(root: Path) -> Outcome:
+    """What fills `two_models`, without its page."""
+    return execute(
+        Settings(("vito", "other"), tasks=("micro-val", "micro-light"), baselines=(), store=root, device="cpu")
+    )
 
 
 def numbers(outcome: Outcome) -> dict[tuple[str, str, str, str], tuple[float, int]]:
@@ -101,7 +92,7 @@ def test_predictions_without_their_record_are_named_and_a_run_writes_it_again(
     # A record is written again by the next run; what is no file has to be removed before.
     if how in ("folder", "pipe"):
         assert bench_here("results", "prune", "--damaged", "--yes", "--quiet").code == 0
-    assert bench_here(*RUN).code == 0
+    assert run_again(root).complete
     assert verify(Store(root)) == []
     assert numbers(scored(root)) == before
     assert scored(root).complete
@@ -122,13 +113,15 @@ def test_a_damaged_unit_is_left_out_and_made_again(root: Path, bench_here: Bench
     assert {k: v for k, v in now.items() if k[:2] != overall[:2]} == {
         k: v for k, v in before.items() if k[:2] != overall[:2]
     }
-    commands = (("score", "--baseline", "none"), ("compare", "vito", "other"), ("report", "--no-gallery"), RUN[:-1],
+    run = ("run", "--model", "vito", "--model", "other", "--task", "micro-val", "--task", "micro-light",
+           "--baseline", "none", "--device", "cpu")  # fmt: skip
+    commands = (("score", "--baseline", "none"), ("compare", "vito", "other"), ("report", "--no-gallery"), run,
                 ("figures", "headline"), ("results", "verify"))  # fmt: skip
     for command in commands if how == "one bit" else commands[-1:]:
         assert bench_here(*command).code == 3, command
     assert bench_here("results", "prune", "--damaged", "--yes", "--quiet").code == 0
     assert not os.path.lexists(path)
-    assert bench_here(*RUN).code == 0
+    assert run_again(root).complete
     assert numbers(scored(root)) == before
     assert verify(Store(root)) == []
 
@@ -157,7 +150,7 @@ def test_an_older_model_of_the_same_name_does_not_stand_in(
     make_model(tmp_path / "newer", "vito", 99)
     monkeypatch.setattr(zoo_source, "ZOO_FOLDER", tmp_path / "newer")
     (old,) = root.glob("models/vito@*")
-    assert bench_here(*RUN).code == 0
+    assert run_again(root).complete
     (new,) = set(root.glob("models/vito@*")) - {old}
     new.unlink()
     found = scored(root)
@@ -181,7 +174,7 @@ def test_a_forged_list_of_images_is_replaced_by_the_next_run(root: Path, bench_h
     found = scored(root)
     assert len(found.data.failures) == 6
     assert all("its labels differ from the task's" in f.reason for f in found.data.failures)
-    assert bench_here(*RUN).code == 0
+    assert run_again(root).complete
     assert numbers(scored(root)) == before
 
 

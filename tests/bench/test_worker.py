@@ -102,8 +102,8 @@ def test_images_are_read_once_and_corrupted_once_for_all_models_and_tasks(
     assert set(read.values()) == {1}
 
 
-def test_every_row_that_was_asked_is_there(run_small: Run, tmp_path: Path) -> None:
-    run_small("vito")
+def test_every_row_that_was_asked_is_there(stored_run: Run, tmp_path: Path) -> None:
+    stored_run("vito")
     frame = predictions(tmp_path / "store")
     assert not frame.duplicated(KEYS).any()
     assert frame["error"].isna().all()
@@ -146,18 +146,18 @@ def test_a_unit_of_one_image_and_another_limit_give_the_same_pixels(
     assert {len(hashes) for hashes in pixels.values()} == {1}
 
 
-def test_a_limit_that_grows_gives_the_scores_of_a_fresh_run(run_small: Run, tmp_path: Path) -> None:
+def test_a_limit_that_grows_gives_the_scores_of_a_fresh_run(run_small: Run, stored_run: Run, tmp_path: Path) -> None:
     small = run_small("vito", limit=8)
     assert {s.n for s in small.data.scores if s.task == "micro-val"} == {8}
     grown = run_small("vito")
     assert grown.computed < grown.total
-    fresh = run_small("vito", store=tmp_path / "fresh")
+    fresh = stored_run("vito", store=tmp_path / "fresh")
     assert scores(grown) == scores(fresh)
     assert scores(run_small("vito", limit=8, compute=False)) == scores(small)
 
 
-def test_a_model_added_runs_alone_and_changes_no_number(run_small: Run) -> None:
-    before = run_small("vito")
+def test_a_model_added_runs_alone_and_changes_no_number(run_small: Run, stored_run: Run) -> None:
+    before = stored_run("vito")
     after = run_small("vito", "other")
     assert after.computed == 13
     kept = [row for row in scores(after) if "other" not in (row.get("model"), row.get("a"), row.get("b"))]
@@ -172,8 +172,10 @@ def test_another_seed_gives_other_images(run_small: Run, tmp_path: Path) -> None
     assert not set(a["task"]) & set(b["task"])
 
 
-def test_a_model_that_fails_midway_fails_alone(run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    undisturbed = run_small("vito", "other", store=tmp_path / "whole")
+def test_a_model_that_fails_midway_fails_alone(
+    run_small: Run, stored_run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    undisturbed = stored_run("vito", "other", store=tmp_path / "whole")
 
     def fail(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
         if model.spec.name == "other" and call > 9:
@@ -236,9 +238,9 @@ def test_logits_that_are_not_finite_are_named_and_never_a_decision(
 
 
 def test_an_interrupted_run_keeps_its_units_and_ends_like_an_undisturbed_one(
-    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_small: Run, stored_run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    undisturbed = run_small("vito", store=tmp_path / "whole")
+    undisturbed = stored_run("vito", store=tmp_path / "whole")
 
     def interrupt(model: Model, logits: torch.Tensor, call: int) -> torch.Tensor:
         if model.spec.name == "moclr" and call == 10:
