@@ -16,6 +16,7 @@ collect_ignore = ["benchmarks"]  # scripts that print times, also where one is c
 # Before torch and numpy load: networks and tables this small are faster on one thread, many times so where several
 # processes share the cores. Processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where a command takes more, they do not wait busily
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,7 +17,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from vitobench.bench.claims import training
 from vitobench.bench.cli import main
+from vitobench.bench.engine import executors
 from vitobench.bench.planning import plan as plan_module
 from vitobench.bench.run import Outcome, execute, rescore
 from vitobench.bench.settings import Settings
@@ -41,8 +43,10 @@ finally:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one thread."""
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks this small are faster on one thread, many times so where other tests use the other cores."""
+    for module in (executors, training):  # which would take every core
+        monkeypatch.setattr(module, "usable_cores", lambda: 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

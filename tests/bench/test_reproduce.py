@@ -18,7 +18,7 @@ from vitobench.bench.claims.training import train_missing
 from vitobench.bench.cli import main
 from vitobench.errors import VitobenchError
 
-TINY = ("clips=48", "batch=16", "frames_per_clip=2", "monitor_every=0", "warmup=1")
+TINY = ("clips=48", "batch=16", "frames_per_clip=2", "monitor_every=0", "warmup=1", "precision=float32")
 TASKS = ("micro-val", "micro-viewpoints", "micro-cue-conflict")
 
 
