@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from ..errors import StoreError
 from ..files import output_file
-from . import records
+from . import kept, records
 from .folder import Entry
 from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from .predictions import asked_from
@@ -119,6 +119,18 @@ def holdings(store: Store) -> list[Holding]:
             )
         )
     return found
+
+
+def kept_files(store: Store) -> dict[str, int]:
+    """Sizes of the files with kept scores and figures, by their names below the store."""
+    below = f"{records.CACHE}/{kept.FOLDER}"
+    return {entry.name: entry.size for entry in store.folder.files(below) if entry.name.endswith(kept.ENDING)}
+
+
+def kept_values(store: Store) -> tuple[int, int]:
+    """How many files of kept scores and figures there are, and their size."""
+    sizes = kept_files(store).values()
+    return len(sizes), sum(sizes)
 
 
 # Verify a store: every file is read and checked against its name and the other files.
