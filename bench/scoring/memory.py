@@ -19,11 +19,11 @@ from ...reports.alignment_data import AlignmentData
 from ...reports.data import Disagreement, Picture, Said
 from ...results import kept, records
 from ...results.kept import Anew, Keeper, Kept
+from ...results.layout import safe_name
 from ...results.published.tables import PublishedScore
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Failure, MethodComparison, ObserverComparison, ObserverScore, Score
 from ...results.store import Store
-from ...results.layout import safe_name
 from ...tasks.plugin_tasks import origin_of
 from ..catalogue import truth_facts
 from ..planning.plan import Plan, PlannedTask

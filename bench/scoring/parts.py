@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...reports.alignment_data import AlignmentData
+from ...results.layout import safe_name
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Failure, ModelDecisions, Score
 from ...results.store import Store
-from ...results.layout import safe_name
 from ...tasks.scoring.samples import Answers, collect
 from ...tasks.scoring.score import Choose, effective_scores, score_task
 from ..catalogue import truth_of
