@@ -122,9 +122,12 @@ def holdings(store: Store) -> list[Holding]:
 
 
 def kept_files(store: Store) -> dict[str, int]:
-    """Sizes of the files with kept scores and figures, by their names below the store."""
-    below = f"{records.CACHE}/{kept.FOLDER}"
-    return {entry.name: entry.size for entry in store.folder.files(below) if entry.name.endswith(kept.ENDING)}
+    """Sizes of the files with kept scores and figures, by their names below the store; none of a store behind a URL."""
+    local, below = store.folder.local, f"{records.CACHE}/{kept.FOLDER}"
+    if local is None or not (local / below).is_dir():
+        return {}
+    paths = sorted((local / below).glob(f"*{kept.ENDING}"))
+    return {f"{below}/{path.name}": path.lstat().st_size for path in paths}
 
 
 def kept_values(store: Store) -> tuple[int, int]:

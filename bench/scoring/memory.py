@@ -19,7 +19,7 @@ from ...reports.alignment_data import AlignmentData
 from ...reports.data import Disagreement, Picture, Said
 from ...results import kept, records
 from ...results.kept import Anew, Keeper, Kept
-from ...results.layout import safe_name
+from ...results.layout import MARK, safe_name
 from ...results.published.tables import PublishedScore
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Failure, MethodComparison, ObserverComparison, ObserverScore, Score
@@ -102,7 +102,9 @@ class Memory:
     @cached_property
     def _kept(self) -> Kept | None:
         # Only when it is first needed: a run makes its store, and then its predictions.
-        if self._anew or not self.store.exists():
+        local = self.store.folder.local
+        there = self.store.exists() if local is None else (local / MARK).is_file()
+        if self._anew or not there:
             return None
         try:
             return Kept(records.cache_file(self.store, kept.FOLDER), code_digest(), _CLASSES)
