@@ -7,6 +7,7 @@ is computed again: a cache may be lost, cut or copied, but never changes a numbe
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +127,8 @@ def _full(value: Any, classes: Mapping[str, type]) -> Any:
     if isinstance(value, list):
         return [_full(part, classes) for part in value]
     if not isinstance(value, dict):
-        return value
+        # One object for every NaN: rows that hold it are equal then, as those that share `math.nan` are.
+        return math.nan if value != value else value
     if "c" in value:
         return classes[value["c"]](*(_full(part, classes) for part in value["v"]))
     if "t" in value:

@@ -69,7 +69,8 @@ def test_a_value_comes_back_with_its_types(value: Any) -> None:
 def test_numbers_come_back_to_the_last_bit() -> None:
     values = [0.1, 1 / 3, 5e-324, math.inf, -math.inf, math.pi, 2.0**-1074, float(np.float32(0.1))]
     assert unpacked(packed(values, ()), ()) == values
-    assert math.isnan(unpacked(packed(math.nan, ()), ()))
+    row = Row("a", math.nan)
+    assert unpacked(packed([row, float("nan")], (Row,)), (Row,)) == [row, math.nan]
     assert type(unpacked(packed(np.float64(0.5), ()), ())) is float
 
 
