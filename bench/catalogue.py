@@ -98,6 +98,15 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
     )
 
 
+def truth_facts(planned: PlannedTask, store: Store) -> Any:
+    """What `truth_of` is made from, as plain data; None where the code and the task alone decide it, or it is lost."""
+    if not planned.task.kind.needs or planned.task.world == "microworld":
+        return None
+    if planned.source is not None:
+        return _facts(planned.source)
+    return records.packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest)
+
+
 def _facts(source: Any) -> dict[str, Any]:
     ids = [escaped(str(image_id)) for image_id in source.image_ids]  # as the predictions spell them
     facts: dict[str, Any] = {}

@@ -1,7 +1,8 @@
-"""Progress bars with the remaining time; without a console they show nothing."""
+"""Progress with the remaining time: a bar on a terminal, plain lines in a file; without a console nothing."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,7 +67,7 @@ def stages(console: Console | None) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
-    """Show a bar while the block runs.
+    """Show a bar while the block runs, or `Lines` where nothing can be drawn over.
 
     Args:
         console: Where to show it; None shows nothing.
@@ -75,6 +76,9 @@ def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
     """
     if console is None or total <= 0:
         yield silent
+        return
+    if not console.is_terminal:
+        yield Lines(title, total, lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -94,3 +98,57 @@ def bar(console: Console | None, title: str, total: int) -> Iterator[Advance]:
             progress.update(task, advance=amount, what=what)
 
         yield advance
+
+
+# Plain lines, for a log.
+
+
+_SECONDS = 10.0  # between two lines at first
+_SHARE = 0.05  # of the time so far, between two lines of something that takes long
+_SOONEST = 2.0  # seconds before a line on another tenth
+
+
+class Lines:
+    """An `Advance` that writes a line every ten seconds, and at every tenth; nothing within the first two seconds.
+
+    Over hours the lines become fewer: there are about a hundred in a day.
+
+    Args:
+        title: What is going on.
+        total: Total amount of work.
+        write: Gets each line.
+        clock: Seconds that only increase.
+    """
+
+    def __init__(
+        self, title: str, total: int, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.title = title
+        self.total = total
+        self.write = write
+        self.clock = clock
+        self.done = 0
+        self._tenth = 0
+        self._start = self._last = clock()
+
+    def __call__(self, amount: int, what: str = "") -> None:
+        """See `Advance`."""
+        self.done += amount
+        now = self.clock()
+        tenth = int(10 * min(self.done, self.total) / self.total)
+        since = now - self._last
+        if since < _SOONEST or (tenth == self._tenth and since < max(_SECONDS, _SHARE * (now - self._start))):
+            return
+        self._tenth, self._last = tenth, now
+        elapsed = now - self._start
+        line = f"{self.title}: {int(100 * min(self.done, self.total) / self.total)} %, {_clock(elapsed)}"
+        if 0 < self.done < self.total:
+            line += f", about {_clock(elapsed * (self.total - self.done) / self.done)} left"
+        self.write(line + (f" ({what})" if what else ""))
+
+
+def _clock(seconds: float) -> str:
+    """``"1:05"``, ``"2:00:07"``."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"

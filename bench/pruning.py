@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..results import records
-from ..results.inventory import DAMAGED, FOREIGN, LEFTOVER, fits, identities, verify
+from ..results.inventory import DAMAGED, FOREIGN, LEFTOVER, fits, identities, kept_files, verify
 from ..results.layout import parse_unit
 from ..results.store import Store
 from .catalogue import outdated
@@ -22,6 +22,7 @@ class Wish:
         superseded: Predictions that no newer run means.
         models: Names or identities; with none of the three above, everything of them.
         tasks: As ``models``, for tasks.
+        cache: Kept scores and figures, which are of no one model or task.
     """
 
     damaged: bool = False
@@ -29,11 +30,12 @@ class Wish:
     superseded: bool = False
     models: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    cache: bool = False
 
     @property
     def kinds(self) -> bool:
         """Whether a kind of file was named."""
-        return self.damaged or self.leftovers or self.superseded
+        return self.damaged or self.leftovers or self.superseded or self.cache
 
     @property
     def empty(self) -> bool:
@@ -70,6 +72,7 @@ def choose(store: Store, wish: Wish, progress: Callable[[int, int], None] | None
             chosen[entry.name] = reason
         elif not wish.kinds:
             chosen[entry.name] = "requested"
+    chosen |= dict.fromkeys(kept_files(store), "kept scores and figures") if wish.cache else {}
     return dict(sorted(chosen.items())) | _records(wish, old, models, tasks)
 
 

@@ -7,6 +7,7 @@ import math
 import platform
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
+from ..reports.headline import main_lines
 from ..results import records
 from ..results.metrics import metric
 from ..results.records import TaskOfRun
@@ -26,10 +28,13 @@ from ..tasks.opening import check_data_names, folders_of
 from . import catalogue
 from .engine.executors import check_executor
 from .planning.asked import folders_named, make_plan
-from .planning.plan import Plan, PlannedTask, Unit, group, reuse_lines
+from .planning.plan import Pass, Plan, PlannedTask, Unit, group, reuse_lines
 from .planning.stored import recall
 from .progress import bar, counting
+from .scoring.gallery import gallery
+from .scoring.memory import Memory
 from .scoring.outcome import gather
+from .scoring.parts import Request
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +64,20 @@ def pairs_with_best(scores: Sequence[Score]) -> list[tuple[str, str]]:
     return [(model, best) for best in found for model in everyone if model != best]
 
 
-def gather_with_best(plan: Plan, store: Store, run: RunFacts) -> ReportData:
+def aligned_pairs(data: ReportData) -> list[tuple[str, str]]:
+    """(model, best) for all numbers of human alignment, each pair once.
+
+    In the order of the tasks: a difference and its reverse have p-values that may differ in the last digit, and a table
+    takes the first of them.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for task in data.tasks_with(View.ALIGNMENT):
+        scores = [s for s in data.scores if s.task == task["name"] and s.condition == "overall"]
+        pairs |= dict.fromkeys(pairs_with_best(scores))
+    return list(pairs)
+
+
+def gather_with_best(plan: Plan, store: Store, run: RunFacts, memory: Memory | None = None) -> ReportData:
     """Score a plan; its comparisons are those of every model with the best one of each number, uncorrected.
 
     The correction is for the comparisons within one row of a table, which only the table knows.
@@ -68,15 +86,15 @@ def gather_with_best(plan: Plan, store: Store, run: RunFacts) -> ReportData:
         plan: What was asked; its pairs are left out.
         store: Where the predictions lie.
         run: Facts about the run, for the provenance.
+        memory: What was scored before; None scores everything anew.
     """
-    data = gather(replace(plan, pairs=()), store, [], run, "none", choose=pairs_with_best)
-    aligned = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
-    means = [s for s in data.scores if s.task in aligned and s.condition == "overall"]
-    pairs = dict.fromkeys(pair for task in aligned for pair in pairs_with_best([s for s in means if s.task == task]))
+    request = Request(choose=pairs_with_best)
+    data = gather(replace(plan, pairs=()), store, [], run, "none", request, memory)
+    pairs = aligned_pairs(data)
     if pairs:
         # Data sets of alignment are scored together, after the means that tell who is best.
         part = tuple(planned for planned in plan.tasks if planned.task.kind.together)
-        more = gather(replace(plan, tasks=part, pairs=tuple(pairs)), store, [], run, "none")
+        more = gather(replace(plan, tasks=part, pairs=tuple(pairs)), store, [], run, "none", memory=memory)
         data = replace(data, comparisons=(*data.comparisons, *more.comparisons))
     return data
 
@@ -186,6 +204,7 @@ def execute(
     failures: list[Failure] = []
     effort = Effort()
     left = 0
+    memory = Memory(store, settings.recompute_scores)
     if missing:
         store.prepare()
         catalogue.keep(plan, store)
@@ -196,7 +215,8 @@ def execute(
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
             for line in reuse_lines(missing):
                 console.print(line, markup=False)
-        failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0)
+        early = Early(plan, missing, memory, console)
+        failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0, early)
         left = sum(len(unit.models) for unit in plan.missing(store))
     elif console is not None:
         console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
@@ -205,7 +225,8 @@ def execute(
         # A record may have been lost since. A store that cannot be written is read all the same.
         with suppress(StoreError):
             catalogue.keep(plan, store)
-    data = _with_pictures(gather(plan, store, failures, facts(settings, command)), plan, store, pictures)
+    data = gather(plan, store, failures, facts(settings, command), memory=memory)
+    data = _with_pictures(data, plan, memory, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
         "status": "finished",
@@ -250,18 +271,14 @@ def rescore(
     plan = recall(settings, store, seed)
     _show_notes(plan, console)
     about = facts(settings, command)
-    gathered = gather_with_best(plan, store, about) if best else gather(plan, store, [], about)
-    data = _with_pictures(gathered, plan, store, pictures)
+    memory = Memory(store, settings.recompute_scores)
+    data = gather_with_best(plan, store, about, memory) if best else gather(plan, store, [], about, memory=memory)
+    data = _with_pictures(data, plan, memory, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
 
 
-def _with_pictures(data: ReportData, plan: Plan, store: Store, pictures: bool) -> ReportData:
-    if not pictures:
-        return data
-    # Only now: it needs what renders and corrupts.
-    from .scoring.gallery import gallery
-
-    return replace(data, gallery=gallery(plan, store))
+def _with_pictures(data: ReportData, plan: Plan, memory: Memory, pictures: bool) -> ReportData:
+    return replace(data, gallery=gallery(plan, memory)) if pictures else data
 
 
 def planned(settings: Settings, store: Store, console: Console | None) -> Plan:
@@ -284,7 +301,57 @@ def _anywhere(settings: Settings) -> Settings:
     return replace(settings, store=store)
 
 
-def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int) -> tuple[list[Failure], Effort]:
+_EARLIEST = 10.0  # seconds of a run before a task's number is shown ahead of the table
+
+
+class Early:
+    """Shows the main number of each task that a long run has finished, while others are still running.
+
+    Args:
+        plan: What was asked.
+        missing: What the run computes.
+        memory: Keeps what is scored here, so that the end of the run need not score it again.
+        console: Where to show it; None shows nothing.
+    """
+
+    def __init__(self, plan: Plan, missing: Sequence[Unit], memory: Memory, console: Console | None) -> None:
+        self.plan = plan
+        self.memory = memory
+        self.console = console
+        self._started = time.monotonic()
+        self._left = Counter(part.planned.task.name for work in group(list(missing)) for part in work.units)
+        self._shown: set[str] = set()
+
+    def done(self, work: Pass) -> None:
+        """Note that a pass has been stored, and show the tasks that it was the last of."""
+        self._left.subtract(part.planned.task.name for part in work.units)
+        ended = [planned for planned in self.plan.tasks if self._left.get(planned.task.name, 1) <= 0]
+        soon = time.monotonic() - self._started < _EARLIEST
+        if self.console is None or soon or all(count <= 0 for count in self._left.values()):
+            return  # nobody looks, or the table follows at once
+        for planned in ended:
+            task = planned.task
+            if task.name in self._shown or task.kind.together or self._left.get(task.clean or "", 0) > 0:
+                continue
+            self._shown.add(task.name)
+            for line in self._lines(planned):
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _lines(self, planned: PlannedTask) -> list[str]:
+        names = (planned.task.name, planned.task.clean)
+        part = tuple(other for other in self.plan.tasks if other.task.name in names)
+        try:
+            data = gather(replace(self.plan, tasks=part), self.memory.store, [], {}, memory=self.memory)
+        except Exception:  # the end of the run meets it again, with everything stored
+            return []
+        tasks = tuple(record for record in data.tasks if record["name"] == planned.task.name)
+        scores = tuple(score for score in data.scores if score.task == planned.task.name)
+        return main_lines(replace(data, tasks=tasks, scores=scores))
+
+
+def _compute(
+    plan: Plan, missing: list[Unit], console: Console | None, turn: int, early: Early
+) -> tuple[list[Failure], Effort]:
     # Only now torch loads: a finished run is scored without it.
     from .engine.executors import amount, choose, in_turn
     from .engine.worker import Job
@@ -299,6 +366,7 @@ def _compute(plan: Plan, missing: list[Unit], console: Console | None, turn: int
     with bar(console, "Running", sum(map(amount, passes))) as advance:
         for report in choose(plan.settings).run(job, advance):
             failures |= dict.fromkeys(report.failures)
+            early.done(passes[report.index])
             effort.images += report.images
             effort.forward_seconds += report.forward_seconds
             effort.waited_seconds += report.waited_seconds

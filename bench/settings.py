@@ -42,6 +42,7 @@ class Settings:
         samples: Noisy copies of each image for SmoothGrad, which enter the tasks' identities; None takes those of the
             tasks.
         new_data: Run on a folder whose images changed since the last run on it, instead of refusing it.
+        recompute_scores: Score and draw everything anew, instead of taking what the store has kept of an earlier time.
     """
 
     models: tuple[str, ...]
@@ -63,6 +64,7 @@ class Settings:
     decisions: str = "mean"
     samples: int | None = None
     new_data: bool = False
+    recompute_scores: bool = False
 
     @property
     def given(self) -> dict[str, Path]:

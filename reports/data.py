@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..results.kept import Anew, Keeper, digest_of
 from ..results.schema import Comparison, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
@@ -153,6 +154,7 @@ class ReportData:
             number, on how many images it is undefined.
         contests: Main numbers of models that are ranked together, a row for each task.
         gallery: Images on which models disagree.
+        keeper: Gives back figures that were drawn of the same data before.
     """
 
     title: str
@@ -167,6 +169,7 @@ class ReportData:
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
+    keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Done once here, so that no writer meets text that UTF-8 cannot encode: paths, commands, texts of cards.
@@ -174,6 +177,16 @@ class ReportData:
             object.__setattr__(self, name, printable_plain(getattr(self, name)))
         failures = (Failure(*map(printable, astuple(failure))) for failure in self.failures)
         object.__setattr__(self, "failures", tuple(failures))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything but the run: that of data that look the same in every figure; empty if it cannot be told."""
+        rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
+        rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.gallery]
+        try:
+            return digest_of(rows)
+        except (TypeError, ValueError, OverflowError):  # a plugin's values
+            return ""
 
     @cached_property
     def model_names(self) -> tuple[str, ...]:

@@ -158,6 +158,18 @@ def _main_rows(data: ReportData) -> list[HeadlineRow]:
     return list(chosen.values())
 
 
+def main_lines(data: ReportData) -> list[str]:
+    """A line for each task that has been measured, with its main number for every model, in percent."""
+    lines = []
+    for row in _main_rows(data):
+        values = [
+            f"{shown(cell.model)} {percent(cell.score.value)}" for cell in row.cells if cell.score and cell.measured
+        ]
+        if values:
+            lines.append(f"{shown(row.title)}, {row_label(row)}: {', '.join(values)}")
+    return lines
+
+
 def tallies(data: ReportData) -> list[Tally]:
     """Count the verdicts of every model that has a baseline: one for each task, by its main metric.
 

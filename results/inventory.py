@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from ..errors import StoreError
 from ..files import output_file
-from . import records
+from . import kept, records
 from .folder import Entry
 from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from .predictions import asked_from
@@ -119,6 +119,21 @@ def holdings(store: Store) -> list[Holding]:
             )
         )
     return found
+
+
+def kept_files(store: Store) -> dict[str, int]:
+    """Sizes of the files with kept scores and figures, by their names below the store; none of a store behind a URL."""
+    local, below = store.folder.local, f"{records.CACHE}/{kept.FOLDER}"
+    if local is None or not (local / below).is_dir():
+        return {}
+    paths = sorted((local / below).glob(f"*{kept.ENDING}"))
+    return {f"{below}/{path.name}": path.lstat().st_size for path in paths}
+
+
+def kept_values(store: Store) -> tuple[int, int]:
+    """How many files of kept scores and figures there are, and their size."""
+    sizes = kept_files(store).values()
+    return len(sizes), sum(sizes)
 
 
 # Verify a store: every file is read and checked against its name and the other files.

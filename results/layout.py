@@ -173,9 +173,6 @@ IMAGES = "images"
 SALIENCY = "saliency"
 """Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
 
-SALIENCY = "saliency"
-"""Folder in which earlier versions kept the numbers of saliency tasks; they are ordinary units now."""
-
 _LONGEST_NAME = 160
 
 

@@ -118,17 +118,14 @@ def rank(confidence: np.ndarray) -> Ranking:
     return Ranking(order, starts, values[starts])
 
 
-def _ranked(ranking: Ranking, correct: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence and correctness of each rank, least confident first; predictions may count several times.
+def _ranked(ranking: Ranking, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence and correctness of each rank, least confident first.
 
     Equal confidences have no order, and since stored ones are rounded, many are equal near 1. Each rank in such a group
     gets the group's share of correct predictions, which is the mean over all orders.
     """
-    hits = correct[ranking.order]
-    often = np.ones(len(hits), np.int64) if weights is None else weights[ranking.order].astype(np.int64)
-    size = np.add.reduceat(often, ranking.starts)
-    right = np.add.reduceat(often * hits, ranking.starts)
-    share = right / np.maximum(size, 1)
+    size = np.diff(np.r_[ranking.starts, len(ranking.order)])
+    share = np.add.reduceat(correct[ranking.order], ranking.starts) / size
     return np.repeat(ranking.confidence, size), np.repeat(share, size)
 
 
@@ -164,7 +161,7 @@ def rms_calibration_error(
     """
     if not len(confidence):
         return math.nan
-    return _calibration(*_ranked(rank(confidence), np.asarray(correct, np.float64), None), bin_size, bins)
+    return _calibration(*_ranked(rank(confidence), np.asarray(correct, np.float64)), bin_size, bins)
 
 
 def aurra(confidence: np.ndarray, correct: np.ndarray) -> float:
@@ -179,11 +176,14 @@ def aurra(confidence: np.ndarray, correct: np.ndarray) -> float:
     """
     if not len(confidence):
         return math.nan
-    return _aurra(_ranked(rank(confidence), np.asarray(correct, np.float64), None)[1])
+    return _aurra(_ranked(rank(confidence), np.asarray(correct, np.float64))[1])
 
 
 def resampled(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Both numbers for resamples of the predictions, in one pass: predictions are only sorted once.
+    """Both numbers for resamples of the predictions: predictions are sorted once, and many resamples go together.
+
+    Every number is the same to the last bit as that of `rms_calibration_error` or `aurra` on the resample alone: the
+    sums have the same terms in the same order.
 
     Args:
         confidence: float (n,).
@@ -194,12 +194,43 @@ def resampled(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -
         float64 (B, 2): `rms_calibration_error` with its defaults, and `aurra`.
     """
     ranking = rank(confidence)
-    hits = np.asarray(correct, np.float64)
+    hits = np.asarray(correct, np.float64)[ranking.order]
+    sizes = counts.sum(axis=1, dtype=np.int64)
     out = np.empty((len(counts), 2))
-    for row, weights in zip(out, counts, strict=True):
-        trust, share = _ranked(ranking, hits, weights)
-        row[:] = _calibration(trust, share, BIN_SIZE, "official"), _aurra(share)
+    for size in np.unique(sizes):  # resamples of one size form a matrix; those of a bootstrap all have the same size
+        rows = np.flatnonzero(sizes == size)
+        piece = max(1, _PIECE // max(int(size), counts.shape[1]))
+        for start in range(0, len(rows), piece):
+            chosen = rows[start : start + piece]
+            out[chosen] = _resampled(ranking, hits, counts[np.ix_(chosen, ranking.order)], int(size))
     return out
+
+
+_PIECE = 7_000  # predictions that are resampled at a time: larger arrays get fresh pages from the system each time
+_FIELD = 32  # bits
+
+
+def _resampled(ranking: Ranking, hits: np.ndarray, often: np.ndarray, n: int) -> np.ndarray:
+    """Both numbers of resamples with n predictions each; ``hits`` and the columns of ``often`` are in rank order."""
+    if len(ranking.starts) < often.shape[1]:
+        # How many predictions a group has, and how many of them are right, are summed in one number.
+        both = np.add.reduceat(often * (1 + (hits.astype(np.int64) << _FIELD)), ranking.starts, axis=1)
+        repeats, right = both & ((1 << _FIELD) - 1), both >> _FIELD
+        share = right / np.maximum(repeats, 1)
+    else:
+        repeats, share = often.astype(np.int64), np.broadcast_to(hits, often.shape)
+    # Gap and share of each rank lie side by side as one complex number: copying them is what takes the time.
+    pairs = np.empty(share.shape, np.complex128)
+    pairs.real = ranking.confidence - share
+    pairs.imag = share
+    ranks = np.repeat(pairs.ravel(), repeats.ravel()).reshape(-1, n)
+    edges = np.arange(max(1, n // BIN_SIZE)) * BIN_SIZE
+    members = np.diff(np.r_[edges, n])
+    squares = (members / n * (np.add.reduceat(ranks.real, edges, axis=1) / members) ** 2)[:, :-1]
+    calibration = np.sqrt(squares.sum(axis=1)) if squares.shape[1] else np.full(len(ranks), np.nan)
+    accuracy = np.cumsum(ranks.imag[:, ::-1], axis=1)
+    accuracy /= np.arange(1.0, n + 1)
+    return np.column_stack([calibration, accuracy.mean(axis=1)])
 
 
 # Metrics of groups: videos around an anchor frame (pm-k), and sets of accepted classes.

@@ -147,6 +147,15 @@ def gallery_option(command: F) -> F:
     )(command)
 
 
+def recompute_scores_option(command: F) -> F:
+    """``--recompute-scores``."""
+    return click.option(
+        "--recompute-scores",
+        is_flag=True,
+        help="Score and draw everything anew instead of taking what STORE/cache has kept of an earlier time.",
+    )(command)
+
+
 _JSON_FILE: Callable[[F], F] = click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write the result here, as JSON."
 )
@@ -291,6 +300,7 @@ def stored(command: F) -> F:
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
             _JSON_FILE,
+            recompute_scores_option,
             quiet_option,
         ],
     )
@@ -305,6 +315,7 @@ def pictured(command: F) -> F:
             *_scope("Maximum number of images per task."),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
+            recompute_scores_option,
             quiet_option,
         ],
     )
@@ -320,6 +331,7 @@ def compared(command: F) -> F:
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
             _JSON_FILE,
+            recompute_scores_option,
             quiet_option,
         ],
     )
@@ -338,6 +350,7 @@ def settings_from(values: dict[str, Any]) -> Settings:
         "address",
         "decisions",
         "new_data",
+        "recompute_scores",
     )
     folders = configuration.Folders(values.get("data", {}), {})
     if "device" in values:  # what only scores opens no folder that was not asked for

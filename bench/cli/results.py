@@ -71,10 +71,11 @@ def _bar(quiet: bool, title: str) -> Any:
 @_JSON
 def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as_json: bool) -> None:
     """List the predictions in a store, one line per task and model."""
-    from ...results.inventory import fits, holdings
+    from ...results.inventory import fits, holdings, kept_values
 
+    place = _open(store)
     rows = []
-    for holding in holdings(_open(store)):
+    for holding in holdings(place):
         if fits(holding.task, tasks) and fits(holding.model, models):
             stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
             rows.append(asdict(holding) | {"modified": stamp})
@@ -85,6 +86,9 @@ def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as
     )
     total = sum(int(row["bytes"]) for row in rows)
     footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {store}"]
+    count, size = kept_values(place)
+    if count:
+        footer.append(f"Scores and figures kept for the next time: {count} files, {size / 1e6:.1f} MB in cache/")
     print_rows(table_rows, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
 
 
@@ -210,6 +214,7 @@ def verify_command(store: str, as_json: bool, quiet: bool) -> None:
     "--leftovers", is_flag=True, help="Remove files of interrupted runs, and units that a larger unit contains."
 )
 @click.option("--superseded", is_flag=True, help="Remove predictions of earlier versions of a model or task.")
+@click.option("--cache", is_flag=True, help="Remove kept scores and figures; they are computed again when needed.")
 @_ONLY_MODEL
 @_ONLY_TASK
 @click.option("--yes", is_flag=True, help="Remove the files; without it, they are only listed.")
@@ -219,6 +224,7 @@ def prune_command(
     damaged: bool,
     leftovers: bool,
     superseded: bool,
+    cache: bool,
     models: tuple[str, ...],
     tasks: tuple[str, ...],
     yes: bool,
@@ -231,9 +237,11 @@ def prune_command(
     """
     from ..pruning import Wish, choose
 
-    wish = Wish(damaged, leftovers, superseded, models, tasks)
+    wish = Wish(damaged, leftovers, superseded, models, tasks, cache)
     if wish.empty:
-        raise click.UsageError("Say what to remove: --damaged, --leftovers, --superseded, --model NAME or --task NAME.")
+        raise click.UsageError(
+            "Say what to remove: --damaged, --leftovers, --superseded, --cache, --model NAME or --task NAME."
+        )
     opened = _open(store)
     with _bar(quiet or not (damaged or leftovers), "Reading") as progress:
         reasons = choose(opened, wish, progress)

@@ -11,7 +11,17 @@ import click
 
 from ...files import check_output, write_json
 from ...terminal import echo, open_console
-from .options import NO_BASELINE, data_option, gallery_option, mapped, running, selection, settings_from, stored
+from .options import (
+    NO_BASELINE,
+    data_option,
+    gallery_option,
+    mapped,
+    recompute_scores_option,
+    running,
+    selection,
+    settings_from,
+    stored,
+)
 
 if TYPE_CHECKING:
     from ..engine.estimate import Budget
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
 @click.command("run")
 @selection
 @gallery_option
+@recompute_scores_option
 @running
 def run_command(**values: Any) -> None:
     """Run a suite or tasks on models, show the table and write the HTML page.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,19 +116,21 @@ class Aligned:
     mean: Task
 
 
-def align(plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store) -> list[Aligned]:
-    """Score the tasks of human alignment of a plan, each world by itself.
-
-    Args:
-        plan: What was asked.
-        answers: By task and model.
-        store: May hold the trials of people.
-    """
+def worlds_of(plan: Plan) -> dict[str, list[PlannedTask]]:
+    """The tasks of human alignment of a plan by world; each is scored by itself."""
     worlds: dict[str, list[PlannedTask]] = defaultdict(list)
     for planned in plan.tasks:
         if planned.task.kind.together:
             worlds[planned.task.world].append(planned)
-    return [_align(world, tasks, plan, answers, store) for world, tasks in worlds.items()]
+    return worlds
+
+
+def people_facts(tasks: Sequence[PlannedTask], plan: Plan, store: Store) -> list[object] | None:
+    """The trials of people that tasks of one world are scored with, as plain data; None where they are in a folder."""
+    photographs = [planned for planned in tasks if planned.task.world != "microworld"]
+    if photographs and answers_folder(plan.settings.data) is not None:
+        return None
+    return [records.packed(store, records.TRUTHS, _kept_as(planned), planned.data_digest) for planned in photographs]
 
 
 def set_of(planned: PlannedTask) -> AlignmentSet:
@@ -137,9 +139,18 @@ def set_of(planned: PlannedTask) -> AlignmentSet:
     return (MICRO_ALIGNMENT_SETS if planned.task.world == "microworld" else ALIGNMENT_SETS)[name]
 
 
-def _align(
-    world: str, tasks: Sequence[PlannedTask], plan: Plan, answers: Mapping[str, Mapping[str, Answers]], store: Store
+def align(
+    world: str, tasks: Sequence[PlannedTask], plan: Plan, answers: Callable[[str], Mapping[str, Answers]], store: Store
 ) -> Aligned:
+    """Score the tasks of human alignment of one world.
+
+    Args:
+        world: Which.
+        tasks: From `worlds_of`.
+        plan: What was asked.
+        answers: From the name of a task to the answers of each model.
+        store: May hold the trials of people.
+    """
     task_of = {data_set_of(planned.task): planned.task.name for planned in tasks}
     everyone = tuple(spec.name for spec in plan.models if any(plan.takes(spec, planned.task) for planned in tasks))
     people: dict[str, Mapping[str, Trials]] = {}
@@ -149,7 +160,7 @@ def _align(
     for planned in tasks:
         data_set, name = set_of(planned), planned.task.name
         try:
-            own = trials_of(data_set, answers.get(name, {}))
+            own = trials_of(data_set, answers(name))
         except DataError as error:
             failures.append(Failure("*", name, "*", "*", str(error)))
             continue
@@ -185,11 +196,12 @@ def _align(
         tuple(narrowed(row, Score) for row in scored.scores if row.model in everyone),
         tuple(narrowed(row, Comparison) for row in scored.comparisons if (row.a, row.b) in pairs),
         tuple(failures),
-        _mean_task(world, tasks),
+        mean_task(world, tasks),
     )
 
 
-def _mean_task(world: str, tasks: Sequence[PlannedTask]) -> Task:
+def mean_task(world: str, tasks: Sequence[PlannedTask]) -> Task:
+    """What scores call the mean over the data sets of one world, as a task."""
     title = f"Alignment, mean of {len(tasks)} data sets"
     return replace(tasks[0].task, name=mean_of(world), title=title, metric="error_consistency", dataset="")
 

@@ -23,7 +23,9 @@ from ..planning.stored import model_names, recall
 from ..run import facts
 from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
+from .memory import Memory
 from .outcome import gather
+from .parts import Request as Beyond
 
 # Methods: names for several training runs that differ in the seed.
 
@@ -138,7 +140,10 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
     contest = sides if len(sides) > 2 else ()
-    data = gather(plan, store, [], facts(plan.settings, command), request.correction, methods, contest)
+    about = facts(plan.settings, command)
+    beyond = Beyond(methods, contest)
+    memory = Memory(store, plan.settings.recompute_scores)
+    data = gather(plan, store, [], about, request.correction, beyond, memory)
     places = tuple(row for found in data.contests for row in ranked(found, metric(found.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started

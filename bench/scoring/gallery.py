@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from ...tasks.opening import available, open_source
 from ...tasks.scoring.samples import Answers, collect
 from ...tasks.task import Condition
 from ...text import escaped
-from ..engine.pixels import apply_condition, one_line
 from ..planning.plan import Plan, PlannedTask, geometry_of
+from .memory import Memory
 
 PAIRS = 2
 """Pairs of models that are shown."""
@@ -32,12 +33,12 @@ _EXACT = 128  # images up to this side are kept to the last bit
 _QUALITY = 82
 
 
-def gallery(plan: Plan, store: Store) -> Gallery:
+def gallery(plan: Plan, memory: Memory) -> Gallery:
     """Show where models and their baselines disagree: clean, and under a strong corruption.
 
     Args:
         plan: What was scored. Photographs are shown where their folder is named and still what it was.
-        store: Where the predictions lie.
+        memory: The store with the predictions, and what was shown of them before.
 
     Returns:
         The images; if some cannot be shown, a note says why, never an error.
@@ -48,8 +49,10 @@ def gallery(plan: Plan, store: Store) -> Gallery:
     for a, b in _pairs(plan):
         for planned in _tasks(plan, a, b):
             try:
-                found = _disagreement(planned, a, b, plan, store)
+                found = _remembered(planned, a, b, plan, memory)
             except Exception as error:  # pictures are an addition: whatever fails here must not cost the numbers
+                from ..engine.pixels import one_line
+
                 notes[f"No images of {planned.task.title}: {one_line(error)}"] = None
                 continue
             if found is None:
@@ -79,6 +82,14 @@ def _tasks(plan: Plan, a: ModelSpec, b: ModelSpec) -> list[PlannedTask]:
         if task.kind.in_gallery and not task.needs_depth and plan.takes(a, task) and plan.takes(b, task):
             found.setdefault((task.world, task.kind.name), planned)
     return list(found.values())
+
+
+def _remembered(planned: PlannedTask, a: ModelSpec, b: ModelSpec, plan: Plan, memory: Memory) -> Disagreement | None:
+    # Photographs that have not been hashed by this command may have changed.
+    known = planned.task.world == "microworld" or planned.source is not None
+    request = ["disagreement", a.name, b.name, planned.task.title] if known else None
+    pair = replace(plan, models=(a, b))
+    return memory.of_tasks(pair, [planned], request, lambda: _disagreement(planned, a, b, plan, memory.store))
 
 
 def _disagreement(planned: PlannedTask, a: ModelSpec, b: ModelSpec, plan: Plan, store: Store) -> Disagreement | None:
@@ -165,6 +176,9 @@ def _pixels(
     """uint8 (H, W, 3) of each image that can be read, as the first model of the pair saw it."""
     if not wanted:
         return {}
+    # Only now: it loads what corrupts.
+    from ..engine.pixels import apply_condition
+
     source = _source(planned, plan)
     places = {escaped(str(image_id)): place for place, image_id in enumerate(source.image_ids)}
     kept = [image_id for image_id in wanted if image_id in places]

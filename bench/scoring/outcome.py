@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from ...reports.alignment_data import AlignmentData
 from ...reports.data import ReportData
-from ...results.layout import safe_name
-from ...results.ranking import Contest
-from ...results.schema import Comparison, Failure, HeadlineLine, ModelDecisions, RunFacts, Score, TaskRecord
+from ...results.schema import Failure, HeadlineLine, RunFacts, TaskRecord
 from ...results.store import Store
 from ...tasks.kinds.kind import Line
 from ...tasks.plugin_tasks import origin_of
-from ...tasks.scoring.samples import Answers, collect
-from ...tasks.scoring.score import Choose, Scored, effective_scores, score_task
-from ..catalogue import model_record, truth_of
+from ...tasks.task import Task
+from ..catalogue import model_record
 from ..planning.plan import Plan, PlannedTask
-from .alignment import Aligned, align
+from .alignment import align, mean_task, people_facts, worlds_of
 from .judgement import judged
+from .memory import Memory
+from .parts import PLAIN, AlignedPart, Reader, Request, failures_of, task_part, truth_failures
 from .trials import alignment_data
-
-_NAMED_IMAGES = 20  # images without an answer for one reason that are named one by one; more are counted
 
 
 def _task_record(planned: PlannedTask) -> TaskRecord:
@@ -64,8 +60,7 @@ def _line(line: Line) -> HeadlineLine:
     return {"condition": line.condition, "metric": line.metric, "part": line.part}
 
 
-def _mean_record(aligned: Aligned) -> TaskRecord:
-    mean = aligned.mean
+def _mean_record(mean: Task, data_sets: int) -> TaskRecord:
     return {
         "name": mean.name,
         "title": mean.title,
@@ -74,48 +69,8 @@ def _mean_record(aligned: Aligned) -> TaskRecord:
         "metric": mean.metric,
         "views": [view.value for view in mean.kind.views],
         "headline": [],
-        "mean_of": len(aligned.data_sets),
+        "mean_of": data_sets,
     }
-
-
-def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
-    """Answers by task and model, and everything that is missing from them."""
-    answers: dict[str, dict[str, Answers]] = defaultdict(dict)
-    failures: list[Failure] = []
-    # Whose answers are missing, by task, condition, image and reason.
-    gaps: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
-    for planned in plan.tasks:
-        asked = store.asked(safe_name(planned.identity), planned.images)
-        if isinstance(asked, str):
-            failures.append(Failure("*", planned.task.name, "*", "*", asked))
-    for planned, spec in plan.cells():
-        task = planned.task
-        absent = "were not run"
-        if spec.imported:
-            absent = f"were not imported: `bench results import FILE --model {spec.name} --task {task.name}` adds them"
-        found, problems = store.read(planned.identity, spec.identity, planned.ranges(), absent)
-        failures += [Failure(spec.name, task.name, "*", "*", problem) for problem in problems]
-        for row in np.flatnonzero(found.error >= 0):
-            condition = found.conditions[found.condition[row]]
-            image_id, reason = found.image_ids[found.image[row]], found.reasons[found.error[row]]
-            gaps[(task.name, condition, reason, image_id)].add(spec.name)
-        answers[task.name][spec.name] = collect(task, spec.name, found)
-    return answers, [*failures, *_gap_rows(gaps, {spec.name for spec in plan.models})]
-
-
-def _gap_rows(gaps: Mapping[tuple[str, str, str, str], set[str]], everyone: set[str]) -> list[Failure]:
-    """Failures for answers that are missing: a few images are named, many are counted."""
-    groups: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-    for (task, condition, reason, image_id), models in sorted(gaps.items()):
-        model = "*" if models == everyone else ", ".join(sorted(models))
-        groups[(model, task, condition, reason)].append(image_id)
-    rows = []
-    for (model, task, condition, reason), images in groups.items():
-        if len(images) <= _NAMED_IMAGES:
-            rows += [Failure(model, task, condition, image_id, reason) for image_id in images]
-        else:
-            rows.append(Failure(model, task, condition, f"{len(images)} images, the first {images[0]}", reason))
-    return rows
 
 
 def gather(
@@ -124,9 +79,8 @@ def gather(
     failures: list[Failure],
     run: RunFacts,
     correction: str = "holm",
-    methods: Mapping[str, Sequence[str]] | None = None,
-    contest: Sequence[str] = (),
-    choose: Choose | None = None,
+    request: Request = PLAIN,
+    memory: Memory | None = None,
 ) -> ReportData:
     """Score a plan from what the store holds; needs no model.
 
@@ -136,53 +90,43 @@ def gather(
         failures: What went wrong on the way here.
         run: Facts about the run, for the provenance.
         correction: For the number of comparisons; a name of `judgement.CORRECTIONS`.
-        methods: Names of the runs of each method, where pairs name methods.
-        contest: Models or methods to be ranked together.
-        choose: From the scores of a task to more pairs to compare on it.
+        request: What is asked beyond the plan: methods, contests.
+        memory: What was scored before; None scores everything anew.
 
     Returns:
         Everything a report shows. Whatever is missing is a failure in it.
     """
-    answers, missing = read_answers(plan, store)
-    scores: list[Score] = []
-    comparisons: list[Comparison] = []
-    decisions: list[ModelDecisions] = []
-    reasons: dict[tuple[str, str, str, str], str] = {}
-    contests: list[Contest] = []
-    for planned in plan.tasks:
-        task = planned.task
-        if task.kind.together:
-            continue  # below: they have a mean, and observers beside the models
-        truth = truth_of(planned, store)
-        if truth is None:
-            reason = f"the truths of {task.dataset} are missing from the store or damaged: run again with --data"
-            missing.append(Failure("*", task.name, "*", "*", reason))
-        scored: Scored = score_task(
-            task,
-            answers[task.name],
-            plan.pairs,
-            clean=answers.get(task.clean or ""),
-            truth=truth,
-            methods=methods,
-            contest=contest,
-            choose=choose,
-        )
-        scores += scored.scores
-        scores += effective_scores(task, answers[task.name], answers.get(task.clean or "", {}))
-        reasons |= scored.reasons
-        comparisons += scored.comparisons
-        decisions += scored.shape_decisions
-        contests += [scored.contest] if scored.contest is not None else []
+    memory = memory or Memory(store, anew=True)
+    reader = Reader(plan, store)
+    asked = request.plain(plan)
+
+    def facts_of(what: str, *more: Any) -> list[Any] | None:
+        return None if asked is None or None in more else [what, *asked, *more]
+
+    parts = [
+        (planned, memory.of_task(plan, planned, facts_of("task"), partial(task_part, reader, planned, request)))
+        for planned in plan.tasks
+    ]
+    missing = failures_of(
+        {planned.task.name: part.missing for planned, part in parts}, {spec.name for spec in plan.models}
+    )
+    missing += truth_failures(parts)
+    scores = [row for _, part in parts for row in part.scores]
+    comparisons = [row for _, part in parts for row in part.comparisons]
+    reasons = {key: reason for _, part in parts for key, reason in part.reasons.items()}
     alignment: list[AlignmentData] = []
     tasks = [_task_record(planned) for planned in plan.tasks]
     declared = {planned.task.name: planned.task for planned in plan.tasks}
-    for aligned in align(plan, answers, store):
+    for world, members in worlds_of(plan).items():
+        wanted = facts_of("alignment", world, people_facts(members, plan, store))
+        aligned = memory.of_tasks(plan, members, wanted, partial(_aligned, world, members, reader))
         scores += aligned.scores
         comparisons += aligned.comparisons
         missing += aligned.failures
-        alignment.append(alignment_data(aligned.scored, aligned.reference, aligned.data_sets, plan.pairs))
-        tasks.append(_mean_record(aligned))
-        declared[aligned.mean.name] = aligned.mean
+        alignment.append(aligned.data)
+        mean = mean_task(world, members)
+        tasks.append(_mean_record(mean, len(members)))
+        declared[mean.name] = mean
     failed_models = {failure.model for failure in failures if failure.task == "*"}
     # A model that could not be loaded lacks every unit; one line says it better than twenty. What went wrong just now
     # may also stand in the rows that were stored.
@@ -196,9 +140,16 @@ def gather(
         failures=tuple([*plan.failures, *failures, *missing]),
         models=tuple(model_record(spec) for spec in plan.models),
         tasks=tuple(tasks),
-        shape_decisions=tuple(decisions),
+        shape_decisions=tuple(row for _, part in parts for row in part.decisions),
         alignment=tuple(alignment),
         undefined=reasons,
         run=run,
-        contests=tuple(contests),
+        contests=tuple(part.contest for _, part in parts if part.contest is not None),
+        keeper=memory.keeper,
     )
+
+
+def _aligned(world: str, tasks: Sequence[PlannedTask], reader: Reader) -> AlignedPart:
+    aligned = align(world, tasks, reader.plan, reader.answers, reader.store)
+    data = alignment_data(aligned.scored, aligned.reference, aligned.data_sets, reader.plan.pairs)
+    return AlignedPart(aligned.scores, aligned.comparisons, aligned.failures, data)

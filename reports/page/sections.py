@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from ...plugins import PluginError
 from ...results.metrics import metric
 from ...results.published.tables import PublishedScore, published_for
-from ...results.schema import Comparison
+from ...results.schema import Comparison, RunFacts
 from ..alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
-from ..data import Disagreement, ReportData
+from ..data import Disagreement, Gallery, ReportData
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
 from ..tables.alignment import HEADS, LEGEND, has_mean, headline, holes_in_means, mean_title, number, span
@@ -79,16 +79,16 @@ def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", mo
         note: Ends every caption.
         more: Text for screen readers in addition.
     """
-    from ..figures.style import to_svg
-
     pictures: list[ViewFigure] = []
+    # Who made the data, and when, is in no figure, so that it need not be drawn again for that.
+    data = replace(data, run=RunFacts(), gallery=Gallery())
 
     def draw(spec: FigureSpec) -> None:
         for subject in spec.subjects(data):
             caption = spec.caption(data, subject)
             text = f"{caption.text}{note}"
             words = " ".join(filter(None, [f"{caption.title}.", text, more, "The tables hold the same numbers."]))
-            picture = to_svg(spec.draw(data, subject), f"{prefix}{len(pictures) + 1}", words)
+            picture = _drawn(spec, data, subject, f"{prefix}{len(pictures) + 1}", words)
             pictures.append(ViewFigure(caption.title, picture, text, caption.folded))
 
     for spec in all_figures().values():
@@ -98,6 +98,19 @@ def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", mo
             except PluginError as error:
                 pictures.append(ViewFigure(spec.title, "", str(error)))
     return tuple(pictures)
+
+
+def _drawn(spec: FigureSpec, data: ReportData, subject: str, prefix: str, words: str) -> str:
+    """A figure's element: the one that was drawn of the same data before, or a new one."""
+
+    def draw() -> str:
+        from ..figures.style import to_svg
+
+        return to_svg(spec.draw(data, subject), prefix, words)
+
+    if spec.plugin is not None or not data.digest:
+        return draw()  # a plugin may have changed, whatever its version says
+    return data.keeper.remember(["figure", spec.name, subject, prefix, words, data.digest], draw)
 
 
 # Human alignment on the page: its tables as plain values.

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from vitobench.bench.run import pairs_with_best
+from vitobench.bench.run import aligned_pairs, pairs_with_best
+from vitobench.reports.data import ReportData
 from vitobench.reports.figures.registry import FIGURES
-from vitobench.results.schema import Score
+from vitobench.results.schema import Score, TaskRecord, View
 
 RUN = ("run", "--model", "vito", "--model", "moclr", "--model", "supervised", "--suite", "robustness", "--quiet")
 
@@ -32,6 +33,21 @@ def test_pairs_are_with_the_best_of_each_number_and_leave_out_single_conditions(
         score("c", "snow/3", "top1", 0.9), score("a", "snow/3", "top1", 0.1),
     ]  # fmt: skip
     assert sorted(pairs_with_best(scores)) == [("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")]
+
+
+def test_pairs_of_human_alignment_are_in_the_order_of_the_tasks() -> None:
+    # A table takes the first of a difference and its reverse, whose p-values may differ in the last digit; the order
+    # of a set of names differs from one process to the next.
+    names = [f"alignment-{n}" for n in range(12)]
+    tasks = tuple(TaskRecord(name=name, views=[View.ALIGNMENT.value]) for name in names)
+    scores = tuple(
+        Score(model, name, "overall", "accuracy", float(model == f"m{n}"), 0.0, 1.0, 9)
+        for n, name in enumerate(names)
+        for model in [f"m{k}" for k in range(12)]
+    )
+    pairs = aligned_pairs(ReportData("x", scores, tasks=tasks))
+    assert list(dict.fromkeys(best for _, best in pairs)) == [f"m{n}" for n in range(12)]
+    assert len(pairs) == len(set(pairs)) == 12 * 11
 
 
 def test_lists_name_everything(bench_here) -> None:

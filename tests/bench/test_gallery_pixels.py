@@ -81,7 +81,7 @@ def test_whatever_fails_is_a_note_and_a_limit_is_kept(stored: Settings, monkeypa
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(gallery_module, "open_source", broken)
-    outcome = rescore(stored, pictures=True)
+    outcome = rescore(replace(stored, recompute_scores=True), pictures=True)
     assert outcome.data.scores
     assert outcome.complete
     assert [note.rpartition(": ")[2] for note in outcome.data.gallery.notes] == ["the disk is gone"] * 2

@@ -29,7 +29,7 @@ from vitobench.bench import catalogue
 from vitobench.bench.planning.plan import Plan, PlannedTask
 from vitobench.bench.planning.stored import recall
 from vitobench.bench.run import rescore
-from vitobench.bench.scoring.outcome import read_answers
+from vitobench.bench.scoring.parts import read_answers
 from vitobench.bench.settings import SHARD, Settings
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.results import layout as sealing

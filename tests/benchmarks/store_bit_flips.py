@@ -29,7 +29,8 @@ from vitobench.bench import catalogue
 from vitobench.bench.planning.plan import Plan, PlannedTask
 from vitobench.bench.planning.stored import recall
 from vitobench.bench.run import execute
-from vitobench.bench.scoring.outcome import gather, read_answers
+from vitobench.bench.scoring.outcome import gather
+from vitobench.bench.scoring.parts import read_answers
 from vitobench.bench.settings import Settings
 from vitobench.errors import VitobenchError
 from vitobench.models.spec import ModelSpec, Preprocessing

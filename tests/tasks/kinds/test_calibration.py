@@ -107,6 +107,39 @@ def test_extremes() -> None:
     assert BIN_SIZE == 100
 
 
+def in_a_loop(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`resampled` one resample at a time, as plainly as it can be written."""
+    order = np.argsort(confidence, kind="stable")
+    values, hits = confidence[order].astype(np.float64), correct[order].astype(np.float64)
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    rows = []
+    for often in counts[:, order].astype(np.int64):
+        size = np.add.reduceat(often, starts)
+        share = np.repeat(np.add.reduceat(often * hits, starts) / np.maximum(size, 1), size)
+        trust = np.repeat(values[starts], size)
+        n = len(trust)
+        edges = np.arange(max(1, n // BIN_SIZE)) * BIN_SIZE
+        members = np.diff(np.r_[edges, n])
+        squares = (members / n * (np.add.reduceat(trust - share, edges) / members) ** 2)[:-1]
+        error = math.sqrt(squares.sum()) if len(squares) else math.nan
+        rows.append((error, float((np.cumsum(share[::-1]) / np.arange(1, n + 1)).mean())))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("n", [1, 2, 99, 100, 199, 200, 257, 1000, 3001])
+@pytest.mark.parametrize("digits", [1, 2, 12])
+def test_many_samples_at_once_are_those_of_a_loop_to_the_last_bit(n: int, digits: int) -> None:
+    rng = np.random.default_rng(n)
+    confidence = np.round(rng.random(n), digits).astype(np.float32)
+    correct = (rng.random(n) < confidence).astype(np.float32)
+    counts = next(iter(draws(n, 40)))[1]
+    np.testing.assert_array_equal(resampled(confidence, correct, counts), in_a_loop(confidence, correct, counts))
+    # Samples of other sizes, mixed.
+    uneven = rng.integers(0, 4, (30, n)).astype(np.int64)
+    uneven[:, 0] += 1
+    np.testing.assert_array_equal(resampled(confidence, correct, uneven), in_a_loop(confidence, correct, uneven))
+
+
 def test_a_sample_is_scored_as_if_its_answers_were_written_out() -> None:
     rng = np.random.default_rng(6)
     confidence, correct = np.round(rng.random(450), 2).astype(np.float32), (rng.random(450) < 0.5).astype(np.float32)

@@ -1,0 +1,245 @@
+"""What the stored predictions of each task say: read only where that is not known from before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...reports.alignment_data import AlignmentData
+from ...results.layout import safe_name
+from ...results.ranking import Contest
+from ...results.schema import Comparison, Failure, ModelDecisions, Score
+from ...results.store import Store
+from ...tasks.scoring.samples import Answers, collect
+from ...tasks.scoring.score import Choose, effective_scores, score_task
+from ..catalogue import truth_of
+from ..planning.plan import Plan, PlannedTask
+
+_NAMED_IMAGES = 20  # images without an answer for one reason that are named one by one; more are counted
+
+# Read answers, and note what is missing from them.
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What is missing from the predictions of one task.
+
+    Attributes:
+        asked: Why it is not known what the task asks; empty if it is.
+        problems: Model and a line, for units that are missing or cannot be trusted.
+        gaps: Condition, reason, image, and the models whose answer is missing.
+    """
+
+    asked: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
+    gaps: tuple[tuple[str, str, str, tuple[str, ...]], ...] = ()
+
+
+class Reader:
+    """Reads the predictions of a plan, those of each task when they are first needed.
+
+    Args:
+        plan: What was asked.
+        store: Where the predictions are.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.store = store
+        self._tasks = {planned.task.name: planned for planned in plan.tasks}
+        self._read: dict[str, tuple[dict[str, Answers], Missing]] = {}
+
+    def answers(self, task: str) -> dict[str, Answers]:
+        """Answers of each model to a task; empty where the plan does not have it."""
+        return self._task(task)[0] if task in self._tasks else {}
+
+    def missing(self, task: str) -> Missing:
+        """What is missing from the answers to a task of the plan."""
+        return self._task(task)[1]
+
+    def _task(self, name: str) -> tuple[dict[str, Answers], Missing]:
+        if name not in self._read:
+            self._read[name] = self._read_task(self._tasks[name])
+        return self._read[name]
+
+    def _read_task(self, planned: PlannedTask) -> tuple[dict[str, Answers], Missing]:
+        asked = self.store.asked(safe_name(planned.identity), planned.images)
+        answers: dict[str, Answers] = {}
+        problems: list[tuple[str, str]] = []
+        gaps: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for spec in self.plan.models:
+            if not self.plan.takes(spec, planned.task):
+                continue
+            absent = "were not run"
+            if spec.imported:
+                name = planned.task.name
+                absent = f"were not imported: `bench results import FILE --model {spec.name} --task {name}` adds them"
+            found, told = self.store.read(planned.identity, spec.identity, planned.ranges(), absent)
+            problems += [(spec.name, line) for line in told]
+            for row in np.flatnonzero(found.error >= 0):
+                condition = found.conditions[found.condition[row]]
+                image_id, reason = found.image_ids[found.image[row]], found.reasons[found.error[row]]
+                names = gaps[(condition, reason, image_id)]
+                if spec.name not in names:
+                    names.append(spec.name)
+            answers[spec.name] = collect(planned.task, spec.name, found)
+        rows = tuple((*place, tuple(names)) for place, names in gaps.items())
+        return answers, Missing(asked if isinstance(asked, str) else "", tuple(problems), rows)
+
+
+def failures_of(missing: Mapping[str, Missing], everyone: set[str]) -> list[Failure]:
+    """Failures for everything that is missing: a few images are named, many are counted.
+
+    Args:
+        missing: By task, in the order of the plan.
+        everyone: Names of all models.
+    """
+    rows = [Failure("*", task, "*", "*", part.asked) for task, part in missing.items() if part.asked]
+    rows += [Failure(model, task, "*", "*", line) for task, part in missing.items() for model, line in part.problems]
+    groups: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    gaps = ((task, *gap) for task, part in missing.items() for gap in part.gaps)
+    for task, condition, reason, image_id, models in sorted(gaps, key=lambda gap: gap[:4]):
+        model = "*" if {*models} == everyone else ", ".join(sorted(models))
+        groups[(model, task, condition, reason)].append(image_id)
+    for (model, task, condition, reason), images in groups.items():
+        if len(images) <= _NAMED_IMAGES:
+            rows += [Failure(model, task, condition, image_id, reason) for image_id in images]
+        else:
+            rows.append(Failure(model, task, condition, f"{len(images)} images, the first {images[0]}", reason))
+    return rows
+
+
+def read_answers(plan: Plan, store: Store) -> tuple[dict[str, dict[str, Answers]], list[Failure]]:
+    """Answers by task and model, and everything that is missing from them."""
+    reader = Reader(plan, store)
+    names = [planned.task.name for planned in plan.tasks]
+    missing = {name: reader.missing(name) for name in names}
+    return {name: reader.answers(name) for name in names}, failures_of(missing, {spec.name for spec in plan.models})
+
+
+# Score one task.
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """What the stored predictions of one task say.
+
+    Attributes:
+        missing: What they lack.
+        truth: Whether what is known of its images beyond their labels is there, if the task needs any.
+        scores: Of every model; none for a task that is scored together with others.
+        comparisons: Not judged yet.
+        decisions: Counts of decisions for shape and texture.
+        reasons: Why a score is undefined, as in `ReportData`.
+        contest: Main numbers of the models to be ranked.
+    """
+
+    missing: Missing
+    truth: bool = True
+    scores: tuple[Score, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    decisions: tuple[ModelDecisions, ...] = ()
+    reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
+    contest: Contest | None = None
+
+
+@dataclass(frozen=True)
+class AlignedPart:
+    """What the tasks of human alignment of one world say together.
+
+    Attributes:
+        scores: Of the models alone.
+        comparisons: For the pairs asked for.
+        failures: What is missing.
+        data: All that is shown of every observer.
+    """
+
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...]
+    failures: tuple[Failure, ...]
+    data: AlignmentData
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the predictions beyond the plan.
+
+    Attributes:
+        methods: Names of the runs of each method, where pairs name methods.
+        contest: Models or methods to be ranked together.
+        choose: From the scores of a task to more pairs to compare on it.
+    """
+
+    methods: Mapping[str, Sequence[str]] | None = None
+    contest: Sequence[str] = ()
+    choose: Choose | None = None
+
+    def plain(self, plan: Plan) -> list[object] | None:
+        """As plain data with the plan's pairs; None where a function is not known by its name."""
+        name = "" if self.choose is None else _named(self.choose)
+        if name is None:
+            return None
+        methods = {method: list(runs) for method, runs in (self.methods or {}).items()}
+        return [[list(pair) for pair in plan.pairs], methods, list(self.contest), name]
+
+
+PLAIN = Request()
+"""Nothing beyond the plan."""
+
+
+def _named(function: Callable[..., object]) -> str | None:
+    name = f"{getattr(function, '__module__', '<')}.{getattr(function, '__qualname__', '<')}"
+    return None if "<" in name else name
+
+
+def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPart:
+    """Read and score one task.
+
+    Args:
+        reader: The predictions.
+        planned: The task.
+        request: What is asked.
+    """
+    task = planned.task
+    part = TaskPart(reader.missing(task.name))
+    if task.kind.together:
+        return part  # elsewhere: they have a mean, and observers beside the models
+    truth = truth_of(planned, reader.store)
+    answers, clean = reader.answers(task.name), reader.answers(task.clean or "")
+    scored = score_task(
+        task,
+        answers,
+        reader.plan.pairs,
+        clean=clean or None,
+        truth=truth,
+        methods=request.methods,
+        contest=request.contest,
+        choose=request.choose,
+    )
+    return replace(
+        part,
+        truth=truth is not None,
+        scores=(*scored.scores, *effective_scores(task, answers, clean)),
+        comparisons=scored.comparisons,
+        decisions=scored.shape_decisions,
+        reasons=scored.reasons,
+        contest=scored.contest,
+    )
+
+
+def truth_failures(tasks: Iterable[tuple[PlannedTask, TaskPart]]) -> list[Failure]:
+    """A failure for each task whose truths the store has lost."""
+    return [
+        Failure(
+            "*",
+            planned.task.name,
+            "*",
+            "*",
+            f"the truths of {planned.task.dataset} are missing from the store or damaged: run again with --data",
+        )
+        for planned, part in tasks
+        if not part.truth
+    ]
