@@ -122,11 +122,11 @@ class Plan:
                     yield planned, model
 
     def missing(self, store: Store) -> list[Unit]:
-        """Units that at least one model lacks in the store and can compute; imported models never run."""
+        """Units that at least one model lacks in the store and its layers and can compute; imported models never run."""
         units = []
         for planned in self.tasks:
             takers = [m for m in self.models if self.takes(m, planned.task) and not m.imported]
-            done = {m.identity: store.coverage(planned.identity, m.identity) for m in takers}
+            done = {m.identity: store.trusted(planned.identity, m.identity, planned.ranges()) for m in takers}
             for start, stop in planned.ranges():
                 lacking = tuple(m for m in takers if not done[m.identity].has(start, stop))
                 if lacking:

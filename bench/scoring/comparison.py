@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import StoreError, VitobenchError, unknown_name
 from ...files import plain
 from ...reports.comparison import Compared
+from ...reports.wording import layer_line
 from ...results import records
 from ...results.layout import PARTIAL, PREDICTIONS
 from ...results.metrics import metric
@@ -20,7 +21,7 @@ from ...results.statistics import ALPHA, POWER, TESTS
 from ...results.store import Store
 from ..planning.plan import NO_CLASSES, Plan
 from ..planning.stored import model_names, recall
-from ..run import facts
+from ..run import facts_of
 from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
 from .outcome import gather
@@ -128,7 +129,7 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     if request.correction not in CORRECTIONS:
         raise unknown_name("correction", request.correction, CORRECTIONS)
     conditions = [parse(text) for text in request.fail_if]
-    store = Store(request.settings.store)
+    store = Store(request.settings.store, request.settings.layers)
     methods = methods_from(request.seeds, sides, model_names(store) if store.exists() else ())
     asked = members(sides, methods)
     plan = recall(replace(request.settings, models=tuple(asked), baselines=()), store, request.seed)
@@ -138,11 +139,12 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
     contest = sides if len(sides) > 2 else ()
-    data = gather(plan, store, [], facts(plan.settings, command), request.correction, methods, contest)
+    data = gather(plan, store, [], facts_of(plan, store, command), request.correction, methods, contest)
     places = tuple(row for found in data.contests for row in ranked(found, metric(found.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
-    return Compared(tuple(sides), data, methods, places, request.correction, checked, plan.notes, seconds)
+    notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
+    return Compared(tuple(sides), data, methods, places, request.correction, checked, notes, seconds)
 
 
 def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:
