@@ -17,8 +17,8 @@ from ..errors import StoreError, VitobenchError
 from ..models.spec import ModelSpec
 from ..results import records
 from ..results.inventory import fits, identities
+from ..results.layout import PREDICTIONS, UnitName
 from ..results.store import Store
-from ..results.stored_files import PREDICTIONS, UnitName
 from ..tasks.registry import get_task
 from ..tasks.task import answered_by
 from .catalogue import declared, spec_of

@@ -16,7 +16,7 @@ from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.results.predictions import Predictions, gather
 from vitobench.results.store import Store
-from vitobench.results.stored_files import decode
+from vitobench.results.unit_file import decode
 
 Run = Callable[..., Outcome]
 Bench = Callable[..., Any]
