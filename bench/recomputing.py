@@ -24,6 +24,7 @@ from ..tasks.task import answered_by
 from .catalogue import declared, spec_of
 from .planning.asked import make_plan
 from .planning.plan import PlannedTask, Unit, group
+from .progress import silent
 from .settings import DECISIONS, Settings
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _compute(
     total, done = sum(len(job.passes) for job in jobs), 0
     reasons: dict[tuple[str, str], str] = {}
     for job in jobs:
-        for report in choose(settings).run(job, lambda amount, what="": None):
+        for report in choose(settings).run(job, silent):
             for failure in report.failures:
                 reasons.setdefault((failure.task, failure.model), failure.reason)
             if report.fatal:

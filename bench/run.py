@@ -180,7 +180,8 @@ def execute(
     plan = planned(settings, store, console)
     if pairs is not None:
         plan = replace(plan, pairs=tuple(pairs(plan)))
-    missing = plan.missing(store)
+    with counting(console, "Reading layers") as reading:
+        missing = plan.missing(store, reading)
     todo, asked = sum(len(unit.models) for unit in missing), plan.asked()
     record = _record(plan, missing, command)
     name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{uuid.uuid4().hex[:8]}"
