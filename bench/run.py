@@ -202,13 +202,14 @@ def execute(
         left = sum(len(unit.models) for unit in plan.missing(store))
     elif console is not None:
         console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
-    _show_layers(store, layers_read(plan, store), console)
     ran = time.monotonic() - started
     if not missing:
         # A record may have been lost since. A store that cannot be written is read all the same.
         with suppress(StoreError):
             catalogue.keep(plan, store.own)
-    data = _with_pictures(gather(plan, store, failures, facts_of(plan, store, command)), plan, store, pictures)
+    data = with_layers(gather(plan, store, failures, facts(settings, command)), plan, store)
+    _show_layers(data.run, console)
+    data = _with_pictures(data, plan, store, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
         "status": "finished",
@@ -253,10 +254,11 @@ def rescore(
     store = Store(settings.store, settings.layers)
     plan = recall(settings, store, seed)
     _show_notes(plan, console)
-    about = facts_of(plan, store, command)
+    about = facts(settings, command)
     gathered = gather_with_best(plan, store, about) if best else gather(plan, store, [], about)
-    data = _with_pictures(gathered, plan, store, pictures)
-    _show_layers(store, about.get("layers", []), console)
+    data = with_layers(gathered, plan, store)
+    _show_layers(data.run, console)
+    data = _with_pictures(data, plan, store, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
 
 
@@ -283,12 +285,12 @@ def _show_notes(plan: Plan, console: Console | None) -> None:
             console.print(note, style="yellow", markup=False)
 
 
-def _show_layers(store: Store, layers: Sequence[LayerFacts], console: Console | None) -> None:
+def _show_layers(run: RunFacts, console: Console | None) -> None:
     """Say what came from where, and which layers or files of them could not be used."""
     if console is not None:
-        for line in map(layer_line, layers):
+        for line in map(layer_line, run.get("layers", [])):
             console.print(line, markup=False, soft_wrap=True)
-        for problem in store.layer_problems:
+        for problem in run.get("layer_problems", []):
             console.print(problem, style="yellow", markup=False, soft_wrap=True)
 
 
@@ -336,14 +338,17 @@ def facts(settings: Settings, command: str) -> RunFacts:
     }
 
 
-def facts_of(plan: Plan, store: Store, command: str) -> RunFacts:
-    """As `facts`, and where the predictions came from that the store itself lacks."""
-    found = facts(plan.settings, command)
-    layers = layers_read(plan, store)
-    return found | {"layers": layers} if layers else found
+def with_layers(data: ReportData, plan: Plan, store: Store) -> ReportData:
+    """Add to scores where the predictions came from that the store itself lacks, and what is wrong with its layers."""
+    run: RunFacts = {**data.run}
+    if layers := _layers_read(plan, store):
+        run["layers"] = layers
+    if problems := store.layer_problems:
+        run["layer_problems"] = problems
+    return replace(data, run=run)
 
 
-def layers_read(plan: Plan, store: Store) -> list[LayerFacts]:
+def _layers_read(plan: Plan, store: Store) -> list[LayerFacts]:
     """The layers that a plan is read from, with the models and tasks of each and where those were computed."""
     runs = {layer.location: records.runs(layer) for layer in store.below}
     groups: dict[tuple[str, ...], LayerFacts] = {}

@@ -54,14 +54,14 @@ def condition_label(condition: str) -> str:
 
 
 def layer_line(layer: LayerFacts) -> str:
-    """``moclr, supervised: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST``."""
+    """``moclr, supervised: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST.``"""
     names = layer["models"]
     which = ", ".join(names) if len(names) <= _NAMES else f"{', '.join(names[:_NAMES])} and {len(names) - _NAMES} more"
     store = "the package" if layer["store"] == str(SHIPPED) else layer["store"]
     facts = [f"with vitobench {layer['version']}"] if layer["version"] else []
     facts += [f"on {layer['date'][:10]}"] if layer["date"] else []
     facts += [f"on {layer['machine']}"] if layer["machine"] else []
-    return f"{which}: read from {store}" + (f", computed {' '.join(facts)}" if facts else "")
+    return f"{which}: read from {store}" + (f", computed {' '.join(facts)}" if facts else "") + "."
 
 
 def percent(value: float | None, sign: bool = False) -> str:

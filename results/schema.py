@@ -401,3 +401,5 @@ class RunFacts(TypedDict, total=False):
     schema: int
     layers: list[LayerFacts]
     """Where the predictions came from that the store itself lacks; absent where it has them all."""
+    layer_problems: list[str]
+    """Layers that were skipped, and damaged files in others; absent where there are none."""

@@ -74,6 +74,8 @@ def plan_command(no_measure: bool, **values: Any) -> None:
         write_json(values["json_file"], cost)
     if console is not None:
         _show(cost, store.location, console)
+        for problem in store.layer_problems:
+            console.print(problem, style="yellow", soft_wrap=True, markup=False)
     if cost.failures:
         for failure in cost.failures:
             echo(f"{failure.model}: {failure.reason}", err=True)

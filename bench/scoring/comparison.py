@@ -21,7 +21,7 @@ from ...results.statistics import ALPHA, POWER, TESTS
 from ...results.store import Store
 from ..planning.plan import NO_CLASSES, Plan
 from ..planning.stored import model_names, recall
-from ..run import facts_of
+from ..run import facts, with_layers
 from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
 from .outcome import gather
@@ -139,7 +139,8 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
     contest = sides if len(sides) > 2 else ()
-    data = gather(plan, store, [], facts_of(plan, store, command), request.correction, methods, contest)
+    data = gather(plan, store, [], facts(plan.settings, command), request.correction, methods, contest)
+    data = with_layers(data, plan, store)
     places = tuple(row for found in data.contests for row in ranked(found, metric(found.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started

@@ -138,8 +138,8 @@ def render_html(data: ReportData) -> str:
         title=data.title,
         # The day is for the reader; the run's own record below keeps the full time.
         date=str(data.run.get("date") or "")[:10],
-        run_facts=facts(data.run, skip=("layers",)),
-        layers=[layer_line(layer) for layer in data.run.get("layers", [])],
+        run_facts=facts(data.run, skip=("layers", "layer_problems")),
+        layers=[*map(layer_line, data.run.get("layers", [])), *data.run.get("layer_problems", [])],
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
         tasks=[
             (str(task["name"]), _title(task), facts(task, skip=("title", "left_out", "views", "headline")))

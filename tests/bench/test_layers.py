@@ -120,6 +120,8 @@ def test_options_reach_the_run(bench_here: Bench, shared: Path, small_tasks: Non
     done = bench_here("run", *args, "--also", "nowhere")
     assert done.code == 0
     assert "The layer nowhere is skipped" in done.out
+    assert "The layer nowhere is skipped" in bench_here("run", *args, "--also", "nowhere", "--quiet").err
+    assert "The layer nowhere is skipped" in bench_here("plan", *args, "--also", "nowhere", "--no-measure").out
     done = bench_here("run", *args, "--store", shared)
     assert done.code == 2
     assert "both the store that is written" in done.err
