@@ -54,7 +54,7 @@ def condition_label(condition: str) -> str:
 
 
 def layer_line(layer: LayerFacts) -> str:
-    """``moclr, supervised: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST.``"""
+    """``vito: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST``, as a sentence."""
     names = layer["models"]
     which = ", ".join(names) if len(names) <= _NAMES else f"{', '.join(names[:_NAMES])} and {len(names) - _NAMES} more"
     store = "the package" if layer["store"] == str(SHIPPED) else layer["store"]
