@@ -112,6 +112,7 @@ def layer_option(command: F) -> F:
         "--also",
         multiple=True,
         metavar="URL",
+        default=configuration.further_stores,
         shell_complete=_folders,
         callback=lambda ctx, param, values: tuple(v if "://" in v else str(home_path(v)) for v in values),
         help="A store to read where --store lacks something, and never written to: a folder, or an fsspec URL such as "

@@ -251,7 +251,7 @@ def verify_command(
     if recomputed is not None:
         _recompute(_open(store, also), recomputed, as_json, quiet, values)
         return
-    named = [name for name in ("models", "tasks", "data") if values[name]] + (["also"] if also else [])
+    named = [name for name in ("models", "tasks", "data") if values[name]]
     if named:
         option = named[0].removesuffix("s") if named[0] in ("models", "tasks") else named[0]
         raise click.UsageError(f"--{option} needs --recompute N; without it, every file of --store is read.")
