@@ -192,9 +192,10 @@ def run(
         suite: A name of `list_suites`.
         data: Folders of your data sets, by name.
         progress: Show notes and a progress bar.
-        **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``limit``, ``device``, ``precision``,
-            ``executor``, ``workers``, ``threads``, ``address``, ``seed``, ``batch``, ``new_data``. With more than one
-            worker, call it under ``if __name__ == "__main__":``, as for any program that starts processes.
+        **more: Further fields of `Settings`: ``tasks``, ``baselines``, ``store``, ``also``, ``limit``, ``device``,
+            ``precision``, ``executor``, ``workers``, ``threads``, ``address``, ``seed``, ``batch``, ``new_data``.
+            With more than one worker, call it under ``if __name__ == "__main__":``, as for any program that starts
+            processes.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.

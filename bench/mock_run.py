@@ -357,6 +357,7 @@ def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[C
             limit=LIMIT,
             device=device,
             precision=spec.precision,
+            recompute=True,
         )
         try:
             outcome = execute(settings)

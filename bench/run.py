@@ -19,10 +19,11 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..reports.headline import main_lines
+from ..reports.wording import layer_line
 from ..results import records
 from ..results.metrics import metric
 from ..results.records import TaskOfRun
-from ..results.schema import SCHEMA_VERSION, Failure, RunFacts, Score, View
+from ..results.schema import SCHEMA_VERSION, Failure, LayerFacts, RunFacts, Score, View
 from ..results.store import Store
 from ..tasks.opening import check_data_names, folders_of
 from . import catalogue
@@ -193,11 +194,12 @@ def execute(
     """
     started = time.monotonic()
     check_executor(settings)
-    store = Store(settings.store)
+    store = Store(settings.store, settings.layers)
     plan = planned(settings, store, console)
     if pairs is not None:
         plan = replace(plan, pairs=tuple(pairs(plan)))
-    missing = plan.missing(store)
+    with counting(console, "Reading layers") as reading:
+        missing = plan.missing(store, reading)
     todo, asked = sum(len(unit.models) for unit in missing), plan.asked()
     record = _record(plan, missing, command)
     name = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{uuid.uuid4().hex[:8]}"
@@ -207,8 +209,8 @@ def execute(
     memory = Memory(store, settings.recompute_scores)
     if missing:
         store.prepare()
-        catalogue.keep(plan, store)
-        others = any(run.get("status") == "running" for run in records.runs(store))
+        catalogue.keep(plan, store.own)
+        others = any(run.get("status") == "running" for run in records.runs(store.own))
         records.write_run(store, name, record | {"status": "running", "units": {"asked": asked, "missing": todo}})
         if console is not None:
             names = ", ".join(spec.name for spec in plan.models if not spec.imported)
@@ -224,8 +226,9 @@ def execute(
     if not missing:
         # A record may have been lost since. A store that cannot be written is read all the same.
         with suppress(StoreError):
-            catalogue.keep(plan, store)
-    data = gather(plan, store, failures, facts(settings, command), memory=memory)
+            catalogue.keep(plan, store.own)
+    data = with_layers(gather(plan, store, failures, facts(settings, command), memory=memory), plan, store)
+    _show_layers(data.run, console)
     data = _with_pictures(data, plan, memory, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
@@ -237,6 +240,7 @@ def execute(
     }
     try:
         records.write_run(store, name, ended)
+        records.renew_index(store)
     except StoreError:
         # The page and the numbers are there all the same; with something missing, the reason is among the failures.
         if missing and not failures:
@@ -267,12 +271,14 @@ def rescore(
     """
     started = time.monotonic()
     check_data_names(settings.given)
-    store = Store(settings.store)
+    store = Store(settings.store, settings.layers)
     plan = recall(settings, store, seed)
     _show_notes(plan, console)
     about = facts(settings, command)
     memory = Memory(store, settings.recompute_scores)
-    data = gather_with_best(plan, store, about, memory) if best else gather(plan, store, [], about, memory=memory)
+    gathered = gather_with_best(plan, store, about, memory) if best else gather(plan, store, [], about, memory=memory)
+    data = with_layers(gathered, plan, store)
+    _show_layers(data.run, console)
     data = _with_pictures(data, plan, memory, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
 
@@ -295,10 +301,21 @@ def _show_notes(plan: Plan, console: Console | None) -> None:
             console.print(note, style="yellow", markup=False)
 
 
+def _show_layers(run: RunFacts, console: Console | None) -> None:
+    """Say what came from where, and which layers or files of them could not be used."""
+    if console is not None:
+        for line in map(layer_line, run.get("layers", [])):
+            console.print(line, markup=False, soft_wrap=True)
+        for problem in run.get("layer_problems", []):
+            console.print(problem, style="yellow", markup=False, soft_wrap=True)
+
+
 def _anywhere(settings: Settings) -> Settings:
-    """The same with a store that means the same on another machine that shares the file system."""
-    store = settings.store if "://" in str(settings.store) else Path(settings.store).absolute()
-    return replace(settings, store=store)
+    """The same with stores that mean the same on another machine that shares the file system."""
+    store, *also = (
+        place if "://" in str(place) else Path(place).absolute() for place in (settings.store, *settings.also)
+    )
+    return replace(settings, store=store, also=tuple(also))
 
 
 _EARLIEST = 10.0  # seconds of a run before a task's number is shown ahead of the table
@@ -388,6 +405,30 @@ def facts(settings: Settings, command: str) -> RunFacts:
     }
 
 
+def with_layers(data: ReportData, plan: Plan, store: Store) -> ReportData:
+    """Add to scores where the predictions came from that the store itself lacks, and what is wrong with its layers."""
+    run: RunFacts = {**data.run}
+    if layers := _layers_read(plan, store):
+        run["layers"] = layers
+    if problems := store.layer_problems:
+        run["layer_problems"] = problems
+    return replace(data, run=run)
+
+
+def _layers_read(plan: Plan, store: Store) -> list[LayerFacts]:
+    """The layers that a plan is read from, with the models and tasks of each and where those were computed."""
+    runs = {layer.location: records.runs(layer) for layer in store.below}
+    groups: dict[tuple[str, ...], LayerFacts] = {}
+    for planned, spec in plan.cells():
+        for layer in store.layers_of(planned.identity, spec.identity, planned.ranges()):
+            origin = records.origin(layer, runs[layer.location], planned.identity, spec.identity)
+            key = tuple(str(value) for value in origin.values())
+            group = groups.setdefault(key, {**origin, "models": [], "tasks": []})
+            group["models"] = list(dict.fromkeys([*group["models"], spec.name]))
+            group["tasks"] = list(dict.fromkeys([*group["tasks"], planned.task.name]))
+    return list(groups.values())
+
+
 def _asked(planned: PlannedTask, runs: bool) -> TaskOfRun:
     """A task in the record of a run: what was asked of it, and how many images there would have been.
 
@@ -410,7 +451,7 @@ def _record(plan: Plan, missing: Sequence[Unit], command: str) -> dict[str, Any]
     return dict(facts(settings, command)) | {
         "platform": platform.platform(),
         "host": platform.node(),
-        "settings": {name: getattr(settings, name) for name in names},
+        "settings": {name: getattr(settings, name) for name in names} | {"also": [str(url) for url in settings.also]},
         "models": {spec.name: spec.identity for spec in plan.models},
         "pairs": [list(pair) for pair in plan.pairs],
         "tasks": {p.task.name: _asked(p, p.identity in running) for p in plan.tasks},

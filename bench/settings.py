@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..results.layers import SHIPPED
 from ..text import printable
 
 EXECUTORS = ("local", "ray")
@@ -29,6 +30,8 @@ class Settings:
         data: Folders of the data sets that a user brings, by name.
         origins: For folders that are not from the command line, who named them: a configuration file or a variable.
         store: Folder of the results, or a URL that fsspec opens.
+        also: Stores that are read for what that one lacks, and never written to: folders or URLs.
+        recompute: Read no layer, not even the predictions that are part of the package: compute what the store lacks.
         limit: Largest number of images for each task; None takes the task's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         executor: ``"local"``, or ``"ray"`` for a Ray cluster.
@@ -52,6 +55,8 @@ class Settings:
     data: Mapping[str, Path] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     store: Path | str = Path("bench-results")
+    also: tuple[Path | str, ...] = ()
+    recompute: bool = False
     limit: int | None = None
     device: str = "auto"
     executor: str = "local"
@@ -76,3 +81,10 @@ class Settings:
         object.__setattr__(self, "models", tuple(map(printable, self.models)))
         if self.baselines is not None:
             object.__setattr__(self, "baselines", tuple(map(printable, self.baselines)))
+
+    @property
+    def layers(self) -> tuple[Path | str, ...]:
+        """The stores that are read below `store`: those that were named, then the package's own."""
+        if self.recompute:
+            return ()
+        return (*self.also, SHIPPED) if SHIPPED.is_dir() else self.also

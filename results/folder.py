@@ -302,7 +302,7 @@ def _file_system(url: str) -> tuple[AbstractFileSystem, str]:
     import fsspec
 
     try:
-        fs, root = fsspec.core.url_to_fs(url)
+        fs, root = fsspec.core.url_to_fs(url, **_waiting(url))
     except Exception as error:  # every file system has exceptions of its own
         reason = str(error).rstrip(".") or type(error).__name__
         raise StoreError(
@@ -310,6 +310,17 @@ def _file_system(url: str) -> tuple[AbstractFileSystem, str]:
             "as s3://bucket/results (pip install s3fs, gcsfs, adlfs, ...)."
         ) from None
     return fs, str(root).rstrip("/")
+
+
+def _waiting(url: str) -> dict[str, Any]:
+    """Options by which a web server that does not answer costs seconds, not the five minutes of aiohttp."""
+    if not url.startswith(("http://", "https://")):
+        return {}
+    try:
+        from aiohttp import ClientTimeout
+    except ImportError:  # fsspec says so
+        return {}
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=10, sock_read=60)}}
 
 
 def open_folder(location: str | Path) -> Folder:

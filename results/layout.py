@@ -221,6 +221,21 @@ def parse_unit(name: str) -> UnitName | None:
     return UnitName(parts[1], parts[2], int(start), int(stop))
 
 
+def marked_version(folder: Folder) -> int | None:
+    """The schema version in the mark of a store; None where there is no mark.
+
+    Raises:
+        StoreError: The mark is damaged.
+        OSError: It cannot be read.
+    """
+    try:
+        return int(json.loads(folder.read(MARK))["schema"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"{folder.path(MARK)} is damaged") from None
+
+
 def read_document(folder: Folder, name: str) -> dict[str, Any] | None:
     """Read a JSON document of a store.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, Required, TypedDict, cast
 
 from ..caches import user_cache
 from ..errors import StoreError
-from .layout import IMAGES, read_document, safe_name, write_document
-from .schema import LeftOutRecord, RunFacts
+from . import layers
+from .layout import IMAGES, PARTIAL, PREDICTIONS, read_document, safe_name, write_document
+from .schema import LeftOutRecord, Origin, RunFacts
 from .store import Store
 
 MODELS = "models"
@@ -53,6 +54,8 @@ class RunRecord(RunFacts, total=False):
     """Identities by name."""
     tasks: dict[str, TaskOfRun]
     data: dict[str, DataOfRun]
+    units: dict[str, int]
+    host: str
 
 
 def read(store: Store, name: str) -> dict[str, Any] | None:
@@ -167,6 +170,35 @@ def _run_facts(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def origin(store: Store, runs: Sequence[RunRecord], task: str, model: str) -> Origin:
+    """Where the predictions of a model and task that a store has itself were computed.
+
+    Args:
+        store: That has them.
+        runs: Its runs, the newest first.
+        task: Task identity.
+        model: Model identity.
+    """
+
+    def asked(run: RunRecord) -> bool:
+        tasks = (facts.get("identity") for facts in run.get("tasks", {}).values())
+        return model in run.get("models", {}).values() and task in tasks
+
+    known = [run for run in runs if asked(run)]
+    # Whoever repeats a finished run on another machine has computed nothing.
+    run = next((run for run in known if _computed(run)), known[0] if known else None)
+    if run is None:
+        return {"store": store.location, "version": "", "date": "", "machine": ""}
+    version = str((run.get("versions") or {}).get("vitobench", ""))
+    date, machine = str(run.get("date", "")), str(run.get("host", ""))
+    return {"store": store.location, "version": version, "date": date, "machine": machine}
+
+
+def _computed(run: RunRecord) -> bool:
+    units = run.get("units")
+    return isinstance(units, dict) and bool(units.get("computed", units.get("missing")))
+
+
 def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: Mapping[str, Any]) -> None:
     """Keep facts about the images of a data set, one for each image, in place of what is not the same.
 
@@ -195,6 +227,25 @@ def packed(store: Store, kind: str, dataset: str, data_digest: str) -> dict[str,
 
 def _packed_name(kind: str, dataset: str, data_digest: str) -> str:
     return f"{kind}/{safe_name(dataset)}@{data_digest[:16]}.json.gz"
+
+
+def write_index(store: Store) -> int:
+    """Write the index by which a store can be read from a web server; returns the number of files in it.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    return layers.write_index(store.own.folder, (PREDICTIONS, PARTIAL, *DOCUMENTS))
+
+
+def renew_index(store: Store) -> None:
+    """Bring the index of a store up to date, where it has one.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    if store.own.folder.exists(layers.INDEX):
+        write_index(store)
 
 
 def cache_file(store: Store, name: str) -> Path:

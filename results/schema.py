@@ -371,6 +371,24 @@ class TaskRecord(KindFacts, total=False):
     """Of how many tasks it is the mean, where it is one."""
 
 
+class Origin(TypedDict):
+    """Where some predictions were computed."""
+
+    store: str
+    """The store that has them."""
+    version: str
+    """Of vitobench; empty where no run tells."""
+    date: str
+    machine: str
+
+
+class LayerFacts(Origin):
+    """Predictions that were read from a layer."""
+
+    models: list[str]
+    tasks: list[str]
+
+
 class RunFacts(TypedDict, total=False):
     """What a result is a result of."""
 
@@ -381,3 +399,7 @@ class RunFacts(TypedDict, total=False):
     command: str
     store: str
     schema: int
+    layers: list[LayerFacts]
+    """Where the predictions came from that the store itself lacks; absent where it has them all."""
+    layer_problems: list[str]
+    """Layers that were skipped, and damaged files in others; absent where there are none."""

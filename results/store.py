@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from .folder import Entry, open_folder
+from .folder import Entry, Folder, open_folder
+from .layers import SHIPPED, LayeredFolder, ReadOnlyFolder, open_layer, same_place
 from .layout import (
     IMAGES,
     MARK,
@@ -19,6 +20,7 @@ from .layout import (
     PREDICTIONS,
     SALIENCY,
     UnitName,
+    marked_version,
     parse_unit,
     read_document,
     safe_name,
@@ -65,14 +67,47 @@ class Store:
 
     Args:
         location: A folder, made when first written to, or a URL that fsspec opens.
+        also: Stores that are read where this one lacks something, in this order, and never written to. One that cannot
+            be read is skipped; `layer_problems` says why.
+
+    Attributes:
+        folder: Where files are: this store's, then its layers'.
+        below: The layers.
+        own: This store without its layers.
 
     Raises:
-        StoreError: The folder is something else, or of a schema that this version does not read.
+        StoreError: The folder is something else, or of a schema that this version does not read; or a layer is this
+            store, or needs a package that is not installed.
     """
 
-    def __init__(self, location: str | Path) -> None:
-        self.folder = open_folder(location)
+    def __init__(self, location: str | Path | Folder, also: Sequence[str | Path] = ()) -> None:
+        self.folder: Folder = open_folder(location) if isinstance(location, (str, Path)) else location
+        self.own = self
+        self.below: tuple[Store, ...] = ()
+        self._layers: tuple[ReadOnlyFolder, ...] = ()
+        self._skipped: list[str] = []
+        self._trusted: set[str] = set()
         self._asked: dict[str, Asked | str] = {}
+        self._check()
+        also = list(dict.fromkeys(also))
+        for location in also:
+            if same_place(location, self.location):
+                raise StoreError(
+                    f"{location} is both the store that is written (--store) and a layer (--also), which is only read; "
+                    "leave one of them out."
+                )
+        opened = [open_layer(location) for location in also]
+        self._skipped = [line for line in opened if isinstance(line, str)]
+        self._put_over([layer for layer in opened if isinstance(layer, ReadOnlyFolder)])
+
+    def _put_over(self, layers: Sequence[ReadOnlyFolder]) -> None:
+        if layers:
+            self.own = Store(self.folder)
+            self._layers = tuple(layers)
+            self.below = tuple(map(Store, layers))
+            self.folder = LayeredFolder(self.folder, layers)
+
+    def _check(self) -> None:
         local = self.folder.local
         if local is not None and local.exists() and not local.is_dir():
             raise StoreError(f"The store {local} is a file; name a folder with --store.")
@@ -105,11 +140,40 @@ class Store:
         Raises:
             StoreError: The mark is damaged.
         """
-        return read_version(self.location)
+        return _read_version(self.own.folder)
 
     def exists(self) -> bool:
-        """Whether anything was written here."""
-        return self.folder.exists(MARK)
+        """Whether anything was written here, or a layer was named."""
+        return self.asking is not self.own or self.own.folder.exists(MARK)
+
+    @property
+    def asking(self) -> Store:
+        """The store whose records say what there is to score where a person names nothing.
+
+        A layer has answers to questions and asks none: only where nothing was written yet, those that a person named
+        are asked for all that they have.
+        """
+        if not self.below or self.own.folder.exists(MARK):
+            return self.own
+        named = [layer for layer in self._layers if layer.location != str(SHIPPED)]
+        if not named:
+            return self.own
+        store = Store(self.own.folder)
+        store._put_over(named)
+        return store
+
+    @property
+    def layer_problems(self) -> list[str]:
+        """A line for each layer that was skipped or has files that are left out."""
+        lines = list(self._skipped)
+        for layer in self._layers:
+            if layer.gone:
+                lines.append(f"The layer {layer.location} cannot be read any more ({layer.gone}).")
+            elif layer.hidden:
+                count = "A file" if len(layer.hidden) == 1 else f"{len(layer.hidden)} files"
+                first = next(iter(layer.hidden.values()))
+                lines.append(f"{count} of the layer {layer.location} left out: {first}.")
+        return lines
 
     def prepare(self) -> None:
         """Make the folder and mark it, before the first write.
@@ -117,7 +181,7 @@ class Store:
         Raises:
             StoreError: It cannot be written.
         """
-        if not self.exists():
+        if not self.own.folder.exists(MARK):
             self.folder.write(MARK, json.dumps({"schema": SCHEMA_VERSION}).encode())
             return
         # Better refused now than after the first pass.
@@ -147,9 +211,52 @@ class Store:
                 stops[unit.start] = (*stops.get(unit.start, ()), unit.stop)
         return Coverage(stops)
 
+    def trusted(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> Coverage:
+        """As `coverage`, without units of layers that cannot be trusted, so that they are computed again.
+
+        What this store has itself is trusted: `read` reports it if it is damaged.
+
+        Args:
+            task: Task identity.
+            model: Model identity.
+            ranges: (start, stop) of the units that are wanted.
+        """
+        coverage = self.coverage(task, model)
+        if not self.below or not ranges:
+            return coverage
+        self.asked(safe_name(task), max(stop for _, stop in ranges))  # once, before several threads want it
+        while True:
+            mine = self.own.coverage(task, model).stops
+            ends = ((start, coverage.covering(start, stop)) for start, stop in ranges)
+            units = [(start, end) for start, end in ends if end is not None and end not in mine.get(start, ())]
+            names = sorted({self.unit_name(task, model, start, end) for start, end in units} - self._trusted)
+            tables = dict(zip(names, self._decoded(names), strict=True))
+            damaged = {name: table for name, table in tables.items() if isinstance(table, str)}
+            self._trusted |= tables.keys() - damaged.keys()
+            if not damaged:
+                return coverage
+            for name, reason in damaged.items():
+                self._hide(name, reason)
+            coverage = self.coverage(task, model)
+
+    def _hide(self, name: str, reason: str) -> bool:
+        """Leave a damaged file of a layer out; False where it is this store's own."""
+        layer = self.folder.layer_of(name) if isinstance(self.folder, LayeredFolder) else None
+        if layer is not None:
+            layer.hide(name, reason)
+        return layer is not None
+
+    def layers_of(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[Store]:
+        """The layers from which some units of a model and task are read, each once."""
+        if not isinstance(self.folder, LayeredFolder):
+            return []
+        names = [name for name in self.locate(task, model, ranges) if name is not None]
+        used = {layer.location for name in names if (layer := self.folder.layer_of(name)) is not None}
+        return [layer for layer in self.below if layer.location in used]
+
     def has(self, task: str, model: str, start: int, stop: int) -> bool:
-        """Whether just that unit is there; `coverage` answers for many at once."""
-        return self.folder.exists(self.unit_name(task, model, start, stop))
+        """Whether this store itself has just that unit; `coverage` answers for many at once."""
+        return self.own.folder.exists(self.unit_name(task, model, start, stop))
 
     def write_unit(
         self, task: str, model: str, start: int, stop: int, columns: Mapping[str, Any], partial: bool = False
@@ -175,7 +282,7 @@ class Store:
             return
         # A whole unit stands for the pieces of it that earlier runs left.
         for tree in (PARTIAL, PREDICTIONS):
-            for end in self.coverage(task, model, tree).stops.get(start, ()):
+            for end in self.own.coverage(task, model, tree).stops.get(start, ()):
                 if end < stop or (tree == PARTIAL and end == stop):
                     self.folder.remove(self.unit_name(task, model, start, end, tree))
 
@@ -205,10 +312,8 @@ class Store:
         absent: list[tuple[int, int]] = []  # neighbours are told as one
         for (start, stop), name in zip(ranges, located, strict=True):
             found = next(decoded) if name is not None else None
-            if name is not None and isinstance(found, str) and not self.folder.exists(name):
-                # A larger unit has taken its place since it was listed.
-                (name,) = self.locate(task, model, [(start, stop)])
-                found = self.read_file(name) if name is not None else None
+            if name is not None and isinstance(found, str):
+                name, found = self._instead(task, model, start, stop, name, found)
             if isinstance(found, str):
                 problems.append(found)
             elif found is not None:
@@ -222,6 +327,24 @@ class Store:
                 absent.append((start, stop))
         problems += [f"images {start} to {stop - 1} {absent_because}" for start, stop in absent]
         return gather(tables, most), problems
+
+    def _instead(
+        self, task: str, model: str, start: int, stop: int, name: str, reason: str
+    ) -> tuple[str | None, pa.Table | str | None]:
+        """What else holds the images of a unit that could not be read, and its rows or why there are none."""
+        found: pa.Table | str | None = reason
+        for _ in range(len(self.below) + 2):
+            hidden = self._hide(name, str(found))
+            if not hidden and self.folder.exists(name):
+                break
+            # It was damaged in a layer, or a larger unit has taken its place since it was listed.
+            (other,) = self.locate(task, model, [(start, stop)])
+            if other is None:
+                return (name, found) if hidden else (None, None)
+            name, found = other, self.read_file(other)
+            if not isinstance(found, str):
+                break
+        return name, found
 
     def locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:
         """For each range the file that holds it, a finished one if there is; None where there is none."""
@@ -281,6 +404,9 @@ class Store:
             reason = str(error)
         except OSError as error:
             reason = error.strerror or str(error)
+        layer = self.folder.layer_of(name) if isinstance(self.folder, LayeredFolder) else None
+        if layer is not None:
+            return f"{layer.path(name)} cannot be read ({reason}); a run into {self.location} computes it again"
         return f"{self.folder.path(name)} cannot be read ({reason}); {self.way_out}, and the next run makes it again"
 
     @property
@@ -323,22 +449,33 @@ class Store:
         Returns:
             That, or a line that says why it is not known and what to do.
         """
-        from .predictions import asked_from
-
         known = self._asked.get(task)
         if known is None or (not isinstance(known, str) and len(known.image_ids) < images):
-            name = f"{IMAGES}/{task}.json.gz"
-            try:
-                document = read_document(self.folder, name)
-                known = "it does not exist" if document is None else asked_from(document)
-            except StoreError as error:
-                known = str(error)
-            if isinstance(known, str):
-                known = (
-                    f"{self.folder.path(name)}, by which images and labels are checked, cannot be read ({known}); the "
-                    "next run with these images writes it again"
-                )
+            known = self._asked_in(self.own.folder, task)
+            for layer in self._layers:
+                # Identities are the same, so one that lists more images says the same of the first ones.
+                if isinstance(known, str) or len(known.image_ids) < images:
+                    more = self._asked_in(layer, task)
+                    if not isinstance(more, str) and (isinstance(known, str) or more.covers(known)):
+                        known = more
             self._asked[task] = known
+        return known
+
+    @staticmethod
+    def _asked_in(folder: Folder, task: str) -> Asked | str:
+        from .predictions import asked_from
+
+        name = f"{IMAGES}/{task}.json.gz"
+        try:
+            document = read_document(folder, name)
+            known = "it does not exist" if document is None else asked_from(document)
+        except StoreError as error:
+            known = str(error)
+        if isinstance(known, str):
+            return (
+                f"{folder.path(name)}, by which images and labels are checked, cannot be read ({known}); the "
+                "next run with these images writes it again"
+            )
         return known
 
     def keep_asked(self, task: str, asked: Asked) -> None:
@@ -353,9 +490,8 @@ class Store:
         """
         folder = safe_name(task)
         self._asked.pop(folder, None)
-        known = self.asked(folder)
+        known = self._asked_in(self.own.folder, folder)
         if isinstance(known, str) or not known.covers(asked):
-            self._asked.pop(folder, None)
             write_document(self.folder, f"{IMAGES}/{folder}.json.gz", asked.document())
 
     def unit_entries(self) -> list[tuple[UnitName, Entry]]:
@@ -375,17 +511,16 @@ def read_version(location: str | Path) -> int | None:
     Raises:
         StoreError: The mark is damaged.
     """
-    folder = open_folder(location)
+    return _read_version(open_folder(location))
+
+
+def _read_version(folder: Folder) -> int | None:
     try:
-        content = folder.read(MARK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return marked_version(folder)
     except OSError as error:
         raise StoreError(f"{folder.path(MARK)} cannot be read: {error.strerror or error}.") from None
-    try:
-        return int(json.loads(content)["schema"])
-    except (ValueError, KeyError, TypeError):
+    except StoreError as error:
         raise StoreError(
-            f'{folder.path(MARK)} is damaged; write {{"schema": {SCHEMA_VERSION}}} into it if the store was made by '
-            "this version, or name another folder with --store."
+            f'{error}; write {{"schema": {SCHEMA_VERSION}}} into it if the store was made by this version, or name '
+            "another folder with --store."
         ) from None

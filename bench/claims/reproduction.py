@@ -175,7 +175,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         raise VitobenchError("No training run finished: " + "; ".join(dict.fromkeys(failed.values())))
     settings = asked.settings(runs)
     execute(settings, console, command)
-    store = Store(settings.store)
+    store = Store(settings.store, settings.layers)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
     known: ClaimFacts = {
         **facts(settings, command),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from ...files import home_path
 from ...models.registry import HOW_TO_NAME
@@ -101,6 +102,24 @@ def store_option(command: F) -> F:
     )(command)
 
 
+def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def layer_option(command: F) -> F:
+    """``--also``."""
+    return click.option(
+        "--also",
+        multiple=True,
+        metavar="URL",
+        default=configuration.further_stores,
+        shell_complete=_folders,
+        callback=lambda ctx, param, values: tuple(v if "://" in v else str(home_path(v)) for v in values),
+        help="A store to read where --store lacks something, and never written to: a folder, or an fsspec URL such as "
+        "https://HOST/results or hf://datasets/OWNER/NAME. Repeatable.",
+    )(command)
+
+
 def quiet_option(command: F) -> F:
     """``--quiet``."""
     return click.option("--quiet", is_flag=True, help="Show no progress and no table; failures are still reported.")(
@@ -177,6 +196,7 @@ def selection(command: F) -> F:
                 help="Random seed of the micro-world and the corruptions.",
             ),
             store_option,
+            layer_option,
             _JSON_FILE,
             click.option(
                 "--report",
@@ -202,7 +222,7 @@ def along(command: F) -> F:
     seed = click.option(
         "--seed", type=int, default=0, show_default=True, help="Random seed of the micro-world and the corruptions."
     )
-    return _apply(command, [suite, task, limit, data, seed, store_option, _JSON_FILE, quiet_option])
+    return _apply(command, [suite, task, limit, data, seed, store_option, layer_option, _JSON_FILE, quiet_option])
 
 
 def running(command: F) -> F:
@@ -251,6 +271,11 @@ def running(command: F) -> F:
                 is_flag=True,
                 help="Run on a folder even if its images have changed since the last run.",
             ),
+            click.option(
+                "--recompute",
+                is_flag=True,
+                help="Compute everything that --store lacks; take nothing from --also or the package.",
+            ),
         ],
     )
 
@@ -278,6 +303,7 @@ def mapped(command: F) -> F:
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the micro-world."),
             device_option,
             store_option,
+            layer_option,
             _JSON_FILE,
             click.option(
                 "--figure",
@@ -299,6 +325,7 @@ def stored(command: F) -> F:
             *_scope("Maximum number of images per task."),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
+            layer_option,
             _JSON_FILE,
             recompute_scores_option,
             quiet_option,
@@ -315,6 +342,7 @@ def pictured(command: F) -> F:
             *_scope("Maximum number of images per task."),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
+            layer_option,
             recompute_scores_option,
             quiet_option,
         ],
@@ -330,6 +358,7 @@ def compared(command: F) -> F:
             *_scope("Maximum number of images per task.", baseline=False),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
             store_option,
+            layer_option,
             _JSON_FILE,
             recompute_scores_option,
             quiet_option,
@@ -351,6 +380,8 @@ def settings_from(values: dict[str, Any]) -> Settings:
         "decisions",
         "new_data",
         "recompute_scores",
+        "also",
+        "recompute",
     )
     folders = configuration.Folders(values.get("data", {}), {})
     if "device" in values:  # what only scores opens no folder that was not asked for

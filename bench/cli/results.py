@@ -13,8 +13,8 @@ import click
 from ...files import home_path, json_text
 from ...terminal import echo, open_console
 from .importing import import_command, merge_command
-from .listings import print_rows
-from .options import quiet_option, store_option
+from .listings import print_rows, tell_problems
+from .options import data_option, layer_option, quiet_option, store_option
 
 if TYPE_CHECKING:
     from ...results.store import Store
@@ -43,11 +43,12 @@ results_command.add_command(import_command)
 results_command.add_command(merge_command)
 
 
-def _open(location: str) -> Store:
+def _open(location: str, also: tuple[str, ...] = ()) -> Store:
     from ...errors import StoreError
     from ...results.store import Store
 
-    store = Store(location)
+    store = Store(location, also)
+    tell_problems(store.layer_problems)
     if not store.exists():
         raise StoreError(
             f"There is no store at {location}; start with `bench run`, or name another folder with --store."
@@ -66,30 +67,48 @@ def _bar(quiet: bool, title: str) -> Any:
 
 @results_command.command("list")
 @store_option
+@layer_option
 @_ONLY_MODEL
 @_ONLY_TASK
 @_JSON
-def list_command(store: str, models: tuple[str, ...], tasks: tuple[str, ...], as_json: bool) -> None:
-    """List the predictions in a store, one line per task and model."""
+def list_command(
+    store: str, also: tuple[str, ...], models: tuple[str, ...], tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """List the predictions in a store, one line per task and model.
+
+    With --also, those of the layers too, and where each was computed: version, date and machine (with --json, always).
+    """
+    from ...results import records
     from ...results.inventory import fits, holdings, kept_values
 
-    place = _open(store)
     rows = []
-    for holding in holdings(place):
-        if fits(holding.task, tasks) and fits(holding.model, models):
-            stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
-            rows.append(asdict(holding) | {"modified": stamp})
-    table_rows = (
-        rows
-        if as_json
-        else [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
-    )
+    origins: dict[str, int] = {}
+    opened = _open(store, also)
+    for layer in (opened.own, *opened.below):
+        runs = records.runs(layer)
+        for holding in holdings(layer):
+            if fits(holding.task, tasks) and fits(holding.model, models):
+                stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
+                origin = records.origin(layer, runs, holding.task, holding.model)
+                number = origins.setdefault(_origin_line(**origin), len(origins) + 1)
+                rows.append(asdict(holding) | {"modified": stamp} | dict(origin) | {"from": number})
+    columns = ["task", "model", "units", "partial", "images", "bytes", "modified", *(["from"] if also else [])]
+    table_rows = [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
+    if as_json:
+        table_rows = [{key: value for key, value in row.items() if key != "from"} for row in rows]
     total = sum(int(row["bytes"]) for row in rows)
-    footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {store}"]
-    count, size = kept_values(place)
+    where = " and ".join(layer.location for layer in (opened.own, *opened.below))
+    footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {where}"]
+    footer += [f"{number}: {line}" for line, number in origins.items()] if also else []
+    count, size = kept_values(opened.own)
     if count:
         footer.append(f"Scores and figures kept for the next time: {count} files, {size / 1e6:.1f} MB in cache/")
-    print_rows(table_rows, ("task", "model", "units", "partial", "images", "bytes", "modified"), as_json, footer)
+    print_rows(table_rows, columns, as_json, footer)
+
+
+def _origin_line(store: str, version: str, date: str, machine: str) -> str:
+    facts = [f"vitobench {version}" if version else "", date[:10], machine]
+    return ", ".join([store, *filter(None, facts)])
 
 
 @results_command.command("show")
@@ -125,15 +144,18 @@ def show_command(what: str, store: str) -> None:
 @results_command.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @store_option
+@layer_option
 @_ONLY_MODEL
 @_ONLY_TASK
 @quiet_option
-def export_command(file: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
+def export_command(
+    file: Path, store: str, also: tuple[str, ...], models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool
+) -> None:
     """Write predictions to one FILE (.parquet or .csv)."""
     from ...errors import StoreError
     from ...results.inventory import export
 
-    place = _open(store)
+    place = _open(store, also)
     names = _units(place, models, tasks)
     if not names:
         raise StoreError(f"The store {store} has no such predictions; `bench results list` shows what it has.")
@@ -185,14 +207,57 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
         sys.exit(3)
 
 
+@results_command.command("index")
+@store_option
+@quiet_option
+def index_command(store: str, quiet: bool) -> None:
+    """Write index.json, the list of a store's files, so that --also can read the store from a plain web server.
+
+    Web servers do not list files. Later runs into the store keep the index up to date.
+    """
+    from ...results.layers import INDEX
+    from ...results.records import write_index
+
+    place = _open(store)
+    count = write_index(place)
+    if not quiet:
+        echo(f"{count} files in {place.folder.path(INDEX)}")
+
+
 @results_command.command("verify")
 @store_option
+@layer_option
+@click.option(
+    "--recompute",
+    "recomputed",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Instead, draw N units at random, from the layers too, compute them here and compare.",
+)
+@click.option("--model", "models", multiple=True, help="With --recompute: only this model. Repeatable.")
+@click.option("--task", "tasks", multiple=True, help="With --recompute: only this task. Repeatable.")
+@data_option("With --recompute: folder of a data set, such as imagenet=DIR. Repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="With --recompute: seed of the draw.")
+@click.option("--device", default="auto", show_default=True, help="With --recompute: device to compute on.")
 @_JSON
 @quiet_option
-def verify_command(store: str, as_json: bool, quiet: bool) -> None:
-    """Read every file of a store and list damaged, foreign and leftover files; exit code 3 if there are any."""
+def verify_command(
+    store: str, also: tuple[str, ...], recomputed: int | None, as_json: bool, quiet: bool, **values: Any
+) -> None:
+    """Read every file of a store and list damaged, foreign and leftover files; exit code 3 if there are any.
+
+    With --recompute N, computes N units again and says how far they agree; exit code 3 if they differ by more than
+    rounding on another machine explains. docs/store.md says what that is.
+    """
     from ...results.inventory import verify
 
+    if recomputed is not None:
+        _recompute(_open(store, also), recomputed, as_json, quiet, values)
+        return
+    named = [name for name in ("models", "tasks", "data") if values[name]]
+    if named:
+        option = named[0].removesuffix("s") if named[0] in ("models", "tasks") else named[0]
+        raise click.UsageError(f"--{option} needs --recompute N; without it, every file of --store is read.")
     place = _open(store)
     with _bar(quiet or as_json, "Verifying") as progress:
         problems = verify(place, progress)
@@ -204,6 +269,43 @@ def verify_command(store: str, as_json: bool, quiet: bool) -> None:
     if rows:
         if not as_json:
             echo(f"`bench results prune --damaged --leftovers --store {store}` shows what can be removed.", err=True)
+        sys.exit(3)
+
+
+def _recompute(store: Store, count: int, as_json: bool, quiet: bool, values: dict[str, Any]) -> None:
+    from ..recomputing import recompute
+    from ..settings import Settings
+
+    with _bar(quiet or as_json, "Computing") as progress:
+        found = recompute(store, count, Settings(**values), progress)
+    wrong = [unit for unit in found.units if unit.problem]
+    if as_json:
+        echo(json_text(asdict(found)))
+    elif not quiet:
+        rows = [
+            {
+                "task": unit.task,
+                "model": unit.model,
+                "images": f"{unit.start} to {unit.stop - 1}",
+                "same top-1": f"{unit.agreeing} of {unit.predictions}",
+                "largest difference": f"{unit.largest:.5f}",
+                "store": unit.store,
+                "verdict": "differs" if unit.problem else "agrees",
+            }
+            for unit in found.units
+        ]
+        predictions, agreeing = (sum(getattr(u, name) for u in found.units) for name in ("predictions", "agreeing"))
+        largest = max((unit.largest for unit in found.units), default=0.0)
+        footer = [
+            f"{len(found.units)} units: the same top-1 in {agreeing:,} of {predictions:,} predictions, largest "
+            f"difference {largest:.5f}",
+            *found.expected,
+            *(f"Not computed, {number} units: {reason}" for reason, number in found.skipped.items()),
+        ]
+        print_rows(rows, tuple(rows[0]), False, footer)
+    if not as_json:
+        tell_problems(f"{u.model} on {u.task}, images {u.start} to {u.stop - 1}: {u.problem}" for u in wrong)
+    if wrong:
         sys.exit(3)
 
 

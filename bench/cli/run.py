@@ -77,7 +77,7 @@ def plan_command(no_measure: bool, **values: Any) -> None:
     settings = settings_from(values)
     check_executor(settings)
     console = None if values["quiet"] else open_console(width=100)
-    store = Store(settings.store)
+    store = Store(settings.store, settings.layers)
     plan = planned(settings, store, console)
     with counting(console, "Measuring") as progress:
         cost = budget(plan, store, not no_measure, progress)
@@ -85,6 +85,8 @@ def plan_command(no_measure: bool, **values: Any) -> None:
         write_json(values["json_file"], cost)
     if console is not None:
         _show(cost, store.location, console)
+        for problem in store.layer_problems:
+            console.print(problem, style="yellow", soft_wrap=True, markup=False)
     if cost.failures:
         for failure in cost.failures:
             echo(f"{failure.model}: {failure.reason}", err=True)
@@ -177,7 +179,7 @@ def score_command(human: Path | None, responses: Path | None, compat: str | None
     from ...results.store import Store
     from .show import score_and_show
 
-    if values["suite"] == "human-alignment" and not Store(values["store"]).exists():
+    if values["suite"] == "human-alignment" and not Store(values["store"], values["also"]).exists():
         raise click.UsageError(
             "--suite human-alignment needs --human DIR, the folder of people's trials, or a --store with "
             "predictions of a run."

@@ -75,6 +75,9 @@ def _show(outcome: Outcome, values: dict[str, Any], console: Any, page: bool, wo
         for label, path in files.items():
             console.print(f"{label}: {path}", soft_wrap=True, markup=False)
         console.print(f"{work}, {outcome.seconds:.1f} s")
+    else:
+        for problem in outcome.data.run.get("layer_problems", []):
+            echo(problem, err=True)
     if not outcome.complete:
         if console is None:
             from ...reports.headline import failure_lines

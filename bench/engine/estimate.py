@@ -213,7 +213,7 @@ def _measure(
         work_key = tuple((u.planned.identity, tuple(m.identity for m in u.models)) for u in work.units)
         kinds.setdefault((work.source.name, work.geometry, work_key), []).append(work)
     # Timed predictions go into memory, never into the user's store.
-    scratch_settings = replace(settings, store=f"memory://vitobench-{uuid.uuid4().hex}")
+    scratch_settings = replace(settings, store=f"memory://vitobench-{uuid.uuid4().hex}", recompute=True)
     started = time.monotonic()
     failures: dict[Failure, None] = {}
     total, steady = 0.0, 0.0

@@ -89,7 +89,7 @@ class Worker:
         self.device = device
         self.advance = advance
         self.threads = threads or usable_cores()
-        self.store = Store(job.settings.store)
+        self.store = Store(job.settings.store, job.settings.layers)
         self._models: dict[str, Model | None] = {}
         self._batches: dict[str, int] = {}
         self._totals: Totals = {}

@@ -239,7 +239,7 @@ class _Resolver:
             return imported
 
     def _described(self, name: str) -> ModelSpec | None:
-        for record in records.kept(self._store, records.MODELS).values():
+        for record in records.kept(self._store.own, records.MODELS).values():
             if record.get("name") == name:
                 with suppress(VitobenchError):
                     spec = spec_of(record)
@@ -335,13 +335,13 @@ def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, stor
         A note where all that changed is that files can be read that could not be read then.
     """
     folder = folders_named(dataset, settings)
-    for run in records.runs(store):
+    for run in records.runs(store.own):
         last = run.get("data", {}).get(dataset)
         if not last or last.get("folder") != folder:
             continue
         if last.get("digest") == source.digest:
             return []
-        before = records.packed(store, records.MANIFESTS, dataset, str(last.get("digest")))
+        before = records.packed(store.own, records.MANIFESTS, dataset, str(last.get("digest")))
         found = difference(before, source.manifest()) if before is not None else None
         if found is not None and found.mended:
             note = f"{folder} has changed since the last run ({run['name']}) and is run again: {found.summary}."

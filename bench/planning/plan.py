@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...errors import VitobenchError
@@ -121,12 +121,23 @@ class Plan:
                 if self.takes(model, planned.task):
                     yield planned, model
 
-    def missing(self, store: Store) -> list[Unit]:
-        """Units that at least one model lacks in the store and can compute; imported models never run."""
+    def missing(self, store: Store, progress: Callable[[int, int], None] | None = None) -> list[Unit]:
+        """Units that at least one model lacks in the store and its layers and can compute; imported models never run.
+
+        Args:
+            store: Whose units count, and those of layers that can be trusted.
+            progress: Told for how many pairs of task and model layers were read, and of how many.
+        """
         units = []
+        read, cells = 0, sum(not model.imported for _, model in self.cells())
         for planned in self.tasks:
             takers = [m for m in self.models if self.takes(m, planned.task) and not m.imported]
-            done = {m.identity: store.coverage(planned.identity, m.identity) for m in takers}
+            done = {}
+            for m in takers:
+                done[m.identity] = store.trusted(planned.identity, m.identity, planned.ranges())
+                read += 1
+                if progress is not None and store.below:
+                    progress(read, cells)
             for start, stop in planned.ranges():
                 lacking = tuple(m for m in takers if not done[m.identity].has(start, stop))
                 if lacking:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from ...errors import StoreError, VitobenchError, unknown_name
 from ...models.spec import ModelSpec
@@ -44,10 +45,11 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         )
     if settings.limit is not None and settings.limit < 1:
         raise VitobenchError(f"--limit {settings.limit} leaves no images; give 1 or more.")
-    runs = records.runs(store)
+    asking = store.asking
+    runs = records.runs(asking)
     known = _Models(store, runs)
     failures = []
-    for name, reason in records.damaged(store, records.RUNS).items():
+    for name, reason in records.damaged(asking, records.RUNS).items():
         line = f"The record {name} is damaged ({reason}), so the tasks of that run are unknown; {store.way_out}"
         failures.append(Failure("*", "*", "*", "*", line))
     asked: list[ModelSpec] = []
@@ -75,7 +77,8 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     wanted = wanted_tasks(settings)
     known_tasks = wanted or list(all_tasks().values())
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
-    planned, passed, damaged = _tasks(names, settings, store, runs, seed, asked)
+    # A layer has what was named; what nobody named is not fetched from it.
+    planned, passed, damaged = _tasks(names, settings, store if wanted else asking, runs, seed, asked)
     failures += damaged
     skipped = tuple(passed.values())
     if wanted:
@@ -93,26 +96,42 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     baselines = settings.baselines
     if baselines is not None:  # identities, too; companions go by name
         baselines = tuple(known.resolve(name).name for name in baselines)
-    company = companions(asked, [p.task for p in planned], baselines, known.companion)
+    companion = known.companion if settings.models else known.own_companion
+    company = companions(asked, [p.task for p in planned], baselines, companion)
     if not settings.models:
         # Whatever is there was asked for: a baseline that was never run is no gap in that, a reference is.
         needed = {p.task.reference for p in planned}
         company = replace(company, failures=tuple(f for f in company.failures if f.model in needed))
     notes = (*passed.values(), *(f"{spec.name}: {spec.note}" for spec in company.models if spec.note))
+    notes += tuple(
+        f"The last run also read {url}; add --also {url} to score what it has." for url in _unread(settings, runs)
+    )
     return Plan(settings, company.models, company.pairs, tuple(planned), (*failures, *company.failures), notes)
+
+
+def _unread(settings: Settings, runs: Sequence[RunRecord]) -> list[str]:
+    """Layers of the newest run that are not read now."""
+    asked = cast(Mapping[str, Any], runs[0]).get("settings") if runs else None
+    layers = asked.get("also") if isinstance(asked, dict) else None
+    return [url for url in layers if url not in map(str, settings.also)] if isinstance(layers, list) else []
 
 
 def model_names(store: Store) -> list[str]:
     """Names of the models that a store holds."""
-    return _Models(store, records.runs(store)).names
+    return _Models(store, records.runs(store.asking)).names
 
 
 class _Models:
-    """The models of a store by name and by identity."""
+    """The models of a store by name and by identity, and after them those of its layers.
+
+    Attributes:
+        names: Of the models that the store asks about itself.
+    """
 
     def __init__(self, store: Store, runs: Sequence[RunRecord]) -> None:
-        self._records = records.kept(store, records.MODELS)
-        self.lost = lost(store, records.MODELS)
+        own = records.kept(store.asking, records.MODELS)
+        self._records = records.kept(store, records.MODELS) if store.below else own
+        self.lost = lost(store.asking, records.MODELS)
         """By the folder of an identity, why predictions are of no model that is known."""
         self._newest: dict[str, str] = {}
         self._taken: dict[str, ModelSpec] = {}
@@ -121,12 +140,11 @@ class _Models:
                 # An older model of the same name must not stand in for one whose record is lost.
                 if identity in self._records or safe_name(identity) in self.lost:
                     self._newest.setdefault(name, identity)
+        for identity, record in own.items():
+            self._newest.setdefault(str(record.get("name")), identity)
+        self.names = list(self._newest)
         for identity, record in self._records.items():
             self._newest.setdefault(str(record.get("name")), identity)
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._newest)
 
     def resolve(self, name: str) -> ModelSpec:
         """The model of a name or identity.
@@ -151,6 +169,16 @@ class _Models:
     def companion(self, name: str) -> ModelSpec:
         """What was asked under this name already, or what the newest run meant by it."""
         return self._taken.get(name) or self.resolve(name)
+
+    def own_companion(self, name: str) -> ModelSpec:
+        """Likewise, but of the models that the store asks about itself.
+
+        Raises:
+            StoreError: There is none, or its record is damaged.
+        """
+        if name not in self.names and name not in self._taken:
+            raise StoreError(str(unknown_name("model in the store", name, self.names)))
+        return self.companion(name)
 
 
 def _left_out(runs: Sequence[RunRecord], planned: PlannedTask) -> LeftOutRecord:

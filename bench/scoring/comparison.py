@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import StoreError, VitobenchError, unknown_name
 from ...files import plain
 from ...reports.comparison import Compared
+from ...reports.wording import layer_line
 from ...results import records
 from ...results.layout import PARTIAL, PREDICTIONS
 from ...results.metrics import metric
@@ -20,7 +21,7 @@ from ...results.statistics import ALPHA, POWER, TESTS
 from ...results.store import Store
 from ..planning.plan import NO_CLASSES, Plan
 from ..planning.stored import model_names, recall
-from ..run import facts
+from ..run import facts, with_layers
 from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
 from .memory import Memory
@@ -130,7 +131,7 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     if request.correction not in CORRECTIONS:
         raise unknown_name("correction", request.correction, CORRECTIONS)
     conditions = [parse(text) for text in request.fail_if]
-    store = Store(request.settings.store)
+    store = Store(request.settings.store, request.settings.layers)
     methods = methods_from(request.seeds, sides, model_names(store) if store.exists() else ())
     asked = members(sides, methods)
     plan = recall(replace(request.settings, models=tuple(asked), baselines=()), store, request.seed)
@@ -144,10 +145,12 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     beyond = Beyond(methods, contest)
     memory = Memory(store, plan.settings.recompute_scores)
     data = gather(plan, store, [], about, request.correction, beyond, memory)
+    data = with_layers(data, plan, store)
     places = tuple(row for found in data.contests for row in ranked(found, metric(found.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
-    return Compared(tuple(sides), data, methods, places, request.correction, checked, plan.notes, seconds)
+    notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
+    return Compared(tuple(sides), data, methods, places, request.correction, checked, notes, seconds)
 
 
 def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:

@@ -245,7 +245,7 @@ def write_responses(settings: Settings, folder: Path) -> tuple[list[Path], list[
     Raises:
         VitobenchError: There is no store, nothing in it that was asked, or a file cannot be written.
     """
-    store = Store(settings.store)
+    store = Store(settings.store, settings.layers)
     plan = recall(settings, store)
     written: list[Path] = []
     # Of a suite, the data sets that were never run are not missing.

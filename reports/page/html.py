@@ -16,7 +16,7 @@ from ..data import ReportData
 from ..figures.figure import Place
 from ..focus import MANY, drawn_models
 from ..headline import LEGEND, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
-from ..wording import condition_label, labels, shorten
+from ..wording import condition_label, labels, layer_line, shorten
 from .sections import (
     Section,
     ViewFigure,
@@ -138,7 +138,8 @@ def render_html(data: ReportData) -> str:
         title=data.title,
         # The day is for the reader; the run's own record below keeps the full time.
         date=str(data.run.get("date") or "")[:10],
-        run_facts=facts(data.run),
+        run_facts=facts(data.run, skip=("layers", "layer_problems")),
+        layers=[*map(layer_line, data.run.get("layers", [])), *data.run.get("layer_problems", [])],
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
         tasks=[
             (str(task["name"]), _title(task), facts(task, skip=("title", "left_out", "views", "headline")))
