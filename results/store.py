@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -355,40 +354,6 @@ class Store:
             names = (self.unit_name(task, model, start, end, tree) for tree, end in ends if end is not None)
             located.append(next(names, None))
         return located
-
-    def fingerprint(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
-        """The files that `read` would read, without decoding them.
-
-        Returns:
-            For each range the name of its file and the SHA-256 of its bytes; both empty where there is none.
-
-        Raises:
-            OSError: One of them cannot be read.
-        """
-        located = self.locate(task, model, ranges)
-        names = [name for name in located if name is not None]
-
-        def digest(name: str) -> str:
-            return hashlib.sha256(self.folder.read(name)).hexdigest()
-
-        if len(names) < 2 * _READERS:
-            digests = [digest(name) for name in names]
-        else:
-            with ThreadPoolExecutor(_READERS) as pool:
-                digests = list(pool.map(digest, names))
-        known = dict(zip(names, digests, strict=True))
-        return [("", "") if name is None else (name, known[name]) for name in located]
-
-    def fingerprint_asked(self, task: str) -> str:
-        """SHA-256 of the file behind `asked`, by the folder of the task's identity; empty where there is none.
-
-        Raises:
-            OSError: It cannot be read.
-        """
-        try:
-            return hashlib.sha256(self.folder.read(f"{IMAGES}/{task}.json.gz")).hexdigest()
-        except FileNotFoundError:
-            return ""
 
     def _decoded(self, names: Sequence[str]) -> list[pa.Table | str]:
         if len(names) < 2:

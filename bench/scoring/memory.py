@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from ...reports.alignment_data import AlignmentData
 from ...reports.data import Disagreement, Picture, Said
 from ...results import kept, records
 from ...results.kept import Anew, Keeper, Kept
-from ...results.layout import MARK, safe_name
+from ...results.layout import IMAGES, MARK, safe_name
 from ...results.published.tables import PublishedScore
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Failure, MethodComparison, ObserverComparison, ObserverScore, Score
@@ -28,6 +29,8 @@ from ...tasks.plugin_tasks import origin_of
 from ..catalogue import truth_facts
 from ..planning.plan import Plan, PlannedTask
 from .parts import AlignedPart, Missing, TaskPart
+
+_READERS = 4
 
 T = TypeVar("T")
 
@@ -83,6 +86,42 @@ def code_digest() -> str:
 
 
 # The facts of a plan that decide what its predictions say.
+
+
+def fingerprint(store: Store, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+    """The files that `Store.read` would read, without decoding them.
+
+    Returns:
+        For each range the name of its file and the SHA-256 of its bytes; both empty where there is none.
+
+    Raises:
+        OSError: One of them cannot be read.
+    """
+    located = store.locate(task, model, ranges)
+    names = [name for name in located if name is not None]
+
+    def digest(name: str) -> str:
+        return hashlib.sha256(store.folder.read(name)).hexdigest()
+
+    if len(names) < 2 * _READERS:
+        digests = [digest(name) for name in names]
+    else:
+        with ThreadPoolExecutor(_READERS) as pool:
+            digests = list(pool.map(digest, names))
+    known = dict(zip(names, digests, strict=True))
+    return [("", "") if name is None else (name, known[name]) for name in located]
+
+
+def fingerprint_asked(store: Store, task: str) -> str:
+    """SHA-256 of the file behind `Store.asked`, by the folder of the task's identity; empty where there is none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(store.folder.read(f"{IMAGES}/{task}.json.gz")).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 class Memory:
@@ -164,7 +203,7 @@ class Memory:
             planned.images,
             task.identity_facts(planned.data_digest, planned.seed),
             [task.kind.name, task.metric, task.reference, task.clean, dict(task.families)],
-            self.store.fingerprint_asked(safe_name(planned.identity)),
+            fingerprint_asked(self.store, safe_name(planned.identity)),
             truth_facts(planned, self.store),
             [self.units(planned, spec) for spec in plan.models if plan.takes(spec, task)],
         ]
@@ -177,5 +216,5 @@ class Memory:
         """
         key = (planned.identity, planned.images, spec.identity)
         if key not in self._units:
-            self._units[key] = self.store.fingerprint(planned.identity, spec.identity, planned.ranges())
+            self._units[key] = fingerprint(self.store, planned.identity, spec.identity, planned.ranges())
         return self._units[key]
