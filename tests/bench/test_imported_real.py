@@ -23,7 +23,7 @@ from scipy.stats import norm
 from vitobench.bench.cli import main
 from vitobench.bench.importing.predictions import Request, import_file
 from vitobench.bench.planning import plan as plan_module
-from vitobench.bench.scoring import outcome
+from vitobench.bench.scoring import parts
 from vitobench.bench.settings import Settings
 from vitobench.results.store import Store
 from vitobench.tasks.measures import aurra, rms_calibration_error
@@ -52,7 +52,7 @@ def store(real: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch_modu
     """All three models on ImageNet's labels and the reassessed ones: in large units, and with few bootstrap samples."""
     place = tmp_path_factory.mktemp("imported")
     monkeypatch_module.setattr(plan_module, "SHARD", 10_000)
-    monkeypatch_module.setattr(outcome, "score_task", partial(score_task, replicates=200))
+    monkeypatch_module.setattr(parts, "score_task", partial(score_task, replicates=200))
     files = {"imagenet-val": "filename_label.csv.gz", "imagenet-real": "imagenet_real_labels.jsonl.gz"}
     for task, labels in files.items():
         for model in MODELS:
