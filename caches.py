@@ -110,7 +110,7 @@ def _numba_can_write(cached: Path | None) -> bool:
 def _fallback() -> Path | None:
     """A folder of this user alone among the temporary files; None where none can be made.
 
-    Caches hold code. A folder that somebody else made under this name, or may write to, is not used.
+    Caches hold code. A folder that another user made under this name, or may write to, is not used.
     """
     number = os.getuid() if hasattr(os, "getuid") else 0
     try:

@@ -97,7 +97,7 @@ def write_file(path: str | Path, content: bytes) -> None:
 
     Raises:
         StoreError: It cannot be written.
-        BrokenPipeError: Standard output was named, and nobody reads it any more.
+        BrokenPipeError: Standard output was named, and its reader has closed it.
     """
     try:
         status = _status(path)
@@ -122,7 +122,7 @@ def output_file(path: str | Path) -> Iterator[Path]:
 
     Raises:
         StoreError: It cannot be written.
-        BrokenPipeError: Standard output was named, and nobody reads it any more.
+        BrokenPipeError: Standard output was named, and its reader has closed it.
     """
     try:
         status = _status(path)
@@ -252,7 +252,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: Path, form: str = "") -> Any:
-    """Read a JSON file that somebody else wrote, in any Unicode encoding.
+    """Read a JSON file that another program wrote, in any Unicode encoding.
 
     Args:
         path: The file.

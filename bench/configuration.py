@@ -132,7 +132,7 @@ def files() -> tuple[Path, ...]:
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is something that may be looked at; a home folder may belong to somebody else."""
+    """Whether there is something that may be looked at; a home folder may belong to another user."""
     try:
         return path.exists()
     except OSError:

@@ -345,7 +345,7 @@ class Early:
         ended = [planned for planned in self.plan.tasks if self._left.get(planned.task.name, 1) <= 0]
         soon = time.monotonic() - self._started < _EARLIEST
         if self.console is None or soon or all(count <= 0 for count in self._left.values()):
-            return  # nobody looks, or the table follows at once
+            return  # there is no terminal, or the table follows at once
         for planned in ended:
             task = planned.task
             if task.name in self._shown or task.kind.together or self._left.get(task.clean or "", 0) > 0:

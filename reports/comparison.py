@@ -281,9 +281,7 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
         _render_parts(compared, console, a, b, conditions)
     console.print(Text(legend(compared), style="dim"))
     for check in compared.checked:
-        state = {True: ("fails", "bold red"), False: ("passes", "green"), None: ("cannot be told", "yellow")}[
-            check.holds
-        ]
+        state = {True: ("fails", "bold red"), False: ("passes", "green"), None: ("is undecided", "yellow")}[check.holds]
         console.print(Text(f"{state[0]}: {check.expression} ({check.detail})", style=state[1]))
     missing = compared.unpaired() + failure_lines(compared.data)
     if missing:

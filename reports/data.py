@@ -180,7 +180,7 @@ class ReportData:
 
     @cached_property
     def digest(self) -> str:
-        """Of everything but the run: that of data that look the same in every figure; empty if it cannot be told."""
+        """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
         rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.gallery]
         try:

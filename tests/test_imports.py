@@ -1,4 +1,4 @@
-"""Who may import whom, and what may not be loaded for a listing."""
+"""Which module may import which, and what may not be loaded for a listing."""
 
 from __future__ import annotations
 

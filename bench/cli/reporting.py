@@ -79,7 +79,7 @@ def compare_command(
             echo(line, err=True)
         for check in comparison.checked:
             if check.holds is not False:
-                echo(f"{'fails' if check.holds else 'cannot be told'}: {check.expression} ({check.detail})", err=True)
+                echo(f"{'fails' if check.holds else 'is undecided'}: {check.expression} ({check.detail})", err=True)
     else:
         # If output is piped, rich falls back to 80 columns and would cut the table.
         console = open_console()

@@ -296,7 +296,7 @@ def _reports(ray: Any, done: Any, chunk: tuple[int, ...], job: Job) -> list[Pass
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    # Ray's usage report goes over the network; a benchmark on somebody's cluster sends nothing anywhere.
+    # Ray's usage report goes over the network; a benchmark on a shared cluster sends nothing anywhere.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where: dict[str, Any] = {"address": address} if address is not None else {"include_dashboard": False}
     try:

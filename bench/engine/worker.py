@@ -113,15 +113,15 @@ class Worker:
                 assert pixels is not None
                 # The next images are read while this pass is being answered.
                 following = self._pixels(pool, indices[number + 1]) if number + 1 < len(indices) else None
-                begun = self._contained(pool, index, pixels)
+                answered = self._contained(pool, index, pixels)
                 if unwritten is not None:
                     done = _settle(*unwritten)
                     unwritten = None
                     yield done
                     if done.fatal:
-                        _settle(*begun)
+                        _settle(*answered)
                         return
-                unwritten = begun
+                unwritten = answered
             if unwritten is not None:
                 yield _settle(*unwritten)
         finally:
@@ -140,7 +140,7 @@ class Worker:
         return PassPixels(self.job.passes[index], pool, self.threads, self.job.settings.seed)
 
     def _lacking(self, work: Pass) -> list[Unit]:
-        """Units that nobody has stored meanwhile: another run may be at work on the same store."""
+        """Units that are still missing: another run may have stored some of them meanwhile."""
         found = []
         for unit in work.units:
             models = tuple(
@@ -175,10 +175,10 @@ class Worker:
             if unit.planned.task.maps is not None and maps is not None:
                 own |= maps.failed(unit.planned.task, unit.stop - unit.start)
             for spec in unit.models:
-                begun = UnitRows(ids[: unit.stop - unit.start], truth)
-                begun.fail_images(own)
-                self._resume(begun, unit, spec, good)
-                rows[(unit.planned.identity, spec.identity)] = begun
+                collected = UnitRows(ids[: unit.stop - unit.start], truth)
+                collected.fail_images(own)
+                self._resume(collected, unit, spec, good)
+                rows[(unit.planned.identity, spec.identity)] = collected
         if len(good):
             spill_at = time.monotonic() + SPILL_SECONDS
             for batch in pixels.batches(_wanted(units, rows), images, good):

@@ -35,7 +35,7 @@ LABEL = ("label", "true_class", "ground_truth", "target", "class", "wnid", "syns
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of a file that somebody else wrote.
+    """The bytes of a file that another program wrote.
 
     Attributes:
         path: The file.

@@ -106,7 +106,7 @@ def companions(
                 "compared"
             )
             failures.append(Failure(b, "*", "*", "*", reason))
-    # A baseline that answers in nobody's classes has nothing to do here.
+    # A baseline whose classes no requested model or task has is left out.
     kept = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
     comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space or b in observers]
     return Company(tuple(kept), tuple(comparable), tuple(failures))

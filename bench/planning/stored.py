@@ -77,7 +77,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     wanted = wanted_tasks(settings)
     known_tasks = wanted or list(all_tasks().values())
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
-    # A layer has what was named; what nobody named is not fetched from it.
+    # Only what was named is fetched from a layer.
     planned, passed, damaged = _tasks(names, settings, store if wanted else asking, runs, seed, asked)
     failures += damaged
     skipped = tuple(passed.values())

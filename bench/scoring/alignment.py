@@ -97,7 +97,7 @@ class Aligned:
 
     Attributes:
         world: ``"microworld"`` or ``"photographs"``.
-        reference: Whom models are compared with, as one observer.
+        reference: The group that models are compared with, as one observer.
         data_sets: Those that were asked.
         scored: All that is known of every observer.
         scores: Of the models alone, as rows that all tasks share.

@@ -44,7 +44,7 @@ def alignment_data(
 
     Args:
         scored: From `score_alignment`.
-        reference: Whom models were compared with, as one observer.
+        reference: The group that models were compared with, as one observer.
         data_sets: Those that were asked, in their order.
         pairs: (model, baseline) to compare; None for all that were compared.
     """

@@ -101,7 +101,7 @@ def stimuli(name: str, experiment: AlignmentSet, against: str, **more: Any) -> T
     Args:
         name: What the user types.
         experiment: What people did.
-        against: Whom models are compared with; ends the title.
+        against: The observers that models are compared with; ends the title.
         more: Other fields of `Task`.
     """
     conflict = experiment.cues == "conflict"

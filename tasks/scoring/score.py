@@ -65,7 +65,7 @@ def score_task(
         replicates: Bootstrap replicates.
         methods: Names of the runs of each method, for pairs and contests that name methods.
         contest: Models or methods to be ranked together.
-        choose: From the scores to more pairs to compare, where it depends on them who is compared with whom.
+        choose: Gives more pairs to compare, where these depend on the scores.
 
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
