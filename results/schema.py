@@ -36,8 +36,8 @@ PREDICTION_COLUMNS = (
 ``model`` and ``task`` are identities (``name@digest``), ``condition`` the corruption or shift, ``severity`` 0 (clean or
 ungraded) to 5, ``label`` and ``top1`` to ``top5`` class indices in the classes that the task asks about (-1 where there
 is no answer, null where there are fewer classes or an older version did not keep them), ``confidence`` the softmax
-probability of ``top1`` with 12 bits of mantissa (relative error under 0.013 %), ``error`` null or the reason why this
-image has no prediction.
+probability of ``top1`` with 12 bits of mantissa, above one half of its distance to 1 (relative error under 0.013 %),
+``error`` null or the reason why this image has no prediction.
 """
 
 

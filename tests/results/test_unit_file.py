@@ -71,9 +71,27 @@ def test_rounding_stays_within_its_bound(values: list[float]) -> None:
     assert rounded.dtype == np.float32
     error = np.abs(rounded.astype(np.float64) - given_values) / given_values
     assert error.max() <= 2.0**-13
-    assert not (rounded.view(np.uint32) & 0x7FF).any()  # 12 bits of the mantissa are left
+    unlikely = (given_values <= 0.5) | (given_values >= 1)
+    doubted = np.where(unlikely, rounded, 1 - rounded)
+    assert not (doubted.view(np.uint32) & 0x7FF).any()  # 12 bits of the mantissa are left
     np.testing.assert_array_equal(round_confidence(rounded), rounded)
-    np.testing.assert_array_equal(round_confidence(-given_values), -rounded)
+
+
+@given(st.lists(st.floats(min_value=0.5, max_value=1, width=32), min_size=1, max_size=50))
+@settings(max_examples=100, deadline=None)
+def test_near_one_the_distance_to_one_is_kept(values: list[float]) -> None:
+    given_values = np.array(values, dtype=np.float32)
+    rounded = round_confidence(given_values)
+    off = np.abs((1 - rounded.astype(np.float64)) - (1 - given_values.astype(np.float64)))
+    assert (off <= 2.0**-13 * (1 - given_values.astype(np.float64))).all()
+    assert (np.diff(rounded[np.argsort(given_values)]) >= 0).all()
+    np.testing.assert_array_equal(round_confidence(rounded), rounded)
+
+
+def test_what_was_rounded_to_12_bits_of_the_confidence_stays() -> None:
+    """Stores of earlier versions, whose units are copied by merging and migration."""
+    values = (np.arange(2**11, 2**12 + 1) / 2**12).astype(np.float32)
+    np.testing.assert_array_equal(round_confidence(values), values)
 
 
 def test_rounding_goes_to_the_nearest_and_keeps_what_is_no_number() -> None:

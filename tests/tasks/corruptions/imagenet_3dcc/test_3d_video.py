@@ -86,8 +86,10 @@ def test_crf_is_that_of_ffmpeg_through_a_file(photo, severity, crf):
         video.width, video.height, video.pix_fmt = 384, 320, "yuv420p"
         video.options = {"crf": str(crf), "x265-params": "log-level=none"}
         frame = av.VideoFrame.from_ndarray(photo, "rgb24")
-        container.mux(video.encode(frame.reformat(384, 320, "yuv420p", interpolation="BICUBIC")))
-        container.mux(video.encode(None))
+        frame = frame.reformat(384, 320, "yuv420p", interpolation="BICUBIC")
+        for packet in [*video.encode(frame), *video.encode(None)]:
+            packet.dts = packet.pts  # x265 leaves that of a single frame unset: whatever is in memory
+            container.mux(packet)
     stream.seek(0)
     with av.open(stream) as container:
         frame = next(container.decode(video=0))
