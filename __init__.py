@@ -10,7 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bench.api import compare, list_models, list_suites, list_tasks, load_model, report, run, score
+    from .bench.api import (
+        compare,
+        import_predictions,
+        list_models,
+        list_suites,
+        list_tasks,
+        load_model,
+        merge,
+        report,
+        run,
+        score,
+    )
     from .errors import VitobenchError
 
 __version__ = "0.2.0"
@@ -18,10 +29,12 @@ __version__ = "0.2.0"
 __all__ = [
     "VitobenchError",
     "compare",
+    "import_predictions",
     "list_models",
     "list_suites",
     "list_tasks",
     "load_model",
+    "merge",
     "report",
     "run",
     "score",

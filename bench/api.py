@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VitobenchError, unknown_name
+from ..files import home_path
 from ..models.registry import ModelRow, list_models
 from ..reports.data import ReportData
 from ..reports.headline import Cell, failure_lines, headline_rows, hole_lines
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..models.model import Model
+    from ..results.merging import Merged
+    from .importing.predictions import Imported
 
 
 # A result in a notebook: figures by name, and the headline as a small table.
@@ -77,10 +80,12 @@ __all__ = [
     "ModelRow",
     "Result",
     "compare",
+    "import_predictions",
     "list_models",
     "list_suites",
     "list_tasks",
     "load_model",
+    "merge",
     "report",
     "run",
     "score",
@@ -278,6 +283,66 @@ def report(result: Result, path: str | Path) -> Path:
 
     write_html(result.data, Path(path))
     return Path(path)
+
+
+def import_predictions(
+    file: str | Path,
+    model: str,
+    task: str,
+    data: Mapping[str, str | Path] | None = None,
+    labels: str | Path | None = None,
+    names: str | Path | None = None,
+    partial: bool = False,
+    store: str | Path = Settings.store,
+    seed: int = 0,
+) -> Imported:
+    """Store predictions that were made elsewhere, as ``bench results import`` does.
+
+    Args:
+        file: CSV or Parquet with ``file_name``, ``predicted_class`` and ``predicted_probability``, or logits as NumPy
+            arrays.
+        model: What to call the model; not a name of `list_models`.
+        task: The task that is answered.
+        data: Folder with the task's images, by the name of the data set.
+        labels: Names and labels of the task's images, if there are no images.
+        names: Names of the rows of an ``.npy`` file of logits, one a line.
+        partial: Leave out what does not fit, and count it as missing, instead of refusing the file.
+        store: Where to store them.
+        seed: Seed of the micro-world and the corruptions.
+
+    Returns:
+        What was stored, and what was left out.
+
+    Raises:
+        DataError: The file does not fit the task, with counts and examples; nothing was written.
+        VitobenchError: A name that is taken or unknown, or a store that cannot be written.
+    """
+    from .importing.predictions import Request, import_file
+
+    settings = _settings(model, data, {"tasks": (task,), "store": store, "seed": seed})
+    names, labels = (None if path is None else home_path(path) for path in (names, labels))
+    command = "vitobench.import_predictions"
+    return import_file(Request(home_path(file), model, task, names, labels, partial, settings, command))
+
+
+def merge(stores: Sequence[str | Path], to: str | Path, keep_first: bool = False) -> Merged:
+    """Copy what several stores hold into one, as ``bench results merge`` does; they themselves are only read.
+
+    Args:
+        stores: Folders or URLs of stores of the same schema.
+        to: The store that gets everything; made if it is absent.
+        keep_first: Where stores contradict one another, take what the first one says.
+
+    Returns:
+        What was copied.
+
+    Raises:
+        StoreError: A store that is absent, damaged or contradicted by another; nothing was written.
+    """
+    from ..results.merging import merge as copy
+    from ..results.store import Store
+
+    return copy([Store(store) for store in stores], Store(to), keep_first)
 
 
 def load_model(name: str) -> Model:

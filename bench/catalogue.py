@@ -197,7 +197,8 @@ def planned_of(record: Mapping[str, Any], images: int) -> PlannedTask | str:
             f"{identity} was skipped: it was run under an earlier version of its protocol. Run it again; `bench "
             "results prune --superseded --yes` removes the old predictions."
         )
-    return PlannedTask(task, record["data_digest"], record["seed"], identity, images)
+    labels_alone = str(record.get("images", ""))
+    return PlannedTask(task, record["data_digest"], record["seed"], identity, images, labels_alone=labels_alone)
 
 
 def reusable(

@@ -114,13 +114,14 @@ def _origin_line(store: str, version: str, date: str, machine: str) -> str:
 @results_command.command("show")
 @click.argument("what", metavar="MODEL|TASK|RUN")
 @store_option
-def show_command(what: str, store: str) -> None:
+@layer_option
+def show_command(what: str, store: str, also: tuple[str, ...]) -> None:
     """Print the record of a model, a task or a run as JSON. Give a name, an identity, or 'last' for the newest run."""
     from ...errors import unknown_name
     from ...results import records
     from ...results.inventory import fits, holdings
 
-    place = _open(store)
+    place = _open(store, also)
     runs = records.runs(place)
     if what == "last" and runs:
         echo(json_text(runs[0]))
@@ -185,10 +186,13 @@ def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> lis
 @results_command.command("responses")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @store_option
+@layer_option
 @_ONLY_MODEL
 @_ONLY_TASK
 @quiet_option
-def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool) -> None:
+def responses_command(
+    folder: Path, store: str, also: tuple[str, ...], models: tuple[str, ...], tasks: tuple[str, ...], quiet: bool
+) -> None:
     """Write predictions on the human alignment stimuli as CSV files that model-vs-human can read.
 
     Writes a folder per data set into DIR, with a file per model; `bench score --responses DIR` reads them too. Missing
@@ -197,7 +201,7 @@ def responses_command(folder: Path, store: str, models: tuple[str, ...], tasks: 
     from ..scoring.trials import SUITE, write_responses
     from ..settings import Settings
 
-    settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store)
+    settings = Settings(models=models, suite=None if tasks else SUITE, tasks=tasks, store=store, also=also)
     files, problems = write_responses(settings, home_path(folder))
     if not quiet:
         echo(f"{len(files)} files in {folder}")

@@ -139,7 +139,7 @@ def read_labels(task: Task, content: Content) -> LabelList:
         classes[name] = [known(text) for text in texts]
         wrong += [f"{text!r} of {name}" for text, right in zip(texts, classes[name], strict=True) if right < 0]
     if twice:
-        raise DataError(f"{content.path} has {len(twice)} names twice: {first(twice)}.")
+        raise DataError(f"{content.path} has names twice, {len(twice)} in all: {first(twice)}.")
     if wrong:
         raise DataError(
             f"{content.path} has {len(wrong)} labels that are none of the {class_count(task)} classes of {task.name}: "

@@ -46,6 +46,7 @@ class PlannedTask:
         source: The images themselves; None where only stored answers are wanted.
         left_out: What the listing of its folder left out, as from `LeftOut.record`; empty where that is nothing.
         reusable: What earlier versions of it left in the store, the most conditions first.
+        labels_alone: Where names and labels are from, for predictions that were imported without images; else empty.
     """
 
     task: Task
@@ -56,6 +57,7 @@ class PlannedTask:
     source: ImageSource | None = None
     left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
     reusable: tuple[Reusable, ...] = field(default=(), compare=False)
+    labels_alone: str = field(default="", compare=False)
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""

@@ -161,6 +161,8 @@ def _source(planned: PlannedTask, plan: Plan) -> Any:
     """
     if planned.source is not None:
         return planned.source
+    if planned.labels_alone:
+        raise VitobenchError(f"predictions were imported for {planned.labels_alone}")
     dataset, folders = planned.task.dataset, plan.settings.data
     if not available(dataset, folders):
         raise VitobenchError(f"its folder was not given; add --data {dataset}=DIR")

@@ -15,8 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import vitobench
 from vitobench.bench.catalogue import spec_of
 from vitobench.bench.importing.matching import Matcher
+from vitobench.bench.run import rescore
+from vitobench.bench.settings import Settings
+from vitobench.errors import DataError
 from vitobench.results import records
 from vitobench.results.inventory import verify
 from vitobench.results.store import Store
@@ -246,7 +250,7 @@ def test_names_that_cannot_be_imported(
 def test_labels_of_another_form(bench_here: Bench, tmp_path: Path) -> None:
     file = write(tmp_path / "p.csv", [("a", 0, 0.5)])
     for content, words in (
-        ("file_name,label\na,0\na,1\n", "has 1 names twice: a"),
+        ("file_name,label\na,0\na,1\n", "has names twice, 1 in all: a"),
         ("file_name,label\na,1000\n", "1 labels that are none of the 1000 classes of imagenet-val: '1000' of a"),
         ("[[1, 2]]", "has 2 classes, and the task takes one"),
         ('{"a": {}}', "Expected a JSON list"),
@@ -398,3 +402,24 @@ def test_merge_from_the_command_line(bench_here: Bench, labels: Path, tmp_path: 
     done = bench_here("results", "merge", "one", "both", "--to", "one")
     assert done.code == 2
     assert "both a source and the target" in done.err
+
+
+def test_from_python(tmp_path: Path, labels: Path) -> None:
+    """As functions, into two stores that become one; the page says why it shows no images."""
+    stores = [tmp_path / "a", tmp_path / "b"]
+    for shift, (store, model) in enumerate(zip(stores, ("one", "two"), strict=True)):
+        file = write(tmp_path / f"{model}.csv", [(f"{n}.png", (n + shift * (n % 2)) % 10, 0.5) for n in range(10)])
+        imported = vitobench.import_predictions(file, model, "imagenet-val", labels=labels, store=store)
+        assert (imported.predictions, imported.images, imported.problems) == (10, 10, ())
+    merged = vitobench.merge(stores, tmp_path / "both")
+    assert merged.units == 2
+    table = vitobench.compare(["one", "two"], tasks=("imagenet-val",), store=tmp_path / "both", metric="top1")
+    assert table["difference"].tolist() == [0.5]
+    settings = Settings(("one", "two"), ("two",), tasks=("imagenet-val",), store=tmp_path / "both")
+    (note,) = rescore(settings, pictures=True).data.gallery.notes
+    assert note.startswith("No images of ImageNet")
+    assert "predictions were imported for labels of labels.csv" in note
+    with pytest.raises(DataError, match="does not fit imagenet-val"):
+        vitobench.import_predictions(
+            write(tmp_path / "c.csv", [("no.png", 1, 0.5)]), "three", "imagenet-val", labels=labels, store=stores[0]
+        )

@@ -107,14 +107,14 @@ def test_options_reach_the_run(bench_here: Bench, shared: Path, small_tasks: Non
     args = ("--model", "vito", "--baseline", "supervised", "--task", "micro-val", "--device", "cpu", "--also", shared)
     done = bench_here("run", *args, "--json", "scores.json", "--no-gallery")
     assert done.code == 0, done.err
-    assert f"supervised: read from {shared}, computed with vitobench" in done.out.replace("\n", " ")
+    assert f"supervised: read from {shared}, computed with vitobench" in " ".join(done.out.split())
     page = (tmp_path / "bench-results" / "report.html").read_text(encoding="utf-8")
     assert page.count(f"supervised: read from {shared}") == 1
     assert json.loads((tmp_path / "scores.json").read_text())["run"]["layers"][0]["models"] == ["supervised"]
 
     done = bench_here("score")
     assert done.code == 3
-    assert f"add --also {shared}" in done.out.replace("\n", " ")
+    assert f"add --also {shared}" in " ".join(done.out.split())
     assert bench_here("score", "--also", shared).code == 0
     assert bench_here("compare", "vito", "supervised", "--task", "micro-val", "--also", shared, "--quiet").code == 0
     done = bench_here("run", *args, "--also", "nowhere")
@@ -155,3 +155,12 @@ def test_listings_say_where_predictions_come_from(
     }  # fmt: skip
     assert bench_here("results", "index", "--store", shared).code == 0
     assert (shared / "index.json").exists()
+
+
+def test_records_of_a_layer_are_shown(bench_here: Bench, run_small: Run, shared: Path, tmp_path: Path) -> None:
+    run_small("vito", baselines=(), suite=None, tasks=("micro-val",))
+    store = tmp_path / "store"
+    assert bench_here("results", "show", "moclr", "--store", store).code == 2
+    record = json.loads(bench_here("results", "show", "moclr", "--store", store, "--also", shared).out)
+    assert record["name"] == "moclr"
+    assert {row["model"] for row in record["predictions"]} == {record["identity"]}

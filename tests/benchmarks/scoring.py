@@ -115,7 +115,7 @@ def unchecked() -> Iterator[None]:
 
 def compare_checks(store: Store, rounds: int) -> None:
     """Print how long scoring and verifying take with the checks, and how long without, by turns."""
-    settings = Settings((), baselines=(), store=store.location)
+    settings = Settings((), baselines=(), store=store.location, recompute_scores=True)
     work: dict[str, Callable[[], object]] = {
         "reading": lambda: read_answers(recall(settings, Store(store.location)), Store(store.location)),
         "scoring": lambda: rescore(settings),
