@@ -160,14 +160,14 @@ def expectation(precision: str) -> str:
 
 def _wanted(layer: Store, settings: Settings) -> list[tuple[UnitName, Any, str, str]]:
     models, tasks = identities(layer, records.MODELS), identities(layer, records.TASKS)
-    found = []
+    units = []
     for unit, entry in layer.unit_entries():
         task, model = tasks.get(unit.task), models.get(unit.model)
         if task is None or model is None or not entry.name.startswith(PREDICTIONS):
             continue
         if fits(task, settings.tasks) and fits(model, settings.models):
-            found.append((unit, entry, task, model))
-    return found
+            units.append((unit, entry, task, model))
+    return units
 
 
 def _plan(layer: Store, task: str, model: str, images: int, settings: Settings) -> tuple[PlannedTask, ModelSpec] | str:
@@ -269,8 +269,8 @@ def compared(blank: Agreement, stored: Predictions, here: Predictions) -> Agreem
     near = (stored.top == here.top[other, :1]).any(axis=1) & (differences <= blank.tolerance) & (here.error[other] < 0)
     near &= stored.confidence <= 0.5 + blank.tolerance  # two classes cannot both have more than half
     for name, values in stored.numbers.items():
-        found = here.numbers.get(name, np.full(len(here), np.nan, np.float32))[other]
-        differences = np.fmax(differences, _differences(values, found))
+        computed = here.numbers.get(name, np.full(len(here), np.nan, np.float32))[other]
+        differences = np.fmax(differences, _differences(values, computed))
     largest = float(differences.max(initial=0.0))
     ties = int((~same & near).sum())
     odd = int((~same).sum()) - ties

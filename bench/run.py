@@ -61,8 +61,8 @@ def pairs_with_best(scores: Sequence[Score]) -> list[tuple[str, str]]:
             if metric(score.metric).better * (score.value - known.value) > 0:
                 leaders[(score.condition, score.metric)] = score
     everyone = dict.fromkeys(score.model for score in scores)
-    found = dict.fromkeys(leader.model for leader in leaders.values())
-    return [(model, best) for best in found for model in everyone if model != best]
+    leading = dict.fromkeys(leader.model for leader in leaders.values())
+    return [(model, best) for best in leading for model in everyone if model != best]
 
 
 def aligned_pairs(data: ReportData) -> list[tuple[str, str]]:
@@ -163,14 +163,14 @@ class Outcome:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     libraries = (library for source in SOURCES for library in source.libraries)
     for name in dict.fromkeys((*_PACKAGES, *libraries)):
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def execute(

@@ -171,9 +171,9 @@ _FROM_FILE = "imported for "
 
 def imported_files(spec: ModelSpec) -> dict[str, tuple[str, str]]:
     """What `imported_model` was given as ``files``."""
-    found = {}
+    files = {}
     for key, text in spec.extra.items():
         if key.startswith(_FROM_FILE):
             file, _, sha256 = text.rpartition(", sha256 ")
-            found[key.removeprefix(_FROM_FILE)] = (file, sha256)
-    return found
+            files[key.removeprefix(_FROM_FILE)] = (file, sha256)
+    return files

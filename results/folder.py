@@ -126,8 +126,8 @@ class LocalFolder:
     def names(self, below: str = "") -> list[str]:
         """See `Folder`."""
         try:
-            with os.scandir(self._root / below) as found:
-                return sorted(entry.name for entry in found)
+            with os.scandir(self._root / below) as entries:
+                return sorted(entry.name for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -241,15 +241,15 @@ class RemoteFolder:
 
     def names(self, below: str = "") -> list[str]:
         """See `Folder`."""
-        found = self._asked(below, lambda full: self._fs.ls(full, detail=False), [])
-        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found} - {""})
+        entries = self._asked(below, lambda full: self._fs.ls(full, detail=False), [])
+        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in entries} - {""})
 
     def files(self, below: str = "") -> list[Entry]:
         """See `Folder`."""
-        found = self._asked(below, lambda full: self._fs.find(full, detail=True), {})
+        listing = self._asked(below, lambda full: self._fs.find(full, detail=True), {})
         skip = len(self._root) + 1
         return sorted(
-            (Entry(str(path)[skip:], int(info.get("size") or 0), _modified(info)) for path, info in found.items()),
+            (Entry(str(path)[skip:], int(info.get("size") or 0), _modified(info)) for path, info in listing.items()),
             key=lambda entry: entry.name,
         )
 

@@ -101,13 +101,13 @@ def holdings(store: Store) -> list[Holding]:
     groups: dict[tuple[str, str], list[tuple[UnitName, bool, int, float]]] = defaultdict(list)
     for unit, entry in store.unit_entries():
         groups[(unit.task, unit.model)].append((unit, entry.name.startswith(PARTIAL), entry.size, entry.modified))
-    found = []
+    rows = []
     for (task, model), members in sorted(groups.items()):
         whole: dict[int, int] = {}
         for unit, partial, _, _ in members:
             if not partial:
                 whole[unit.start] = max(whole.get(unit.start, 0), unit.stop)
-        found.append(
+        rows.append(
             Holding(
                 tasks.get(task, task),
                 models.get(model, model),
@@ -118,7 +118,7 @@ def holdings(store: Store) -> list[Holding]:
                 max(modified for _, _, _, modified in members),
             )
         )
-    return found
+    return rows
 
 
 def kept_files(store: Store) -> dict[str, int]:
@@ -185,8 +185,8 @@ def verify(store: Store, progress: Callable[[int, int], None] | None = None) -> 
         *((_check_document, name) for name in documents),
     ]
     with ThreadPoolExecutor(4) as pool:
-        for done, found in enumerate(pool.map(lambda job: _problem(store, *job), jobs), 1):
-            problems += found
+        for done, faults in enumerate(pool.map(lambda job: _problem(store, *job), jobs), 1):
+            problems += faults
             if progress is not None:
                 progress(done, len(jobs))
     return sorted(problems, key=lambda problem: (problem.kind, problem.file))

@@ -178,12 +178,12 @@ class Kept:
                 with suppress(OSError):
                     os.utime(path)  # used just now
                 return value
-        made = make()
+        fresh = make()
         try:
-            content = packed(made, self.classes)
+            content = packed(fresh, self.classes)
             value = unpacked(content, self.classes)
         except (TypeError, ValueError, OverflowError):
-            return made
+            return fresh
         if still():
             with suppress(OSError):
                 replace_file(path, _sealed(name, content))

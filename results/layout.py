@@ -78,15 +78,15 @@ def open_parquet(name: str, content: bytes) -> pa.Table:
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         table = file.read(use_threads=False)
-        found = file.metadata.metadata or {}
+        metadata = file.metadata.metadata or {}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(first_line(error)) from None
     if not sealed:
-        version = found.get(b"vitobench.schema", b"").decode(errors="replace")
-        own = any(key.startswith(b"vitobench.") for key in found)
+        version = metadata.get(b"vitobench.schema", b"").decode(errors="replace")
+        own = any(key.startswith(b"vitobench.") for key in metadata)
         older = f"it has schema {version}, not {SCHEMA_VERSION}" if version != str(SCHEMA_VERSION) else ""
         raise StoreError(((version and older) or "it has no digest") if own else "it was not written by vitobench")
-    _check_name(name, found.get(FILE_KEY.encode(), b"").decode(errors="replace"))
+    _check_name(name, metadata.get(FILE_KEY.encode(), b"").decode(errors="replace"))
     return table
 
 
@@ -124,13 +124,13 @@ def open_json(name: str, content: bytes) -> dict[str, Any]:
     Raises:
         StoreError: Truncated, changed, from another place, or without a digest; the message says which.
     """
-    found = plain_json(name, content)
-    if DIGEST_KEY not in found:
+    document = plain_json(name, content)
+    if DIGEST_KEY not in document:
         raise StoreError("it has no digest")
-    if found.pop(DIGEST_KEY) != _json_digest(found):
+    if document.pop(DIGEST_KEY) != _json_digest(document):
         raise StoreError(_CHANGED)
-    _check_name(name, str(found.pop(FILE_KEY, "")))
-    return found
+    _check_name(name, str(document.pop(FILE_KEY, "")))
+    return document
 
 
 def plain_json(name: str, content: bytes) -> dict[str, Any]:
@@ -140,12 +140,12 @@ def plain_json(name: str, content: bytes) -> dict[str, Any]:
         StoreError: It is no such document; the message says why.
     """
     try:
-        found = json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
+        document = json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise StoreError(first_line(error)) from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise StoreError("it is not a JSON object")
-    return found
+    return document
 
 
 def _json_digest(document: Mapping[str, Any]) -> str:

@@ -90,28 +90,28 @@ def gather(tables: Sequence[pa.Table], most: Sequence[int | None] | None = None)
     numbers: dict[str, list[np.ndarray]] = {name: [] for table in tables for name in numbers_of(table.schema)}
     for number, table in enumerate(tables):
         image, ids, _ = images_of(table)
-        kept = slice(None)
+        rows = slice(None)
         limit = most[number] if most is not None else None
         if limit is not None and limit < len(ids):
             # Rows lie image by image, so the first appearance of the one too many ends what is kept.
-            kept = slice(0, int(np.flatnonzero(image == limit)[0]))
-            image, ids = image[kept], ids[:limit]
-        cell, keys = cells_of(table, kept)
+            rows = slice(0, int(np.flatnonzero(image == limit)[0]))
+            image, ids = image[rows], ids[:limit]
+        cell, keys = cells_of(table, rows)
         parts["image"].append(images.of(ids)[image])
         parts["condition"].append(conditions.of(keys)[cell])
-        parts["label"].append(table.column("label").to_numpy()[kept])
-        parts["top"].append(top_of(table)[kept])
-        parts["confidence"].append(table.column("confidence").to_numpy()[kept])
+        parts["label"].append(table.column("label").to_numpy()[rows])
+        parts["top"].append(top_of(table)[rows])
+        parts["confidence"].append(table.column("confidence").to_numpy()[rows])
         error = table.column("error").combine_chunks()
         codes = np.full(len(image), -1, np.int32)
         if error.null_count < len(error):
-            for row, reason in enumerate(error.to_pylist()[kept]):
+            for row, reason in enumerate(error.to_pylist()[rows]):
                 if reason is not None:
                     codes[row] = reasons.of([reason])[0]
         parts["error"].append(codes)
         for name, columns in numbers.items():
             there = name in table.column_names
-            columns.append(table.column(name).to_numpy()[kept] if there else np.full(len(image), np.nan, np.float32))
+            columns.append(table.column(name).to_numpy()[rows] if there else np.full(len(image), np.nan, np.float32))
 
     def joined(name: str, empty: np.ndarray) -> np.ndarray:
         return np.concatenate(parts[name]) if parts[name] else empty
@@ -237,17 +237,17 @@ def asked_from(document: dict[str, object]) -> Asked:
         assert isinstance(told, dict)
         numbers = {str(name): (float(low), float(high)) for name, (low, high) in told.items()}
         labels = np.array(labels, dtype=np.int64)
-        found = Asked(tuple(ids), labels, int(str(classes)), tuple(map(str, conditions)), numbers)
+        result = Asked(tuple(ids), labels, int(str(classes)), tuple(map(str, conditions)), numbers)
     except (KeyError, ValueError, TypeError, AssertionError, OverflowError):
         raise StoreError("it is not a list of images") from None
-    known = [image_id for image_id in found.image_ids if image_id is not None]
-    if found.labels.shape != (len(ids),) or not all(isinstance(image_id, str) for image_id in known):
+    known = [image_id for image_id in result.image_ids if image_id is not None]
+    if result.labels.shape != (len(ids),) or not all(isinstance(image_id, str) for image_id in known):
         raise StoreError("it is not a list of images")
     if len(set(known)) < len(known):
         raise StoreError("it lists an image twice")
-    if len(ids) and not -1 <= found.labels.min() <= found.labels.max() < found.classes:
-        raise StoreError(f"it has labels outside of its {found.classes} classes")
-    return found
+    if len(ids) and not -1 <= result.labels.min() <= result.labels.max() < result.classes:
+        raise StoreError(f"it has labels outside of its {result.classes} classes")
+    return result
 
 
 def contradictions(
@@ -358,9 +358,9 @@ def _numbers(table: pa.Table, wanted: Mapping[str, tuple[float, float]] | None) 
 def _against(image: np.ndarray, ids: Sequence[str], table: pa.Table, start: int, asked: Asked) -> Iterator[str]:
     """Images, labels and classes held to what the task asks."""
     wanted = asked.image_ids[start : start + len(ids)]
-    for place, (found, own) in enumerate(zip(ids, wanted, strict=False), start):
-        if own is not None and found != own:
-            yield f"it has the image {found} at position {place}, where the task has {own}"
+    for place, (image_id, own) in enumerate(zip(ids, wanted, strict=False), start):
+        if own is not None and image_id != own:
+            yield f"it has the image {image_id} at position {place}, where the task has {own}"
             return
     label = table.column("label").to_numpy()
     known = np.array([own is not None for own in wanted] + [False] * (len(ids) - len(wanted)), dtype=bool)
@@ -424,10 +424,10 @@ def joined(
             if there[0] != place:
                 return f"{name} and {there[1]} both have the image {image_id}; one is a copy in the wrong place"
     n = max(ids, default=-1) + 1
-    found = [ids.get(place, (None, -1, "")) for place in range(n)]
+    entries = [ids.get(place, (None, -1, "")) for place in range(n)]
     return Asked(
-        tuple(image_id for image_id, _, _ in found),
-        np.array([label for _, label, _ in found], dtype=np.int64),
+        tuple(image_id for image_id, _, _ in entries),
+        np.array([label for _, label, _ in entries], dtype=np.int64),
         classes,
         tuple(conditions),
         numbers or {},

@@ -95,7 +95,7 @@ def mean_ranks(rows: Sequence[Rank]) -> dict[str, float]:
     places: dict[str, list[float]] = {}
     for row in rows:
         places.setdefault(row.model, []).append(row.rank)
-    return {model: float(np.mean(found)) for model, found in places.items()}
+    return {model: float(np.mean(ranks)) for model, ranks in places.items()}
 
 
 # Effective robustness: accuracy under a shift beyond what clean accuracy predicts (Taori et al., NeurIPS 2020).

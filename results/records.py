@@ -83,13 +83,13 @@ def _documents(store: Store, kind: str) -> list[str]:
 
 def damaged(store: Store, kind: str) -> dict[str, str]:
     """Why documents of one kind cannot be trusted, by their names below the store."""
-    found = {}
+    reasons = {}
     for name in _documents(store, kind):
         try:
             read(store, name)
         except StoreError as error:
-            found[name] = str(error)
-    return found
+            reasons[name] = str(error)
+    return reasons
 
 
 def keep(
@@ -119,12 +119,12 @@ def keep(
 
 def kept(store: Store, kind: str) -> dict[str, dict[str, Any]]:
     """Records of one kind by identity."""
-    found = {}
+    by_identity = {}
     for name in _documents(store, kind):
         record = _sound(store, name)
         if record is not None and isinstance(record.get("identity"), str):
-            found[record["identity"]] = record
-    return found
+            by_identity[record["identity"]] = record
+    return by_identity
 
 
 def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
@@ -139,13 +139,13 @@ def write_run(store: Store, name: str, record: Mapping[str, Any]) -> str:
 
 def runs(store: Store) -> list[RunRecord]:
     """Records of runs, the newest first; each with its ``name``."""
-    found = []
+    records = []
     for name in sorted(_documents(store, RUNS), reverse=True):
         record = _sound(store, name)
         if record is not None:
             own = {"name": name.removeprefix(f"{RUNS}/").removesuffix(".json")}
-            found.append(cast(RunRecord, record | _run_facts(record) | own))
-    return found
+            records.append(cast(RunRecord, record | _run_facts(record) | own))
+    return records
 
 
 def _run_facts(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,8 +221,8 @@ def keep_packed(store: Store, kind: str, dataset: str, data_digest: str, facts: 
 
 def packed(store: Store, kind: str, dataset: str, data_digest: str) -> dict[str, Any] | None:
     """What `keep_packed` kept; None where there is nothing or it is damaged."""
-    found = (_sound(store, _packed_name(kind, dataset, data_digest)) or {}).get(_FACTS)
-    return found if isinstance(found, dict) else None
+    facts = (_sound(store, _packed_name(kind, dataset, data_digest)) or {}).get(_FACTS)
+    return facts if isinstance(facts, dict) else None
 
 
 def _packed_name(kind: str, dataset: str, data_digest: str) -> str:

@@ -310,13 +310,13 @@ class Store:
         tables, most, problems = [], [], []
         absent: list[tuple[int, int]] = []  # neighbours are told as one
         for (start, stop), name in zip(ranges, located, strict=True):
-            found = next(decoded) if name is not None else None
-            if name is not None and isinstance(found, str):
-                name, found = self._instead(task, model, start, stop, name, found)
-            if isinstance(found, str):
-                problems.append(found)
-            elif found is not None:
-                tables.append(found)
+            table = next(decoded) if name is not None else None
+            if name is not None and isinstance(table, str):
+                name, table = self._instead(task, model, start, stop, name, table)
+            if isinstance(table, str):
+                problems.append(table)
+            elif table is not None:
+                tables.append(table)
                 most.append(stop - start)
                 if name is not None and name.startswith(f"{PARTIAL}/"):
                     problems.append(f"images {start} to {stop - 1} are incomplete; repeat the run to complete them")
@@ -331,19 +331,19 @@ class Store:
         self, task: str, model: str, start: int, stop: int, name: str, reason: str
     ) -> tuple[str | None, pa.Table | str | None]:
         """What else holds the images of a unit that could not be read, and its rows or why there are none."""
-        found: pa.Table | str | None = reason
+        table: pa.Table | str | None = reason
         for _ in range(len(self.below) + 2):
-            hidden = self._hide(name, str(found))
+            hidden = self._hide(name, str(table))
             if not hidden and self.folder.exists(name):
                 break
             # It was damaged in a layer, or a larger unit has taken its place since it was listed.
             (other,) = self.locate(task, model, [(start, stop)])
             if other is None:
-                return (name, found) if hidden else (None, None)
-            name, found = other, self.read_file(other)
-            if not isinstance(found, str):
+                return (name, table) if hidden else (None, None)
+            name, table = other, self.read_file(other)
+            if not isinstance(table, str):
                 break
-        return name, found
+        return name, table
 
     def locate(self, task: str, model: str, ranges: Sequence[tuple[int, int]]) -> list[str | None]:
         """For each range the file that holds it, a finished one if there is; None where there is none."""
@@ -461,13 +461,13 @@ class Store:
 
     def unit_entries(self) -> list[tuple[UnitName, Entry]]:
         """Every unit in the store, partial ones too, sorted by name."""
-        found = []
+        entries = []
         for tree in (PREDICTIONS, PARTIAL):
             for entry in self.folder.files(tree):
                 unit = parse_unit(entry.name)
                 if unit is not None:
-                    found.append((unit, entry))
-        return found
+                    entries.append((unit, entry))
+        return entries
 
 
 def read_version(location: str | Path) -> int | None:

@@ -126,7 +126,7 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
 
     rows = len(columns["image_id"])
     top = np.asarray(columns["top"], dtype=np.int16).reshape(rows, -1 if rows else TOP_K)
-    made: dict[str, pa.Array] = {
+    arrays: dict[str, pa.Array] = {
         "model": _constant(model, rows),
         "task": _constant(task, rows),
         "condition": _dictionary(columns["condition"]),
@@ -137,12 +137,12 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
         "error": _texts(columns["error"]),
     }
     for rank, name in enumerate(TOP_COLUMNS):
-        kept = pa.array(top[:, rank]) if rank < top.shape[1] else pa.nulls(rows, pa.int16())
-        made[name] = kept
+        ranked = pa.array(top[:, rank]) if rank < top.shape[1] else pa.nulls(rows, pa.int16())
+        arrays[name] = ranked
     numbers: Mapping[str, Any] = columns.get("numbers", {})
-    made |= {name: pa.array(np.asarray(values, dtype=np.float32)) for name, values in numbers.items()}
+    arrays |= {name: pa.array(np.asarray(values, dtype=np.float32)) for name, values in numbers.items()}
     own = schema(tuple(numbers))
-    return pa.table([made[name] for name in own.names], schema=own)
+    return pa.table([arrays[name] for name in own.names], schema=own)
 
 
 def encode(table: pa.Table, name: str) -> bytes:
@@ -196,11 +196,11 @@ def conforming(table: pa.Table, version: int = SCHEMA_VERSION) -> pa.Table:
     """
     import pyarrow as pa
 
-    found = (table.schema.metadata or {}).get(_VERSION_KEY)
-    if found is None:
+    stated = (table.schema.metadata or {}).get(_VERSION_KEY)
+    if stated is None:
         raise StoreError("it was not written by vitobench")
-    if found != str(version).encode():
-        raise StoreError(f"it has schema {found.decode(errors='replace')}, not {version}")
+    if stated != str(version).encode():
+        raise StoreError(f"it has schema {stated.decode(errors='replace')}, not {version}")
     columns = set(table.column_names)
     wanted = schema(numbers_of(table.schema))
     absent = [name for name in wanted.names if name not in columns]

@@ -281,10 +281,10 @@ def _recompute(store: Store, count: int, as_json: bool, quiet: bool, values: dic
     from ..settings import Settings
 
     with _bar(quiet or as_json, "Computing") as progress:
-        found = recompute(store, count, Settings(**values), progress)
-    wrong = [unit for unit in found.units if unit.problem]
+        report = recompute(store, count, Settings(**values), progress)
+    wrong = [unit for unit in report.units if unit.problem]
     if as_json:
-        echo(json_text(asdict(found)))
+        echo(json_text(asdict(report)))
     elif not quiet:
         rows = [
             {
@@ -296,15 +296,15 @@ def _recompute(store: Store, count: int, as_json: bool, quiet: bool, values: dic
                 "store": unit.store,
                 "verdict": "differs" if unit.problem else "agrees",
             }
-            for unit in found.units
+            for unit in report.units
         ]
-        predictions, agreeing = (sum(getattr(u, name) for u in found.units) for name in ("predictions", "agreeing"))
-        largest = max((unit.largest for unit in found.units), default=0.0)
+        predictions, agreeing = (sum(getattr(u, name) for u in report.units) for name in ("predictions", "agreeing"))
+        largest = max((unit.largest for unit in report.units), default=0.0)
         footer = [
-            f"{len(found.units)} units: the same top-1 in {agreeing:,} of {predictions:,} predictions, largest "
+            f"{len(report.units)} units: the same top-1 in {agreeing:,} of {predictions:,} predictions, largest "
             f"difference {largest:.5f}",
-            *found.expected,
-            *(f"Not computed, {number} units: {reason}" for reason, number in found.skipped.items()),
+            *report.expected,
+            *(f"Not computed, {number} units: {reason}" for reason, number in report.skipped.items()),
         ]
         print_rows(rows, tuple(rows[0]), False, footer)
     if not as_json:

@@ -288,11 +288,11 @@ class RayExecutor:
 
 def _reports(ray: Any, done: Any, chunk: tuple[int, ...], job: Job) -> list[PassReport]:
     try:
-        found: list[PassReport] = ray.get(done)
+        reports: list[PassReport] = ray.get(done)
     except ray.exceptions.RayError as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         return [given_up(index, job, f"its Ray worker failed: {first}") for index in chunk]
-    return found
+    return reports
 
 
 def _connect(ray: Any, address: str | None) -> None:

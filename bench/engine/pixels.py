@@ -184,11 +184,11 @@ class PassPixels:
             except Exception as error:  # one condition that fails must not take the others with it
                 yield Batch(condition, None, positions, reason=one_line(error))
                 continue
-            kept = np.array([n for n in range(len(positions)) if n not in failed], dtype=np.int64)
+            readable = np.array([n for n in range(len(positions)) if n not in failed], dtype=np.int64)
             yield Batch(
                 condition,
-                pixels if len(kept) == len(pixels) else pixels[kept],
-                positions[kept],
+                pixels if len(readable) == len(pixels) else pixels[readable],
+                positions[readable],
                 {int(positions[n]): why for n, why in failed.items()},
             )
 
@@ -201,11 +201,11 @@ class PassPixels:
             deep, failed = depths.result()
             if not failed:
                 return apply_condition(images[:count], condition, ids[:count], self._seed, deep[:count]), {}
-            kept = [n for n in range(count) if n not in failed]
+            readable = [n for n in range(count) if n not in failed]
             pixels = np.zeros_like(images[:count])
-            if kept:
-                seen = [ids[n] for n in kept]
-                pixels[kept] = apply_condition(images[kept], condition, seen, self._seed, deep[kept])
+            if readable:
+                seen = [ids[n] for n in readable]
+                pixels[readable] = apply_condition(images[readable], condition, seen, self._seed, deep[readable])
             return pixels, {n: why for n, why in failed.items() if n < count}
 
         return make
@@ -336,9 +336,9 @@ class UnitRows:
         """
         self._answered.add(condition)
         bad = np.array([error is not None for error in errors], dtype=bool)
-        kept = np.where(bad[:, None], -1, top).astype(np.int16)
+        classes = np.where(bad[:, None], -1, top).astype(np.int16)
         values = np.where(bad, np.nan, confidence).astype(np.float32)
-        self._parts.append(_Part(condition.name, condition.severity, positions, kept, values, list(errors)))
+        self._parts.append(_Part(condition.name, condition.severity, positions, classes, values, list(errors)))
 
     def add_numbers(self, condition: Condition, positions: np.ndarray, numbers: Mapping[str, np.ndarray]) -> None:
         """Take numbers in place of classes.

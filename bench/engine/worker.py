@@ -141,7 +141,7 @@ class Worker:
 
     def _lacking(self, work: Pass) -> list[Unit]:
         """Units that are still missing: another run may have stored some of them meanwhile."""
-        found = []
+        lacking = []
         for unit in work.units:
             models = tuple(
                 spec
@@ -150,11 +150,11 @@ class Worker:
                 and not self.store.has(unit.planned.identity, spec.identity, unit.start, unit.stop)
             )
             if models:
-                found.append(Unit(unit.planned, unit.start, unit.stop, models))
+                lacking.append(Unit(unit.planned, unit.start, unit.stop, models))
             gone = tuple(spec for spec in unit.models if spec not in models)
             self.advance(_cells(Unit(unit.planned, unit.start, unit.stop, gone)))
         self._advanced = 0
-        return found
+        return lacking
 
     def _run_pass(
         self, pool: ThreadPoolExecutor, index: int, pixels: PassPixels
@@ -194,11 +194,13 @@ class Worker:
         writes = []
         for unit in units:
             for spec in unit.models:
-                kept = rows[(unit.planned.identity, spec.identity)]
-                if self._models.get(spec.identity) is None and len(good) and not kept.complete(unit.planned.task):
-                    kept.partial = True  # the model failed on the way
+                own_rows = rows[(unit.planned.identity, spec.identity)]
+                if self._models.get(spec.identity) is None and len(good) and not own_rows.complete(unit.planned.task):
+                    own_rows.partial = True  # the model failed on the way
                 writes.append(
-                    pool.submit(_write, self.store, unit.planned.identity, spec.identity, unit.start, unit.stop, kept)
+                    pool.submit(
+                        _write, self.store, unit.planned.identity, spec.identity, unit.start, unit.stop, own_rows
+                    )
                 )
         return report, writes
 
@@ -251,20 +253,20 @@ class Worker:
             count = unit.stop - unit.start
             positions = batch.positions[batch.positions < count]
             for spec in unit.models:
-                kept = rows[(unit.planned.identity, spec.identity)]
-                if kept.has(batch.condition):
+                unit_rows = rows[(unit.planned.identity, spec.identity)]
+                if unit_rows.has(batch.condition):
                     continue
                 if batch.images is None:
-                    kept.fail_condition(batch.condition, positions, batch.reason)
+                    unit_rows.fail_condition(batch.condition, positions, batch.reason)
                 else:
-                    kept.fail_cells(batch.condition, {n: why for n, why in batch.failed.items() if n < count})
-                    shown = batch.images[: len(positions)]
+                    unit_rows.fail_cells(batch.condition, {n: why for n, why in batch.failed.items() if n < count})
+                    images = batch.images[: len(positions)]
                     if unit.planned.task.maps is not None and maps is not None:
-                        self._compare_maps(unit, spec, shown, positions, kept, batch.condition, maps, report)
+                        self._compare_maps(unit, spec, images, positions, unit_rows, batch.condition, maps, report)
                     elif len(positions):
-                        logits = self._logits(spec, shown, known, report)
+                        logits = self._logits(spec, images, known, report)
                         if logits is not None:
-                            kept.add(batch.condition, positions, *_decide(logits, unit.planned.task))
+                            unit_rows.add(batch.condition, positions, *_decide(logits, unit.planned.task))
                 self._advanced += count
                 self.advance(count, f"{unit.planned.task.name} {batch.condition.key}")
 
@@ -344,7 +346,7 @@ def _wanted(units: Sequence[Unit], rows: dict[tuple[str, str], UnitRows]) -> dic
     for unit in units:
         own = [rows[(unit.planned.identity, spec.identity)] for spec in unit.models]
         for condition in unit.planned.task.conditions:
-            if not all(kept.has(condition) for kept in own):
+            if not all(unit_rows.has(condition) for unit_rows in own):
                 wanted[condition] = max(wanted.get(condition, 0), unit.stop - unit.start)
     return wanted
 
@@ -362,8 +364,8 @@ def _decide(logits: Any, task: Task) -> tuple[np.ndarray, np.ndarray, list[str |
     space = answer_space(task.answers) if task.answers else None
     if space is not None and space.merge:
         # Rows that are not finite get an error below, whatever stands in them.
-        shown = torch.where(finite[:, None], logits, 0.0).numpy()
-        top, confidence = ranking(shown, space.groups, space.merge, TOP_K)
+        defined = torch.where(finite[:, None], logits, 0.0).numpy()
+        top, confidence = ranking(defined, space.groups, space.merge, TOP_K)
     else:
         logits = logits if space is None else space.scores(logits)
         p, k = logits.softmax(dim=1).topk(min(TOP_K, logits.shape[1]), dim=1)

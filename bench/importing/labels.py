@@ -165,13 +165,13 @@ def _pairs(content: Content, several: bool) -> list[tuple[str, list[str]]]:
 
 def _json_pairs(content: Content, several: bool) -> list[tuple[str, list[str]]]:
     try:
-        found = json.loads(content.raw)
+        document = json.loads(content.raw)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{content.path} is not JSON. Expected {_JSON_FORM}.") from error
-    if isinstance(found, list):
-        found = {_VALIDATION.format(number): right for number, right in enumerate(found, 1)}
+    if isinstance(document, list):
+        document = {_VALIDATION.format(number): right for number, right in enumerate(document, 1)}
     pairs = []
-    for name, right in found.items():
+    for name, right in document.items():
         texts = right if isinstance(right, list) else [right]
         if not all(isinstance(text, (int, str)) and not isinstance(text, bool) for text in texts):
             raise DataError(f"{content.path}: the classes of {name} are {json.dumps(right)}. Expected {_JSON_FORM}.")

@@ -247,7 +247,7 @@ def _probability(text: str) -> float:
 
 
 def _from_logits(task: Task, content: Content, names: Content | None) -> Given:
-    found, logits = read_logits(content, names)
+    image_names, logits = read_logits(content, names)
     space = answer_space(task.answers) if task.answers else None
     own = class_count(task)
     wanted = {own} if space is None else {own, class_count(replace(task, answers=""))}
@@ -257,20 +257,20 @@ def _from_logits(task: Task, content: Content, names: Content | None) -> Given:
             f"{' or '.join(map(str, sorted(wanted)))}."
         )
     finite = np.isfinite(logits).all(axis=1)
-    shown = np.where(finite[:, None], logits, 0.0)
+    defined = np.where(finite[:, None], logits, 0.0)
     if space is not None and logits.shape[1] != own:
         if space.merge:
             from ...tasks.alignment.decisions import ranking
 
-            top, confidence = ranking(shown, space.groups, space.merge, TOP_K)
+            top, confidence = ranking(defined, space.groups, space.merge, TOP_K)
         else:
-            top, confidence = _ranked(space.scores(shown))
+            top, confidence = _ranked(space.scores(defined))
     else:
-        top, confidence = _ranked(shown)
+        top, confidence = _ranked(defined)
     top = np.where(finite[:, None], top, -1).astype(np.int16)
     trust = np.where(finite, confidence, np.nan).astype(np.float64)
     written = [("", "") if good else ("logits that are not finite", "") for good in finite.tolist()]
-    return Given(found, (), top, trust, written)
+    return Given(image_names, (), top, trust, written)
 
 
 def _ranked(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -104,13 +104,13 @@ class Table:
         Raises:
             DataError: None is; the message lists both.
         """
-        found = self.find(headings)
-        if found is None:
+        column = self.find(headings)
+        if column is None:
             raise DataError(
                 f"{self.path} has no column with {what}. Its columns are {', '.join(self.columns)}; expected one named "
                 f"{', '.join(headings[:-1])} or {headings[-1]}."
             )
-        return found
+        return column
 
 
 def read_table(content: Content) -> Table:
@@ -199,12 +199,12 @@ def read_logits(content: Content, names: Content | None) -> tuple[list[str], np.
         )
     if names is None and "names" not in arrays:
         raise DataError(f"{content.path} has no names of images; expected {_FORM}.")
-    found = _names(names) if names is not None else _texts(content.path, arrays["names"])
-    if len(found) != len(logits):
+    image_names = _names(names) if names is not None else _texts(content.path, arrays["names"])
+    if len(image_names) != len(logits):
         raise DataError(
-            f"{content.path} has {len(logits)} rows of logits and {len(found)} names; they must be as many."
+            f"{content.path} has {len(logits)} rows of logits and {len(image_names)} names; they must be as many."
         )
-    return found, logits.astype(np.float64)
+    return image_names, logits.astype(np.float64)
 
 
 def _arrays(content: Content) -> dict[str, np.ndarray]:

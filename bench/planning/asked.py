@@ -107,9 +107,9 @@ def companions(
             )
             failures.append(Failure(b, "*", "*", "*", reason))
     # A baseline whose classes no requested model or task has is left out.
-    kept = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
+    company = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
     comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space or b in observers]
-    return Company(tuple(kept), tuple(comparable), tuple(failures))
+    return Company(tuple(company), tuple(comparable), tuple(failures))
 
 
 # From settings to a plan, without loading a model or decoding an image.
@@ -214,9 +214,9 @@ def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
 def wanted_tasks(settings: Settings) -> list[Task]:
     """The tasks of the suite, then those named one by one; empty if neither was named."""
     suite = get_suite(settings.suite) if settings.suite else None
-    found = {name: suite.declared(name) for name in suite.tasks} if suite else {}
-    found |= {name: get_task(name) for name in settings.tasks if name not in found}
-    return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in found.values()]
+    tasks = {name: suite.declared(name) for name in suite.tasks} if suite else {}
+    tasks |= {name: get_task(name) for name in settings.tasks if name not in tasks}
+    return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in tasks.values()]
 
 
 class _Resolver:
@@ -286,11 +286,11 @@ def _with_tasks(
     asked: Sequence[ModelSpec], wanted: Sequence[Task], absent: Sequence[str]
 ) -> tuple[list[ModelSpec], list[Failure]]:
     """Models that have something to do. One that has not is a failure among several, and wrong usage alone."""
-    kept, failures = [], []
+    fitting, failures = [], []
     for spec in asked:
         own = [task for task in wanted if task.label_space == spec.label_space]
         if any(task.dataset not in absent for task in own):
-            kept.append(spec)
+            fitting.append(spec)
         elif own:
             hints = "; or ".join(how_to_bring(name) for name in dict.fromkeys(task.dataset for task in own))
             failures.append(
@@ -306,9 +306,9 @@ def _with_tasks(
             names = ", ".join(task.name for task in wanted)
             reason = f"{spec.name} predicts {spec.label_space} classes, and none of these tasks uses them: {names}."
             failures.append(Failure(spec.name, "*", "*", "*", reason))
-    if not kept:
+    if not fitting:
         raise VitobenchError("\n".join(failure.reason for failure in failures))
-    return kept, failures
+    return fitting, failures
 
 
 def _absent_notes(tasks: Sequence[Task]) -> list[str]:
@@ -342,11 +342,11 @@ def _check_unchanged(dataset: str, source: ImageSource, settings: Settings, stor
         if last.get("digest") == source.digest:
             return []
         before = records.packed(store.own, records.MANIFESTS, dataset, str(last.get("digest")))
-        found = difference(before, source.manifest()) if before is not None else None
-        if found is not None and found.mended:
-            note = f"{folder} has changed since the last run ({run['name']}) and is run again: {found.summary}."
+        change = difference(before, source.manifest()) if before is not None else None
+        if change is not None and change.mended:
+            note = f"{folder} has changed since the last run ({run['name']}) and is run again: {change.summary}."
             return [note]
-        what = found.summary if found is not None else "its files differ"
+        what = change.summary if change is not None else "its files differ"
         raise DataError(
             f"The images in {folder} have changed since the last run ({run['name']}): {what}. Stored predictions "
             "stay valid for the old images. Restore the images, or add --new-data to run on the new ones."

@@ -206,11 +206,11 @@ def geometry_of(spec: ModelSpec, task: Task | None = None) -> Geometry:
     Raises:
         VitobenchError: Its preprocessing is none that can be done.
     """
-    shown = spec.preprocessing
+    preprocessing = spec.preprocessing
     try:
         if task is not None and task.maps is not None:
-            return Geometry(shown.size, shown.size, shown.interpolation)
-        return shown.geometry
+            return Geometry(preprocessing.size, preprocessing.size, preprocessing.interpolation)
+        return preprocessing.geometry
     except ValueError as error:
         raise VitobenchError(f"The preprocessing of {spec.name} is not supported: {error}.") from None
 

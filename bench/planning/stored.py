@@ -186,8 +186,8 @@ def _left_out(runs: Sequence[RunRecord], planned: PlannedTask) -> LeftOutRecord:
     for run in runs:
         facts = run.get("data", {}).get(planned.task.dataset) or {}
         if facts.get("digest") == planned.data_digest:
-            found = facts.get("left_out")
-            return found if isinstance(found, dict) else {}
+            counts = facts.get("left_out")
+            return counts if isinstance(counts, dict) else {}
     return {}
 
 
@@ -200,7 +200,7 @@ def _tasks(
     models: Sequence[ModelSpec],
 ) -> tuple[list[PlannedTask], dict[str, str], list[Failure]]:
     """Those that can be scored, a line for each that is skipped, and those whose record is damaged or lost."""
-    kept = records.kept(store, records.TASKS)
+    stored_records = records.kept(store, records.TASKS)
     nameless = lost(store, records.TASKS)
     newest: dict[str, str] = {}
     largest: dict[str, int] = {}
@@ -210,7 +210,7 @@ def _tasks(
             identity = asked.get("identity")
             if safe_name(str(identity)) in nameless:
                 newest.setdefault(name, identity)
-            elif identity in kept and (seed is None or kept[identity].get("seed") == seed):
+            elif identity in stored_records and (seed is None or stored_records[identity].get("seed") == seed):
                 newest.setdefault(name, identity)
                 largest[identity] = max(largest.get(identity, 0), int(asked["images"]))
                 task = find_task(name)
@@ -226,7 +226,7 @@ def _tasks(
     passed: dict[str, str] = {}
     # What no run speaks of any more is scored all the same.
     orphans: dict[str, list[str]] = defaultdict(list)
-    for identity, record in kept.items():
+    for identity, record in stored_records.items():
         if seed in (None, record.get("seed")) and _stored(store, identity, models):
             orphans[str(record.get("name"))].append(identity)
     for name in names:
@@ -236,7 +236,7 @@ def _tasks(
             several = ", ".join(orphans[name])
             reason = f"the store has several versions ({several}); choose a seed with --seed, or run the task again"
             damaged.append(Failure("*", name, "*", "*", reason))
-        if newest.get(name) not in kept:
+        if newest.get(name) not in stored_records:
             continue
         identity = newest[name]
         # A quick look at a few images after a long run does not hide the many.
@@ -244,14 +244,14 @@ def _tasks(
         if settings.limit is not None:
             images = min(settings.limit, max(available.get(identity, 0), images))
         try:
-            found = planned_of(kept[identity], images)
+            outcome = planned_of(stored_records[identity], images)
         except StoreError as error:
             damaged.append(Failure("*", name, "*", "*", str(error)))
             continue
-        if isinstance(found, str):
-            passed[name] = found
+        if isinstance(outcome, str):
+            passed[name] = outcome
         else:
-            planned.append(replace(found, left_out=_left_out(runs, found)))
+            planned.append(replace(outcome, left_out=_left_out(runs, outcome)))
     return planned, passed, damaged
 
 

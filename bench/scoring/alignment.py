@@ -169,14 +169,14 @@ def align(
         if world == "microworld":
             stimuli = shown(data_set, next(iter(own.values())).image_names)
             observers = simulated_panel([stimuli])[data_set.name]
-            found: Mapping[str, Trials] | str = {k: v for k, v in observers.items() if k.startswith(_STANDING_IN)}
+            shared: Mapping[str, Trials] | str = {k: v for k, v in observers.items() if k.startswith(_STANDING_IN)}
             own = {**own, **{k: v for k, v in observers.items() if not k.startswith(_STANDING_IN)}}
         else:
-            found = people_of(plan.settings.data, planned, data_set, store)
-        if isinstance(found, str):
-            failures.append(Failure("*", name, "*", "*", found))
+            shared = people_of(plan.settings.data, planned, data_set, store)
+        if isinstance(shared, str):
+            failures.append(Failure("*", name, "*", "*", shared))
             continue
-        together = _on_the_same(found, own)
+        together = _on_the_same(shared, own)
         problem = _mismatch(together)
         if problem:
             failures.append(Failure("*", name, "*", "*", problem))

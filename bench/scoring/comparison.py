@@ -78,12 +78,12 @@ def methods_from(texts: Sequence[str], sides: Sequence[str], known: Sequence[str
 def _matching(entry: str, known: Sequence[str]) -> Sequence[str]:
     if not any(mark in entry for mark in "*?["):
         return [entry]
-    found = sorted(name for name in known if fnmatchcase(name, entry))
-    if not found:
+    matches = sorted(name for name in known if fnmatchcase(name, entry))
+    if not matches:
         raise VitobenchError(
             f"No model in the store matches {entry!r}. The store has: {', '.join(sorted(known)) or 'none'}."
         )
-    return found
+    return matches
 
 
 def members(sides: Sequence[str], methods: Mapping[str, Sequence[str]]) -> list[str]:
@@ -146,7 +146,7 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     memory = Memory(store, plan.settings.recompute_scores)
     data = gather(plan, store, [], about, request.correction, beyond, memory)
     data = with_layers(data, plan, store)
-    places = tuple(row for found in data.contests for row in ranked(found, metric(found.metric).better))
+    places = tuple(row for one in data.contests for row in ranked(one, metric(one.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
     notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
@@ -163,17 +163,17 @@ def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:
     absent = [failure.reason for failure in plan.failures if failure.task == "*" and failure.model in asked]
     if absent:
         raise StoreError("\n".join(absent))
-    found = {}
+    by_name = {}
     for text in asked:
         spec = next((s for s in plan.models if s.name == text), None)
-        found[text] = spec or next(s for s in plan.models if s.identity.startswith(text))
-    if len({spec.identity for spec in found.values()}) < len(found):
+        by_name[text] = spec or next(s for s in plan.models if s.identity.startswith(text))
+    if len({spec.identity for spec in by_name.values()}) < len(by_name):
         raise VitobenchError(f"Some of these names are the same model: {', '.join(asked)}. Name each model only once.")
-    spaces = {spec.label_space for spec in found.values()} - {NO_CLASSES}
+    spaces = {spec.label_space for spec in by_name.values()} - {NO_CLASSES}
     if len(spaces) > 1:
-        which = "; ".join(f"{spec.name} predicts {spec.label_space}" for spec in found.values())
+        which = "; ".join(f"{spec.name} predicts {spec.label_space}" for spec in by_name.values())
         raise VitobenchError(f"These models predict different sets of classes and cannot be compared: {which}.")
-    return {text: spec.name for text, spec in found.items()}
+    return {text: spec.name for text, spec in by_name.items()}
 
 
 def _check_same_questions(plan: Plan, store: Store, names: set[str]) -> None:

@@ -49,22 +49,22 @@ def gallery(plan: Plan, memory: Memory) -> Gallery:
     for a, b in _pairs(plan):
         for planned in _tasks(plan, a, b):
             try:
-                found = _remembered(planned, a, b, plan, memory)
+                disagreement = _remembered(planned, a, b, plan, memory)
             except Exception as error:  # pictures are an addition: whatever fails here must not cost the numbers
                 from ..engine.pixels import one_line
 
                 notes[f"No images of {planned.task.title}: {one_line(error)}"] = None
                 continue
-            if found is None:
+            if disagreement is None:
                 continue
-            size = sum(len(picture.data) for picture in (*found.only_a, *found.only_b))
+            size = sum(len(picture.data) for picture in (*disagreement.only_a, *disagreement.only_b))
             if size > left:
                 notes["The page's size limit is reached; further images are left out."] = None
                 continue
             if planned.task.world == "photographs" and size:
                 notes["This page contains photographs: share it only as their licence allows."] = None
             left -= size
-            parts.append(found)
+            parts.append(disagreement)
     return Gallery(tuple(parts), tuple(notes))
 
 
@@ -76,12 +76,12 @@ def _pairs(plan: Plan) -> list[tuple[ModelSpec, ModelSpec]]:
 
 def _tasks(plan: Plan, a: ModelSpec, b: ModelSpec) -> list[PlannedTask]:
     """Of each world the first clean and the first corrupted task that both models take."""
-    found: dict[tuple[str, str], PlannedTask] = {}
+    first_of_kind: dict[tuple[str, str], PlannedTask] = {}
     for planned in plan.tasks:
         task = planned.task
         if task.kind.in_gallery and not task.needs_depth and plan.takes(a, task) and plan.takes(b, task):
-            found.setdefault((task.world, task.kind.name), planned)
-    return list(found.values())
+            first_of_kind.setdefault((task.world, task.kind.name), planned)
+    return list(first_of_kind.values())
 
 
 def _remembered(planned: PlannedTask, a: ModelSpec, b: ModelSpec, plan: Plan, memory: Memory) -> Disagreement | None:
@@ -183,12 +183,12 @@ def _pixels(
 
     source = _source(planned, plan)
     places = {escaped(str(image_id)): place for place, image_id in enumerate(source.image_ids)}
-    kept = [image_id for image_id in wanted if image_id in places]
-    at = [places[image_id] for image_id in kept]
+    present = [image_id for image_id in wanted if image_id in places]
+    at = [places[image_id] for image_id in present]
     images, failed = source.load(at, geometry, condition.key if source.conditions else None)
     if not source.conditions:
         images = apply_condition(images, condition, [str(source.image_ids[place]) for place in at], planned.seed)
-    return {image_id: images[n] for n, image_id in enumerate(kept) if n not in failed}
+    return {image_id: images[n] for n, image_id in enumerate(present) if n not in failed}
 
 
 def _encoded(pixels: np.ndarray) -> tuple[str, bytes]:

@@ -56,14 +56,14 @@ def judged(
     families: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(comparisons):
         families[family_of(tasks[row.task], row)].append(number)
-    found = list(comparisons)
+    rows = list(comparisons)
     for family, members in families.items():
         p_values = [comparisons[number].p for number in members]
         adjusted = holm(p_values) if correction == "holm" else p_values
         for number, p in zip(members, adjusted, strict=True):
             row = comparisons[number]
-            found[number] = replace(row, family=family, p_adjusted=p, verdict=verdict_of(row, p))
-    return tuple(found)
+            rows[number] = replace(row, family=family, p_adjusted=p, verdict=verdict_of(row, p))
+    return tuple(rows)
 
 
 def verdict_of(comparison: Comparison, p_adjusted: float) -> str:
@@ -115,13 +115,13 @@ def parse(text: str) -> FailIf:
     Raises:
         VitobenchError: It has another form.
     """
-    found = _SHAPE.fullmatch(text)
-    if found is None:
+    match = _SHAPE.fullmatch(text)
+    if match is None:
         raise VitobenchError(f"Invalid --fail-if {text!r}. The form is {_FORM}.")
-    more = float(f"{found['way']}{found['more']}") if found["more"] else 0.0
-    if re.fullmatch(rf"[+-]?(?:{_NUMBER})", found["right"]):
-        return FailIf(text, found["left"], found["sign"], None, float(found["right"]) + more)
-    return FailIf(text, found["left"], found["sign"], found["right"], more)
+    more = float(f"{match['way']}{match['more']}") if match["more"] else 0.0
+    if re.fullmatch(rf"[+-]?(?:{_NUMBER})", match["right"]):
+        return FailIf(text, match["left"], match["sign"], None, float(match["right"]) + more)
+    return FailIf(text, match["left"], match["sign"], match["right"], more)
 
 
 def check(

@@ -70,19 +70,19 @@ def code_digest() -> str:
     Raises:
         OSError: A file of the package cannot be read.
     """
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for path in _sources():
         content = path.read_bytes()
-        found.update(f"{path.relative_to(_ROOT).as_posix()} {len(content)}\n".encode())
-        found.update(content)
+        hasher.update(f"{path.relative_to(_ROOT).as_posix()} {len(content)}\n".encode())
+        hasher.update(content)
     lines = [platform.python_version(), platform.machine()]
     for name in _LIBRARIES:
         try:
             lines.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             lines.append(f"{name} absent")
-    found.update("\n".join(lines).encode())
-    return found.hexdigest()
+    hasher.update("\n".join(lines).encode())
+    return hasher.hexdigest()
 
 
 # The facts of a plan that decide what its predictions say.

@@ -77,15 +77,15 @@ class Reader:
             if spec.imported:
                 name = planned.task.name
                 absent = f"were not imported: `bench results import FILE --model {spec.name} --task {name}` adds them"
-            found, told = self.store.read(planned.identity, spec.identity, planned.ranges(), absent)
+            stored, told = self.store.read(planned.identity, spec.identity, planned.ranges(), absent)
             problems += [(spec.name, line) for line in told]
-            for row in np.flatnonzero(found.error >= 0):
-                condition = found.conditions[found.condition[row]]
-                image_id, reason = found.image_ids[found.image[row]], found.reasons[found.error[row]]
+            for row in np.flatnonzero(stored.error >= 0):
+                condition = stored.conditions[stored.condition[row]]
+                image_id, reason = stored.image_ids[stored.image[row]], stored.reasons[stored.error[row]]
                 names = gaps[(condition, reason, image_id)]
                 if spec.name not in names:
                     names.append(spec.name)
-            answers[spec.name] = collect(planned.task, spec.name, found)
+            answers[spec.name] = collect(planned.task, spec.name, stored)
         rows = tuple((*place, tuple(names)) for place, names in gaps.items())
         return answers, Missing(asked if isinstance(asked, str) else "", tuple(problems), rows)
 

@@ -254,9 +254,9 @@ def write_responses(settings: Settings, folder: Path) -> tuple[list[Path], list[
         if planned.task.kind.together:
             asked = store.asked(safe_name(planned.identity), planned.images)
             told |= {asked: None} if isinstance(asked, str) else {}
-            found, problems = store.read(planned.identity, spec.identity, planned.ranges())
+            predictions, problems = store.read(planned.identity, spec.identity, planned.ranges())
             told |= dict.fromkeys(f"{spec.name}, {planned.task.name}: {problem}" for problem in problems)
-            answers = {spec.name: collect(planned.task, spec.name, found)}
+            answers = {spec.name: collect(planned.task, spec.name, predictions)}
             written += [write_trials(trials, folder) for trials in trials_of(set_of(planned), answers).values()]
     if not written:
         raise StoreError(f"The store {store.location} has no predictions on the stimuli of human alignment.")

@@ -55,8 +55,8 @@ class Corruption:
         if callable(self.kernel):
             return self.kernel
         module, _, function = self.kernel.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), function)
-        return found
+        kernel: Callable[..., Any] = getattr(import_module(module), function)
+        return kernel
 
     def tokens(self, variant: str) -> tuple[str, ...]:
         """What a task's identity covers of it: its collection's version and, once it was raised, its own."""

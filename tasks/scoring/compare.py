@@ -72,8 +72,8 @@ def measured(measure: Measure, runs: Sequence[Sampled], reference: Sampled | Non
         runs: The units of each run.
         reference: Those of the model that normalises errors, where the measure needs it.
     """
-    found = [estimate(measure, run, reference) for run in runs]
-    return Runs(np.array([value for value, _ in found]), np.array([draws for _, draws in found]))
+    estimates = [estimate(measure, run, reference) for run in runs]
+    return Runs(np.array([value for value, _ in estimates]), np.array([draws for _, draws in estimates]))
 
 
 def averaged(units: np.ndarray) -> Runs:
@@ -190,8 +190,8 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
         counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
         left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
         third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
-        found = _difference(measure, left, right, third, n, several)
-        if found is None:
+        effect = _difference(measure, left, right, third, n, several)
+        if effect is None:
             continue
         kind = MethodComparison if several else Comparison
         row: dict[str, Any] = {
@@ -201,7 +201,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
             "condition": measure.condition,
             "metric": measure.metric,
         }
-        rows.append(kind(**row, n=n, n_a=counts[a], n_b=counts[b], **found))
+        rows.append(kind(**row, n=n, n_a=counts[a], n_b=counts[b], **effect))
     return rows
 
 
@@ -213,17 +213,17 @@ def _difference(
     if math.isnan(difference):
         return None
     low, high = statistics.interval(draws)
-    found: dict[str, Any] = {"difference": difference, "ci_low": low, "ci_high": high}
+    effect: dict[str, Any] = {"difference": difference, "ci_low": low, "ci_high": high}
     if several:
         counts = {"test": "two-way-t", "runs_a": len(left), "runs_b": len(right)}
-        return found | over_runs(parts, n) | counts
+        return effect | over_runs(parts, n) | counts
     error = error_towards_zero(difference, draws)
     if measure.proportion is not None:
         hits = left[0].column(measure.proportion) > 0.5, right[0].column(measure.proportion) > 0.5
         p, test = mcnemar(int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum()))
     else:
         p, test = t_test(difference, error, n - 1), "clustered-bootstrap"
-    return found | {"p": p, "test": test, "minimum_detectable": minimum_detectable(error)}
+    return effect | {"p": p, "test": test, "minimum_detectable": minimum_detectable(error)}
 
 
 def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | None = None) -> Contest | None:

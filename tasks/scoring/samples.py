@@ -91,13 +91,13 @@ def collect(task: Task, model: str, predictions: Predictions) -> Answers:
     correct = (decisions == truth[:, None]).astype(np.float32)
     correct[:, ~asked] = np.nan
     decisions[:, ~asked] = -1
-    kept = top[whole] if top is not None else None
+    ranked = top[whole] if top is not None else None
     numbers = {}
     for name, values in predictions.numbers.items():
         numbers[name] = np.full(wide.shape, np.nan, dtype=np.float32)
         numbers[name][predictions.image[good], column[good]] = values[good]
         numbers[name] = numbers[name][whole]
-    return Answers(model, ids[whole], decisions, correct, truth, confidence[whole], kept, numbers)
+    return Answers(model, ids[whole], decisions, correct, truth, confidence[whole], ranked, numbers)
 
 
 # Bootstrap samples of units for each model, drawn once for all measures, pairs and references.
