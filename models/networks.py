@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from ..errors import VitobenchError, unknown_name
+from .pooled_layers import Layer
 from .vito import MultiScalePooling
 
 _WIDTHS = (32, 96, 192)
@@ -49,6 +50,17 @@ class PooledNetwork(nn.Module):
     def tokens(self, x: Tensor) -> Tensor:
         """Positions of the coarsest map as tokens (N, H' W', C), for normalised (N, 3, H, W)."""
         return self.maps(x)[-1].flatten(2).transpose(1, 2)
+
+    def layers(self, x: Tensor, count: int) -> list[Layer]:
+        """The last maps, the last one last, as layers without a class token."""
+        maps = self.every_map(x)
+        if count > len(maps):
+            raise VitobenchError(f"This network has {len(maps)} layers that can be read, not {count}.")
+        return [Layer(one.flatten(2).transpose(1, 2), None) for one in maps[-count:]]
+
+    def every_map(self, x: Tensor) -> list[Tensor]:
+        """All feature maps that it gives, from fine to coarse; those that the pooling reads if there are no others."""
+        return self.maps(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, float32 (N, num_classes), for normalised (N, 3, H, W)."""

@@ -30,7 +30,7 @@ _FILES = (
 )
 """Files of ``models/sources`` with a ``SOURCE``, in the order of listings; any other file with one follows them."""
 
-_SHARED = ("plugins", "source")
+_SHARED = ("checkpoints", "plugins", "source")
 """Files that sources share. They are listed because some import torch, and finding the sources must not."""
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError, VitobenchError
+from .pooled_layers import Layer
 from .safetensors_header import looks_like_safetensors, read_header
 
 # Open torch files as data; their unpacked size is limited before anything is read.
@@ -328,6 +329,30 @@ class TimmNetwork(nn.Module):
         last = network.forward_intermediates(x, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True)[-1]
         return last.flatten(2).transpose(1, 2)
 
+    def layers(self, x: torch.Tensor, count: int) -> list[Layer]:
+        """The last layers, each after the network's last normalisation: blocks of a transformer, stages of others.
+
+        Raises:
+            VitobenchError: This network of timm gives no intermediate layers, or has fewer.
+        """
+        network: Any = self.network
+        if not hasattr(network, "forward_intermediates"):
+            raise VitobenchError(f"timm's {type(network).__name__} gives no intermediate layers.")
+        if count > len(network.feature_info):
+            raise VitobenchError(f"This network has {len(network.feature_info)} layers that can be read, not {count}.")
+        # Registers are prefix tokens, too, and come after the class token.
+        has_class = getattr(network, "cls_token", None) is not None
+        options = {"return_prefix_tokens": True} if has_class else {}
+        outputs = network.forward_intermediates(
+            x, indices=count, norm=True, output_fmt="NCHW", intermediates_only=True, **options
+        )
+        return [
+            Layer(output[0].flatten(2).transpose(1, 2), output[1][:, 0])
+            if has_class
+            else Layer(output.flatten(2).transpose(1, 2), None)
+            for output in outputs
+        ]
+
 
 class TorchvisionNetwork(nn.Module):
     """A torchvision classifier with the two methods that `Model` needs.
@@ -340,7 +365,7 @@ class TorchvisionNetwork(nn.Module):
         super().__init__()
         self.network = network
         self._captured: torch.Tensor | None = None
-        layers = [m for m in network.modules() if _outputs(m) == num_classes]
+        layers = [m for m in network.modules() if outputs_of(m) == num_classes]
         if not layers:
             raise CheckpointError(f"{type(network).__name__} has no layer with {num_classes} outputs.")
         layers[-1].register_forward_pre_hook(self._capture)
@@ -363,7 +388,8 @@ class TorchvisionNetwork(nn.Module):
         return captured.mean((2, 3)) if captured.ndim == 4 else captured
 
 
-def _outputs(module: nn.Module) -> int | None:
+def outputs_of(module: nn.Module) -> int | None:
+    """Outputs of a linear or convolutional layer; None for any other module."""
     if isinstance(module, nn.Linear):
         return module.out_features
     return module.out_channels if isinstance(module, nn.Conv2d) else None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,10 @@ _COUNTER = "num_batches_tracked"
 _BOOKKEEPING = re.compile(
     r"(^|\.)(total_ops|total_params)$|^n_averaged$|^([a-z_]*loss|loss_fn|criterion|metrics?)(\.|$)"
 )
+_PRETRAINING = re.compile(
+    r"^(mask_token|decoder_[a-z_]+|(mask_|dino_|ibot_|proj_)head|projection_head|projector|predictor|prototypes)(\.|$)"
+)
+"""Entries that only pretraining reads: of MAE's decoder, of heads for projections, and tokens for masked patches."""
 _AVERAGED = re.compile(r"(^|[^a-z])(ema|swa|averag[a-z]*|avg|shadow)([^a-z]|$)", re.IGNORECASE)
 _DEPTH = 5
 _LONG = 1000  # maximum length of a name; longer ones are ignored
@@ -64,17 +69,35 @@ class Chosen:
         weights: The set.
         others: Names of the other sets in the file.
         plain: Whether a reader that does not know about several sets would use this one.
-        note: Sentences about the choice and about what was ignored; empty if the file contains just the network.
+        choice: A sentence about the choice; empty if there was none.
     """
 
     weights: WeightSet
     others: tuple[str, ...] = ()
     plain: bool = True
-    note: str = ""
+    choice: str = ""
+
+    @property
+    def note(self) -> str:
+        """Sentences about the choice and about what was ignored; empty if the file contains just the network."""
+        left_out = self.weights.left_out
+        ignored = f"Left out, because it is not part of the network: {shown(left_out)}." if left_out else ""
+        return " ".join(sentence for sentence in (self.choice, ignored) if sentence)
+
+
+Convert = Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]]
+"""Translates the names of a published checkpoint into the network's own."""
 
 
 def choose(
-    loaded: Any, own: Collection[str], heads: Collection[str], wanted: str | None, where: str, what: str
+    loaded: Any,
+    own: Collection[str],
+    heads: Collection[str],
+    wanted: str | None,
+    where: str,
+    what: str,
+    convert: Convert | None = None,
+    without: Collection[str] = (),
 ) -> Chosen:
     """Find a network's weights in the contents of a file.
 
@@ -85,6 +108,8 @@ def choose(
         wanted: The set chosen by the user: a name, ``"ema"`` or ``"raw"``; None for the default.
         where: The file, for error messages.
         what: The network, for error messages.
+        convert: Tried on every mapping of the file if none has all entries as it is.
+        without: Modules that this network was built without, whose entries are left out: the classifier of an encoder.
 
     Returns:
         The choice. If no part of the file has all entries, its weights are incomplete, and `fit` will report that.
@@ -94,10 +119,20 @@ def choose(
             name.
     """
     needed = frozenset(name for name in own if not name.endswith(_COUNTER))
-    parts = _parts(loaded)
-    candidates = [
-        fit for place, entries in parts.items() for fit in _fits(place, entries, frozenset(own), needed, heads)
-    ]
+    parts = parts_of(loaded)
+
+    def candidates_in(parts: Mapping[str, Mapping[str, torch.Tensor]]) -> list[WeightSet]:
+        return [
+            fit
+            for place, entries in parts.items()
+            for fit in _fits(place, entries, frozenset(own), needed, heads, without)
+        ]
+
+    candidates = candidates_in(parts)
+    if convert is not None and all(map(_unfit, candidates, repeat(frozenset(own)))):
+        converted = candidates_in({place: _converted(entries, needed, convert) for place, entries in parts.items()})
+        if not all(map(_unfit, converted, repeat(frozenset(own)))):
+            candidates = converted
     if not candidates:
         raise CheckpointError(_nothing(loaded, parts, where, what))
     plain = _plain_place(loaded)
@@ -108,16 +143,16 @@ def choose(
     if not complete:
         # `fit` will report what the nearest set lacks.
         nearest = max(partial, key=_matched) if wanted is None else _asked(wanted, partial, where)
-        return Chosen(nearest, note=_note(nearest, ()))
+        return Chosen(nearest, choice=_choice(nearest, ()))
     halves = [fit for fit in partial if 0 < 2 * fit.lacking < len(needed) and not _at(complete, fit.place)]
     sets = [*complete, *halves]
     chosen = _asked(wanted, sets, where) if wanted is not None else _preferred(complete, halves, where)
     others = [other for other in sets if other is not chosen]
     alone = chosen.place == plain and len(_at(complete, plain)) == 1
-    return Chosen(chosen, tuple(other.name for other in others), alone, _note(chosen, others))
+    return Chosen(chosen, tuple(other.name for other in others), alone, _choice(chosen, others))
 
 
-def _parts(loaded: Any) -> dict[str, dict[str, torch.Tensor]]:
+def parts_of(loaded: Any) -> dict[str, dict[str, torch.Tensor]]:
     """Every mapping of names to tensors, by the keys that lead to it; repeated references are listed only once."""
     parts: dict[str, dict[str, torch.Tensor]] = {}
     visited: set[int] = set()
@@ -136,22 +171,60 @@ def _parts(loaded: Any) -> dict[str, dict[str, torch.Tensor]]:
     return parts
 
 
-def _fits(
-    place: str, entries: Mapping[str, torch.Tensor], own: frozenset[str], needed: frozenset[str], heads: Collection[str]
-) -> list[WeightSet]:
-    """The sets in one mapping: all complete ones, or else the most complete one; none if no name matches."""
+def _unfit(fit: WeightSet, own: frozenset[str]) -> bool:
+    """Whether entries are missing, or there are others inside the network."""
+    return bool(fit.lacking) or any(name not in own for name in fit.tensors)
+
+
+def _converted(
+    entries: Mapping[str, torch.Tensor], needed: frozenset[str], convert: Convert
+) -> Mapping[str, torch.Tensor]:
+    """A mapping in which what is under the prefix of a network has the network's own names."""
+    result = dict(entries)
+    for prefix, count in _prefixes(entries, needed).items():
+        if 2 * count < len(needed):
+            continue
+        inside = {name.removeprefix(prefix): value for name, value in entries.items() if name.startswith(prefix)}
+        try:
+            translated = convert(inside)
+        except Exception:  # a library's rule for a checkpoint of another form can raise anything
+            continue
+        for name in inside:
+            result.pop(f"{prefix}{name}", None)
+        result |= {f"{prefix}{name}": value for name, value in translated.items()}
+    return result
+
+
+def _prefixes(entries: Iterable[str], needed: frozenset[str]) -> Counter[str]:
+    """How many of the network's entries there are under each prefix."""
     counts: Counter[str] = Counter()
     for name in entries:
         for start in _starts(name):
             if name[start:] in needed:
                 counts[name[:start]] += 1
+    return counts
+
+
+def _fits(
+    place: str,
+    entries: Mapping[str, torch.Tensor],
+    own: frozenset[str],
+    needed: frozenset[str],
+    heads: Collection[str],
+    without: Collection[str],
+) -> list[WeightSet]:
+    """The sets in one mapping: all complete ones, or else the most complete one; none if no name matches."""
+    counts = _prefixes(entries, needed)
     if not counts:
         return []
     complete = [prefix for prefix, count in counts.items() if count == len(needed)]
     if not complete:
         best = max(counts, key=lambda prefix: (counts[prefix], -len(prefix)))
-        return [_with_head_outside(_under(place, best, entries, own, ()), entries, needed, heads)]
-    return [_under(place, p, entries, own, [q for q in complete if q != p]) for p in sorted(complete, key=len)]
+        return [_with_head_outside(_under(place, best, entries, own, (), without), entries, needed, heads)]
+    return [
+        _under(place, prefix, entries, own, [other for other in complete if other != prefix], without)
+        for prefix in sorted(complete, key=len)
+    ]
 
 
 def _starts(name: str) -> Iterable[int]:
@@ -160,13 +233,18 @@ def _starts(name: str) -> Iterable[int]:
 
 
 def _under(
-    place: str, prefix: str, entries: Mapping[str, torch.Tensor], own: frozenset[str], others: Collection[str]
+    place: str,
+    prefix: str,
+    entries: Mapping[str, torch.Tensor],
+    own: frozenset[str],
+    others: Collection[str],
+    without: Collection[str],
 ) -> WeightSet:
     tensors, left_out = {}, []
     for name, tensor in entries.items():
         bare = name.removeprefix(prefix)
         if name.startswith(prefix) and not any(len(o) > len(prefix) and name.startswith(o) for o in others):
-            if bare in own or not _BOOKKEEPING.search(bare):
+            if bare in own or not (is_outside(bare) or bare.startswith(tuple(f"{module}." for module in without))):
                 # Keep an unexpected entry inside the network: it means another architecture, and `fit` will reject it.
                 tensors[bare] = tensor
             else:
@@ -176,6 +254,11 @@ def _under(
     averaged = bool(_AVERAGED.search(f"{place}/{prefix}")) or any(k.endswith("n_averaged") for k in left_out)
     lacking = sum(name not in tensors for name in own if not name.endswith(_COUNTER))
     return WeightSet("", place, prefix, tensors, tuple(left_out), averaged, lacking)
+
+
+def is_outside(name: str) -> bool:
+    """Whether an entry is no part of any network's forward pass."""
+    return bool(_BOOKKEEPING.search(name) or _PRETRAINING.search(name))
 
 
 def _with_head_outside(
@@ -193,7 +276,7 @@ def _with_head_outside(
         outside = {name: f"{outer}{name}" for name in missing}
         if all(place in entries for place in outside.values()):
             remaining = [name for name in fit.left_out if name not in outside.values()]
-            if all(_BOOKKEEPING.search(name.removeprefix(outer)) for name in remaining):
+            if all(is_outside(name.removeprefix(outer)) for name in remaining):
                 tensors = {**fit.tensors, **{name: entries[place] for name, place in outside.items()}}
                 return replace(fit, tensors=tensors, left_out=tuple(remaining), lacking=0)
     return fit
@@ -292,21 +375,18 @@ def _plain_place(loaded: Any) -> str:
     return "/".join(place)
 
 
-def _note(chosen: WeightSet, others: list[WeightSet] | tuple[()]) -> str:
-    """Sentences about the choice and about what was ignored."""
-    sentences = []
+def _choice(chosen: WeightSet, others: list[WeightSet] | tuple[()]) -> str:
+    """A sentence about which of several sets is used, or that they are averaged weights."""
     if others:
         asks = {id(fit): alias for alias, fit in _aliases([chosen, *others]).items()}
         alternatives = [f"{shown([fit.name])} with &weights={quoted(asks.get(id(fit), fit.name))}" for fit in others]
-        sentences.append(
+        return (
             f"The file holds {len(others) + 1} sets of weights: {shown([chosen.name])} is used; "
             f"{', '.join(alternatives)}."
         )
-    elif chosen.averaged:
-        sentences.append(f"These are averaged weights ({chosen.place or chosen.prefix.rstrip('.') or 'n_averaged'}).")
-    if chosen.left_out:
-        sentences.append(f"Left out, because it is not part of the network: {shown(chosen.left_out)}.")
-    return " ".join(sentences)
+    if chosen.averaged:
+        return f"These are averaged weights ({chosen.place or chosen.prefix.rstrip('.') or 'n_averaged'})."
+    return ""
 
 
 def _nothing(loaded: Any, parts: Mapping[str, Mapping[str, Any]], where: str, what: str) -> str:

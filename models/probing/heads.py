@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...errors import VitobenchError, unknown_name
 from ..classifiers import NEIGHBOURS, TEMPERATURE, neighbour_votes
 from ..networks import PooledNetwork, build
+from ..pooled_layers import OWN_FEATURES, LayerPool
 from ..registry import encoder as encoder_of_library
 
 # Classifiers on top of an encoder, and their names as part of an architecture's name.
@@ -35,6 +36,8 @@ class HeadSpec:
         k: knn: number of neighbours that vote.
         temperature: knn: a neighbour's vote has the weight exp(cosine similarity / temperature).
         heads: attentive: number of attention heads.
+        layers: linear and knn: how many of the encoder's last layers are read; 0 for its own features.
+        pool: One of `vitobench.models.pooled_layers.POOLS`, if layers are read.
 
     Raises:
         UnknownNameError: The kind is unknown.
@@ -46,6 +49,8 @@ class HeadSpec:
     k: int = NEIGHBOURS
     temperature: float = TEMPERATURE
     heads: int = 1
+    layers: int = 0
+    pool: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -53,13 +58,23 @@ class HeadSpec:
         # `not 0 < x < inf` also rejects NaN.
         if self.k < 1 or not 0 < self.temperature < math.inf or self.heads < 1 or self.bank < 0:
             raise VitobenchError(f"{self.text}: k and heads must be 1 or more, and the temperature finite and above 0.")
+        if self.read and self.kind == "attentive":
+            raise VitobenchError("An attentive head reads the tokens of the last layer; leave out --layers and --pool.")
+
+    @property
+    def read(self) -> LayerPool:
+        """What it reads of the encoder; false for the encoder's own features."""
+        return LayerPool(self.layers, self.pool)
 
     @property
     def text(self) -> str:
-        """``"linear"``, ``"knn(bank=4096,k=20,temperature=0.07)"``, ``"attentive(heads=3)"``."""
-        if self.kind == "knn":
-            return f"knn(bank={self.bank},k={self.k},temperature={self.temperature})"
-        return f"attentive(heads={self.heads})" if self.kind == "attentive" else self.kind
+        """As in ``"linear(layers=4,pool=cls+mean)"``, ``"knn(bank=4096,k=20,temperature=0.07)"``, ``"linear"``."""
+        settings = {
+            "knn": f"bank={self.bank},k={self.k},temperature={self.temperature}",
+            "attentive": f"heads={self.heads}",
+        }
+        inside = ",".join(text for text in (settings.get(self.kind, ""), self.read.text) if text)
+        return f"{self.kind}({inside})" if inside else self.kind
 
     @classmethod
     def parse(cls, text: str) -> HeadSpec:
@@ -69,7 +84,7 @@ class HeadSpec:
             VitobenchError: It is invalid.
         """
         match = _SPEC.fullmatch(text)
-        types = {"bank": int, "k": int, "temperature": float, "heads": int}
+        types = {"bank": int, "k": int, "temperature": float, "heads": int, "layers": int, "pool": str}
         try:
             if match is None:
                 raise ValueError("not of the form KIND or KIND(NAME=NUMBER,...)")
@@ -205,19 +220,23 @@ class HeadedNetwork(nn.Module):
     Attributes:
         encoder: Has ``features`` (N, D) and, for heads that read them, ``tokens`` (N, T, C).
         head: See `Head`.
+        read: Which layers the head reads; false for the encoder's own features.
     """
 
     head: Head
 
-    def __init__(self, encoder: nn.Module, head: Head) -> None:
+    def __init__(self, encoder: nn.Module, head: Head, read: LayerPool = OWN_FEATURES) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.read = read
 
     def features(self, x: Tensor) -> Tensor:
         """The input of the head's last step, (N, D), for normalised images."""
         encoder: Any = self.encoder
-        return self.head.pool(self.tokens(x) if self.head.reads_tokens else encoder.features(x))
+        if self.head.reads_tokens:
+            return self.head.pool(self.tokens(x))
+        return self.head.pool(self.read.read(encoder, x) if self.read else encoder.features(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes) for normalised images."""
@@ -284,26 +303,41 @@ def build_network(architecture: str, num_classes: int) -> nn.Module:
         return build(architecture, num_classes)
     spec = HeadSpec.parse(text)
     encoder = build_encoder(encoder_name)
-    return HeadedNetwork(encoder, build_head(spec, width_of(encoder, spec.kind == "attentive"), num_classes))
+    width = width_of(encoder, spec.kind == "attentive", spec.read)
+    return HeadedNetwork(encoder, build_head(spec, width, num_classes), spec.read)
 
 
 @torch.no_grad()
-def width_of(encoder: nn.Module, tokens: bool) -> int:
+def width_of(encoder: nn.Module, tokens: bool, read: LayerPool = OWN_FEATURES) -> int:
     """Channels of an encoder's features or tokens.
+
+    Args:
+        encoder: See `build_encoder`.
+        tokens: Of its tokens.
+        read: Of these layers in place of its features.
 
     Raises:
         VitobenchError: The encoder has no tokens.
     """
-    if isinstance(encoder, PooledNetwork) and not tokens:
+    if isinstance(encoder, PooledNetwork) and not tokens and not read:
         return encoder.pool.width
     if tokens and not hasattr(encoder, "tokens"):
         raise VitobenchError(_NO_TOKENS)
     training, asked = encoder.training, encoder.eval()
     network: Any = asked
     images = torch.zeros(1, 3, *_size_of(network))
-    output: Tensor = network.tokens(images) if tokens else network.features(images)
+    own = network.tokens if tokens else network.features
+    output: Tensor = read.read(network, images) if read else own(images)
     encoder.train(training)
     return output.shape[-1]
+
+
+@torch.no_grad()
+def has_class_token(encoder: Any) -> bool:
+    """Whether the layers of an encoder have a class token."""
+    if not hasattr(encoder, "layers"):
+        return False
+    return encoder.layers(torch.zeros(1, 3, *_size_of(encoder)), 1)[-1].class_token is not None
 
 
 def _size_of(network: Any) -> tuple[int, int]:

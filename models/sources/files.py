@@ -1,35 +1,43 @@
-"""Checkpoints of the user: ``file:PATH``, or ``file:PATH?arch=timm:NAME&weights=SET`` if the file has no card."""
+"""Checkpoints of the user: ``file:PATH``, or ``file:PATH?arch=timm:NAME`` if the file has no card."""
 
 from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 from ...errors import CheckpointError, VitobenchError
 from ...files import home_path
-from ...identity import digest, file_digest
-from ...text import restored
+from ...identity import digest
+from ..named_file import NamedFile, complete_path, digest_of, split
 from ..safetensors_header import embedded_card, looks_like_safetensors
 from ..spec import WEIGHTS_NOTE, ModelSpec
-from ..zoo_card import ZooCard, label_space_of
-from .source import Source
+from ..zoo_card import ZooCard
+from . import timm_models, torchvision_models
+from .source import Architecture, Source
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..weight_sets import Chosen
+    from .checkpoints import Wanted
 
 PREFIX = "file:"
 
+_LIBRARIES: tuple[Source, ...] = (timm_models.SOURCE, torchvision_models.SOURCE)
+"""Sources whose architectures a checkpoint may be for."""
+
+_OPTIONS = {
+    "arch": "timm:NAME",
+    "weights": "SET",
+    "head": "FILE",
+    "layers": "N",
+    "pool": "POOL",
+    "classes": "FILE",
+}
 _ARCH = "?arch="
-_WEIGHTS = "?weights="
-_TIMM = "timm:"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".tar", ".bin")
 """Usual extensions of checkpoints, for tab completion; files with other names can be read, too."""
-_ANY_COUNT = 1000  # classes of the network that names are compared with, before the real number is read from the file
 
 
 @dataclass(frozen=True)
@@ -38,57 +46,68 @@ class FileName:
 
     Attributes:
         path: The checkpoint.
-        architecture: timm's name of the architecture (an optional tag chooses the preprocessing), or None if the file
-            must contain a card.
+        architecture: Name of the architecture with its library (an optional tag chooses the preprocessing), or None if
+            the file must contain a card.
         weights: Which of several sets of weights in the file to use; None for the default.
+        head: The file of a head of its own, ``"none"``, or None.
+        layers: How many layers that head reads; 0 if not given.
+        pool: How it reads them; empty if not given.
+        classes: A list of classes, or None.
     """
 
     path: Path
     architecture: str | None
     weights: str | None = None
+    head: str | None = None
+    layers: int = 0
+    pool: str = ""
+    classes: str | None = None
 
     @classmethod
     def parse(cls, name: str) -> FileName:
         """Parse a name.
 
         Raises:
-            CheckpointError: There is no path, an option is unknown, or the architecture is not one of timm's.
+            CheckpointError: There is no path, an option is unknown or has no such value, or the architecture is of no
+                known library.
         """
-        path, options = _split(name)
-        if not path:
-            raise CheckpointError(f"{name!r} names no file; write {PREFIX}PATH or {PREFIX}PATH{_ARCH}{_TIMM}NAME.")
-        if _ARCH in path or _WEIGHTS in path:
+        parts = NamedFile.parse(name, PREFIX, _OPTIONS)
+        options = dict(parts.options)
+        arch = options.get("arch")
+        valid = " or ".join(f"arch={source.prefix}NAME" for source in _LIBRARIES)
+        if arch is not None and not any(source.has(arch) for source in _LIBRARIES):
             raise CheckpointError(
-                f"{name!r} has two question marks; join options by &: {_ARCH}{_TIMM}NAME&weights=SET."
+                f"The architecture {arch!r} in {name!r} is not understood; write {valid}, for instance "
+                f"{PREFIX}{parts.path}{_ARCH}timm:resnet50."
             )
-        given: dict[str, str] = {}
-        for option in options.split("&") if options else ():
-            key, _, value = option.partition("=")
-            if key not in ("arch", "weights") or key in given or not value:
-                raise CheckpointError(
-                    f"The option {option!r} in {name!r} is not understood; valid are arch={_TIMM}NAME and weights=SET, "
-                    f"each once and joined by &: {PREFIX}PATH{_ARCH}{_TIMM}resnet50&weights=ema."
-                )
-            given[key] = value
-        arch = given.get("arch")
-        if arch is not None and (not arch.startswith(_TIMM) or arch == _TIMM):
+        others = [key for key in options if key not in ("arch", "weights")]
+        if arch is None and others:
             raise CheckpointError(
-                f"The architecture {arch!r} in {name!r} is not understood; write {_ARCH[1:]}{_TIMM}NAME, for instance "
-                f"{PREFIX}{path}{_ARCH}{_TIMM}resnet50."
+                f"{name!r} has the option {others[0]}, which is for files without a card; write {valid} as well."
             )
-        weights = given.get("weights")
+        layers = options.get("layers", "0")
+        if not layers.isdecimal() or ("layers" in options and int(layers) < 1):
+            raise CheckpointError(f"layers={layers} in {name!r} must be a whole number of 1 or more.")
+        pool = options.get("pool", "")
+        if "pool" in options or "layers" in options:
+            from ..pooled_layers import LayerPool  # imports torch
+
+            LayerPool(int(layers) or 1, pool or "cls+mean")
+        head = options.get("head")
         return cls(
-            _path(path, name),
-            None if arch is None else arch.removeprefix(_TIMM),
-            None if weights is None else unquote(weights),
+            parts.path,
+            arch,
+            options.get("weights"),
+            head if head in (None, "none") else str(home_path(str(head))),
+            int(layers),
+            pool,
+            options.get("classes"),
         )
 
-
-def _split(name: str) -> tuple[str, str]:
-    """The path of a name as typed, and its options without their question mark."""
-    text = name.removeprefix(PREFIX)
-    start = max(text.rfind(_ARCH), text.rfind(_WEIGHTS))
-    return (text, "") if start < 0 else (text[:start], text[start + 1 :])
+    @property
+    def alone(self) -> bool:
+        """Whether its outputs depend on no other file."""
+        return self.head in (None, "none") and self.classes is None
 
 
 def name_of(path: Path | str) -> str:
@@ -96,40 +115,17 @@ def name_of(path: Path | str) -> str:
     return f"{PREFIX}{path}"
 
 
-def _path(text: str, name: str) -> Path:
-    """The file for a name as typed by the user or, from records and tables, as escaped by `printable`.
-
-    Raises:
-        VitobenchError: The path is invalid, or both readings of the name are existing files.
-    """
-    if "\0" in text:
-        raise CheckpointError(f"{name!r} holds a null character, which no path has.")
-    typed, decoded = home_path(text), home_path(restored(text))
-    try:
-        if typed == decoded or not decoded.exists():
-            return typed
-        both = typed.exists()
-    except OSError:  # the name is too long; opening the file will report it
-        return typed
-    if both:
-        raise CheckpointError(f"{typed} may be this file or one whose name is not UTF-8; rename one of them.")
-    return decoded
+def _architecture(name: str) -> Architecture:
+    found = next(source for source in _LIBRARIES if source.has(name)).architecture(name)
+    assert found is not None
+    return found
 
 
-def _library() -> dict[str, str]:
-    return {"timm": importlib.metadata.version("timm")}
+def _wanted(parts: FileName) -> Wanted:
+    from .checkpoints import Wanted
 
-
-def _digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError as error:
-        raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read: {error.strerror or error}.") from None
-
-
-def _hash(file: str, chosen: Chosen) -> str:
-    """The weights hash. If the file has several sets, it must include the name of the one in use."""
-    return file if chosen.plain or not chosen.others else digest([file, chosen.weights.name])
+    architecture = _architecture(str(parts.architecture))
+    return Wanted(parts.path, architecture, parts.weights, parts.head, parts.layers, parts.pool, parts.classes)
 
 
 def _card(path: Path) -> ZooCard:
@@ -147,52 +143,9 @@ def _card(path: Path) -> ZooCard:
     if text is None:
         raise CheckpointError(
             f"{path} does not say which architecture it is for: it has no vitobench card. Name one of timm's: "
-            f"{PREFIX}{path}{_ARCH}{_TIMM}NAME, for instance {_ARCH[1:]}{_TIMM}resnet50."
+            f"{PREFIX}{path}{_ARCH}timm:NAME, for instance {_ARCH[1:]}timm:resnet50."
         )
     return ZooCard.parse(text, str(path))
-
-
-def _timm_config(architecture: str, name: str) -> dict[str, Any]:
-    import timm
-
-    from .timm_models import check_name
-
-    check_name(architecture, name)
-    cfg = timm.models.get_pretrained_cfg(architecture)
-    return {} if cfg is None else cfg.to_dict()
-
-
-def _weights(parts: FileName, cfg: dict[str, Any]) -> tuple[Chosen, int]:
-    """The weights of a timm architecture in a file, and their number of classes."""
-    import timm
-
-    from ..state_dicts import check_fit, read_checkpoint, skeleton
-    from ..weight_sets import choose, shown
-
-    def network(classes: int) -> nn.Module:
-        created: nn.Module = timm.create_model(str(parts.architecture), pretrained=False, num_classes=classes)
-        return created
-
-    classifier = cfg.get("classifier")
-    heads = tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),)
-    where = str(parts.path)
-    loaded = read_checkpoint(parts.path)
-    entries = skeleton(lambda: network(_ANY_COUNT))
-    chosen = choose(loaded, entries, heads, parts.weights, where, str(parts.architecture))
-    tensors = chosen.weights.tensors
-    weight = tensors.get(f"{heads[0]}.weight")
-    if weight is None or weight.ndim == 0:
-        if any(name not in tensors and not name.startswith(tuple(f"{head}." for head in heads)) for name in entries):
-            check_fit(entries, tensors, where)
-        raise CheckpointError(
-            f"{parts.path} has no classifier ({heads[0]}.weight), which {parts.architecture} ends in; its entries "
-            f"begin {shown(list(tensors))}. A backbone without a classifier cannot be scored, and another "
-            "architecture needs another name after arch=timm:."
-        )
-    count = int(weight.shape[0])
-    label_space_of(count, where)
-    check_fit(entries if count == _ANY_COUNT else skeleton(lambda: network(count)), tensors, where)
-    return chosen, count
 
 
 class FileSource(Source):
@@ -206,20 +159,12 @@ class FileSource(Source):
 
     def file_of(self, name: str) -> Path:
         """The path as typed, whether it exists or not."""
-        return Path(_split(name)[0])
+        return Path(split(name.removeprefix(PREFIX), _OPTIONS)[0])
 
     def complete_after_prefix(self, typed: str) -> list[str]:
         """Folders and checkpoints in the folder typed so far."""
-        folder, slash, start = typed.rpartition("/")
         try:
-            entries = sorted(home_path(folder + slash or ".").iterdir())
-            return [
-                f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
-                for path in entries
-                if path.name.startswith(start)
-                and path.name.startswith(".") == start.startswith(".")
-                and (path.is_dir() or path.suffix in _SUFFIXES)
-            ]
+            return complete_path(typed, _SUFFIXES)
         except (OSError, VitobenchError):
             return []
 
@@ -227,8 +172,9 @@ class FileSource(Source):
         """Describe a checkpoint. This does not import torch for a file with a card; weights of other files are read.
 
         Args:
-            name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``.
-                A named architecture overrides a card. ``weights=SET`` chooses one of several sets of weights.
+            name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME`` or
+                ``arch=torchvision:NAME``. A named architecture overrides a card. ``weights=SET`` chooses one of several
+                sets of weights, ``head=FILE`` an encoder's head, ``classes=FILE`` the order of its classes.
 
         Returns:
             The description; its weights hash is that of the file. If a file has several sets of weights, the hash also
@@ -242,30 +188,33 @@ class FileSource(Source):
         parts = FileName.parse(name)
         if parts.architecture is None:
             card = _card(parts.path)
-            file_hash = _digest(parts.path)
+            file_hash = digest_of(parts.path)
             return card.spec(
                 name, self.name, file_hash if parts.weights is None else digest([file_hash, parts.weights])
             )
-        from .timm_models import preprocessing_of
+        from ..state_dicts import check_file
+        from .checkpoints import examine
 
-        cfg = _timm_config(parts.architecture, name)
-        preprocessing = preprocessing_of(cfg, name)
-        chosen, count = _weights(parts, cfg)
-        several = f", weights {chosen.weights.name}" if chosen.others else ""
+        check_file(parts.path)
+        wanted = _wanted(parts)
+        file_hash = digest_of(parts.path)
+        preprocessing = wanted.architecture.preprocessing(file_hash)
+        checkpoint = examine(wanted)
+        several = f", weights {checkpoint.chosen.weights.name}" if checkpoint.chosen.others else ""
+        library, _, title = str(parts.architecture).partition(":")
         return ModelSpec(
             name=name,
             source=self.name,
-            architecture=_TIMM + str(cfg["architecture"]),
+            architecture=checkpoint.architecture,
             preprocessing=preprocessing,
-            label_space=label_space_of(count, str(parts.path)),
-            weights_hash=_hash(_digest(parts.path), chosen),
-            description=f"{parts.path.name} as timm's {parts.architecture}{several}",
+            label_space=checkpoint.label_space,
+            weights_hash=checkpoint.weights_hash(file_hash),
+            description=f"{parts.path.name} as {library}'s {title}{several}",
             extra={
-                "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
                 "crop_mode": preprocessing.crop_mode,
-                "weights": chosen.weights.name,
-                **({WEIGHTS_NOTE: chosen.note} if chosen.note else {}),
-                **_library(),
+                "weights": checkpoint.chosen.weights.name,
+                **({WEIGHTS_NOTE: checkpoint.note} if checkpoint.note else {}),
+                **wanted.architecture.facts,
             },
         )
 
@@ -279,7 +228,7 @@ class FileSource(Source):
         from ..state_dicts import check_file
 
         check_file(parts.path)
-        file_hash = _digest(parts.path)
+        file_hash = digest_of(parts.path)
         if parts.architecture is None:
             spec.check_weights(
                 file_hash if parts.weights is None else digest([file_hash, parts.weights]), str(parts.path)
@@ -287,18 +236,15 @@ class FileSource(Source):
             from .zoo import build_from_card
 
             return build_from_card(_card(parts.path), parts.path, parts.weights)
-        import timm
+        from .checkpoints import examine, load
 
-        from ..state_dicts import TimmNetwork, fit
-
-        chosen, count = _weights(parts, _timm_config(parts.architecture, spec.name))
-        spec.check_weights(_hash(file_hash, chosen), str(parts.path))
-        network = timm.create_model(parts.architecture, pretrained=False, num_classes=count)
-        fit(network, chosen.weights.tensors, str(parts.path))
-        return TimmNetwork(network)
+        wanted = _wanted(parts)
+        checkpoint = examine(wanted)
+        spec.check_weights(checkpoint.weights_hash(file_hash), str(parts.path))
+        return load(checkpoint, wanted)
 
     def still_describes(self, spec: ModelSpec) -> bool:
-        """Whether an earlier description of a file is valid: the file has the same bytes, and timm the same version.
+        """Whether an earlier description of a file is valid: the same bytes, and the same version of the library.
 
         This only hashes the file, and does not import torch or timm. Descriptions by earlier versions that did not
         record which weights they used are not valid.
@@ -307,11 +253,14 @@ class FileSource(Source):
         # Earlier versions treated every crop mode as "center" and did not record it.
         if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
             return False
-        if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
+        if parts.architecture is None or not parts.alone:
+            return False
+        library = parts.architecture.partition(":")[0]
+        if spec.extra.get(library) != importlib.metadata.version(library):
             return False
         if "weights" not in spec.extra or not parts.path.is_file():
             return False
-        file_hash = _digest(parts.path)
+        file_hash = digest_of(parts.path)
         return spec.weights_hash in (file_hash, digest([file_hash, spec.extra["weights"]]))
 
 

@@ -8,15 +8,15 @@ uses this object, so no other file has to change.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..spec import ModelSpec
+from ..spec import ModelSpec, Preprocessing
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,32 @@ class WeightsFolder:
     what: str
     path: Path
     variable: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of a library without weights, which a checkpoint may be for.
+
+    Attributes:
+        name: With the source's prefix, without a tag.
+        heads: Modules of its classifier, the main one first.
+        network: Builds it for a number of classes; 0 for the network without its classifier.
+        wrap: Gives a network with so many classes the methods of `models.model.Network`.
+        preprocessing: What a checkpoint with this SHA-256 was evaluated with.
+        others: Further forms that its checkpoints have, such as another pooling: the same as ``network``.
+        convert: Translates the names of a published checkpoint into those of the network, as the library does; gets
+            names and tensors, and the network. None if the library has no such translation.
+        facts: Facts for `ModelSpec.extra`, such as the library's version. If one changes, a description is out of date.
+    """
+
+    name: str
+    heads: tuple[str, ...]
+    network: Callable[[int], nn.Module]
+    wrap: Callable[[nn.Module, int], nn.Module]
+    preprocessing: Callable[[str], Preprocessing]
+    others: tuple[Callable[[int], nn.Module], ...] = ()
+    convert: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(ABC):
@@ -161,6 +187,20 @@ class Source(ABC):
 
         Returns:
             A module with ``features`` and optionally ``tokens``; None if this source has no architectures of its own.
+
+        Raises:
+            UnknownNameError: There is no such architecture.
+        """
+        return None
+
+    def architecture(self, name: str) -> Architecture | None:
+        """A network that a checkpoint names by ``arch=``.
+
+        Args:
+            name: Starts with `prefix`; a tag may choose the preprocessing.
+
+        Returns:
+            None if this source has no architectures for checkpoints.
 
         Raises:
             UnknownNameError: There is no such architecture.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,10 @@ from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
-from .source import Source, WeightsFolder
+from .source import Architecture, Source, WeightsFolder
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 PREFIX = "timm:"
 
@@ -117,6 +119,16 @@ def _fetch(name: str) -> nn.Module:
     return network.eval()
 
 
+def _as_timm_converts(tensors: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+    """What timm makes of a published checkpoint for this network; the same if it has no rule for it."""
+    rule = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if rule is None:
+        return tensors
+    with redirect_stdout(StringIO()):  # one of the rules prints
+        converted: Mapping[str, Tensor] = rule(dict(tensors), network)
+    return converted
+
+
 @contextmanager
 def _collected(messages: list[str]) -> Iterator[None]:
     class Collector(logging.Handler):
@@ -168,6 +180,42 @@ class TimmSource(Source):
         name = architecture.removeprefix(PREFIX)
         check_name(name, architecture)
         return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
+
+    def architecture(self, name: str) -> Architecture:
+        """A network of timm for a checkpoint: ``timm:NAME``, with an optional tag that chooses the preprocessing.
+
+        Raises:
+            UnknownNameError: timm has no such network.
+            CheckpointError: It needs a preprocessing that is not supported.
+        """
+        import timm
+
+        from ..state_dicts import TimmNetwork
+
+        timm_name = name.removeprefix(PREFIX)
+        check_name(timm_name, name)
+        config = timm.models.get_pretrained_cfg(timm_name)
+        cfg = {"architecture": timm_name} if config is None else config.to_dict()
+        preprocessing = preprocessing_of(cfg, name)
+        classifier = cfg.get("classifier")
+
+        def network(classes: int, **changes: Any) -> nn.Module:
+            created: nn.Module = timm.create_model(timm_name, pretrained=False, num_classes=classes, **changes)
+            return created
+
+        return Architecture(
+            name=PREFIX + str(cfg["architecture"]),
+            heads=tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),),
+            network=network,
+            wrap=lambda built, classes: TimmNetwork(built),
+            preprocessing=lambda sha256: preprocessing,
+            others=(lambda classes: network(classes, global_pool="avg"),),
+            convert=_as_timm_converts,
+            facts={
+                "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
+                "timm": timm.__version__,
+            },
+        )
 
     def resolve(self, name: str) -> ModelSpec:
         """Describe a timm model. Its weights are downloaded, because their hash is part of the description.

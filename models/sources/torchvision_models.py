@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...caches import user_cache
-from ...errors import VitobenchError, unknown_name
+from ...errors import CheckpointError, VitobenchError, unknown_name
 from ..spec import ModelSpec, Preprocessing
 from ..zoo_card import label_space_of, triple
-from .source import Source, WeightsFolder
+from .source import Architecture, Source, WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +38,50 @@ def _classifiers() -> list[str]:
 
     names: list[str] = torchvision.models.list_models(module=torchvision.models)
     return names
+
+
+def _preprocessing(weights: Any) -> Preprocessing:
+    transforms = weights.transforms()
+    return Preprocessing(
+        int(transforms.crop_size[0]),
+        int(transforms.resize_size[0]),
+        str(transforms.interpolation.value),
+        triple(transforms.mean),
+        triple(transforms.std),
+    )
+
+
+def _of_checkpoint(name: str, sha256: str) -> Preprocessing:
+    """The preprocessing of a checkpoint: of the weights named, of those whose file it is, or of all there are.
+
+    Raises:
+        CheckpointError: It is none of torchvision's files, and their sets of weights differ in preprocessing.
+    """
+    import torchvision
+
+    architecture, named = _weights(name)
+    if "." in name.removeprefix(PREFIX):
+        return _preprocessing(named)
+    every = list(torchvision.models.get_model_weights(architecture))
+    # torch.hub puts the first digits of a file's hash at the end of its name.
+    for weights in every:
+        if sha256.startswith(weights.url.rpartition("-")[2].partition(".")[0]):
+            return _preprocessing(weights)
+    if len({_preprocessing(weights) for weights in every}) > 1:
+        choices = " or ".join(f"arch={PREFIX}{architecture}.{weights.name}" for weights in every)
+        sizes = "; ".join(f"{w.name}: {p.size} from {p.resize}" for w in every for p in (_preprocessing(w),))
+        raise CheckpointError(
+            f"torchvision evaluates its weights of {architecture} with different preprocessing ({sizes}), and this "
+            f"file is none of them. Choose one: {choices}."
+        )
+    return _preprocessing(named)
+
+
+def _classifier(network: nn.Module, classes: int) -> str:
+    """Name of the last layer with one output for each class."""
+    from ..state_dicts import outputs_of
+
+    return [name for name, module in network.named_modules() if outputs_of(module) == classes][-1]
 
 
 def _fetch(name: str) -> nn.Module:
@@ -88,6 +132,37 @@ class TorchvisionSource(Source):
             raise unknown_name("torchvision classifier", name, _classifiers())
         return TorchvisionNetwork(torchvision.models.get_model(name, weights=None), 1000)
 
+    def architecture(self, name: str) -> Architecture:
+        """A classifier of torchvision for a checkpoint: ``torchvision:NAME`` or ``torchvision:NAME.WEIGHTS``.
+
+        The weights named only choose the preprocessing.
+
+        Raises:
+            UnknownNameError: torchvision has no such classifier.
+        """
+        import torch
+        import torchvision
+
+        from ..state_dicts import TorchvisionNetwork
+
+        architecture, _ = _weights(name)
+
+        def network(classes: int) -> nn.Module:
+            options = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
+            built: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes, **options)
+            return built
+
+        with torch.device("meta"):
+            head = _classifier(network(1000), 1000)
+        return Architecture(
+            name=PREFIX + architecture,
+            heads=(head,),
+            network=network,
+            wrap=TorchvisionNetwork,
+            preprocessing=lambda sha256: _of_checkpoint(name, sha256),
+            facts={"torchvision": torchvision.__version__},
+        )
+
     def resolve(self, name: str) -> ModelSpec:
         """Describe a torchvision classifier. Its weights are downloaded, because their hash is part of the description.
 
@@ -110,18 +185,11 @@ class TorchvisionSource(Source):
 
             architecture, weights = _weights(name)
             count = len(weights.meta["categories"])
-            transforms = weights.transforms()
             _SPECS[name] = ModelSpec(
                 name=name,
                 source=self.name,
                 architecture=PREFIX + architecture,
-                preprocessing=Preprocessing(
-                    int(transforms.crop_size[0]),
-                    int(transforms.resize_size[0]),
-                    str(transforms.interpolation.value),
-                    triple(transforms.mean),
-                    triple(transforms.std),
-                ),
+                preprocessing=_preprocessing(weights),
                 label_space=label_space_of(count, name),
                 weights_hash=tensors_digest(_fetch(name).state_dict()),
                 training_data=f"see {weights.meta.get('recipe', 'the documentation of torchvision')}",

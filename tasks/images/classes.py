@@ -47,6 +47,19 @@ def imagenet_wnids() -> tuple[str, ...]:
 
 
 @cache
+def class_list(name: str) -> tuple[str, ...]:
+    """The WordNet ids of a larger label space of ImageNet, in the order of its class indices.
+
+    Args:
+        name: timm's file, such as ``"imagenet12k_synsets.txt"``.
+
+    Raises:
+        DataError: timm is not installed, or no longer ships the list.
+    """
+    return tuple(_of_timm(name).read_text(encoding="utf-8").split())
+
+
+@cache
 def imagenet_a_wnids() -> tuple[str, ...]:
     """The 200 classes of ImageNet-A, sorted, which is also the order of their class indices.
 

@@ -265,7 +265,7 @@ def test_a_file_that_refers_to_itself_ends() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("?arch=timm:test_resnet&weight=ema", r"option 'weight=ema'.*arch=timm:NAME and weights=SET"),
+        ("?arch=timm:test_resnet&weight=ema", r"option 'weight=ema'.*arch=timm:NAME, weights=SET, head=FILE"),
         ("?arch=timm:test_resnet&weights=", r"option 'weights='"),
         ("?arch=timm:test_resnet&weights=a&weights=b", r"option 'weights=b'.*each once"),
         ("?arch=timm:test_resnet?weights=ema", "two question marks"),
