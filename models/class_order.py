@@ -119,8 +119,8 @@ def unknown_count(count: int, where: str) -> str:
     lists = ", ".join(f"{number} ({name})" for name, (number, _) in LISTS.items())
     rules = " or ".join(f"classes={rule} ({meaning})" for rule, meaning in RULES.items())
     return (
-        f"{where} has {count} outputs; a classifier of {spaces} classes is needed, and ImageNet-1k's are also read from "
-        f"those of {lists}. For any other write classes=FILE with the class of each output, one per line, {rules}."
+        f"{where} has {count} outputs; a classifier of {spaces} classes is needed, and ImageNet-1k's are also read "
+        f"from those of {lists}. For any other write classes=FILE with the class of each output, one per line, {rules}."
     )
 
 

@@ -47,6 +47,10 @@ class NamedFile:
                 f"{name!r} has two question marks; join options by &: ?{'&'.join(_written(valid)[:2])}."
             )
         given: dict[str, str] = {}
+        file = _path(path, name)
+        shorter, mark, rest = path.rpartition("?")
+        if mark and "=" in rest and not _exists(file) and _exists(home_path(shorter)):
+            options = f"{rest}&{options}" if options else rest
         for option in options.split("&") if options else ():
             key, _, value = option.partition("=")
             if key not in valid or key in given or not value:
@@ -55,7 +59,7 @@ class NamedFile:
                     f"each once and joined by &: {prefix}PATH?{'&'.join(_written(valid)[:2])}."
                 )
             given[key] = unquote(value)
-        return cls(_path(path, name), given)
+        return cls(file, given)
 
 
 def split(text: str, options: Mapping[str, str]) -> tuple[str, str]:
@@ -94,6 +98,13 @@ def digest_of(path: Path) -> str:
         return file_digest(path)
     except OSError as error:
         raise CheckpointError(f"The checkpoint {str(path)!r} cannot be read: {error.strerror or error}.") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the name is too long
+        return False
 
 
 def _written(valid: Mapping[str, str]) -> list[str]:

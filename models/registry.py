@@ -27,6 +27,7 @@ _FILES = (
     "timm_models",
     "torchvision_models",
     "files",
+    "onnx_files",
 )
 """Files of ``models/sources`` with a ``SOURCE``, in the order of listings; any other file with one follows them."""
 

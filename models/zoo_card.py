@@ -133,7 +133,7 @@ class ZooCard:
         stated = {k: v for k, v in data.items() if k in named and not (k in _OPTIONAL and v in (None, ""))}
         table = {key: _line(key, value, where) for key, value in _with_whole_numbers(stated).items()}
         if "preprocessing" in data:
-            table["preprocessing"] = _preprocessing(data["preprocessing"], where)
+            table["preprocessing"] = card_preprocessing(data["preprocessing"], where)
         rest = {k: _plain(k, v, where) for k, v in data.items() if k not in named | {"curve"}}
         extra = {_encoded(k, k, where): _encoded(k, v, where) for k, v in rest.items()}
         return decode(cls, table | {"extra": extra}, where, error=CheckpointError)
@@ -161,7 +161,12 @@ class ZooCard:
         )
 
 
-def _preprocessing(values: Any, where: str) -> Preprocessing:
+def card_preprocessing(values: Any, where: str) -> Preprocessing:
+    """The preprocessing in a card.
+
+    Raises:
+        CheckpointError: A key is missing or unknown, or a value is invalid.
+    """
     # An unknown key is refused: if it were ignored, the network could get other pixels than it was trained with.
     table = _with_whole_numbers(values) if isinstance(values, dict) else values
     card = decode(_CardPreprocessing, table, where, "preprocessing", CheckpointError)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import CheckpointError, VitobenchError
+from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...files import home_path
 from ...identity import digest
 from ..named_file import NamedFile, complete_path, digest_of, split
@@ -115,7 +115,14 @@ def name_of(path: Path | str) -> str:
     return f"{PREFIX}{path}"
 
 
-def _architecture(name: str) -> Architecture:
+def architecture_of(name: str) -> Architecture:
+    """The architecture of a library, such as ``timm:NAME``.
+
+    Raises:
+        UnknownNameError: No library has it.
+    """
+    if not any(source.has(name) for source in _LIBRARIES):
+        raise unknown_name("architecture", name, [f"{source.prefix}NAME" for source in _LIBRARIES])
     found = next(source for source in _LIBRARIES if source.has(name)).architecture(name)
     assert found is not None
     return found
@@ -124,7 +131,7 @@ def _architecture(name: str) -> Architecture:
 def _wanted(parts: FileName) -> Wanted:
     from .checkpoints import Wanted
 
-    architecture = _architecture(str(parts.architecture))
+    architecture = architecture_of(str(parts.architecture))
     return Wanted(parts.path, architecture, parts.weights, parts.head, parts.layers, parts.pool, parts.classes)
 
 

@@ -143,7 +143,7 @@ def test_the_label_space_follows_the_number_of_outputs(tmp_path: Path) -> None:
     torch.save(resnet(10).state_dict(), path)
     assert registry.resolve(name(path)).label_space == "cifar-10"
     torch.save(resnet(11).state_dict(), path)
-    with pytest.raises(CheckpointError, match=r"11 outputs.*1000 \(imagenet-1k\) or 16 \(microworld-16\)"):
+    with pytest.raises(CheckpointError, match=r"11 outputs.*1000 \(imagenet-1k\), 16 \(microworld-16\)"):
         registry.resolve(name(path))
 
 
