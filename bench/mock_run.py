@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import VitobenchError
 from ..models import registry
+from ..models.class_order import BY_NAME, order_of
 from ..models.spec import ModelSpec
 from ..tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..tasks.opening import available, open_source
@@ -42,6 +43,20 @@ TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
 _PERMUTED = 0.25
 """Accuracy that the best reordering of classes must gain before the order is in doubt. With ten images per class, the
 best reordering of random predictions gains about 0.15."""
+
+_NEAR_CHANCE = 0.05
+"""Accuracy up to which a confident network is not just a weak one. Some classes keep their place in another order."""
+_CONFIDENT = 0.3
+"""Mean confidence on photographs from which a network counts as trained: 0.75 for efficientnet-lite0, below 0.1 for
+networks with random weights."""
+_VARIED = 0.3
+"""Share of the images, or of the classes if there are fewer, that so many different predictions are varied for: wrong
+preprocessing makes a network predict the same few classes."""
+
+_NAME_CLASSES = (
+    "Name the class of each output, one per line, in a text file, and write &classes=FILE behind the name of a file: "
+    "or onnx: model; sort the outputs of any other model by WordNet id."
+)
 
 
 @dataclass(frozen=True)
@@ -112,14 +127,15 @@ def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
         yield Check("logits", FAIL, description, mend)
         return
     yield Check("logits", PASS, description)
-    features = model.features(batch[:8])
-    shape = tuple(features.shape)
-    if features.ndim != 2 or len(features) != 8:
-        yield Check(
-            "features", WARN, f"{shape} for 8 images", "Probes and nearest neighbours need features of shape (N, D)."
-        )
+    try:
+        features = model.features(batch[:8])
+    except VitobenchError as error:  # not every source can give them, and no score needs them
+        yield Check("features", SKIP, str(error), "Probes and nearest neighbours need features of shape (N, D).")
     else:
-        yield Check("features", PASS, f"{shape} for 8 images")
+        shape = tuple(features.shape)
+        good = features.ndim == 2 and len(features) == 8
+        mend = "" if good else "Probes and nearest neighbours need features of shape (N, D)."
+        yield Check("features", PASS if good else WARN, f"{shape} for 8 images", mend)
     bad = int((~torch.isfinite(logits)).any(dim=1).sum())
     if bad:
         mend = "Look for a division by zero or an overflow; try --precision float32."
@@ -188,13 +204,19 @@ def _threads(model: Model, batch: Any) -> Check:
     return Check("threads", FAIL, description, "A custom layer has a race: two threads write to the same place.")
 
 
-def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Check:
+def check_labels(
+    predicted: np.ndarray, labels: np.ndarray, classes: int, confidence: np.ndarray | None = None
+) -> Check:
     """Whether predictions are right, or would be with the classes in another order.
+
+    With five images or more per class, the best order is found by matching. With fewer, a trained network whose classes
+    are in another order shows by itself: it is confident and varied, and no better than chance.
 
     Args:
         predicted: int (n,) predicted classes.
         labels: int (n,) true classes.
-        classes: Number of classes. Reordering is only tried with five images or more per class.
+        classes: Number of classes.
+        confidence: float (n,) largest probability of each image.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.stats import binom
@@ -211,6 +233,15 @@ def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Che
         if best - right > _PERMUTED * n:
             mend = "The label order looks permuted: sort the head's outputs into the order of the label space."
             return Check("label order", FAIL, f"{accuracy}; {best / n:.0%} with classes in another order", mend)
+    for said, other in _other_orders(predicted, classes):
+        better = int((other == labels).sum())
+        if better > right and float(binom.sf(better - 1, n, 1 / classes)) < 1e-6 and better - right > 0.1 * n:
+            return Check("label order", FAIL, f"{accuracy}; {better / n:.0%} with the classes {said[0]}", said[1])
+    varied = len(np.unique(predicted)) >= _VARIED * min(n, classes)
+    sure = confidence is not None and n < 5 * classes and float(confidence.mean()) >= _CONFIDENT
+    if confidence is not None and sure and varied and right <= _NEAR_CHANCE * n:
+        found = f"{accuracy}, but predictions are confident ({confidence.mean():.0%} on average) and varied"
+        return Check("label order", FAIL, found, f"The classes are in another order than WordNet's. {_NAME_CLASSES}")
     if above_chance:
         return Check("label order", PASS, accuracy)
     mend = (
@@ -218,6 +249,22 @@ def check_labels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Che
         "preprocessing."
     )
     return Check("label order", WARN, accuracy, mend)
+
+
+def _other_orders(predicted: np.ndarray, classes: int) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """What predictions would be in other orders that occur, with the words for it and how to mend it."""
+    if classes != CLASSES["imagenet-1k"]:
+        return
+    order = order_of(classes, BY_NAME, "")
+    assert order is not None
+    outputs = np.asarray(order.outputs)
+    by_name = np.empty_like(outputs)
+    by_name[outputs] = np.arange(classes)
+    mend = "Write classes=by-name behind the name of a file: or onnx: model, or sort the outputs by WordNet id."
+    yield ("sorted by name", mend), by_name[predicted]
+    mend = f"The outputs are off by one, as where the first one is background. {_NAME_CLASSES}"
+    yield ("one place earlier", mend), predicted - 1
+    yield ("one place later", mend), predicted + 1
 
 
 def check_channels(predicted: np.ndarray, swapped: np.ndarray, labels: np.ndarray) -> Check:
@@ -327,11 +374,11 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
     images, failed = source.load(at, geometry_of(model.spec))
     readable = [n for n in at if n not in failed]
     images, labels = images[readable], np.asarray(source.labels)[readable]
-    predicted, swapped = (
-        answer(model, pixels, 32)[0].argmax(dim=1).numpy()
-        for pixels in (images, np.ascontiguousarray(images[..., ::-1]))
-    )
-    yield check_labels(predicted, labels, CLASSES[space])
+    logits = answer(model, images, 32)[0]
+    predicted = logits.argmax(dim=1).numpy()
+    swapped = answer(model, np.ascontiguousarray(images[..., ::-1]), 32)[0].argmax(dim=1).numpy()
+    confidence = logits.softmax(dim=1).amax(dim=1).numpy()
+    yield check_labels(predicted, labels, CLASSES[space], confidence)
     yield check_channels(predicted, swapped, labels)
 
 

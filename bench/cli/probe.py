@@ -108,6 +108,17 @@ def tell(console: Any, label: str, correct: int, images: int, checkpoint: Path, 
     help="knn: a vote weighs exp(cosine similarity / temperature).",
 )
 @click.option(
+    "--layers",
+    type=click.IntRange(min=1),
+    help="linear and knn: how many of the last layers to read; by default the network's own features.",
+)
+@click.option(
+    "--pool",
+    type=click.Choice(["cls", "mean", "cls+mean"]),
+    help="What to read of each layer: class token, mean of patches or positions, or as in DINOv2 all class tokens and "
+    "the mean of the last layer; mean by default with --layers.",
+)
+@click.option(
     "--features",
     type=click.Path(path_type=Path),
     default=RUNS / "features",
@@ -127,6 +138,8 @@ def probe_command(
     head: str,
     k: int,
     temperature: float,
+    layers: int | None,
+    pool: str | None,
     features: Path,
     batch: int,
 ) -> None:
@@ -134,11 +147,13 @@ def probe_command(
 
     Use the checkpoint HEAD.safetensors anywhere as file:PATH. linear is a logistic regression whose L2 penalty is
     chosen on a fifth of the training images; knn stores the training features and lets the nearest neighbours vote;
-    attentive trains one query that attends to all positions.
+    attentive trains one query that attends to all positions; its weight decay and learning rate are chosen likewise.
+    The held-out images only measure.
 
     \b
     bench probe --model vito
     bench probe --model vito --head knn
+    bench probe --model timm:vit_small_patch14_dinov2 --layers 4 --pool cls+mean --data imagefolder=DIR
     bench probe --model timm:resnet50 --head attentive --data imagefolder=DIR
     """
     from ..progress import stages
@@ -151,8 +166,10 @@ def probe_command(
     from ...models.registry import load
     from ..engine.executors import choose_device
 
-    spec = HeadSpec(head, k=k, temperature=temperature)
-    checkpoint = folder / f"{head}.safetensors"
+    read = {} if layers is None and pool is None else {"layers": layers or 1, "pool": pool or "mean"}
+    spec = HeadSpec(head, k=k, temperature=temperature, **read)  # type: ignore[arg-type]
+    suffix = f"-{spec.layers}-{spec.pool}" if spec.read else ""
+    checkpoint = folder / f"{head}{suffix}.safetensors"
     with stages(console) as stage:
         loaded = load(model).to(choose_device(device))
         data = open_data(

@@ -56,6 +56,7 @@ def features_of(
     kind: str = "features",
     batch: int = 50,
     progress: Callable[[int, int], None] | None = None,
+    read: str = "",
 ) -> Rows:
     """Features of images, from the cache if they are there.
 
@@ -69,20 +70,27 @@ def features_of(
         kind: ``"features"`` or ``"tokens"``.
         batch: Images per forward pass.
         progress: Called with (images done, images in all).
+        read: What the features are of, if not of the last layer as usual; part of the key.
 
     Raises:
         DataError: None of the images could be read.
         VitobenchError: The cache cannot be written, or the model gives no tokens.
     """
     identity = model.spec.identity.rpartition("@")[2]
-    key = digest([VERSION, kind, identity, model.spec.preprocessing, part.digest])
+    key = digest([VERSION, kind, identity, model.spec.preprocessing, part.digest, *([read] if read else [])])
     place = folder / key[:32]
     whole = place / f"{kind}.npy"
     try:
         place.mkdir(parents=True, exist_ok=True)
         values = _read(whole, len(part))
         if values is None:
-            note = {"model": model.spec.identity, "data": part.source.name, "images": len(part), "kind": kind}
+            note = {
+                "model": model.spec.identity,
+                "data": part.source.name,
+                "images": len(part),
+                "kind": kind,
+                "read": read,
+            }
             replace_file(place / "about.json", json.dumps(note).encode())
             _compute(model, part, place, kind, batch, progress)
             values = _join(place, whole, len(part))

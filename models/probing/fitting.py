@@ -83,10 +83,12 @@ def fit_linear(
 DECAYS = (1.0, 1e-1, 1e-2)
 """Weight decays to try, strongest first."""
 
+RATES = (1e-3, 3e-3, 3e-4)
+"""Peak learning rates to try; decays are compared at the first one."""
+
 _HEAD_WIDTH = 64
 _EPOCHS = 20
 _BATCH = 128
-_RATE = 1e-3
 _WARMUP = 0.1
 
 
@@ -104,8 +106,9 @@ def train_attentive(
     seed: int = 0,
     epochs: int = _EPOCHS,
     progress: Callable[[], None] | None = None,
+    rate: float = RATES[0],
 ) -> AttentiveHead:
-    """Train with AdamW: warm-up over a tenth of the steps to 1e-3, then a cosine to 0.
+    """Train with AdamW: warm-up over a tenth of the steps to the learning rate, then a cosine to 0.
 
     Args:
         tokens: float16 or float32 (N, T, C).
@@ -115,6 +118,7 @@ def train_attentive(
         seed: Seed of initialisation and order.
         epochs: Passes over the images.
         progress: Called after each epoch.
+        rate: Peak learning rate.
 
     Returns:
         The head, in evaluation mode.
@@ -126,7 +130,7 @@ def train_attentive(
     matrices = [p for p in head.parameters() if p.ndim == 2]
     undecayed = [p for p in head.parameters() if p.ndim != 2]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": undecayed, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=_RATE)
+    optimiser = torch.optim.AdamW(groups, lr=rate)
     steps = epochs * math.ceil(len(tokens) / _BATCH)
     warm = max(1, round(_WARMUP * steps))
     step = 0
@@ -134,7 +138,7 @@ def train_attentive(
         for rows in torch.randperm(len(tokens), generator=rng).split(_BATCH):
             factor = min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, steps - warm))))
             for group in optimiser.param_groups:
-                group["lr"] = _RATE * factor
+                group["lr"] = rate * factor
             loss = F.cross_entropy(head(tokens[rows]), labels[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -153,8 +157,9 @@ def fit_attentive(
     decays: Sequence[float] = DECAYS,
     epochs: int = _EPOCHS,
     progress: Callable[[int, int], None] | None = None,
+    rates: Sequence[float] = RATES,
 ) -> tuple[AttentiveHead, dict[str, Any]]:
-    """Train an attentive head: choose the weight decay on a fifth of the images, then train on all of them.
+    """Train an attentive head: choose the weight decay and the learning rate on a fifth of the images, then use all.
 
     Args:
         tokens: float16 or float32 (N, T, C), N >= 5.
@@ -164,16 +169,18 @@ def fit_attentive(
         decays: Weight decays to try; if several are equally good, the strongest wins.
         epochs: Passes over the images.
         progress: Called with (finished epochs, total).
+        rates: Learning rates to try, the others with the decay that was best with the first.
 
     Returns:
-        The head and facts: ``weight_decay``, ``validation_accuracy``, ``training_accuracy``, ``epochs``, ``heads``,
-        and ``remark`` if the best decay is the largest or the smallest of those tried.
+        The head and facts: ``weight_decay``, ``learning_rate``, ``validation_accuracy``, ``training_accuracy``,
+        ``epochs``, ``heads``,
+        and ``remark`` if the best decay or rate is the largest or the smallest of those tried.
 
     Raises:
         ValueError: There are fewer than five images.
     """
     held_out = validation_rows(len(tokens))
-    total, epochs_done = epochs * (len(decays) + 1), 0
+    total, epochs_done = epochs * (len(decays) + len(rates)), 0
 
     def tick() -> None:
         nonlocal epochs_done
@@ -181,20 +188,29 @@ def fit_attentive(
         if progress is not None:
             progress(epochs_done, total)
 
-    tried = []
-    for decay in decays:
-        head = train_attentive(tokens[~held_out], labels[~held_out], classes, decay, seed, epochs, tick)
-        tried.append((_accuracy(head, tokens[held_out], labels[held_out]), decay))
-    accuracy, decay = max(tried)
-    head = train_attentive(tokens, labels, classes, decay, seed, epochs, tick)
-    edge = len(decays) > 1 and decay in (min(decays), max(decays))
+    def accuracy_with(decay: float, rate: float) -> float:
+        head = train_attentive(tokens[~held_out], labels[~held_out], classes, decay, seed, epochs, tick, rate)
+        return _accuracy(head, tokens[held_out], labels[held_out])
+
+    accuracy, decay = max((accuracy_with(decay, rates[0]), decay) for decay in decays)
+    rate = rates[0]
+    for other in rates[1:]:
+        if (value := accuracy_with(decay, other)) > accuracy:
+            accuracy, rate = value, other
+    head = train_attentive(tokens, labels, classes, decay, seed, epochs, tick, rate)
+    edges = [
+        name
+        for name, value, values in (("weight decay", decay, decays), ("learning rate", rate, rates))
+        if len(values) > 1 and value in (min(values), max(values))
+    ]
     return head, {
         "weight_decay": decay,
+        "learning_rate": rate,
         "validation_accuracy": round(accuracy, 4),
         "training_accuracy": round(_accuracy(head, tokens, labels), 4),
         "epochs": epochs,
         "heads": head.attention.num_heads,
-        **({"remark": "the best weight decay is at the end of those tried"} if edge else {}),
+        **({"remark": f"the best {' and '.join(edges)} is at the end of those tried"} if edges else {}),
     }
 
 

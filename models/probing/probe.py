@@ -134,11 +134,13 @@ def probe(
     kind = "tokens" if head.kind == "attentive" else "features"
     encoder = encoder_of(model.network, model.spec.architecture)
     # Compute features with the encoder that will be written, rather than with the network that it was taken from.
-    headless = Model(model.spec, HeadedNetwork(encoder, _Unfitted())).to(model.device)
+    headless = Model(model.spec, HeadedNetwork(encoder, _Unfitted(), head.read)).to(model.device)
 
     def read(what: str, train: bool) -> Rows:
         part = data.train if train else data.held_out
-        return features_of(headless, part, features, kind, batch, lambda done, total: stage(what, done, total))
+        return features_of(
+            headless, part, features, kind, batch, lambda done, total: stage(what, done, total), head.read.text
+        )
 
     train, held_out = read("Reading features", True), read("Reading held-out features", False)
     values, labels = train.chosen()
@@ -199,7 +201,7 @@ def _fit(
 def _assembled(architecture: str, encoder: nn.Module, head: Head, spec: HeadSpec) -> tuple[nn.Module, str]:
     """The network to write, and its name."""
     encoder_name = encoder_part(architecture)
-    if isinstance(head, LinearHead) and isinstance(encoder, PooledNetwork):
+    if isinstance(head, LinearHead) and isinstance(encoder, PooledNetwork) and not spec.read:
         # Our own networks have a linear classifier, so a linear head gives a plain network without ``+linear``.
         encoder.head = head.linear
         return encoder, encoder_name
@@ -208,7 +210,7 @@ def _assembled(architecture: str, encoder: nn.Module, head: Head, spec: HeadSpec
         complete_spec = replace(spec, bank=len(head.bank))
     elif isinstance(head, AttentiveHead):
         complete_spec = replace(spec, heads=head.attention.num_heads)
-    return HeadedNetwork(encoder, head), headed(encoder_name, complete_spec)
+    return HeadedNetwork(encoder, head, spec.read), headed(encoder_name, complete_spec)
 
 
 @torch.inference_mode()

@@ -44,4 +44,4 @@ def small_data() -> ProbeData:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attentive heads are trained for a moment only, where it is not their quality that is tested."""
-    monkeypatch.setattr(probe_module, "fit_attentive", partial(fit_attentive, epochs=2, decays=(0.1,)))
+    monkeypatch.setattr(probe_module, "fit_attentive", partial(fit_attentive, epochs=2, decays=(0.1,), rates=(1e-3,)))
