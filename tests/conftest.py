@@ -39,3 +39,11 @@ def pytest_configure() -> None:
     os.environ.pop("VITOBENCH_DATA", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    where = os.environ.get("VITOBENCH_TEST_DATA")
+    if not where or not (Path(where) / "photos").is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
+    return Path(where) / "photos"

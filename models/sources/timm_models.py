@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.metadata
 import logging
 import math
 import sys
@@ -213,7 +214,7 @@ class TimmSource(Source):
             convert=_as_timm_converts,
             facts={
                 "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
-                "timm": timm.__version__,
+                "timm": importlib.metadata.version("timm"),
             },
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,7 @@ class TorchvisionSource(Source):
             network=network,
             wrap=TorchvisionNetwork,
             preprocessing=lambda sha256: _of_checkpoint(name, sha256),
-            facts={"torchvision": torchvision.__version__},
+            facts={"torchvision": importlib.metadata.version("torchvision")},
         )
 
     def resolve(self, name: str) -> ModelSpec:

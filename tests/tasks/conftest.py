@@ -73,14 +73,6 @@ def make_rows() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def photographs() -> Path:
-    where = os.environ.get("VITOBENCH_TEST_DATA")
-    if not where or not (Path(where) / "photos").is_dir():
-        pytest.skip("VITOBENCH_TEST_DATA names no folder with real photographs (photos/nXXXXXXXX/*.JPEG)")
-    return Path(where) / "photos"
-
-
-@pytest.fixture(scope="session")
 def change_in_place() -> Callable[[Path], None]:
     """Flips the last bit of a file; its size and modification time stay what they were."""
 

@@ -77,7 +77,7 @@ def test_it_finds_the_one_token_that_tells_the_class() -> None:
     codes = torch.randn(5, 64, generator=rng)
     tokens = codes[shown]
     tokens[rows, place] += 2 * codes[4]
-    head, facts = fit_attentive(tokens[:1000], labels[:1000], 4, decays=(0.1, 0.01), epochs=30)
+    head, facts = fit_attentive(tokens[:1000], labels[:1000], 4, decays=(0.1, 0.01), epochs=30, rates=(1e-3,))
     with torch.no_grad():
         accuracy = float((head(tokens[1000:]).argmax(1) == labels[1000:]).float().mean())
         shuffled = float((head(tokens[1000:].flip(0)).argmax(1) == labels[1000:]).float().mean())
@@ -87,3 +87,19 @@ def test_it_finds_the_one_token_that_tells_the_class() -> None:
     assert facts["validation_accuracy"] > 0.9
     again = train_attentive(tokens[:1000], labels[:1000], 4, facts["weight_decay"], epochs=30)
     assert all(torch.equal(a, b) for a, b in zip(head.parameters(), again.parameters(), strict=True))
+
+
+def test_the_learning_rate_is_chosen_on_a_fifth_of_the_images() -> None:
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (200,), generator=rng)
+    tokens = torch.randn(200, 4, 8, generator=rng) + 0.5 * torch.randn(3, 1, 8, generator=rng)[labels]
+    held, rates = torch.arange(200) % 5 == 4, (1e-5, 1e-2, 1e-4)
+    scores = []
+    for rate in rates:
+        head = train_attentive(tokens[~held], labels[~held], 3, 0.1, epochs=3, rate=rate)
+        with torch.no_grad():
+            scores.append(float((head(tokens[held]).argmax(1) == labels[held]).float().mean()))
+    assert len(set(scores)) > 1
+    _, facts = fit_attentive(tokens, labels, 3, decays=(0.1,), epochs=3, rates=rates)
+    assert facts["learning_rate"] == rates[scores.index(max(scores))]
+    assert facts["validation_accuracy"] == pytest.approx(max(scores), abs=1e-4)

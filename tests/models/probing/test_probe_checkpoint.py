@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,62 @@ def test_headed_networks_answer_the_same_in_any_batch(
         assert isinstance(loaded.network, HeadedNetwork)
         one_by_one = torch.cat([loaded.logits(image[None]) for image in pixels])
         np.testing.assert_allclose(loaded.logits(pixels).numpy(), one_by_one.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("pool", ["cls", "mean", "cls+mean"])
+def test_several_layers_are_read_as_written_out(small_data: ProbeData, tmp_path: Path, pool: str) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("test_vit", pretrained=False, num_classes=1000, img_size=160).eval()
+    model = Model(
+        ModelSpec("t", "timm", "timm:test_vit", Preprocessing(160, 160), "imagenet-1k", "0"), TimmNetwork(network)
+    )
+    data = replace(small_data, train=small_data.train.head(20), held_out=small_data.held_out.head(5))
+    probed = probe(model, data, HeadSpec("linear", layers=3, pool=pool), tmp_path / "p.safetensors", tmp_path / "f")
+    loaded = registry.load(f"file:{probed.checkpoint}")
+    assert loaded.spec.architecture == f"timm:test_vit+linear(layers=3,pool={pool})"
+    x = torch.rand(2, 3, 160, 160)
+    sequences: list[torch.Tensor] = []
+    hooks = [block.register_forward_hook(lambda _, __, out: sequences.append(out)) for block in network.blocks[-3:]]
+    with torch.no_grad():
+        network(x)
+        normed = [network.norm(sequence) for sequence in sequences]
+        features = loaded.network.features(x)
+    for hook in hooks:
+        hook.remove()
+    tokens, means = [one[:, 0] for one in normed], [one[:, 1:].mean(1) for one in normed]
+    expected = {"cls": tokens, "mean": means, "cls+mean": [*tokens, means[-1]]}[pool]
+    torch.testing.assert_close(features, torch.cat(expected, dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_of_other_networks_are_averaged(model: Model, small_data: ProbeData, tmp_path: Path) -> None:
+    data = replace(small_data, train=small_data.train.head(20), held_out=small_data.held_out.head(5))
+    path, folder = tmp_path / "p.safetensors", tmp_path / "features"
+    if model.spec.source == "torchvision":
+        with pytest.raises(VitobenchError, match="cannot be read by layers"):
+            probe(model, data, HeadSpec("linear", layers=2, pool="mean"), path, folder)
+        return
+    plain = probe(model, data, HeadSpec("linear"), path, folder)
+    width = registry.load(f"file:{plain.checkpoint}").features(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape[1]
+    probe(model, data, HeadSpec("knn", layers=3, pool="mean"), path, folder)  # from the same folder, but other features
+    loaded = registry.load(f"file:{path}")
+    wide = loaded.features(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape[1]
+    assert wide != width
+    with pytest.raises(VitobenchError, match="no class token"):
+        probe(model, data, HeadSpec("linear", layers=2, pool="cls"), path, folder)
+    with pytest.raises(VitobenchError, match="layers that can be read, not 20"):
+        probe(model, data, HeadSpec("linear", layers=20, pool="mean"), path, folder)
+    again = probe(loaded, data, HeadSpec("linear", layers=1, pool="mean"), tmp_path / "again.safetensors", folder)
+    assert registry.resolve(f"file:{again.checkpoint}").architecture.endswith("+linear(layers=1,pool=mean)")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_chosen_on_what_is_evaluated(
+    micro_model: Model, small_data: ProbeData, tmp_path: Path, kind: str
+) -> None:
+    """Other held-out images give another accuracy, but the very same head."""
+    other = replace(small_data, held_out=replace(small_data.held_out, indices=small_data.held_out.indices[:7]))
+    states = []
+    for name, data in (("one", small_data), ("two", other)):
+        made(micro_model, data, kind, tmp_path / name)
+        states.append(registry.load(f"file:{tmp_path / name / kind}.safetensors").network.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
