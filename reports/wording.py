@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -119,14 +120,18 @@ def change_interval(comparison: Comparison | None) -> str:
     return "" if comparison is None else interval(comparison.ci_low, comparison.ci_high, sign=True)
 
 
+_FILE = re.compile(r"(?:[a-z][a-z0-9-]*:)(.+)\.(?:safetensors|onnx|tflite|ckpt|pth?|bin)")
+"""A model in a file, of any source, by its name without prefix and ending."""
+
+
 def shorten(name: str, width: int = 28) -> str:
     """Shorten one text by cutting out its middle. Names of models that are shown together need `labels`.
 
     The name of a file first loses its prefix and ending: ``file:runs/vito-seed0/vito.safetensors`` is
     ``runs/vito-seed0/vito``.
     """
-    if len(name) > width:
-        name = name.removeprefix("file:").removesuffix(".safetensors") or name
+    if len(name) > width and (of_file := _FILE.fullmatch(name)):
+        name = of_file[1]
     if len(name) <= width:
         return name
     head = (width - 1) // 2
