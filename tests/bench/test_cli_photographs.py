@@ -70,7 +70,7 @@ def test_an_image_that_cannot_be_decoded_is_named_and_n_shrinks(
 
 
 def test_corrupted_photographs_are_normalised_by_alexnet(
-    bench_here: Bench, photographs: Path, classifier: str, tmp_path: Path
+    figures: None, bench_here: Bench, photographs: Path, classifier: str, tmp_path: Path
 ) -> None:
     common = ("--model", classifier, "--data", f"imagenet={photographs}", "--limit", 1, "--json", "s.json")
     done = bench_here("run", *common, "--suite", "robustness")

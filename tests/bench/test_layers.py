@@ -25,9 +25,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def shared(run_small: Run, tmp_path: Path) -> Path:
+def shared(stored_run: Run, tmp_path: Path) -> Path:
     """A colleague's store with two of the zoo's models."""
-    assert run_small("moclr", baselines=("supervised",), store=tmp_path / "shared").complete
+    assert stored_run("moclr", baselines=("supervised",), store=tmp_path / "shared").complete
     return tmp_path / "shared"
 
 
