@@ -66,6 +66,21 @@ def test_scores_read_layers_and_say_so_where_one_is_left_out(run_small: Run, sha
     assert any("were not run" in failure.reason for failure in without.data.failures)
 
 
+def test_images_that_are_written_after_they_were_asked_for_are_known(
+    run_small: Run, shared: Path, tmp_path: Path
+) -> None:
+    run_small("vito", baselines=(), suite=None, tasks=("micro-val",), limit=5, seed=7)
+    (name,) = (path.name.removesuffix(".json.gz") for path in (tmp_path / "store" / "images").iterdir())
+    asked = Store(tmp_path / "store").asked(name)
+    assert not isinstance(asked, str)
+    layered = Store(tmp_path / "later", [shared])
+    assert isinstance(layered.asked(name), str)
+    layered.own.keep_asked(name, asked)
+    known = layered.asked(name)
+    assert not isinstance(known, str)
+    assert known.document() == asked.document()
+
+
 def test_layers_alone_can_be_scored(run_small: Run, shared: Path) -> None:
     scored = run_small(compute=False, also=(shared,))
     assert scored.complete
