@@ -14,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from vitobench.bench import settings as settings_module
 from vitobench.bench.claims import training
 from vitobench.bench.cli import main
 from vitobench.bench.engine import executors
@@ -34,6 +35,8 @@ import sys
 from pathlib import Path
 from vitobench.models.sources import zoo
 zoo.ZOO_FOLDER = Path(sys.argv[1])
+from vitobench.bench import settings
+settings.SHIPPED = zoo.ZOO_FOLDER / "shipped"
 from vitobench.bench.cli import main
 try:
     main(sys.argv[2:])
@@ -66,6 +69,14 @@ def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Leave the figures of pages out: to draw them takes as long as the rest of a small run."""
     if "figures" not in request.fixturenames:
         monkeypatch.setattr(html, "page_figures", lambda *_: ())
+
+
+@pytest.fixture(scope="package", autouse=True)
+def nothing_shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs of this process compute what they are asked, whatever predictions the package carries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings_module, "SHIPPED", tmp_path_factory.mktemp("package") / "shipped")
+        yield
 
 
 @pytest.fixture
