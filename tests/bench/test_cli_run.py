@@ -51,7 +51,7 @@ def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
 
     again = bench("run", *common)
     assert again.code == 0, again.err
-    assert "Nothing to run: all 6 units are in bench-results" in again.out
+    assert "Nothing to run: all 6 units are stored" in again.out
     assert "nothing computed" in again.out
     assert not {"torch", "timm"} & again.loaded
     repeated = json.loads((tmp_path / "out/scores.json").read_text())

@@ -179,3 +179,13 @@ def test_records_of_a_layer_are_shown(bench_here: Bench, run_small: Run, shared:
     record = json.loads(bench_here("results", "show", "moclr", "--store", store, "--also", shared).out)
     assert record["name"] == "moclr"
     assert {row["model"] for row in record["predictions"]} == {record["identity"]}
+
+
+def test_a_run_that_layers_answer_wholly_leaves_a_store(
+    bench_here: Bench, run_small: Run, shared: Path, tmp_path: Path
+) -> None:
+    ran = run_small("moclr", baselines=("supervised",), also=(shared,))
+    assert (ran.computed, ran.complete) == (0, True)
+    scored = run_small("moclr", compute=False, baselines=("supervised",), also=(shared,))
+    assert set(scored.data.scores) == set(ran.data.scores)
+    assert bench_here("results", "list", "--store", tmp_path / "store").code == 0
