@@ -32,7 +32,7 @@ class Preprocessing:
     Attributes:
         size: Side of the square input, in pixels.
         resize: Shorter side after resizing and before the centre crop, in pixels. With ``"squash"`` both sides, with
-            ``"border"`` the longer side.
+            ``"border"`` the longer side. Less than ``size`` in a few models of timm, which see a frame.
         interpolation: ``"bilinear"`` or ``"bicubic"`` (Pillow's, with its antialiasing).
         mean: Channel means on the 0..1 scale. Also the colour of a border.
         std: Channel standard deviations on the 0..1 scale.
