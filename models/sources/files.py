@@ -13,7 +13,7 @@ from ...files import home_path
 from ...identity import digest, file_digest
 from ...text import restored
 from ..safetensors_header import embedded_card, looks_like_safetensors
-from ..spec import WEIGHTS_NOTE, ModelSpec
+from ..spec import SIZE, WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard, label_space_of
 from .source import Source
 from .timm_models import TEST, Size, check_name, preprocessing_of, size_from
@@ -82,8 +82,8 @@ class FileName:
             )
         if "size" in given and arch is None:
             raise CheckpointError(
-                f"{name!r} has a size but no architecture: the card of a checkpoint gives its size. Leave out the size, "
-                f"or write {_ARCH[1:]}{_TIMM}NAME too."
+                f"{name!r} has a size but no architecture: the card of a checkpoint gives its size. Leave it out, or "
+                f"write {_ARCH[1:]}{_TIMM}NAME too."
             )
         weights = given.get("weights")
         return cls(
@@ -270,7 +270,7 @@ class FileSource(Source):
             extra={
                 "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
                 "crop_mode": preprocessing.crop_mode,
-                "size": str(parts.size),
+                SIZE: str(parts.size),
                 "weights": chosen.weights.name,
                 **({WEIGHTS_NOTE: chosen.note} if chosen.note else {}),
                 **_library(),
@@ -313,7 +313,7 @@ class FileSource(Source):
         """
         parts = FileName.parse(spec.name)
         # Earlier versions treated every crop mode as "center" and did not record it, and took every size of training.
-        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode or spec.extra.get("size") != str(parts.size):
+        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode or spec.extra.get(SIZE) != str(parts.size):
             return False
         if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
             return False

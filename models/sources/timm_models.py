@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
-from ..spec import ModelSpec, Preprocessing
+from ..spec import SIZE, TIMM_WEIGHTS, ModelSpec, Preprocessing
+from ..training_data import of_timm
 from ..zoo_card import LARGEST_SIDE, label_space_of, triple
 from .source import Source, WeightsFolder
 
@@ -235,6 +236,7 @@ class TimmSource(Source):
 
             network = _fetch(name)
             cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+            weights = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else str(cfg["architecture"])
             _SPECS[name] = ModelSpec(
                 name=name,
                 source=self.name,
@@ -245,7 +247,8 @@ class TimmSource(Source):
                 training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
                 licence=str(cfg.get("license") or "unknown"),
                 description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
-                extra={"timm": timm.__version__},
+                extra={"timm": timm.__version__, SIZE: str(size), TIMM_WEIGHTS: weights},
+                training_class=of_timm(weights),
             )
         return _SPECS[name]
 

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ...results.published.tables import PUBLISHED_LINES, accuracies_under_shift, published_for
+from ...results.published import timm
+from ...results.published.tables import published_for
 from ...results.ranking import Baseline, fit_baseline, logit
 from ...results.schema import Score
 from ..data import ReportData
@@ -70,8 +71,8 @@ def spots(data: ReportData, task: str) -> list[Spot]:
         pair = [_ends(data.score(model, name, "overall", "top1")) for name in (clean, task)]
         if all(math.isfinite(ends[0]) for ends in pair):
             placed.append(Spot(model, "measured", pair[0], pair[1]))
-    if task in PUBLISHED_LINES:
-        for model, (x, y) in accuracies_under_shift(PUBLISHED_LINES[task]).items():
+    if task in timm.LINES:
+        for model, (x, y) in timm.accuracies_of(task).items():
             placed.append(Spot(model, "standard", _alone(x), _alone(y)))
     known = {row.model: row.value for row in published_for(clean) if row.metric == "top1"}
     for row in published_for(task):
