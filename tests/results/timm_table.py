@@ -1,7 +1,8 @@
 """Make ``results/published/timm.csv`` of timm's result files: ``python -m vitobench.tests.results.timm_table RESULTS``.
 
 RESULTS is the folder ``results`` of huggingface/pytorch-image-models. Files may hold some of the models only; a number
-that a file does not hold stays empty.
+that a file does not hold stays empty. ``sample.txt`` beside them lists the weights of the random sample that lines are
+fitted to; without it all weights are in it. Models named ``test_...`` are left out: they are toys for timm's own tests.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import io
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -81,17 +82,21 @@ def table(folder: Path) -> dict[Key, dict[str, float]]:
     return dict(found)
 
 
-def as_csv(rows: Mapping[Key, Mapping[str, float]]) -> str:
-    """The table as text, sorted by weights and size."""
+def as_csv(rows: Mapping[Key, Mapping[str, float]], sample: Collection[str] | None = None) -> str:
+    """The table as text, sorted by weights and size; without a sample all weights are in it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["weights", "size", "trained_on", *COLUMNS])
+    writer.writerow(["weights", "size", "trained_on", "sample", *COLUMNS])
     for (weights, size), row in sorted(rows.items()):
+        if weights.startswith("test_"):
+            continue
         values = [f"{row[column]:.3f}" if column in row else "" for column in COLUMNS]
-        writer.writerow([weights, size, of_timm(weights), *values])
+        writer.writerow([weights, size, of_timm(weights), int(sample is None or weights in sample), *values])
     return stream.getvalue()
 
 
 if __name__ == "__main__":
-    text = as_csv(table(Path(sys.argv[1])))
+    source = Path(sys.argv[1])
+    listed = source / "sample.txt"
+    text = as_csv(table(source), listed.read_text(encoding="utf-8").split() if listed.is_file() else None)
     Path(str(resources.files(published) / "timm.csv")).write_text(text, encoding="utf-8")
