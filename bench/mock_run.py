@@ -79,7 +79,9 @@ def check_preprocessing(spec: ModelSpec) -> Check:
             "Mean and std must be on the 0..1 scale; divide values for 0..255 by 255.",
         )
     if p.resize < p.size:
-        mend = "resize, the side before the crop, is smaller than size: the model sees the photograph in a frame. Right "
+        mend = (
+            "resize, the side before the crop, is smaller than size: the model sees the photograph in a frame. Right "
+        )
         return Check("preprocessing", WARN, description, mend + "only if it is evaluated so (timm's crop_pct over 1).")
     if any(not 0.1 <= s <= 0.6 for s in p.std):
         mend = "Unusual for photographs (0.2 to 0.5); right only if the network was trained on pixels scaled like this."

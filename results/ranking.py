@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -114,16 +115,16 @@ class Baseline:
     """A line through models without robustness measures, in log odds of clean and shifted accuracy.
 
     Attributes:
-        slope: Rise of the shifted log odds with the clean ones.
-        intercept: Shifted log odds at a clean accuracy of one half.
+        slope: Rise of the shifted log odds with the clean ones; float, or float64 (B,) for several lines.
+        intercept: Shifted log odds at a clean accuracy of one half; as the slope.
         models: How many models it was fitted to; 0 for a line that counts as known.
         centre: Mean of their clean log odds.
         spread: Sum of the squared distances of these from the centre.
         scatter: Standard deviation of the models around the line, in log odds.
     """
 
-    slope: float
-    intercept: float
+    slope: Any
+    intercept: Any
     models: int = 0
     centre: float = 0.0
     spread: float = math.inf

@@ -365,6 +365,8 @@ class TaskRecord(KindFacts, total=False):
     families: dict[str, list[str]]
     """Corruptions by family."""
     reference: str
+    images_from: str
+    """A training class whose data may hold the images."""
     """The model that errors are relative to."""
     left_out: LeftOutRecord
     mean_of: int

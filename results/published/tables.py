@@ -52,7 +52,8 @@ def alexnet_errors() -> dict[str, tuple[float, ...]]:
     Source: hendrycks/robustness, README at commit 76d9393 (Apache-2.0); 50,000 images of the published JPEG folders.
     """
     return {
-        row.pop("corruption"): tuple(float(value) for value in row.values()) for row in rows_of("alexnet-imagenet-c.csv")
+        row.pop("corruption"): tuple(float(value) for value in row.values())
+        for row in rows_of("alexnet-imagenet-c.csv")
     }
 
 

@@ -29,7 +29,6 @@ _VALIDATION = """ImageNet's validation images under their published names, in on
       ..."""
 
 
-
 @dataclass(frozen=True)
 class SubsetForm(Form):
     """Photographs in one folder per WordNet id, of which only some classes are read.

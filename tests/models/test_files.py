@@ -50,7 +50,9 @@ def state() -> dict[str, torch.Tensor]:
 def expected() -> torch.Tensor:
     """Logits of the same network on the same images, by way of timm and plain arithmetic."""
     cfg = timm.models.get_pretrained_cfg("resnet10t")
-    x = (images(cfg.test_input_size[1]) / 255 - torch.tensor(cfg.mean).view(3, 1, 1)) / torch.tensor(cfg.std).view(3, 1, 1)
+    x = (images(cfg.test_input_size[1]) / 255 - torch.tensor(cfg.mean).view(3, 1, 1)) / torch.tensor(cfg.std).view(
+        3, 1, 1
+    )
     with torch.inference_mode():
         return resnet()(x)
 

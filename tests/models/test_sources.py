@@ -165,7 +165,10 @@ def test_the_size_of_a_timm_model_is_chosen_in_its_name(timm_offline: None) -> N
 
 def test_models_that_timm_evaluates_as_they_were_trained_keep_their_identity() -> None:
     """What earlier versions computed of them is still right; the digests are theirs."""
-    for name, identity in (("resnet50.tv_in1k", "685974797fb75b9e"), ("convnext_base.fb_in22k_ft_in1k_384", "4652304f780bb8b5")):
+    for name, identity in (
+        ("resnet50.tv_in1k", "685974797fb75b9e"),
+        ("convnext_base.fb_in22k_ft_in1k_384", "4652304f780bb8b5"),
+    ):
         cfg = timm.models.get_pretrained_cfg(name).to_dict()
         spec = ModelSpec("a", "timm", "b", timm_models.preprocessing_of(cfg, name), "imagenet-1k", "0" * 64)
         assert spec.identity == f"a@{identity}"
