@@ -14,7 +14,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 TIMM_WEIGHTS, SIZE = "timm_weights", "size"
-"""Keys of a description's ``extra``: timm's name of the weights, ``ARCHITECTURE.TAG``, where timm has the same ones; and
+"""Keys of a description's ``extra``: timm's name of the weights, ``ARCHITECTURE.TAG``, if timm has them, and
 which size was chosen for the images, where there was a choice."""
 
 WEIGHTS_NOTE = "weights_note"

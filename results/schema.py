@@ -365,9 +365,9 @@ class TaskRecord(KindFacts, total=False):
     families: dict[str, list[str]]
     """Corruptions by family."""
     reference: str
+    """The model that errors are relative to."""
     images_from: str
     """A training class whose data may hold the images."""
-    """The model that errors are relative to."""
     left_out: LeftOutRecord
     mean_of: int
     """Of how many tasks it is the mean, where it is one."""
