@@ -65,5 +65,5 @@ def test_the_class_is_declared_and_changes_no_identity() -> None:
     assert spec.training_class == "unknown"  # of the micro-world
     other = replace(spec, training_class="web")
     assert other.identity == spec.identity
-    with pytest.raises(UnknownNameError, match="training class.*in1k"):
+    with pytest.raises(UnknownNameError, match=r"training class.*in1k"):
         replace(spec, training_class="in2k")

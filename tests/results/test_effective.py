@@ -24,8 +24,8 @@ ALL_ROWS = {
     "imagenet-sketch": (1.1454, -2.4393),
     "imagenet-r": (0.7208, -2.3044),
 }
-"""Slope and intercept through every row of timm's files whose model was trained on ImageNet-1k alone. For ImageNet-A they
-are 2.1060 and -7.7163, but that line hangs on timm's toy networks (``test_...``), which guess; they are not in ours."""
+"""Slope and intercept through every row of timm's files whose model was trained on ImageNet-1k alone. For ImageNet-A
+they are 2.1060 and -7.7163, but that line hangs on timm's toy networks (``test_...``), which guess; ours has none."""
 
 
 def pairs(task: str) -> tuple[np.ndarray, np.ndarray]:

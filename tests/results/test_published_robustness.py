@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from vitobench.results.published.timm import timm_rows
 from vitobench.results.published.tables import (
     published_for,
     published_robustness,
@@ -12,6 +11,7 @@ from vitobench.results.published.tables import (
     resnet50_3dcc_errors,
     resnet50_corruption_errors,
 )
+from vitobench.results.published.timm import timm_rows
 from vitobench.tasks.registry import TASKS
 
 SUPERVISED = "ResNet-50, supervised (torchvision V1)"
