@@ -80,8 +80,8 @@ def exposure_lines(data: ReportData) -> list[str]:
         tasks = [str(t.get("title") or t["name"]) for t in data.task_records if t.get("images_from") == source]
         if models:
             lines.append(
-                f"{', '.join(models)}: trained on {_NAMES.get(source, source)}, which may hold images of "
-                f"{', '.join(tasks)}. Accuracy there may be memory."
+                f"{', '.join(models)}: trained on {_NAMES.get(source, source)}, which may hold images of: "
+                f"{'; '.join(tasks)}. Accuracy there may be memory."
             )
     return lines
 
@@ -113,8 +113,8 @@ class Match:
         """The comparison as a sentence."""
         found = self.agreement
         numbers = (
-            f"{self.model}, {self.title}: {hundredths(found.value)} here, {hundredths(found.published)} published by "
-            f"timm, difference {hundredths(found.difference, sign=True)} with ±{hundredths(found.margin)} expected"
+            f"{self.title}: {hundredths(found.value)} here, {hundredths(found.published)} published, difference "
+            f"{hundredths(found.difference, sign=True)} with ±{hundredths(found.margin)} expected"
         )
         return numbers if found.agrees else f"{numbers}. Likely causes: {'; '.join(found.causes)}"
 
@@ -139,13 +139,17 @@ def matches(data: ReportData) -> list[Match]:
 
 
 def match_lines(data: ReportData) -> list[str]:
-    """Sentences on agreement with timm: one for all that agree, one for each that does not, or why none is compared."""
+    """A sentence for each model of timm: how many numbers agree, which is farthest off and why, or why none is known."""
     found = matches(data)
-    lines = [match.words for match in found if not match.agreement.agrees]
-    agreeing = [match for match in found if match.agreement.agrees]
-    if agreeing:
-        models = ", ".join(dict.fromkeys(match.model for match in agreeing))
-        lines.insert(0, f"{models}: {len(agreeing)} of {len(found)} numbers agree with those that timm published.")
+    lines = []
+    for model in dict.fromkeys(match.model for match in found):
+        own = [match for match in found if match.model == model]
+        differing = [match for match in own if not match.agreement.agrees]
+        line = f"{model}: {len(own) - len(differing)} of {len(own)} numbers agree with those that timm published."
+        if differing:
+            worst = max(differing, key=lambda match: abs(match.agreement.difference) / match.agreement.margin)
+            line += f" Farthest is {worst.words}."
+        lines.append(line)
     compared = {match.model for match in found}
     tasks = {str(task["name"]) for task in data.task_records} & set(IMAGES)
     for record in data.models:
