@@ -11,11 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..ranking import Baseline, fit_baseline
 from .tables import rows_of
+
+if TYPE_CHECKING:
+    from ..ranking import Baseline
 
 IMAGES: Mapping[str, int] = {
     "imagenet-val": 50_000,
@@ -118,6 +119,10 @@ def accuracies_of(task: str) -> Mapping[str, tuple[float, float]]:
 @cache
 def line(task: str) -> Baseline:
     """The line through `accuracies_of` a task in log odds, with its uncertainty."""
+    import numpy as np
+
+    from ..ranking import fit_baseline
+
     pairs = np.array(list(accuracies_of(task).values()))
     return fit_baseline(pairs[:, 0], pairs[:, 1])
 
