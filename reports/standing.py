@@ -139,7 +139,7 @@ def matches(data: ReportData) -> list[Match]:
 
 
 def match_lines(data: ReportData) -> list[str]:
-    """A sentence for each model of timm: how many numbers agree, which is farthest off and why, or why there is none."""
+    """A sentence for each model of timm: how many numbers agree, which is farthest off, or why there is none."""
     found = matches(data)
     lines = []
     for model in dict.fromkeys(match.model for match in found):

@@ -413,7 +413,7 @@ def standing_sections(data: ReportData) -> list[ViewSection]:
             )
             for match in found
         )
-        heads = ("Measured", "Published by timm", "Difference", "Expected", "")
+        heads = ("Measured", "Published by timm", "Difference", "Expected", "Verdict")
         tables.append(ViewTable("Does the run match timm's own?", heads, rows, first="Task, top-1"))
     return [
         ViewSection(
