@@ -13,9 +13,10 @@ from ...files import home_path
 from ...identity import digest, file_digest
 from ...text import restored
 from ..safetensors_header import embedded_card, looks_like_safetensors
-from ..spec import WEIGHTS_NOTE, ModelSpec
+from ..spec import SIZE, WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard, label_space_of
 from .source import Source
+from .timm_models import TEST, Size, check_name, preprocessing_of, size_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,7 @@ PREFIX = "file:"
 
 _ARCH = "?arch="
 _WEIGHTS = "?weights="
+_SIZE = "?size="
 _TIMM = "timm:"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".tar", ".bin")
 """Usual extensions of checkpoints, for tab completion; files with other names can be read, too."""
@@ -41,11 +43,13 @@ class FileName:
         architecture: timm's name of the architecture (an optional tag chooses the preprocessing), or None if the file
             must contain a card.
         weights: Which of several sets of weights in the file to use; None for the default.
+        size: Size of the images of a named architecture; see `timm_models.preprocessing_of`.
     """
 
     path: Path
     architecture: str | None
     weights: str | None = None
+    size: Size = TEST
 
     @classmethod
     def parse(cls, name: str) -> FileName:
@@ -57,17 +61,17 @@ class FileName:
         path, options = _split(name)
         if not path:
             raise CheckpointError(f"{name!r} names no file; write {PREFIX}PATH or {PREFIX}PATH{_ARCH}{_TIMM}NAME.")
-        if _ARCH in path or _WEIGHTS in path:
+        if any(start in path for start in (_ARCH, _WEIGHTS, _SIZE)):
             raise CheckpointError(
                 f"{name!r} has two question marks; join options by &: {_ARCH}{_TIMM}NAME&weights=SET."
             )
         given: dict[str, str] = {}
         for option in options.split("&") if options else ():
             key, _, value = option.partition("=")
-            if key not in ("arch", "weights") or key in given or not value:
+            if key not in ("arch", "weights", "size") or key in given or not value:
                 raise CheckpointError(
-                    f"The option {option!r} in {name!r} is not understood; valid are arch={_TIMM}NAME and weights=SET, "
-                    f"each once and joined by &: {PREFIX}PATH{_ARCH}{_TIMM}resnet50&weights=ema."
+                    f"The option {option!r} in {name!r} is not understood; valid are arch={_TIMM}NAME, weights=SET and "
+                    f"size=SIZE, each once and joined by &: {PREFIX}PATH{_ARCH}{_TIMM}resnet50&weights=ema."
                 )
             given[key] = value
         arch = given.get("arch")
@@ -76,18 +80,24 @@ class FileName:
                 f"The architecture {arch!r} in {name!r} is not understood; write {_ARCH[1:]}{_TIMM}NAME, for instance "
                 f"{PREFIX}{path}{_ARCH}{_TIMM}resnet50."
             )
+        if "size" in given and arch is None:
+            raise CheckpointError(
+                f"{name!r} has a size but no architecture: the card of a checkpoint gives its size. Leave it out, or "
+                f"write {_ARCH[1:]}{_TIMM}NAME too."
+            )
         weights = given.get("weights")
         return cls(
             _path(path, name),
             None if arch is None else arch.removeprefix(_TIMM),
             None if weights is None else unquote(weights),
+            size_from(given["size"], name) if "size" in given else TEST,
         )
 
 
 def _split(name: str) -> tuple[str, str]:
     """The path of a name as typed, and its options without their question mark."""
     text = name.removeprefix(PREFIX)
-    start = max(text.rfind(_ARCH), text.rfind(_WEIGHTS))
+    start = max(text.rfind(option) for option in (_ARCH, _WEIGHTS, _SIZE))
     return (text, "") if start < 0 else (text[:start], text[start + 1 :])
 
 
@@ -154,8 +164,6 @@ def _card(path: Path) -> ZooCard:
 
 def _timm_config(architecture: str, name: str) -> dict[str, Any]:
     import timm
-
-    from .timm_models import check_name
 
     check_name(architecture, name)
     cfg = timm.models.get_pretrained_cfg(architecture)
@@ -228,7 +236,8 @@ class FileSource(Source):
 
         Args:
             name: ``file:PATH`` for a safetensors file with a card in its metadata, else ``file:PATH?arch=timm:NAME``.
-                A named architecture overrides a card. ``weights=SET`` chooses one of several sets of weights.
+                A named architecture overrides a card. ``weights=SET`` chooses one of several sets of weights, and
+                ``size=SIZE`` the size of the images as in ``timm:NAME?size=SIZE``.
 
         Returns:
             The description; its weights hash is that of the file. If a file has several sets of weights, the hash also
@@ -246,10 +255,8 @@ class FileSource(Source):
             return card.spec(
                 name, self.name, file_hash if parts.weights is None else digest([file_hash, parts.weights])
             )
-        from .timm_models import preprocessing_of
-
         cfg = _timm_config(parts.architecture, name)
-        preprocessing = preprocessing_of(cfg, name)
+        preprocessing = preprocessing_of(cfg, name, parts.size)
         chosen, count = _weights(parts, cfg)
         several = f", weights {chosen.weights.name}" if chosen.others else ""
         return ModelSpec(
@@ -263,6 +270,7 @@ class FileSource(Source):
             extra={
                 "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
                 "crop_mode": preprocessing.crop_mode,
+                SIZE: str(parts.size),
                 "weights": chosen.weights.name,
                 **({WEIGHTS_NOTE: chosen.note} if chosen.note else {}),
                 **_library(),
@@ -304,8 +312,8 @@ class FileSource(Source):
         record which weights they used are not valid.
         """
         parts = FileName.parse(spec.name)
-        # Earlier versions treated every crop mode as "center" and did not record it.
-        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
+        # Earlier versions treated every crop mode as "center" and did not record it, and took every size of training.
+        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode or spec.extra.get(SIZE) != str(parts.size):
             return False
         if parts.architecture is None or any(spec.extra.get(key) != version for key, version in _library().items()):
             return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...caches import user_cache
 from ...errors import VitobenchError, unknown_name
 from ..spec import ModelSpec, Preprocessing
+from ..training_data import of_torchvision
 from ..zoo_card import label_space_of, triple
 from .source import Source, WeightsFolder
 
@@ -128,6 +129,7 @@ class TorchvisionSource(Source):
                 licence=str(weights.meta.get("license", "see the documentation of torchvision")),
                 description=f"{architecture} of torchvision with the weights {weights.name}",
                 extra={"torchvision": torchvision.__version__, "weights": str(weights)},
+                training_class=of_torchvision(weights.name),
             )
         return _SPECS[name]
 

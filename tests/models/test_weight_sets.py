@@ -265,10 +265,12 @@ def test_a_file_that_refers_to_itself_ends() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("?arch=timm:test_resnet&weight=ema", r"option 'weight=ema'.*arch=timm:NAME and weights=SET"),
+        ("?arch=timm:test_resnet&weight=ema", r"option 'weight=ema'.*arch=timm:NAME, weights=SET and size=SIZE"),
         ("?arch=timm:test_resnet&weights=", r"option 'weights='"),
         ("?arch=timm:test_resnet&weights=a&weights=b", r"option 'weights=b'.*each once"),
         ("?arch=timm:test_resnet?weights=ema", "two question marks"),
+        ("?arch=timm:test_resnet&size=big", "size 'big'.*size=train"),
+        ("?size=96", "size but no architecture"),
         ("?weights=ema&arch=resnet", "architecture 'resnet'"),
     ],
 )

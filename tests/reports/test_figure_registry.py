@@ -32,7 +32,7 @@ from vitobench.reports.figures.style import REST
 from vitobench.reports.focus import Focus, base_name, focus, trainings
 from vitobench.reports.page import sections
 from vitobench.reports.page.html import render_html
-from vitobench.results.published.tables import accuracies_under_shift
+from vitobench.results.published.timm import accuracies_of
 from vitobench.results.schema import Comparison, Score
 
 from .conftest import FEW, described
@@ -157,7 +157,7 @@ def shifted(points: dict[str, tuple[float, float]], task: str, clean: str) -> Re
 def test_the_line_goes_through_published_models_where_there_are_some() -> None:
     data = shifted({"mine": (0.7, 0.65)}, "imagenet-sketch", "imagenet-val")
     shown = spots(data, "imagenet-sketch")
-    standard = accuracies_under_shift("imagenet-sketch")
+    standard = accuracies_of("imagenet-sketch")
     assert {spot.model for spot in shown if spot.kind == "standard"} == set(standard)
     line, _ = line_of(shown)
     x, y = (np.array([math.log(p[i] / (1 - p[i])) for p in standard.values()]) for i in (0, 1))
