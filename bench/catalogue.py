@@ -290,7 +290,14 @@ def keep(plan: Plan, store: Store) -> None:
         StoreError: The store cannot be written.
     """
     for spec in plan.models:
-        records.keep(store, records.MODELS, spec.identity, model_record(spec), _gives_its_identity)
+        record = model_record(spec)
+
+        def sound(known: Mapping[str, Any], record: Mapping[str, Any] = record) -> bool:
+            # Facts that earlier versions did not note are worth writing anew.
+            complete = known.keys() >= record.keys() and (known.get("extra") or {}).keys() >= record["extra"].keys()
+            return complete and _gives_its_identity(known)
+
+        records.keep(store, records.MODELS, spec.identity, record, sound)
     for planned in plan.tasks:
         records.keep(store, records.TASKS, planned.identity, task_record(planned), sound_task)
         if planned.source is not None:

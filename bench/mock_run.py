@@ -80,13 +80,8 @@ def check_preprocessing(spec: ModelSpec) -> Check:
     """Whether the sizes are possible, and the means and deviations plausible for pixels on the 0..1 scale."""
     p = spec.preprocessing
     description = f"{p.size} pixels from {p.resize} ({p.crop_mode}), {p.interpolation}, mean {p.mean}, std {p.std}"
-    if p.size < 1 or p.resize < p.size:
-        return Check(
-            "preprocessing",
-            FAIL,
-            description,
-            "resize is the side length before the crop; it must not be smaller than size.",
-        )
+    if p.size < 1 or p.resize < 1:
+        return Check("preprocessing", FAIL, description, "size and resize are numbers of pixels, from 1.")
     if p.interpolation not in INTERPOLATIONS:
         return Check("preprocessing", FAIL, description, "interpolation must be 'bilinear' or 'bicubic'.")
     if p.crop_mode not in CROP_MODES:
@@ -98,6 +93,11 @@ def check_preprocessing(spec: ModelSpec) -> Check:
             description,
             "Mean and std must be on the 0..1 scale; divide values for 0..255 by 255.",
         )
+    if p.resize < p.size:
+        mend = (
+            "resize, the side before the crop, is smaller than size: the model sees the photograph in a frame. Right "
+        )
+        return Check("preprocessing", WARN, description, mend + "only if it is evaluated so (timm's crop_pct over 1).")
     if any(not 0.1 <= s <= 0.6 for s in p.std):
         mend = "Unusual for photographs (0.2 to 0.5); right only if the network was trained on pixels scaled like this."
         return Check("preprocessing", WARN, description, mend)

@@ -221,11 +221,12 @@ def execute(
         failures, effort = _compute(plan, missing, console, uuid.uuid4().int if others else 0, early)
         left = sum(len(unit.models) for unit in plan.missing(store))
     elif console is not None:
-        console.print(f"Nothing to run: all {asked} units are in {store.location}.", markup=False)
+        console.print(f"Nothing to run: all {asked} units are stored.", markup=False)
     ran = time.monotonic() - started
     if not missing:
         # A record may have been lost since. A store that cannot be written is read all the same.
         with suppress(StoreError):
+            store.prepare()  # everything may have come from layers
             catalogue.keep(plan, store.own)
     data = with_layers(gather(plan, store, failures, facts(settings, command), memory=memory), plan, store)
     _show_layers(data.run, console)

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from ..errors import CheckpointError, unknown_name
 from ..identity import OMITTED_IF_DEFAULT, digest
 from ..tasks.images.geometry import Geometry
+from .training_data import TRAINING_CLASSES, UNKNOWN
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+TIMM_WEIGHTS, SIZE = "timm_weights", "size"
+"""Keys of a description's ``extra``: timm's name of the weights, ``ARCHITECTURE.TAG``, if timm has them, and
+which size was chosen for the images, where there was a choice."""
 
 WEIGHTS_NOTE = "weights_note"
 """Key of `ModelSpec.note` in a description's ``extra``."""
@@ -32,7 +37,7 @@ class Preprocessing:
     Attributes:
         size: Side of the square input, in pixels.
         resize: Shorter side after resizing and before the centre crop, in pixels. With ``"squash"`` both sides, with
-            ``"border"`` the longer side.
+            ``"border"`` the longer side. Less than ``size`` in a few models of timm, which see a frame.
         interpolation: ``"bilinear"`` or ``"bicubic"`` (Pillow's, with its antialiasing).
         mean: Channel means on the 0..1 scale. Also the colour of a border.
         std: Channel standard deviations on the 0..1 scale.
@@ -78,9 +83,11 @@ class ModelSpec:
         description: One line for listings.
         extra: Further facts for the provenance panel; they are not part of the identity.
         precision: One of `PRECISIONS`: the type the network computes in. Logits and features are always float32.
+        training_class: One of `training_data.TRAINING_CLASSES`: how wide its training data are. Not part of the
+            identity.
 
     Raises:
-        UnknownNameError: The precision is unknown.
+        UnknownNameError: The precision or the training class is unknown.
     """
 
     name: str
@@ -95,10 +102,13 @@ class ModelSpec:
     description: str = ""
     extra: dict[str, str] = field(default_factory=dict, compare=False)
     precision: str = "float32"
+    training_class: str = UNKNOWN
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
+        if self.training_class not in TRAINING_CLASSES:
+            raise unknown_name("training class", self.training_class, TRAINING_CLASSES)
 
     def check_weights(self, weights_hash: str, what: str) -> None:
         """Check that weights about to be loaded are those that were described, so that no number gets another's name.

@@ -14,6 +14,7 @@ from ..errors import CheckpointError
 from ..tasks.images.geometry import CropMode, Interpolation
 from .safetensors_header import unique_keys
 from .spec import ModelSpec, Preprocessing
+from .training_data import TrainingClass
 
 LABEL_SPACES = {"imagenet-1k": 1000, "microworld-16": 16, "cifar-10": 10, "cifar-100": 100}
 """Label spaces with tasks, and their numbers of classes."""
@@ -51,7 +52,7 @@ _Mean = Annotated[float, Meta(ge=0, le=1)]
 _Deviation = Annotated[float, Meta(ge=1e-4, le=1)]
 _CHANNELS = "three numbers, for red, green and blue, from {} to 1 (divide those of a 0..255 scale by 255)"
 _WHOLE = ("size", "resize", "num_classes")
-_OPTIONAL = ("sha256", "training_data", "licence", "baseline", "description")
+_OPTIONAL = ("sha256", "training_data", "licence", "baseline", "description", "training_class")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class ZooCard:
         licence: Licence of the weights.
         baseline: Name of the model to compare with, or null.
         description: One line.
+        training_class: See `ModelSpec`.
         extra: All other keys (including the recipe) except the training curve, as text.
     """
 
@@ -94,6 +96,7 @@ class ZooCard:
     licence: str = "unknown"
     baseline: str | None = None
     description: str = ""
+    training_class: TrainingClass = "unknown"
     extra: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -158,6 +161,7 @@ class ZooCard:
             baseline=self.baseline,
             description=self.description,
             extra=dict(self.extra),
+            training_class=self.training_class,
         )
 
 

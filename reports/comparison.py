@@ -14,6 +14,7 @@ from ..results.schema import Comparison, MethodComparison
 from .data import ReportData
 from .headline import failure_lines
 from .page.view import p_words
+from .standing import standing_lines
 from .wording import HOLE, MARKS, condition_label, interval, labels, percent, verdict
 
 if TYPE_CHECKING:
@@ -280,6 +281,8 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
     for a, b in pairs:
         _render_parts(compared, console, a, b, conditions)
     console.print(Text(legend(compared), style="dim"))
+    for line in standing_lines(compared.data):
+        console.print(Text(f"Note: {line}", style="yellow"))
     for check in compared.checked:
         state = {True: ("fails", "bold red"), False: ("passes", "green"), None: ("is undecided", "yellow")}[check.holds]
         console.print(Text(f"{state[0]}: {check.expression} ({check.detail})", style=state[1]))

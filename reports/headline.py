@@ -12,6 +12,7 @@ from ..results.metrics import metric
 from ..results.schema import Comparison, HeadlineLine, Score, TaskRecord
 from ..terminal import shown
 from .data import ReportData
+from .standing import marks, standing_lines
 from .tables.alignment import LEGEND as ALIGNMENT_LEGEND
 from .tables.alignment import render_tables
 from .wording import (
@@ -282,7 +283,9 @@ def _model_table(data: ReportData, rows: list[HeadlineRow], model: str) -> Table
     position = data.model_names.index(model)
     baseline = data.baseline(model)
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="", padding=(0, 1, 0, 0))
-    table.title = Text.assemble((model, "bold"), (f"  against {baseline}" if baseline else "", "dim"))
+    mark = marks(data).get(model)
+    words = (f"  {mark}" if mark else "", f"  against {baseline}" if baseline else "")
+    table.title = Text.assemble((model, "bold"), ("".join(words), "dim"))
     # Words may wrap on a narrow terminal, numbers must not: rich narrows the columns that may wrap first.
     table.add_column("Task", max_width=26)
     table.add_column("Condition", max_width=18)
@@ -340,6 +343,8 @@ def render_terminal(data: ReportData, console: Console) -> None:
     note = world_note(rows)
     if note:
         console.print(Text(note, style="dim"))
+    for line in standing_lines(data):
+        console.print(Text(f"Note: {line}", style="yellow"))
     for line in left_out_lines(data):
         console.print(Text(line, style="yellow"))
     missing = failure_lines(data) + hole_lines(rows, data.undefined)
@@ -395,6 +400,8 @@ def to_markdown(data: ReportData) -> str:
     note = world_note(rows)
     if note:
         lines += ["", escape_markdown(note)]
+    for line in standing_lines(data):
+        lines += ["", f"Note: {escape_markdown(line)}"]
     missing = failure_lines(data) + hole_lines(rows, data.undefined)
     if missing:
         lines += ["", "Missing:", "", *(f"- {escape_markdown(line)}" for line in missing)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -113,16 +115,54 @@ class Baseline:
     """A line through models without robustness measures, in log odds of clean and shifted accuracy.
 
     Attributes:
-        slope: Rise of the shifted log odds with the clean ones.
-        intercept: Shifted log odds at a clean accuracy of one half.
+        slope: Rise of the shifted log odds with the clean ones; float, or float64 (B,) for several lines.
+        intercept: Shifted log odds at a clean accuracy of one half; as the slope.
+        models: How many models it was fitted to; 0 for a line that counts as known.
+        centre: Mean of their clean log odds.
+        spread: Sum of the squared distances of these from the centre.
+        scatter: Standard deviation of the models around the line, in log odds.
     """
 
-    slope: float
-    intercept: float
+    slope: Any
+    intercept: Any
+    models: int = 0
+    centre: float = 0.0
+    spread: float = math.inf
+    scatter: float = 0.0
 
     def predict(self, clean: np.ndarray | float) -> np.ndarray:
         """Shifted accuracy that a clean accuracy in (0, 1) lets expect."""
         return 1.0 / (1.0 + np.exp(-(self.slope * logit(clean) + self.intercept)))
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Standard errors of the slope and the intercept, as of least squares."""
+        if not self.models:
+            return 0.0, 0.0
+        slope = self.scatter / math.sqrt(self.spread)
+        return slope, self.scatter * math.sqrt(1 / self.models + self.centre**2 / self.spread)
+
+    def draws(self, count: int, seed: int = 0) -> Baseline:
+        """Lines that other models of the same kind might have given.
+
+        The models count as independent, which those of one family are not quite, and their scatter as normal.
+
+        Args:
+            count: How many lines B.
+            seed: Of the draws.
+
+        Returns:
+            A line whose slope and intercept are float64 (B,), jointly t-distributed around those of this one.
+        """
+        if self.models < 3:
+            return self
+        random = np.random.Generator(np.random.Philox(seed))
+        free = self.models - 2
+        scatter = self.scatter * np.sqrt(free / random.chisquare(free, count))
+        slope = self.slope + scatter / math.sqrt(self.spread) * random.standard_normal(count)
+        middle = self.slope * self.centre + self.intercept
+        middle = middle + scatter / math.sqrt(self.models) * random.standard_normal(count)
+        return replace(self, slope=slope, intercept=middle - slope * self.centre, models=0)
 
 
 def fit_baseline(clean: np.ndarray, shifted: np.ndarray) -> Baseline:
@@ -140,8 +180,12 @@ def fit_baseline(clean: np.ndarray, shifted: np.ndarray) -> Baseline:
         raise ValueError("a baseline needs accuracies strictly between 0 and 1")
     if len(np.unique(x)) < 2:
         raise ValueError("a baseline needs models of at least two different clean accuracies")
-    slope = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()
-    return Baseline(float(slope), float(y.mean() - slope * x.mean()))
+    spread = ((x - x.mean()) ** 2).sum()
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
+    intercept = y.mean() - slope * x.mean()
+    left = y - slope * x - intercept
+    scatter = math.sqrt((left**2).sum() / (len(x) - 2)) if len(x) > 2 else 0.0
+    return Baseline(float(slope), float(intercept), len(x), float(x.mean()), float(spread), scatter)
 
 
 def effective_robustness(clean: np.ndarray | float, shifted: np.ndarray | float, baseline: Baseline) -> np.ndarray:

@@ -366,6 +366,8 @@ class TaskRecord(KindFacts, total=False):
     """Corruptions by family."""
     reference: str
     """The model that errors are relative to."""
+    images_from: str
+    """A training class whose data may hold the images."""
     left_out: LeftOutRecord
     mean_of: int
     """Of how many tasks it is the mean, where it is one."""

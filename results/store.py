@@ -415,7 +415,8 @@ class Store:
             That, or a line that says why it is not known and what to do.
         """
         known = self._asked.get(task)
-        if known is None or (not isinstance(known, str) and len(known.image_ids) < images):
+        # A run that plans with layers asks before it has written what is asked.
+        if known is None or isinstance(known, str) or len(known.image_ids) < images:
             known = self._asked_in(self.own.folder, task)
             for layer in self._layers:
                 # Identities are the same, so one that lists more images says the same of the first ones.

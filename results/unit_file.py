@@ -145,6 +145,10 @@ def table_of(task: str, model: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.table([arrays[name] for name in own.names], schema=own)
 
 
+LEVEL = 11
+"""How hard the packing of a file tries: brotli's highest level."""
+
+
 def encode(table: pa.Table, name: str) -> bytes:
     """Pack a table of `table_of`.
 
@@ -159,7 +163,7 @@ def encode(table: pa.Table, name: str) -> bytes:
         name,
         table,
         compression="brotli",
-        compression_level=11,
+        compression_level=LEVEL,
         use_dictionary=list(_DICTIONARIES),
         column_encoding=dict.fromkeys(("confidence", *numbers_of(table.schema)), "BYTE_STREAM_SPLIT"),
         write_statistics=False,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from vitobench.tests import processes
+from vitobench.tests.processes import BENCH, Ended
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "extending.md"
@@ -35,7 +35,6 @@ sys.meta_path.insert(0, Beside)
 from vitobench.bench.cli import main
 main(sys.argv[2:])
 """
-INSTALLED = "import sys; from vitobench.bench.cli import main; main(sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -72,15 +71,11 @@ RECIPES = {
 }
 
 
-def run(script: str, cwd: Path, *args: object, python_path: str = "") -> subprocess.CompletedProcess[str]:
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
-    command = [sys.executable, "-W", "error", "-c", script, *map(str, args)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False,
-        env=variables | ({"PYTHONPATH": python_path} if python_path else {}),
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def run(script: str, cwd: Path, *args: object, python_path: str = "") -> Ended:
+    variables = {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+    return processes.run(
+        script, *args, cwd=cwd, variables=variables | ({"PYTHONPATH": python_path} if python_path else {})
+    )
 
 
 def add(title: str, folder: Path) -> None:
@@ -106,23 +101,27 @@ def test_a_recipe_adds_one_file_and_its_commands_work(title: str, tmp_path: Path
     work = tmp_path / "work"
     work.mkdir()
     if title == "A figure":
-        done = run(ADDED, work, added, "run", "--model", "supervised", "--task", "micro-val", "--limit", 8)
-        assert done.returncode == 0, done.stderr
+        asked = ("--model", "supervised", "--task", "micro-val", "--limit", 8, "--recompute")
+        done = run(ADDED, work, added, "run", *asked)
+        assert done.code == 0, done.err
         assert "Micro-world, clean: bars" in (work / "bench-results/report.html").read_text(encoding="utf-8")
+    script = ADDED
+    if title == "A pretraining method":  # which is measured on 2,000 images at its end
+        script = ADDED.replace(
+            "main(", "from vitobench.models.pretraining import produce\nproduce.CLEAN_IMAGES = 64\nmain("
+        )
     for (program, *args), texts in zip(written.commands, expected, strict=True):
         assert program == "bench"
-        done = run(ADDED, work, added, *args)
-        assert done.returncode == 0, done.stderr
+        done = run(script, work, added, *args)
+        assert done.code == 0, done.err
         for text in texts:
-            assert text in done.stdout
+            assert text in done.out
     if title == "A pretraining method":
         facts = json.loads((work / "runs/vicreg/vicreg.json").read_text())["recipe"]
         assert (facts["objective"], facts["vicreg"]["covariance"]) == ("vicreg", 2.0)
-    heavy = run(ADDED.replace("main(sys.argv[2:])", HEAVY), work, added)
-    assert heavy.returncode == 0, heavy.stderr
 
 
-HEAVY = """
+LISTINGS = """
 for command in ("models", "tasks", "recipes", "figures --list"):
     try:
         main([*command.split(), "--json"])
@@ -131,6 +130,16 @@ for command in ("models", "tasks", "recipes", "figures --list"):
 loaded = {"torch", "matplotlib", "pandas", "scipy", "numba"} & set(sys.modules)
 assert not loaded, loaded
 """
+
+
+def test_what_the_recipes_add_leaves_listings_light(tmp_path: Path) -> None:
+    for title in RECIPES:
+        add(title, tmp_path / "added")
+    script = ADDED.replace("main(sys.argv[2:])", LISTINGS)
+    done = processes.run_from_nothing(script, tmp_path / "added", cwd=tmp_path)
+    assert done.code == 0, done.err
+    for name in ("micro-rain", "fruit", "micro-sure", "bars"):
+        assert f'"{name}"' in done.out
 
 
 def test_a_corruption_gets_tasks_on_both_worlds_and_a_kind_its_metric(tmp_path: Path) -> None:
@@ -153,8 +162,8 @@ print(json.dumps({
 }))
 """)  # fmt: skip
     done = run(script, tmp_path, tmp_path)
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
     assert facts["tasks"] == ["micro-rain", "imagenet-rain"]
     assert facts["suite"]
     assert facts["world"] == "photographs"
@@ -194,16 +203,16 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_the_same_files_are_plugins(site: Path, tmp_path: Path) -> None:
-    def bench(*args: object) -> subprocess.CompletedProcess[str]:
-        return run(INSTALLED, tmp_path, *args, python_path=str(site))
+    def bench(*args: object) -> Ended:
+        return run(BENCH, tmp_path, *args, python_path=str(site))
 
-    rows = {row["name"]: row for row in json.loads(bench("models", "--json").stdout)}
+    rows = {row["name"]: row for row in json.loads(bench("models", "--json").out)}
     assert rows["untrained:NAME"]["source"] == "mine 1.0"
     assert rows["untrained:NAME"]["description"] == "a network with random weights, as a control"
     assert "odd-source of odd 1.0 failed" in rows["odd-source:NAME"]["problem"]
     done = bench("run", "--model", "untrained:0", "--model", "odd-source:x", "--baseline", "none", "--task",
                  "micro-val", "--limit", 8, "--device", "cpu", "--json", "scores.json")  # fmt: skip
-    assert done.returncode == 3, done.stderr
+    assert done.code == 3, done.err
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert {row["model"] for row in scores["scores"] if row["value"] is not None} == {"untrained:0"}
     assert any("No module named 'absent_sources'" in row["reason"] for row in scores["failures"])
@@ -211,25 +220,25 @@ def test_the_same_files_are_plugins(site: Path, tmp_path: Path) -> None:
     assert model["extra"]["plugin"] == "mine 1.0"
     assert "Micro-world, clean: bars" in (tmp_path / "bench-results/report.html").read_text(encoding="utf-8")
     done = bench("run", "--model", "untrained:x", "--task", "micro-val")
-    assert done.returncode == 2
-    assert "untrained:x has no valid seed. Write a whole number" in done.stderr
+    assert done.code == 2
+    assert "untrained:x has no valid seed. Write a whole number" in done.err
 
     listing = bench("figures", "--list", "--json")
-    assert json.loads(listing.stdout)[-1]["name"] == "bars"
-    assert "odd-figure of odd 1.0 failed" in listing.stderr
+    assert json.loads(listing.out)[-1]["name"] == "bars"
+    assert "odd-figure of odd 1.0 failed" in listing.err
     drawn = bench("figures", "bars", "--format", "svg")
-    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.code == 0, drawn.err
     assert (tmp_path / "figures/bars-micro-val.csv").read_text().splitlines()[0] == "model,value,ci_low,ci_high"
 
-    assert "odd-method of odd 1.0 failed" in bench("recipes", "--json").stderr
+    assert "odd-method of odd 1.0 failed" in bench("recipes", "--json").err
     done = bench("pretrain", "micro/simclr", "--set", "objective=odd-method")
-    assert done.returncode == 2
-    assert "odd-method of odd 1.0 failed" in done.stderr
+    assert done.code == 2
+    assert "odd-method of odd 1.0 failed" in done.err
     done = bench("pretrain", "micro/simclr", "--set", "objective=vicreg", "--set", "covariance=-1")
-    assert done.returncode == 2
-    assert "vicreg.covariance = -1 must be a finite number of 0 or more" in done.stderr
+    assert done.code == 2
+    assert "vicreg.covariance = -1 must be a finite number of 0 or more" in done.err
 
-    checks = [row for row in json.loads(bench("doctor", "--json").stdout) if row["group"] == "plugins"]
+    checks = [row for row in json.loads(bench("doctor", "--json").out) if row["group"] == "plugins"]
     assert [row["status"] for row in checks] == ["ok", *["warn"] * 4]
     for name in ("rain", "untrained:NAME", "bars", "vicreg"):
         assert f"{name} (mine 1.0)" in checks[0]["found"]
@@ -239,13 +248,13 @@ def test_the_same_files_are_plugins(site: Path, tmp_path: Path) -> None:
 def test_a_figure_of_a_plugin_that_fails_is_named_on_the_page_and_stops_no_other(site: Path, tmp_path: Path) -> None:
     module = site / "my_bars.py"
     module.write_text(module.read_text().replace("    numbers = rows(data, task)\n", "    raise SystemExit(1)\n"))
-    args = ("run", "--model", "supervised", "--task", "micro-val", "--limit", 4, "--device", "cpu")
-    done = run(INSTALLED, tmp_path, *args, python_path=str(site))
-    assert done.returncode == 0, done.stderr
+    args = ("run", "--model", "supervised", "--task", "micro-val", "--limit", 4, "--device", "cpu", "--recompute")
+    done = run(BENCH, tmp_path, *args, python_path=str(site))
+    assert done.code == 0, done.err
     page = (tmp_path / "bench-results/report.html").read_text(encoding="utf-8")
     assert "The plugin bars of mine 1.0 failed: drawing the figure: SystemExit" in page
     assert "Overview" in page
-    done = run(INSTALLED, tmp_path, "figures", "headline", "bars", "--format", "svg", python_path=str(site))
-    assert done.returncode == 3
-    assert "The plugin bars of mine 1.0 failed: drawing the figure" in done.stderr
+    done = run(BENCH, tmp_path, "figures", "headline", "bars", "--format", "svg", python_path=str(site))
+    assert done.code == 3
+    assert "The plugin bars of mine 1.0 failed: drawing the figure" in done.err
     assert (tmp_path / "figures/headline.svg").is_file()

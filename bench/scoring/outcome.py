@@ -10,6 +10,7 @@ from ...reports.alignment_data import AlignmentData
 from ...reports.data import ReportData
 from ...results.schema import Failure, HeadlineLine, RunFacts, TaskRecord
 from ...results.store import Store
+from ...tasks.datasets.registry import DATA_SETS
 from ...tasks.kinds.kind import Line
 from ...tasks.plugin_tasks import origin_of
 from ...tasks.task import Task
@@ -43,6 +44,9 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
         "notes": task.notes,
         "version": task.version,
     }
+    data_set = DATA_SETS.get(task.dataset)
+    if data_set is not None and data_set.images_from:
+        record["images_from"] = data_set.images_from
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin

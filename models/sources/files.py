@@ -12,10 +12,11 @@ from ...files import home_path
 from ...identity import digest
 from ..named_file import NamedFile, complete_path, digest_of, split
 from ..safetensors_header import embedded_card, looks_like_safetensors
-from ..spec import WEIGHTS_NOTE, ModelSpec
+from ..spec import SIZE, WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard
 from . import timm_models, torchvision_models
 from .source import Architecture, Source
+from .timm_models import TEST, Size, size_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +31,7 @@ _LIBRARIES: tuple[Source, ...] = (timm_models.SOURCE, torchvision_models.SOURCE)
 _OPTIONS = {
     "arch": "timm:NAME",
     "weights": "SET",
+    "size": "SIZE",
     "head": "FILE",
     "layers": "N",
     "pool": "POOL",
@@ -49,6 +51,7 @@ class FileName:
         architecture: Name of the architecture with its library (an optional tag chooses the preprocessing), or None if
             the file must contain a card.
         weights: Which of several sets of weights in the file to use; None for the default.
+        size: Size of the images of an architecture of timm; see `timm_models.preprocessing_of`.
         head: The file of a head of its own, ``"none"``, or None.
         layers: How many layers that head reads; 0 if not given.
         pool: How it reads them; empty if not given.
@@ -58,6 +61,7 @@ class FileName:
     path: Path
     architecture: str | None
     weights: str | None = None
+    size: Size = TEST
     head: str | None = None
     layers: int = 0
     pool: str = ""
@@ -85,6 +89,11 @@ class FileName:
             raise CheckpointError(
                 f"{name!r} has the option {others[0]}, which is for files without a card; write {valid} as well."
             )
+        size = size_from(options["size"], name) if "size" in options else TEST
+        if size != TEST and not str(arch).startswith(timm_models.PREFIX):
+            raise CheckpointError(
+                f"{name!r} has the option size, which is for arch={timm_models.PREFIX}NAME; leave it out."
+            )
         layers = options.get("layers", "0")
         if not layers.isdecimal() or ("layers" in options and int(layers) < 1):
             raise CheckpointError(f"layers={layers} in {name!r} must be a whole number of 1 or more.")
@@ -98,6 +107,7 @@ class FileName:
             parts.path,
             arch,
             options.get("weights"),
+            size,
             head if head in (None, "none") else str(home_path(str(head))),
             int(layers),
             pool,
@@ -205,7 +215,7 @@ class FileSource(Source):
         check_file(parts.path)
         wanted = _wanted(parts)
         file_hash = digest_of(parts.path)
-        preprocessing = wanted.architecture.preprocessing(file_hash)
+        preprocessing = wanted.architecture.preprocessing(file_hash, parts.size)
         checkpoint = examine(wanted)
         several = f", weights {checkpoint.chosen.weights.name}" if checkpoint.chosen.others else ""
         library, _, title = str(parts.architecture).partition(":")
@@ -219,6 +229,7 @@ class FileSource(Source):
             description=f"{parts.path.name} as {library}'s {title}{several}",
             extra={
                 "crop_mode": preprocessing.crop_mode,
+                SIZE: str(parts.size),
                 "weights": checkpoint.chosen.weights.name,
                 **({WEIGHTS_NOTE: checkpoint.note} if checkpoint.note else {}),
                 **wanted.architecture.facts,
@@ -257,8 +268,8 @@ class FileSource(Source):
         record which weights they used are not valid.
         """
         parts = FileName.parse(spec.name)
-        # Earlier versions treated every crop mode as "center" and did not record it.
-        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
+        # Earlier versions treated every crop mode as "center" and did not record it, and took every size of training.
+        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode or spec.extra.get(SIZE) != str(parts.size):
             return False
         if parts.architecture is None or not parts.alone:
             return False

@@ -217,8 +217,9 @@ def _told(path: Path, options: Mapping[str, str]) -> tuple[dict[str, Any], dict[
 def _of_library(name: str, path: Path) -> dict[str, Any]:
     """The preprocessing of a model of timm or torchvision that was exported."""
     from .files import architecture_of
+    from .timm_models import TEST
 
-    return asdict(architecture_of(name).preprocessing(digest_of(path)))
+    return asdict(architecture_of(name).preprocessing(digest_of(path), TEST))
 
 
 def _value(key: str, text: str) -> Any:

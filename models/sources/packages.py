@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import CheckpointError, VitobenchError
 from ...identity import file_digest
-from ..spec import ModelSpec, Preprocessing
+from ..spec import TIMM_WEIGHTS, ModelSpec, Preprocessing
+from ..training_data import IN1K
 from .source import ModelRow, Source
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class PackageSource(Source):
             training_data=TRAINING_DATA,
             licence=LICENCE,
             description=DESCRIPTION,
+            extra={TIMM_WEIGHTS: f"{_ARCHITECTURE}.in1k"},
+            training_class=IN1K,
         )
 
     def build(self, spec: ModelSpec) -> nn.Module:

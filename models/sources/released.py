@@ -17,6 +17,7 @@ from ...caches import user_cache
 from ...identity import file_digest
 from ...tasks.download.publication import RemoteFile
 from ..spec import ModelSpec, Preprocessing
+from ..training_data import IN1K, WEB
 from .source import ModelRow, Source, WeightsFolder
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Released:
         training_data: What it was trained on.
         description: One line.
         baseline: Name of the model to compare with, or None.
+        training_class: See `ModelSpec`.
     """
 
     file: RemoteFile
@@ -45,6 +47,7 @@ class Released:
     training_data: str
     description: str
     baseline: str | None
+    training_class: str
 
 
 RELEASED = {
@@ -58,6 +61,7 @@ RELEASED = {
         "VideoNet, without labels; a linear classifier on ImageNet-1k",
         "VITO as published: ResNet-50 with attention pooling, pretrained on video",
         "moclr-imagenet",
+        WEB,
     ),
     "moclr-imagenet": Released(
         RemoteFile(
@@ -69,6 +73,7 @@ RELEASED = {
         "ImageNet-1k, without labels; a linear classifier on ImageNet-1k",
         "MoCLR as published beside VITO: ResNet-50, pretrained on images",
         None,
+        IN1K,
     ),
 }
 
@@ -161,6 +166,7 @@ class ReleasedSource(Source):
             baseline=released.baseline,
             description=released.description,
             extra={"weights": released.file.url},
+            training_class=released.training_class,
         )
 
     def build(self, spec: ModelSpec) -> nn.Module:

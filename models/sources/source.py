@@ -68,7 +68,7 @@ class Architecture:
         heads: Modules of its classifier, the main one first.
         network: Builds it for a number of classes; 0 for the network without its classifier.
         wrap: Gives a network with so many classes the methods of `models.model.Network`.
-        preprocessing: What a checkpoint with this SHA-256 was evaluated with.
+        preprocessing: What a checkpoint with this SHA-256 is evaluated with, at a size as in ``timm:NAME?size=SIZE``.
         others: Further forms that its checkpoints have, such as another pooling: the same as ``network``.
         convert: Translates the names of a published checkpoint into those of the network, as the library does; gets
             names and tensors, and the network. None if the library has no such translation.
@@ -79,7 +79,7 @@ class Architecture:
     heads: tuple[str, ...]
     network: Callable[[int], nn.Module]
     wrap: Callable[[nn.Module, int], nn.Module]
-    preprocessing: Callable[[str], Preprocessing]
+    preprocessing: Callable[[str, int | str], Preprocessing]
     others: tuple[Callable[[int], nn.Module], ...] = ()
     convert: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)

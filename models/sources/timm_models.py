@@ -1,4 +1,4 @@
-"""Models of timm, with the weights and the preprocessing that timm publishes for them: ``timm:NAME``."""
+"""Models of timm, with the weights and the preprocessing that timm evaluates them with: ``timm:NAME?size=SIZE``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
-from ..spec import ModelSpec, Preprocessing
-from ..zoo_card import label_space_of, triple
+from ..spec import SIZE, TIMM_WEIGHTS, ModelSpec, Preprocessing
+from ..training_data import of_timm
+from ..zoo_card import LARGEST_SIDE, label_space_of, triple
 from .source import Architecture, Source, WeightsFolder
 
 if TYPE_CHECKING:
@@ -27,40 +28,80 @@ PREFIX = "timm:"
 _SPECS: dict[str, ModelSpec] = {}
 
 
-def preprocessing_of(cfg: Mapping[str, Any], name: str) -> Preprocessing:
+Size = int | str
+"""``"test"``, ``"train"`` or a number of pixels; see `SIZE_HELP`."""
+
+TEST, TRAIN = "test", "train"
+SIZE_OPTION = "size="
+SIZE_HELP = f"{SIZE_OPTION}{TEST} (as timm evaluates it, the default), {SIZE_OPTION}{TRAIN}, or {SIZE_OPTION}N pixels"
+
+
+def size_from(text: str, name: str) -> Size:
+    """Read the value of the option ``size``.
+
+    Args:
+        text: ``"test"``, ``"train"`` or a number of pixels.
+        name: The model's name, for messages.
+
+    Raises:
+        CheckpointError: Another text, or a number that is no side of an image.
+    """
+    if text in (TEST, TRAIN):
+        return text
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= LARGEST_SIDE:
+        return int(text)
+    raise CheckpointError(
+        f"The size {text!r} in {name!r} is not understood; write {SIZE_HELP}, from 1 to {LARGEST_SIDE}."
+    )
+
+
+def parts_of(name: str) -> tuple[str, Size]:
+    """Split ``timm:NAME?size=SIZE`` into timm's name and the size.
+
+    Raises:
+        CheckpointError: It has another option, or a size that is not understood.
+    """
+    timm_name, mark, option = name.removeprefix(PREFIX).partition("?")
+    if not mark:
+        return timm_name, TEST
+    if not timm_name or not option.startswith(SIZE_OPTION):
+        raise CheckpointError(f"{name!r} is not understood; write {PREFIX}NAME or {PREFIX}NAME?size=SIZE: {SIZE_HELP}.")
+    return timm_name, size_from(option.removeprefix(SIZE_OPTION), name)
+
+
+def preprocessing_of(cfg: Mapping[str, Any], name: str, size: Size = TEST) -> Preprocessing:
     """Translate timm's preprocessing of a model.
 
     Args:
         cfg: timm's ``pretrained_cfg`` as a mapping.
         name: The model's name, for messages.
+        size: ``"test"`` follows timm's ``validate.py``, and so timm's published tables: it takes ``test_input_size``
+            and ``test_crop_pct`` where a model has them (about a fifth do). ``"train"`` follows it with
+            ``--use-train-size``, a number of pixels with ``--img-size``.
 
     Returns:
-        The preprocessing of ``timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=cfg))``, pixel
-        for pixel, at the training size of the model. Unless it is called with ``--use-train-size``, timm's
-        ``validate.py`` evaluates about a fifth of its models at a larger ``test_input_size`` or with a wider
-        ``test_crop_pct``; timm's published tables contain those numbers.
+        The preprocessing of ``timm.data.create_transform(**timm.data.resolve_data_config(...))``, pixel for pixel.
 
     Raises:
-        CheckpointError: The model does not take three channels and square images, uses another interpolation or crop
-            mode, or resizes images to less than its input size.
+        CheckpointError: The model does not take three channels and square images of this size, or uses another
+            interpolation or crop mode.
     """
     from timm.data import resolve_data_config
 
-    data = resolve_data_config(pretrained_cfg=dict(cfg))
+    asked = {"img_size": size} if isinstance(size, int) else {}
+    data = resolve_data_config(asked, pretrained_cfg=dict(cfg), use_test_size=size != TRAIN)
     channels, height, width = data["input_size"]
     if channels != 3 or height != width or data["interpolation"] not in INTERPOLATIONS:
         raise CheckpointError(
             f"{name} takes {channels} channels of {height} x {width} pixels with {data['interpolation']} "
             "interpolation; only 3 channels, square images, and bilinear or bicubic interpolation are supported."
         )
+    fixed = (cfg.get("input_size") or (3, height, width))[1]
+    if cfg.get("fixed_input_size") and height != fixed:
+        raise CheckpointError(f"{name} takes only images of {fixed} pixels; leave out {SIZE_OPTION}{size}.")
     if data["crop_mode"] not in CROP_MODES:
         raise CheckpointError(f"{name} has the crop_mode {data['crop_mode']!r}; supported are {', '.join(CROP_MODES)}.")
     resize = math.floor(height / data["crop_pct"])
-    if resize < height:
-        raise CheckpointError(
-            f"{name} resizes images to {resize} pixels for an input of {height} (crop_pct {data['crop_pct']}); images "
-            "smaller than the input of the model are not supported."
-        )
     mean, std = triple(data["mean"]), triple(data["std"])
     return Preprocessing(height, resize, data["interpolation"], mean, std, data["crop_mode"])
 
@@ -95,7 +136,7 @@ def check_name(architecture: str, name: str) -> None:
 def _fetch(name: str) -> nn.Module:
     import timm
 
-    timm_name = name.removeprefix(PREFIX)
+    timm_name, _ = parts_of(name)
     if not timm_name.startswith(("hf-hub:", "hf_hub:")):
         check_name(timm_name, name)
         cfg = timm.models.get_pretrained_cfg(timm_name)
@@ -151,13 +192,16 @@ class TimmSource(Source):
     name = "timm"
     prefix = PREFIX
     form = "timm:NAME"
-    about = "any classifier of timm with trained weights, fetched over the network"
+    about = "any classifier of timm with trained weights, fetched over the network; ?size=train or ?size=N after it"
     libraries = ("timm",)
 
     def complete_after_prefix(self, typed: str) -> list[str]:
-        """Names of timm models with trained weights; imports timm."""
+        """Names of timm models with trained weights, then sizes; imports timm."""
         import timm
 
+        if "?" in typed:
+            options = [f"{typed.partition('?')[0]}?{SIZE_OPTION}{size}" for size in (TEST, TRAIN)]
+            return [option for option in options if option.startswith(typed)]
         return [name for name in timm.list_models(pretrained=True) if name.startswith(typed)]
 
     def downloads_to(self) -> WeightsFolder | None:
@@ -197,7 +241,6 @@ class TimmSource(Source):
         check_name(timm_name, name)
         config = timm.models.get_pretrained_cfg(timm_name)
         cfg = {"architecture": timm_name} if config is None else config.to_dict()
-        preprocessing = preprocessing_of(cfg, name)
         classifier = cfg.get("classifier")
 
         def network(classes: int, **changes: Any) -> nn.Module:
@@ -209,7 +252,7 @@ class TimmSource(Source):
             heads=tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),),
             network=network,
             wrap=lambda built, classes: TimmNetwork(built),
-            preprocessing=lambda sha256: preprocessing,
+            preprocessing=lambda sha256, size: preprocessing_of(cfg, name, size),
             others=(lambda classes: network(classes, global_pool="avg"),),
             convert=_as_timm_converts,
             facts={
@@ -222,16 +265,18 @@ class TimmSource(Source):
         """Describe a timm model. Its weights are downloaded, because their hash is part of the description.
 
         Args:
-            name: ``timm:NAME`` or ``timm:NAME.TAG``, with timm's names, or ``timm:hf-hub:OWNER/NAME``.
+            name: ``timm:NAME`` or ``timm:NAME.TAG``, with timm's names, or ``timm:hf-hub:OWNER/NAME``; each may end in
+                ``?size=SIZE``, see `preprocessing_of`.
 
         Returns:
             The description; it is cached in memory.
 
         Raises:
             UnknownNameError: timm has no such model, or no such weights for it.
-            CheckpointError: It is not a classifier with a known label space.
+            CheckpointError: It is not a classifier with a known label space, or does not take images of that size.
             VitobenchError: The weights could not be downloaded, or do not exist.
         """
+        _, size = parts_of(name)
         if name not in _SPECS:
             import timm
 
@@ -239,17 +284,19 @@ class TimmSource(Source):
 
             network = _fetch(name)
             cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+            weights = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else str(cfg["architecture"])
             _SPECS[name] = ModelSpec(
                 name=name,
                 source=self.name,
                 architecture=PREFIX + str(cfg["architecture"]),
-                preprocessing=preprocessing_of(cfg, name),
+                preprocessing=preprocessing_of(cfg, name, size),
                 label_space=label_space_of(int(network.num_classes), name),  # type: ignore[arg-type]
                 weights_hash=tensors_digest(network.state_dict()),
                 training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
                 licence=str(cfg.get("license") or "unknown"),
                 description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
-                extra={"timm": timm.__version__},
+                extra={"timm": timm.__version__, SIZE: str(size), TIMM_WEIGHTS: weights},
+                training_class=of_timm(weights),
             )
         return _SPECS[name]
 

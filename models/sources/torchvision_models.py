@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...caches import user_cache
 from ...errors import CheckpointError, VitobenchError, unknown_name
 from ..spec import ModelSpec, Preprocessing
+from ..training_data import of_torchvision
 from ..zoo_card import label_space_of, triple
 from .source import Architecture, Source, WeightsFolder
 
@@ -160,7 +161,7 @@ class TorchvisionSource(Source):
             heads=(head,),
             network=network,
             wrap=TorchvisionNetwork,
-            preprocessing=lambda sha256: _of_checkpoint(name, sha256),
+            preprocessing=lambda sha256, size: _of_checkpoint(name, sha256),
             facts={"torchvision": importlib.metadata.version("torchvision")},
         )
 
@@ -197,6 +198,7 @@ class TorchvisionSource(Source):
                 licence=str(weights.meta.get("license", "see the documentation of torchvision")),
                 description=f"{architecture} of torchvision with the weights {weights.name}",
                 extra={"torchvision": torchvision.__version__, "weights": str(weights)},
+                training_class=of_torchvision(weights.name),
             )
         return _SPECS[name]
 

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ...results.published.tables import PUBLISHED_LINES, accuracies_under_shift, published_for
+from ...results.published import timm
+from ...results.published.tables import published_for
 from ...results.ranking import Baseline, fit_baseline, logit
 from ...results.schema import Score
 from ..data import ReportData
@@ -29,6 +30,8 @@ _TICKS: tuple[tuple[float, ...], ...] = (
 )
 """Percentages, finer where the axis is short."""
 _ENOUGH = 4
+_LINES = 1000
+"""Lines behind the band of the fitted one."""
 _ENDS = (0.001, 0.999)
 """Log odds of 0 and 1 are infinite; values beyond these are drawn at them."""
 
@@ -37,7 +40,10 @@ _KINDS: dict[str, dict[str, Any]] = {
     "standard": {"marker": "x", "markersize": 4.5, **_HOLLOW},
     "published": {"marker": "D", "markersize": 4.5, **_HOLLOW},
 }
-_NAMES = {"standard": "trained for accuracy alone (published)", "published": "robust training and others (published)"}
+_NAMES = {
+    "standard": "trained on ImageNet-1k alone (published by timm)",
+    "published": "robust training and others (published)",
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,8 @@ def spots(data: ReportData, task: str) -> list[Spot]:
         pair = [_ends(data.score(model, name, "overall", "top1")) for name in (clean, task)]
         if all(math.isfinite(ends[0]) for ends in pair):
             placed.append(Spot(model, "measured", pair[0], pair[1]))
-    if task in PUBLISHED_LINES:
-        for model, (x, y) in accuracies_under_shift(PUBLISHED_LINES[task]).items():
+    if task in timm.LINES:
+        for model, (x, y) in timm.accuracies_of(task).items():
             placed.append(Spot(model, "standard", _alone(x), _alone(y)))
     known = {row.model: row.value for row in published_for(clean) if row.metric == "top1"}
     for row in published_for(task):
@@ -91,7 +97,7 @@ def _alone(value: float) -> tuple[float, float, float]:
 def line_of(points: Sequence[Spot]) -> tuple[Baseline | None, str]:
     """The line and its name: through published standard models, else through three or more measured models."""
     standard = [spot for spot in points if spot.kind == "standard"]
-    words = "line of models trained for accuracy alone" if standard else "line through the measured models"
+    words = "line of models trained on ImageNet-1k alone" if standard else "line through the measured models"
     through = standard or [spot for spot in points if spot.kind == "measured"]
     inside = [(spot.clean[0], spot.shifted[0]) for spot in through if 0 < spot.clean[0] < 1 and 0 < spot.shifted[0] < 1]
     if len(inside) < 3 or len({x for x, _ in inside}) < 2:
@@ -124,9 +130,10 @@ def clean_against_shifted(data: ReportData, task: str, focus: Focus | None = Non
         focus: Which models are in colour, with intervals; all of them unless given.
 
     Returns:
-        The figure: log odds on both axes, where models trained for accuracy alone are on a line. Points above the line
-        show effective robustness. If no line was published for these images, it is fitted to the measured models and
-        shows only which of them differ from the others.
+        The figure: log odds on both axes, where models trained on the same images are near a line, with the band (95 %)
+        in which other such models might have put it. Points above the line show effective robustness. If no line was
+        published for these images, it is fitted to the measured models and shows only which of them differ from the
+        others.
     """
     points = spots(data, task)
     measured = {spot.model: spot for spot in points if spot.kind == "measured"}
@@ -190,6 +197,12 @@ def _lines(axes: Axes, points: Sequence[Spot]) -> str:
     axes.plot(ends, ends, color=FAINT, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
     line, words = line_of(points)
     if line is not None:
+        at = np.linspace(*ends, 60)
+        drawn = line.draws(_LINES)
+        spread = np.atleast_2d(drawn.intercept + np.multiply.outer(at, drawn.slope))
+        axes.fill_between(
+            at, *np.percentile(spread, [2.5, 97.5], axis=1), color=FAINT, alpha=0.18, linewidth=0, zorder=0.9
+        )
         y = [line.intercept + line.slope * end for end in ends]
         axes.plot(ends, y, color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), zorder=1)
     axes.set_xlim(*ends)

@@ -25,6 +25,7 @@ from .sections import (
     gallery_sections,
     page_figures,
     published_sections,
+    standing_sections,
 )
 from .view import (
     ViewTable,
@@ -66,7 +67,7 @@ def template(name: str) -> Template:
 # The report as one HTML file that needs no network and no other file, and works without its script.
 
 
-SECTIONS: tuple[Section, ...] = (published_sections, alignment_sections, gallery_sections)
+SECTIONS: tuple[Section, ...] = (standing_sections, published_sections, alignment_sections, gallery_sections)
 """Parts of the page after the figures, in their order; a new part is added here."""
 
 

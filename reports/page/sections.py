@@ -14,6 +14,7 @@ from ..alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
 from ..data import Disagreement, Gallery, ReportData
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
+from ..standing import about, hundredths, marks, matches, pixels, standing_lines
 from ..tables.alignment import HEADS, LEGEND, has_mean, headline, holes_in_means, mean_title, number, span
 from ..wording import HOLE, MARKS, MINUS, percent, verdict, verdict_words
 from .view import ViewCell, ViewRow, ViewTable, p_words
@@ -372,3 +373,62 @@ def _titles(every: list[PublishedScore], source: str, protocol: str, columns: di
 
 def _published_cell(score: PublishedScore | None) -> ViewCell:
     return ViewCell(HOLE if score is None else percent(score.value), absent="not published")
+
+
+# What to know of the models before they are compared.
+
+
+def standing_sections(data: ReportData) -> list[ViewSection]:
+    """Sizes and training data of the models, what was seen in training, and agreement with timm's own numbers.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One section; none where the models do not differ in these and timm published nothing of them.
+    """
+    notes, found = standing_lines(data), matches(data)
+    known = [record for record in data.models if pixels(record)]
+    if not notes and not any(marks(data).values()):
+        return []
+    models = tuple(
+        ViewRow(str(record["name"]), "", False, "", tuple(ViewCell(text, absent="not known") for text in about(record)))
+        for record in known
+    )
+    tables = [ViewTable("Models", ("Images", "Trained on"), models, first="Model")]
+    if found:
+        rows = tuple(
+            ViewRow(
+                match.title,
+                match.model,
+                False,
+                f"{match.agreement.n:,}",
+                (
+                    ViewCell(hundredths(match.agreement.value)),
+                    ViewCell(hundredths(match.agreement.published)),
+                    ViewCell(hundredths(match.agreement.difference, sign=True)),
+                    ViewCell(f"±{hundredths(match.agreement.margin)}"),
+                    ViewCell("agrees" if match.agreement.agrees else "differs"),
+                ),
+            )
+            for match in found
+        )
+        heads = ("Measured", "Published by timm", "Difference", "Expected", "Verdict")
+        tables.append(ViewTable("Does the run match timm's own?", heads, rows, first="Task, top-1"))
+    return [
+        ViewSection(
+            "What the models have seen",
+            "standing",
+            tables=tuple(tables),
+            first="Model",
+            legend=_STANDING if found else "",
+            notes=tuple(notes),
+            open_notes=True,
+        )
+    ]
+
+
+_STANDING = (
+    "In percent. Expected: the largest difference (95 %) that the choice of the images, where they are only a part of "
+    "the set, and the arithmetic explain."
+)

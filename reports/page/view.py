@@ -12,6 +12,7 @@ from ...results.metrics import metric
 from ...results.schema import Comparison, Score, TaskRecord, View
 from ..data import Record, ReportData
 from ..headline import Cell, HeadlineRow, cells, row_label, tallies
+from ..standing import marks
 from ..wording import HOLE, change, change_interval, condition_label, interval, percent, verdict, verdict_words
 
 _FIRST = ("identity", "weights_hash", "preprocessing", "data_digest", "n", "metric", "seed", "versions")
@@ -78,6 +79,7 @@ class ViewTable:
         tasks: Names of the columns' tasks, if models are in rows.
         against: Texts under the heads, if any.
         first: Head of the first column, if not the section's.
+        under: Texts under the names of models in the heads, if any.
     """
 
     title: str
@@ -89,6 +91,7 @@ class ViewTable:
     tasks: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
     first: str = ""
+    under: tuple[str, ...] = ()
 
     @property
     def sortable(self) -> bool:
@@ -136,7 +139,9 @@ def headline_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
         lines.append(_row(label, row.cells, note=note, part=not first, world=world, task=row.task))
         last_task, last_world = row.task, row.world
     against = tuple(data.baseline(model) or "" for model in data.model_names)
-    return ViewTable("Headline", data.model_names, tuple(lines), against=against)
+    known = marks(data)
+    under = tuple(known.get(model, "") for model in data.model_names)
+    return ViewTable("Headline", data.model_names, tuple(lines), against=against, under=under)
 
 
 def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
@@ -149,10 +154,12 @@ def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
         "clear difference"
         for tally in tallies(data)
     }
+    known = marks(data)
     lines = []
     for place, model in enumerate(data.model_names):
         entries = tuple(score_cell(row.cells[place].score, row.cells[place].comparison) for row in whole)
-        lines.append(ViewRow(model, verdicts.get(model, ""), False, "", entries))
+        note = "; ".join(filter(None, (known.get(model, ""), verdicts.get(model, ""))))
+        lines.append(ViewRow(model, note, False, "", entries))
     worlds = tuple(WORLDS.get(row.world, "").partition(":")[0] for row in whole)
     return ViewTable("Headline", heads, tuple(lines), tasks=tuple(row.task for row in whole), against=worlds)
 

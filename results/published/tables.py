@@ -36,13 +36,14 @@ class ReferenceErrors:
     licence: str
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows_of(name: str) -> list[dict[str, str]]:
+    """The rows of a CSV file of this folder."""
     text = (resources.files(__package__) / name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
 def _column(name: str, column: str) -> dict[str, float]:
-    return {row["corruption"]: float(row[column]) for row in _rows(name)}
+    return {row["corruption"]: float(row[column]) for row in rows_of(name)}
 
 
 def alexnet_errors() -> dict[str, tuple[float, ...]]:
@@ -51,7 +52,8 @@ def alexnet_errors() -> dict[str, tuple[float, ...]]:
     Source: hendrycks/robustness, README at commit 76d9393 (Apache-2.0); 50,000 images of the published JPEG folders.
     """
     return {
-        row.pop("corruption"): tuple(float(value) for value in row.values()) for row in _rows("alexnet-imagenet-c.csv")
+        row.pop("corruption"): tuple(float(value) for value in row.values())
+        for row in rows_of("alexnet-imagenet-c.csv")
     }
 
 
@@ -83,36 +85,6 @@ def resnet50_corruption_errors() -> dict[str, float]:
     76.7 %.
     """
     return _column("resnet50-imagenet-c.csv", "ce_5k")
-
-
-PUBLISHED_LINES = {"imagenet-v2-matched-frequency": "imagenet-v2", "imagenet-sketch": "imagenet-sketch"}
-"""By task, the shift of `accuracies_under_shift`.
-
-Only the sets of all 1,000 classes, whose line starts from the accuracy on the whole validation set. The lines of
-ImageNet-R and ObjectNet start from clean accuracy on the set's own classes, where for ImageNet-R the other classes'
-logits are left out (77 % for AlexNet, not 57 %). What is kept of an answer to ``imagenet-val``, the five best of 1,000,
-does not tell that accuracy. The other two sets of ImageNet-V2 were not measured for these models.
-"""
-
-
-def accuracies_under_shift(shift: str) -> dict[str, tuple[float, float]]:
-    """Accuracies of ten models, trained on ImageNet alone and for nothing but accuracy, from AlexNet to SENet-154.
-
-    Source: modestyachts/imagenet-testbed, robustness_top1s.csv at commit 28477dc (MIT); our selection of its models,
-    spread over clean accuracies from 57 % to 81 %. ImageNet-V2 is the matched-frequency set in the validation set's
-    format.
-
-    Args:
-        shift: ``"imagenet-v2"``, ``"imagenet-sketch"``, ``"objectnet"`` or ``"imagenet-r"``.
-
-    Returns:
-        By model, accuracy on the clean images of the same classes and on the shifted ones.
-
-    Raises:
-        KeyError: Another name.
-    """
-    rows = _rows("imagenet-shifts.csv")
-    return {row["model"]: (float(row.get(f"{shift}_clean", row["imagenet"])), float(row[shift])) for row in rows}
 
 
 def _alexnet() -> ReferenceErrors:
@@ -164,13 +136,13 @@ class PublishedScore:
 @cache
 def published_rows(name: str) -> tuple[PublishedScore, ...]:
     """The numbers of ``NAME.csv`` with their sources from ``NAME-sources.csv``."""
-    sources = {row["key"]: row for row in _rows(f"{name}-sources.csv")}
+    sources = {row["key"]: row for row in rows_of(f"{name}-sources.csv")}
     return tuple(
         PublishedScore(
             row["model"], row["data_set"], row["metric"], float(row["value"]),
             sources[row["source"]]["source"], sources[row["source"]]["protocol"],
         )
-        for row in _rows(f"{name}.csv")
+        for row in rows_of(f"{name}.csv")
     )  # fmt: skip
 
 

@@ -66,13 +66,13 @@ def pad(image, top, bottom, left, right, mirror):  # type: ignore[no-untyped-def
         y = row - top
         if y < 0 or y >= height:
             y = abs((y + height - 1) % (2 * height - 2) - height + 1) if mirror else min(max(y, 0), height - 1)
-        out[row, left : left + width] = image[y]
-        for column in range(-left, 0):
-            x = abs((column + width - 1) % (2 * width - 2) - width + 1) if mirror else 0
-            out[row, left + column] = image[y, x]
-        for column in range(width, width + right):
-            x = abs((column + width - 1) % (2 * width - 2) - width + 1) if mirror else width - 1
-            out[row, left + column] = image[y, x]
+        for column in range(-left, width + right):
+            x = column
+            if column < 0 or column >= width:
+                edge = 0 if column < 0 else width - 1
+                x = abs((column + width - 1) % (2 * width - 2) - width + 1) if mirror else edge
+            for c in range(depth):
+                out[row, left + column, c] = image[y, x, c]
     return out
 
 

@@ -13,7 +13,16 @@ from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..download.publication import Folder, RemoteFile
 from ..task import Condition
-from .protocols import C_BAR_PAPER, IMAGENET_C_PAPER, NOT_RESIZED, THREE_D_PAPER, graded, photographs, zenodo
+from .protocols import (
+    C_BAR_PAPER,
+    FROM_THE_WEB,
+    IMAGENET_C_PAPER,
+    NOT_RESIZED,
+    THREE_D_PAPER,
+    graded,
+    photographs,
+    zenodo,
+)
 from .record import ConditionFolderForm, DataSet, SequenceForm
 
 _ON_THE_FLY = "Drawn on the fly on the model's own resize and crop, "
@@ -89,6 +98,7 @@ DATA_SETS = (
         notes="About 65 GB. The 15 corruptions need noise, blur, weather and digital; extra holds the four others. "
         "The images are 224 pixels and made of ImageNet's validation set, whose terms hold too.",
         folders=_conditions((*CORRUPTIONS, *EXTRA)),
+        images_from=FROM_THE_WEB,
         form=_form("gaussian_noise", ", such as noise, blur, weather, digital and extra,"),
         tasks=(
             photographs(
@@ -155,6 +165,7 @@ DATA_SETS = (
         citation=IMAGENET_C_PAPER,
         notes="Sequences of perturbed frames, as MP4.",
         form=SequenceForm("imagenet-1k", _SEQUENCES),
+        images_from=FROM_THE_WEB,
         tasks=(
             photographs(
                 kinds.SEQUENCES,
@@ -181,6 +192,7 @@ DATA_SETS = (
         "validation set, whose terms hold too.",
         unpacks_to="cbar_download",
         folders=_conditions(CORRUPTIONS_BAR),
+        images_from=FROM_THE_WEB,
         form=_form("blue_noise_sample"),
         tasks=(
             photographs(
@@ -215,6 +227,7 @@ DATA_SETS = (
         citation=THREE_D_PAPER,
         notes="12 corruptions at five severities. Made of ImageNet's validation set, whose terms hold too.",
         folders=_conditions(_3DCC_FILES),
+        images_from=FROM_THE_WEB,
         form=_form("near_focus"),
         tasks=(
             photographs(

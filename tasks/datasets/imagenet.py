@@ -5,11 +5,20 @@ Sizes and checksums come from the source named beside them; what no source gives
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from .. import kinds
 from ..download.publication import Folder, RemoteFile
+from ..images.classes import MergedClass, imagenet_a_wnids, imagenet_classes, imagenet_r_wnids
 from ..task import Condition
-from .protocols import CLEAN, photographs
-from .record import DataSet, DepthForm, PhotographForm, ReassessedForm, UserFolder
+from .protocols import CLEAN, FROM_THE_WEB, photographs
+from .recognition import Evidence, Look
+from .record import DataSet, DepthForm, Form, Opening, PhotographForm, ReassessedForm, UserFolder
+
+if TYPE_CHECKING:
+    from ..images.source import ImageSource
 
 _VALIDATION = """ImageNet's validation images under their published names, in one folder per class:
   {root}/
@@ -18,6 +27,28 @@ _VALIDATION = """ImageNet's validation images under their published names, in on
       ...
     n01443537/
       ..."""
+
+
+@dataclass(frozen=True)
+class SubsetForm(Form):
+    """Photographs in one folder per WordNet id, of which only some classes are read.
+
+    Attributes:
+        classes: Gives these classes in the order of the answer space `Form.label_space`.
+    """
+
+    classes: Callable[[], tuple[MergedClass, ...]]
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..readers.class_folders import ImageNetSubset
+
+        classes = {index: label for label, merged in enumerate(self.classes()) for index in merged.imagenet}
+        return ImageNetSubset(opening.root, self.label_space, classes, data_set.name, opening.cache, opening.progress)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """None: the folder is recognised as that of all classes."""
+        return None
+
 
 _PHOTOGRAPHS = UserFolder(
     "imagenet",
@@ -45,10 +76,23 @@ _IMAGENET = DataSet(
     form=PhotographForm("imagenet-1k"),
     reads=(_PHOTOGRAPHS,),
     tasks=(photographs(kinds.CLEAN, "imagenet-val", "ImageNet, clean", conditions=CLEAN, clean=None),),
+    images_from=FROM_THE_WEB,
 )
+
+
+def _classes_of(other: str, title: str, wnids: Callable[[], tuple[str, ...]]) -> DataSet:
+    """The validation images of another set's classes, answered among these: what its accuracy is compared with."""
+    name, heading = f"{other}-clean", f"ImageNet, the classes of {title}"
+    form = SubsetForm(other, lambda: imagenet_classes(wnids()))
+    notes = f"The validation images of the 200 classes of {title}, answered among these."
+    task = photographs(kinds.CLEAN, name, heading, conditions=CLEAN, clean=None, answers=other, notes=notes)
+    return _IMAGENET.part(name, heading, "", form, (task,), (_PHOTOGRAPHS,))
+
 
 DATA_SETS = (
     _IMAGENET,
+    _classes_of("imagenet-a", "ImageNet-A", imagenet_a_wnids),
+    _classes_of("imagenet-r", "ImageNet-R", imagenet_r_wnids),
     _IMAGENET.part(
         "imagenet-with-depth",
         "ImageNet validation set with depth maps",
@@ -76,6 +120,7 @@ DATA_SETS = (
         notes="Labels alone, for the images of imagenet. timm brings the same file.",
         required=("real.json",),
         form=ReassessedForm("imagenet-1k", _VALIDATION),
+        images_from=FROM_THE_WEB,
         tasks=(
             photographs(
                 kinds.MULTI_LABEL,

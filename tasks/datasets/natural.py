@@ -16,7 +16,7 @@ from ..images.classes import (
     imagenet_wnids,
     objectnet_classes,
 )
-from .protocols import IMAGENET_A_PAPER, shift
+from .protocols import FROM_THE_WEB, IMAGENET_A_PAPER, shift
 from .record import ClassFolderForm, DataSet
 
 _BORDER = 2
@@ -101,6 +101,7 @@ _V2 = DataSet(
         Folder(f"imagenetv2-{variant}-format-val", 1000, 10_000)
         for variant in ("matched-frequency", "threshold0.7", "top-images")
     ),
+    images_from=FROM_THE_WEB,
 )
 _V2_FORM = ClassFolderForm("imagenet-1k", _NUMBERED, _numbered)
 
@@ -129,6 +130,7 @@ DATA_SETS = (
         licence="MIT",
         citation=IMAGENET_A_PAPER,
         notes="The images belong to their photographers.",
+        images_from=FROM_THE_WEB,
         unpacks_to="imagenet-a",
         folders=(Folder(".", 200, 7500),),
         form=ClassFolderForm("imagenet-a", _by_wnid("n01498041", "n01531178"), _of_a),
@@ -137,6 +139,7 @@ DATA_SETS = (
                 "imagenet-a",
                 "ImageNet-A",
                 answers="imagenet-a",
+                clean="imagenet-a-clean",
                 notes="Answered among its 200 classes, as the reference code does; imagenet-a-1000 among all.",
             ),
             shift("imagenet-a-1000", "ImageNet-A among 1,000 classes", notes="The same images without the mask."),
@@ -160,6 +163,7 @@ DATA_SETS = (
         licence="MIT",
         citation="Hendrycks et al., The Many Faces of Robustness, ICCV 2021 (arXiv 2006.16241)",
         notes="The images belong to their makers.",
+        images_from=FROM_THE_WEB,
         unpacks_to="imagenet-r",
         folders=(Folder(".", 200, 30_000),),
         form=ClassFolderForm("imagenet-r", _by_wnid("n01443537", "n01484850"), _of_r),
@@ -168,6 +172,7 @@ DATA_SETS = (
                 "imagenet-r",
                 "ImageNet-R",
                 answers="imagenet-r",
+                clean="imagenet-r-clean",
                 notes="Answered among its 200 classes, as the reference code does; imagenet-r-1000 among all.",
             ),
             shift("imagenet-r-1000", "ImageNet-R among 1,000 classes", notes="The same images without the mask."),
@@ -195,6 +200,7 @@ DATA_SETS = (
         citation="Wang et al., Learning Robust Global Representations by Penalizing Local Predictive Power, "
         "NeurIPS 2019 (arXiv 1905.13549)",
         notes="About 7.6 GB. The images were found by an image search and belong to their makers.",
+        images_from=FROM_THE_WEB,
         unpacks_to="sketch",
         folders=(Folder(".", 1000, 50_889),),
         form=ClassFolderForm("imagenet-1k", _by_wnid("n01440764", "n01443537"), _of_imagenet),

@@ -33,6 +33,9 @@ HUMAN_PAPER = (
 VID_ROBUST_PAPER = "Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168)"
 """Papers whose protocols tasks of the micro-world follow too."""
 
+FROM_THE_WEB = "web"
+"""`DataSet.images_from` of images that were found by image searches or on Flickr: crawls of the web hold them too."""
+
 NOT_RESIZED = (
     "Published images of 224 pixels are not resized for a model that wants 224; for others they are resized to just "
     "its input size."

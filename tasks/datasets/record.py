@@ -405,6 +405,7 @@ class DataSet(Publication):
         place: Its folder within the data folder of that download; empty for the data folder itself.
         tasks: The tasks that its authors define. One that names no images takes this set's, one without a citation the
             set's own.
+        images_from: A training class whose data may hold these very images: ``"web"`` where they were collected there.
     """
 
     form: Form | None = None
@@ -412,6 +413,7 @@ class DataSet(Publication):
     part_of: str = ""
     place: str = ""
     tasks: tuple[Task, ...] = ()
+    images_from: str = ""
 
     def __post_init__(self) -> None:
         """Fill in what tasks and folders take from the record."""

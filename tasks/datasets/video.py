@@ -9,7 +9,7 @@ from ..download.publication import RemoteFile
 from ..images.classes import imagenet_vid_classes, ytbb_classes
 from ..readers.annotations import read_vid, read_ytbb
 from ..task import Condition, Task
-from .protocols import VID_ROBUST_PAPER, photographs
+from .protocols import FROM_THE_WEB, VID_ROBUST_PAPER, photographs
 from .record import DataSet, FrameForm
 
 _VID_LAYOUT = """the frames and what the authors say of them:
@@ -53,6 +53,7 @@ _VID = DataSet(
     licence="not found",
     citation=VID_ROBUST_PAPER,
     notes="Both sets in one archive: 3,139 sets of similar frames, 57,897 images.",
+    images_from=FROM_THE_WEB,
     unpacks_to="imagenet_vid_ytbb_robust",
     form=FrameForm("imagenet-vid", _VID_LAYOUT, read_vid, ("labels.json", "pmsets.json"), imagenet_vid_classes),
     tasks=(

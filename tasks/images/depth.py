@@ -145,7 +145,7 @@ def centre(depth: np.ndarray, geometry: Geometry) -> np.ndarray:
     if min(rows, columns) < geometry.size:
         raise DataError(
             "The border around an image has no depth: 3D corruptions cannot be run for a model with the crop_mode "
-            "'border'."
+            "'border', or one that resizes to less than its input size."
         )
     offsets = np.arange(geometry.size)
     return depth[np.ix_(_nearest(top + offsets, rows, height), _nearest(left + offsets, columns, width))]

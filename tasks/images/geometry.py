@@ -15,6 +15,8 @@ CROP_MODES: tuple[str, ...] = get_args(CropMode)
 - ``"center"``: resize the shorter side, then crop the centre. The model does not see the rest.
 - ``"squash"``: resize both sides to the same length, whatever the aspect ratio, then crop the centre.
 - ``"border"``: resize the longer side, fill the missing part with one colour, then crop the centre.
+
+A few of timm's models resize to less than they crop (``crop_pct`` over 1): what is missing then is black.
 """
 
 
@@ -26,14 +28,14 @@ class Geometry:
 
     Attributes:
         size: Side of the cropped square, in pixels.
-        resize: Length of a side before the crop, in pixels; at least ``size``. `CROP_MODES` says which side.
+        resize: Length of a side before the crop, in pixels. `CROP_MODES` says which side. Less than ``size`` frames the
+            image.
         interpolation: ``"bilinear"`` or ``"bicubic"``: Pillow's filters, which antialias when shrinking.
         crop_mode: One of `CROP_MODES`.
-        fill: Red, green and blue (0 to 255) of the border; black in the other modes, which have none.
+        fill: Red, green and blue (0 to 255) of the border; black in the other modes.
 
     Raises:
-        ValueError: A side is not positive, the crop is larger than the resized image, or the interpolation or crop mode
-            is unknown.
+        ValueError: A side is not positive, or the interpolation or crop mode is unknown.
     """
 
     size: int
@@ -43,8 +45,8 @@ class Geometry:
     fill: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.resize < self.size:
-            raise ValueError(f"a geometry needs 1 <= size <= resize, not size={self.size} and resize={self.resize}")
+        if self.size < 1 or self.resize < 1:
+            raise ValueError(f"a geometry needs sides of 1 or more, not size={self.size} and resize={self.resize}")
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {self.interpolation!r}")
         if self.crop_mode not in CROP_MODES:

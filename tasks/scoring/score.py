@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
 from ...results import statistics
-from ...results.published.tables import PUBLISHED_LINES, accuracies_under_shift
-from ...results.ranking import Baseline, Contest, effective_robustness, fit_baseline
+from ...results.published import timm
+from ...results.ranking import Baseline, Contest, effective_robustness
 from ...results.schema import Comparison, ModelDecisions, Score
 from ..kinds.kind import Measure
 from ..labels import Truth
@@ -137,34 +136,29 @@ def _where_defined(task: Task, model: str, measure: Measure, resampler: Resample
 
 METRIC = "effective_robustness"
 
-_SHIFTED_SEED, _CLEAN_SEED = 0, 1  # two sets of images: they must not share draws where they are equally many
-
-
-@cache
-def _baseline(shift: str) -> Baseline:
-    pairs = np.array(list(accuracies_under_shift(shift).values()))
-    return fit_baseline(pairs[:, 0], pairs[:, 1])
+_SHIFTED_SEED, _CLEAN_SEED, _LINE_SEED = 0, 1, 2
+"""Two sets of images: they must not share draws where they are equally many."""
 
 
 def effective_scores(task: Task, answers: Mapping[str, Answers], clean: Mapping[str, Answers]) -> list[Score]:
-    """Accuracy on a task beyond what the published line expects of the model's clean accuracy.
+    """Accuracy on a task beyond what the line of models trained on ImageNet-1k expects of the model's clean accuracy.
 
     The 95 % interval is a percentile bootstrap that draws the clean and the shifted images independently, since they
-    are different photographs. The line counts as known: that it was fitted to ten models is not in the interval. At a
-    clean accuracy of 0 or 1 the expectation is its limit, 0 or 1.
+    are different photographs, and the line as other such models might have given it. At a clean accuracy of 0 or 1 the
+    expectation is its limit, 0 or 1.
 
     Args:
         task: What was asked.
         answers: Answers of each model to it.
-        clean: Answers of each model to all 1,000 classes of the clean counterpart.
+        clean: Answers of each model to the clean counterpart, which has the same classes.
 
     Returns:
         A row for each model of ``answers``, NaN where its clean or its shifted answers are missing; none at all for a
-        task that is not in `PUBLISHED_LINES`.
+        task that is not in `timm.LINES`.
     """
-    if task.name not in PUBLISHED_LINES:
+    if task.name not in timm.LINES:
         return []
-    baseline = _baseline(PUBLISHED_LINES[task.name])
+    baseline = timm.line(task.name)
     return [_effective_score(task, model, own, clean.get(model), baseline) for model, own in answers.items()]
 
 
@@ -176,6 +170,6 @@ def _effective_score(task: Task, model: str, own: Answers, clean: Answers | None
     draws = effective_robustness(
         statistics.resampled_means(clean.correct, seed=_CLEAN_SEED)[:, 0],
         statistics.resampled_means(own.correct, seed=_SHIFTED_SEED)[:, 0],
-        baseline,
+        baseline.draws(statistics.REPLICATES, _LINE_SEED),
     )
     return Score(model, task.name, "overall", METRIC, float(value), *statistics.interval(draws), len(own))

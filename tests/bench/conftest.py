@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from vitobench.bench import settings as settings_module
 from vitobench.bench.claims import training
 from vitobench.bench.cli import main
 from vitobench.bench.engine import executors
@@ -26,14 +24,19 @@ from vitobench.bench.settings import Settings
 from vitobench.identity import file_digest
 from vitobench.models.networks import build
 from vitobench.models.sources import zoo as zoo_source
+from vitobench.reports.page import html
+from vitobench.results import unit_file
 from vitobench.tasks import registry as task_registry
 from vitobench.tasks.task import Condition
+from vitobench.tests.processes import Ended, run_from_nothing
 
 ZOO_SCRIPT = """
 import sys
 from pathlib import Path
 from vitobench.models.sources import zoo
 zoo.ZOO_FOLDER = Path(sys.argv[1])
+from vitobench.bench import settings
+settings.SHIPPED = zoo.ZOO_FOLDER / "shipped"
 from vitobench.bench.cli import main
 try:
     main(sys.argv[2:])
@@ -51,6 +54,34 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def packed_quickly() -> Iterator[None]:
+    """Small files matter to users: to pack one as tightly as possible takes as long as to compute what is in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unit_file, "LEVEL", 1)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures of pages out: to draw them takes as long as the rest of a small run."""
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(html, "page_figures", lambda *_: ())
+
+
+@pytest.fixture(scope="package", autouse=True)
+def nothing_shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs of this process compute what they are asked, whatever predictions the package carries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings_module, "SHIPPED", tmp_path_factory.mktemp("package") / "shipped")
+        yield
+
+
+@pytest.fixture
+def figures() -> None:
+    """For tests of the page: it has its figures, which `no_figures` leaves out."""
 
 
 def write_model(folder: Path, name: str, seed: int, baseline: str | None = None, size: int = 64) -> Path:
@@ -170,12 +201,8 @@ def stored_run(run_small: Callable[..., Outcome], once: Callable[..., Any], tmp_
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended."""
-
-    code: int
-    out: str
-    err: str
+class Loaded(Ended):
+    """How a process of `ZOO_SCRIPT` ended, and which large libraries it loaded."""
 
     @property
     def loaded(self) -> set[str]:
@@ -187,17 +214,12 @@ Bench = Callable[..., Ended]
 
 
 @pytest.fixture
-def bench(zoo_folder: Path, tmp_path: Path) -> Bench:
+def bench(zoo_folder: Path, tmp_path: Path) -> Callable[..., Loaded]:
     """The command line in a process of its own, with the tiny models as its zoo."""
 
-    def call(*args: object) -> Ended:
-        command = [sys.executable, "-W", "error", "-c", ZOO_SCRIPT, str(zoo_folder), *map(str, args)]
-        variables = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=300, check=False
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
+    def call(*args: object) -> Loaded:
+        done = run_from_nothing(ZOO_SCRIPT, zoo_folder, *args, cwd=tmp_path)
+        return Loaded(done.code, done.out, done.err)
 
     return call
 

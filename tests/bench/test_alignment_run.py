@@ -33,10 +33,14 @@ def _names(data_set: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(once: Callable[..., Any], tmp_path: Path) -> Path:
     """Stimuli and trials of three people as in model-vs-human's repository."""
+    once("model-vs-human", tmp_path / "checkout", lambda: write_checkout(tmp_path / "checkout"))
+    return tmp_path / "checkout"
+
+
+def write_checkout(root: Path) -> None:
     rng = np.random.default_rng(0)
-    root = tmp_path / "checkout"
     for data_set in SETS:
         names = _names(data_set)
         for category, name in names:
@@ -53,7 +57,6 @@ def checkout(tmp_path: Path) -> Path:
                     answer = category if rng.random() < 0.8 else CATEGORIES[rng.integers(16)]
                     image = f"{row:04d}_x_s{person:02d}_0_{category}_00_{name}"
                     writer.writerow([f"subject-{person:02d}", 1, row, 0.7, answer, category, 0, image])
-    return root
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -67,7 +70,9 @@ def _value(found: dict[str, Any], task: str, metric: str, model: str | None = No
     return float(row["value"])
 
 
-def test_real_stimuli_and_people(bench_here: Bench, checkout: Path, classifier: str, tmp_path: Path) -> None:
+def test_real_stimuli_and_people(
+    figures: None, bench_here: Bench, checkout: Path, classifier: str, tmp_path: Path
+) -> None:
     done = bench_here(
         "run", "--model", classifier, "--suite", "human-alignment", "--data", f"model-vs-human={checkout}",
         "--json", "run.json",
@@ -184,7 +189,7 @@ def test_a_folder_without_any_set_is_refused(bench_here: Bench, classifier: str,
     assert "model-vs-human" in done.err
 
 
-def test_the_micro_world_and_its_simulated_observers(bench_here: Bench, tmp_path: Path) -> None:
+def test_the_micro_world_and_its_simulated_observers(figures: None, bench_here: Bench, tmp_path: Path) -> None:
     tasks = ("micro-alignment-contrast", "micro-alignment-silhouette", "micro-alignment-cue-conflict")
     chosen = [part for task in tasks for part in ("--task", task)]
     done = bench_here("run", "--model", "vito", *chosen, "--limit", "256", "--json", "run.json")

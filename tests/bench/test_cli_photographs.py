@@ -70,13 +70,14 @@ def test_an_image_that_cannot_be_decoded_is_named_and_n_shrinks(
 
 
 def test_corrupted_photographs_are_normalised_by_alexnet(
-    bench_here: Bench, photographs: Path, classifier: str, tmp_path: Path
+    figures: None, bench_here: Bench, photographs: Path, classifier: str, tmp_path: Path
 ) -> None:
     common = ("--model", classifier, "--data", f"imagenet={photographs}", "--limit", 1, "--json", "s.json")
     done = bench_here("run", *common, "--suite", "robustness")
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "s.json").read_text())
-    assert {row["task"] for row in found["scores"]} == {"imagenet-val", "imagenet-c", "imagenet-c-bar"}
+    clean = {"imagenet-val", "imagenet-a-clean", "imagenet-r-clean"}
+    assert {row["task"] for row in found["scores"]} == {*clean, "imagenet-c", "imagenet-c-bar"}
     assert "No data for imagenet-3dcc, imagenet-c-folders, " in " ".join(done.out.split())
     (mce,) = [row for row in found["scores"] if row["metric"] == "mce"]
     cells = [row for row in found["scores"] if row["task"] == "imagenet-c" and row["metric"] == "top1"]

@@ -17,7 +17,7 @@ TASKS = ("--task", "micro-val", "--task", "micro-light", "--task", "micro-cue-co
 
 
 def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
-    bench: Bench, bench_here: Bench, zoo_folder: Path, tmp_path: Path
+    figures: None, bench: Bench, bench_here: Bench, zoo_folder: Path, tmp_path: Path
 ) -> None:
     mine, theirs = f"file:{zoo_folder / 'other.safetensors'}", f"file:{zoo_folder / 'vito.safetensors'}"
     common = ("--model", mine, "--baseline", theirs, *TASKS, "--limit", 6, "--json", "out/scores.json")
@@ -51,7 +51,7 @@ def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
 
     again = bench("run", *common)
     assert again.code == 0, again.err
-    assert "Nothing to run: all 6 units are in bench-results" in again.out
+    assert "Nothing to run: all 6 units are stored" in again.out
     assert "nothing computed" in again.out
     assert not {"torch", "timm"} & again.loaded
     repeated = json.loads((tmp_path / "out/scores.json").read_text())
@@ -66,7 +66,7 @@ def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
     assert json.loads((tmp_path / "out/scores.json").read_text())["scores"] == found["scores"]
 
 
-def test_a_suite_of_the_zoo_runs_with_its_baselines(bench_here: Bench, tmp_path: Path) -> None:
+def test_a_suite_of_the_zoo_runs_with_its_baselines(figures: None, bench_here: Bench, tmp_path: Path) -> None:
     asked = ("--model", "vito", "--suite", "robustness", "--limit", 2)
     done = bench_here("run", *asked, "--json", "s.json", "--device", "cpu")
     assert done.code == 0, done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,25 @@ from vitobench.bench.cli import ending, main
 from vitobench.interruption import Stopped
 from vitobench.results import records
 from vitobench.results.store import Store
+from vitobench.tests.processes import BENCH, Running
 
 pytestmark = pytest.mark.usefixtures("zoo")
 
 ONE = ("--model", "supervised", "--baseline", "none", "--task", "micro-val", "--limit", "2", "--device", "cpu")
-BENCH = "import sys; from vitobench.bench.cli import main; main(sys.argv[1:])"
+
+
+@pytest.fixture(scope="module")
+def one(zoo_folder: Path) -> list[str]:
+    """The same for processes of their own, which know no other zoo."""
+    return [f"file:{zoo_folder / f'{part}.safetensors'}" if part == "supervised" else part for part in ONE]
+
+
+@pytest.fixture(scope="module")
+def filled(one: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has what is asked, so that no process has to load a network for it."""
+    store = tmp_path_factory.mktemp("filled") / "store"
+    main(["run", *one, "--no-gallery", "--quiet", "--store", str(store)])
+    return store
 
 
 @pytest.fixture
@@ -57,9 +72,10 @@ def test_a_reader_that_leaves_ends_a_command_quietly(shell: Any) -> None:
     ],
 )
 def test_files_are_written_whatever_happens_to_the_output(
-    output: str, code: int, line: str, shell: Any, tmp_path: Path
+    output: str, code: int, line: str, shell: Any, one: list[str], filled: Path, tmp_path: Path
 ) -> None:
-    command = " ".join(["bench run", *ONE, "--no-gallery", "--json scores.json --report page.html"])
+    shutil.copytree(filled, tmp_path / "bench-results")
+    command = " ".join(["bench run", *one, "--no-gallery", "--json scores.json --report page.html"])
     done = shell(f"{command} {output}")
     assert (done.returncode, done.stderr.strip()) == (code, line)
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
@@ -72,25 +88,30 @@ def test_errors_that_cannot_be_shown_keep_their_exit_code(shell: Any) -> None:
     assert shell("bench run --model nope --task micro-val 2>&- >&- <&-").returncode == 2
 
 
-def test_scores_can_be_sent_to_standard_output(shell: Any) -> None:
-    done = shell(" ".join(["bench run", *ONE, "--no-gallery --quiet --json /dev/stdout | cat"]))
+def test_scores_can_be_sent_to_standard_output(shell: Any, one: list[str], filled: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled, tmp_path / "bench-results")
+    done = shell(" ".join(["bench run", *one, "--no-gallery --quiet --json /dev/stdout | cat"]))
     assert {row["n"] for row in json.loads(done.stdout)["scores"] if row["metric"] == "top1"} == {2}
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_that_is_stopped_says_so_and_keeps_its_units(workers: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", BENCH, "run", "--model", "supervised", "--baseline", "none", "--task", "micro-c",
-               "--limit", "400", "--device", "cpu", "--no-gallery", "--workers", workers]  # fmt: skip
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    (tmp_path / "work").mkdir()
+    process = Running(BENCH, "run", "--model", "supervised", "--baseline", "none", "--task", "micro-c", "--limit", 400,
+                      "--device", "cpu", "--no-gallery", "--workers", workers, "--recompute",
+                      cwd=tmp_path / "work", strict=False)  # fmt: skip
+    try:
         until = time.monotonic() + 90
         while not list(tmp_path.rglob("runs/*.json")):  # it is at work
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert errors.strip() == "Stopped by SIGTERM: Finished work is stored; repeat the command to continue."
+        done = process.ended(60)
+    finally:
+        process.clear()
+    assert done.code == 143
+    assert done.err.strip() == "Stopped by SIGTERM: Finished work is stored; repeat the command to continue."
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half written
 
 

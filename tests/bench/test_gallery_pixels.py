@@ -25,8 +25,8 @@ def decoded(picture: Picture) -> np.ndarray:
 
 
 @pytest.fixture
-def stored(run_small: Callable[..., Outcome], tmp_path: Path) -> Settings:
-    run_small("vito", "moclr", baselines=("moclr",))
+def stored(stored_run: Callable[..., Outcome], tmp_path: Path) -> Settings:
+    stored_run("vito", "moclr", baselines=("moclr",))
     return Settings(models=("vito", "moclr"), baselines=("moclr",), suite="robustness", store=tmp_path / "store")
 
 

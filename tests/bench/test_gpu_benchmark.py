@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,21 +11,15 @@ from pathlib import Path
 import pytest
 
 from vitobench.tests.benchmarks import gpu, stages
+from vitobench.tests.processes import AS_SCRIPT, run
 
 SCRIPT = Path(gpu.__file__)
 
 
 def test_every_part_runs_on_a_cpu_with_small_networks(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--small", "--seconds", "250", "--json", "gpu.json"],  # time for a busy machine
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    asked = ("--small", "--seconds", 250, "--json", "gpu.json")  # time for a busy machine
+    done = run(AS_SCRIPT, SCRIPT, *asked, cwd=tmp_path, strict=False)
+    assert done.code == 0, done.out + done.err
     report = json.loads((tmp_path / "gpu.json").read_text())
     assert report["complete"]
     assert report["facts"]["device"] == "cpu"

@@ -25,9 +25,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def shared(run_small: Run, tmp_path: Path) -> Path:
+def shared(stored_run: Run, tmp_path: Path) -> Path:
     """A colleague's store with two of the zoo's models."""
-    assert run_small("moclr", baselines=("supervised",), store=tmp_path / "shared").complete
+    assert stored_run("moclr", baselines=("supervised",), store=tmp_path / "shared").complete
     return tmp_path / "shared"
 
 
@@ -64,6 +64,21 @@ def test_scores_read_layers_and_say_so_where_one_is_left_out(run_small: Run, sha
     assert {score.model for score in named.data.scores} >= {"moclr"}
     without = run_small(compute=False)
     assert any("were not run" in failure.reason for failure in without.data.failures)
+
+
+def test_images_that_are_written_after_they_were_asked_for_are_known(
+    run_small: Run, shared: Path, tmp_path: Path
+) -> None:
+    run_small("vito", baselines=(), suite=None, tasks=("micro-val",), limit=5, seed=7)
+    (name,) = (path.name.removesuffix(".json.gz") for path in (tmp_path / "store" / "images").iterdir())
+    asked = Store(tmp_path / "store").asked(name)
+    assert not isinstance(asked, str)
+    layered = Store(tmp_path / "later", [shared])
+    assert isinstance(layered.asked(name), str)
+    layered.own.keep_asked(name, asked)
+    known = layered.asked(name)
+    assert not isinstance(known, str)
+    assert known.document() == asked.document()
 
 
 def test_layers_alone_can_be_scored(run_small: Run, shared: Path) -> None:
@@ -164,3 +179,13 @@ def test_records_of_a_layer_are_shown(bench_here: Bench, run_small: Run, shared:
     record = json.loads(bench_here("results", "show", "moclr", "--store", store, "--also", shared).out)
     assert record["name"] == "moclr"
     assert {row["model"] for row in record["predictions"]} == {record["identity"]}
+
+
+def test_a_run_that_layers_answer_wholly_leaves_a_store(
+    bench_here: Bench, run_small: Run, shared: Path, tmp_path: Path
+) -> None:
+    ran = run_small("moclr", baselines=("supervised",), also=(shared,))
+    assert (ran.computed, ran.complete) == (0, True)
+    scored = run_small("moclr", compute=False, baselines=("supervised",), also=(shared,))
+    assert set(scored.data.scores) == set(ran.data.scores)
+    assert bench_here("results", "list", "--store", tmp_path / "store").code == 0

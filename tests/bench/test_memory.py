@@ -42,13 +42,13 @@ class Work:
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+def work(figures: None, monkeypatch: pytest.MonkeyPatch) -> Work:
     counted = Work()
     score, draw, disagree = parts_module.score_task, FigureSpec.draw, gallery_module._disagreement
 
     def scoring(task: Any, *args: Any, **more: Any) -> Any:
         counted.scored.append(task.name)
-        return score(task, *args, **more)
+        return score(task, *args, **{"replicates": 50} | more)
 
     def drawing(spec: FigureSpec, *args: Any) -> Any:
         counted.drawn.append(spec.name)
@@ -83,8 +83,8 @@ def score(store: object, **more: Any) -> Outcome:
 
 
 @pytest.fixture
-def store(run_small: Run, tmp_path: Path) -> Path:
-    run_small("vito")
+def store(stored_run: Run, tmp_path: Path) -> Path:
+    stored_run("vito")
     return tmp_path / "store"
 
 
@@ -137,10 +137,17 @@ def test_to_recompute_leaves_what_is_kept_alone(store: Path, work: Work) -> None
         {"seed": 1},
     ],
 )
-def test_another_request_is_another_key(run_small: Run, store: Path, work: Work, more: dict[str, Any]) -> None:
-    run_small("other")
-    run_small("vito", seed=1)
-    score(store)
+def test_another_request_is_another_key(
+    run_small: Run, once: Callable[..., Any], work: Work, more: dict[str, Any], tmp_path: Path
+) -> None:
+    store, more = tmp_path / "store", dict(more)
+
+    def make() -> None:
+        for models, seed in (("vito", 0), ("other", 0), ("vito", 1)):
+            run_small(models, seed=seed)
+        score(store)
+
+    once("several requests", store, make)
     seed = more.pop("seed", None)
     right = rescore(settings(store, recompute_scores=True, **more), seed=seed)
     work.clear()

@@ -109,9 +109,13 @@ def plan(zoo: Path, small_tasks: None, tmp_path: Path) -> Plan:
 
 
 @pytest.fixture
-def old(plan: Plan, tmp_path: Path) -> Path:
+def old(plan: Plan, once: Callable[..., Any], tmp_path: Path) -> Path:
     """A store of schema 1."""
-    root = tmp_path / "old"
+    once("schema 1", tmp_path / "old", lambda: write_old_store(tmp_path / "old", plan))
+    return tmp_path / "old"
+
+
+def write_old_store(root: Path, plan: Plan) -> None:
     root.mkdir()
     (root / "vitobench-store.json").write_text(json.dumps({"schema": 1}))
     for planned, spec in plan.cells():
@@ -120,7 +124,6 @@ def old(plan: Plan, tmp_path: Path) -> Path:
             path = folder / f"{start:07d}-{stop:07d}.parquet"
             write_old_unit(path, planned.identity, spec.identity, old_rows(planned, spec, start, stop))
     write_old_run(root, "20260101T000000Z-0123abcd", plan)
-    return root
 
 
 def accuracies(root: Path) -> dict[tuple[str, str, str], tuple[float, int]]:
@@ -256,10 +259,9 @@ def test_migrating_again_changes_nothing(old: Path) -> None:
 
 @pytest.mark.parametrize("when", range(0, 60, 7))
 def test_an_interrupted_migration_goes_on(
-    old: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: int
+    old: Path, once: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: int
 ) -> None:
-    shutil.copytree(old, tmp_path / "whole")
-    migrate(str(tmp_path / "whole"))
+    once("schema 1 migrated", tmp_path / "whole", lambda: migrate(shutil.copytree(old, tmp_path / "whole")))
     writes = 0
 
     write = LocalFolder.write
@@ -344,9 +346,12 @@ def as_schema_2(root: Path) -> None:
 
 
 @pytest.fixture
-def second(zoo: Path, small_tasks: None, tmp_path: Path) -> tuple[Path, Outcome]:
+def second(zoo: Path, small_tasks: None, once: Callable[..., Any], tmp_path: Path) -> tuple[Path, Outcome]:
     """A store of schema 2 with a made-up truth, and what was scored before."""
-    root = tmp_path / "second"
+    return tmp_path / "second", once("schema 2", tmp_path / "second", lambda: write_second_store(tmp_path / "second"))
+
+
+def write_second_store(root: Path) -> Outcome:
     settings = Settings(
         models=("vito", "other"), tasks=("micro-val", "micro-c"), baselines=(), store=root, device="cpu"
     )
@@ -355,7 +360,7 @@ def second(zoo: Path, small_tasks: None, tmp_path: Path) -> tuple[Path, Outcome]
     records.keep_packed(store, records.TRUTHS, "imagenet-real", "ab" * 32, {"accepted": {"a": [1]}})
     before = rescore(Settings(models=(), baselines=(), store=root))
     as_schema_2(root)
-    return root, before
+    return before
 
 
 def test_a_store_of_schema_2_keeps_its_numbers_and_becomes_sound(second: tuple[Path, Outcome]) -> None:
@@ -379,11 +384,14 @@ def test_a_store_of_schema_2_keeps_its_numbers_and_becomes_sound(second: tuple[P
 
 @pytest.mark.parametrize("when", [0, 7, 18, 21, 26])
 def test_an_interrupted_migration_from_schema_2_goes_on(
-    second: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: int
+    second: tuple[Path, Outcome],
+    once: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    when: int,
 ) -> None:
     root, _ = second
-    shutil.copytree(root, tmp_path / "whole")
-    migrate(str(tmp_path / "whole"))
+    once("schema 2 migrated", tmp_path / "whole", lambda: migrate(shutil.copytree(root, tmp_path / "whole")))
     write, writes = LocalFolder.write, 0
 
     def stopping(self: LocalFolder, name: str, content: bytes) -> None:

@@ -24,9 +24,9 @@ SETTINGS = Settings((), device="cpu", threads=2)
 
 
 @pytest.fixture
-def filled(run_small: Run, tmp_path: Path) -> Path:
-    run_small("vito", suite=None, tasks=("micro-val", "micro-c"), baselines=())
-    run_small("other", suite=None, tasks=("micro-val",), baselines=(), store=tmp_path / "shared", seed=3)
+def filled(stored_run: Run, tmp_path: Path) -> Path:
+    stored_run("vito", suite=None, tasks=("micro-val", "micro-c"), baselines=())
+    stored_run("other", suite=None, tasks=("micro-val",), baselines=(), store=tmp_path / "shared", seed=3)
     return tmp_path / "store"
 
 

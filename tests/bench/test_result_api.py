@@ -35,8 +35,8 @@ class Tags(html.parser.HTMLParser):
 
 
 @pytest.fixture
-def result(run_small: Callable[..., Outcome]) -> Result:
-    return Result(run_small("vito"))
+def result(stored_run: Callable[..., Outcome]) -> Result:
+    return Result(stored_run("vito"))
 
 
 def test_a_result_compares_with_the_baselines(result: Result) -> None:
@@ -77,7 +77,7 @@ def test_a_notebook_shows_the_headline_and_what_is_missing(result: Result) -> No
         assert text in parser.text
 
 
-def test_the_page_is_written(result: Result, tmp_path: Path) -> None:
+def test_the_page_is_written(figures: None, result: Result, tmp_path: Path) -> None:
     path = result.report(tmp_path / "page.html")
     assert "<html" in path.read_text(encoding="utf-8")
     assert {task.name for task in vitobench.list_tasks()} >= {"micro-val", "imagenet-c"}

@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     return calls
 
 
-def test_models_are_compared_with_object_masks_and_with_one_another(bench_here, tmp_path: Path) -> None:
+def test_models_are_compared_with_object_masks_and_with_one_another(figures: None, bench_here, tmp_path: Path) -> None:
     args = ("saliency", "--model", "vito", "--model", "moclr", "--limit", 12, "--json", "s.json")
     done = bench_here(*args)
     assert done.code == 0, done.err
@@ -188,7 +188,9 @@ def test_the_figure_is_written(bench_here, tmp_path: Path, kind: str) -> None:
         assert b"object mask" in content
 
 
-def test_two_workers_run_the_task_and_every_command_knows_it(bench_here, zoo_folder: Path, tmp_path: Path) -> None:
+def test_two_workers_run_the_task_and_every_command_knows_it(
+    figures: None, bench_here, zoo_folder: Path, tmp_path: Path
+) -> None:
     name = f"file:{zoo_folder / 'other.safetensors'}"  # by its path: workers are processes of their own
     run = ("run", "--model", name, "--task", "micro-saliency", "--limit", 12, "--baseline", "none")
     done = bench_here(*run, "--workers", 2, "--json", "two.json")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from vitobench.bench.cli import main
+from vitobench.tests.processes import BENCH, Ended, Running
 
 RECIPE = """
 name = "tiny"
@@ -34,18 +32,20 @@ projection = 8
 """
 
 
-def stopped(command: list[str], folder: Path, begun: Callable[[], bool]) -> tuple[int, str]:
-    """Exit code and standard error of a command that gets SIGTERM once something is there."""
-    variables = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=folder, env=variables, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+def stopped(folder: Path, begun: Callable[[], bool], *command: object) -> Ended:
+    """How a command ends that gets SIGTERM once something is there."""
+    process = Running(BENCH, *command, cwd=folder)
+    try:
         until = time.monotonic() + 120
         while not begun() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=120)
-    return process.returncode, said
+        done = process.ended(120)
+    finally:
+        process.clear()
+    assert done.code == 143
+    assert "Traceback" not in done.err
+    return done
 
 
 def test_sigterm_ends_a_pretraining_with_its_step_saved_and_the_same_command_goes_on(tmp_path: Path) -> None:
@@ -53,10 +53,8 @@ def test_sigterm_ends_a_pretraining_with_its_step_saved_and_the_same_command_goe
     recipe.write_text(RECIPE)
     command = ["pretrain", str(recipe), "--quiet", "--output"]
     # The log has its first row at step 10.
-    code, said = stopped(["-m", "vitobench.bench", *command, "cut"], tmp_path, (tmp_path / "cut" / "log.jsonl").exists)
-    assert code == 143
-    assert "Traceback" not in said
-    assert re.search(r"Stopped by SIGTERM: saved at step [123]\d of 40; run the same command to continue\.", said)
+    done = stopped(tmp_path, (tmp_path / "cut" / "log.jsonl").exists, *command, "cut")
+    assert re.search(r"Stopped by SIGTERM: saved at step [123]\d of 40; run the same command to continue\.", done.err)
     main([*command, str(tmp_path / "cut")])  # that it ends as an undisturbed run is held where the trainer is tested
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 40]
@@ -64,11 +62,7 @@ def test_sigterm_ends_a_pretraining_with_its_step_saved_and_the_same_command_goe
 
 
 def test_sigterm_ends_a_run_and_its_units_are_kept(tmp_path: Path) -> None:
-    command = ["run", "--model", "vito", "--task", "micro-c", "--limit", "480", "--quiet", "--store", "store"]
-    code, said = stopped(
-        ["-m", "vitobench.bench", *command], tmp_path, lambda: any((tmp_path / "store").rglob("*.parquet"))
-    )
-    assert code == 143
-    assert "Traceback" not in said
-    assert said.strip() == "Stopped by SIGTERM: Finished work is stored; repeat the command to continue."
+    command = ("run", "--model", "vito", "--task", "micro-c", "--limit", 480, "--quiet", "--store", "store")
+    done = stopped(tmp_path, lambda: any((tmp_path / "store").rglob("*.parquet")), *command, "--recompute")
+    assert done.err.strip() == "Stopped by SIGTERM: Finished work is stored; repeat the command to continue."
     assert any((tmp_path / "store").rglob("*.parquet"))

@@ -254,7 +254,7 @@ def rates(setup: Setup, part: Part) -> None:
     for network in (*setup.networks, "vito"):
         for precision in setup.precisions:
             about = {"network": network, "precision": precision}
-            for batch in (BATCH,) if setup.small else (BATCH, 256):
+            for batch in (setup.batch,) if setup.small else (setup.batch, 256):
                 if part.fits(f"{network} in {precision}, batch {batch}", 2 * seconds):
                     images = forward_rate(setup, network, precision, batch)
                     part.rows.append({"stage": "forward", **about, "batch": batch, "images/s": images})
@@ -262,8 +262,8 @@ def rates(setup: Setup, part: Part) -> None:
                 layout = "channels last" if channels_last else "contiguous"
                 if part.fits(f"{network} in {precision}, {layout}", 2 * seconds):
                     images = stages.network_rate(setup, network, precision, channels_last)
-                    row = {"stage": "network alone", **about, "batch": BATCH, "layout": layout, "images/s": images}
-                    part.rows.append(row)
+                    row = {"stage": "network alone", **about, "batch": setup.batch, "layout": layout}
+                    part.rows.append(row | {"images/s": images})
 
 
 def runs(setup: Setup, part: Part) -> None:
@@ -286,7 +286,7 @@ def runs(setup: Setup, part: Part) -> None:
         # As many images as fit into this run's part of the time, half of which is for starts and scores.
         seconds = 0.5 * part.left() / (len(cases) - number)
         images = int(min(pure, supply) * seconds / conditions) // 20 * 20
-        images = 8 if setup.small else min(setup.photographs, max(80, images))
+        images = 4 if setup.small else min(setup.photographs, max(80, images))
         with only_cores(cores):
             few, many = (
                 run(setup, network, task, precision, n, count, setup.folder / f"run{number}-{n}").effort

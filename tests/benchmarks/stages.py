@@ -69,6 +69,11 @@ class Setup:
         return network if network == "vito" else f"file:{self.folder / network}.pth?arch=timm:{network}"
 
     @property
+    def batch(self) -> int:
+        """Images at a time."""
+        return 8 if self.small else BATCH
+
+    @property
     def seconds(self) -> float:
         """How long a stage is timed, at least."""
         return 0.05 if self.small else 0.5
@@ -210,15 +215,16 @@ def _in_threads(work: Callable[[Any], object], items: Sequence[Any], each: int, 
 
 
 @cache
-def forward_rate(setup: Setup, network: str, precision: str, batch: int = BATCH) -> float:
-    """From pixels in the memory of the machine to logits there, as the engine asks for them."""
+def forward_rate(setup: Setup, network: str, precision: str, batch: int = 0) -> float:
+    """From pixels in the memory of the machine to logits there, as the engine asks for them; 0 is the usual batch."""
+    batch = batch or setup.batch
     model, images = model_of(setup, network, precision), pixels_of(setup, network, 2 * batch)
     return a_second(lambda: answer(model, images, batch), len(images), setup.seconds)
 
 
 def network_rate(setup: Setup, network: str, precision: str, channels_last: bool) -> float:
     """The plain network alone, on normalised images that are on the device already."""
-    images = torch.from_numpy(pixels_of(setup, network, BATCH)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(pixels_of(setup, network, setup.batch)).permute(0, 3, 1, 2)
     plain, x = model_of(setup, network, precision).differentiable(images)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     plain, x = copy.deepcopy(plain).to(memory_format=layout), x.detach().contiguous(memory_format=layout)
@@ -228,7 +234,7 @@ def network_rate(setup: Setup, network: str, precision: str, channels_last: bool
             plain(x)
         wait_for(setup.device)
 
-    return a_second(work, BATCH, setup.seconds)
+    return a_second(work, setup.batch, setup.seconds)
 
 
 def copying_rates(setup: Setup) -> dict[str, float]:

@@ -12,55 +12,45 @@ from pathlib import Path
 
 import pytest
 
+from vitobench.tests.processes import AS_SCRIPT, run
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(folder: Path, *args: object, site: Path | None = None, strict: bool = True) -> str:
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
+
+
+def example(folder: Path, *args: object, site: Path | None = None) -> str:
+    """What an example prints."""
     paths = [str(path) for path in (site, os.environ.get("PYTHONPATH")) if path]
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": ":".join(paths)}
-    command = [sys.executable, *(("-W", "error") if strict else ()), *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = run(AS_SCRIPT, *args, cwd=folder, variables={"PYTHONPATH": os.pathsep.join(paths)})
+    assert done.code == 0, done.err
+    return done.out
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
 def test_a_new_checkpoint_is_compared_with_its_baselines(tmp_path: Path) -> None:
-    out = run(tmp_path, EXAMPLES / "new_checkpoint.py", "--limit", 8)
+    out = example(tmp_path, EXAMPLES / "new_checkpoint.py", "--limit", 8)
     assert "micro-cue-conflict" in out
     assert "supervised" in out
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
 def test_a_custom_model_stands_beside_its_baseline(tmp_path: Path) -> None:
-    out = run(tmp_path, EXAMPLES / "custom_model.py", "--limit", 8)
+    out = example(tmp_path, EXAMPLES / "custom_model.py", "--limit", 8)
     assert {line.split()[1] for line in out.splitlines()[1:]} == {"ensemble", "vito"}
 
 
-def installed(tmp_path: Path, example: str) -> Path:
+def installed(tmp_path: Path, package: str) -> Path:
     """The folder that an example's package is installed in."""
     source, site = tmp_path / "source", tmp_path / "site"
-    shutil.copytree(EXAMPLES / example, source)  # a build writes into its source
-    pip = (
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--target",
-        site,
-        source,
-    )
-    run(tmp_path, *pip, strict=False)  # its warnings are its own
+    shutil.copytree(EXAMPLES / package, source)  # a build writes into its source
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", site, source], check=True, timeout=200)
     return site
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
 def test_a_custom_task_is_installed_and_run(tmp_path: Path) -> None:
-    out = run(tmp_path, EXAMPLES / "custom_task.py", "--limit", 8, site=installed(tmp_path, "upside_down_plugin"))
+    out = example(tmp_path, EXAMPLES / "custom_task.py", "--limit", 8, site=installed(tmp_path, "upside_down_plugin"))
     assert "upside-down" in out
     assert "upside-down 0.1" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -69,7 +59,6 @@ LITERT_TOP1 = {"mobilenet_v1_0.25_128_quant": 0.448, "mobilenet_v2_1.0_224_quant
 """On the 250 photographs, by an independent script that cuts the square out first and scales it then."""
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are in a checkout only")
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="the package ai-edge-litert is not installed")
 def test_networks_of_another_framework_are_run(tmp_path: Path, photographs: Path) -> None:
     folder = photographs.parent / "mobilenets" / "test_data"
@@ -78,7 +67,12 @@ def test_networks_of_another_framework_are_run(tmp_path: Path, photographs: Path
     site = installed(tmp_path, "litert_plugin")
     models = [part for name in LITERT_TOP1 for part in ("--model", f"litert:{folder / name}.tflite")]
     task = ("--baseline", "none", "--task", "imagenet-val", "--data", f"imagenet={photographs}", "--json", "out.json")
-    run(tmp_path, "-c", "from vitobench.bench.cli import main; main()", "run", *models, *task, site=site, strict=False)
+    script = [sys.executable, "-c", "from vitobench.bench.cli import main; main()", "run"]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    done = subprocess.run(
+        [*script, *models, *task], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["scores"]
     top1 = {Path(s["model"]).stem: s["value"] for s in scores if s["metric"] == "top1" and s["condition"] == "overall"}
     # Several classes may share the largest of 256 values, and which of them counts as the first is arbitrary.

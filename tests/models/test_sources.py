@@ -59,7 +59,7 @@ def torchvision_offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_timm_preprocessing_and_outputs(timm_offline: None) -> None:
     model = registry.load("timm:resnet10t.c3_in1k")
     plain = timm.create_model("resnet10t.c3_in1k", pretrained=True).eval()
-    data = resolve_model_data_config(plain)
+    data = resolve_model_data_config(plain, use_test_size=True)
     pre = model.spec.preprocessing
     assert (3, pre.size, pre.size) == data["input_size"]
     assert (pre.interpolation, pre.mean, pre.std) == (data["interpolation"], data["mean"], data["std"])
@@ -82,41 +82,104 @@ def configurations() -> dict[str, dict]:
     found: dict[tuple, tuple[str, dict]] = {}
     for name in timm.list_models(pretrained=True):
         cfg = timm.models.get_pretrained_cfg(name).to_dict()
-        data = resolve_data_config(pretrained_cfg=cfg)
-        found.setdefault(tuple(map(str, data.values())), (name, cfg))
+        both = [resolve_data_config(pretrained_cfg=cfg, use_test_size=test) for test in (False, True)]
+        found.setdefault(tuple(str(value) for data in both for value in data.values()), (name, cfg))
     return dict(found.values())
 
 
 def test_timm_preprocessing_of_all_models_is_timms_own(configurations: dict[str, dict], tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 111, 3), np.uint8)).save(tmp_path / "a.png")
     image = Image.open(tmp_path / "a.png").convert("RGB")
-    refused, pixels = set(), {}
+    refused, pixels, other = set(), {}, 0
     for name, cfg in configurations.items():
-        data = resolve_data_config(pretrained_cfg=cfg)
-        try:
-            pre = timm_models.preprocessing_of(cfg, name)
-        except CheckpointError:
-            channels, height, width = data["input_size"]
-            assert channels != 3 or height != width or data["crop_pct"] > 1
-            refused.add(name)
-            continue
-        assert (pre.mean, pre.std) == (tuple(data["mean"]), tuple(data["std"]))
-        if pre.geometry not in pixels and pre.resize <= 600:
-            pixels[pre.geometry] = decode(tmp_path / "a.png", pre.geometry)
-            wanted = create_transform(**data, use_prefetcher=True)(image).numpy().transpose(1, 2, 0)
-            np.testing.assert_array_equal(pixels[pre.geometry], wanted, err_msg=f"{name} {data}")
+        for size in ("test", "train"):
+            data = resolve_data_config(pretrained_cfg=cfg, use_test_size=size == "test")
+            try:
+                pre = timm_models.preprocessing_of(cfg, name, size)
+            except CheckpointError:
+                channels, height, width = data["input_size"]
+                assert channels != 3 or height != width
+                refused.add(name)
+                continue
+            assert (pre.mean, pre.std) == (tuple(data["mean"]), tuple(data["std"]))
+            if pre.geometry not in pixels and pre.resize <= 600:
+                pixels[pre.geometry] = decode(tmp_path / "a.png", pre.geometry)
+                wanted = create_transform(**data, use_prefetcher=True)(image).numpy().transpose(1, 2, 0)
+                np.testing.assert_array_equal(pixels[pre.geometry], wanted, err_msg=f"{name} {data}")
+        other += name not in refused and pre != timm_models.preprocessing_of(cfg, name)
     assert len(refused) < 0.1 * len(configurations)
     assert len(pixels) > 20
+    assert other > 20
     assert {geometry.crop_mode for geometry in pixels} >= {"center", "squash"}
+    assert any(geometry.resize < geometry.size for geometry in pixels)
+
+
+EVALUATED = (
+    ("resnet50.a1_in1k", {}),  # another size and crop than in training
+    ("tf_efficientnetv2_b3.in21k_ft_in1k", {}),
+    ("fasternet_s.in1k", {}),  # another crop alone
+    ("resnet50.tv_in1k", {}),  # bilinear
+    ("convnext_base.fb_in22k_ft_in1k_384", {}),  # squashed
+    ("volo_d1_384.sail_in1k", {"crop_pct": 1.15}),  # resized to less than is cropped, as volo_d5_512 is
+    ("resnet50.a1_in1k", {"crop_mode": "border"}),  # which no model has
+)
+
+
+@pytest.mark.parametrize(("name", "change"), EVALUATED)
+@pytest.mark.parametrize("size", ["test", "train", 160])
+def test_pixels_are_those_of_timms_validate_script(name: str, change: dict, size: str | int, tmp_path: Path) -> None:
+    cfg = timm.models.get_pretrained_cfg(name).to_dict() | change
+    if size == 160 and cfg["fixed_input_size"]:
+        with pytest.raises(CheckpointError, match=rf"only images of {cfg['input_size'][1]} pixels; leave out size=160"):
+            timm_models.preprocessing_of(cfg, name, size)
+        return
+    args = {"img_size": size} if size == 160 else {}
+    data = resolve_data_config(args, pretrained_cfg=cfg, use_test_size=size != "train")
+    for number, shape in enumerate(((70, 111), (301, 200), (64, 64))):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (*shape, 3), np.uint8)).save(path)
+        wanted = create_transform(**data, use_prefetcher=True)(Image.open(path)).numpy().transpose(1, 2, 0)
+        shown = decode(path, timm_models.preprocessing_of(cfg, name, size).geometry)
+        np.testing.assert_array_equal(shown, wanted, err_msg=f"{name} {size} {shape} {data}")
+
+
+def test_the_size_of_a_timm_model_is_chosen_in_its_name(timm_offline: None) -> None:
+    name = "timm:resnet10t.c3_in1k"
+    specs = {option: registry.resolve(f"{name}{option}") for option in ("", "?size=test", "?size=train", "?size=96")}
+    sizes = {option: (spec.preprocessing.size, spec.preprocessing.resize) for option, spec in specs.items()}
+    assert sizes == {"": (224, 235), "?size=test": (224, 235), "?size=train": (176, 201), "?size=96": (96, 101)}
+    assert len({spec.identity.partition("@")[2] for spec in specs.values()}) == 3
+    model = registry.load(f"{name}?size=96")
+    assert model.logits(images(2, 96)).shape == (2, 1000)
+    for wrong, said in (
+        ("?size=", "size '' .*size=test"),
+        ("?size=0", "from 1 to 8192"),
+        ("?size=9999", "from 1 to 8192"),
+        ("?size=big", "size 'big'"),
+        ("?crop=1", r"write timm:NAME or timm:NAME\?size=SIZE"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            registry.resolve(name + wrong)
+    assert registry.complete(f"{name}?size=t") == [f"{name}?size=test", f"{name}?size=train"]
+
+
+def test_models_that_timm_evaluates_as_they_were_trained_keep_their_identity() -> None:
+    """What earlier versions computed of them is still right; the digests are theirs."""
+    for name, identity in (
+        ("resnet50.tv_in1k", "685974797fb75b9e"),
+        ("convnext_base.fb_in22k_ft_in1k_384", "4652304f780bb8b5"),
+    ):
+        cfg = timm.models.get_pretrained_cfg(name).to_dict()
+        spec = ModelSpec("a", "timm", "b", timm_models.preprocessing_of(cfg, name), "imagenet-1k", "0" * 64)
+        assert spec.identity == f"a@{identity}"
 
 
 def test_what_timm_does_and_we_do_not_is_refused() -> None:
     plain = timm.models.get_pretrained_cfg("resnet10t").to_dict()
     for change, said in (
-        ({"input_size": (3, 224, 192)}, r"224 x 192 pixels.*only .* square images"),
+        ({"test_input_size": (3, 224, 192)}, r"224 x 192 pixels.*only .* square images"),
         ({"interpolation": "lanczos"}, "with lanczos interpolation"),
         ({"crop_mode": "stretch"}, r"crop_mode 'stretch'; supported are center, squash, border"),
-        ({"crop_pct": 1.15}, r"153 pixels for an input of 176 \(crop_pct 1.15\)"),
     ):
         with pytest.raises(CheckpointError, match=said):
             timm_models.preprocessing_of(plain | change, "a")

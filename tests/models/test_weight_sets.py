@@ -265,10 +265,15 @@ def test_a_file_that_refers_to_itself_ends() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("?arch=timm:test_resnet&weight=ema", r"option 'weight=ema'.*arch=timm:NAME, weights=SET, head=FILE"),
+        (
+            "?arch=timm:test_resnet&weight=ema",
+            r"option 'weight=ema'.*arch=timm:NAME, weights=SET, size=SIZE, head=FILE",
+        ),
         ("?arch=timm:test_resnet&weights=", r"option 'weights='"),
         ("?arch=timm:test_resnet&weights=a&weights=b", r"option 'weights=b'.*each once"),
         ("?arch=timm:test_resnet?weights=ema", "two question marks"),
+        ("?arch=timm:test_resnet&size=big", "size 'big'.*size=train"),
+        ("?size=96", "option size, which is for files without a card"),
         ("?weights=ema&arch=resnet", "architecture 'resnet'"),
     ],
 )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-BENCH = "import sys; from vitobench.bench.cli import main; main(sys.argv[1:])"
+from vitobench.tests.processes import BENCH, Ended, run
 
 GOOD = """
 from vitobench.models.spec import ModelSpec, Preprocessing
@@ -60,12 +57,9 @@ def install(site: Path, models: dict[str, str | None], group: str = "vitobench.m
     (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-def bench(site: Path, cwd: Path, *args: str, script: str = BENCH) -> subprocess.CompletedProcess[str]:
-    variables = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", script, *args]
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=cwd, check=False, timeout=100)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def bench(site: Path, cwd: Path, *args: str, script: str = BENCH) -> Ended:
+    """Run a command with the packages of a folder installed; they may warn."""
+    return run(script, *args, cwd=cwd, variables={"PYTHONPATH": str(site)}, strict=False)
 
 
 def test_plugins_that_fail_are_named_on_one_line_each_and_the_rest_works(tmp_path: Path) -> None:
@@ -73,16 +67,16 @@ def test_plugins_that_fail_are_named_on_one_line_each_and_the_rest_works(tmp_pat
     install(site, {name: code for name, (code, _) in BAD.items()})
     install(site, {"good": GOOD}, package="fine")
     done = bench(site, tmp_path, "models", "--json")
-    assert done.returncode == 0
-    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.code == 0
+    rows = {row["name"]: row for row in json.loads(done.out)}
     assert rows["vito"]["problem"] == rows["good"]["problem"] == ""
-    lines = done.stderr.splitlines()
+    lines = done.err.splitlines()
     assert len(lines) == len(BAD)
     for name, (_, reason) in BAD.items():
         (line,) = [line for line in lines if f"The plugin {name} of odd 1.0 failed" in line]
         assert reason in line
         assert rows[name]["problem"]
-    assert "\x1b" not in done.stderr
+    assert "\x1b" not in done.err
 
 
 def test_plugins_that_disturb_leave_standard_output_alone(tmp_path: Path) -> None:
@@ -96,19 +90,19 @@ def test_plugins_that_disturb_leave_standard_output_alone(tmp_path: Path) -> Non
         " warnings.filters[:])\nprint('at its end', file=sys.stderr)"
     )
     done = bench(site, tmp_path, "models", "--json", script=script)
-    assert done.returncode == 0, done.stderr
-    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.code == 0, done.err
+    rows = {row["name"]: row for row in json.loads(done.out)}
     assert {name: rows[name]["problem"] for name in LOUD} == dict.fromkeys(LOUD, "")
-    assert done.stderr.count("[[[") == 3
-    assert "at its end" in done.stderr
+    assert done.err.count("[[[") == 3
+    assert "at its end" in done.err
 
 
 def test_an_interruption_while_a_plugin_loads_is_one(tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site, {"waits": "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time; time.sleep(5)"})
     done = bench(site, tmp_path, "models")
-    assert done.returncode == 130
-    assert "Interrupted" in done.stderr
+    assert done.code == 130
+    assert "Interrupted" in done.err
 
 
 @pytest.mark.parametrize("command", ["models", "tasks"])
@@ -119,12 +113,12 @@ def test_entry_points_that_cannot_be_read_hide_no_others(command: str, tmp_path:
     install(site, {"broken": GOOD}, f"vitobench.{command}", package="spoilt")
     (site / "spoilt-1.0.dist-info/entry_points.txt").write_bytes(b"[vitobench.models]\n\xff\xfe = x\n=\n")
     done = bench(site, tmp_path, command, "--json")
-    assert done.returncode == 0, done.stderr
-    problems = [row["problem"] for row in json.loads(done.stdout) if row["problem"]]
+    assert done.code == 0, done.err
+    problems = [row["problem"] for row in json.loads(done.out) if row["problem"]]
     assert sum("another package has a plugin of the same name" in problem for problem in problems) == 2
     assert sum("a name may only have letters, digits" in problem for problem in problems) == 1
-    assert "spoilt" in done.stderr
-    assert "\x1b" not in done.stderr
+    assert "spoilt" in done.err
+    assert "\x1b" not in done.err
 
 
 def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path: Path) -> None:
@@ -137,7 +131,7 @@ def test_a_task_that_ends_the_program_while_it_opens_costs_itself_only(tmp_path:
     install(site, {"ends": code}, "vitobench.tasks")
     done = bench(site, tmp_path, "run", "--model", "supervised", "--baseline", "none", "--task", "ends", "--task",
                  "micro-val", "--limit", "1", "--json", "scores.json", "--quiet", "--no-gallery")  # fmt: skip
-    assert done.returncode == 3, done.stderr
+    assert done.code == 3, done.err
     found = json.loads((tmp_path / "scores.json").read_text())
     assert any("it tried to exit the program" in row["reason"] for row in found["failures"])
     assert {row["task"] for row in found["scores"] if row["value"] is not None} == {"micro-val"}
@@ -154,7 +148,7 @@ def test_images_whose_load_takes_no_condition_are_refused(tmp_path: Path) -> Non
     install(site, {"old": code}, "vitobench.tasks")
     done = bench(site, tmp_path, "run", "--model", "supervised", "--baseline", "none", "--task", "old", "--task",
                  "micro-val", "--limit", "1", "--json", "scores.json", "--quiet", "--no-gallery")  # fmt: skip
-    assert done.returncode == 3, done.stderr
+    assert done.code == 3, done.err
     (row,) = json.loads((tmp_path / "scores.json").read_text())["failures"]
     assert row["task"] == "old"
     assert "The plugin old of odd 1.0 cannot be used: its load(indices, geometry) takes no condition" in row["reason"]

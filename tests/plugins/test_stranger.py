@@ -8,22 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from vitobench.tests import processes
+from vitobench.tests.processes import Ended
+
 TOY = Path(__file__).parent / "toy_plugin"
-BENCH = "import sys; from vitobench.bench.cli import main; main(sys.argv[1:])"
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
 Bench = Callable[..., Ended]
 
 
@@ -44,17 +37,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(site: Path, tmp_path: Path) -> Bench:
-    def call(*args: object) -> Ended:
-        paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
-        variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
-        command = [sys.executable, "-W", "error", "-c", BENCH, *map(str, args)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=200, check=False
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    return call
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return partial(processes.bench, cwd=tmp_path, variables={"PYTHONPATH": os.pathsep.join(paths)})
 
 
 def test_listings_show_what_plugins_give_and_what_is_wrong_with_them(bench: Bench) -> None:

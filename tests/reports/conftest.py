@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
 
 from vitobench.reports.data import ReportData
+from vitobench.reports.page import sections
+from vitobench.results.kept import digest_of
 from vitobench.results.schema import Comparison, Failure, Score
 from vitobench.tasks.kinds import KINDS
 from vitobench.tasks.registry import TASKS
@@ -21,6 +23,15 @@ FAMILIES = {
     "weather": ["snow", "frost", "fog", "brightness"],
     "digital": ["contrast", "elastic_transform", "pixelate", "jpeg_compression"],
 }
+FEW = {
+    "noise": ["gaussian_noise", "shot_noise"],
+    "blur": ["defocus_blur"],
+    "weather": ["snow"],
+    "digital": ["contrast"],
+}
+"""For tests of what stands around the panels: drawing one of every corruption takes most of the time of a page."""
+
+Families = Mapping[str, Sequence[str]]
 SHAPES = [
     "airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat",
     "chair", "clock", "dog", "elephant", "keyboard", "knife", "oven", "truck",
@@ -62,12 +73,12 @@ def _task(name: str, title: str, kind: str, clean: str | None, world: str, **mor
     })  # fmt: skip
 
 
-def tasks(photographs: bool) -> list[dict[str, Any]]:
+def tasks(photographs: bool, families: Families) -> list[dict[str, Any]]:
     world = "microworld"
     found = [_task("micro-val", "Micro-world, clean", "clean", None, world)]
     found.append(
         _task("micro-c", "Micro-world, corrupted", "corruptions", "micro-val", world,
-              families=FAMILIES, reference=NAMES[2])
+              families=families, reference=NAMES[2])
     )  # fmt: skip
     found += [_task(f"micro-{s}", f"Micro-world, {s}", "shift", "micro-val", world) for s in SHIFTS]
     found.append(
@@ -78,19 +89,24 @@ def tasks(photographs: bool) -> list[dict[str, Any]]:
         found.append(_task("imagenet-val", "ImageNet", "clean", None, "photographs"))
         found.append(
             _task("imagenet-c", "ImageNet-C", "corruptions", "imagenet-val", "photographs",
-                  families=FAMILIES, reference=None)
+                  families=families, reference=None)
         )  # fmt: skip
     return found
 
 
 def build(
-    models: int = 3, *, names: tuple[str, ...] = NAMES, holes: bool = False, photographs: bool = False
+    models: int = 3,
+    *,
+    names: tuple[str, ...] = NAMES,
+    holes: bool = False,
+    photographs: bool = False,
+    families: Families = FAMILIES,
 ) -> ReportData:
     """A report with plausible numbers; ``holes`` takes a family and a shift away from the first model."""
     rng = random.Random(7)
     chosen = names[:models]
     scores: list[Score] = []
-    declared = tasks(photographs)
+    declared = tasks(photographs, families)
 
     def add(model: str, task: str, condition: str, metric: str, value: float, half: float, n: int = 800) -> None:
         scores.append(Score(model, task, condition, metric, value, value - half, value + half, n))
@@ -106,7 +122,7 @@ def build(
                     add(model, name, amount, "top1", level - rng.uniform(0.1, 0.3), 0.03, 400)
             if kind == "corruptions":
                 means = []
-                for family, kinds in FAMILIES.items():
+                for family, kinds in families.items():
                     hole = holes and index == 0 and family == "weather"
                     drops = []
                     for corruption in kinds:
@@ -189,6 +205,27 @@ def _shape_rows(model: str) -> list[dict[str, Any]]:
             "shape": shape, "texture": 28 - shape, "other": 2,
         })  # fmt: skip
     return rows
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[str, str]:
+    """Figures that a page has shown, by what they were drawn of; whoever wants them drawn again clears it."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def drawn_once(pictures: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of the same data share their figures, however the data were made."""
+    draw = sections._drawn
+
+    def drawn(spec: Any, data: ReportData, *rest: str) -> str:
+        content = [getattr(data, field.name) for field in fields(data) if field.name != "keeper"]
+        key = digest_of([spec.name, repr(spec.draw), content, list(rest)])
+        if key not in pictures:
+            pictures[key] = draw(spec, data, *rest)
+        return pictures[key]
+
+    monkeypatch.setattr(sections, "_drawn", drawn)
 
 
 @pytest.fixture

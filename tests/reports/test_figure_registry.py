@@ -32,10 +32,10 @@ from vitobench.reports.figures.style import REST
 from vitobench.reports.focus import Focus, base_name, focus, trainings
 from vitobench.reports.page import sections
 from vitobench.reports.page.html import render_html
-from vitobench.results.published.tables import accuracies_under_shift
+from vitobench.results.published.timm import accuracies_of
 from vitobench.results.schema import Comparison, Score
 
-from .conftest import described
+from .conftest import FEW, described
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "figures.md"
 MANY = tuple(f"model-{number:02d}" for number in range(50))
@@ -59,7 +59,7 @@ def with_steps(data: ReportData) -> ReportData:
 
 
 def test_each_figure_is_drawn_or_says_what_it_needs(make_report, tmp_path: Path) -> None:
-    data = make_report(3, photographs=True)
+    data = make_report(3, photographs=True, families=FEW)
     drawn = {
         spec.name: [path.name for path in paths]
         for spec, paths in write_figures(data, list(FIGURES.values()), focus(data), tmp_path, ("svg",))
@@ -111,17 +111,17 @@ def test_an_unknown_figure_and_an_unknown_model_are_refused_with_the_nearest_nam
 
 
 def test_of_many_models_eight_are_in_colour_or_those_that_were_chosen(make_report) -> None:
-    data = make_report(50, names=MANY)
+    data = make_report(50, names=MANY, families=FEW)
     assert len(focus(data).shown) == 8
     assert len(focus(data).rest) == 42
     chosen = focus(data, ["model-40", "model-02"])
     assert chosen.shown == ("model-02", "model-40")
-    axes = accuracy_by_corruption(data, "micro-c", chosen).axes[0]
+    figure = accuracy_by_corruption(data, "micro-c", chosen)
+    axes = figure.axes[0]
     assert sum(line.get_color() == REST for line in axes.lines) == 48
     assert len(axes.lines) == 50
     assert len(axes.collections) == 2  # bands
-    legend = accuracy_by_corruption(data, "micro-c", chosen).legends[0]
-    assert [text.get_text() for text in legend.get_texts()] == ["model-02", "model-40", "48 others"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["model-02", "model-40", "48 others"]
     assert focus(make_report(8)) == Focus(make_report(8).model_names)
 
 
@@ -157,7 +157,7 @@ def shifted(points: dict[str, tuple[float, float]], task: str, clean: str) -> Re
 def test_the_line_goes_through_published_models_where_there_are_some() -> None:
     data = shifted({"mine": (0.7, 0.65)}, "imagenet-sketch", "imagenet-val")
     shown = spots(data, "imagenet-sketch")
-    standard = accuracies_under_shift("imagenet-sketch")
+    standard = accuracies_of("imagenet-sketch")
     assert {spot.model for spot in shown if spot.kind == "standard"} == set(standard)
     line, _ = line_of(shown)
     x, y = (np.array([math.log(p[i] / (1 - p[i])) for p in standard.values()]) for i in (0, 1))
@@ -267,7 +267,7 @@ def test_the_registry_loads_no_matplotlib() -> None:
 
 
 def test_the_page_shows_what_the_registry_holds(make_report, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = make_report(2)
+    data = make_report(2, families=FEW)
     everything = render_html(data)
     on_page = [spec for spec in FIGURES.values() if spec.place is not Place.NOWHERE]
     headings = [spec.caption(data, subject).title for spec in on_page for subject in spec.subjects(data)]

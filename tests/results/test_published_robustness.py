@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from vitobench.results.published.tables import (
-    _rows,
     published_for,
     published_robustness,
     resnet50_3dcc_corruption_errors,
     resnet50_3dcc_errors,
     resnet50_corruption_errors,
 )
+from vitobench.results.published.timm import timm_rows
 from vitobench.tasks.registry import TASKS
 
 SUPERVISED = "ResNet-50, supervised (torchvision V1)"
@@ -34,9 +34,8 @@ def test_the_supervised_row_is_the_mean_of_its_single_corruptions():
 
 
 def test_its_clean_accuracy_is_that_of_the_other_table():
-    rows = _rows("imagenet-shifts.csv")
-    found = next(float(row["imagenet"]) for row in rows if row["model"] == "resnet50")
-    assert value("imagenet-val", "top1") == pytest.approx(found, abs=6e-4)
+    row = timm_rows()["resnet50.tv_in1k", 224]
+    assert value("imagenet-val", "top1") == pytest.approx(row.top1["imagenet-val"], abs=6e-4)
 
 
 def test_every_number_is_on_photographs_and_bears_source_and_licence():

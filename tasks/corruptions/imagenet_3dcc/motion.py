@@ -71,7 +71,8 @@ def integrate_exposure(
     disparity = 1 / np.maximum(depth, np.float32(NEAREST))
     down, right = direction if direction is not None else (0.0, 0.0)
     travel32 = np.float32(travel)
-    return np.asarray(_integrate(image, disparity, travel32, direction is None, np.float32(down), np.float32(right)))
+    way = (disparity.max(), travel32, direction is None, np.float32(down), np.float32(right))
+    return np.asarray(_integrate(image, disparity, *way))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -94,11 +95,10 @@ def _read(image, y, x, colour):  # type: ignore[no-untyped-def]  # pragma: no co
 
 
 @njit(cache=True, nogil=True)
-def _integrate(image, disparity, travel, forward, down, right):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _integrate(image, disparity, most, travel, forward, down, right):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See this module's description; one step along a line is one pixel."""
     height, width, _ = image.shape
     out = np.empty_like(image)
-    most = disparity.max()
     half = np.float32(0.5)
     middle_y, middle_x = np.float32((height - 1) / 2), np.float32((width - 1) / 2)
     colour, next_colour = np.empty(3, np.float32), np.empty(3, np.float32)

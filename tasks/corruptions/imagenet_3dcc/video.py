@@ -316,14 +316,14 @@ def zoom_clip(image: Pixels, step: float) -> list[Planes]:
         scale = 1 - step * (FRAMES - 1 - number)
         top, left = margin + height * (1 - scale) / 2, margin + width * (1 - scale) / 2
         box = (left, top, left + width * scale, top + height * scale)
-        frames.append(to_planes(np.asarray(wide.resize((width, height), Image.Resampling.BILINEAR, box=box))))
+        frames.append(to_planes(np.array(wide.resize((width, height), Image.Resampling.BILINEAR, box=box))))
     return [*frames, to_planes(image)]
 
 
 def _enlarged(image: Pixels) -> Planes:
     height, width, _ = image.shape
     size = (width * ENLARGEMENT, height * ENLARGEMENT)
-    return to_planes(np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)), _SMALLEST)
+    return to_planes(np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)), _SMALLEST)
 
 
 def _shrunk(stream: bytes, image: Pixels) -> Pixels:

@@ -143,7 +143,8 @@ def _blur(rows, sums, out, reach, runs, run_weights, quads, quad_weights):  # ty
     pairs = np.zeros((reach + 2, rows.shape[1]), np.uint16)  # the last row stays empty
     for y in range(height):
         centre = y + reach
-        pairs[0] = rows[centre]
+        for i in range(rows.shape[1]):
+            pairs[0, i] = rows[centre, i]
         for distance in range(1, reach + 1):
             pair, above, below = pairs[distance], rows[centre - distance], rows[centre + distance]
             for i in range(pair.size):
@@ -313,7 +314,8 @@ def _average_zooms(image, unit, y0, y1, wy0, wy1, x0, x1, wx0, wx1):  # type: ig
     line = np.empty(4 * width)
     total = np.empty(4 * width, np.float32)
     for y in range(height):
-        total[:] = sharp[y]  # the first factor is 1
+        for i in range(4 * width):
+            total[i] = sharp[y, i]  # the first factor is 1
         for factor in range(1, count):
             upper, lower = sharp[y0[factor, y]], sharp[y1[factor, y]]
             a, b = wy0[factor, y], wy1[factor, y]

@@ -88,7 +88,9 @@ def _pixelate(image, tops, heights, shown_y, lefts, widths, shown_x):  # type: i
     for y in range(height):
         row = shown_y[y]
         if y > 0 and row == shown_y[y - 1]:
-            out[y] = out[y - 1]
+            for x in range(width):
+                for c in range(3):
+                    out[y, x, c] = out[y - 1, x, c]
             continue
         total[:] = half
         for k in range(heights.shape[1]):

@@ -67,8 +67,8 @@ def smooth(field: Floats, sigma: float) -> Floats:
     height, width = field.shape
     if 4 * (len(gaussian_weights(float(sigma), _TRUNCATE)) // 2) <= min(height, width):
         return gaussian_blur(field[..., None], sigma, _TRUNCATE, mirror=True)[..., 0]
-    turned = _apply(*_halves(height, float(sigma)), field).T
-    return np.asarray(_apply(*_halves(width, float(sigma)), np.ascontiguousarray(turned)).T)
+    turned = np.ascontiguousarray(_apply(*_halves(height, float(sigma)), field).T)
+    return np.ascontiguousarray(_apply(*_halves(width, float(sigma)), turned).T)
 
 
 @lru_cache(maxsize=16)
@@ -106,7 +106,8 @@ def _apply(even, odd, columns):  # type: ignore[no-untyped-def]  # pragma: no co
             symmetric[k, i] = first + last
             antisymmetric[k, i] = first - last
     if upper > lower:
-        symmetric[lower] = columns[lower]
+        for i in range(width):
+            symmetric[lower, i] = columns[lower, i]
     a, b = _product(even, symmetric), _product(odd, antisymmetric)
     out = np.empty((size, width))
     for k in range(lower):
@@ -114,7 +115,8 @@ def _apply(even, odd, columns):  # type: ignore[no-untyped-def]  # pragma: no co
             out[k, i] = a[k, i] + b[k, i]
             out[size - 1 - k, i] = a[k, i] - b[k, i]
     if upper > lower:
-        out[lower] = a[lower]
+        for i in range(width):
+            out[lower, i] = a[lower, i]
     return out
 
 

@@ -89,7 +89,11 @@ def edges(image):  # type: ignore[no-untyped-def]  # pragma: no cover
                     state[v, u] = 2
                     stack[waiting, 0], stack[waiting, 1] = v, u
                     waiting += 1
-    return state[1:-1, 1:-1] == 2
+    out = np.empty((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = state[y + 1, x + 1] == 2
+    return out
 
 
 def rims(marks: NDArray[np.bool_]) -> Grey:
@@ -101,12 +105,14 @@ def rims(marks: NDArray[np.bool_]) -> Grey:
     Returns:
         uint8 ``(H, W)``.
     """
-    return np.asarray(_smooth(_light(_equalise(_near(_distance(marks))))))
+    near = _means(_distance(marks), 1, 0, 9 * _STRAIGHT)  # in whole pixels, truncated
+    relief = _light(_equalise(near))
+    return np.asarray(_means(relief.astype(np.int64), 2, 9, 18))  # rounded
 
 
 @njit(cache=True, nogil=True)
 def _distance(marks):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Distance to the nearest mark, at most 20 pixels: int32 ``(H, W)`` in 10000ths, by chamfering in two passes."""
+    """Distance to the nearest mark, at most 20 pixels: int64 ``(H, W)`` in 10000ths, by chamfering in two passes."""
     height, width = marks.shape
     far = np.full((height + 4, width + 4), 1 << 29, np.int32)
     for y in range(2, height + 2):
@@ -122,7 +128,11 @@ def _distance(marks):  # type: ignore[no-untyped-def]  # pragma: no cover
             knight = min(far[y + 2, x - 1], far[y + 2, x + 1], far[y + 1, x - 2], far[y + 1, x + 2]) + _KNIGHT
             diagonal = min(far[y + 1, x - 1], far[y + 1, x + 1]) + _DIAGONAL
             far[y, x] = min(far[y, x], knight, diagonal, min(far[y + 1, x], far[y, x + 1]) + _STRAIGHT)
-    return np.minimum(far[2:-2, 2:-2], _FARTHEST)
+    out = np.empty((height, width), np.int64)
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = min(far[y + 2, x + 2], _FARTHEST)
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -134,29 +144,18 @@ def _mirror(index, size):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
-def _window(image):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Sums over 3x3 pixels, int64."""
+def _means(image, times, plus, over):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """``(times * total + plus) // over`` of the total of 3x3 pixels: int64 ``(H, W)`` to uint8."""
     height, width = image.shape
-    out = np.empty((height, width), np.int64)
+    out = np.empty((height, width), np.uint8)
     for y in range(height):
         above, level, below = image[_mirror(y - 1, height)], image[y], image[_mirror(y + 1, height)]
         for x in range(width):
-            out[y, x] = 0
+            total = 0
             for u in (_mirror(x - 1, width), x, _mirror(x + 1, width)):
-                out[y, x] += np.int64(above[u]) + np.int64(level[u]) + np.int64(below[u])
+                total += above[u] + level[u] + below[u]
+            out[y, x] = (times * total + plus) // over
     return out
-
-
-@njit(cache=True, nogil=True)
-def _near(distance):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Means over 3x3 pixels in whole pixels of distance, truncated."""
-    return (_window(distance) // (9 * _STRAIGHT)).astype(np.uint8)
-
-
-@njit(cache=True, nogil=True)
-def _smooth(image):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Means over 3x3 pixels, rounded."""
-    return ((2 * _window(image) + 9) // 18).astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)

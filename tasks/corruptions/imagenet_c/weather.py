@@ -157,7 +157,8 @@ def frost(image: Pixels, draws: Draws, *, image_weight: float, frost_weight: flo
     ice = texture(draws.integer(DRAWN), float(texel_px), height, width)
     top = draws.integer(ice.shape[0] - height)
     left = draws.integer(ice.shape[1] - width)
-    return _mix(image, ice[top : top + height, left : left + width], float(image_weight), float(frost_weight))
+    part = ice[top : top + height, left : left + width].copy()  # one memory layout, so that `_mix` is compiled once
+    return _mix(image, part, float(image_weight), float(frost_weight))
 
 
 @njit(cache=True, nogil=True)
@@ -182,7 +183,8 @@ def fog(image: Pixels, draws: Draws, *, amount: float, decay: float) -> Pixels:
     """
     side = 1 << (max(image.shape[:2]) - 1).bit_length()
     heights = _plasma(draws.uniform(0, 1, (side * side - 1,)), side, float(decay))
-    return _veil(image, heights, UNIT, float(amount))
+    lowest = heights.min()
+    return _veil(image, heights, lowest, heights.max() - lowest, UNIT, UNIT[image.max()], float(amount))
 
 
 @njit(cache=True, nogil=True)
@@ -230,12 +232,9 @@ def _plasma(uniforms, side, decay):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @njit(cache=True, nogil=True)
-def _veil(image, heights, unit, amount):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _veil(image, heights, lowest, span, unit, brightest, amount):  # type: ignore[no-untyped-def]  # pragma: no cover
     height, width, _ = image.shape
     out = np.empty_like(image)
-    lowest = heights.min()
-    span = heights.max() - lowest
-    brightest = unit[image.max()]
     total = brightest + amount
     for y in range(height):
         for x in range(width):

@@ -259,7 +259,9 @@ def _refract(image, pattern, lens_px, lighting, unit):  # type: ignore[no-untype
     height, width, _ = image.shape
     out = np.empty_like(image)
     padded = np.zeros((height + 2, width + 2))
-    padded[1:-1, 1:-1] = pattern
+    for y in range(height):
+        for x in range(width):
+            padded[y + 1, x + 1] = pattern[y, x]
     rows, columns, light = np.empty(width), np.empty(width), np.empty(width)
     for y in range(height):
         for x in range(width):

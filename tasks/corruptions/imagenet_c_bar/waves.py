@@ -107,8 +107,10 @@ def _half_spectrum(left, middle, amplitudes):  # type: ignore[no-untyped-def]  #
                 phase = middle[height - 1 - i]
             real[i, columns] = cosine(phase)
             imaginary[i, columns] = sine(phase)
-    real *= amplitudes
-    imaginary *= amplitudes
+    for i in range(height):
+        for j in range(width):
+            real[i, j] *= amplitudes[i, j]
+            imaginary[i, j] *= amplitudes[i, j]
 
     # Move frequency zero from the middle to the corner, by half a side rounded down, as the scripts do.
     columns = width // 2 + 1

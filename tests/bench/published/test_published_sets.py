@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitobench.results.published import timm
 from vitobench.results.published.tables import published_reference
 from vitobench.tasks import kinds, registry
-from vitobench.tasks.datasets.registry import PUBLISHED
+from vitobench.tasks.datasets.registry import DATA_SETS
 from vitobench.tasks.images.classes import imagenet_vid_classes, objectnet_classes
 from vitobench.tasks.labels import labels_for
 from vitobench.tasks.opening import folders_of
@@ -40,6 +41,27 @@ from vitobench.tests.bench.published.kit import (
     placed,
     share,
 )
+
+
+def test_the_clean_counterpart_of_imagenet_a_is_the_validation_images_of_its_classes(
+    run: Run, classifier: Classifier, pictures: list[Path], tmp_path: Path
+) -> None:
+    indices = [int(line) for line in listed("imagenet_a_indices.txt")]
+    among = classifier.decisions(opened(pictures), [(k,) for k in indices])
+    labels = half_right(among, 200)
+    for path, label in zip(pictures, labels, strict=True):
+        placed(path, tmp_path / "val" / WNIDS[indices[label]])
+        placed(path, tmp_path / "a" / WNIDS[indices[label]])
+    other = next(k for k in range(1000) if k not in indices)
+    placed(pictures[0], tmp_path / "val" / WNIDS[other])
+    data = {"imagenet": tmp_path / "val", "imagenet-a": tmp_path / "a"}
+    found = run(classifier, ["imagenet-val", "imagenet-a-clean", "imagenet-a"], data)
+    assert found["imagenet-a-clean", "overall", "top1"] == (share(among, labels), 12) == (0.5, 12)
+    assert found["imagenet-val", "overall", "top1"][1] == 13
+    # Clean and shifted accuracy are of the same classes, answered in the same way, so that the line applies.
+    line = timm.line("imagenet-a")
+    value, _ = found["imagenet-a", "overall", "effective_robustness"]
+    assert value == pytest.approx(0.5 - float(line.predict(0.5)))
 
 
 def test_imagenet_a_is_answered_among_200_and_1000_classes_at_once(
@@ -294,7 +316,7 @@ def test_a_plan_names_every_data_set_that_is_absent(
     done = bench_here(*plan, *photos)
     assert done.code == 0, done.err
     wanted = [registry.TASKS[name] for name in registry.SUITES["robustness"].tasks]
-    names = {t.dataset for t in wanted if t.label_space == "imagenet-1k"} - {"imagenet"}
+    names = {t.dataset for t in wanted if t.label_space == "imagenet-1k" and folders_of(t.dataset) != ("imagenet",)}
     assert set(json.loads((tmp_path / "plan.json").read_text())["absent"]) == names
     assert set(re.findall(r"Missing: (\S+);", done.out)) == names
     for name in names:
@@ -316,7 +338,7 @@ def test_data_that_no_task_asks_for_is_told_as_such(
 @pytest.mark.parametrize("name", [name for name, task in registry.TASKS.items() if task.world == "photographs"])
 def test_every_set_is_labelled_in_classes_that_its_tasks_can_ask_about(name: str) -> None:
     task = registry.TASKS[name]
-    form = PUBLISHED[task.dataset].form if task.dataset in PUBLISHED else None
+    form = DATA_SETS[task.dataset].form if task.dataset in DATA_SETS else None
     # People chose among 16 categories, whatever classes a model has.
     own = "entry-level-16" if task.kind is kinds.ALIGNMENT else "imagenet-1k"
     source = SimpleNamespace(name=task.dataset, label_space=form.label_space if form else own)

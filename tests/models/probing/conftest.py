@@ -38,7 +38,7 @@ def micro_model() -> Model:
 
 @pytest.fixture(scope="session")
 def small_data() -> ProbeData:
-    return open_data("microworld", 240, 64)
+    return open_data("microworld", 128, 32)
 
 
 @pytest.fixture

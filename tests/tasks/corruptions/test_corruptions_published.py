@@ -18,6 +18,7 @@ ROUNDED = {
     "speckle_noise": 1e-4,
     "contrast": 1e-4,
 }
+COUNT = {"glass_blur": 1}  # its published definition is a loop over pixels
 
 
 def difference(ours, reference):
@@ -28,7 +29,7 @@ def difference(ours, reference):
 @pytest.mark.parametrize("corruption", CORRUPTIONS + EXTRA)
 def test_photographs_equal_the_published_definition(published, photographs, corruption):
     for severity in SEVERITIES:
-        for number, image in enumerate(photographs[: 3 if corruption in ROUNDED else 2]):
+        for number, image in enumerate(photographs[: COUNT.get(corruption, 3 if corruption in ROUNDED else 2)]):
             state = np.random.RandomState(number)
             reference = np.uint8(getattr(published, corruption)(image, severity, state))
             ours_state = np.random.RandomState(number)

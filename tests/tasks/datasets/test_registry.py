@@ -40,7 +40,8 @@ def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     assert (len(rendered), len(stimuli)) == (8 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS))
-    assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, "imagenet-with-depth"}
+    parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean"}
+    assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
     assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)

@@ -17,7 +17,7 @@ from vitobench.tasks.images.geometry import CROP_MODES, INTERPOLATIONS, Geometry
 from vitobench.tasks.images.reading import UndecodableImageError, decode, decode_content
 
 SHAPES = ((100, 200), (200, 100), (97, 101), (64, 64), (33, 34), (1, 1), (2, 3), (211, 37), (9, 400), (73, 74))
-SIZES = ((56, 0.875), (61, 0.9), (48, 1.0), (27, 0.5))
+SIZES = ((56, 0.875), (61, 0.9), (48, 1.0), (27, 0.5), (60, 1.15), (47, 1.5))
 MEAN = (0.485, 0.456, 0.406)
 
 
@@ -114,8 +114,8 @@ def test_depth_is_cut_where_its_image_is() -> None:
 
 def test_what_cannot_be_done_is_refused() -> None:
     for wrong, said in (
-        ({"size": 0}, "1 <= size"),
-        ({"size": 65}, "size=65"),
+        ({"size": 0}, "sides of 1 or more, not size=0"),
+        ({"resize": 0}, "resize=0"),
         ({"interpolation": "lanczos"}, "bilinear, bicubic, not 'lanczos'"),
         ({"crop_mode": "stretch"}, "center, squash, border, not 'stretch'"),
     ):

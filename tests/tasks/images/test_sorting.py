@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,22 @@ from PIL import Image
 
 from vitobench.bench.cli import main
 from vitobench.errors import DataError
-from vitobench.tasks.images.classes import imagenet_wnids, real_labels
+from vitobench.tasks.images import sorting
+from vitobench.tasks.images.classes import imagenet_wnids
+from vitobench.tasks.images.classes import real_labels as read_real_labels
 from vitobench.tasks.images.folders import ImageFolder
 from vitobench.tasks.images.sorting import IMAGES, read_labels, sort_by_links
 
 WNIDS = imagenet_wnids()
 # Published pairs, as the authors' solution file has them.
 TRUE = {1: "n01751748", 293: "n01440764", 236: "n01443537"}
+real_labels = cache(read_real_labels)
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the 50,000 reassessed labels takes longer than anything else here."""
+    monkeypatch.setattr(sorting, "real_labels", real_labels)
 
 
 def labelled() -> dict[int, str]:
