@@ -5,7 +5,6 @@ Importing this imports torch and transformers.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from PIL import Image
 from torch import nn
 from transformers import AutoImageProcessor, PretrainedConfig
@@ -38,6 +38,9 @@ CLASSIFIERS: frozenset[str] = frozenset(
     for name in ([names] if isinstance(names, str) else names)
 )
 """transformers' classes of image classifiers."""
+
+ZERO_SHOT: Mapping[str, Any] = modeling_auto.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
+"""Types of models that compare images with texts."""
 
 # What an image processor does to a photograph.
 
@@ -92,12 +95,18 @@ def preprocessing_of(folder: Path, name: str) -> Preprocessing:
         CheckpointError: There is none, or it does something besides resizing, cropping and normalising.
     """
     settings = _settings(folder, name)
+    kind = str(settings.get("image_processor_type", ""))
+    if settings.get("auto_map") and kind and not hasattr(transformers, kind):
+        raise CheckpointError(
+            f"{name} wants to run code that comes with its image processor ({kind}: auto_map), which is never done. If "
+            "transformers has one that does the same, write that into image_processor_type."
+        )
     for key, value in settings.items():
         step = key.startswith("do_") and key not in (*_STEPS, *_LABELS_ONLY)
         if (step and value) or (not key.startswith("do_") and key not in _SETTINGS) or (key in _NEITHER and value):
             raise CheckpointError(
-                f"{name}: its image processor has the step {key!r} ({value!r:.60}), which is unknown here. Supported are "
-                f"{', '.join(_STEPS)}."
+                f"{name}: its image processor has the step {key!r} ({value!r:.60}), which is unknown here. Supported "
+                f"are {', '.join(_STEPS)}."
             )
     with quiet(name, "image processor"):
         processor = AutoImageProcessor.from_pretrained(
@@ -118,8 +127,8 @@ def _settings(folder: Path, name: str) -> Mapping[str, Any]:
                     return found
                 raise CheckpointError(f"{name}: {folder / file} is not a JSON object.")
     raise CheckpointError(
-        f"{name} has no {PROCESSORS[0]}, which says what its images look like. Copy that of the model it was made from, "
-        "or write it with save_pretrained of its image processor."
+        f"{name} has no {PROCESSORS[0]}, which says what its images look like. Copy that of the model it was made "
+        "from, or write it with save_pretrained of its image processor."
     )
 
 
@@ -138,7 +147,11 @@ def _translated(processor: Any, name: str) -> Preprocessing:
         raise refuse(f"does not divide pixels by 255 (rescale_factor {processor.rescale_factor})")
     mean, std = triple((0, 0, 0)), triple((1, 1, 1))
     if processor.do_normalize:
-        mean, std = triple(processor.image_mean), triple(processor.image_std)
+        try:
+            mean, std = triple(processor.image_mean), triple(processor.image_std)
+        except (TypeError, ValueError):
+            stated = f"{processor.image_mean} and {processor.image_std}"
+            raise refuse(f"normalises with {stated:.200}; three means and three deviations are needed") from None
     if isinstance(size, int):
         resize, mode = size, "center-down"
         side = crop if getattr(processor, "do_center_crop", None) else None
@@ -190,8 +203,9 @@ def _check_pixels(processor: Any, stated: Preprocessing, name: str) -> None:
                 f"its pixels differ by up to {levels:.1f} of 255" if same else f"its images have shape {theirs.shape}"
             )
             raise CheckpointError(
-                f"{name}: its image processor ({type(processor).__name__}) does something unknown to an image of {width} "
-                f"x {height} pixels: {what} from {stated.resize} pixels ({stated.crop_mode}), cut to {stated.size}."
+                f"{name}: its image processor ({type(processor).__name__}) does something unknown to an image of "
+                f"{width} x {height} pixels: {what} from {stated.resize} pixels ({stated.crop_mode}), cut to "
+                f"{stated.size}."
             )
 
 
@@ -236,7 +250,7 @@ def quiet(name: str, what: str) -> Iterator[None]:
     except Exception as error:  # files of others: KeyError, TypeError, ValueError, OSError, SafetensorError, ...
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         raise CheckpointError(
-            f"The {what} of {name} could not be loaded by transformers ({type(error).__name__}: {first[:300]})."
+            f"transformers cannot use the {what} of {name} ({type(error).__name__}: {first[:300]})."
         ) from error
     finally:
         logging.set_verbosity(before)
@@ -250,7 +264,7 @@ def _class(name: str) -> Any:
     Raises:
         CheckpointError: It is another, or this version does not have it.
     """
-    found = getattr(importlib.import_module("transformers"), name, None)
+    found = getattr(transformers, name, None)
     if found is None or name not in (*CLASSIFIERS, *ENCODERS.values()):
         raise CheckpointError(f"transformers has no image classifier or encoder {name!r}; install a newer version.")
     return found
@@ -277,16 +291,22 @@ def load_network(folder: Path, architecture: str, size: int, name: str) -> Any:
     made = _class(architecture if architecture in CLASSIFIERS else ENCODERS[kind])
     with quiet(name, "network"):
         network, info = made.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # which are refused below, with their names
+            dtype=torch.float32,
         )
     lacking = [key for key in info["missing_keys"] if architecture in CLASSIFIERS or not key.startswith(_POOLER)]
     unused = [key for key in info["unexpected_keys"] if architecture in CLASSIFIERS]
-    if lacking or unused or info["mismatched_keys"]:
-        problems = (("missing", lacking), ("unexpected", unused), ("of another shape", info["mismatched_keys"]))
+    shapes = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    if lacking or unused or shapes:
+        problems = (("missing", lacking), ("unexpected", unused), ("of another shape", shapes))
         said = "; ".join(f"{len(keys)} {what} ({_first(keys)})" for what, keys in problems if keys)
         raise CheckpointError(
-            f"The weights of {name} are not those of {made.__name__}: {said}. A layer without weights would be random; "
-            "name the checkpoint that has them, or correct 'architectures' in config.json."
+            f"The weights of {name} are not those of {made.__name__}: {said}. A layer without its weights would be "
+            "random; correct config.json (architectures, id2label, sizes), or copy all files of the checkpoint again."
         )
     _try(network.eval(), size, name)
     return network
@@ -294,7 +314,7 @@ def load_network(folder: Path, architecture: str, size: int, name: str) -> Any:
 
 def _try(network: Any, size: int, name: str) -> None:
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    with quiet(name, "network"), torch.inference_mode():
+    with quiet(name, f"network, on images of {size} pixels,"), torch.inference_mode():
         once, again = (network(pixel_values=image).to_tuple()[0] for _ in range(2))
     if not torch.equal(once, again):
         raise CheckpointError(

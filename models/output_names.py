@@ -37,9 +37,9 @@ class Outputs:
 def outputs_named(names: Sequence[str], where: str, mend: str) -> Outputs:
     """Find the class of each output by its name.
 
-    A name is a WordNet id, or one or all of the names that WordNet has for a class (``"tench, Tinca tinca"``); for other
-    label spaces, their own names. Where several classes have a name (``"crane"``), the other outputs decide: by what
-    they leave over, or because all of them are in the order of the classes.
+    A name is a WordNet id, or one or all of the names that WordNet has for a class (``"tench, Tinca tinca"``); for
+    other label spaces, their own names. Where several classes have a name (``"crane"``), the other outputs decide: by
+    what they leave over, or because all of them are in the order of the classes.
 
     Args:
         names: One per output.
@@ -59,8 +59,8 @@ def outputs_named(names: Sequence[str], where: str, mend: str) -> Outputs:
     if space is None:
         spaces = " or ".join(f"{count} ({name})" for name, count in LABEL_SPACES.items())
         raise CheckpointError(
-            f"{where}: id2label names {len(own)} classes ({', '.join(map(repr, names[:_SHOWN]))}, ...); a classifier of "
-            f"{spaces} classes is needed."
+            f"{where}: its outputs have the names of {len(own)} classes ({', '.join(map(repr, names[:_SHOWN]))}, ...); "
+            f"a classifier of {spaces} classes is needed."
         )
     candidates = {number: _classes_of(names[number], space) for number in own}
     if unknown := [names[number] for number, classes in candidates.items() if not classes]:
@@ -68,15 +68,16 @@ def outputs_named(names: Sequence[str], where: str, mend: str) -> Outputs:
             f"{where}: {len(unknown)} of its {len(own)} outputs have names of no class of {space}: "
             f"{', '.join(map(repr, unknown[:_SHOWN]))}. {mend}"
         )
-    places = _assigned(candidates, own)
-    if isinstance(places, int):
-        which = _said(candidates[places], space)
-        raise CheckpointError(f"{where}: the name of output {places}, {names[places]!r}, may be {which}. {mend}")
+    places, unclear = _assigned(candidates, own)
     if twice := [label for label, times in Counter(places.values()).items() if times > 1]:
         both = [number for number, label in places.items() if label == twice[0]]
         raise CheckpointError(
             f"{where}: outputs {both[0]} and {both[1]} ({names[both[0]]!r}, {names[both[1]]!r}) are both "
             f"{_said(twice[:1], space)}. {mend}"
+        )
+    for number, classes in unclear.items():
+        raise CheckpointError(
+            f"{where}: the name of output {number}, {names[number]!r}, may be {_said(classes, space)}. {mend}"
         )
     order = tuple(number for number, _ in sorted(places.items(), key=lambda pair: pair[1]))
     return Outputs(space, None if order == tuple(range(len(names))) else order)
@@ -113,17 +114,19 @@ def read_names(path: Path, count: int, where: str) -> list[str]:
     return names
 
 
-def _assigned(candidates: dict[int, tuple[int, ...]], own: Sequence[int]) -> dict[int, int] | int:
-    """A class for each output, or an output whose class is not certain. Two outputs may get the same class."""
+def _assigned(
+    candidates: dict[int, tuple[int, ...]], own: Sequence[int]
+) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
+    """A class for each output, of which two may have the same, and the outputs whose class is not certain."""
     if all(place in candidates[number] for place, number in enumerate(own)):
         # Every name agrees with the usual order. Hundreds of names have one class only, so no other order is meant.
-        return {number: place for place, number in enumerate(own)}
+        return {number: place for place, number in enumerate(own)}, {}
     left = dict(candidates)
     places: dict[int, int] = {}
     while left:
         certain = {number: classes[0] for number, classes in left.items() if len(classes) == 1}
         if not certain:
-            return next(iter(left))
+            break
         places |= certain
         taken = set(certain.values())
         left = {
@@ -131,7 +134,7 @@ def _assigned(candidates: dict[int, tuple[int, ...]], own: Sequence[int]) -> dic
             for number, classes in left.items()
             if number not in certain
         }
-    return places
+    return places, left
 
 
 def _classes_of(name: str, space: str) -> tuple[int, ...]:
@@ -164,7 +167,7 @@ def _index(space: str) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int,
         whole[", ".join(plain)].append(label)
         for name in plain:
             single[name].append(label)
-    ids = {wnid: (label,) for label, wnid in enumerate(wnids)}
+    ids: dict[str, tuple[int, ...]] = {wnid: (label,) for label, wnid in enumerate(wnids)}
     return ids, {k: tuple(v) for k, v in whole.items()}, {k: tuple(v) for k, v in single.items()}
 
 

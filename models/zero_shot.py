@@ -34,7 +34,8 @@ TEMPLATES = (DEFAULT_TEMPLATES, "7", "1")
 
 _SINGLE = "a photo of a {}."
 _BLANK = "{}"
-_PROMPTS_AT_ONCE = 800  # ten classes, open_clip's own batch
+_CLASSES_AT_ONCE = 100
+_PROMPTS_AT_ONCE = 400
 _SHOWN = 5
 
 
@@ -54,8 +55,8 @@ CLASS_NAMES: dict[str, Callable[[], tuple[str, ...]]] = {
 }
 """The names of the classes of each label space that a zero-shot model can predict, in the order of the labels.
 
-ImageNet's are OpenAI's, as open_clip has them. Two of those occur twice (missile, sunglasses), so one class of each pair
-is never predicted, as in every published number.
+ImageNet's are OpenAI's, as open_clip has them. Two of those occur twice (missile, sunglasses), so one class of each
+pair is never predicted, as in every published number.
 """
 
 
@@ -149,8 +150,8 @@ def _own_names(path: Path, label_space: str, count: int) -> tuple[str, ...]:
 def _own_templates(path: Path) -> tuple[str, ...]:
     if not path.exists():
         raise CheckpointError(
-            f"There are no templates {str(path)!r}. Valid: {', '.join(TEMPLATES)}, or a file with one sentence per line "
-            f"and {_BLANK} in place of the name: {_SINGLE}"
+            f"There are no templates {str(path)!r}. Valid: {', '.join(TEMPLATES)}, or a file with one sentence per "
+            f"line and {_BLANK} in place of the name: {_SINGLE}"
         )
     sentences = _lines(path, "templates")
     wrong = [line for line in sentences if _BLANK not in line or line.count("{") != 1 or line.count("}") != 1]
@@ -207,17 +208,80 @@ def class_embeddings(model: Any, tokenizer: Any, asked: Wording, key: str) -> Te
             return kept
     except (OSError, KeyError, SafetensorError):
         pass
-    from open_clip import build_zero_shot_classifier
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    together = max(1, _PROMPTS_AT_ONCE // len(asked.templates))
-    model = model.to(device).eval()
-    weight = build_zero_shot_classifier(model, tokenizer, asked.names, asked.templates, together, device)
+    made = _averaged(model.to(device).eval(), tokenizer, asked).cpu()
     model.to("cpu")
-    made: Tensor = weight.T.float().cpu().contiguous()
     with suppress(OSError):  # a cache that cannot be written only costs time
         replace_file(path, save({"weight": made}))
     return made
+
+
+def _averaged(model: Any, tokenizer: Any, asked: Wording) -> Tensor:
+    """Embeddings of the prompts of each class, averaged after normalisation and normalised again, (K, D)."""
+    import torch
+    import torch.nn.functional as F
+
+    padding = tokenizer([""])[0, -1]
+    first = tokenizer(asked.prompts(asked.names[0])[:1])
+    device = next(model.parameters()).device
+    short = _ignores_padding(model, first.to(device), int(_lengths(first, padding)[0]))
+    classes = []
+    with torch.inference_mode():
+        for start in range(0, len(asked.names), _CLASSES_AT_ONCE):
+            names = asked.names[start : start + _CLASSES_AT_ONCE]
+            tokens = tokenizer([prompt for name in names for prompt in asked.prompts(name)])
+            lengths = _lengths(tokens, padding)
+            order = lengths.argsort()
+            parts = []
+            for rows in order.split(_PROMPTS_AT_ONCE):
+                cut = int(lengths[rows].max()) if short else tokens.shape[1]
+                parts.append(_encoded(model, tokens[rows].to(device), cut))
+            embedded = torch.cat(parts)[order.argsort()].float()
+            means = embedded.view(len(names), len(asked.templates), -1).mean(1)
+            classes.append(F.normalize(means, dim=-1))
+    return torch.cat(classes).clone()
+
+
+def _lengths(tokens: Tensor, padding: Tensor) -> Tensor:
+    """How many tokens of each row come before those that fill it up."""
+    import torch
+
+    places = torch.arange(1, tokens.shape[1] + 1)
+    return (places * (tokens != padding)).amax(1).clamp(min=1)
+
+
+def _ignores_padding(model: Any, tokens: Tensor, length: int) -> bool:
+    """Whether a text tower gives the same without the tokens that fill a prompt up: most of the work is on those.
+
+    It is tried, because that depends on the tower's mask and pooling.
+    """
+    import torch
+
+    if length == tokens.shape[1]:
+        return False
+    with torch.inference_mode():
+        try:
+            return torch.allclose(_encoded(model, tokens, length), _encoded(model, tokens, tokens.shape[1]), atol=1e-5)
+        except (RuntimeError, IndexError, ValueError):  # a tower that reads its full length only
+            return False
+
+
+def _encoded(model: Any, tokens: Tensor, length: int) -> Tensor:
+    """Embeddings (N, D) of length 1 of prompts that are cut to so many tokens."""
+    positions, mask = getattr(model, "positional_embedding", None), getattr(model, "attn_mask", None)
+    if length == tokens.shape[1] or positions is None:
+        embedded: Tensor = model.encode_text(tokens[:, :length], normalize=True)
+        return embedded
+    # open_clip's CLIP adds all of its positions to a text, whatever its length; its other towers look at that.
+    whole = positions.data
+    try:
+        positions.data = whole[:length]
+        if mask is not None:
+            model.attn_mask = mask[:length, :length]
+        embedded = model.encode_text(tokens[:, :length], normalize=True)
+    finally:
+        positions.data, model.attn_mask = whole, mask
+    return embedded
 
 
 def kept_in() -> Path:

@@ -1,4 +1,4 @@
-"""Image classifiers and encoders of transformers: ``hf:OWNER/NAME`` or ``hf:DIR``. Weights are read from safetensors."""
+"""Image classifiers and encoders of transformers, with weights in safetensors: ``hf:OWNER/NAME`` or ``hf:DIR``."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Checkpoint:
         pickled = sorted(path.name for path in self.folder.glob("*") if path.suffix in (".bin", ".pt", ".pth", ".h5"))
         there = f"only {', '.join(pickled)}" if pickled else "no weights"
         raise CheckpointError(
-            f"{self.name} has {there}; {_WEIGHTS} is needed, because pickles can run code. If you trust where they come "
-            f'from, convert them once: python -c "from transformers import {self.architecture} as A; '
+            f"{self.name} has {there}; {_WEIGHTS} is needed, because pickles can run code. If you trust where they "
+            f'come from, convert them once: python -c "from transformers import {self.architecture} as A; '
             f"A.from_pretrained('{self.folder}').save_pretrained('{self.folder}')\""
         )
 
@@ -102,7 +102,8 @@ def opened(name: str) -> Checkpoint:
     if not folder.is_dir():
         if not _REPOSITORY.fullmatch(text):
             raise CheckpointError(
-                f"{name}: there is no folder {text!r}. Write {PREFIX}DIR, a folder with {_CONFIG}, or {PREFIX}OWNER/NAME."
+                f"{name}: there is no folder {text!r}. Write {PREFIX}DIR, a folder with {_CONFIG}, or "
+                f"{PREFIX}OWNER/NAME."
             )
         folder = _fetched(text, name)
     if not (folder / _CONFIG).is_file():
@@ -129,7 +130,7 @@ def _fetched(repository: str, name: str) -> Path:
 def _check_config(config: Any, name: str) -> None:
     from transformers import CONFIG_MAPPING
 
-    from ..hugging_face import CLASSIFIERS, ENCODERS
+    from ..hugging_face import CLASSIFIERS, ENCODERS, ZERO_SHOT
 
     kind = config.get("model_type") if isinstance(config, dict) else None
     stated = config.get("architectures") if isinstance(config, dict) else None
@@ -141,10 +142,10 @@ def _check_config(config: Any, name: str) -> None:
         return
     if config.get("auto_map") and kind not in CONFIG_MAPPING:
         raise CheckpointError(
-            f"{name} wants to run code that comes with it ({_CONFIG}: auto_map), which is never done. Use a version whose "
-            "class transformers has, or write a plugin for it."
+            f"{name} wants to run code that comes with it ({_CONFIG}: auto_map), which is never done. Use a version "
+            "whose class transformers has, or write a plugin for it."
         )
-    hint = " Zero-shot models are read by openclip:." if str(stated[0]).endswith("Model") else ""
+    hint = " Zero-shot models are read by openclip:, in open_clip's form." if kind in ZERO_SHOT else ""
     raise CheckpointError(
         f"{name} is a {stated[0]}, which is neither an image classifier nor an encoder of images that transformers "
         f"has.{hint}"
@@ -262,7 +263,7 @@ class HuggingFaceSource(Source):
         return TransformersNetwork(network, size, count, None if order is None else list(order))
 
     def still_describes(self, spec: ModelSpec) -> bool:
-        """Whether its files have the same bytes, and transformers the same version. This imports neither it nor torch."""
+        """Whether its files have the same bytes, and transformers the same version. This does not import it."""
         try:
             version = importlib.metadata.version("transformers")
             folder = home_path(split_options(spec.name, PREFIX, _OPTIONS)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import logging
@@ -72,7 +73,7 @@ def parse(name: str) -> Named:
     text, options = split_options(name, PREFIX, _OPTIONS)
     if text.startswith(HUB):
         return Named(text, "", options, name)
-    architecture, slash, weights = text.partition("/")
+    architecture, _, weights = text.partition("/")
     known = open_clip.list_models()
     if architecture in known and weights:
         tags = open_clip.list_pretrained_tags_by_model(architecture)
@@ -84,8 +85,8 @@ def parse(name: str) -> Named:
     if folder.is_dir():
         if not (folder / _CONFIG).is_file():
             raise CheckpointError(
-                f"{folder} has no {_CONFIG}, which says how the towers are built. open_clip's push_to_hf_hub writes it; "
-                f"for weights of a published architecture write {PREFIX}ARCH/FILE."
+                f"{folder} has no {_CONFIG}, which says how the towers are built. open_clip's push_to_hf_hub writes "
+                f"it; for weights of a published architecture write {PREFIX}ARCH/FILE."
             )
         return Named(f"local-dir:{folder}", "", options, name)
     if architecture in known:
@@ -250,16 +251,15 @@ def _unfetched(named: Named, what: str, error: Exception) -> str:
 
 
 def _first(error: Exception) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {text[:300]}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}"
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep open_clip's remarks on what it loads off the terminal, and let transformers ask nobody to run code."""
-    remote: Any = None
-    if importlib.util.find_spec("transformers") is not None:
-        from transformers import dynamic_module_utils as remote
+    installed = importlib.util.find_spec("transformers") is not None
+    remote: Any = importlib.import_module("transformers.dynamic_module_utils") if installed else None
     waits = getattr(remote, "TIME_OUT_REMOTE_CODE", 0)
     logging.disable(logging.ERROR)
     try:
