@@ -6,13 +6,14 @@ Importing this imports torch. All take normalised float32 images (N, 3, size, si
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, VitobenchError
+from ..errors import VitobenchError
 
 # Image towers of open_clip, alone and with the embeddings of classes.
 
@@ -96,43 +97,46 @@ class TransformersNetwork(nn.Module):
     Args:
         network: Of transformers.
         size: Side of its images, in pixels.
-        outputs: Number of outputs of its classifier, 0 if it has none: the logits of one without are its features.
+        heads: Names of the layers of its classifier, which has two in a distilled network; empty if there is none, and
+            then its logits are features.
         order: For each class the number of its output; None if they are in the order of the classes.
     """
 
     order: Tensor | None
 
-    def __init__(self, network: nn.Module, size: int, outputs: int = 0, order: list[int] | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, size: int, heads: Sequence[str] = (), order: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.input_size = (3, size, size)
         self.register_buffer("order", None if order is None else torch.tensor(order), persistent=False)
-        self._captured: Tensor | None = None
-        if outputs:
-            layers = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
-            if not layers:
-                raise CheckpointError(f"{type(network).__name__} has no linear layer with {outputs} outputs.")
-            layers[-1].register_forward_pre_hook(self._capture)
-        self._classifies = bool(outputs)
+        self._captured: list[Tensor] = []
+        for name in heads:
+            network.get_submodule(name).register_forward_pre_hook(self._capture)
+        self._classifies = bool(heads)
 
     def _capture(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._captured = inputs[0]
+        self._captured.append(inputs[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) in the order of the classes; features if there is no classifier."""
         if not self._classifies:
             return self.features(x)
         logits: Tensor = self.network(pixel_values=x).logits
-        self._captured = None  # do not keep it alive between batches
+        self._captured.clear()  # do not keep it alive between batches
         return logits if self.order is None else logits[:, self.order]
 
     def features(self, x: Tensor) -> Tensor:
-        """The input of the classifier, (N, D). Of an encoder: its class token, or else its pooled output."""
+        """The input of the classifier, (N, D), averaged over its layers if there are several, as their outputs are.
+
+        Of an encoder: its class token, or else its pooled output.
+        """
+        self._captured.clear()
         found = self.network(pixel_values=x)
         if self._classifies:
-            captured, self._captured = self._captured, None
-            if captured is None:
-                raise CheckpointError(f"{type(self.network).__name__} did not use its last layer.")
+            captured = torch.stack(self._captured).mean(0)
+            self._captured.clear()
             return captured.flatten(1)
         if hasattr(found, "logits"):
             return found.logits.flatten(1)

@@ -340,6 +340,28 @@ def architecture_of(network: Any, config: Mapping[str, Any]) -> str:
     return f"{type(network).__name__}{text}"
 
 
+def heads_of(network: Any, architecture: str) -> list[str]:
+    """Names of the layers that make a network a classifier.
+
+    Args:
+        network: One of `CLASSIFIERS`.
+        architecture: From `architecture_of`.
+
+    Raises:
+        CheckpointError: It has none that can be left out.
+    """
+    with torch.device("meta"):
+        without = dict(untrained(architecture)[0].named_modules())
+    heads = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and not isinstance(without.get(name), nn.Linear)
+    ]
+    if not heads:
+        raise CheckpointError(f"{type(network).__name__} has no linear classifier.")
+    return heads
+
+
 def untrained(architecture: str) -> tuple[nn.Module, int]:
     """Build a network without its classifier.
 

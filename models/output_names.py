@@ -143,7 +143,8 @@ def _classes_of(name: str, space: str) -> tuple[int, ...]:
         return ids.get(found[0], ())
     text = _plain(name)
     parts = {part.strip() for part in text.split(",")}
-    if exact := whole.get(", ".join(sorted(parts))):
+    # A class with a single name is not meant more than others that have this name, too: "cardigan" is also a dog.
+    if len(parts) > 1 and (exact := whole.get(", ".join(sorted(parts)))):
         return exact
     shared = [set(single.get(part, ())) for part in (text, *parts)]
     known = [classes for classes in shared if classes]

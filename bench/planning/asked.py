@@ -26,7 +26,7 @@ from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task, answered_by, with_samples
 from ..catalogue import reusable, spec_of
 from ..settings import Settings
-from .plan import Plan, PlannedTask, observer, predicts, takes
+from .plan import NO_CLASSES, Plan, PlannedTask, observer, predicts, takes
 
 # Models that run along with the requested ones: baselines to compare with, and references that normalise errors.
 
@@ -318,6 +318,10 @@ def _with_tasks(
         else:
             names = ", ".join(task.name for task in wanted)
             reason = f"{spec.name} predicts {spec.label_space} classes, and none of these tasks uses them: {names}."
+            if spec.label_space == NO_CLASSES:
+                reason = f"{spec.name} has no classifier. Fit one: bench probe --model {spec.name}."
+            elif not spec.imported and (other := registry.with_classes(spec.name, wanted[0].label_space)):
+                reason += f" Write {other!r} for the classes of {wanted[0].name}."
             failures.append(Failure(spec.name, "*", "*", "*", reason))
     if not fitting:
         raise VitobenchError("\n".join(failure.reason for failure in failures))

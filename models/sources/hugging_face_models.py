@@ -220,17 +220,21 @@ class HuggingFaceSource(Source):
         _check_installed()
         import transformers
 
-        from ..hugging_face import architecture_of, load_network, preprocessing_of
+        from ..hugging_face import architecture_of, heads_of, load_network, preprocessing_of
 
         checkpoint = opened(name)
         content = checkpoint.content()
         preprocessing = preprocessing_of(checkpoint.folder, name)
         network = load_network(checkpoint.folder, checkpoint.architecture, preprocessing.size, name)
-        outputs = _outputs(checkpoint, network.config.id2label) if _classifies(checkpoint) else None
+        architecture = architecture_of(network, checkpoint.config)
+        outputs = None
+        if _classifies(checkpoint):
+            outputs = _outputs(checkpoint, network.config.id2label)
+            heads_of(network, architecture)  # refuses what could not be built later
         return ModelSpec(
             name=name,
             source=self.name,
-            architecture=PREFIX + architecture_of(network, checkpoint.config),
+            architecture=PREFIX + architecture,
             preprocessing=preprocessing,
             label_space=ENCODER_ONLY if outputs is None else outputs.label_space,
             weights_hash=digest([content, None if outputs is None else outputs.order]),
@@ -251,7 +255,7 @@ class HuggingFaceSource(Source):
         """
         _check_installed()
         from ..hub_networks import TransformersNetwork
-        from ..hugging_face import load_network
+        from ..hugging_face import heads_of, load_network
 
         checkpoint = opened(spec.name)
         size = spec.preprocessing.size
@@ -259,8 +263,8 @@ class HuggingFaceSource(Source):
         outputs = _outputs(checkpoint, network.config.id2label) if _classifies(checkpoint) else None
         order = None if outputs is None else outputs.order
         spec.check_weights(digest([checkpoint.content(), order]), spec.name)
-        count = 0 if outputs is None else len(network.config.id2label)
-        return TransformersNetwork(network, size, count, None if order is None else list(order))
+        heads = [] if outputs is None else heads_of(network, spec.architecture.removeprefix(PREFIX))
+        return TransformersNetwork(network, size, heads, order)
 
     def still_describes(self, spec: ModelSpec) -> bool:
         """Whether its files have the same bytes, and transformers the same version. This does not import it."""

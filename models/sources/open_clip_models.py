@@ -305,6 +305,14 @@ class OpenClipSource(Source):
             return None
         return WeightsFolder("weights of open_clip", Path(HF_HUB_CACHE), "HF_HOME")
 
+    def with_classes(self, name: str, label_space: str) -> str | None:
+        """The same model with the names of another label space."""
+        text, options = split_options(name, PREFIX, _OPTIONS)
+        if label_space not in CLASS_NAMES or "names" in options:
+            return None
+        chosen = options | {"classes": label_space}
+        return f"{PREFIX}{text}?{'&'.join(f'{key}={value}' for key, value in chosen.items())}"
+
     def encoder(self, architecture: str) -> nn.Module:
         """An untrained image tower.
 

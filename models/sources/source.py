@@ -157,6 +157,10 @@ class Source(ABC):
         """The file in a name, as typed; None if the name has no file."""
         return None
 
+    def with_classes(self, name: str, label_space: str) -> str | None:
+        """The name of the same model predicting other classes; None if it has none."""
+        return None
+
     def encoder(self, architecture: str) -> nn.Module | None:
         """Build an untrained encoder of an architecture whose name starts with `prefix`.
 

@@ -331,7 +331,8 @@ def test_every_file_with_a_source_is_registered() -> None:
     assert files == sorted(registry._FILES)
     names = [source.name for source in registry.SOURCES]
     assert sorted(names) == [
-        "file", "package", "plugin", "plugin-source", "released", "timm", "torchvision", "zoo",
+        "file", "hugging-face", "open_clip", "package", "plugin", "plugin-source", "released", "timm", "torchvision",
+        "zoo",
     ]  # fmt: skip  # stored in records
     for source in registry.SOURCES:
         assert bool(source.prefix) == bool(source.form) == bool(source.about)
