@@ -226,7 +226,7 @@ def test_names_of_every_source_are_completed(toy_zoo: Path, monkeypatch: pytest.
     assert completed("vito-") == ["vito-videonet"]
     every = completed("")
     assert every[:2] == ["toy", "efficientnet-lite0"]
-    assert every[-3:] == ["timm:", "torchvision:", "file:"]
+    assert every[-5:] == ["timm:", "torchvision:", "hf:", "openclip:", "file:"]
     assert completed("timm:resnet10t") == ["timm:resnet10t.c3_in1k"]
     assert completed("torchvision:resnet1") == [
         "torchvision:resnet101",
@@ -300,7 +300,7 @@ from vitobench.bench import reference, run
 from vitobench.bench.cli.options import HOW_TO_NAME
 from vitobench.bench.doctor.packages import PURPOSES
 from vitobench.bench.doctor.places import caches
-assert HOW_TO_NAME == "A name of `bench models`, timm:NAME, torchvision:NAME, file:PATH or grey:LEVEL", HOW_TO_NAME
+assert HOW_TO_NAME == "A name of `bench models`, timm:NAME, torchvision:NAME, hf:OWNER/NAME, openclip:ARCH/PRETRAINED, file:PATH or grey:LEVEL", HOW_TO_NAME
 assert "| `grey:LEVEL` |  |  | answers by one level of grey |" in reference.page()
 assert PURPOSES["grey"] == "for models of grey"
 assert ("levels of grey", Path("grey"), "GREY_HOME") in caches()
