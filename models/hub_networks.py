@@ -114,7 +114,7 @@ class TransformersNetwork(nn.Module):
         self._captured: list[Tensor] = []
         for name in heads:
             network.get_submodule(name).register_forward_pre_hook(self._capture)
-        self._classifies = bool(heads)
+        self._classifies = self._wraps = bool(heads)
 
     def _capture(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._captured.append(inputs[0])
@@ -141,7 +141,7 @@ class TransformersNetwork(nn.Module):
         if hasattr(found, "logits"):
             return found.logits.flatten(1)
         tokens = found.last_hidden_state
-        if tokens.ndim == 3 and self._prefix(tokens.shape[1]):
+        if tokens.ndim == 3 and self._prefix(tokens.shape[1], x):
             return tokens[:, 0]  # not the pooler's: few checkpoints have trained it
         pooled = getattr(found, "pooler_output", None)
         if pooled is not None:
@@ -155,15 +155,19 @@ class TransformersNetwork(nn.Module):
             VitobenchError: This network has none.
         """
         network: Any = self.network
-        last = getattr(network.base_model(pixel_values=x), "last_hidden_state", None)
+        last = None if self._wraps else getattr(network(pixel_values=x), "last_hidden_state", None)
+        if last is None:  # a classifier, around an encoder
+            self._wraps = True
+            last = getattr(network.base_model(pixel_values=x), "last_hidden_state", None)
+        self._captured.clear()
         if last is None or last.ndim not in (3, 4):
             raise VitobenchError(f"transformers' {type(network).__name__} has no spatial tokens.")
-        return last.flatten(2).transpose(1, 2) if last.ndim == 4 else last[:, self._prefix(last.shape[1]) :]
+        return last.flatten(2).transpose(1, 2) if last.ndim == 4 else last[:, self._prefix(last.shape[1], x) :]
 
-    def _prefix(self, length: int) -> int:
+    def _prefix(self, length: int, x: Tensor) -> int:
         """How many of a sequence's tokens, at its start, belong to no part of the image."""
         config: Any = self.network.config
         patch = getattr(config, "patch_size", None)
-        grid = (self.input_size[1] // _both(patch)[0]) ** 2 if patch else math.isqrt(length) ** 2
+        grid = (x.shape[2] // _both(patch)[0]) ** 2 if patch else math.isqrt(length) ** 2
         # Where stages merge patches, there are fewer tokens than the first stage has.
         return length - grid if length >= grid else 0

@@ -97,12 +97,17 @@ def test_an_encoder_is_probed_and_its_head_runs(bench_here: Bench, small_tasks: 
     refused = bench_here("run", "--model", f"hf:{folder}", "--task", "micro-val")
     assert refused.code == 2
     assert "bench probe --model hf:" in " ".join(refused.err.split())
-    for head in ("linear", "attentive"):
+    vit = save_transformers(tmp_path / "vit", "vit")  # takes images of one size only
+    pytest.importorskip("open_clip")
+    clip = f"openclip:{save_open_clip(tmp_path / 'clip')}?templates=1"
+    probed = ((f"hf:{folder}", "attentive"), (f"hf:{vit}", "linear"), (clip, "linear"))
+    for number, (model, head) in enumerate(probed):
         done = bench_here(
-            "probe", "--model", f"hf:{folder}", "--head", head, "--train", 64, "--held-out", 32, "--device", "cpu"
-        )
+            "probe", "--model", model, "--head", head, "--train", 64, "--held-out", 32, "--device", "cpu",
+            "--output", f"runs/{number}",
+        )  # fmt: skip
         assert done.code == 0, done.err
-        done = bench_here("run", "--model", f"file:runs/probe-dinov2/{head}.safetensors", "--task", "micro-val")
+        done = bench_here("run", "--model", f"file:runs/{number}/{head}.safetensors", "--task", "micro-val")
         assert done.code == 0, done.err
 
 

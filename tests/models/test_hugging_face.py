@@ -100,6 +100,7 @@ def test_pixels_logits_and_features_are_those_of_transformers(
     encoder = encoder_of(model.network, model.spec.architecture)
     with torch.inference_mode():
         torch.testing.assert_close(encoder.features(values), features, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(encoder.tokens(values), model.tokens(images), rtol=1e-3, atol=1e-4)
 
 
 def test_the_last_layer_of_a_vit_gives_its_logits_from_the_features(
@@ -312,3 +313,22 @@ def test_a_repository_is_fetched_without_code_or_pickles(
 def test_names_are_completed_by_folders(saved: Callable[[str], Path]) -> None:
     folder = saved("vit").parent
     assert f"hf:{folder}/vit" in registry.complete(f"hf:{folder}/v")
+
+
+def test_an_encoder_gives_its_class_token_and_no_register_among_its_patches(tmp_path: Path) -> None:
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    made = {
+        "vit": transformers.ViTModel(transformers.ViTConfig(**small, image_size=64, patch_size=16)),
+        "dinov3": transformers.DINOv3ViTModel(
+            transformers.DINOv3ViTConfig(**small, image_size=64, patch_size=16, num_register_tokens=4)
+        ),
+    }
+    for name, network in made.items():
+        network.save_pretrained(tmp_path / name)
+        transformers.ViTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path / name)
+        model = registry.load(f"hf:{tmp_path / name}")
+        images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            last = network.eval()(pixel_values=(images / 255 - 0.5) / 0.5).last_hidden_state
+        torch.testing.assert_close(model.features(images), last[:, 0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(model.tokens(images), last[:, -16:], rtol=1e-4, atol=1e-4)
