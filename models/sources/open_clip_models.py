@@ -17,6 +17,7 @@ from ...files import home_path, read_json
 from ...identity import digest
 from ...tasks.images.geometry import INTERPOLATIONS
 from ..spec import ModelSpec, Preprocessing
+from ..training_data import UNKNOWN, WEB
 from ..zero_shot import CLASS_NAMES, TEMPLATES, Wording, class_embeddings, tokens_digest, wording
 from ..zoo_card import triple
 from .source import Source, WeightsFolder, split_options
@@ -355,6 +356,8 @@ class OpenClipSource(Source):
             label_space=asked.label_space,
             weights_hash=_hash(model, config, asked, tokens),
             training_data=f"pairs of images and texts ({named.weights or named.model.rpartition('/')[2]})",
+            # What open_clip publishes was trained on pairs from the web; of a file nothing is known.
+            training_class=WEB if open_clip.is_pretrained_cfg(named.model, named.weights) else UNKNOWN,
             description=f"zero-shot: {named.model.rpartition('/')[2]}, {asked.described}",
             extra={
                 "open_clip": open_clip.__version__,
