@@ -15,13 +15,14 @@ from ..errors import VitobenchError
 from ..models import registry
 from ..models.class_order import BY_NAME, order_of
 from ..models.spec import ModelSpec
+from ..tasks.answer_spaces import ANSWER_SPACES, answer_space
 from ..tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..tasks.opening import available, open_source
 from ..tasks.registry import all_tasks
 from ..tasks.task import Task
 from .engine.executors import choose_device
 from .engine.pixels import one_line
-from .planning.plan import geometry_of
+from .planning.plan import geometry_of, predicts
 from .run import execute
 from .settings import Settings
 
@@ -118,7 +119,8 @@ def check_outputs(model: Model, images: np.ndarray) -> Iterator[Check]:
 
     batch = torch.from_numpy(images).permute(0, 3, 1, 2)
     logits = model.logits(batch)
-    classes = CLASSES.get(model.spec.label_space)
+    space = model.spec.label_space
+    classes = answer_space(space).size if space in ANSWER_SPACES else CLASSES.get(space)
     description = f"{tuple(logits.shape)} for {len(images)} images, {str(logits.dtype).removeprefix('torch.')}"
     if classes is None:
         yield Check("label space", WARN, model.spec.label_space, f"Label spaces that tasks use: {', '.join(CLASSES)}.")
@@ -384,7 +386,7 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
 
 def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[Check]:
     """Every task of the label space whose data are available, with `LIMIT` images each."""
-    candidates = [task for task in all_tasks().values() if task.label_space == spec.label_space]
+    candidates = [task for task in all_tasks().values() if predicts(spec.label_space, task)]
     ready = [task for task in candidates if available(task.dataset, data)]
     if not ready:
         yield Check(

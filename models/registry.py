@@ -26,6 +26,8 @@ _FILES = (
     "released",
     "timm_models",
     "torchvision_models",
+    "hugging_face_models",
+    "open_clip_models",
     "files",
     "onnx_files",
 )
@@ -123,6 +125,11 @@ def still_describes(spec: ModelSpec) -> bool:
 def file_of(name: str) -> Path | None:
     """The path of a user's checkpoint, as typed; None if the name is not that of a file."""
     return next((source.file_of(name) for source in SOURCES if source.prefix and source.has(name)), None)
+
+
+def with_classes(name: str, label_space: str) -> str | None:
+    """The name of the same model predicting other classes; None if it has none."""
+    return source_of(name).with_classes(name, label_space)
 
 
 def encoder(architecture: str) -> nn.Module | None:

@@ -128,3 +128,25 @@ def answer_space(name: str) -> AnswerSpace:
         if other == name and _merging(name, its_classes(), merge).groups != space.groups:
             raise ValueError(f"two data sets are labelled in {name}, and their classes differ")
     return space
+
+
+def unmerged(name: str) -> str:
+    """The first answer space with the classes of this one: ``"entry-level-16"`` for each of its rules of merging.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+    """
+    if name not in _SPACES:
+        raise unknown_name("answer space", name, _SPACES)
+    classes = _SPACES[name][0]
+    return next(other for other, (its_classes, _) in _SPACES.items() if its_classes is classes)
+
+
+def predicted_directly(label_space: str, answers: str) -> bool:
+    """Whether classes that a model predicts are those of a task's answer space, so that none have to be merged.
+
+    Args:
+        label_space: Of the model.
+        answers: `Task.answers`, which may be empty.
+    """
+    return bool(answers) and label_space == unmerged(answers)

@@ -19,7 +19,7 @@ from ...results.layout import PARTIAL
 from ...results.schema import TOP_K, Failure
 from ...results.store import Store
 from ...tasks.alignment.decisions import ranking
-from ...tasks.answer_spaces import answer_space
+from ...tasks.answer_spaces import answer_space, predicted_directly
 from ...tasks.labels import labels_for
 from ...tasks.task import Condition, Task
 from ...text import escaped
@@ -266,7 +266,7 @@ class Worker:
                     elif len(positions):
                         logits = self._logits(spec, images, known, report)
                         if logits is not None:
-                            unit_rows.add(batch.condition, positions, *_decide(logits, unit.planned.task))
+                            unit_rows.add(batch.condition, positions, *_decide(logits, unit.planned.task, spec))
                 self._advanced += count
                 self.advance(count, f"{unit.planned.task.name} {batch.condition.key}")
 
@@ -356,12 +356,13 @@ def _cells(unit: Unit) -> int:
     return (unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions)
 
 
-def _decide(logits: Any, task: Task) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+def _decide(logits: Any, task: Task, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
     """Best classes, probability of the best and errors, in the classes that the task asks about."""
     import torch
 
     finite, nan = torch.isfinite(logits).all(dim=1), torch.isnan(logits).any(dim=1)
-    space = answer_space(task.answers) if task.answers else None
+    merges = task.answers and not predicted_directly(spec.label_space, task.answers)
+    space = answer_space(task.answers) if merges else None
     if space is not None and space.merge:
         # Rows that are not finite get an error below, whatever stands in them.
         defined = torch.where(finite[:, None], logits, 0.0).numpy()

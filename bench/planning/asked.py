@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task, answered_by, with_samples
 from ..catalogue import reusable, spec_of
 from ..settings import Settings
-from .plan import Plan, PlannedTask, observer, takes
+from .plan import NO_CLASSES, Plan, PlannedTask, observer, predicts, takes
 
 # Models that run along with the requested ones: baselines to compare with, and references that normalise errors.
 
@@ -99,17 +99,26 @@ def companions(
             if spec.baseline in models and (spec.name, spec.baseline) not in pairs:
                 pairs.append((spec.name, str(spec.baseline)))
     here = [(a, b) for a, b in pairs if b in models]
+
+    def comparable(a: str, b: str) -> bool:
+        one, other = models[a], models[b]
+        same = one.label_space == other.label_space or b in observers
+        return same or any(takes(one, task) and takes(other, task) for task in tasks)
+
     for a, b in here:
-        if models[a].label_space != models[b].label_space and b not in observers:
+        if not comparable(a, b):
             reason = (
                 f"predicts {models[b].label_space} classes and {a} predicts {models[a].label_space}: they cannot be "
                 "compared"
             )
             failures.append(Failure(b, "*", "*", "*", reason))
     # A baseline whose classes no requested model or task has is left out.
-    company = [spec for spec in models.values() if spec.label_space in spaces or spec.name in observers]
-    comparable = [(a, b) for a, b in here if models[a].label_space == models[b].label_space or b in observers]
-    return Company(tuple(company), tuple(comparable), tuple(failures))
+    company = [
+        spec
+        for spec in models.values()
+        if spec.label_space in spaces or spec.name in observers or any(takes(spec, task) for task in tasks)
+    ]
+    return Company(tuple(company), tuple((a, b) for a, b in here if comparable(a, b)), tuple(failures))
 
 
 # From settings to a plan, without loading a model or decoding an image.
@@ -142,12 +151,12 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     resolve = _Resolver(settings, store)
     asked, failures = _resolve(settings, resolve)
     spaces = {spec.label_space for spec in asked}
-    _check_configured([task for task in wanted if task.label_space in spaces], settings)
+    _check_configured([task for task in wanted if _fits(task, spaces)], settings)
     absent = dict.fromkeys(task.dataset for task in wanted if not available(task.dataset, settings.data))
     asked, more = _with_tasks(asked, wanted, list(absent))
     failures += more
     spaces = {spec.label_space for spec in asked}  # of those that are left
-    fitting = [task for task in wanted if task.label_space in spaces]
+    fitting = [task for task in wanted if _fits(task, spaces)]
     runnable = [task for task in fitting if task.dataset not in absent]
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
     notes = _absent_notes([task for task in fitting if task.dataset in absent])
@@ -184,7 +193,7 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         if task.maps is not None:
             notes += [line for line in getattr(source, "notes", ()) if line not in notes]
         left_out = left_out_of(source).record(task.dataset)
-        takers = [spec.identity for spec in company.models if spec.label_space == task.label_space]
+        takers = [spec.identity for spec in company.models if predicts(spec.label_space, task)]
         earlier = reusable(task, source.digest, settings.seed, store, known, takers)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
@@ -192,6 +201,10 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
     notes += [f"{s.name} was imported: its stored predictions are used." for s in company.models if s.imported]
     return Plan(settings, company.models, company.pairs, tuple(planned), everything, tuple(notes), tuple(missing))
+
+
+def _fits(task: Task, spaces: Iterable[str]) -> bool:
+    return any(predicts(space, task) for space in spaces)
 
 
 def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
@@ -288,7 +301,7 @@ def _with_tasks(
     """Models that have something to do. One that has not is a failure among several, and wrong usage alone."""
     fitting, failures = [], []
     for spec in asked:
-        own = [task for task in wanted if task.label_space == spec.label_space]
+        own = [task for task in wanted if predicts(spec.label_space, task)]
         if any(task.dataset not in absent for task in own):
             fitting.append(spec)
         elif own:
@@ -305,6 +318,10 @@ def _with_tasks(
         else:
             names = ", ".join(task.name for task in wanted)
             reason = f"{spec.name} predicts {spec.label_space} classes, and none of these tasks uses them: {names}."
+            if spec.label_space == NO_CLASSES:
+                reason = f"{spec.name} has no classifier. Fit one: bench probe --model {spec.name}."
+            elif not spec.imported and (other := registry.with_classes(spec.name, wanted[0].label_space)):
+                reason += f" Write {other!r} for the classes of {wanted[0].name}."
             failures.append(Failure(spec.name, "*", "*", "*", reason))
     if not fitting:
         raise VitobenchError("\n".join(failure.reason for failure in failures))

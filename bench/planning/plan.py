@@ -10,6 +10,7 @@ from ...errors import VitobenchError
 from ...models.spec import ModelSpec, Preprocessing
 from ...results.schema import Failure, LeftOutRecord
 from ...results.store import Store
+from ...tasks.answer_spaces import predicted_directly
 from ...tasks.images.geometry import Geometry
 from ...tasks.images.source import ImageSource
 from ...tasks.saliency.protocol import OBSERVERS
@@ -153,9 +154,12 @@ class Plan:
 
 def takes(model: ModelSpec, task: Task) -> bool:
     """Whether a model takes part in a task: it predicts the task's classes, or is a baseline that the task has."""
-    return (
-        model.name in task.kind.observers if model.label_space == NO_CLASSES else model.label_space == task.label_space
-    )
+    return model.name in task.kind.observers if model.label_space == NO_CLASSES else predicts(model.label_space, task)
+
+
+def predicts(label_space: str, task: Task) -> bool:
+    """Whether classes are those that a task's models predict, or those of its answers."""
+    return label_space == task.label_space or predicted_directly(label_space, task.answers)
 
 
 def observer(name: str) -> ModelSpec:

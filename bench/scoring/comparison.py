@@ -19,7 +19,7 @@ from ...results.metrics import metric
 from ...results.ranking import ranked
 from ...results.statistics import ALPHA, POWER, TESTS
 from ...results.store import Store
-from ..planning.plan import NO_CLASSES, Plan
+from ..planning.plan import NO_CLASSES, Plan, takes
 from ..planning.stored import model_names, recall
 from ..run import facts, with_layers
 from ..settings import Settings
@@ -170,7 +170,7 @@ def _named(plan: Plan, asked: Sequence[str]) -> dict[str, str]:
     if len({spec.identity for spec in by_name.values()}) < len(by_name):
         raise VitobenchError(f"Some of these names are the same model: {', '.join(asked)}. Name each model only once.")
     spaces = {spec.label_space for spec in by_name.values()} - {NO_CLASSES}
-    if len(spaces) > 1:
+    if len(spaces) > 1 and not any(all(takes(s, planned.task) for s in by_name.values()) for planned in plan.tasks):
         which = "; ".join(f"{spec.name} predicts {spec.label_space}" for spec in by_name.values())
         raise VitobenchError(f"These models predict different sets of classes and cannot be compared: {which}.")
     return {text: spec.name for text, spec in by_name.items()}

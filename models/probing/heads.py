@@ -341,7 +341,9 @@ def has_class_token(encoder: Any) -> bool:
 
 
 def _size_of(network: Any) -> tuple[int, int]:
-    """An input size that the encoder accepts: timm's default for the architecture, if there is one."""
+    """An input size that the encoder accepts: its own or timm's default for the architecture, if there is one."""
+    if hasattr(network, "input_size"):
+        return int(network.input_size[1]), int(network.input_size[2])
     size = (getattr(getattr(network, "network", None), "pretrained_cfg", None) or {}).get("input_size", (3, 224, 224))
     return size[1], size[2]
 

@@ -166,6 +166,16 @@ def entry_level_classes() -> tuple[MergedClass, ...]:
     return _merged("entry_level_16.csv")
 
 
+@cache
+def cifar_names(count: int) -> tuple[str, ...]:
+    """The names of CIFAR-10's or CIFAR-100's classes in the order of their labels, ``"airplane"``, ``"aquarium fish"``.
+
+    Args:
+        count: 10 or 100.
+    """
+    return tuple(merged.name for merged in _merged(f"cifar_{count}.csv"))
+
+
 def _are_classes(labels: object) -> bool:
     return isinstance(labels, list) and all(type(x) is int and 0 <= x < NUM_CLASSES for x in labels)
 

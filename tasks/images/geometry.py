@@ -8,13 +8,15 @@ from typing import Literal, get_args
 Interpolation = Literal["bilinear", "bicubic"]
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 
-CropMode = Literal["center", "squash", "border"]
+CropMode = Literal["center", "squash", "border", "center-down"]
 CROP_MODES: tuple[str, ...] = get_args(CropMode)
-"""How a photograph becomes a square, with timm's names and timm's meaning (``timm.data.create_transform``):
+"""How a photograph becomes a square. The first three have timm's names and meaning (``timm.data.create_transform``):
 
 - ``"center"``: resize the shorter side, then crop the centre. The model does not see the rest.
 - ``"squash"``: resize both sides to the same length, whatever the aspect ratio, then crop the centre.
 - ``"border"``: resize the longer side, fill the missing part with one colour, then crop the centre.
+- ``"center-down"``: as ``"center"``, but a crop that begins on half a pixel is rounded down, as the image processors of
+  transformers do it.
 
 A few of timm's models resize to less than they crop (``crop_pct`` over 1): what is missing then is black.
 """
@@ -76,7 +78,9 @@ class Geometry:
         """Where the crop begins along a side of the resized image, in pixels; negative if a border is needed.
 
         As in torchvision's ``CenterCrop``, half pixels are rounded to even, and the smaller half of an odd border comes
-        first.
+        first; ``"center-down"`` rounds half pixels down.
         """
         missing = self.size - length
+        if self.crop_mode == "center-down" and missing < 0:
+            return -missing // 2
         return -(missing // 2) if missing > 0 else round((length - self.size) / 2)

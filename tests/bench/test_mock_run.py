@@ -99,7 +99,9 @@ def test_preprocessing_has_to_be_plausible(change: dict[str, Any], status: str) 
 
 def test_a_preprocessing_that_cannot_be_done_is_named_with_its_model() -> None:
     spec = replace(SPEC, preprocessing=replace(SPEC.preprocessing, crop_mode="stretch"))
-    with pytest.raises(VitobenchError, match=r"preprocessing of toy .*center, squash, border, not 'stretch'"):
+    with pytest.raises(
+        VitobenchError, match=r"preprocessing of toy .*center, squash, border, center-down, not 'stretch'"
+    ):
         geometry_of(spec)
 
 

@@ -226,7 +226,7 @@ def test_names_of_every_source_are_completed(toy_zoo: Path, monkeypatch: pytest.
     assert completed("vito-") == ["vito-videonet"]
     every = completed("")
     assert every[:2] == ["toy", "efficientnet-lite0"]
-    assert every[-4:] == ["timm:", "torchvision:", "file:", "onnx:"]
+    assert every[-6:] == ["timm:", "torchvision:", "hf:", "openclip:", "file:", "onnx:"]
     assert completed("timm:resnet10t") == ["timm:resnet10t.c3_in1k"]
     assert completed("torchvision:resnet1") == [
         "torchvision:resnet101",
@@ -300,7 +300,8 @@ from vitobench.bench import reference, run
 from vitobench.bench.cli.options import HOW_TO_NAME
 from vitobench.bench.doctor.packages import PURPOSES
 from vitobench.bench.doctor.places import caches
-assert HOW_TO_NAME.endswith("timm:NAME, torchvision:NAME, file:PATH, onnx:FILE or grey:LEVEL"), HOW_TO_NAME
+assert HOW_TO_NAME.startswith("A name of `bench models`, timm:NAME, torchvision:NAME, hf:OWNER/NAME, "), HOW_TO_NAME
+assert HOW_TO_NAME.endswith(", openclip:ARCH/PRETRAINED, file:PATH, onnx:FILE or grey:LEVEL"), HOW_TO_NAME
 assert "| `grey:LEVEL` |  |  | answers by one level of grey |" in reference.page()
 assert PURPOSES["grey"] == "for models of grey"
 assert ("levels of grey", Path("grey"), "GREY_HOME") in caches()
@@ -331,7 +332,8 @@ def test_every_file_with_a_source_is_registered() -> None:
     assert files == sorted(registry._FILES)
     names = [source.name for source in registry.SOURCES]
     assert sorted(names) == [
-        "file", "onnx", "package", "plugin", "plugin-source", "released", "timm", "torchvision", "zoo",
+        "file", "hugging-face", "onnx", "open_clip", "package", "plugin", "plugin-source", "released", "timm",
+        "torchvision", "zoo",
     ]  # fmt: skip  # stored in records
     for source in registry.SOURCES:
         assert bool(source.prefix) == bool(source.form) == bool(source.about)

@@ -16,6 +16,7 @@ from vitobench.tasks.images.depth import centre
 from vitobench.tasks.images.geometry import CROP_MODES, INTERPOLATIONS, Geometry
 from vitobench.tasks.images.reading import UndecodableImageError, decode, decode_content
 
+OF_TIMM = [mode for mode in CROP_MODES if mode != "center-down"]
 SHAPES = ((100, 200), (200, 100), (97, 101), (64, 64), (33, 34), (1, 1), (2, 3), (211, 37), (9, 400), (73, 74))
 SIZES = ((56, 0.875), (61, 0.9), (48, 1.0), (27, 0.5), (60, 1.15), (47, 1.5))
 MEAN = (0.485, 0.456, 0.406)
@@ -37,7 +38,7 @@ def preprocessing(size: int, crop_pct: float, mode: str, interpolation: str) -> 
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize("mode", CROP_MODES)
+@pytest.mark.parametrize("mode", OF_TIMM)
 def test_pixels_are_those_of_timm(mode: str, interpolation: str) -> None:
     for width, height in SHAPES:
         image = picture(width, height, width)
@@ -52,7 +53,7 @@ def test_pixels_are_those_of_timm(mode: str, interpolation: str) -> None:
             assert found.flags.writeable
 
 
-@pytest.mark.parametrize("mode", CROP_MODES)
+@pytest.mark.parametrize("mode", OF_TIMM)
 def test_jpeg_files_that_need_no_resizing_are_cut_the_same(mode: str, tmp_path: Path) -> None:
     for shape in ((64, 64), (64, 50), (50, 64), (64, 90)):
         picture(*shape).save(tmp_path / "a.jpg", quality=90)
@@ -64,13 +65,28 @@ def test_jpeg_files_that_need_no_resizing_are_cut_the_same(mode: str, tmp_path: 
             np.testing.assert_array_equal(decode(tmp_path / "a.jpg", geometry), wanted)
 
 
-@pytest.mark.parametrize("mode", CROP_MODES)
+@pytest.mark.parametrize("mode", OF_TIMM)
 def test_photographs_come_out_as_in_timm(mode: str, photographs: Path) -> None:
     for path in sorted(photographs.glob("*/*"))[::25]:
         for size, crop_pct, interpolation in ((224, 0.875, "bilinear"), (384, 1.0, "bicubic")):
             geometry = preprocessing(size, crop_pct, mode, interpolation).geometry
             wanted = by_timm(Image.open(path), size, crop_pct, mode, interpolation)
             np.testing.assert_array_equal(decode(path, geometry), wanted, err_msg=path.name)
+
+
+def test_half_pixels_are_rounded_down_where_that_is_asked() -> None:
+    for width, height in SHAPES[:5]:
+        image = picture(width, height, width)
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        for size, resize in ((56, 61), (27, 54), (48, 48)):
+            ratio = resize / min(width, height)
+            resized = image.resize((int(ratio * width + 1e-9), int(ratio * height + 1e-9)), Image.Resampling.BICUBIC)
+            left, top = (resized.width - size) // 2, (resized.height - size) // 2
+            wanted = np.asarray(resized)[top : top + size, left : left + size]
+            found = decode_content(stream.getvalue(), Path("a.png"), Geometry(size, resize, "bicubic", "center-down"))
+            np.testing.assert_array_equal(found, wanted, err_msg=f"{width} x {height} to {resize}, {size}")
+    assert (Geometry(56, 61, "bicubic").start(63), Geometry(56, 61, "bicubic", "center-down").start(63)) == (4, 3)
 
 
 def test_a_border_has_the_colour_of_the_mean_and_a_squashed_image_keeps_its_ends() -> None:
@@ -117,7 +133,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         ({"size": 0}, "sides of 1 or more, not size=0"),
         ({"resize": 0}, "resize=0"),
         ({"interpolation": "lanczos"}, "bilinear, bicubic, not 'lanczos'"),
-        ({"crop_mode": "stretch"}, "center, squash, border, not 'stretch'"),
+        ({"crop_mode": "stretch"}, "center, squash, border, center-down, not 'stretch'"),
     ):
         with pytest.raises(ValueError, match=said):
             Geometry(**{"size": 64, "resize": 64, "interpolation": "bilinear", **wrong})

@@ -1,0 +1,173 @@
+"""Networks of open_clip and transformers, with the methods that `models.model.Model` needs.
+
+Importing this imports torch. All take normalised float32 images (N, 3, size, size).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import VitobenchError
+
+# Image towers of open_clip, alone and with the embeddings of classes.
+
+
+class ImageTower(nn.Module):
+    """The image side of a model of open_clip.
+
+    Attributes:
+        visual: open_clip's tower.
+        input_size: (3, height, width) of its images.
+    """
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+        self.input_size = (3, *_both(visual.image_size))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D), before they are brought to length 1."""
+        found = self.visual(x)
+        return found[0] if isinstance(found, tuple) else found  # CoCa's tower gives its tokens, too
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features: without classes there is nothing else."""
+        return self.features(x)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Spatial tokens of the last layer, (N, T, C).
+
+        Raises:
+            VitobenchError: This tower has none.
+        """
+        tower: Any = self.visual
+        if not hasattr(tower, "forward_intermediates"):
+            raise VitobenchError(f"open_clip's {type(tower).__name__} has no spatial tokens.")
+        found = tower.forward_intermediates(
+            x, indices=1, normalize_intermediates=True, intermediates_only=True, output_fmt="NCHW"
+        )
+        last: Tensor = found["image_intermediates"][-1]
+        return last.flatten(2).transpose(1, 2)
+
+
+class ZeroShot(ImageTower):
+    """An image tower and one embedding per class: logits are scale x cosine + bias, as in training.
+
+    Args:
+        visual: open_clip's tower.
+        embeddings: float32 (K, D), of length 1.
+        scale: Positive.
+        bias: Of SigLIP; 0 for CLIP. It is the same for every class.
+    """
+
+    embeddings: Tensor
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, visual: nn.Module, embeddings: Tensor, scale: float, bias: float) -> None:
+        super().__init__(visual)
+        self.register_buffer("embeddings", embeddings)
+        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("bias", torch.tensor(bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K)."""
+        cosine = F.normalize(self.features(x).float(), dim=-1) @ self.embeddings.T
+        return cosine * self.scale + self.bias
+
+
+def _both(size: Any) -> tuple[int, int]:
+    """Height and width of a size that may be one number."""
+    height, width = size if isinstance(size, (tuple, list)) else (size, size)
+    return int(height), int(width)
+
+
+# Classifiers and encoders of transformers.
+
+
+class TransformersNetwork(nn.Module):
+    """An image classifier or encoder of transformers.
+
+    Args:
+        network: Of transformers.
+        size: Side of its images, in pixels.
+        heads: Names of the layers of its classifier, which has two in a distilled network; empty if there is none, and
+            then its logits are features.
+        order: For each class the number of its output; None if they are in the order of the classes.
+    """
+
+    order: Tensor | None
+
+    def __init__(
+        self, network: nn.Module, size: int, heads: Sequence[str] = (), order: Sequence[int] | None = None
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.input_size = (3, size, size)
+        self.register_buffer("order", None if order is None else torch.tensor(order), persistent=False)
+        self._captured: list[Tensor] = []
+        for name in heads:
+            network.get_submodule(name).register_forward_pre_hook(self._capture)
+        self._classifies = self._wraps = bool(heads)
+
+    def _capture(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._captured.append(inputs[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K) in the order of the classes; features if there is no classifier."""
+        if not self._classifies:
+            return self.features(x)
+        logits: Tensor = self.network(pixel_values=x).logits
+        self._captured.clear()  # do not keep it alive between batches
+        return logits if self.order is None else logits[:, self.order]
+
+    def features(self, x: Tensor) -> Tensor:
+        """The input of the classifier, (N, D), averaged over its layers if there are several, as their outputs are.
+
+        Of an encoder: its class token, or else its pooled output.
+        """
+        self._captured.clear()
+        found = self.network(pixel_values=x)
+        if self._classifies:
+            captured = torch.stack(self._captured).mean(0)
+            self._captured.clear()
+            return captured.flatten(1)
+        if hasattr(found, "logits"):
+            return found.logits.flatten(1)
+        tokens = found.last_hidden_state
+        if tokens.ndim == 3 and self._prefix(tokens.shape[1], x):
+            return tokens[:, 0]  # not the pooler's: few checkpoints have trained it
+        pooled = getattr(found, "pooler_output", None)
+        if pooled is not None:
+            return pooled.flatten(1)
+        return tokens.mean((2, 3)) if tokens.ndim == 4 else tokens.mean(1)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Spatial tokens of the last layer, (N, T, C), without the class token, registers and the like.
+
+        Raises:
+            VitobenchError: This network has none.
+        """
+        network: Any = self.network
+        last = None if self._wraps else getattr(network(pixel_values=x), "last_hidden_state", None)
+        if last is None:  # a classifier, around an encoder
+            self._wraps = True
+            last = getattr(network.base_model(pixel_values=x), "last_hidden_state", None)
+        self._captured.clear()
+        if last is None or last.ndim not in (3, 4):
+            raise VitobenchError(f"transformers' {type(network).__name__} has no spatial tokens.")
+        return last.flatten(2).transpose(1, 2) if last.ndim == 4 else last[:, self._prefix(last.shape[1], x) :]
+
+    def _prefix(self, length: int, x: Tensor) -> int:
+        """How many of a sequence's tokens, at its start, belong to no part of the image."""
+        config: Any = self.network.config
+        patch = getattr(config, "patch_size", None)
+        grid = (x.shape[2] // _both(patch)[0]) ** 2 if patch else math.isqrt(length) ** 2
+        # Where stages merge patches, there are fewer tokens than the first stage has.
+        return length - grid if length >= grid else 0
