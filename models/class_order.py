@@ -1,27 +1,24 @@
-"""The order of a classifier's outputs: which of them belongs to which class of ImageNet-1k.
+"""The order of a classifier's outputs: which of them belongs to which class of a label space.
 
-Models are scored in the order of WordNet ids. A classifier in another order, or with more classes, is read by a list
-of names: of the user's own, or one of those that are published.
+Models are scored in the order of the label space, for ImageNet-1k that of WordNet ids. A classifier in another order,
+or with more classes, is read by the names of its outputs: its own, a list of the user, or one of those that are
+published.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from ..errors import CheckpointError
 from ..files import home_path
-from ..tasks.images.classes import class_list, imagenet_names, imagenet_synonyms, imagenet_wnids
+from ..tasks.images.classes import class_list, imagenet_names, imagenet_wnids
 from ..text_files import NotTextError, read_text
+from .class_names import IMAGENET, SHOWN, Listed, classes_of, named_class, places_of, plain
 from .zoo_card import LABEL_SPACES
-
-SPACE = "imagenet-1k"
-"""The label space that outputs are read in."""
 
 LISTS: dict[str, tuple[int, str]] = {
     "imagenet-21k-miil": (11221, "imagenet21k_miil_synsets.txt"),
@@ -40,26 +37,30 @@ RULES = {
 }
 """Orders without a file."""
 
-_MOST_LACKING = 10  # of the published lists each lacks at most 9 of the 1000 classes
-_WNID = re.compile(r"n\d{8}")
+NEVER = -1e4
+"""Logit of a class without an output, so that it is never predicted."""
+
+_UNNAMED = re.compile(r"(label[ _]?)?\d+", re.IGNORECASE)  # as transformers writes where nobody gave names
+_DIFFERING = 0.02  # of the names in a published order, as each library spells a few in its own way
 _NUMBERED = re.compile(r"^\d+[\s:,]+(?=\S)")
-_SHOWN = 5
 _LARGEST = 16 << 20
 
 
 @dataclass(frozen=True)
 class ClassOrder:
-    """Where the classes of ImageNet-1k are among a classifier's outputs.
+    """Where the classes of a label space are among a classifier's outputs.
 
     Attributes:
         name: The list's name, or that of its file.
         count: Outputs of the classifier.
         outputs: For each class the number of its output, or -1 if the classifier does not have it.
+        space: The label space, a key of `vitobench.models.zoo_card.LABEL_SPACES`.
     """
 
     name: str
     count: int
     outputs: tuple[int, ...]
+    space: str = IMAGENET
 
     @property
     def plain(self) -> bool:
@@ -76,10 +77,10 @@ class ClassOrder:
         """A sentence about what was read; empty if the order is WordNet's."""
         if self.plain:
             return ""
-        said = f"Its {self.count} outputs are read as the {len(self.outputs)} classes of {SPACE} by {self.name}"
+        said = f"Its {self.count} outputs are read as the {len(self.outputs)} classes of {self.space} by {self.name}"
         if self.lacking:
-            names = [f"{imagenet_wnids()[label]} ({imagenet_names()[label]})" for label in self.lacking[:_SHOWN]]
-            more = ", ..." if len(self.lacking) > _SHOWN else ""
+            names = [named_class(label, self.space) for label in self.lacking[:SHOWN]]
+            more = ", ..." if len(self.lacking) > SHOWN else ""
             said += f"; {len(self.lacking)} of these are missing and never predicted: {', '.join(names)}{more}"
         return f"{said}."
 
@@ -101,16 +102,85 @@ def order_of(count: int, asked: str | None, where: str) -> ClassOrder | None:
     """
     if asked is None:
         name = next((name for name, (number, _) in LISTS.items() if number == count), None)
-        return None if name is None else _by_ids(name, class_list(LISTS[name][1]))
+        return None if name is None else _published(name)
     if asked in RULES:
         order = _by_rule(asked)
     elif asked in LISTS:
-        order = _by_ids(asked, class_list(LISTS[asked][1]))
+        order = _published(asked)
     else:
-        order = _by_lines(asked, read_names(home_path(asked)))
+        order = _by_names(asked, read_names(home_path(asked)))
     if order.count != count:
         raise CheckpointError(f"{where} has {count} outputs, but the list of classes {asked} names {order.count}.")
     return order
+
+
+def order_of_named(names: Sequence[str], asked: str | None, where: str, mend: str) -> ClassOrder:
+    """The order of a classifier whose outputs have names.
+
+    A name is a WordNet id, or one or all of the names that WordNet has for a class (``"tench, Tinca tinca"``); for
+    other label spaces, their own names. See `vitobench.models.class_names` for names of several classes.
+
+    Args:
+        names: One per output.
+        asked: As for `order_of`, or a key of `LABEL_SPACES` for outputs that are in the order of its classes. It counts
+            before the names.
+        where: Of what, for error messages.
+        mend: What to write where the names do not say enough, as a sentence.
+
+    Raises:
+        CheckpointError: The outputs have no names, their number is that of no label space and no published list, or a
+            name is that of no class, of several, or occurs twice.
+    """
+    count = len(names)
+    if asked in LABEL_SPACES:
+        if LABEL_SPACES[asked] != count:
+            raise CheckpointError(f"{where} has {count} outputs, and {asked} has {LABEL_SPACES[asked]} classes.")
+        return ClassOrder(asked, count, tuple(range(count)), asked)
+    if asked is not None and (asked in LISTS or asked in RULES):
+        order = order_of(count, asked, where)
+        assert order is not None
+        return order
+    listed = Listed(names, where, "output", 0, mend)
+    if asked is not None:
+        own = read_names(home_path(asked), tuple(LABEL_SPACES))
+        if len(own) != count:
+            raise CheckpointError(
+                f"{asked} has {len(own)} names, and {where} has {count} outputs. Write one per output."
+            )
+        listed = Listed(own, where, "output", 0, mend)
+    elif all(_UNNAMED.fullmatch(name) for name in names):
+        raise CheckpointError(f"{where}: its {count} outputs have no names ({', '.join(names[:3])}, ...). {mend}")
+    if listed.space is not None:
+        return ClassOrder("name", count, places_of(listed, listed.space, every=True), listed.space)
+    if asked is not None:
+        return ClassOrder(asked, count, places_of(listed, IMAGENET, every=False))
+    order = order_of(count, None, where)
+    if order is None:
+        spaces = " or ".join(f"{number} ({space})" for space, number in LABEL_SPACES.items())
+        lists = ", ".join(f"{number} ({name})" for name, (number, _) in LISTS.items())
+        raise CheckpointError(
+            f"{where}: its outputs have the names of {len(listed.own)} classes "
+            f"({', '.join(map(repr, names[:3]))}, ...); a classifier of {spaces} classes is needed, and ImageNet-1k's "
+            f"are also read from those of {lists}. {mend}"
+        )
+    _check_agreement(order, names, where, mend)
+    return order
+
+
+def _check_agreement(order: ClassOrder, names: Sequence[str], where: str, mend: str) -> None:
+    """Check that names are those of a published order that has as many.
+
+    Raises:
+        CheckpointError: They are not, up to a few that are spelled in another way.
+    """
+    has = [(label, output) for label, output in enumerate(order.outputs) if output >= 0]
+    other = [(label, output) for label, output in has if label not in classes_of(names[output], order.space)]
+    if len(other) > _DIFFERING * len(has):
+        label, output = other[0]
+        raise CheckpointError(
+            f"{where}: it has as many outputs as {order.name}, {order.count}, and other names: output {output}, "
+            f"{named_class(label, order.space)} there, is {names[output]!r}. {mend}"
+        )
 
 
 def unknown_count(count: int, where: str) -> str:
@@ -124,12 +194,13 @@ def unknown_count(count: int, where: str) -> str:
     )
 
 
-def read_names(path: Path) -> list[str]:
+def read_names(path: Path, also: Sequence[str] = ()) -> list[str]:
     """Read a list of classes, in the order of the outputs.
 
     Args:
         path: A text with one class per line, optionally numbered, or a JSON list or object of them (``{"0": name}``, or
             ``{"0": [WordNet id, name]}`` as Keras has it).
+        also: What could be written in place of a file besides `LISTS` and `RULES`, for messages.
 
     Returns:
         One text per output.
@@ -137,7 +208,7 @@ def read_names(path: Path) -> list[str]:
     Raises:
         CheckpointError: It does not exist, is no text, or has another form.
     """
-    valid = f"one class per line, JSON, or one of {', '.join([*LISTS, *RULES])}"
+    valid = f"one class per line, JSON, or one of {', '.join([*also, *LISTS, *RULES])}"
     try:
         if path.stat().st_size > _LARGEST:
             raise CheckpointError(f"The list of classes {path} has over {_LARGEST >> 20} MiB. Valid: {valid}.")
@@ -176,120 +247,23 @@ def _by_rule(rule: str) -> ClassOrder:
     total = len(imagenet_wnids())
     if rule == BACKGROUND:
         return ClassOrder(rule, total + 1, tuple(range(1, total + 1)))
-    ranked = sorted(range(total), key=lambda label: (_plain(imagenet_names()[label]), label))
+    ranked = sorted(range(total), key=lambda label: (plain(imagenet_names()[label]), label))
     places = {label: place for place, label in enumerate(ranked)}
     return ClassOrder(rule, total, tuple(places[label] for label in range(total)))
 
 
-def _by_ids(name: str, wnids: Sequence[str]) -> ClassOrder:
+def _published(name: str) -> ClassOrder:
+    wnids = class_list(LISTS[name][1])
     places = {wnid: place for place, wnid in enumerate(wnids)}
     return ClassOrder(name, len(wnids), tuple(places.get(wnid, -1) for wnid in imagenet_wnids()))
 
 
-def _by_lines(name: str, lines: Sequence[str]) -> ClassOrder:
-    """Match lines to classes, by WordNet id or by name.
-
-    Raises:
-        CheckpointError: Two lines are one class, a name is that of several, or many classes have no line.
-    """
-    candidates = [_classes_of(line) for line in lines]
-    places: dict[int, int] = {}
-    for place, labels in enumerate(candidates):
-        for label in labels if len(labels) == 1 else ():
-            if label in places:
-                both = f"{places[label] + 1} ({lines[places[label]]!r}) and {place + 1} ({lines[place]!r})"
-                raise CheckpointError(
-                    f"The list of classes {name} names {imagenet_wnids()[label]} twice: lines {both}. Write the "
-                    "WordNet ids of both classes instead."
-                )
-            places[label] = place
-    _resolve(name, lines, places, {place: labels for place, labels in enumerate(candidates) if len(labels) > 1})
-    unknown = [place for place, labels in enumerate(candidates) if not labels]
-    total = len(imagenet_wnids())
-    lacking = [label for label in range(total) if label not in places]
-    # A few names of their own ("crane bird") are clear in a list of as many lines that is otherwise in WordNet's order.
-    if len(unknown) == len(lacking) <= _MOST_LACKING and _is_sorted(
-        guessed := places | dict(zip(lacking, unknown, strict=True))
-    ):
-        places, lacking = guessed, []
-    if len(lacking) > _MOST_LACKING:
-        examples = ", ".join(repr(lines[place]) for place in unknown[:_SHOWN])
-        said = f" Lines that name none: {examples}." if unknown else ""
-        raise CheckpointError(
-            f"The list of classes {name} names {total - len(lacking)} of the {total} classes of {SPACE}.{said} Write a "
-            "WordNet id (n01440764) or one of WordNet's names (tench) in each line."
-        )
-    return ClassOrder(name, len(lines), tuple(places.get(label, -1) for label in range(total)))
-
-
-def _is_sorted(places: Mapping[int, int]) -> bool:
-    return [places[label] for label in sorted(places)] == sorted(places.values())
-
-
-def _resolve(name: str, lines: Sequence[str], places: dict[int, int], unclear: dict[int, tuple[int, ...]]) -> None:
-    """Decide on names that several classes have ("crane"): by what is left or, if all else is sorted, by the order."""
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, labels in unclear.items():
-        groups[tuple(label for label in labels if label not in places)].append(place)
-    clear = dict(places)
-    is_sorted = _is_sorted(clear)
-    for free, where in groups.items():
-        if len(where) > len(free):
-            last = where[-1]
-            raise CheckpointError(f"The list of classes {name} names a class twice: line {last + 1} ({lines[last]!r}).")
-        chosen = list(free)
-        if is_sorted and len(where) < len(free):
-            chosen = [label for label in free if _between(label, where[0], clear)]
-        # Two classes of one name are in the list's order, if that is WordNet's; otherwise only an id can tell.
-        if len(chosen) != len(where) or (len(where) > 1 and not is_sorted):
-            ids = " or ".join(imagenet_wnids()[label] for label in free)
-            raise CheckpointError(
-                f"The list of classes {name} is ambiguous in line {where[0] + 1}: {lines[where[0]]!r} is {ids}. "
-                "Write that id instead."
-            )
-        places.update(zip(sorted(chosen), where, strict=True))
-
-
-def _between(label: int, place: int, places: dict[int, int]) -> bool:
-    """Whether a class put at a place keeps the list sorted."""
-    return all((other < label) == (where < place) for other, where in places.items())
-
-
-def _classes_of(line: str) -> tuple[int, ...]:
-    """Classes that a line may mean; empty for none.
-
-    A WordNet id counts before names; all names of a class before its first one, and that before any other; names in the
-    same case before names in another ("Cardigan" is a dog, "cardigan" is not).
-    """
-    if written := _WNID.findall(line):
-        ids = {wnid: label for label, wnid in enumerate(imagenet_wnids())}
-        return tuple(ids[wnid] for wnid in written[:1] if wnid in ids)
-    first = line.split(",")[0]
-    for text, index in zip((line, _plain(line), first, _plain(first), _plain(first)), _indices(), strict=True):
-        if text in index:
-            return index[text]
-    return ()
-
-
-@cache
-def _indices() -> tuple[dict[str, tuple[int, ...]], ...]:
-    """Classes by all their names, as they are and in plain form; by the first of them in both; and by each of them."""
-    every = list(enumerate(imagenet_synonyms()))
-    return (
-        _grouped((", ".join(names), label) for label, names in every if len(names) > 1),
-        _grouped((_plain(", ".join(names)), label) for label, names in every if len(names) > 1),
-        _grouped((names[0], label) for label, names in every),
-        _grouped((_plain(names[0]), label) for label, names in every),
-        _grouped((name, label) for label, names in every for name in sorted(set(map(_plain, names)))),
+def _by_names(name: str, lines: Sequence[str]) -> ClassOrder:
+    mend = (
+        "Write a WordNet id (n01440764) or one of WordNet's names (tench) in each line, an id where a name has several."
     )
-
-
-def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for name, label in pairs:
-        groups[name].append(label)
-    return {name: tuple(labels) for name, labels in groups.items()}
-
-
-def _plain(name: str) -> str:
-    return " ".join(re.sub("[_,-]", " ", name).casefold().split())
+    listed = Listed(lines, f"The list of classes {name}", "line", 1, mend)
+    space = listed.space or IMAGENET
+    if space != IMAGENET:
+        listed = Listed(lines, listed.where, "line", 1, f"Write one of the names of {space} in each line.")
+    return ClassOrder(name, len(lines), places_of(listed, space, every=space != IMAGENET), space)

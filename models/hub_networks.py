@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import VitobenchError
+from .class_order import NEVER
 
 # Image towers of open_clip, alone and with the embeddings of classes.
 
@@ -99,7 +100,7 @@ class TransformersNetwork(nn.Module):
         size: Side of its images, in pixels.
         heads: Names of the layers of its classifier, which has two in a distilled network; empty if there is none, and
             then its logits are features.
-        order: For each class the number of its output; None if they are in the order of the classes.
+        order: For each class the number of its output, -1 for none; None if they are in the order of the classes.
     """
 
     order: Tensor | None
@@ -125,7 +126,9 @@ class TransformersNetwork(nn.Module):
             return self.features(x)
         logits: Tensor = self.network(pixel_values=x).logits
         self._captured.clear()  # do not keep it alive between batches
-        return logits if self.order is None else logits[:, self.order]
+        if self.order is None:
+            return logits
+        return logits[:, self.order.clamp(min=0)].masked_fill(self.order < 0, NEVER)
 
     def features(self, x: Tensor) -> Tensor:
         """The input of the classifier, (N, D), averaged over its layers if there are several, as their outputs are.

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError, VitobenchError
+from .class_order import NEVER
 
 LAYOUTS = ("NCHW", "NHWC")
 OUTPUTS = ("logits", "probabilities")
@@ -231,7 +232,7 @@ class OnnxNetwork(nn.Module):
         if self.outputs is not None:
             absent = self.outputs < 0
             logits = logits[:, self.outputs.clamp(min=0)]
-            logits[:, absent] = -1e4
+            logits[:, absent] = NEVER
         return logits.to(x.device)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:

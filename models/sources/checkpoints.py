@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ...identity import digest
-from ..class_order import LISTS, SPACE, ClassOrder, order_of, unknown_count
+from ..class_order import LISTS, NEVER, ClassOrder, order_of, unknown_count
 from ..pooled_layers import OWN_FEATURES, LayerPool, pool_of_width
 from ..probing.heads import HeadedNetwork, HeadSpec, LinearHead, has_class_token, headed, width_of
 from ..state_dicts import check_fit, fit, read_checkpoint, skeleton, tensors_digest
@@ -29,7 +29,6 @@ NO_HEAD = "none"
 """Value of the option ``head`` for an encoder that is read without a classifier."""
 
 _ANY_COUNT = 1000  # classes of the network that names are compared with, before the real number is read from the file
-_NEVER = -1e4  # bias of a class that the classifier does not have
 _PLAIN_HEADS = ("", "linear_head")  # modules of the published heads of DINOv2 and DINOv3, and of what wraps them
 
 
@@ -126,12 +125,12 @@ def load(checkpoint: Checkpoint, wanted: Wanted) -> nn.Module:
     tensors = checkpoint.chosen.weights.tensors
     network = checkpoint.network()
     if checkpoint.head is None:
-        fit(network, tensors if order is None else _reordered(tensors, architecture.heads, order, where), where)
+        fit(network, tensors if order is None else reordered(tensors, architecture.heads, order, where), where)
         return architecture.wrap(network, LABEL_SPACES.get(checkpoint.label_space, 0))
     fit(network, tensors, where)
     weight, bias = checkpoint.head.weight.float(), checkpoint.head.bias.float()
     if order is not None:
-        rows = _reordered({"head.weight": weight, "head.bias": bias}, ("head",), order, where)
+        rows = reordered({"head.weight": weight, "head.bias": bias}, ("head",), order, where)
         weight, bias = rows["head.weight"], rows["head.bias"]
     linear = LinearHead(weight.shape[1], len(weight))
     with torch.no_grad():
@@ -208,10 +207,10 @@ def _order(count: int, classes: str | None, where: str) -> tuple[ClassOrder | No
     order = order_of(count, classes, where)
     if order is None:
         raise CheckpointError(unknown_count(count, where))
-    return (None if order.plain else order), SPACE
+    return (None if order.plain else order), order.space
 
 
-def _reordered(
+def reordered(
     tensors: Mapping[str, Tensor], heads: Collection[str], order: ClassOrder, where: str
 ) -> Mapping[str, Tensor]:
     """A state dict whose classifier has the classes of the label space, in its order."""
@@ -226,11 +225,11 @@ def _reordered(
         changed[f"{head}.weight"][absent] = 0
         if bias is not None:
             changed[f"{head}.bias"] = bias[rows.clamp(min=0)].float()
-            changed[f"{head}.bias"][absent] = _NEVER
+            changed[f"{head}.bias"][absent] = NEVER
         elif absent.any():
             raise CheckpointError(
-                f"{where} lacks {int(absent.sum())} classes of {SPACE}, and its classifier has no bias that could keep "
-                "them from being predicted. Give it one, or a head that has all classes."
+                f"{where} lacks {int(absent.sum())} classes of {order.space}, and its classifier has no bias that "
+                "could keep them from being predicted. Give it one, or a head that has all classes."
             )
     return changed
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CheckpointError, VitobenchError
 from ...files import home_path, read_json
 from ...identity import digest, file_digest
-from ..output_names import Outputs, outputs_in_order, outputs_named, read_names
-from ..spec import ModelSpec
+from ..class_order import LISTS, RULES, ClassOrder, order_of_named
+from ..spec import WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ENCODER_ONLY, LABEL_SPACES
 from .source import Source, WeightsFolder, split_options
 
@@ -25,7 +25,8 @@ PREFIX = "hf:"
 
 _EXTRA = "hugging-face"
 _INSTALL = f"pip install 'vitobench[{_EXTRA}]'"
-_OPTIONS = {"labels": f"{'|'.join(LABEL_SPACES)}|FILE"}
+_ORDERS = (*LABEL_SPACES, *LISTS, *RULES)
+_OPTIONS = {"labels": f"{'|'.join(_ORDERS)}|FILE"}
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _CONFIG, _WEIGHTS, _INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -81,7 +82,7 @@ class Checkpoint:
     def content(self) -> str:
         """A digest of everything that its outputs depend on."""
         files = [self.folder / name for name in (_CONFIG, *_PROCESSORS) if (self.folder / name).is_file()]
-        listed = home_path(self.labels) if self.labels and self.labels not in LABEL_SPACES else None
+        listed = home_path(self.labels) if self.labels and self.labels not in _ORDERS else None
         if listed is not None and listed.is_file():
             files.append(listed)
         try:
@@ -152,21 +153,22 @@ def _check_config(config: Any, name: str) -> None:
     )
 
 
-def _outputs(checkpoint: Checkpoint, names: Mapping[Any, Any]) -> Outputs:
+def _order(checkpoint: Checkpoint, names: Mapping[Any, Any]) -> ClassOrder:
     where, count = checkpoint.name, len(names)
     numbered = {int(number): str(text) for number, text in names.items()}
     if sorted(numbered) != list(range(count)):
         raise CheckpointError(f"{where}: the keys of id2label in {_CONFIG} are not 0 to {count - 1}.")
-    if checkpoint.labels in LABEL_SPACES:
-        return outputs_in_order(checkpoint.labels, count, where)
-    listed = [numbered[number] for number in range(count)]
-    if checkpoint.labels:
-        listed = read_names(home_path(checkpoint.labels), count, where)
+    fitting = [space for space, number in LABEL_SPACES.items() if number == count]
+    fitting += [name for name, (number, _) in LISTS.items() if number == count]
     mend = (
         f"Write {where.partition('?')[0]}?labels=FILE, a file with a WordNet id or unique name per output, or "
-        f"?labels={next(iter(LABEL_SPACES))} if they are in the order of its classes."
+        f"?labels={next(iter(fitting or LABEL_SPACES))} if they are in the order of its classes."
     )
-    return outputs_named(listed, where, mend)
+    return order_of_named([numbered[number] for number in range(count)], checkpoint.labels or None, where, mend)
+
+
+def _identity(content: str, order: ClassOrder | None) -> str:
+    return digest([content, None if order is None or order.plain else order.outputs])
 
 
 class HuggingFaceSource(Source):
@@ -210,7 +212,7 @@ class HuggingFaceSource(Source):
 
         Args:
             name: ``hf:OWNER/NAME`` or ``hf:DIR``, then ``?labels=FILE`` with a name for each output, or
-                ``?labels=SPACE`` where they are in the order of a label space.
+                ``?labels=SPACE`` where they are in the order of a label space or published list.
 
         Raises:
             CheckpointError: It has only pickled weights, wants to run code, lacks weights or has others, its processor
@@ -227,22 +229,23 @@ class HuggingFaceSource(Source):
         preprocessing = preprocessing_of(checkpoint.folder, name)
         network = load_network(checkpoint.folder, checkpoint.architecture, preprocessing.size, name)
         architecture = architecture_of(network, checkpoint.config)
-        outputs = None
+        order = None
         if _classifies(checkpoint):
-            outputs = _outputs(checkpoint, network.config.id2label)
+            order = _order(checkpoint, network.config.id2label)
             heads_of(network, architecture)  # refuses what could not be built later
         return ModelSpec(
             name=name,
             source=self.name,
             architecture=PREFIX + architecture,
             preprocessing=preprocessing,
-            label_space=ENCODER_ONLY if outputs is None else outputs.label_space,
-            weights_hash=digest([content, None if outputs is None else outputs.order]),
+            label_space=ENCODER_ONLY if order is None else order.space,
+            weights_hash=_identity(content, order),
             training_data="see its model card",
             description=f"{checkpoint.architecture} of transformers",
             extra={
                 "transformers": transformers.__version__,
                 _CONTENT: content,
+                **({WEIGHTS_NOTE: order.note} if order is not None and order.count != len(order.outputs) else {}),
             },
         )
 
@@ -260,11 +263,10 @@ class HuggingFaceSource(Source):
         checkpoint = opened(spec.name)
         size = spec.preprocessing.size
         network = load_network(checkpoint.folder, checkpoint.architecture, size, spec.name)
-        outputs = _outputs(checkpoint, network.config.id2label) if _classifies(checkpoint) else None
-        order = None if outputs is None else outputs.order
-        spec.check_weights(digest([checkpoint.content(), order]), spec.name)
-        heads = [] if outputs is None else heads_of(network, spec.architecture.removeprefix(PREFIX))
-        return TransformersNetwork(network, size, heads, order)
+        order = _order(checkpoint, network.config.id2label) if _classifies(checkpoint) else None
+        spec.check_weights(_identity(checkpoint.content(), order), spec.name)
+        heads = [] if order is None else heads_of(network, spec.architecture.removeprefix(PREFIX))
+        return TransformersNetwork(network, size, heads, None if order is None or order.plain else order.outputs)
 
     def still_describes(self, spec: ModelSpec) -> bool:
         """Whether its files have the same bytes, and transformers the same version. This does not import it."""

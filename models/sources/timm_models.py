@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, VitobenchError, unknown_name
+from ...identity import digest
 from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
-from ..spec import SIZE, TIMM_WEIGHTS, ModelSpec, Preprocessing
+from ..class_order import ClassOrder, order_of
+from ..spec import SIZE, TIMM_WEIGHTS, WEIGHTS_NOTE, ModelSpec, Preprocessing
 from ..training_data import of_timm
-from ..zoo_card import LARGEST_SIDE, label_space_of, triple
+from ..zoo_card import LABEL_SPACES, LARGEST_SIDE, label_space_of, triple
 from .source import Architecture, Source, WeightsFolder
 
 if TYPE_CHECKING:
@@ -161,6 +163,52 @@ def _fetch(name: str) -> nn.Module:
     return network.eval()
 
 
+def _order(network: nn.Module, name: str) -> ClassOrder | None:
+    """How the outputs of a network with a published larger label space are read; None as they are.
+
+    Raises:
+        CheckpointError: Their number is that of no label space.
+    """
+    count: int = network.num_classes  # type: ignore[assignment]
+    if count in LABEL_SPACES.values():
+        return None
+    order = order_of(count, None, name)
+    if order is None:
+        label_space_of(count, name)  # raises: it is none of them
+    return order
+
+
+def _hash(network: nn.Module, order: ClassOrder | None) -> str:
+    from ..state_dicts import tensors_digest
+
+    weights = tensors_digest(network.state_dict())
+    return weights if order is None else digest([weights, order.outputs])
+
+
+def _read_out(network: nn.Module, order: ClassOrder, name: str) -> None:
+    """Leave a classifier the outputs of the label space, in its order."""
+    from torch import nn
+
+    from .checkpoints import reordered
+
+    cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+    heads = _heads(cfg)
+    tensors = reordered(network.state_dict(), heads, order, name)
+    for head in heads:
+        layer = network.get_submodule(head)
+        for key, _ in list(layer.named_parameters(recurse=False)):
+            setattr(layer, key, nn.Parameter(tensors[f"{head}.{key}"]))
+        if isinstance(layer, nn.Linear):
+            layer.out_features = len(order.outputs)
+    network.num_classes = len(order.outputs)  # type: ignore[assignment]
+
+
+def _heads(cfg: Mapping[str, Any]) -> tuple[str, ...]:
+    """Modules of a network's classifier."""
+    classifier = cfg.get("classifier")
+    return tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),)
+
+
 def _as_timm_converts(tensors: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
     """What timm makes of a published checkpoint for this network; the same if it has no rule for it."""
     rule = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
@@ -241,7 +289,6 @@ class TimmSource(Source):
         check_name(timm_name, name)
         config = timm.models.get_pretrained_cfg(timm_name)
         cfg = {"architecture": timm_name} if config is None else config.to_dict()
-        classifier = cfg.get("classifier")
 
         def network(classes: int, **changes: Any) -> nn.Module:
             created: nn.Module = timm.create_model(timm_name, pretrained=False, num_classes=classes, **changes)
@@ -249,7 +296,7 @@ class TimmSource(Source):
 
         return Architecture(
             name=PREFIX + str(cfg["architecture"]),
-            heads=tuple(classifier) if isinstance(classifier, (tuple, list)) else (str(classifier),),
+            heads=_heads(cfg),
             network=network,
             wrap=lambda built, classes: TimmNetwork(built),
             preprocessing=lambda sha256, size: preprocessing_of(cfg, name, size),
@@ -273,16 +320,16 @@ class TimmSource(Source):
 
         Raises:
             UnknownNameError: timm has no such model, or no such weights for it.
-            CheckpointError: It is not a classifier with a known label space, or does not take images of that size.
+            CheckpointError: It is not a classifier with a known label space or published list of classes, or does not
+                take images of that size.
             VitobenchError: The weights could not be downloaded, or do not exist.
         """
         _, size = parts_of(name)
         if name not in _SPECS:
             import timm
 
-            from ..state_dicts import tensors_digest
-
             network = _fetch(name)
+            order = _order(network, name)
             cfg: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
             weights = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else str(cfg["architecture"])
             _SPECS[name] = ModelSpec(
@@ -290,12 +337,17 @@ class TimmSource(Source):
                 source=self.name,
                 architecture=PREFIX + str(cfg["architecture"]),
                 preprocessing=preprocessing_of(cfg, name, size),
-                label_space=label_space_of(int(network.num_classes), name),  # type: ignore[arg-type]
-                weights_hash=tensors_digest(network.state_dict()),
+                label_space=label_space_of(int(network.num_classes), name) if order is None else order.space,  # type: ignore[arg-type]
+                weights_hash=_hash(network, order),
                 training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
                 licence=str(cfg.get("license") or "unknown"),
                 description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
-                extra={"timm": timm.__version__, SIZE: str(size), TIMM_WEIGHTS: weights},
+                extra={
+                    "timm": timm.__version__,
+                    SIZE: str(size),
+                    TIMM_WEIGHTS: weights,
+                    **({WEIGHTS_NOTE: order.note} if order is not None else {}),
+                },
                 training_class=of_timm(weights),
             )
         return _SPECS[name]
@@ -307,10 +359,13 @@ class TimmSource(Source):
             CheckpointError: The weights have changed since the description.
             VitobenchError: See `resolve`.
         """
-        from ..state_dicts import TimmNetwork, tensors_digest
+        from ..state_dicts import TimmNetwork
 
         network = _fetch(spec.name)
-        spec.check_weights(tensors_digest(network.state_dict()), spec.name)
+        order = _order(network, spec.name)
+        spec.check_weights(_hash(network, order), spec.name)
+        if order is not None:
+            _read_out(network, order, spec.name)
         return TimmNetwork(network)
 
 

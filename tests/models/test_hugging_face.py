@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.data import ImageNetInfo
 
 from vitobench.errors import CheckpointError, VitobenchError
 from vitobench.models import registry
+from vitobench.models.class_order import order_of
 from vitobench.models.model import Model
 from vitobench.models.probing.heads import encoder_of
 from vitobench.models.sources.hugging_face_models import SOURCE
@@ -141,6 +143,29 @@ def test_outputs_in_another_order_are_read_by_their_names(changed: Callable[...,
     torch.testing.assert_close(third.logits(images), one.logits(images), rtol=1e-5, atol=1e-5)
     fourth = registry.resolve(f"hf:{folder}?labels=imagenet-1k")
     assert fourth.weights_hash != third.spec.weights_hash
+
+
+def test_a_head_of_a_larger_label_space_is_read_at_the_thousand(tmp_path: Path) -> None:
+    info = ImageNetInfo("imagenet-21k-goog")
+    names = {number: info.index_to_description(number) for number in range(info.num_classes())}
+    folder = save_transformers(tmp_path / "large", "vit", names)
+    model = registry.load(f"hf:{folder}")
+    assert model.spec.label_space == "imagenet-1k"
+    order = order_of(len(names), "imagenet-21k-goog", "")
+    assert order is not None
+    assert order.lacking
+    assert "imagenet-21k-goog" in model.spec.extra["weights_note"]
+    values = torch.rand(2, 3, 64, 64)
+    plain = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        whole, ours = plain(pixel_values=values).logits, model.network(values)
+    rows = torch.tensor(order.outputs)
+    torch.testing.assert_close(ours[:, rows >= 0], whole[:, rows[rows >= 0]])
+    assert bool((ours[:, rows < 0] == -1e4).all())
+    edit_json(folder / "config.json", id2label={str(number): f"LABEL_{number}" for number in names})
+    with pytest.raises(CheckpointError, match=r"no names .*\?labels=imagenet-21k-goog if they are in the order"):
+        registry.load(f"hf:{folder}")
+    assert registry.resolve(f"hf:{folder}?labels=imagenet-21k-goog").label_space == "imagenet-1k"
 
 
 def test_the_identity_covers_weights_configuration_processor_and_labels(

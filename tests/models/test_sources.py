@@ -1,3 +1,4 @@
+import copy
 import logging
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry
+from vitobench.models.class_order import order_of
 from vitobench.models.sources import packages, timm_models, torchvision_models
 from vitobench.models.spec import ModelSpec
 from vitobench.models.state_dicts import tensors_digest
@@ -228,9 +230,30 @@ def test_timm_names_are_checked() -> None:
 
 
 def test_timm_models_of_other_label_spaces_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: create_model(name, num_classes=21843))
-    with pytest.raises(CheckpointError, match="21843 outputs"):
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: create_model(name, num_classes=21842 + 2))
+    with pytest.raises(CheckpointError, match="21844 outputs"):
         registry.resolve("timm:resnet10t")
+
+
+@pytest.mark.parametrize("name", ["resnet10t.c3_in1k", "mobilenetv4_conv_small_050.e3000_r224_in1k"])
+def test_timm_models_of_larger_label_spaces_are_read_at_the_thousand(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = create_model(name, num_classes=21843).eval()
+    monkeypatch.setattr(timm, "create_model", lambda _, pretrained: copy.deepcopy(network))
+    model = registry.load(f"timm:{name}")
+    assert model.spec.label_space == "imagenet-1k"
+    assert "imagenet-21k-goog" in model.spec.extra["weights_note"]
+    order = order_of(21843, "imagenet-21k-goog", "")
+    assert order is not None
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        whole, ours = network(images), model.network(images)
+    there = torch.tensor(order.outputs) >= 0
+    torch.testing.assert_close(ours[:, there], whole[:, torch.tensor(order.outputs)[there]])
+    assert bool((ours[:, ~there] < -9000).all())
+    assert int((~there).sum()) == len(order.lacking) > 0
 
 
 @pytest.mark.parametrize(("name", "width"), [("resnet18", 512), ("squeezenet1_1", 512), ("mobilenet_v3_small", 1024)])
