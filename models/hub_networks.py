@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from ..errors import VitobenchError
 from .class_order import NEVER
+from .pooled_layers import Layer
+from .state_dicts import TimmNetwork
 
 # Image towers of open_clip, alone and with the embeddings of classes.
 
@@ -55,6 +57,35 @@ class ImageTower(nn.Module):
         )
         last: Tensor = found["image_intermediates"][-1]
         return last.flatten(2).transpose(1, 2)
+
+    def layers(self, x: Tensor, count: int) -> list[Layer]:
+        """The last layers, each after the tower's last normalisation: blocks of a transformer, stages of a ResNet.
+
+        Raises:
+            VitobenchError: This tower gives no intermediate layers, or has fewer.
+        """
+        tower: Any = self.visual
+        if hasattr(tower, "trunk"):
+            return TimmNetwork(tower.trunk).layers(x, count)
+        if not hasattr(tower, "forward_intermediates"):
+            raise VitobenchError(f"open_clip's {type(tower).__name__} gives no intermediate layers.")
+        try:
+            found = tower.forward_intermediates(
+                x,
+                indices=count,
+                normalize_intermediates=True,
+                intermediates_only=True,
+                output_fmt="NCHW",
+                output_extra_tokens=True,
+            )
+        except AssertionError:  # how it says that there are fewer
+            raise VitobenchError(f"This tower has fewer than {count} layers that can be read.") from None
+        maps = found["image_intermediates"]
+        prefixes = found.get("image_intermediates_prefix") or [None] * len(maps)
+        return [
+            Layer(each.flatten(2).transpose(1, 2), None if prefix is None else prefix[:, 0])
+            for each, prefix in zip(maps, prefixes, strict=True)
+        ]
 
 
 class ZeroShot(ImageTower):
@@ -166,6 +197,39 @@ class TransformersNetwork(nn.Module):
         if last is None or last.ndim not in (3, 4):
             raise VitobenchError(f"transformers' {type(network).__name__} has no spatial tokens.")
         return last.flatten(2).transpose(1, 2) if last.ndim == 4 else last[:, self._prefix(last.shape[1], x) :]
+
+    def layers(self, x: Tensor, count: int) -> list[Layer]:
+        """The last layers: blocks of a transformer, each after its last normalisation, or stages of other networks.
+
+        Raises:
+            VitobenchError: This network gives no intermediate layers, or has fewer.
+        """
+        base: Any = getattr(self.network, "base_model", self.network)
+        outputs: list[tuple[nn.Module, Tensor]] = []
+        norms = [module for module in base.modules() if "Norm" in type(module).__name__]
+        handles = [norm.register_forward_hook(lambda norm, _, out: outputs.append((norm, out))) for norm in norms]
+        try:
+            found = base(pixel_values=x, output_hidden_states=True)
+        finally:
+            for handle in handles:
+                handle.remove()
+        self._captured.clear()
+        last, states = getattr(found, "last_hidden_state", None), getattr(found, "hidden_states", None)
+        if last is None or not states or any(state.ndim not in (3, 4) for state in states):
+            raise VitobenchError(f"transformers' {type(self.network).__name__} gives no intermediate layers.")
+        if count >= len(states):  # the first one is the input of the first layer
+            raise VitobenchError(f"This network has {len(states) - 1} layers that can be read, not {count}.")
+        # All blocks of a transformer have one width, and its last normalisation makes the last state.
+        same = last.ndim == 3 and all(state.shape == last.shape for state in states)
+        norm = next((norm for norm, out in outputs if out is last), None) if same else None
+        earlier = [state if norm is None else norm(state) for state in states[-count:-1]]
+        return [self._layer(state, x) for state in (*earlier, last)]
+
+    def _layer(self, state: Tensor, x: Tensor) -> Layer:
+        if state.ndim == 4:
+            return Layer(state.flatten(2).transpose(1, 2), None)
+        prefix = self._prefix(state.shape[1], x)
+        return Layer(state[:, prefix:], state[:, 0] if prefix else None)
 
     def _prefix(self, length: int, x: Tensor) -> int:
         """How many of a sequence's tokens, at its start, belong to no part of the image."""

@@ -1,8 +1,8 @@
-"""Names of models in files: ``PREFIX:PATH?OPTION=VALUE&OPTION=VALUE``."""
+"""Names of models with options, ``PREFIX:NAME?OPTION=VALUE&OPTION=VALUE``, and of those in files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -38,28 +38,54 @@ class NamedFile:
             CheckpointError: There is no path, or an option is unknown, repeated or empty.
             VitobenchError: The path is invalid, or both readings of the name are existing files.
         """
-        path, options = split(name.removeprefix(prefix), valid)
-        first = next(iter(valid))
-        if not path:
-            raise CheckpointError(f"{name!r} names no file; write {prefix}PATH or {prefix}PATH?{first}={valid[first]}.")
-        if any(f"?{key}=" in path for key in valid):
+        path, options = split_options(name, prefix, valid, "PATH", lambda text: _exists(_path(text, name)))
+        return cls(_path(path, name), options)
+
+
+def split_options(
+    name: str, prefix: str, valid: Mapping[str, str], form: str, there: Callable[[str], bool] | None = None
+) -> tuple[str, dict[str, str]]:
+    """Split a name such as ``hf:DIR?labels=FILE`` into what stands between prefix and options, and the options.
+
+    Args:
+        name: As typed.
+        prefix: The source's, with its colon.
+        valid: Each option, with what its value stands for: ``{"labels": "FILE"}``.
+        form: What stands between, for error messages: ``"PATH"``.
+        there: Whether a text with a question mark is a file; by default whether it is a path that exists.
+
+    Returns:
+        The text, as typed, and values by option, with ``%XX`` decoded.
+
+    Raises:
+        CheckpointError: There is no such text, or an option is unknown, repeated or empty.
+    """
+    text, options = split(name.removeprefix(prefix), valid)
+    written = [f"{key}={value}" for key, value in valid.items()]
+    if not text:
+        noun = "file" if form == "PATH" else "model"
+        raise CheckpointError(f"{name!r} names no {noun}; write {prefix}{form} or {prefix}{form}?{written[0]}.")
+    if any(f"?{key}=" in text for key in valid):
+        raise CheckpointError(f"{name!r} has two question marks; join options by &: ?{'&'.join(written[:2])}.")
+    shorter, mark, rest = text.rpartition("?")
+    if mark and "=" in rest and not (there or _is_path)(text):
+        text, options = shorter, f"{rest}&{options}" if options else rest
+    given: dict[str, str] = {}
+    for option in options.split("&") if options else ():
+        key, _, value = option.partition("=")
+        if key not in valid or key in given or not value:
             raise CheckpointError(
-                f"{name!r} has two question marks; join options by &: ?{'&'.join(_written(valid)[:2])}."
+                f"The option {option!r} in {name!r} is not understood; valid are {', '.join(written)}, each once and "
+                f"joined by &: {prefix}{form}?{'&'.join(written[:2])}."
             )
-        given: dict[str, str] = {}
-        file = _path(path, name)
-        shorter, mark, rest = path.rpartition("?")
-        if mark and "=" in rest and not _exists(file) and _exists(home_path(shorter)):
-            options = f"{rest}&{options}" if options else rest
-        for option in options.split("&") if options else ():
-            key, _, value = option.partition("=")
-            if key not in valid or key in given or not value:
-                raise CheckpointError(
-                    f"The option {option!r} in {name!r} is not understood; valid are {', '.join(_written(valid))}, "
-                    f"each once and joined by &: {prefix}PATH?{'&'.join(_written(valid)[:2])}."
-                )
-            given[key] = unquote(value)
-        return cls(file, given)
+        given[key] = unquote(value)
+    return text, given
+
+
+def with_options(text: str, options: Mapping[str, str]) -> str:
+    """A name with its prefix, and options after it, as `split_options` reads them."""
+    pairs = [f"{key}={value.replace('%', '%25').replace('&', '%26')}" for key, value in options.items()]
+    return f"{text}?{'&'.join(pairs)}" if pairs else text
 
 
 def split(text: str, options: Mapping[str, str]) -> tuple[str, str]:
@@ -107,8 +133,8 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _written(valid: Mapping[str, str]) -> list[str]:
-    return [f"{key}={value}" for key, value in valid.items()]
+def _is_path(text: str) -> bool:
+    return _exists(home_path(text))
 
 
 def _path(text: str, name: str) -> Path:

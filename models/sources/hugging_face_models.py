@@ -14,9 +14,10 @@ from ...errors import CheckpointError, VitobenchError
 from ...files import home_path, read_json
 from ...identity import digest, file_digest
 from ..class_order import LISTS, RULES, ClassOrder, order_of_named
+from ..named_file import split_options
 from ..spec import WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ENCODER_ONLY, LABEL_SPACES
-from .source import Source, WeightsFolder, split_options
+from .source import Source, WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,7 +99,7 @@ def opened(name: str) -> Checkpoint:
         CheckpointError: It is none of transformers' image classifiers and encoders.
         VitobenchError: It cannot be fetched.
     """
-    text, options = split_options(name, PREFIX, _OPTIONS)
+    text, options = split_options(name, PREFIX, _OPTIONS, "OWNER/NAME")
     folder = home_path(text)
     if not folder.is_dir():
         if not _REPOSITORY.fullmatch(text):
@@ -272,11 +273,11 @@ class HuggingFaceSource(Source):
         """Whether its files have the same bytes, and transformers the same version. This does not import it."""
         try:
             version = importlib.metadata.version("transformers")
-            folder = home_path(split_options(spec.name, PREFIX, _OPTIONS)[0])
+            text, options = split_options(spec.name, PREFIX, _OPTIONS, "OWNER/NAME")
+            folder = home_path(text)
             if spec.extra.get("transformers") != version or not (folder / _CONFIG).is_file():
                 return False
-            labels = split_options(spec.name, PREFIX, _OPTIONS)[1].get("labels", "")
-            checkpoint = Checkpoint(folder, spec.name, {"architectures": [""]}, labels)
+            checkpoint = Checkpoint(folder, spec.name, {"architectures": [""]}, options.get("labels", ""))
             return checkpoint.content() == spec.extra.get(_CONTENT)
         except (VitobenchError, importlib.metadata.PackageNotFoundError):
             return False

@@ -16,11 +16,12 @@ from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...files import home_path, read_json
 from ...identity import digest
 from ...tasks.images.geometry import INTERPOLATIONS
+from ..named_file import split_options, with_options
 from ..spec import ModelSpec, Preprocessing
 from ..training_data import UNKNOWN, WEB
 from ..zero_shot import CLASS_NAMES, TEMPLATES, Wording, class_embeddings, tokens_digest, wording
 from ..zoo_card import triple
-from .source import Source, WeightsFolder, split_options
+from .source import Source, WeightsFolder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,7 @@ def parse(name: str) -> Named:
     """
     import open_clip
 
-    text, options = split_options(name, PREFIX, _OPTIONS)
+    text, options = split_options(name, PREFIX, _OPTIONS, "ARCH/PRETRAINED")
     if text.startswith(HUB):
         return Named(text, "", options, name)
     architecture, _, weights = text.partition("/")
@@ -308,11 +309,10 @@ class OpenClipSource(Source):
 
     def with_classes(self, name: str, label_space: str) -> str | None:
         """The same model with the names of another label space."""
-        text, options = split_options(name, PREFIX, _OPTIONS)
+        text, options = split_options(name, PREFIX, _OPTIONS, "ARCH/PRETRAINED")
         if label_space not in CLASS_NAMES or "names" in options:
             return None
-        chosen = options | {"classes": label_space}
-        return f"{PREFIX}{text}?{'&'.join(f'{key}={value}' for key, value in chosen.items())}"
+        return with_options(f"{PREFIX}{text}", options | {"classes": label_space})
 
     def encoder(self, architecture: str) -> nn.Module:
         """An untrained image tower.

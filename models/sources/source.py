@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ...errors import CheckpointError
 from ..spec import ModelSpec, Preprocessing
 
 if TYPE_CHECKING:
@@ -211,31 +210,3 @@ class Source(ABC):
             UnknownNameError: There is no such architecture.
         """
         return None
-
-
-def split_options(name: str, prefix: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The parts of a name such as ``hf:DIR?labels=FILE&classes=SPACE``.
-
-    Args:
-        name: As typed.
-        prefix: The source's, which the first part comes without.
-        known: Each option, with what its value stands for: ``{"labels": "FILE"}``.
-
-    Raises:
-        CheckpointError: Nothing before the options, or an option that is unknown, empty or given twice.
-    """
-    text, mark, rest = name.removeprefix(prefix).rpartition("?")
-    if not mark or "=" not in rest:
-        text, rest = name.removeprefix(prefix), ""
-    valid = ", ".join(f"{key}={value}" for key, value in known.items())
-    if not text:
-        raise CheckpointError(f"{name!r} has nothing after {prefix}; options follow after a question mark: {valid}.")
-    given: dict[str, str] = {}
-    for option in rest.split("&") if rest else ():
-        key, _, value = option.partition("=")
-        if key not in known or key in given or not value:
-            raise CheckpointError(
-                f"The option {option!r} in {name!r} is not understood; valid are {valid}, each once and joined by &."
-            )
-        given[key] = value
-    return text, given

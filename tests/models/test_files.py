@@ -88,7 +88,7 @@ def test_a_card_says_how_an_image_becomes_a_square(tmp_path: Path) -> None:
         save_file(tensors, path, metadata={"vitobench": json.dumps(card)})
         assert registry.resolve(f"file:{path}").preprocessing.crop_mode == crop_mode
     for wrong, said in (
-        ({"crop_mode": "stretch"}, "crop_mode = 'stretch' must be 'center', 'squash' or 'border'"),
+        ({"crop_mode": "stretch"}, "crop_mode = 'stretch' must be 'center', 'squash', 'border' or 'center-down'"),
         ({"interpolation": "nearest"}, "interpolation = 'nearest' must be 'bilinear' or 'bicubic'"),
         ({"resize": 63}, "resize = 63 must be a whole number from 64"),
     ):

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from vitobench.errors import CheckpointError, VitobenchError
 from vitobench.models import registry
 from vitobench.models.class_order import order_of
 from vitobench.models.model import Model
+from vitobench.models.pooled_layers import LayerPool
 from vitobench.models.probing.heads import encoder_of
 from vitobench.models.sources.hugging_face_models import SOURCE
 from vitobench.models.spec import ModelSpec
@@ -321,6 +323,10 @@ def test_what_is_not_here_says_what_to_write(monkeypatch: pytest.MonkeyPatch, tm
         registry.resolve(f"hf:{tmp_path}")
     with pytest.raises(CheckpointError, match=r"option 'label=x' .* valid are labels=imagenet-1k\|"):
         registry.resolve(f"hf:{tmp_path}?label=x")
+    with pytest.raises(CheckpointError, match=r"two question marks; join options by &"):
+        registry.resolve(f"hf:{tmp_path}?labels=x?labels=y")
+    with pytest.raises(CheckpointError, match=r"names no model; write hf:OWNER/NAME or hf:OWNER/NAME\?labels="):
+        registry.resolve("hf:?labels=x")
 
 
 def test_a_repository_is_fetched_without_code_or_pickles(
@@ -357,3 +363,31 @@ def test_an_encoder_gives_its_class_token_and_no_register_among_its_patches(tmp_
             last = network.eval()(pixel_values=(images / 255 - 0.5) / 0.5).last_hidden_state
         torch.testing.assert_close(model.features(images), last[:, 0], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(model.tokens(images), last[:, -16:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_layers_are_those_of_transformers(kind: str, saved: Callable[[str], Path]) -> None:
+    network: Any = registry.load(f"hf:{saved(kind)}").network
+    size = network.input_size[1]
+    x = torch.rand(2, 3, size, size)
+    with torch.inference_mode():
+        layers = network.layers(x, 2)
+        assert torch.equal(layers[-1].tokens, network.tokens(x))
+        base = network.network.base_model
+        if kind in ("vit", "deit", "dinov2"):
+            blocks: list[torch.Tensor] = []
+            listed = next(m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == 2)
+            for block in listed:
+                block.register_forward_hook(lambda _, __, out: blocks.append(out[0] if isinstance(out, tuple) else out))
+            base(pixel_values=x)
+            for layer, block in zip(layers, blocks, strict=True):
+                whole = base.layernorm(block)
+                torch.testing.assert_close(layer.class_token, whole[:, 0])
+                torch.testing.assert_close(layer.tokens, whole[:, -layer.tokens.shape[1] :])
+            assert LayerPool(2, "cls+mean").read(network, x).shape == (2, 3 * 32)
+        else:
+            assert all(layer.class_token is None for layer in layers)
+            assert LayerPool(2, "mean").read(network, x).shape[1] == sum(layer.tokens.shape[2] for layer in layers)
+            assert len({tuple(layer.tokens.shape) for layer in layers}) == (1 if kind == "swin" else 2)
+        with pytest.raises(VitobenchError, match=r"has \d layers that can be read, not 9"):
+            network.layers(x, 9)

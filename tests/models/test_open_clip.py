@@ -18,6 +18,8 @@ from PIL import Image
 
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry, zero_shot
+from vitobench.models.named_file import split_options
+from vitobench.models.pooled_layers import LayerPool
 from vitobench.models.probing.heads import encoder_of
 from vitobench.models.sources import open_clip_models
 from vitobench.models.zero_shot import CLASS_NAMES, wording
@@ -342,3 +344,40 @@ def test_without_the_package_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -
         registry.resolve("openclip:ViT-B-32/openai")
     with pytest.raises(VitobenchError, match=r"pip install 'vitobench\[hugging-face\]'"):
         registry.resolve("hf:google/vit")
+
+
+def test_other_classes_leave_the_other_options_as_they_are() -> None:
+    named = open_clip_models.SOURCE.with_classes("openclip:a/b?templates=half%2526%2525.txt", "cifar-10")
+    assert named is not None
+    assert split_options(named, "openclip:", {"templates": "FILE", "classes": "SPACE"}, "ARCH/PRETRAINED") == (
+        "a/b",
+        {"templates": "half%26%25.txt", "classes": "cifar-10"},
+    )
+
+
+@pytest.mark.parametrize("kind", ["clip", "resnet"])
+def test_the_last_layers_of_a_tower_are_open_clips(kind: str, saved: Callable[[str], Path]) -> None:
+    network: Any = registry.load(f"openclip:{saved(kind)}?{SMALL}").network
+    x = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        layers = network.layers(x, 2)
+        assert torch.equal(layers[-1].tokens, network.tokens(x))
+        if kind == "clip":
+            blocks, tower = [], network.visual
+            handles = [
+                b.register_forward_hook(lambda _, __, out: blocks.append(out)) for b in tower.transformer.resblocks
+            ]
+            features = network.features(x)
+            for handle in handles:
+                handle.remove()
+            for layer, block in zip(layers, blocks, strict=True):
+                torch.testing.assert_close(
+                    torch.cat([layer.class_token[:, None], layer.tokens], 1), tower.ln_post(block)
+                )
+            torch.testing.assert_close(layers[-1].class_token @ tower.proj, features)
+            assert LayerPool(2, "cls+mean").read(network, x).shape == (2, 3 * 64)
+        else:
+            assert all(layer.class_token is None for layer in layers)
+            assert layers[0].tokens.shape[1] == 4 * layers[1].tokens.shape[1]
+        with pytest.raises(VitobenchError, match="fewer than 9 layers"):
+            network.layers(x, 9)
