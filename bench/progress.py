@@ -18,6 +18,32 @@ class Advance(Protocol):
         """Move the bar."""
 
 
+def in_words(
+    advance: Advance, name: str, clock: Callable[[], float] = time.monotonic
+) -> Callable[[str, int, int], None]:
+    """Say on a bar how far a model's loading is, which is no part of the bar's amount.
+
+    Args:
+        advance: The bar.
+        name: The model.
+        clock: Seconds that only increase.
+
+    Returns:
+        To be called with (stage, done, total), first with what was done before.
+    """
+    began: list[tuple[float, int]] = []
+
+    def tell(stage: str, done: int, total: int) -> None:
+        now = clock()
+        began.append((now, done))
+        start, before = began[0]
+        new = done - before
+        left = f", about {_clock((now - start) * (total - done) / new)} left" if new > 0 and done < total else ""
+        advance(0, f"{name}: {stage[:1].lower()}{stage[1:]}, {done} of {total}{left}")
+
+    return tell
+
+
 def silent(amount: int, what: str = "") -> None:
     """An `Advance` that shows nothing."""
 

@@ -12,7 +12,7 @@ from ..errors import VitobenchError, unknown_name
 from ..plugins import own_modules
 from ..text import printable
 from .sources.plugins import PluginSource, PluginSources
-from .sources.source import ModelRow, Source
+from .sources.source import ModelRow, Progress, Source, listening
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -145,12 +145,13 @@ def encoder(architecture: str) -> nn.Module | None:
     return None if source is None else source.encoder(architecture)
 
 
-def load(name_or_spec: str | ModelSpec) -> Model:
+def load(name_or_spec: str | ModelSpec, progress: Progress | None = None) -> Model:
     """Load a model on the CPU.
 
     Args:
         name_or_spec: A name as for `resolve`, or a description. The preprocessing of a description is used as it is;
             its weights must not have changed.
+        progress: Called with (stage, amount done, whole amount) where loading takes long.
 
     Returns:
         The model.
@@ -165,7 +166,8 @@ def load(name_or_spec: str | ModelSpec) -> Model:
     if spec.source not in by_name:
         sources = ", ".join(sorted(by_name))
         raise VitobenchError(f"{spec.name} comes from {spec.source!r}; known sources: {sources}.")
-    network = by_name[spec.source].build(spec)
+    with listening(progress):
+        network = by_name[spec.source].build(spec)
     from .model import Model
 
     return Model(spec, network)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ _SINGLE = "a photo of a {}."
 _BLANK = "{}"
 _CLASSES_AT_ONCE = 100
 _PROMPTS_AT_ONCE = 400
+_STAGE = "Embedding class names"
 _SHOWN = 5
 
 
@@ -185,39 +186,66 @@ def tokens_digest(tokenizer: Any, asked: Wording, where: str) -> str:
     return digest([type(tokenizer).__name__, tokens.tolist()])
 
 
-def class_embeddings(model: Any, tokenizer: Any, asked: Wording, key: str) -> Tensor:
-    """One embedding per class, computed once and kept.
+def class_embeddings(
+    model: Any, tokenizer: Any, asked: Wording, key: str, progress: Callable[[str, int, int], object] = lambda *_: None
+) -> Tensor:
+    """One embedding per class, computed once and kept. What is interrupted continues after its last hundred classes.
 
     Args:
         model: An open_clip model.
         tokenizer: Its tokenizer.
         asked: Names and templates.
         key: Identifies weights, wording and tokenizer.
+        progress: Called with what is being done, and classes done and in all.
 
     Returns:
         float32 (K, D), of length 1.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load, save
+    from safetensors.torch import save
 
-    path = kept_in() / f"{key}.safetensors"
+    path, begun = kept_in() / f"{key}.safetensors", kept_in() / f"{key}.begun.safetensors"
+    total = len(asked.names)
+    kept = _kept(path)
+    if kept is not None and len(kept) == total:
+        return kept
+    kept = _kept(begun)
+    done = [] if kept is None or len(kept) % _CLASSES_AT_ONCE else list(kept.split(_CLASSES_AT_ONCE))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    progress(_STAGE, sum(map(len, done)), total)
+    for classes in _averaged(model.to(device).eval(), tokenizer, asked, sum(map(len, done))):
+        done.append(classes.cpu())
+        if sum(map(len, done)) < total:
+            with suppress(OSError):  # a cache that cannot be written only costs time
+                replace_file(begun, save({"weight": torch.cat(done)}))
+        progress(_STAGE, sum(map(len, done)), total)
+    model.to("cpu")
+    embeddings = torch.cat(done)
+    with suppress(OSError):
+        replace_file(path, save({"weight": embeddings}))
+        begun.unlink(missing_ok=True)
+    return embeddings
+
+
+def _kept(path: Path) -> Tensor | None:
+    """Embeddings in a file; None where it is absent or damaged."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
         kept: Tensor = load(path.read_bytes())["weight"]
-        if kept.dtype == torch.float32 and kept.ndim == 2 and len(kept) == len(asked.names):
-            return kept
     except (OSError, KeyError, SafetensorError):
-        pass
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = _averaged(model.to(device).eval(), tokenizer, asked).cpu()
-    model.to("cpu")
-    with suppress(OSError):  # a cache that cannot be written only costs time
-        replace_file(path, save({"weight": made}))
-    return made
+        return None
+    return kept if kept.dtype == torch.float32 and kept.ndim == 2 else None
 
 
-def _averaged(model: Any, tokenizer: Any, asked: Wording) -> Tensor:
-    """Embeddings of the prompts of each class, averaged after normalisation and normalised again, (K, D)."""
+def _averaged(model: Any, tokenizer: Any, asked: Wording, start: int = 0) -> Iterator[Tensor]:
+    """Embeddings of the prompts of each class, averaged after normalisation and normalised again.
+
+    Yields:
+        (100, D) for each hundred classes from ``start`` on; the last ones may be fewer.
+    """
     import torch
     import torch.nn.functional as F
 
@@ -225,10 +253,9 @@ def _averaged(model: Any, tokenizer: Any, asked: Wording) -> Tensor:
     first = tokenizer(asked.prompts(asked.names[0])[:1])
     device = next(model.parameters()).device
     short = _ignores_padding(model, first.to(device), int(_lengths(first, padding)[0]))
-    classes = []
-    with torch.inference_mode():
-        for start in range(0, len(asked.names), _CLASSES_AT_ONCE):
-            names = asked.names[start : start + _CLASSES_AT_ONCE]
+    for place in range(start, len(asked.names), _CLASSES_AT_ONCE):
+        names = asked.names[place : place + _CLASSES_AT_ONCE]
+        with torch.inference_mode():
             tokens = tokenizer([prompt for name in names for prompt in asked.prompts(name)])
             lengths = _lengths(tokens, padding)
             order = lengths.argsort()
@@ -238,8 +265,8 @@ def _averaged(model: Any, tokenizer: Any, asked: Wording) -> Tensor:
                 parts.append(_encoded(model, tokens[rows].to(device), cut))
             embedded = torch.cat(parts)[order.argsort()].float()
             means = embedded.view(len(names), len(asked.templates), -1).mean(1)
-            classes.append(F.normalize(means, dim=-1))
-    return torch.cat(classes).clone()
+            classes = F.normalize(means, dim=-1)
+        yield classes.clone()
 
 
 def _lengths(tokens: Tensor, padding: Tensor) -> Tensor:

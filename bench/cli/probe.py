@@ -171,7 +171,7 @@ def probe_command(
     suffix = f"-{spec.layers}-{spec.pool}" if spec.read else ""
     checkpoint = folder / f"{head}{suffix}.safetensors"
     with stages(console) as stage:
-        loaded = load(model).to(choose_device(device))
+        loaded = load(model, stage).to(choose_device(device))
         data = open_data(
             data_name, train, held_out, seed, features, lambda done, total: stage("Hashing images", done, total)
         )

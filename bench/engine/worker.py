@@ -24,7 +24,7 @@ from ...tasks.labels import labels_for
 from ...tasks.task import Condition, Task
 from ...text import escaped
 from ..planning.plan import NO_CLASSES, Pass, Unit
-from ..progress import Advance, silent
+from ..progress import Advance, in_words, silent
 from .pixels import Batch, PassPixels, UnitRows, one_line
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Worker:
         """A model, loaded at its first use; None once it has failed."""
         if spec.identity not in self._models:
             try:
-                self._models[spec.identity] = registry.load(spec).to(self.device)
+                self._models[spec.identity] = registry.load(spec, in_words(self.advance, spec.name)).to(self.device)
             except (Exception, SystemExit) as error:  # a file, a driver or memory: whatever it lacks, the others go on
                 self._fail(spec, one_line(error), report)
         return self._models[spec.identity]

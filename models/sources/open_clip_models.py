@@ -21,7 +21,7 @@ from ..spec import ModelSpec, Preprocessing
 from ..training_data import UNKNOWN, WEB
 from ..zero_shot import CLASS_NAMES, TEMPLATES, Wording, class_embeddings, tokens_digest, wording
 from ..zoo_card import triple
-from .source import Source, WeightsFolder
+from .source import Source, WeightsFolder, report
 
 if TYPE_CHECKING:
     from torch import nn
@@ -382,7 +382,7 @@ class OpenClipSource(Source):
         model = _network(named, config)
         key = _hash(model, config, asked, tokens_digest(tokenizer, asked, spec.name))
         spec.check_weights(key, spec.name)
-        embeddings = class_embeddings(model, tokenizer, asked, key)
+        embeddings = class_embeddings(model, tokenizer, asked, key, report)
         bias = 0.0 if model.logit_bias is None else float(model.logit_bias.detach().reshape(()))
         return ZeroShot(model.visual, embeddings, float(model.logit_scale.detach().exp().reshape(())), bias)
 

@@ -8,7 +8,9 @@ uses this object, so no other file has to change.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -83,6 +85,29 @@ class Architecture:
     others: tuple[Callable[[int], nn.Module], ...] = ()
     convert: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, the amount done, and the whole amount."""
+
+_LISTENER: ContextVar[Progress | None] = ContextVar("progress of loading", default=None)
+
+
+@contextmanager
+def listening(progress: Progress | None) -> Iterator[None]:
+    """Let `report` call this while the block loads a model; None for nobody."""
+    token = _LISTENER.set(progress)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def report(stage: str, done: int, total: int) -> None:
+    """Say how far a source is with something that takes minutes, in `Source.build`; a caller may show it."""
+    progress = _LISTENER.get()
+    if progress is not None:
+        progress(stage, done, total)
 
 
 class Source(ABC):

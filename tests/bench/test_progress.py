@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rich.console import Console
 
-from vitobench.bench.progress import Lines, bar
+from vitobench.bench.progress import Lines, bar, in_words
 
 
 class Clock:
@@ -71,3 +71,16 @@ def test_a_terminal_gets_a_bar() -> None:
     with bar(Console(file=io.StringIO(), force_terminal=True), "Running", 10) as advance:
         assert not isinstance(advance, Lines)
         advance(10)
+
+
+def test_loading_is_told_in_words_with_the_time_that_is_left() -> None:
+    said: list[tuple[int, str]] = []
+    times = iter([0.0, 30.0, 60.0])
+    tell = in_words(lambda amount, what="": said.append((amount, what)), "a", lambda: next(times))
+    for done in (400, 500, 1000):
+        tell("Embedding class names", done, 1000)
+    assert said == [
+        (0, "a: embedding class names, 400 of 1000"),
+        (0, "a: embedding class names, 500 of 1000, about 2:30 left"),
+        (0, "a: embedding class names, 1000 of 1000"),
+    ]

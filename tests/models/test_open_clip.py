@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def test_prompts_are_cut_only_where_the_tower_ignores_the_rest(
             lambda m, t, length, k=kind: lengths.setdefault(k, set()).add(length) or encoded(m, t, length),
         )
         plain = open_clip.create_model(f"local-dir:{saved(kind)}").eval()
-        zero_shot._averaged(plain, open_clip.get_tokenizer(f"local-dir:{saved(kind)}"), asked)
+        list(zero_shot._averaged(plain, open_clip.get_tokenizer(f"local-dir:{saved(kind)}"), asked))
     assert lengths["clip"] == {8, 77}  # 77 in the comparison alone
     assert lengths["siglip"] == {8, 64}
 
@@ -381,3 +381,32 @@ def test_the_last_layers_of_a_tower_are_open_clips(kind: str, saved: Callable[[s
             assert layers[0].tokens.shape[1] == 4 * layers[1].tokens.shape[1]
         with pytest.raises(VitobenchError, match="fewer than 9 layers"):
             network.layers(x, 9)
+
+
+def test_embeddings_continue_after_an_interruption_and_say_how_far_they_are(
+    saved: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"openclip:{saved('clip')}?templates=1&classes=cifar-100"
+    monkeypatch.setattr(zero_shot, "_CLASSES_AT_ONCE", 30)
+    averaged, starts = zero_shot._averaged, []
+
+    def interrupted(*args: Any) -> Iterator[torch.Tensor]:
+        starts.append(args[3])
+        for number, classes in enumerate(averaged(*args)):
+            if len(starts) == 1 and number == 2:
+                raise KeyboardInterrupt
+            yield classes
+
+    monkeypatch.setattr(zero_shot, "_averaged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        registry.load(name)
+    (begun,) = zero_shot.kept_in().iterdir()
+    said: list[tuple[str, int, int]] = []
+    continued: Any = registry.load(name, lambda *told: said.append(told)).network
+    assert starts == [0, 60]
+    assert said == [("Embedding class names", done, 100) for done in (60, 90, 100)]
+    (whole,) = zero_shot.kept_in().iterdir()
+    assert not begun.exists()
+    whole.unlink()
+    assert torch.equal(registry.load(name).network.embeddings, continued.embeddings)
+    assert starts == [0, 60, 0]
