@@ -142,6 +142,8 @@ def _wanted(parts: FileName) -> Wanted:
     from .checkpoints import Wanted
 
     architecture = architecture_of(str(parts.architecture))
+    if architecture.at is not None and isinstance(parts.size, int):
+        architecture = architecture.at(parts.size)
     return Wanted(parts.path, architecture, parts.weights, parts.head, parts.layers, parts.pool, parts.classes)
 
 

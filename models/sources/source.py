@@ -75,6 +75,7 @@ class Architecture:
         convert: Translates the names of a published checkpoint into those of the network, as the library does; gets
             names and tensors, and the network. None if the library has no such translation.
         facts: Facts for `ModelSpec.extra`, such as the library's version. If one changes, a description is out of date.
+        at: The same for images of another size, in pixels. None if its networks take images of any size.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Architecture:
     others: tuple[Callable[[int], nn.Module], ...] = ()
     convert: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    at: Callable[[int], Architecture] | None = None
 
 
 Progress = Callable[[str, int, int], None]

@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ..zoo_card import LABEL_SPACES, LARGEST_SIDE, label_space_of, triple
 from .source import Architecture, Source, WeightsFolder
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 PREFIX = "timm:"
@@ -100,12 +101,61 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str, size: Size = TEST) -> Pr
         )
     fixed = (cfg.get("input_size") or (3, height, width))[1]
     if cfg.get("fixed_input_size") and height != fixed:
-        raise CheckpointError(f"{name} takes only images of {fixed} pixels; leave out {SIZE_OPTION}{size}.")
+        _check_size(cfg, name, height)
     if data["crop_mode"] not in CROP_MODES:
         raise CheckpointError(f"{name} has the crop_mode {data['crop_mode']!r}; supported are {', '.join(CROP_MODES)}.")
     resize = math.floor(height / data["crop_pct"])
     mean, std = triple(data["mean"]), triple(data["std"])
     return Preprocessing(height, resize, data["interpolation"], mean, std, data["crop_mode"])
+
+
+def at_size(cfg: Mapping[str, Any], size: Size) -> dict[str, Any]:
+    """What timm's ``create_model`` is told for images of a size: transformers then interpolate their positions."""
+    own = cfg.get("input_size") or (3, size, size)
+    return {"dynamic_img_size": True} if cfg.get("fixed_input_size") and size not in (TEST, TRAIN, own[1]) else {}
+
+
+def _check_size(cfg: Mapping[str, Any], name: str, side: int) -> None:
+    """Check that a network of a fixed size can be built for images of another one.
+
+    Raises:
+        CheckpointError: It cannot.
+    """
+    import torch
+
+    architecture = str(cfg["architecture"])
+    only = f"{name} takes only images of {cfg['input_size'][1]} pixels"
+    leave = f"leave out {SIZE_OPTION}{side}."
+    try:
+        network = _at_any_size(architecture, torch.device("meta"))
+    except TypeError:
+        raise CheckpointError(f"{only}; {leave}") from None
+    patch: int = network.patch_embed.patch_size[0]  # type: ignore[union-attr,index,assignment]
+    if side % patch:
+        near = max(1, round(side / patch)) * patch
+        raise CheckpointError(
+            f"{only}, or of a multiple of its patches of {patch}; write {SIZE_OPTION}{near}, or {leave}"
+        )
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, side, side, device="meta"))
+    except (RuntimeError, AssertionError):
+        raise CheckpointError(f"{only}; {leave}") from None
+
+
+def _at_any_size(architecture: str, device: torch.device) -> nn.Module:
+    """An untrained network without a classifier that interpolates its positions.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    import timm
+
+    with device:
+        network: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=0, dynamic_img_size=True)
+    if not getattr(network, "dynamic_img_size", False):  # some take the option and do nothing with it
+        raise TypeError(f"{architecture} does not interpolate its positions.")
+    return network
 
 
 def check_name(architecture: str, name: str) -> None:
@@ -138,7 +188,8 @@ def check_name(architecture: str, name: str) -> None:
 def _fetch(name: str) -> nn.Module:
     import timm
 
-    timm_name, _ = parts_of(name)
+    timm_name, size = parts_of(name)
+    changes = {}
     if not timm_name.startswith(("hf-hub:", "hf_hub:")):
         check_name(timm_name, name)
         cfg = timm.models.get_pretrained_cfg(timm_name)
@@ -147,10 +198,13 @@ def _fetch(name: str) -> nn.Module:
                 f"timm has no trained weights for {timm_name}. With weights of your own: "
                 f"file:PATH?arch={PREFIX}{timm_name}."
             )
+        changes = at_size(cfg.to_dict(), size)
+        if changes:  # say so before anything is fetched
+            preprocessing_of(cfg.to_dict(), name, size)
     warnings: list[str] = []
     try:
         with _collected(warnings):
-            network = timm.create_model(timm_name, pretrained=True)
+            network = timm.create_model(timm_name, pretrained=True, **changes)
     except Exception as error:  # every transport and hub client has its own exceptions
         first = (str(error).splitlines() or [""])[0][:300]
         raise VitobenchError(
@@ -267,11 +321,16 @@ class TimmSource(Source):
             UnknownNameError: timm has no such network.
         """
         import timm
+        import torch
 
         from ..state_dicts import TimmNetwork
 
         name = architecture.removeprefix(PREFIX)
         check_name(name, architecture)
+        config = timm.models.get_pretrained_cfg(name)
+        if config is not None and config.fixed_input_size:
+            with suppress(TypeError):  # a probe may have been fitted at another size; the weights are the same
+                return TimmNetwork(_at_any_size(name, torch.device("cpu")))
         return TimmNetwork(timm.create_model(name, pretrained=False, num_classes=0))
 
     def architecture(self, name: str) -> Architecture:
@@ -281,6 +340,9 @@ class TimmSource(Source):
             UnknownNameError: timm has no such network.
             CheckpointError: It needs a preprocessing that is not supported.
         """
+        return self._architecture(name, TEST)
+
+    def _architecture(self, name: str, side: Size) -> Architecture:
         import timm
 
         from ..state_dicts import TimmNetwork
@@ -291,6 +353,7 @@ class TimmSource(Source):
         cfg = {"architecture": timm_name} if config is None else config.to_dict()
 
         def network(classes: int, **changes: Any) -> nn.Module:
+            changes |= at_size(cfg, side)
             created: nn.Module = timm.create_model(timm_name, pretrained=False, num_classes=classes, **changes)
             return created
 
@@ -306,6 +369,7 @@ class TimmSource(Source):
                 "preprocessing_of": f"{cfg['architecture']}.{cfg.get('tag') or 'default'}",
                 "timm": importlib.metadata.version("timm"),
             },
+            at=lambda pixels: self._architecture(name, pixels),
         )
 
     def resolve(self, name: str) -> ModelSpec:

@@ -1,6 +1,7 @@
 import copy
 import logging
 import os
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -354,3 +355,38 @@ def test_efficientnet_lite0_recognises_photographs() -> None:
     assert logits.shape == (48, 1000)
     assert model.features(torch.from_numpy(pixels[:1]).permute(0, 3, 1, 2)).shape == (1, 1280)
     assert (logits.argmax(1).numpy() == source.labels[:48]).mean() > 0.85
+
+
+def test_a_transformer_of_timm_is_read_at_another_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(create_model("test_vit", num_classes=1000).state_dict(), tmp_path / "vit.pth")
+    whole = registry.load(f"file:{tmp_path / 'vit.pth'}?arch=timm:test_vit&size=96")
+    assert whole.spec.preprocessing.size == 96
+    plain = create_model("test_vit", num_classes=1000, img_size=96)
+    rule = sys.modules[type(plain).__module__].checkpoint_filter_fn
+    plain.load_state_dict(rule(torch.load(tmp_path / "vit.pth"), plain))
+    x = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(whole.network(x), plain.eval()(x), rtol=1e-4, atol=1e-5)
+        own = registry.load(f"file:{tmp_path / 'vit.pth'}?arch=timm:test_vit")
+        assert own.spec.preprocessing.size != 96
+        assert own.spec.identity != whole.spec.identity
+        assert timm_models.SOURCE.encoder("timm:test_vit").features(x).shape == (2, 64)
+    with pytest.raises(
+        CheckpointError, match=r"only images of 160 pixels, or of a multiple of its patches of 16; .*=96,"
+    ):
+        registry.load(f"file:{tmp_path / 'vit.pth'}?arch=timm:test_vit&size=100")
+    asked = []
+
+    def create(name: str, pretrained: bool, **changes: object) -> nn.Module:
+        asked.append(changes)
+        torch.manual_seed(0)
+        return create_model(name, pretrained=False, **changes)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    assert registry.load("timm:test_vit?size=96").logits(images(2, 96)).shape == (2, 1000)
+    assert registry.load("timm:test_vit").spec.weights_hash == registry.resolve("timm:test_vit?size=96").weights_hash
+    with pytest.raises(CheckpointError, match=r"only images of 224 pixels; leave out size=256"):
+        registry.load("timm:beit_base_patch16_224?size=256")
+    assert {} in asked
+    assert {"dynamic_img_size": True} in asked
