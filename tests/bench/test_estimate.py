@@ -61,7 +61,7 @@ def test_measuring_stores_nothing_and_tells_a_time(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_loaded_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = registry.load
 
-    def refuse(spec: Any) -> Any:
+    def refuse(spec: Any, progress: Any = None) -> Any:
         if spec.name == "other":
             raise RuntimeError("no kernel image")
         return load(spec)

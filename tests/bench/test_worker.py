@@ -201,7 +201,7 @@ def test_a_model_that_cannot_be_loaded_fails_alone(
 ) -> None:
     load = registry.load
 
-    def refuse(spec: Any) -> Model:
+    def refuse(spec: Any, progress: Any = None) -> Model:
         if spec.name == "other":
             raise error
         return load(spec)
