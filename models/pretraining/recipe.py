@@ -27,7 +27,7 @@ class Recipe:
         name: Name of the resulting model.
         description: One line for listings and the model card.
         method: The pretraining method, with the settings of its own.
-        architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet"``, ``"resnet50"``, ``"timm/NAME"``.
+        architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet8"``, ``"resnet50"``, ``"timm/NAME"``.
         pooling: ``"attention"`` or ``"average"``, at every scale.
         scales: 1 pools the last feature map, 2 the last two. Attention adds no width, so that average pooling at the
             same scales is its control.

@@ -58,7 +58,7 @@ def test_numbers_do_not_depend_on_how_many_clips_are_asked_at_once(
     clips: features.Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    network = build("micro-resnet/average", 16).eval()
+    network = build("micro-resnet8/average", 16).eval()
     found = features.track(network, clips)
     assert found.shape == (CLIPS,)
     monkeypatch.setattr(features, "_AT_ONCE", 5)
@@ -67,7 +67,7 @@ def test_numbers_do_not_depend_on_how_many_clips_are_asked_at_once(
 
 def test_single_and_several_scales_are_asked_on_the_same_map() -> None:
     torch.manual_seed(0)
-    single, double = (build(f"micro-resnet/{pooling}", 16).eval() for pooling in ("average", "attention-2scale"))
+    single, double = (build(f"micro-resnet8/{pooling}", 16).eval() for pooling in ("average", "attention-2scale"))
     double.load_state_dict(
         single.state_dict() | {k: v for k, v in double.state_dict().items() if k[:4] in ("pool", "head")}
     )

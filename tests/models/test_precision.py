@@ -22,7 +22,7 @@ def images(count: int, size: int = 64) -> Tensor:
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return build("micro-resnet/attention-2scale", 16).eval()
+    return build("micro-resnet8/attention-2scale", 16).eval()
 
 
 @pytest.mark.parametrize(

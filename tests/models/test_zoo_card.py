@@ -204,12 +204,12 @@ def test_a_card_cannot_ask_for_more_memory_than_its_file_has_weights(tmp_path: P
     network = build(ARCHITECTURES[0], 16)
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     for architecture, words in (
-        ("micro-resnet/average+knn(bank=1000000000000,k=20,temperature=0.07)", "does not fit|no state dict"),
-        ("micro-resnet/average+knn(bank=10,k=20,temperature=nan)", "temperature finite and above 0"),
+        ("micro-resnet8/average+knn(bank=1000000000000,k=20,temperature=0.07)", "does not fit|no state dict"),
+        ("micro-resnet8/average+knn(bank=10,k=20,temperature=nan)", "temperature finite and above 0"),
         ("torchvision:fcn_resnet50+linear", "cannot build"),
         ("timm:../x+linear", "cannot build"),
-        ("micro-resnet/average+attentive(heads=0)", "heads must be 1 or more"),
-        ("micro-resnet/", "cannot build"),
+        ("micro-resnet8/average+attentive(heads=0)", "heads must be 1 or more"),
+        ("micro-resnet8/", "cannot build"),
     ):
         path = tmp_path / WHERE
         save_file(state, path, metadata={"vitobench": json.dumps(CARD | {"architecture": architecture})})

@@ -17,7 +17,7 @@ from vitobench.models.pretraining.methods import Contrastive
 from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tasks.microworld.sets import MicroSet
 
-RECIPE = Recipe("t", "", Contrastive(), "micro-resnet", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
+RECIPE = Recipe("t", "", Contrastive(), "micro-resnet8", clips=40, frames_per_clip=2, size=16, window=2.56, batch=8)
 
 
 @pytest.mark.parametrize("window", [0.0, 2.56])

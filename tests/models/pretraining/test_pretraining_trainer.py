@@ -22,7 +22,7 @@ from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.trainer import learning_rate_at, make_optimiser, parameter_groups
 
 VITO = Recipe(
-    "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet", pooling="attention", scales=2, window=2.56,
+    "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet8", pooling="attention", scales=2, window=2.56,
     clips=64, frames_per_clip=2, size=32, batch=16, steps=6, warmup=2, precision="float32", monitor_every=0,
 )  # fmt: skip
 SMALL_DINO = Dino(hidden=32, projection=16)

@@ -15,7 +15,7 @@ from vitobench.models.pretraining.learners import LEARNERS, learner_of
 from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings, TwoViews
 from vitobench.models.pretraining.recipe import Recipe, current_form, list_recipes, load_recipe, recipe_facts
 
-LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet"\n'
+LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet8"\n'
 
 
 def write(folder: Path, text: str) -> str:
@@ -63,7 +63,7 @@ def test_ablations_change_one_thing_each() -> None:
 
 def test_a_file_of_ones_own_and_changes(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, LEAST + "steps = 7\nlearning_rate = 1\n"), batch=32, seed=None)
-    assert recipe == Recipe("mine", "d", Contrastive(), "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
+    assert recipe == Recipe("mine", "d", Contrastive(), "micro-resnet8", steps=7, learning_rate=1, batch=32, seed=0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
