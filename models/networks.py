@@ -59,9 +59,9 @@ class MicroResNet(PooledNetwork):
     """A residual network of eight layers for 64-pixel images, with a pooling and a linear classifier on top.
 
     It is ResNet-18 with what 64 pixels can spare left out: a stem (5x5, stride 2, then max-pooling) and one basic block
-    in each of three stages, whose maps are 16x16, 8x8 and 4x4; the last two are those that VITO pools. With a
-    multiply-add counted as two operations an image takes 23 MFLOP, and 27 with attention at both scales. One convolution
-    of stride 4 in place of the stem's two steps is hardly faster, and costs accuracy when trained with labels.
+    in each of three stages, whose maps are 16x16, 8x8 and 4x4; the last two are those that VITO pools. An image takes
+    23 MFLOP, and 27 with attention at both scales; a multiply-add counts as two operations. One convolution of stride 4
+    in place of the stem's two steps is hardly faster, and costs accuracy when trained with labels.
 
     Args:
         pooling: One of `POOLINGS`.
@@ -181,7 +181,7 @@ MICRO = "micro-resnet8"
 TIMM = "timm/"
 
 _RETIRED = {
-    "micro-resnet": "the network of the first micro-world (generator version 1), which vitobench up to 0.2 trained and ran"
+    "micro-resnet": "the network of the first micro-world (generator version 1), which vitobench trained up to 0.2"
 }
 """Backbones of earlier versions, and what they were."""
 
