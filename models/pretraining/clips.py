@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...tasks.microworld.sets import MicroSet
 from ...tasks.microworld.vocabulary import CLASSES, CLIP_SECONDS
 from .monitors import NeighbourExam
-from .recipe import Recipe
+from .recipe import PHOTOGRAPHS, Recipe
 
 # The clips of a step and the seeds of its random numbers: functions of (seed, step) alone.
 
@@ -150,6 +150,7 @@ def render_pool(
     progress: Callable[[int, int], None] | None = None,
     window: float = CLIP_SECONDS,
     indices: np.ndarray | None = None,
+    camera: str | None = "filmed",
 ) -> ClipPool:
     """Render the training clips of the micro-world.
 
@@ -161,6 +162,7 @@ def render_pool(
         progress: Called with (finished clips, total).
         window: T in seconds, see `sample_times`; the whole clip by default.
         indices: int64 (clips,), indices in the training set; the first ones by default.
+        camera: One of `CAMERAS`; None takes a photograph of each scene instead, which is one frame.
     """
     clip_indices = np.arange(clips) if indices is None else indices
     source = MicroSet("train", int(clip_indices.max()) + 1, seed)
@@ -170,7 +172,10 @@ def render_pool(
     for start in range(0, clips, chunk):
         part = slice(start, min(start + chunk, clips))
         rows = np.repeat(clip_indices[part], frames).tolist()
-        rendered = source.frames(rows, size, times[part].ravel().tolist()).images
+        if camera is None:
+            rendered = source.frames(rows, size).images
+        else:
+            rendered = source.frames(rows, size, times[part].ravel().tolist(), camera).images
         out[part] = torch.from_numpy(rendered).permute(0, 3, 1, 2).reshape(out[part].shape)
         if progress is not None:
             progress(part.stop, clips)
@@ -192,18 +197,19 @@ def pool_key(recipe: Recipe) -> tuple[object, ...]:
 
 
 def for_the_head(recipe: Recipe) -> Recipe:
-    """The recipe whose pool the linear head is fitted on: balanced classes, frames from anywhere in the clip.
+    """The recipe whose pool the linear head is fitted on: photographs of the training scenes, classes balanced.
 
-    All encoders must use the same kind of pool. Otherwise a comparison would measure the data of the heads.
+    All encoders must use the same kind of pool. Otherwise a comparison would measure the data of the heads. It is
+    photographs, as heads for ImageNet are fitted on ImageNet, and as the tasks of single images show.
     """
-    return replace(recipe, data="micro", window=0.0)
+    return replace(recipe, data=PHOTOGRAPHS, window=0.0, frames_per_clip=1)
 
 
 def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
     """Render the clips of a recipe.
 
     Args:
-        recipe: Its ``data``, ``clips``, ``frames_per_clip``, ``size``, ``window`` and ``seed`` are used. For windows of
+        recipe: Those of its settings that `pool_key` has are used. For windows of
             0 and of the whole clip, frames are anywhere in the clip; for other windows they are within one window of
             each clip.
         progress: Called with (finished clips, total).
@@ -213,7 +219,10 @@ def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
     """
     window = recipe.window or CLIP_SECONDS  # without a window every step takes one frame, from anywhere in the clip
     indices = uncurated_clips(recipe.clips, recipe.seed) if recipe.data == "micro-uncurated" else None
-    return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, indices)
+    camera = None if recipe.data == PHOTOGRAPHS else "ideal" if recipe.data == "micro-ideal" else "filmed"
+    return render_pool(
+        recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, indices, camera
+    )
 
 
 def uncurated_clips(clips: int, seed: int) -> np.ndarray:

@@ -42,7 +42,8 @@ def random_crops(images: Tensor, settings: Augmentation, rng: torch.Generator) -
     columns = (centres * (width * sign)[:, None] + x[:, None])[:, None, :].expand(n, side, side)
     rows = (centres * height[:, None] + y[:, None])[:, :, None].expand(n, side, side)
     grid = torch.stack([columns, rows], dim=3).to(images.dtype)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    # A crop ends less than half a pixel beyond the centres of the outer pixels, where the edge goes on.
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
     Returns:
         float32 (N, 3, S, S) in [0, 1].
     """
-    views = random_crops(images.float() / 255.0, settings, rng)
+    views = random_crops(images.float().div_(255.0), settings, rng)
     n, side = len(views), views.shape[-1]
     chosen = _chosen(n, settings.jitter, rng)
     if len(chosen):
@@ -145,13 +146,20 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
                 part = adjust_hue(part, _strength(m, settings.hue, rng) - 1.0)
         views[chosen] = part
     chosen = _chosen(n, settings.grey, rng)
-    views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
+    if len(chosen):
+        views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
     chosen = _chosen(n, settings.blur[number], rng)
     if len(chosen):
         sigma = torch.empty(len(chosen)).uniform_(*settings.sigma, generator=rng) * (side / 224.0)
-        views[chosen] = blur(views[chosen], sigma.clamp(min=0.05))
+        sigma = sigma.clamp(min=0.05)
+        if len(chosen) == n:
+            views = blur(views, sigma)
+        else:
+            views[chosen] = blur(views[chosen], sigma)
     chosen = _chosen(n, settings.solarise[number], rng)
-    views[chosen] = torch.where(views[chosen] >= 0.5, 1.0 - views[chosen], views[chosen])
+    if len(chosen):
+        part = views[chosen]
+        views[chosen] = torch.where(part >= 0.5, 1.0 - part, part)
     return views
 
 
