@@ -29,7 +29,7 @@ from .devices import leave, make_fabric
 from .feeds import ClipFeed, PoolFeed
 from .learners import normalise
 from .methods import get_method
-from .recipe import PHOTOGRAPHS, Recipe, list_recipes, load_recipe, recipe_facts
+from .recipe import IDEAL, PHOTOGRAPHS, UNCURATED, Recipe, list_recipes, load_recipe, recipe_facts
 from .trackers import make_tracker
 from .trainer import Training, train
 
@@ -148,7 +148,7 @@ def micro_data(recipe: Recipe) -> str:
     world = f"of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION})"
     if recipe.data == PHOTOGRAPHS:
         return f"{recipe.clips} photographs {world}, one of each scene, at {recipe.size} pixels"
-    how = {"micro-uncurated": ", classes by Zipf's law", "micro-ideal": ", by an ideal camera"}.get(recipe.data, "")
+    how = {UNCURATED: ", classes by Zipf's law", IDEAL: ", by an ideal camera"}.get(recipe.data, "")
     return f"{recipe.clips} clips {world}{how}, {recipe.frames_per_clip} frames each at {recipe.size} pixels"
 
 

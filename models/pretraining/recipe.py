@@ -19,8 +19,9 @@ from .methods import Augmentation, MethodSettings, all_methods, get_method, keys
 # Recipes: everything that decides a pretraining run.
 
 
-PHOTOGRAPHS = "micro-photographs"
-"""The source of pictures that are taken one at a time."""
+PHOTOGRAPHS, IDEAL, UNCURATED = "micro-photographs", "micro-ideal", "micro-uncurated"
+"""Sources of the micro-world besides filmed clips: one photograph of each scene; clips of an ideal camera; filmed clips
+whose classes follow Zipf's law."""
 
 
 @dataclass(frozen=True)
