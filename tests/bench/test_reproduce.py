@@ -56,6 +56,7 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     assert "| `vito-uncurated` |" in page
     assert "(d) Curation" in page
 
+    assert not list((tmp_path / "out" / "runs" / "pools").iterdir())  # what a seed's runs shared is not left behind
     monkeypatch.setattr("vitobench.bench.claims.training._train", None)  # nothing is left to train
     again, _ = reproduce(asked)
     assert again.claims == data.claims
@@ -136,7 +137,7 @@ def test_the_command_lists_what_is_missing_and_refuses_claims_that_there_are_not
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "--to", str(tmp_path), "--claim", "g", "--list"])
     assert end.value.code == 2
-    assert "Valid names: 0, a, b, c, d, e, f" in capsys.readouterr().err
+    assert "Valid names: 0, 1, 2, 3, a, b, c, d, e, f" in capsys.readouterr().err
 
 
 def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
