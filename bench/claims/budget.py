@@ -24,6 +24,9 @@ _FRAMES = 256
 _OTHER_IMAGES = 8192 + 6096 + 4 * 1920
 """Images that each run reads for its classifier, for what is decoded, and along clips (at twice the size)."""
 
+_FINISHING = 10.0
+"""Seconds of a core after the last step of a run: photographs to measure the classifier on, and reading of libraries."""
+
 _STIMULI = 1100
 """Stimuli of an experiment of human alignment, on average; their tasks do not state a number."""
 
@@ -88,7 +91,7 @@ def estimate(runs: Sequence[Run], workers: int, limit: int | None = None) -> Est
     sizes = (suite.declared(name) for name in suite.tasks)
     wanted = ((task.images or _STIMULI, len(task.conditions)) for task in sizes)
     images = sum(min(number, limit or number) * conditions for number, conditions in wanted) + _OTHER_IMAGES
-    measuring = sum(images * forward[recipe.network] for recipe in recipes) * _PER_FORWARD
+    measuring = sum(images * forward[recipe.network] * _PER_FORWARD + _FINISHING for recipe in recipes)
     return Estimate(frames * frame_seconds(), training / workers, measuring / workers)
 
 

@@ -109,7 +109,7 @@ class Ranks:
         """The word of the first rank, for what each rank has measured and all must agree on."""
         if self._fabric is None or self.count == 1:
             return word
-        return cast(str, self._fabric.broadcast(word))
+        return self._fabric.broadcast(word)
 
     def first(self, rows: int) -> int:
         """Where this rank's rows begin among the gathered ones, if each rank has `rows` rows."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
@@ -19,7 +19,9 @@ from .methods import Augmentation, MethodSettings, all_methods, get_method, keys
 # Recipes: everything that decides a pretraining run.
 
 
-PHOTOGRAPHS, IDEAL, UNCURATED = "micro-photographs", "micro-ideal", "micro-uncurated"
+PHOTOGRAPHS: Final = "micro-photographs"
+IDEAL: Final = "micro-ideal"
+UNCURATED: Final = "micro-uncurated"
 """Sources of the micro-world besides filmed clips: one photograph of each scene; clips of an ideal camera; filmed clips
 whose classes follow Zipf's law."""
 

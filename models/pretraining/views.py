@@ -62,7 +62,8 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Blend (N, 3, H, W) with its mean grey by factor (N,)."""
-    return _blend(images, _luma(images).mean(dim=(2, 3), keepdim=True), factor)
+    means = images.mean(dim=(2, 3))  # of the channels first, because the grey image is not needed
+    return _blend(images, (means @ torch.tensor(_GREY, dtype=images.dtype)).view(-1, 1, 1, 1), factor)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:

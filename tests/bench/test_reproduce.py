@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.bench.claims import declared, features
+from vitobench.bench.claims import budget, declared, features
 from vitobench.bench.claims import reproduction as module
 from vitobench.bench.claims.features import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
@@ -145,3 +145,25 @@ def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "train_missing", lambda runs, *_: dict.fromkeys(runs, "no room"))
     with pytest.raises(VitobenchError, match="no room"):
         reproduce(asked)
+
+
+def test_an_estimate_adds_up_what_it_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Reproduction(Path("nowhere"), ("d",), seeds=2, steps=10)
+    runs = asked.runs()
+    timed: list[str] = []
+    monkeypatch.setattr(budget, "step_seconds", lambda recipe: timed.append(recipe.network) or 3.0)
+    monkeypatch.setattr(budget, "forward_seconds", lambda recipe: 0.0)
+    monkeypatch.setattr(budget, "frame_seconds", lambda: 0.01)
+    expected = budget.estimate(runs, 2)
+    assert timed == ["micro-resnet8/attention-2scale"]  # once for all runs of a kind
+    assert expected.training == 4 * 10 * 3.0 / 2
+    # Of each seed 48 clips and as many others with 2 frames each, and 48 photographs for all heads.
+    assert expected.rendering == pytest.approx(2 * (48 * 2 * 2 + 48) * 0.01)
+    assert expected.line() == "About 0.0 hours on this machine (minutes: rendering 0, training 1, measuring 0)."
+
+
+def test_steps_and_frames_can_be_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_FRAMES", 4)
+    recipe = Reproduction(Path("nowhere"), ("d",), seeds=1, steps=10).runs()[0].recipe
+    assert 0 < budget.forward_seconds(recipe) < budget.step_seconds(recipe) < 60
+    assert 0 < budget.frame_seconds() < 10
