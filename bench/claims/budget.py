@@ -25,7 +25,7 @@ _OTHER_IMAGES = 8192 + 6096 + 4 * 1920
 """Images that each run reads for its classifier, for what is decoded, and along clips (at twice the size)."""
 
 _FINISHING = 10.0
-"""Seconds of a core after the last step of a run: photographs to measure the classifier on, and reading of libraries."""
+"""Seconds of a core around the steps of a run: photographs to measure the classifier on, and reading of libraries."""
 
 _STIMULI = 1100
 """Stimuli of an experiment of human alignment, on average; their tasks do not state a number."""
