@@ -74,7 +74,7 @@ def test_single_and_several_scales_are_asked_on_the_same_map() -> None:
     x = torch.randn(2, 3, 128, 128)
     for one, two in zip(single.every_map(x), double.every_map(x), strict=True):
         torch.testing.assert_close(one, two)
-    assert single.every_map(x)[features._STAGE].shape == (2, 96, 16, 16)
+    assert single.every_map(x)[features._STAGE].shape == (2, 64, 16, 16)
 
 
 def test_what_is_known_of_a_run_is_kept(tmp_path: Path, clips: features.Clips, monkeypatch: pytest.MonkeyPatch) -> None:

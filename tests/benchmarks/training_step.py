@@ -155,10 +155,8 @@ def main() -> None:
                     work()
                     if number >= UNCOUNTED:
                         times[kind].append(clock() - started)
-    threads = torch.get_num_threads()
-    print(
-        f"{options.recipe}, batch {recipe.batch}, {precision_of(recipe, fabric.device)}, {threads} threads, {clock.__name__}"
-    )
+    threads, precision = torch.get_num_threads(), precision_of(recipe, fabric.device)
+    print(f"{options.recipe}, batch {recipe.batch}, {precision}, {threads} threads, {clock.__name__}")
     print(f"{'':36}{'median ms':>10}{'least ms':>10}{'step / it':>10}")
     whole = statistics.median(times["step"])
     for kind, values in times.items():
