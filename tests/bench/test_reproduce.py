@@ -17,6 +17,7 @@ from vitobench.bench.claims.reproduction import Reproduction, reproduce
 from vitobench.bench.claims.training import train_missing
 from vitobench.bench.cli import main
 from vitobench.errors import VitobenchError
+from vitobench.models.pretraining.recipe import Recipe
 
 TINY = ("clips=48", "batch=16", "frames_per_clip=2", "monitor_every=0", "warmup=1", "precision=float32")
 TASKS = ("micro-val", "micro-viewpoints", "micro-cue-conflict")
@@ -151,7 +152,12 @@ def test_an_estimate_adds_up_what_it_timed(monkeypatch: pytest.MonkeyPatch) -> N
     asked = Reproduction(Path("nowhere"), ("d",), seeds=2, steps=10)
     runs = asked.runs()
     timed: list[str] = []
-    monkeypatch.setattr(budget, "step_seconds", lambda recipe: timed.append(recipe.network) or 3.0)
+
+    def step_seconds(recipe: Recipe) -> float:
+        timed.append(recipe.network)
+        return 3.0
+
+    monkeypatch.setattr(budget, "step_seconds", step_seconds)
     monkeypatch.setattr(budget, "forward_seconds", lambda recipe: 0.0)
     monkeypatch.setattr(budget, "frame_seconds", lambda: 0.01)
     expected = budget.estimate(runs, 2)
