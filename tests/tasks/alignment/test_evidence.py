@@ -265,13 +265,3 @@ def test_a_model_that_uses_the_evidence_agrees_as_observers_do(name: str) -> Non
         row.model: row.value for row in found.scores if (row.metric, row.condition) == ("accuracy", "overall")
     }
     assert accuracies["ideal"] == pytest.approx(accuracies["ignorant"], abs=0.03)
-    print(
-        name,
-        "ideal",
-        ideal.mean().round(2),
-        "ignorant",
-        ignorant.mean().round(2),
-        "panel",
-        among.round(2),
-        accuracies["ideal"],
-    )
