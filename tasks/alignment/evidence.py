@@ -18,7 +18,7 @@ VERSION = 1
 SIZE = 64
 """Side in pixels of the pictures that simulated observers look at, whatever the size of a model's input."""
 
-FINE_FLOOR, COARSE_FLOOR, SURFACE_FLOOR = 0.03, 0.0015, 0.01
+FINE_FLOOR, COARSE_FLOOR, SURFACE_FLOOR = 0.02, 0.0015, 0.01
 """Gradients in grey levels per pixel (white is 1) that are half lost in an observer's own visual noise. Contrast
 sensitivity is much lower for fine detail, as in people."""
 

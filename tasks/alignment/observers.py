@@ -55,10 +55,10 @@ class Weights:
     """
 
     fine: float = 6.0
-    coarse: float = 3.0
+    coarse: float = 4.0
     size: float = 1.5
-    turned: float = 0.2
-    usual: float = 1.0
+    turned: float = 0.15
+    usual: float = 0.5
     pattern: float = 10.0
     pattern_size: float = 0.5
 
@@ -103,11 +103,11 @@ class SimulatedObserver:
 
     name: str
     cue: Literal["shape", "texture"]
-    threshold: float = 3.0
+    threshold: float = 2.8
     texture_threshold: float = 2.0
     weights: Weights = Weights()
     lapses: float = 0.03
-    other_cue: float = 0.15
+    other_cue: float = 0.25
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -120,11 +120,11 @@ class SimulatedObserver:
 
 
 MICRO_PANEL = (
-    SimulatedObserver("simulated-shape-1", "shape", 2.8, weights=Weights(fine=5.5, coarse=3.2), lapses=0.02),
-    SimulatedObserver("simulated-shape-2", "shape", 3.0, weights=Weights(fine=6.5, coarse=2.8), lapses=0.03),
-    SimulatedObserver("simulated-shape-3", "shape", 3.2, weights=Weights(size=1.3, turned=0.3), lapses=0.03),
-    SimulatedObserver("simulated-shape-4", "shape", 3.4, weights=Weights(size=1.7, usual=1.5), lapses=0.04),
-    SimulatedObserver("simulated-texture-1", "texture", 3.0),
+    SimulatedObserver("simulated-shape-1", "shape", 2.6, weights=Weights(fine=5.5, coarse=4.2), lapses=0.02),
+    SimulatedObserver("simulated-shape-2", "shape", 2.8, weights=Weights(fine=6.5, coarse=3.8), lapses=0.03),
+    SimulatedObserver("simulated-shape-3", "shape", 2.9, weights=Weights(size=1.3, turned=0.2), lapses=0.03),
+    SimulatedObserver("simulated-shape-4", "shape", 3.0, weights=Weights(size=1.7, usual=0.8), lapses=0.04),
+    SimulatedObserver("simulated-texture-1", "texture"),
 )
 """The micro-world's observers: four shape matchers, which replace people, and a texture matcher as a contrast.
 

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/observer_calibration.py [PER_CONDITION]       # 160 stimuli for each condition if not given
 
-Look at it after a change of the world or of a distortion: thresholds and weights of `MICRO_PANEL` are round numbers that
-hold for the world that they were chosen in. All values are expectations, without sampling of answers. People's are
-printed where `VITOBENCH_TEST_DATA` has their trials. *ideal* is a decision maker with average weights and noise of its
-own; one who ignores the evidence has a kappa of 0 with everybody, whatever its accuracy.
+Look at it after a change of the world or of a distortion: thresholds and weights of `MICRO_PANEL` are round numbers
+that hold for the world that they were chosen in. All values are expectations, without sampling of answers. People's
+are printed where `VITOBENCH_TEST_DATA` has their trials. *ideal* is a decision maker with average weights and noise of
+its own; one who ignores the evidence has a kappa of 0 with everybody, whatever its accuracy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from vitobench.tests.tasks.alignment.observer_truth import (
 )
 
 SHAPES, TEXTURE = MICRO_PANEL[:4], MICRO_PANEL[4]
-IDEAL = SimulatedObserver("ideal", "shape", 3.1)
+IDEAL = SimulatedObserver("ideal", "shape")
 
 
 def of_people(published: AlignmentSet) -> Mapping[str, float]:
@@ -83,8 +83,10 @@ def cost(name: str, number: int = 256) -> None:
     measure(images, frames.mask, uprightness(frames.poses), frames.textures)
     measuring = time.process_time() - start_measuring
     making = loaded - start - measuring
-    print(f"{name}: {1e3 * making / number:.2f} ms to make a stimulus, {1e3 * measuring / number:.3f} ms to measure it, "
-          f"{100 * measuring / making:.1f} %")  # fmt: skip
+    print(
+        f"{name}: {1e3 * making / number:.2f} ms to make a stimulus, {1e3 * measuring / number:.3f} ms to measure it, "
+        f"{100 * measuring / making:.1f} %"
+    )
 
 
 def main() -> None:

@@ -240,7 +240,7 @@ def test_a_model_that_uses_the_evidence_agrees_as_observers_do(name: str) -> Non
     panel = simulated_panel([(stimuli, whole.evidence)], SHAPES)[data_set.name]
     rng = np.random.default_rng(0)
     strength = Weights().shape(whole.evidence, whole.shapes)
-    reads = strength + rng.normal(size=len(strength)) > 3.1
+    reads = strength + rng.normal(size=len(strength)) > 2.8
     ignores = np.empty_like(reads)
     for rows in whole.rows:
         ignores[rows] = rng.permutation(reads[rows])

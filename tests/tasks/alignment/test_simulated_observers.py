@@ -167,8 +167,9 @@ def test_the_usual_texture_helps_to_see_a_shape_and_another_does_not() -> None:
     evidence = made_up(CONFLICT, 16).evidence
     shapes = np.arange(16)
     usual = replace(evidence, textures=shapes.astype(np.int16))
-    more = Weights().shape(usual, shapes) - Weights().shape(evidence, shapes)
-    np.testing.assert_allclose(more, evidence.surface, atol=1e-12)
+    weights = Weights(usual=2.0)
+    more = weights.shape(usual, shapes) - weights.shape(evidence, shapes)
+    np.testing.assert_allclose(more, 2 * evidence.surface, atol=1e-12)
     np.testing.assert_array_equal(Weights().texture(usual), Weights().texture(evidence))
 
 
