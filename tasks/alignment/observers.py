@@ -32,17 +32,21 @@ PREFIX = "simulated-shape-"
 """Prefix of the names of observers that replace people."""
 
 USUAL_AREA = 0.3
-"""Share of the picture at which weights of evidence hold as they are."""
+"""Share of the picture that an object usually takes up in this world, to which its visible area is compared.
+
+It is near the median over undistorted stimuli, which a test holds; `tests/benchmarks/observer_calibration.py` prints
+that.
+"""
 
 
 @dataclass(frozen=True)
 class Weights:
     """How an observer weighs evidence, in standard deviations of its own noise.
 
-    The strength of a shape is ``(fine * F + coarse * C) * (A / 0.3) ** size * (1 - turned * (1 - U)) + usual * P``,
-    that of a texture ``pattern * P * (A / 0.3) ** pattern_size``, with the evidence F, C, A, U and P of
-    `Evidence.fine`, `coarse`, `area`, `upright` and `surface`. The term with ``usual`` is there only if the object has
-    the texture of its own class: the usual surface helps to see what something is, another does not.
+    The strength of a shape is ``(fine * F + coarse * C) * A ** size * (1 - turned * (1 - U)) + usual * P``, that of a
+    texture ``pattern * P * A ** pattern_size``, with the evidence F, C, U and P of `Evidence.fine`, `coarse`, `upright`
+    and `surface`, and A, `Evidence.area` over `USUAL_AREA`. The term with ``usual`` is there only if the object has the
+    texture of its own class: the usual surface helps to see what something is, another does not.
 
     Attributes:
         fine: Of fine detail of the outline.

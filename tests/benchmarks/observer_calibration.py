@@ -13,16 +13,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import brentq
 
 from vitobench.tasks.alignment.evidence import SIZE, measure, uprightness
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet
 from vitobench.tasks.alignment.micro_stimuli import AlignmentStimuli
-from vitobench.tasks.alignment.observers import MICRO_PANEL, SimulatedObserver
+from vitobench.tasks.alignment.observers import MICRO_PANEL, USUAL_AREA, SimulatedObserver
 from vitobench.tasks.alignment.trial_files import read_people
 from vitobench.tasks.images.geometry import Geometry
 from vitobench.tests.tasks.alignment.observer_truth import (
@@ -34,6 +36,9 @@ from vitobench.tests.tasks.alignment.observer_truth import (
 )
 
 SHAPES, TEXTURE = MICRO_PANEL[:4], MICRO_PANEL[4]
+PEOPLE = 0.723
+"""Their published accuracy, mean of 17 data sets."""
+
 IDEAL = SimulatedObserver("ideal", "shape")
 
 
@@ -70,6 +75,16 @@ def table(name: str, data_set: AlignmentSet, population: Population) -> tuple[fl
     return accuracy, float(np.mean(pairs))
 
 
+def shift_for(populations: Sequence[Population], wanted: float) -> float:
+    """What to add to all thresholds so that the panel's mean accuracy is a given one."""
+
+    def excess(shift: float) -> float:
+        panel = [replace(one, threshold=one.threshold + shift) for one in SHAPES]
+        return float(np.mean([true_accuracy(one, population) for one in panel for population in populations])) - wanted
+
+    return float(brentq(excess, -3.0, 3.0, xtol=0.01))
+
+
 def cost(name: str, number: int = 256) -> None:
     """Print the share of the time of making stimuli that measuring them takes."""
     stimuli = AlignmentStimuli(name, number)
@@ -92,17 +107,24 @@ def cost(name: str, number: int = 256) -> None:
 def main() -> None:
     """Print all of it."""
     per_condition = int(sys.argv[1]) if len(sys.argv) > 1 else 160
-    values = []
+    values, populations = [], []
     for twin, data_set in MICRO_ALIGNMENT_SETS.items():
         name = twin.removeprefix("micro-")
         number = per_condition * max(len(data_set.conditions), 4 if name == "cue-conflict" else 1)
         population = rendered(data_set, number)
+        populations.append(population)
         values.append(table(name, data_set, population))
         if name == "cue-conflict":
             single = ", ".join(f"{true_shape_bias([one], population):.3f}" for one in MICRO_PANEL)
             print(f"    shape bias of the panel {true_shape_bias(SHAPES, population):.3f}; of each {single}")
     accuracy, kappa = np.mean(values, axis=0)
     print(f"mean of {len(values)} sets: accuracy {accuracy:.3f}, kappa {kappa:.3f} (people, of 17 sets: .723 and .431)")
+    areas = np.concatenate([one.evidence.area for one in populations if one.data_set.cues == "agree"])
+    print(f"median of the visible area: {np.median(areas):.2f}; USUAL_AREA is {USUAL_AREA}")
+    shift = shift_for(populations, PEOPLE)
+    panel = [replace(one, threshold=one.threshold + shift) for one in SHAPES]
+    kappas = [true_error_consistency(a, b, one) for one in populations for a, b in combinations(panel, 2)]
+    print(f"thresholds {shift:+.2f} would give an accuracy of {PEOPLE} and a kappa of {np.mean(kappas):.3f}")
     for name in ("contrast", "phase-scrambling", "eidolonI", "cue-conflict", "silhouette"):
         cost(name)
 

@@ -18,7 +18,7 @@ from vitobench.tasks.alignment.evidence import Evidence
 from vitobench.tasks.alignment.experiments import AlignmentSet
 from vitobench.tasks.alignment.measures import error_consistency, expected_consistency
 from vitobench.tasks.alignment.micro_stimuli import AlignmentStimuli
-from vitobench.tasks.alignment.observers import SimulatedObserver
+from vitobench.tasks.alignment.observers import USUAL_AREA, SimulatedObserver
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def chances(observer: SimulatedObserver, population: Population) -> tuple[np.nda
     size = len(population.data_set.categories)
     same = seen.textures == population.shapes
     textured = seen.textures != NO_TEXTURE
-    scale = seen.area / 0.3
+    scale = seen.area / USUAL_AREA
     outline = (w.fine * seen.fine + w.coarse * seen.coarse) * scale**w.size * (1 - w.turned + w.turned * seen.upright)
     shape = norm.cdf(outline + same * w.usual * seen.surface - observer.threshold)
     texture = textured * norm.cdf(w.pattern * seen.surface * scale**w.pattern_size - observer.texture_threshold)

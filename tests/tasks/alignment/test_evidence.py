@@ -23,7 +23,7 @@ from vitobench.tasks.alignment.evidence import (
 )
 from vitobench.tasks.alignment.experiments import micro_alignment_set
 from vitobench.tasks.alignment.micro_stimuli import TWINS, AlignmentStimuli
-from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, Weights, simulated_panel
+from vitobench.tasks.alignment.observers import MICRO_PANEL, SIMULATED, USUAL_AREA, Weights, simulated_panel
 from vitobench.tasks.alignment.scoring import score_alignment
 from vitobench.tasks.alignment.trial_files import model_trials
 from vitobench.tasks.images.geometry import Geometry
@@ -207,6 +207,12 @@ def test_a_turned_picture_has_a_turned_mask() -> None:
 def population(name: str) -> Population:
     data_set = micro_alignment_set(name)
     return rendered(data_set, 320 if name == "cue-conflict" else 80 * len(data_set.conditions))
+
+
+def test_the_usual_area_is_that_of_this_world() -> None:
+    """If not, set `USUAL_AREA` to the median, and look at tests/benchmarks/observer_calibration.py."""
+    areas = population("contrast").evidence.area
+    assert np.median(areas) == pytest.approx(USUAL_AREA, rel=0.25)
 
 
 def test_accuracy_falls_from_high_to_chance() -> None:

@@ -10,7 +10,13 @@ from sklearn.metrics import cohen_kappa_score
 
 from vitobench.tasks.alignment.decisions import NO_TEXTURE
 from vitobench.tasks.alignment.experiments import AlignmentSet, micro_alignment_set
-from vitobench.tasks.alignment.observers import MICRO_PANEL, SimulatedObserver, Weights, simulated_trials
+from vitobench.tasks.alignment.observers import (
+    MICRO_PANEL,
+    USUAL_AREA,
+    SimulatedObserver,
+    Weights,
+    simulated_trials,
+)
 from vitobench.tests.tasks.alignment.observer_truth import (
     Population,
     made_up,
@@ -33,11 +39,11 @@ def by_hand(
     for row in np.unique(rows):
         at = np.flatnonzero(rows == row)
         shape, texture = int(population.shapes[row]), int(seen.textures[row])
-        strength = (w.fine * seen.fine[row] + w.coarse * seen.coarse[row]) * (seen.area[row] / 0.3) ** w.size
+        strength = (w.fine * seen.fine[row] + w.coarse * seen.coarse[row]) * (seen.area[row] / USUAL_AREA) ** w.size
         strength *= 1 - w.turned * (1 - seen.upright[row])
         if texture == shape:
             strength += w.usual * seen.surface[row]
-        pattern = w.pattern * seen.surface[row] * (seen.area[row] / 0.3) ** w.pattern_size
+        pattern = w.pattern * seen.surface[row] * (seen.area[row] / USUAL_AREA) ** w.pattern_size
         margins = {"shape": strength - observer.threshold, "texture": pattern - observer.texture_threshold}
         classes = {"shape": shape, "texture": texture}
         mine, other = ("shape", "texture") if observer.cue == "shape" else ("texture", "shape")
