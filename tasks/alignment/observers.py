@@ -107,11 +107,11 @@ class SimulatedObserver:
 
     name: str
     cue: Literal["shape", "texture"]
-    threshold: float = 2.8
+    threshold: float = 2.9
     texture_threshold: float = 2.0
     weights: Weights = Weights()
     lapses: float = 0.03
-    other_cue: float = 0.25
+    other_cue: float = 0.4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -124,10 +124,10 @@ class SimulatedObserver:
 
 
 MICRO_PANEL = (
-    SimulatedObserver("simulated-shape-1", "shape", 2.6, weights=Weights(fine=5.5, coarse=4.2), lapses=0.02),
-    SimulatedObserver("simulated-shape-2", "shape", 2.8, weights=Weights(fine=6.5, coarse=3.8), lapses=0.03),
-    SimulatedObserver("simulated-shape-3", "shape", 2.9, weights=Weights(size=1.3, turned=0.2), lapses=0.03),
-    SimulatedObserver("simulated-shape-4", "shape", 3.0, weights=Weights(size=1.7, usual=0.8), lapses=0.04),
+    SimulatedObserver("simulated-shape-1", "shape", 2.7, weights=Weights(fine=5.5, coarse=4.2), lapses=0.02),
+    SimulatedObserver("simulated-shape-2", "shape", 2.9, weights=Weights(fine=6.5, coarse=3.8), lapses=0.03),
+    SimulatedObserver("simulated-shape-3", "shape", 3.0, weights=Weights(size=1.3, turned=0.2), lapses=0.03),
+    SimulatedObserver("simulated-shape-4", "shape", 3.1, weights=Weights(size=1.7, usual=0.8), lapses=0.04),
     SimulatedObserver("simulated-texture-1", "texture"),
 )
 """The micro-world's observers: four shape matchers, which replace people, and a texture matcher as a contrast.
