@@ -132,8 +132,8 @@ MICRO_PANEL = (
 )
 """The micro-world's observers: four shape matchers, which replace people, and a texture matcher as a contrast.
 
-All numbers are round. A fit to people's accuracies under each condition and to their error consistency was the guide, so
-being near those is by construction.
+All numbers are round. A fit to people's accuracies under each condition and to their error consistency was the guide,
+so being near those is by construction.
 """
 
 
