@@ -118,8 +118,8 @@ def _twin(experiment: str) -> DataSet:
         world="microworld",
         label_space=_CLASSES,
         notes="The distortion of the experiment with people, applied to scenes of the micro-world. The observers that "
-        "models are compared with are simulated: they see what was rendered, with noise of stated strength. They test "
-        "the method and are no people.",
+        "models are compared with are simulated: they see as much as a stimulus shows, measured from its pixels, with "
+        "noise of stated strength. They test the method and are no people.",
     )
     return _set(f"alignment/{experiment}", task.title, _stimuli, task)
 
