@@ -18,7 +18,7 @@ from ..distortions.spatial import eidolon, equalise_power, high_pass, low_pass, 
 from ..distortions.tone import Grey, Pixels, false_colour, low_contrast, rotated, uniform_noise, without_colour
 from ..images.geometry import Geometry
 from ..microworld.sets import GENERATOR_VERSION, RenderedSource
-from ..microworld.vocabulary import CLASSES, CLIP_SECONDS
+from ..microworld.vocabulary import CLASSES
 from .experiments import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
 
 if TYPE_CHECKING:
@@ -195,10 +195,10 @@ class AlignmentStimuli(RenderedSource):
         return draw_scene(_world(self.data_set.name), Draws(self.seed, set_name, index), index % len(CLASSES))
 
     def frames(self, indices: Sequence[int], size: int = 64) -> Frames:
-        """The undistorted frames."""
-        from ..microworld.sets import render
+        """The undistorted photographs."""
+        from ..microworld.sets import photographs
 
-        return render([self.scene(i) for i in indices], [0.5 * CLIP_SECONDS] * len(indices), size)
+        return photographs([self.scene(i) for i in indices], size)
 
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
@@ -229,8 +229,8 @@ def _world(data_set: str) -> World:
     from ..microworld.scene import NATURAL, WORLDS
 
     if data_set in (EDGE, SILHOUETTE):
-        # A contour is only recognisable if the object is not occluded and hardly cut off.
-        return replace(NATURAL, occluders=0.0, zoom=WORLDS[CUE_CONFLICT].zoom)
+        # A contour is only recognisable if nothing is in front of the object.
+        return replace(NATURAL, occluders=0.0, others=(1.0, 0.0, 0.0, 0.0))
     return WORLDS[CUE_CONFLICT] if data_set == CUE_CONFLICT else NATURAL
 
 
