@@ -23,8 +23,9 @@ from .experiments import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
 
 if TYPE_CHECKING:
     from ..images.source import LoadFailure
-    from ..microworld.scene import Scene, World
+    from ..microworld.scene import Scene
     from ..microworld.sets import Frames
+    from ..microworld.worlds import World
 
 
 # The distortion for each condition of a data set of model-vs-human.
@@ -188,7 +189,7 @@ class AlignmentStimuli(RenderedSource):
 
     def scene(self, index: int) -> Scene:
         """The clip behind a stimulus."""
-        from ..microworld.scene import Draws, draw_scene
+        from ..microworld.worlds import Draws, draw_scene
 
         # Cue conflict uses the scenes of the set of that name; the other data sets each have scenes of their own.
         set_name = CUE_CONFLICT if self.data_set.name == CUE_CONFLICT else f"alignment/{self.data_set.name}"
@@ -226,7 +227,7 @@ class AlignmentStimuli(RenderedSource):
 
 
 def _world(data_set: str) -> World:
-    from ..microworld.scene import NATURAL, WORLDS
+    from ..microworld.worlds import NATURAL, WORLDS
 
     if data_set in (EDGE, SILHOUETTE):
         # A contour is only recognisable if nothing is in front of the object.

@@ -57,7 +57,7 @@ from .vocabulary import (
 )
 
 _STEPS = 40
-_SOURCES = ("kernel", "solids", "vocabulary")  # modules whose code or constants get compiled
+_SOURCES = ("kernel", "lens", "solids", "vocabulary")  # modules whose code or constants get compiled
 _HIT = 0.008  # a quarter of a pixel's footprint at 64 pixels; the last distance is added, so depth errs by less
 
 
@@ -143,7 +143,7 @@ def _occluded(p: np.ndarray, u: float, v: float, nearer_than: float) -> int:
 def _object_colour(
     p: np.ndarray, base: int, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> tuple[float, float, float]:
-    """Light from the surface of the object at ``base`` at an object-space point seen along an object-space direction."""
+    """Light from the surface of the object at ``base``, at a point and along a direction in its coordinates."""
     shape = int(p[base + SHAPE])
     e = 0.004
     d1 = distance(shape, ox + e, oy - e, oz - e)
@@ -250,7 +250,7 @@ def _floor_colour(p: np.ndarray, x: float, z: float) -> tuple[float, float, floa
     elif f == 1.0:
         w = wrap(math.floor(1.2 * x) + math.floor(1.2 * z), 2.0)
     else:
-        w = 0.4 * wrap(math.floor(1.8 * x), 3.0) + 0.3 * noise3(12.0 * x, 0.0, 1.2 * z)
+        w = 0.4 * wrap(math.floor(1.8 * x), 3.0) + 0.2 * noise3(12.0 * x, 0.0, 1.2 * z)
     light = 0.0 if _shadowed(p, x, p[FLOOR], z) else max(p[LIGHT + 1], 0.0)
     return (
         (p[FLOOR_A] * (1.0 - w) + p[FLOOR_B] * w) * (p[AMBIENT] + light * p[LIGHT_COLOUR]),
@@ -343,9 +343,9 @@ def _edge(ids: np.ndarray, i: int, j: int, size: int) -> bool:
     )
 
 
-def sources_stamp(folder: Path, names: tuple[str, ...] = _SOURCES) -> int:
-    """A checksum of the source text of the modules that an entry point is compiled from."""
-    return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in names))
+def sources_stamp(folder: Path) -> int:
+    """A checksum of the source text of every compiled function that an entry point may use."""
+    return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in _SOURCES))
 
 
 def _entry_point(sources: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:

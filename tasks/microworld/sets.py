@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Render scenes to pixels, on every core.
 
 
-_CHUNK = 8  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
+_CHUNK = 16  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def render(
     """
     # Imported here, so that drawing scenes and listing sets do not load numba.
     from . import vocabulary as k
-    from .camera import camera_shakes, develop, film, half_exposures
+    from .camera import develop, film, half_exposures, shakes
     from .kernel import render_rows
 
     if len(scenes) != len(times):
@@ -109,13 +109,13 @@ def render(
     def work(start: int) -> None:
         part = slice(start, min(start + _CHUNK, n))
         clips, at = scenes[part], moments[part]
-        shake = camera_shakes(clips, at) if camera == "filmed" else None
+        shake = shakes(clips, at) if camera == "filmed" else None
         rows[part] = frame_rows(clips, at, shake)
         light = np.empty((part.stop - part.start, size, size, 3), dtype=np.float32)
         render_rows(rows[part], light, depth[part], surfaces[part], boxes[part])
         if camera == "filmed":
             after = at + half_exposures(clips)
-            later = frame_rows(clips, after, camera_shakes(clips, after))
+            later = frame_rows(clips, after, shakes(clips, after))
             images[part] = film(clips, at, rows[part], later, light, depth[part], surfaces[part])
         else:
             images[part] = develop(light)
@@ -230,7 +230,7 @@ class MicroSet(RenderedSource):
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
-        from .scene import WORLDS
+        from .worlds import WORLDS
 
         facts = {
             "set": self.set_name,
@@ -242,7 +242,7 @@ class MicroSet(RenderedSource):
 
     def scene(self, index: int) -> Scene:
         """The clip behind image ``index``."""
-        from .scene import WORLDS, Draws, draw_scene
+        from .worlds import WORLDS, Draws, draw_scene
 
         return draw_scene(WORLDS[self.set_name], Draws(self.seed, self.set_name, index), index % len(CLASSES))
 
