@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import vocabulary as k
-from .scene import Scene, camera_axes
+from .scene import Scene
 from .vocabulary import TRAINING_BACKGROUNDS, UNSEEN_BACKGROUNDS
 
 PALETTES = np.array(
@@ -51,7 +51,9 @@ class World:
         correlation: Probability that an object has the texture of its class; otherwise it has any of the 16.
         conflict: Whether shape and texture always differ (cue conflict).
         hue: Largest turn of a palette's hue in either direction; 0.5 is the whole circle.
-        contrast: Range of the factor by which the colours of a palette are apart, before they are clipped.
+        saturation: Range of a palette's mean saturation.
+        contrast: Range of the difference between a palette's brightest and darkest colour, in sRGB.
+        brightness: Range of the middle between these two.
         pattern: Range of a pattern's frequency, relative to its texture's own.
         turn: Largest turn of a pattern on its object about each of two axes, in degrees.
         warp: Largest bend of a pattern, in units of its own coordinates.
@@ -74,15 +76,17 @@ class World:
     correlation: float = 1.0
     conflict: bool = False
     hue: float = 0.5
-    contrast: tuple[float, float] = (0.5, 1.2)
-    pattern: tuple[float, float] = (0.8, 1.9)
-    turn: float = 40.0
-    warp: float = 0.25
+    saturation: tuple[float, float] = (0.1, 0.7)
+    contrast: tuple[float, float] = (0.35, 0.8)
+    brightness: tuple[float, float] = (0.35, 0.65)
+    pattern: tuple[float, float] = (0.9, 1.5)
+    turn: float = 15.0
+    warp: float = 0.08
     others: tuple[float, float, float, float] = (0.4, 0.3, 0.2, 0.1)
     other_size: tuple[float, float] = (0.3, 0.6)
     elevation: tuple[float, float] = (-8.0, 48.0)
-    roll: float = 12.0
-    tilt: float = 20.0
+    roll: float = 15.0
+    tilt: float = 30.0
     backgrounds: tuple[int, ...] = TRAINING_BACKGROUNDS
     unusual_light: bool = False
     occluders: float = 0.2
@@ -90,8 +94,8 @@ class World:
     obstructed: bool = False
     zoom: tuple[float, float] = (0.6, 1.2)
     aim: float = 0.35
-    photo_zoom: tuple[float, float] = (0.55, 1.0)
-    photo_aim: float = 0.2
+    photo_zoom: tuple[float, float] = (0.5, 1.0)
+    photo_aim: float = 0.25
 
 
 NATURAL = World()
@@ -102,7 +106,8 @@ WORLDS: dict[str, World] = {
     "viewpoints": replace(NATURAL, elevation=(55.0, 88.0), roll=180.0, tilt=60.0),
     "backgrounds": replace(NATURAL, backgrounds=UNSEEN_BACKGROUNDS),
     "light": replace(NATURAL, unusual_light=True),
-    "occlusion": replace(NATURAL, occluders=1.0, occlusion=(0.14, 0.26), obstructed=True),
+    # Without further objects: behind large occluders, the label's object would not always be the largest in view.
+    "occlusion": replace(NATURAL, occluders=1.0, occlusion=(0.14, 0.26), obstructed=True, others=(1.0, 0.0, 0.0, 0.0)),
 }
 """The sets: natural training and validation images, and sets that each differ from these in one respect."""
 
@@ -161,16 +166,17 @@ def _colour(rng: Draws, saturation: tuple[float, float], value: tuple[float, flo
 
 
 def _palette(u: Iterator[float], texture: int, world: World) -> list[float]:
-    """The texture's three colours, linear: with one turn of hue and one change of contrast and brightness for all."""
-    hue, fade = world.hue * (2.0 * next(u) - 1.0), 0.5 + 0.7 * next(u)
-    contrast, brightness = _between(world.contrast, next(u)), 0.3 + 0.35 * next(u)
+    """The texture's three colours, linear: how they differ is its own, all else is drawn for the scene."""
+    hue, saturation = world.hue * (2.0 * next(u) - 1.0), _between(world.saturation, next(u))
+    contrast, brightness = _between(world.contrast, next(u)), _between(world.brightness, next(u))
     colours = _HSV[texture]
     values = [v for _, _, v in colours]
-    middle = 0.5 * (max(values) + min(values))
+    middle, span = 0.5 * (max(values) + min(values)), max(values) - min(values)
+    usual = sum(s for _, s, _ in colours) / 3
     out: list[float] = []
     for h, s, v in colours:
-        value = min(max(brightness + contrast * (v - middle), 0.04), 0.96)
-        out += linear(colorsys.hsv_to_rgb((h + hue) % 1.0, min(s * fade, 1.0), value))
+        value = min(max(brightness + contrast * (v - middle) / span, 0.03), 0.97)
+        out += linear(colorsys.hsv_to_rgb((h + hue) % 1.0, min(max(s - usual + saturation, 0.0), 0.95), value))
     return out
 
 
@@ -216,15 +222,15 @@ def _draw_object(u: Iterator[float], world: World, row: np.ndarray, base: int, l
     row[base + k.SCALE] = 1.0
 
 
-def _place_others(rng: Draws, world: World, row: np.ndarray, view: np.ndarray, tangent: float) -> list[float]:
-    """Draw the further objects, each on the floor beside or behind the first one, as many as find room.
+def _place_others(rng: Draws, world: World, row: np.ndarray, elevation: float, distance: float) -> list[float]:
+    """Draw the further objects, each on the floor around the first one and in view, as many as find room.
 
     Args:
         rng: Random numbers of the scene.
         world: Settings.
-        row: The frame at the middle of the clip, written.
-        view: Camera at the middle: rows right, upward, forward and position, shape (4, 3).
-        tangent: Of half the camera's angle of view.
+        row: The frame at the middle of the clip, when the camera's azimuth is 0; written.
+        elevation: Of the camera at the middle, in radians.
+        distance: Of the camera from the first object.
 
     Returns:
         The yaw of each object that was placed.
@@ -232,21 +238,19 @@ def _place_others(rng: Draws, world: World, row: np.ndarray, view: np.ndarray, t
     share, count = rng.uniform(), 0
     while count < k.MAX_OBJECTS - 1 and share >= sum(world.others[: count + 1]):
         count += 1
-    (rx, _, rz), _, (fx, fy, fz), (cx, cy, cz) = view.tolist()
-    distance = -(cx * fx + cy * fy + cz * fz)
-    floor = float(row[k.FLOOR])
+    floor, tangent = float(row[k.FLOOR]), float(row[k.TANGENT])
+    # How far away from the camera, along the floor, until the edge of the image.
+    farthest = min(0.9 * distance, 0.8 * tangent * distance / max(math.sin(elevation), 0.05))
+    nearest = -min(0.2 * distance, farthest)
     placed, yaws = [(0.0, 0.0, 0.0, 1.0)], []
     for number in range(1, count + 1):
         u = rng.part(number)
-        label, size = int(next(u) * 16), _between(world.other_size, next(u))
-        yaw = 2.0 * math.pi * next(u)
-        for _ in range(3):
-            across, away = 1.8 * next(u) - 0.9, 0.85 + 1.05 * next(u)
-            depth, radius = away * distance, size * away
-            # On the floor, which is rarely where the ray through that place of the image would be.
-            x = cx + depth * (fx + across * tangent * rx)
-            z = cz + depth * (fz + across * tangent * rz)
-            y = floor + 0.85 * radius
+        label, size, yaw = int(next(u) * 16), _between(world.other_size, next(u)), 2.0 * math.pi * next(u)
+        for _ in range(5):
+            across, away = 1.8 * next(u) - 0.9, nearest + (farthest - nearest) * next(u)
+            depth = distance + away * math.cos(elevation)
+            radius = size * depth / distance
+            x, y, z = across * tangent * depth, floor + 0.85 * radius, -away
             if all(math.dist((x, y, z), place[:3]) > 0.95 * (radius + place[3]) for place in placed):
                 base = len(placed) * k.OBJECT_FIELDS
                 _draw_object(u, world, row, base, label)
@@ -298,8 +302,7 @@ def draw_scene(world: World, rng: Draws, label: int) -> Scene:
         rng.uniform(-world.photo_aim, world.photo_aim),
     )
     velocities = _draw_occluders(rng, world, row, distance)
-    axes, place = camera_axes(camera[None], aim[None])
-    yaws = _place_others(rng, world, row, np.concatenate([axes[0], place]), tangent)
+    yaws = _place_others(rng, world, row, float(camera[1]), distance)
     objects = 1 + len(yaws)
     row[k.OBJECTS] = objects
     spins = [[rng.normal(0.12), rng.normal(0.45), rng.normal(0.12)] for _ in range(objects)]

@@ -8,6 +8,7 @@ import pytest
 
 from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import FRAMES, GENERATOR_VERSION, NEIGHBOURS, HardSet, MicroSet, MicroVideo, facts
+from vitobench.tasks.microworld.vocabulary import CLIP_SECONDS
 from vitobench.tasks.opening import open_source
 
 SMALL = Geometry(24, 24, "bilinear")
@@ -55,7 +56,7 @@ def test_frames_of_a_clip_move_little_by_little_around_the_anchor() -> None:
     video = MicroVideo(3 * FRAMES + 5)
     assert len(video) == 3 * FRAMES
     images, _ = video.load(range(len(video)), SMALL)
-    anchors = MicroSet("val", 3).frames(range(3), 24).images
+    anchors = MicroSet("val", 3).frames(range(3), 24, [0.5 * CLIP_SECONDS] * 3, "filmed").images
     np.testing.assert_array_equal(images[NEIGHBOURS::FRAMES], anchors)
     assert video.labels.tolist() == [0] * FRAMES + [1] * FRAMES + [2] * FRAMES
     clip = images[:FRAMES].astype(float)
@@ -87,15 +88,11 @@ def test_they_open_by_name_and_travel_to_workers(dataset: str) -> None:
     assert whole.image_ids[:21] == small.image_ids
 
 
-def test_depth_belongs_to_the_pixels_and_the_sky_is_infinite() -> None:
+def test_depth_belongs_to_the_pixels() -> None:
     source = MicroSet("val", 6)
     depth, failed = source.depths(range(6), SMALL)
     assert failed == {}
-    frames = source.frames(range(6), 24)
     assert depth.dtype == np.float32
-    assert depth.shape == (6, 24, 24)
-    assert np.isfinite(depth[frames.mask]).all()
+    np.testing.assert_array_equal(depth, source.frames(range(6), 24).depth)
+    assert np.isfinite(depth).all()
     assert (depth > 0).all()
-    finite = np.isfinite(depth)
-    np.testing.assert_array_equal(depth[finite], frames.depth[finite])
-    assert not finite.all()
