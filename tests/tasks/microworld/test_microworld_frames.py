@@ -184,8 +184,8 @@ def test_boxes_bound_what_is_visible_of_each_object() -> None:
 def test_the_object_that_gives_the_label_is_the_largest_that_is_seen(name: str) -> None:
     frames = MicroSet(name, 240).frames(range(240), 24)
     areas = np.stack([(frames.surfaces == k.OBJECT_ID + n).sum((1, 2)) for n in range(k.MAX_OBJECTS)], 1)
-    assert (areas.argmax(1) == 0).mean() > 0.99
-    assert (areas[:, 0] > 0).mean() > 0.99
+    assert (areas.argmax(1) == 0).mean() >= 0.99
+    assert (areas[:, 0] > 0).mean() >= 0.98
     others = (frames.classes[:, 1:] >= 0).sum(1)
     # From above there is less room around an object, and behind occluders none.
     low, high = {"occlusion": (0, 0), "viewpoints": (0.1, 0.4)}.get(name, (0.35, 0.7))
