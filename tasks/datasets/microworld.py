@@ -159,11 +159,13 @@ DATA_SETS = (
             kinds.CORRUPTIONS,
             160,
             conditions=graded(CORRUPTIONS_3D),
+            metric="mce",
+            reference="supervised",
             families=FAMILIES_3D,
             citation=THREE_D_PAPER,
             notes="ImageNet-3DCC's 12 corruptions, written anew from the paper (docs/corruptions-3d.md says where "
-            "they are approximate), from the exact depth of every frame. The plain mean is reported: no model errs "
-            "enough under the milder ones to divide by.",
+            "they are approximate), from the exact depth of every picture. Corruption errors are normalised as in "
+            "Micro-C.",
         ),
         *map_tasks(
             "micro-saliency",
@@ -187,9 +189,8 @@ DATA_SETS = (
             212,
             conditions=(Condition("hard"),),
             citation=IMAGENET_A_PAPER,
-            notes="Ordinary frames that vito, moclr and supervised, as shipped when they were chosen, all got wrong. "
-            "moclr and supervised are still those and score 0 by construction, as ResNet-50 does on ImageNet-A; vito "
-            "was trained anew since.",
+            notes="The first ordinary photographs that two supervised networks both got wrong. Neither is shipped; "
+            "they differ from the model 'supervised' in the seed alone. So no model scores 0 by construction.",
         ),
     ),
     _set(
@@ -204,8 +205,9 @@ DATA_SETS = (
             conditions=(Condition("frames"),),
             metric="pm10",
             citation=VID_ROBUST_PAPER,
-            notes="60 clips (320 in the suite `claims`), each with an anchor and the ten frames before and after it, "
-            "25 a second. pm0 is the accuracy on anchors; pm10 asks for the anchor and every neighbour.",
+            notes="60 clips (320 in the suite `claims`) as their cameras film them, each with an anchor and the ten "
+            "frames before and after it, 25 a second. pm0 is the accuracy on anchors; pm10 asks for the anchor and "
+            "every neighbour.",
         ),
     ),
     _shift("viewpoints", "New viewpoints", "Seen from above or far below, rolled and tilted as no training clip is."),

@@ -355,24 +355,24 @@ class MicroVideo(RenderedSource):
         return self._set.frames(clips, geometry.size, times).images, {}
 
 
-# Frames that a fixed committee of models gets wrong: the micro-world's counterpart of ImageNet-A.
+# Photographs that a fixed committee of networks gets wrong: the micro-world's counterpart of ImageNet-A.
 
 
 def facts() -> dict[str, Any]:
-    """How the frames were chosen: set and seed, searched frames, the committee's weights, and the chosen indices."""
+    """How they were chosen: set and seed, searched images, the committee, and the chosen indices."""
     record: dict[str, Any] = json.loads(resources.files(__package__).joinpath("hard.json").read_text(encoding="utf-8"))
     return record
 
 
 class HardSet(RenderedSource):
-    """A fixed list of frames that all models of a committee get wrong.
+    """A fixed list of photographs that all networks of a committee get wrong.
 
-    The committee consists of the models that the package shipped when the list was made; none of them classifies any of
-    these frames correctly, just as ResNet-50 fails on every image of ImageNet-A. The set does not depend on a run's
-    seed.
+    The committee are supervised networks, as ImageNet-A's images are those that a supervised ResNet-50 gets wrong. None
+    of them is shipped, so that no model is wrong everywhere by construction. The list was made once, by
+    ``tests/benchmarks/world_calibration.py choose``, and does not depend on a run's seed.
 
     Args:
-        length: Number of frames taken from the front; never more than there are.
+        length: Number of photographs taken from the front; never more than there are.
     """
 
     name = "microworld/hard"
