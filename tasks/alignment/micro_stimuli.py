@@ -17,8 +17,8 @@ from ...errors import unknown_name
 from ..distortions.spatial import eidolon, equalise_power, high_pass, low_pass, scramble_phases
 from ..distortions.tone import Grey, Pixels, false_colour, low_contrast, rotated, uniform_noise, without_colour
 from ..images.geometry import Geometry
-from ..microworld.sets import GENERATOR_VERSION, RenderedSource
-from ..microworld.vocabulary import CLASSES
+from ..microworld.sets import RenderedSource
+from ..microworld.vocabulary import CLASSES, GENERATOR_VERSION
 from .experiments import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
 
 if TYPE_CHECKING:

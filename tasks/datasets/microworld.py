@@ -11,6 +11,7 @@ from ..alignment.experiments import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from ..microworld.vocabulary import GENERATOR_VERSION
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from .protocols import (
@@ -81,7 +82,7 @@ def _set(place: str, title: str, render: Callable[[str, int, int], ImageSource],
 
 def _task(name: str, title: str, kind: kinds.Kind, images: int, **more: Any) -> Task:
     usual: dict[str, Any] = {
-        "version": 1,
+        "version": GENERATOR_VERSION,  # so that answers about another world are told apart, and said to be old
         "world": "microworld",
         "label_space": _CLASSES,
         "dataset": "",
@@ -113,6 +114,7 @@ def _twin(experiment: str) -> DataSet:
         f"{MICRO}alignment-{experiment}",
         ALIGNMENT_SETS[experiment],
         "against simulated observers",
+        version=GENERATOR_VERSION,
         world="microworld",
         label_space=_CLASSES,
         notes="The distortion of the experiment with people, applied to scenes of the micro-world. The observers that "
@@ -171,6 +173,7 @@ DATA_SETS = (
             "micro-saliency",
             "Micro-world",
             MASKS,
+            version=GENERATOR_VERSION,
             world="microworld",
             label_space=_CLASSES,
             dataset="",

@@ -36,16 +36,16 @@ from .vocabulary import (
 SHOT, READ, EXPOSED, GAIN_RED, GAIN_BLUE, VEIL, BLUR, FOCUSED = range(8)
 SETTINGS = 8
 
-TAPS = 16
+TAPS = 12
 """Points on the lens, each at another moment of the exposure, through which a pixel's light is spread."""
 _SPIRAL = np.arange(TAPS) * (math.pi * (3.0 - math.sqrt(5.0)))
 _RADIUS = np.sqrt((np.arange(TAPS) + 0.5) / TAPS)
 _LENS_X = (_RADIUS * np.cos(_SPIRAL)).astype(np.float32)
 _LENS_Y = (_RADIUS * np.sin(_SPIRAL)).astype(np.float32)
 # In another order than the rings of the lens.
-_MOMENT = (((np.arange(TAPS) * 7) % TAPS + 0.5) / TAPS - 0.5).astype(np.float32)
+_MOMENT = (((np.arange(TAPS) * 5) % TAPS + 0.5) / TAPS - 0.5).astype(np.float32)
 _LARGEST_BLUR = 0.12  # radius for a point, as a share of half the image: beyond it the taps would leave gaps
-_LEAST_SPREAD, _WIDE_SPREAD = 0.6, 3.0  # pixels; light that spreads over less than the first stays in its pixel
+_LEAST_SPREAD, _WIDE_SPREAD = 0.7, 4.0  # pixels; light that spreads over less than the first stays in its pixel
 
 _BRIGHTEST = 4.0
 _CURVE_STEPS = 4096

@@ -17,6 +17,7 @@ from ...errors import unknown_name
 from ..images.source import ImageSource
 from .scene import frame_rows, photographed
 from .vocabulary import CAMERAS, CLASSES, CLIP_SECONDS
+from .vocabulary import GENERATOR_VERSION as GENERATOR_VERSION
 
 if TYPE_CHECKING:
     from ..images.geometry import Geometry
@@ -166,9 +167,6 @@ def photographs(scenes: Sequence[Scene], size: int = 64, threads: int | None = N
 
 # The named sets of the micro-world, each a pure function of (seed, index).
 
-
-GENERATOR_VERSION = 2
-"""Part of every set's identity; increase it whenever a pixel of the micro-world changes."""
 
 SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
 
