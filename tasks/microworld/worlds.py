@@ -77,15 +77,15 @@ class World:
     conflict: bool = False
     hue: float = 0.5
     saturation: tuple[float, float] = (0.1, 0.7)
-    contrast: tuple[float, float] = (0.35, 0.8)
-    brightness: tuple[float, float] = (0.35, 0.65)
-    pattern: tuple[float, float] = (0.9, 1.5)
-    turn: float = 15.0
-    warp: float = 0.08
+    contrast: tuple[float, float] = (0.5, 0.9)
+    brightness: tuple[float, float] = (0.25, 0.75)
+    pattern: tuple[float, float] = (0.9, 1.3)
+    turn: float = 10.0
+    warp: float = 0.04
     others: tuple[float, float, float, float] = (0.4, 0.3, 0.2, 0.1)
     other_size: tuple[float, float] = (0.3, 0.6)
     elevation: tuple[float, float] = (-8.0, 48.0)
-    roll: float = 15.0
+    roll: float = 20.0
     tilt: float = 30.0
     backgrounds: tuple[int, ...] = TRAINING_BACKGROUNDS
     unusual_light: bool = False
@@ -95,7 +95,7 @@ class World:
     zoom: tuple[float, float] = (0.6, 1.2)
     aim: float = 0.35
     photo_zoom: tuple[float, float] = (0.5, 1.0)
-    photo_aim: float = 0.25
+    photo_aim: float = 0.28
 
 
 NATURAL = World()
