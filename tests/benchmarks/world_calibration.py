@@ -69,7 +69,7 @@ def untrained_accuracy(name: str, recipe: Recipe, images: int) -> float:
         for part in pool.frames.flatten(0, 1).split(recipe.batch)[:_STATISTICS]:
             network.features(normalise(part.float() / 255.0))
     head, _ = fit_linear_head(frozen_features(network, pool), pool.labels, len(CLASSES))
-    network.classifier = head
+    network.head = head
     return clean_accuracy(network, recipe.size, 0, images)
 
 
