@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...cores import usable_cores
-from ...errors import unknown_name
+from ...errors import DataError, unknown_name
 from ..images.source import ImageSource
 from .scene import frame_rows, photographed
 from .vocabulary import CAMERAS, CLASSES, CLIP_SECONDS
@@ -401,4 +401,12 @@ class HardSet(RenderedSource):
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        chosen_in = facts()["generator"]
+        if chosen_in != GENERATOR_VERSION:
+            raise DataError(
+                f"The list of Micro-A was chosen in another micro-world (generator version {chosen_in}, and this is "
+                f"version {GENERATOR_VERSION}), where its images were hard. Choose it anew: python "
+                "tests/benchmarks/world_calibration.py choose FOLDER. For answers about the old list, use the version "
+                "of vitobench that made them."
+            )
         return self._frames.load([self._indices[i] for i in indices], geometry)

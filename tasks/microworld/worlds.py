@@ -75,26 +75,26 @@ class World:
 
     correlation: float = 1.0
     conflict: bool = False
-    hue: float = 0.5
+    hue: float = 0.42
     saturation: tuple[float, float] = (0.1, 0.7)
-    contrast: tuple[float, float] = (0.5, 0.9)
+    contrast: tuple[float, float] = (0.6, 1.0)
     brightness: tuple[float, float] = (0.25, 0.75)
-    pattern: tuple[float, float] = (0.9, 1.3)
-    turn: float = 10.0
-    warp: float = 0.04
+    pattern: tuple[float, float] = (1.3, 1.9)
+    turn: float = 5.0
+    warp: float = 0.03
     others: tuple[float, float, float, float] = (0.4, 0.3, 0.2, 0.1)
     other_size: tuple[float, float] = (0.3, 0.6)
     elevation: tuple[float, float] = (-8.0, 48.0)
-    roll: float = 20.0
-    tilt: float = 30.0
+    roll: float = 25.0
+    tilt: float = 35.0
     backgrounds: tuple[int, ...] = TRAINING_BACKGROUNDS
     unusual_light: bool = False
     occluders: float = 0.2
     occlusion: tuple[float, float] = (0.06, 0.16)
     obstructed: bool = False
     zoom: tuple[float, float] = (0.6, 1.2)
-    aim: float = 0.35
-    photo_zoom: tuple[float, float] = (0.5, 1.0)
+    aim: float = 0.45
+    photo_zoom: tuple[float, float] = (0.48, 0.98)
     photo_aim: float = 0.28
 
 

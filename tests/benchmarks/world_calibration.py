@@ -31,8 +31,8 @@ from vitobench.models.pretraining.produce import clean_accuracy, fit_linear_head
 from vitobench.models.pretraining.recipe import Recipe, load_recipe
 from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld import sets
-from vitobench.tasks.microworld.sets import GENERATOR_VERSION, MicroSet
-from vitobench.tasks.microworld.vocabulary import CLASSES
+from vitobench.tasks.microworld.sets import MicroSet
+from vitobench.tasks.microworld.vocabulary import CAMERAS, CLASSES, CLIP_SECONDS, GENERATOR_VERSION
 from vitobench.tasks.registry import all_tasks
 
 UNTRAINED = ("micro/moclr", "micro/vito")
@@ -45,6 +45,7 @@ HARD_FIRST, HARD_LAST, HARD = 100_000, 140_000, 212
 """Frames of the set "val" among which Micro-A is chosen, and how many it has."""
 
 _BATCH = 240
+_STATISTICS = 50  # batches
 
 
 @torch.inference_mode()
@@ -56,12 +57,19 @@ def answers(network: PooledNetwork, images: np.ndarray) -> np.ndarray:
 
 
 def untrained_accuracy(name: str, recipe: Recipe, images: int) -> float:
-    """Clean accuracy of a linear head on the features of a network with its first random weights."""
+    """Clean accuracy of a linear head on the features of a network with its first random weights.
+
+    Its batch normalisation knows the statistics of training images, as that of a trained network does.
+    """
     torch.manual_seed(recipe.seed)
     network = build(recipe.network, len(CLASSES))
     pool = micro_pool(for_the_head(recipe))
+    network.train()
+    with torch.no_grad():
+        for part in pool.frames.flatten(0, 1).split(recipe.batch)[:_STATISTICS]:
+            network.features(normalise(part.float() / 255.0))
     head, _ = fit_linear_head(frozen_features(network, pool), pool.labels, len(CLASSES))
-    network.classifier = head
+    network.head = head
     return clean_accuracy(network, recipe.size, 0, images)
 
 
@@ -132,6 +140,11 @@ def measure(folder: Path, images: int, steps: int | None) -> None:
         error = 100 - found[easiest]
         row(f"its error under every condition of {title}: 5 % or more", f"{error:.1f} % ({easiest})", error >= 5)
         print("  ".join(f"{key}: {accuracy:.0f}" for key, accuracy in found.items()))
+    source = MicroSet("val", 1000)
+    for camera in CAMERAS:
+        frames = source.frames(range(1000), size, np.linspace(0, CLIP_SECONDS, 1000).tolist(), camera)
+        accuracy = 100 * float((answers(network, frames.images) == frames.labels).mean())
+        print(f"| (frames of clips, {camera}) | {accuracy:.1f} % | |")
     for name in ("viewpoints", "backgrounds", "light", "occlusion"):
         frames = MicroSet(name, 1000).frames(range(1000), size)
         print(f"| ({name}) | {100 * float((answers(network, frames.images) == frames.labels).mean()):.1f} % | |")

@@ -185,7 +185,8 @@ def test_the_object_that_gives_the_label_is_the_largest_that_is_seen(name: str) 
     frames = MicroSet(name, 240).frames(range(240), 24)
     areas = np.stack([(frames.surfaces == k.OBJECT_ID + n).sum((1, 2)) for n in range(k.MAX_OBJECTS)], 1)
     assert (areas.argmax(1) == 0).mean() >= 0.99
-    assert (areas[:, 0] > 0).mean() >= 0.98
+    # At 24 pixels, large occluders leave nothing of it in some pictures.
+    assert (areas[:, 0] > 0).mean() >= (0.95 if name == "occlusion" else 0.99)
     others = (frames.classes[:, 1:] >= 0).sum(1)
     # From above there is less room around an object, and behind occluders none.
     low, high = {"occlusion": (0, 0), "viewpoints": (0.1, 0.4)}.get(name, (0.35, 0.7))
