@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from ..results.layers import SHIPPED
+from ..results.layers import place_name
 from ..results.metrics import metric
 from ..results.schema import Comparison, LayerFacts
 
@@ -58,11 +58,10 @@ def layer_line(layer: LayerFacts) -> str:
     """``vito: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST``, as a sentence."""
     names = layer["models"]
     which = ", ".join(names) if len(names) <= _NAMES else f"{', '.join(names[:_NAMES])} and {len(names) - _NAMES} more"
-    store = "the package" if layer["store"] == str(SHIPPED) else layer["store"]
     facts = [f"with vitobench {layer['version']}"] if layer["version"] else []
     facts += [f"on {layer['date'][:10]}"] if layer["date"] else []
     facts += [f"on {layer['machine']}"] if layer["machine"] else []
-    return f"{which}: read from {store}" + (f", computed {' '.join(facts)}" if facts else "") + "."
+    return f"{which}: read from {place_name(layer['store'])}" + (f", computed {' '.join(facts)}" if facts else "") + "."
 
 
 def percent(value: float | None, sign: bool = False) -> str:

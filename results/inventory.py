@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from ..errors import StoreError
 from ..files import output_file
-from . import kept, records
+from . import kept, layers, records
 from .folder import Entry
 from .layout import IMAGES, PARTIAL, PREDICTIONS, UnitName, parse_unit, safe_name
 from .predictions import asked_from
@@ -50,6 +50,21 @@ class Holding:
 def identities(store: Store, kind: str) -> dict[str, str]:
     """From the folder of an identity to the identity, for `records.MODELS` or `records.TASKS`."""
     return {safe_name(identity): identity for identity in records.kept(store, kind)}
+
+
+def in_use(store: Store) -> Callable[[Store, str, str], bool]:
+    """Which predictions of its layers a store has to do with.
+
+    Returns:
+        Of a layer, a task's and a model's identity: true, except for the layer of the package, of which only those
+        count that were asked for in this store.
+    """
+    tasks, models = (records.kept(store.own, kind) for kind in (records.TASKS, records.MODELS))
+
+    def used(layer: Store, task: str, model: str) -> bool:
+        return layer.location != str(layers.SHIPPED) or (task in tasks and model in models)
+
+    return used
 
 
 def lost(store: Store, kind: str) -> dict[str, str]:

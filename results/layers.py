@@ -23,6 +23,11 @@ _FAILURES = 3  # reads in a row that fail before a place counts as gone: each ma
 _MEMORY = 256_000_000  # bytes of remote files that stay in memory, since planning and scoring both read them
 
 
+def place_name(location: str) -> str:
+    """How a person is told of a store: by its folder or URL, and of the package's own layer as such."""
+    return "the package" if location == str(SHIPPED) else location
+
+
 # A layer: a folder that is only read, without the files that turn out to be damaged.
 
 

@@ -43,13 +43,15 @@ results_command.add_command(import_command)
 results_command.add_command(merge_command)
 
 
-def _open(location: str, also: tuple[str, ...] = ()) -> Store:
+def _open(location: str, also: tuple[str, ...] = (), package: bool = False, may_be_absent: bool = False) -> Store:
+    """The store with its layers; with ``package``, above the predictions that the package brings."""
     from ...errors import StoreError
     from ...results.store import Store
+    from ..settings import Settings
 
-    store = Store(location, also)
+    store = Store(location, Settings((), also=also).layers if package else also)
     tell_problems(store.layer_problems)
-    if not store.exists():
+    if not store.exists() and not (may_be_absent and store.below):
         raise StoreError(
             f"There is no store at {location}; start with `bench run`, or name another folder with --store."
         )
@@ -76,30 +78,35 @@ def list_command(
 ) -> None:
     """List the predictions in a store, one line per task and model.
 
-    With --also, those of the layers too, and where each was computed: version, date and machine (with --json, always).
+    With --also, those of the layers too. Of the predictions that the package brings, those of the tasks and models that
+    were run here. Where there are several stores, each line says where its predictions were computed: version, date and
+    machine (with --json, always).
     """
     from ...results import records
-    from ...results.inventory import fits, holdings, kept_values
+    from ...results.inventory import fits, holdings, in_use, kept_values
+    from ...results.layers import place_name
 
     rows = []
     origins: dict[str, int] = {}
-    opened = _open(store, also)
+    opened = _open(store, also, package=True)
+    used = in_use(opened)
     for layer in (opened.own, *opened.below):
         runs = records.runs(layer)
         for holding in holdings(layer):
-            if fits(holding.task, tasks) and fits(holding.model, models):
+            if fits(holding.task, tasks) and fits(holding.model, models) and used(layer, holding.task, holding.model):
                 stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
                 origin = records.origin(layer, runs, holding.task, holding.model)
                 number = origins.setdefault(_origin_line(**origin), len(origins) + 1)
                 rows.append(asdict(holding) | {"modified": stamp} | dict(origin) | {"from": number})
-    columns = ["task", "model", "units", "partial", "images", "bytes", "modified", *(["from"] if also else [])]
+    several = bool(also) or len(origins) > 1
+    columns = ["task", "model", "units", "partial", "images", "bytes", "modified", *(["from"] if several else [])]
     table_rows = [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
     if as_json:
         table_rows = [{key: value for key, value in row.items() if key != "from"} for row in rows]
     total = sum(int(row["bytes"]) for row in rows)
-    where = " and ".join(layer.location for layer in (opened.own, *opened.below))
+    where = " and ".join(dict.fromkeys(place_name(str(row["store"])) for row in rows) or [store])
     footer = [f"{len(rows)} pairs of task and model, {total / 1e6:.1f} MB in {where}"]
-    footer += [f"{number}: {line}" for line, number in origins.items()] if also else []
+    footer += [f"{number}: {line}" for line, number in origins.items()] if several else []
     count, size = kept_values(opened.own)
     if count:
         footer.append(f"Scores and figures kept for the next time: {count} files, {size / 1e6:.1f} MB in cache/")
@@ -107,8 +114,10 @@ def list_command(
 
 
 def _origin_line(store: str, version: str, date: str, machine: str) -> str:
+    from ...results.layers import place_name
+
     facts = [f"vitobench {version}" if version else "", date[:10], machine]
-    return ", ".join([store, *filter(None, facts)])
+    return ", ".join([place_name(store), *filter(None, facts)])
 
 
 @results_command.command("show")
@@ -121,8 +130,8 @@ def show_command(what: str, store: str, also: tuple[str, ...]) -> None:
     from ...results import records
     from ...results.inventory import fits, holdings
 
-    place = _open(store, also)
-    runs = records.runs(place)
+    place = _open(store, also, package=True)
+    runs = records.runs(place.own) or records.runs(place)
     if what == "last" and runs:
         echo(json_text(runs[0]))
         return
@@ -156,7 +165,7 @@ def export_command(
     from ...errors import StoreError
     from ...results.inventory import export
 
-    place = _open(store, also)
+    place = _open(store, also, package=True)
     names = _units(place, models, tasks)
     if not names:
         raise StoreError(f"The store {store} has no such predictions; `bench results list` shows what it has.")
@@ -169,17 +178,19 @@ def export_command(
 def _units(store: Store, models: tuple[str, ...], tasks: tuple[str, ...]) -> list[str]:
     """Names of complete units; of units with the same start, only the longest, which contains the others."""
     from ...results import records
-    from ...results.inventory import fits, identities
+    from ...results.inventory import fits, identities, in_use
     from ...results.layout import PREDICTIONS
 
     known_models, known_tasks = identities(store, records.MODELS), identities(store, records.TASKS)
+    used = in_use(store)
     longest: dict[tuple[str, str, int], tuple[int, str]] = {}
-    for unit, entry in store.unit_entries():
-        selected = fits(known_models.get(unit.model, unit.model), models)
-        selected = selected and fits(known_tasks.get(unit.task, unit.task), tasks)
-        if selected and entry.name.startswith(PREDICTIONS):
-            key = (unit.task, unit.model, unit.start)
-            longest[key] = max(longest.get(key, (0, "")), (unit.stop, entry.name))
+    for layer in (store.own, *store.below):
+        for unit, entry in layer.unit_entries():
+            model, task = known_models.get(unit.model, unit.model), known_tasks.get(unit.task, unit.task)
+            selected = fits(model, models) and fits(task, tasks) and used(layer, task, model)
+            if selected and entry.name.startswith(PREDICTIONS):
+                key = (unit.task, unit.model, unit.start)
+                longest[key] = max(longest.get(key, (0, "")), (unit.stop, entry.name))
     return [name for _, name in longest.values()]
 
 
@@ -256,7 +267,7 @@ def verify_command(
     from ...results.inventory import verify
 
     if recomputed is not None:
-        _recompute(_open(store, also), recomputed, as_json, quiet, values)
+        _recompute(_open(store, also, package=True, may_be_absent=True), recomputed, as_json, quiet, values)
         return
     named = [name for name in ("models", "tasks", "data") if values[name]]
     if named:
@@ -277,6 +288,7 @@ def verify_command(
 
 
 def _recompute(store: Store, count: int, as_json: bool, quiet: bool, values: dict[str, Any]) -> None:
+    from ...results.layers import place_name
     from ..recomputing import recompute
     from ..settings import Settings
 
@@ -293,7 +305,7 @@ def _recompute(store: Store, count: int, as_json: bool, quiet: bool, values: dic
                 "images": f"{unit.start} to {unit.stop - 1}",
                 "same top-1": f"{unit.agreeing} of {unit.predictions}",
                 "largest difference": f"{unit.largest:.5f}",
-                "store": unit.store,
+                "store": place_name(unit.store),
                 "verdict": "differs" if unit.problem else "agrees",
             }
             for unit in report.units

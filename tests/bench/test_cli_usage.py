@@ -149,7 +149,7 @@ def test_brackets_in_a_path_are_shown_as_they_are(capsys: pytest.CaptureFixture[
     assert Path("[bold]x[red]/report.html").is_file()
     assert "Page: [bold]x[red]/report.html" in capsys.readouterr().out
     main([*VAL, "--store", "[bold]x[red]"])
-    assert "are in [bold]x[red]." in capsys.readouterr().out
+    assert "Page: [bold]x[red]/report.html" in capsys.readouterr().out
 
 
 def test_a_recipe_that_the_micro_world_cannot_serve_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

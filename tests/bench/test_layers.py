@@ -13,7 +13,8 @@ from vitobench.bench import settings as settings_module
 from vitobench.bench.cli.run import run_command
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
-from vitobench.results import records
+from vitobench.results import layers, records
+from vitobench.results import store as store_module
 from vitobench.results.store import Store
 
 Run = Callable[..., Outcome]
@@ -189,3 +190,28 @@ def test_a_run_that_layers_answer_wholly_leaves_a_store(
     scored = run_small("moclr", compute=False, baselines=("supervised",), also=(shared,))
     assert set(scored.data.scores) == set(ran.data.scores)
     assert bench_here("results", "list", "--store", tmp_path / "store").code == 0
+
+
+def test_of_the_package_is_listed_what_was_asked_here(
+    bench_here: Bench, run_small: Run, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (settings_module, layers, store_module):
+        monkeypatch.setattr(module, "SHIPPED", shared)
+    ran = run_small("moclr", baselines=(), suite=None, tasks=("micro-val",))
+    assert (ran.computed, ran.complete) == (0, True)
+    store = tmp_path / "store"
+    done = bench_here("results", "list", "--store", store)
+    assert "1 pairs of task and model" in done.out
+    assert "in the package" in " ".join(done.out.split())
+    run_small("vito", baselines=(), suite=None, tasks=("micro-val",))
+    assert "2: the package, vitobench" in " ".join(bench_here("results", "list", "--store", store).out.split())
+    bench_here("results", "export", tmp_path / "all.csv", "--store", store, "--quiet")
+    lines = (tmp_path / "all.csv").read_text().splitlines()[1:]
+    assert {(line.split("@")[0].strip('"'), "micro-val@" in line) for line in lines} == {
+        ("vito", True), ("moclr", True)
+    }  # fmt: skip
+    assert json.loads(bench_here("results", "show", "moclr", "--store", store).out)["name"] == "moclr"
+    checked = bench_here("results", "verify", "--recompute", 2, "--device", "cpu", "--store", tmp_path / "nothing")
+    assert checked.code == 0, checked.err
+    assert "2 units: the same top-1 in " in checked.out
+    assert bench_here("results", "list", "--store", tmp_path / "nothing").code == 2
