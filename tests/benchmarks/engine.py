@@ -38,6 +38,9 @@ print(time.perf_counter() - started)
 """
 
 
+ALONE = ("--baseline", "none", "--recompute")  # the package has the predictions of its models
+
+
 def bench(*args: object) -> float:
     """Seconds of one command."""
     started = time.perf_counter()
@@ -89,7 +92,7 @@ def overhead(folder: Path, photos: Path) -> None:
         took, pure, again = [], [], 0.0
         for images in (limit // 3, limit):
             store = folder / f"overhead{number}-{images}"
-            args = ("run", "--model", model, "--baseline", "none", *task, *data, "--limit", images, "--store", store)
+            args = ("run", "--model", model, *ALONE, *task, *data, "--limit", images, "--store", store)
             bench(*args)
             found = record(store)["effort"]
             took.append(found["seconds"])
@@ -124,7 +127,7 @@ def sharing(folder: Path) -> None:
     for count in (1, 8):
         store = folder / f"sharing{count}"
         models = [part for name in names[:count] for part in ("--model", name)]
-        bench("run", *models, "--baseline", "none", "--task", "micro-c", "--limit", 480, "--store", store)
+        bench("run", *models, *ALONE, "--task", "micro-c", "--limit", 480, "--store", store)
         effort = record(store)["effort"]
         models_run = effort["images"] / (480 * 75)
         rest = effort["seconds"] - effort["forward_seconds"]
@@ -155,7 +158,7 @@ def memory(folder: Path, photos: Path) -> None:
             child = os.fork()
             if child == 0:  # a child of its own, since the peak of children is kept for all of them
                 store = folder / f"memory-{title[:5]}-{limit}"
-                bench("run", "--model", model, "--baseline", "none", *args, "--limit", limit, "--store", store)
+                bench("run", "--model", model, *ALONE, *args, "--limit", limit, "--store", store)
                 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
                 print(f"{title:30}{limit:8,} images: peak {peak:6.0f} MB", flush=True)
                 os._exit(0)

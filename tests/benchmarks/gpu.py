@@ -317,6 +317,7 @@ def run(setup: Setup, network: str, task: str, precision: str, images: int, coun
         baselines=[],
         data={} if task.startswith("micro") else {"imagenet": setup.photos},
         store=store,
+        recompute=True,  # the package has vito's predictions
         limit=images,
         device=str(setup.device),
         precision=precision,

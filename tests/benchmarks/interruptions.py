@@ -26,7 +26,7 @@ from pathlib import Path
 import pandas as pd
 
 KEYS = ["model", "task", "condition", "severity", "image_id"]
-WORK = ("--model", "vito", "--suite", "robustness", "--limit", "300", "--quiet", "--device", "cpu")
+WORK = ("--model", "vito", "--suite", "robustness", "--limit", "300", "--quiet", "--device", "cpu", "--recompute")
 
 
 def command(store: Path, *more: str) -> list[str]:

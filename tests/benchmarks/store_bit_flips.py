@@ -96,7 +96,9 @@ def shorten() -> None:
 
 def make(folder: Path) -> None:
     """Write the store."""
-    settings = Settings(models=("vito", "moclr"), tasks=TASKS_RUN, baselines=(), store=folder, limit=12, device="cpu")
+    settings = Settings(
+        models=("vito", "moclr"), tasks=TASKS_RUN, baselines=(), store=folder, limit=12, device="cpu", recompute=True
+    )
     execute(settings)
     add_made_up(Store(folder))
 
