@@ -242,8 +242,8 @@ def check_labels(
     varied = len(np.unique(predicted)) >= _VARIED * min(n, classes)
     sure = confidence is not None and n < 5 * classes and float(confidence.mean()) >= _CONFIDENT
     if confidence is not None and sure and varied and right <= _NEAR_CHANCE * n:
-        found = f"{accuracy}, but predictions are confident ({confidence.mean():.0%} on average) and varied"
-        return Check("label order", FAIL, found, f"The classes are in another order than WordNet's. {_NAME_CLASSES}")
+        finding = f"{accuracy}, but predictions are confident ({confidence.mean():.0%} on average) and varied"
+        return Check("label order", FAIL, finding, f"The classes are in another order than WordNet's. {_NAME_CLASSES}")
     if above_chance:
         return Check("label order", PASS, accuracy)
     mend = (

@@ -36,8 +36,8 @@ class ImageTower(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Embeddings (N, D), before they are brought to length 1."""
-        found = self.visual(x)
-        return found[0] if isinstance(found, tuple) else found  # CoCa's tower gives its tokens, too
+        output = self.visual(x)
+        return output[0] if isinstance(output, tuple) else output  # CoCa's tower gives its tokens, too
 
     def forward(self, x: Tensor) -> Tensor:
         """The features: without classes there is nothing else."""
@@ -52,10 +52,10 @@ class ImageTower(nn.Module):
         tower: Any = self.visual
         if not hasattr(tower, "forward_intermediates"):
             raise VitobenchError(f"open_clip's {type(tower).__name__} has no spatial tokens.")
-        found = tower.forward_intermediates(
+        output = tower.forward_intermediates(
             x, indices=1, normalize_intermediates=True, intermediates_only=True, output_fmt="NCHW"
         )
-        last: Tensor = found["image_intermediates"][-1]
+        last: Tensor = output["image_intermediates"][-1]
         return last.flatten(2).transpose(1, 2)
 
     def layers(self, x: Tensor, count: int) -> list[Layer]:
@@ -70,7 +70,7 @@ class ImageTower(nn.Module):
         if not hasattr(tower, "forward_intermediates"):
             raise VitobenchError(f"open_clip's {type(tower).__name__} gives no intermediate layers.")
         try:
-            found = tower.forward_intermediates(
+            output = tower.forward_intermediates(
                 x,
                 indices=count,
                 normalize_intermediates=True,
@@ -80,8 +80,8 @@ class ImageTower(nn.Module):
             )
         except AssertionError:  # how it says that there are fewer
             raise VitobenchError(f"This tower has fewer than {count} layers that can be read.") from None
-        maps = found["image_intermediates"]
-        prefixes = found.get("image_intermediates_prefix") or [None] * len(maps)
+        maps = output["image_intermediates"]
+        prefixes = output.get("image_intermediates_prefix") or [None] * len(maps)
         return [
             Layer(each.flatten(2).transpose(1, 2), None if prefix is None else prefix[:, 0])
             for each, prefix in zip(maps, prefixes, strict=True)
@@ -167,17 +167,17 @@ class TransformersNetwork(nn.Module):
         Of an encoder: its class token, or else its pooled output.
         """
         self._captured.clear()
-        found = self.network(pixel_values=x)
+        output = self.network(pixel_values=x)
         if self._classifies:
             captured = torch.stack(self._captured).mean(0)
             self._captured.clear()
             return captured.flatten(1)
-        if hasattr(found, "logits"):
-            return found.logits.flatten(1)
-        tokens = found.last_hidden_state
+        if hasattr(output, "logits"):
+            return output.logits.flatten(1)
+        tokens = output.last_hidden_state
         if tokens.ndim == 3 and self._prefix(tokens.shape[1], x):
             return tokens[:, 0]  # not the pooler's: few checkpoints have trained it
-        pooled = getattr(found, "pooler_output", None)
+        pooled = getattr(output, "pooler_output", None)
         if pooled is not None:
             return pooled.flatten(1)
         return tokens.mean((2, 3)) if tokens.ndim == 4 else tokens.mean(1)
@@ -209,12 +209,12 @@ class TransformersNetwork(nn.Module):
         norms = [module for module in base.modules() if "Norm" in type(module).__name__]
         handles = [norm.register_forward_hook(lambda norm, _, out: outputs.append((norm, out))) for norm in norms]
         try:
-            found = base(pixel_values=x, output_hidden_states=True)
+            output = base(pixel_values=x, output_hidden_states=True)
         finally:
             for handle in handles:
                 handle.remove()
         self._captured.clear()
-        last, states = getattr(found, "last_hidden_state", None), getattr(found, "hidden_states", None)
+        last, states = getattr(output, "last_hidden_state", None), getattr(output, "hidden_states", None)
         if last is None or not states or any(state.ndim not in (3, 4) for state in states):
             raise VitobenchError(f"transformers' {type(self.network).__name__} gives no intermediate layers.")
         if count >= len(states):  # the first one is the input of the first layer

@@ -121,10 +121,10 @@ def _settings(folder: Path, name: str) -> Mapping[str, Any]:
     for file in PROCESSORS:
         if (folder / file).is_file():
             content = read_json(folder / file, "a JSON object")
-            found = content.get("image_processor", content) if isinstance(content, dict) else None
+            settings = content.get("image_processor", content) if isinstance(content, dict) else None
             if file == PROCESSORS[0] or (isinstance(content, dict) and "image_processor" in content):
-                if isinstance(found, dict):
-                    return found
+                if isinstance(settings, dict):
+                    return settings
                 raise CheckpointError(f"{name}: {folder / file} is not a JSON object.")
     raise CheckpointError(
         f"{name} has no {PROCESSORS[0]}, which says what its images look like. Copy that of the model it was made "
@@ -264,10 +264,10 @@ def _class(name: str) -> Any:
     Raises:
         CheckpointError: It is another, or this version does not have it.
     """
-    found = getattr(transformers, name, None)
-    if found is None or name not in (*CLASSIFIERS, *ENCODERS.values()):
+    network_class = getattr(transformers, name, None)
+    if network_class is None or name not in (*CLASSIFIERS, *ENCODERS.values()):
         raise CheckpointError(f"transformers has no image classifier or encoder {name!r}; install a newer version.")
-    return found
+    return network_class
 
 
 def load_network(folder: Path, architecture: str, size: int, name: str) -> Any:
@@ -288,9 +288,9 @@ def load_network(folder: Path, architecture: str, size: int, name: str) -> Any:
     """
     with quiet(name, "configuration"):
         kind = read_json(folder / "config.json")["model_type"]
-    made = _class(architecture if architecture in CLASSIFIERS else ENCODERS[kind])
+    network_class = _class(architecture if architecture in CLASSIFIERS else ENCODERS[kind])
     with quiet(name, "network"):
-        network, info = made.from_pretrained(
+        network, info = network_class.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
@@ -305,8 +305,9 @@ def load_network(folder: Path, architecture: str, size: int, name: str) -> Any:
         problems = (("missing", lacking), ("unexpected", unused), ("of another shape", shapes))
         said = "; ".join(f"{len(keys)} {what} ({_first(keys)})" for what, keys in problems if keys)
         raise CheckpointError(
-            f"The weights of {name} are not those of {made.__name__}: {said}. A layer without its weights would be "
-            "random; correct config.json (architectures, id2label, sizes), or copy all files of the checkpoint again."
+            f"The weights of {name} are not those of {network_class.__name__}: {said}. A layer without its weights "
+            "would be random; correct config.json (architectures, id2label, sizes), or copy all files of the "
+            "checkpoint again."
         )
     _try(network.eval(), size, name)
     return network
@@ -375,11 +376,11 @@ def untrained(architecture: str) -> tuple[nn.Module, int]:
         CheckpointError: There is no such class, or it cannot be built so.
     """
     kind, brace, facts = architecture.partition("{")
-    made = _class(kind)
+    network_class = _class(kind)
     with quiet(architecture, "network"):
-        config: PretrainedConfig = made.config_class(**json.loads(brace + facts))
+        config: PretrainedConfig = network_class.config_class(**json.loads(brace + facts))
         if kind in CLASSIFIERS:
             config.num_labels = 0
-        network = made(config)
+        network = network_class(config)
     size = getattr(config, "image_size", None)
     return network, size if isinstance(size, int) else 224

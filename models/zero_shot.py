@@ -189,7 +189,7 @@ def tokens_digest(tokenizer: Any, asked: Wording, where: str) -> str:
 def class_embeddings(
     model: Any, tokenizer: Any, asked: Wording, key: str, progress: Callable[[str, int, int], object] = lambda *_: None
 ) -> Tensor:
-    """One embedding per class, computed once and kept. What is interrupted continues after its last hundred classes.
+    """One embedding per class, computed once and stored. An interrupted computation continues after its last hundred.
 
     Args:
         model: An open_clip model.
@@ -204,40 +204,41 @@ def class_embeddings(
     import torch
     from safetensors.torch import save
 
-    path, begun = kept_in() / f"{key}.safetensors", kept_in() / f"{key}.begun.safetensors"
+    path = cache_folder() / f"{key}.safetensors"
+    unfinished = cache_folder() / f"{key}.part.safetensors"
     total = len(asked.names)
-    kept = _kept(path)
-    if kept is not None and len(kept) == total:
-        return kept
-    kept = _kept(begun)
-    done = [] if kept is None or len(kept) % _CLASSES_AT_ONCE else list(kept.split(_CLASSES_AT_ONCE))
+    stored = _read(path)
+    if stored is not None and len(stored) == total:
+        return stored
+    stored = _read(unfinished)
+    done = [] if stored is None or len(stored) % _CLASSES_AT_ONCE else list(stored.split(_CLASSES_AT_ONCE))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     progress(_STAGE, sum(map(len, done)), total)
     for classes in _averaged(model.to(device).eval(), tokenizer, asked, sum(map(len, done))):
         done.append(classes.cpu())
         if sum(map(len, done)) < total:
             with suppress(OSError):  # a cache that cannot be written only costs time
-                replace_file(begun, save({"weight": torch.cat(done)}))
+                replace_file(unfinished, save({"weight": torch.cat(done)}))
         progress(_STAGE, sum(map(len, done)), total)
     model.to("cpu")
     embeddings = torch.cat(done)
     with suppress(OSError):
         replace_file(path, save({"weight": embeddings}))
-        begun.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return embeddings
 
 
-def _kept(path: Path) -> Tensor | None:
+def _read(path: Path) -> Tensor | None:
     """Embeddings in a file; None where it is absent or damaged."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        kept: Tensor = load(path.read_bytes())["weight"]
+        embeddings: Tensor = load(path.read_bytes())["weight"]
     except (OSError, KeyError, SafetensorError):
         return None
-    return kept if kept.dtype == torch.float32 and kept.ndim == 2 else None
+    return embeddings if embeddings.dtype == torch.float32 and embeddings.ndim == 2 else None
 
 
 def _averaged(model: Any, tokenizer: Any, asked: Wording, start: int = 0) -> Iterator[Tensor]:
@@ -311,6 +312,6 @@ def _encoded(model: Any, tokens: Tensor, length: int) -> Tensor:
     return embedded
 
 
-def kept_in() -> Path:
-    """The folder of embeddings of classes, which may not exist yet."""
+def cache_folder() -> Path:
+    """The folder where embeddings of classes are stored; it may not exist yet."""
     return Path(os.environ.get("VITOBENCH_CACHE") or user_cache() / "vitobench") / "zero-shot"

@@ -90,7 +90,7 @@ def exposure_lines(data: ReportData) -> list[str]:
 
 
 def hundredths(value: float, sign: bool = False) -> str:
-    """A fraction in percent with two decimals: published numbers are told apart by these."""
+    """A fraction in percent with two decimals, which is how precisely numbers are published."""
     return f"{100 * value:{'+' if sign else ''}.2f}".replace("-", MINUS)
 
 
@@ -111,12 +111,12 @@ class Match:
     @property
     def words(self) -> str:
         """The comparison as a sentence."""
-        found = self.agreement
+        result = self.agreement
         numbers = (
-            f"{self.title}: {hundredths(found.value)} here, {hundredths(found.published)} published, difference "
-            f"{hundredths(found.difference, sign=True)} with ±{hundredths(found.margin)} expected"
+            f"{self.title}: {hundredths(result.value)} here, {hundredths(result.published)} published, difference "
+            f"{hundredths(result.difference, sign=True)} with ±{hundredths(result.margin)} expected"
         )
-        return numbers if found.agrees else f"{numbers}. Likely causes: {'; '.join(found.causes)}"
+        return numbers if result.agrees else f"{numbers}. Likely causes: {'; '.join(result.causes)}"
 
 
 def matches(data: ReportData) -> list[Match]:
@@ -124,7 +124,7 @@ def matches(data: ReportData) -> list[Match]:
 
     A size that was chosen as a number of pixels is not compared: timm may have cropped otherwise at the same size.
     """
-    found = []
+    compared = []
     for record in data.models:
         weights, size, chosen = _extra(record, "timm_weights"), pixels(record), _extra(record, "size")
         if not weights or size is None or chosen.isdecimal():
@@ -134,23 +134,23 @@ def matches(data: ReportData) -> list[Match]:
             score = data.score(str(record["name"]), name, "overall", "top1") if name in IMAGES else None
             result = None if score is None else agreement(name, score.value, score.n, weights, size)
             if result is not None:
-                found.append(Match(str(record["name"]), str(task.get("title") or name), result))
-    return found
+                compared.append(Match(str(record["name"]), str(task.get("title") or name), result))
+    return compared
 
 
 def match_lines(data: ReportData) -> list[str]:
     """A sentence for each model of timm: how many numbers agree, which is farthest off, or why there is none."""
-    found = matches(data)
+    every = matches(data)
     lines = []
-    for model in dict.fromkeys(match.model for match in found):
-        own = [match for match in found if match.model == model]
+    for model in dict.fromkeys(match.model for match in every):
+        own = [match for match in every if match.model == model]
         differing = [match for match in own if not match.agreement.agrees]
         line = f"{model}: {len(own) - len(differing)} of {len(own)} numbers agree with those that timm published."
         if differing:
             worst = max(differing, key=lambda match: abs(match.agreement.difference) / match.agreement.margin)
             line += f" Farthest is {worst.words}."
         lines.append(line)
-    compared = {match.model for match in found}
+    compared = {match.model for match in every}
     tasks = {str(task["name"]) for task in data.task_records} & set(IMAGES)
     for record in data.models:
         weights, size = _extra(record, "timm_weights"), pixels(record)

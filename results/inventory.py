@@ -53,11 +53,11 @@ def identities(store: Store, kind: str) -> dict[str, str]:
 
 
 def in_use(store: Store) -> Callable[[Store, str, str], bool]:
-    """Which predictions of its layers a store has to do with.
+    """Which predictions in a store and its layers are listed and exported as the store's.
 
     Returns:
-        Of a layer, a task's and a model's identity: true, except for the layer of the package, of which only those
-        count that were asked for in this store.
+        A function of a layer and the identities of a task and a model. All count, except that of the package's own
+        layer only those count that were asked for in this store.
     """
     tasks, models = (records.kept(store.own, kind) for kind in (records.TASKS, records.MODELS))
 

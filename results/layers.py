@@ -24,7 +24,7 @@ _MEMORY = 256_000_000  # bytes of remote files that stay in memory, since planni
 
 
 def place_name(location: str) -> str:
-    """How a person is told of a store: by its folder or URL, and of the package's own layer as such."""
+    """What messages call a store: its folder or URL, and the package's own layer \"the package\"."""
     return "the package" if location == str(SHIPPED) else location
 
 

@@ -17,6 +17,9 @@ from .listings import print_rows, tell_problems
 from .options import data_option, layer_option, quiet_option, store_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...results.inventory import Holding
     from ...results.store import Store
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -58,6 +61,15 @@ def _open(location: str, also: tuple[str, ...] = (), package: bool = False, may_
     return store
 
 
+def _used(store: Store) -> Iterator[tuple[Store, Holding]]:
+    """What the store and each of its layers hold, of the package's only what was asked for here."""
+    from ...results.inventory import holdings, in_use
+
+    used = in_use(store)
+    for layer in (store.own, *store.below):
+        yield from ((layer, held) for held in holdings(layer) if used(layer, held.task, held.model))
+
+
 def _bar(quiet: bool, title: str) -> Any:
     from ..progress import counting
 
@@ -83,21 +95,19 @@ def list_command(
     machine (with --json, always).
     """
     from ...results import records
-    from ...results.inventory import fits, holdings, in_use, kept_values
+    from ...results.inventory import fits, kept_values
     from ...results.layers import place_name
 
     rows = []
     origins: dict[str, int] = {}
     opened = _open(store, also, package=True)
-    used = in_use(opened)
-    for layer in (opened.own, *opened.below):
-        runs = records.runs(layer)
-        for holding in holdings(layer):
-            if fits(holding.task, tasks) and fits(holding.model, models) and used(layer, holding.task, holding.model):
-                stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
-                origin = records.origin(layer, runs, holding.task, holding.model)
-                number = origins.setdefault(_origin_line(**origin), len(origins) + 1)
-                rows.append(asdict(holding) | {"modified": stamp} | dict(origin) | {"from": number})
+    runs = {layer.location: records.runs(layer) for layer in (opened.own, *opened.below)}
+    for layer, holding in _used(opened):
+        if fits(holding.task, tasks) and fits(holding.model, models):
+            stamp = datetime.fromtimestamp(holding.modified).isoformat(" ", "minutes") if holding.modified else ""
+            origin = records.origin(layer, runs[layer.location], holding.task, holding.model)
+            number = origins.setdefault(_origin_line(**origin), len(origins) + 1)
+            rows.append(asdict(holding) | {"modified": stamp} | dict(origin) | {"from": number})
     several = bool(also) or len(origins) > 1
     columns = ["task", "model", "units", "partial", "images", "bytes", "modified", *(["from"] if several else [])]
     table_rows = [row | {"bytes": f"{row['bytes'] / 1e6:.2f} MB", "modified": row["modified"][:10]} for row in rows]
@@ -128,10 +138,10 @@ def show_command(what: str, store: str, also: tuple[str, ...]) -> None:
     """Print the record of a model, a task or a run as JSON. Give a name, an identity, or 'last' for the newest run."""
     from ...errors import unknown_name
     from ...results import records
-    from ...results.inventory import fits, holdings
+    from ...results.inventory import fits
 
     place = _open(store, also, package=True)
-    runs = records.runs(place.own) or records.runs(place)
+    runs = [run for layer in (place.own, *place.below) for run in records.runs(layer)]
     if what == "last" and runs:
         echo(json_text(runs[0]))
         return
@@ -143,7 +153,7 @@ def show_command(what: str, store: str, also: tuple[str, ...]) -> None:
     for kind in (records.MODELS, records.TASKS):
         for identity, record in records.kept(place, kind).items():
             if fits(identity, (what,)):
-                predictions = [asdict(h) for h in holdings(place) if identity in (h.model, h.task)]
+                predictions = [asdict(h) for _, h in _used(place) if identity in (h.model, h.task)]
                 matches.append(record | {"predictions": predictions})
     if not matches:
         names = {str(r["name"]) for kind in (records.MODELS, records.TASKS) for r in records.kept(place, kind).values()}

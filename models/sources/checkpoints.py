@@ -113,9 +113,9 @@ def examine(wanted: Wanted) -> Checkpoint:
     """
     loaded = read_checkpoint(wanted.path)
     if wanted.head is None and not wanted.pool and not wanted.layers:
-        found = _classifier(loaded, wanted)
-        if found is not None:
-            return found
+        checkpoint = _classifier(loaded, wanted)
+        if checkpoint is not None:
+            return checkpoint
     return _encoder(loaded, wanted)
 
 
@@ -291,14 +291,14 @@ def _head_file(path: Path) -> Head:
         for place, entries in parts_of(read_checkpoint(path)).items()
         if "optim" not in place
     ]
-    found = [(head, entries) for entries in parts for head in _linear_layers(entries)]
-    if len(found) != 1:
-        names = shown([head.name for head, _ in found]) if found else shown([k for part in parts for k in part])
+    layers = [(head, entries) for entries in parts for head in _linear_layers(entries)]
+    if len(layers) != 1:
+        names = shown([head.name for head, _ in layers]) if layers else shown([k for part in parts for k in part])
         raise CheckpointError(
-            f"{path} holds {len(found) or 'no'} linear layers ({names or 'no entries'}); a head is one, with weight "
+            f"{path} holds {len(layers) or 'no'} linear layers ({names or 'no entries'}); a head is one, with weight "
             'and bias. Save the one you mean: torch.save({"weight": weight, "bias": bias}, "head.pth").'
         )
-    head, entries = found[0]
+    head, entries = layers[0]
     others = [name for name in entries if name not in (head.name, f"{head.name.removesuffix('weight')}bias")]
     if others:
         raise CheckpointError(

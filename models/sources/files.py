@@ -133,9 +133,9 @@ def architecture_of(name: str) -> Architecture:
     """
     if not any(source.has(name) for source in _LIBRARIES):
         raise unknown_name("architecture", name, [f"{source.prefix}NAME" for source in _LIBRARIES])
-    found = next(source for source in _LIBRARIES if source.has(name)).architecture(name)
-    assert found is not None
-    return found
+    architecture = next(source for source in _LIBRARIES if source.has(name)).architecture(name)
+    assert architecture is not None
+    return architecture
 
 
 def _wanted(parts: FileName) -> Wanted:

@@ -169,14 +169,14 @@ def _open(name: str) -> _Opened:
     read = None if order is None or order.plain else order
     space = label_space_of(count if order is None else len(order.outputs), str(path))
     kind = "probabilities" if probabilities else "logits"
-    found = f"Its outputs add up to 1, so they are read as {kind}." if probabilities and stated is None else ""
+    remark = f"Its outputs add up to 1, so they are read as {kind}." if probabilities and stated is None else ""
     return _Opened(
         OnnxNetwork(graph, session, probabilities, None if read is None else read.outputs),
         preprocessing,
         space,
         f"{PREFIX}{graph.layout},{kind},{graph.output}",
         digest([*hashes, read.outputs]) if read is not None else hashes[0] if len(hashes) == 1 else digest(hashes),
-        " ".join(sentence for sentence in (found, order.note if order else "") if sentence),
+        " ".join(sentence for sentence in (remark, order.note if order else "") if sentence),
         texts,
     )
 

@@ -110,7 +110,7 @@ def preprocessing_of(cfg: Mapping[str, Any], name: str, size: Size = TEST) -> Pr
 
 
 def at_size(cfg: Mapping[str, Any], size: Size) -> dict[str, Any]:
-    """What timm's ``create_model`` is told for images of a size: transformers then interpolate their positions."""
+    """Arguments of timm's ``create_model`` for images of a size; transformers then interpolate their positions."""
     own = cfg.get("input_size") or (3, size, size)
     return {"dynamic_img_size": True} if cfg.get("fixed_input_size") and size not in (TEST, TRAIN, own[1]) else {}
 

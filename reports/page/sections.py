@@ -387,7 +387,7 @@ def standing_sections(data: ReportData) -> list[ViewSection]:
     Returns:
         One section; none where the models do not differ in these and timm published nothing of them.
     """
-    notes, found = standing_lines(data), matches(data)
+    notes, matched = standing_lines(data), matches(data)
     known = [record for record in data.models if pixels(record)]
     if not notes and not any(marks(data).values()):
         return []
@@ -396,7 +396,7 @@ def standing_sections(data: ReportData) -> list[ViewSection]:
         for record in known
     )
     tables = [ViewTable("Models", ("Images", "Trained on"), models, first="Model")]
-    if found:
+    if matched:
         rows = tuple(
             ViewRow(
                 match.title,
@@ -411,7 +411,7 @@ def standing_sections(data: ReportData) -> list[ViewSection]:
                     ViewCell("agrees" if match.agreement.agrees else "differs"),
                 ),
             )
-            for match in found
+            for match in matched
         )
         heads = ("Measured", "Published by timm", "Difference", "Expected", "Verdict")
         tables.append(ViewTable("Does the run match timm's own?", heads, rows, first="Task, top-1"))
@@ -421,7 +421,7 @@ def standing_sections(data: ReportData) -> list[ViewSection]:
             "standing",
             tables=tuple(tables),
             first="Model",
-            legend=_STANDING if found else "",
+            legend=_STANDING if matched else "",
             notes=tuple(notes),
             open_notes=True,
         )

@@ -79,13 +79,13 @@ class TimmRow:
 @cache
 def timm_rows() -> Mapping[tuple[str, int], TimmRow]:
     """All rows by weights and size."""
-    found = {}
+    rows = {}
     for row in rows_of("timm.csv"):
         weights, size, training_class = row.pop("weights"), int(row.pop("size")), row.pop("trained_on")
         sampled = row.pop("sample") == "1"
         top1 = {column: float(text) / 100 for column, text in row.items() if text}
-        found[weights, size] = TimmRow(weights, size, training_class, sampled, top1)
-    return found
+        rows[weights, size] = TimmRow(weights, size, training_class, sampled, top1)
+    return rows
 
 
 def sizes_of(weights: str) -> tuple[int, ...]:

@@ -40,14 +40,14 @@ def work(zoo_folder: Path) -> tuple[str, ...]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Begin ``bench run`` in a process group of its own; whatever is left of it is ended with the test."""
-    begun: list[Running] = []
+    started: list[Running] = []
 
     def call(*args: object) -> Running:
-        begun.append(Running(BENCH, "run", *args, cwd=tmp_path))
-        return begun[-1]
+        started.append(Running(BENCH, "run", *args, cwd=tmp_path))
+        return started[-1]
 
     yield call
-    for process in begun:
+    for process in started:
         process.clear()
 
 

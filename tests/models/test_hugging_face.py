@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,18 +54,6 @@ def changed(saved: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]
         return folder
 
     return call
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Real photographs where there are some, of odd sizes; else noise."""
-    where = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "photos"
-    if "VITOBENCH_TEST_DATA" in os.environ and where.is_dir():
-        return sorted(where.glob("*/*"))[::42]
-    folder, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
-    for number, (height, width) in enumerate(((97, 131), (211, 160), (80, 83))):
-        Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{number}.png")
-    return sorted(folder.iterdir())
 
 
 def both(model: Model, folder: Path, pictures: list[Path]) -> tuple[torch.Tensor, torch.Tensor]:

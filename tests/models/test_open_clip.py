@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -63,18 +62,6 @@ def changed(saved: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]
         return folder
 
     return call
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Real photographs where there are some; else noise of odd sizes."""
-    where = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "photos"
-    if "VITOBENCH_TEST_DATA" in os.environ and where.is_dir():
-        return sorted(where.glob("*/*"))[::42]
-    folder, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
-    for number, (height, width) in enumerate(((97, 131), (211, 160), (80, 83))):
-        Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{number}.png")
-    return sorted(folder.iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -196,7 +183,7 @@ def test_embeddings_of_classes_are_computed_once(saved: Callable[[str], Path], m
     name = f"openclip:{saved('clip')}?{SMALL}"
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     first = registry.load(name).logits(images)
-    (path,) = zero_shot.kept_in().iterdir()
+    (path,) = zero_shot.cache_folder().iterdir()
     averaged = zero_shot._averaged
 
     def fail(*args: object) -> torch.Tensor:
@@ -400,13 +387,13 @@ def test_embeddings_continue_after_an_interruption_and_say_how_far_they_are(
     monkeypatch.setattr(zero_shot, "_averaged", interrupted)
     with pytest.raises(KeyboardInterrupt):
         registry.load(name)
-    (begun,) = zero_shot.kept_in().iterdir()
+    (unfinished,) = zero_shot.cache_folder().iterdir()
     said: list[tuple[str, int, int]] = []
     continued: Any = registry.load(name, lambda *told: said.append(told)).network
     assert starts == [0, 60]
     assert said == [("Embedding class names", done, 100) for done in (60, 90, 100)]
-    (whole,) = zero_shot.kept_in().iterdir()
-    assert not begun.exists()
+    (whole,) = zero_shot.cache_folder().iterdir()
+    assert not unfinished.exists()
     whole.unlink()
     assert torch.equal(registry.load(name).network.embeddings, continued.embeddings)
     assert starts == [0, 60, 0]
