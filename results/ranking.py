@@ -142,6 +142,24 @@ class Baseline:
         slope = self.scatter / math.sqrt(self.spread)
         return slope, self.scatter * math.sqrt(1 / self.models + self.centre**2 / self.spread)
 
+    def band(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the line is with 95 % confidence, by Student's t with two degrees of freedom less than models.
+
+        Args:
+            at: float (n,), clean log odds.
+
+        Returns:
+            Lower and upper shifted log odds, float64 (n,); both are the line if it counts as known.
+        """
+        from scipy.special import stdtrit
+
+        y = self.slope * at + self.intercept
+        if self.models < 3:
+            return y, y
+        error = self.scatter * np.sqrt(1 / self.models + (at - self.centre) ** 2 / self.spread)
+        half = stdtrit(self.models - 2, 0.975) * error
+        return y - half, y + half
+
     def draws(self, count: int, seed: int = 0) -> Baseline:
         """Lines that other models of the same kind might have given.
 

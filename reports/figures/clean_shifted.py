@@ -30,8 +30,6 @@ _TICKS: tuple[tuple[float, ...], ...] = (
 )
 """Percentages, finer where the axis is short."""
 _ENOUGH = 4
-_LINES = 1000
-"""Lines behind the band of the fitted one."""
 _ENDS = (0.001, 0.999)
 """Log odds of 0 and 1 are infinite; values beyond these are drawn at them."""
 
@@ -198,11 +196,7 @@ def _lines(axes: Axes, points: Sequence[Spot]) -> str:
     line, words = line_of(points)
     if line is not None:
         at = np.linspace(*ends, 60)
-        drawn = line.draws(_LINES)
-        spread = np.atleast_2d(drawn.intercept + np.multiply.outer(at, drawn.slope))
-        axes.fill_between(
-            at, *np.percentile(spread, [2.5, 97.5], axis=1), color=FAINT, alpha=0.18, linewidth=0, zorder=0.9
-        )
+        axes.fill_between(at, *line.band(at), color=FAINT, alpha=0.18, linewidth=0, zorder=0.9)
         y = [line.intercept + line.slope * end for end in ends]
         axes.plot(ends, y, color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), zorder=1)
     axes.set_xlim(*ends)
@@ -231,7 +225,7 @@ def _key(axes: Axes, points: Sequence[Spot], words: str) -> None:
     """Explain lines and hollow markers inside the panel."""
     handles = [Line2D([], [], color=FAINT, linewidth=0.8, linestyle=(0, (1, 1.5)), label="no loss")]
     if words:
-        handles.append(Line2D([], [], color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), label=words))
+        handles.append(Line2D([], [], color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), label=f"{words}, 95 % band"))
     kinds = {spot.kind for spot in points}
     handles += [Line2D([], [], label=_NAMES[kind], **_KINDS[kind]) for kind in _KINDS if kind in kinds]
     axes.legend(handles=handles, loc="best", fontsize=7, labelcolor=FAINT, handlelength=2.6)

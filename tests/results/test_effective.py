@@ -8,6 +8,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import linregress
 from sklearn.linear_model import LinearRegression
+from statsmodels.api import OLS, add_constant
 
 from vitobench.results import published
 from vitobench.results.published.timm import LINES, accuracies_of, line
@@ -69,6 +70,21 @@ def test_drawn_lines_scatter_as_least_squares_says() -> None:
     spans = [np.ptp(np.percentile(logit(drawn.predict(x)), [2.5, 97.5])) for x in (0.8, 0.3)]
     assert spans[1] > 3 * spans[0]
     assert Baseline(1.0, 0.0).draws(10) == Baseline(1.0, 0.0)
+
+
+def test_the_band_is_that_of_statsmodels() -> None:
+    x, y = pairs("imagenet-sketch")
+    at = np.linspace(-1, 3, 9)
+    fitted = OLS(logit(y), add_constant(logit(x))).fit()
+    wanted = fitted.get_prediction(add_constant(at)).conf_int()
+    found = line("imagenet-sketch")
+    np.testing.assert_allclose(np.transpose(found.band(at)), wanted, rtol=1e-9)
+    drawn = found.draws(20_000)
+    sampled = np.percentile(np.multiply.outer(at, drawn.slope) + drawn.intercept, [2.5, 97.5], axis=1)
+    np.testing.assert_allclose(found.band(at), sampled, atol=0.01)
+    low, high = Baseline(1.0, 0.5).band(at)
+    assert (low == high).all()
+    assert (low == at + 0.5).all()
 
 
 @pytest.mark.parametrize("shift", LINES)
