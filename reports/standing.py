@@ -68,7 +68,8 @@ def mixed_line(data: ReportData) -> str:
     if len(groups) < 2:
         return ""
     trained = "; ".join(f"{_NAMES.get(name, name)}: {', '.join(models)}" for name, models in groups.items())
-    return f"Trained on different data, so differences are not due to the architecture or the method alone. {trained}."
+    known = "different" if _UNKNOWN not in groups else "different or unknown"
+    return f"Trained on {known} data, so differences need not be due to the architecture or the method. {trained}."
 
 
 def exposure_lines(data: ReportData) -> list[str]:
