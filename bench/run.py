@@ -32,6 +32,7 @@ from .planning.asked import folders_named, make_plan
 from .planning.plan import Pass, Plan, PlannedTask, Unit, group, reuse_lines
 from .planning.stored import recall
 from .progress import bar, counting
+from .scoring.alignment import keep_evidence
 from .scoring.gallery import gallery
 from .scoring.memory import Memory
 from .scoring.outcome import gather
@@ -229,6 +230,8 @@ def execute(
             store.prepare()  # everything may have come from layers
             catalogue.keep(plan, store.own)
     data = with_layers(gather(plan, store, failures, facts(settings, command), memory=memory), plan, store)
+    with suppress(StoreError):  # it can be measured again
+        keep_evidence(plan, store.own)
     _show_layers(data.run, console)
     data = _with_pictures(data, plan, memory, pictures)
     units = {"asked": asked, "computed": todo - left, "missing": left}

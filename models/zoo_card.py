@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from msgspec import Meta
 from ..decoding import Filled, decode, short
 from ..errors import CheckpointError
 from ..tasks.images.geometry import CropMode, Interpolation
+from ..tasks.microworld.sets import GENERATOR_VERSION
 from .safetensors_header import unique_keys
 from .spec import ModelSpec, Preprocessing
 from .training_data import TrainingClass
@@ -46,6 +48,9 @@ def label_space_of(num_classes: int, where: str) -> str:
     spaces = " or ".join(f"{count} ({name})" for name, count in LABEL_SPACES.items())
     raise CheckpointError(f"{where} has {num_classes} outputs; a classifier of {spaces} classes is needed.")
 
+
+_GENERATOR = re.compile(r"\bof the micro-world \(set train, seed \d+, generator (\d+)\b")
+"""How pretraining and probing describe their images of the micro-world."""
 
 _Side = Annotated[int, Meta(ge=1, le=LARGEST_SIDE)]
 _Mean = Annotated[float, Meta(ge=0, le=1)]
@@ -111,7 +116,8 @@ class ZooCard:
             The card.
 
         Raises:
-            CheckpointError: It is not JSON, lacks a key, or has invalid or contradictory values.
+            CheckpointError: It is not JSON, lacks a key, has invalid or contradictory values, or is of a model that
+                was trained on another micro-world.
         """
         try:
             data = json.loads(text, object_pairs_hook=unique_keys)
@@ -128,6 +134,7 @@ class ZooCard:
                 f"The card of {where} gives {card.num_classes} classes in the label space {card.label_space[:80]!r}; "
                 f"valid are {valid}."
             )
+        _check_world(card, where)
         return card
 
     @classmethod
@@ -162,6 +169,16 @@ class ZooCard:
             description=self.description,
             extra=dict(self.extra),
             training_class=self.training_class,
+        )
+
+
+def _check_world(card: ZooCard, where: str) -> None:
+    """Refuse a model of another micro-world: it would be measured on images of a kind that it never saw."""
+    trained = _GENERATOR.search(card.training_data)
+    if trained is not None and int(trained[1]) != GENERATOR_VERSION:
+        raise CheckpointError(
+            f"{where} is that of a model of another micro-world (generator version {trained[1]}, and this is version "
+            f"{GENERATOR_VERSION}). Train it again, or use it with the version of vitobench that made it."
         )
 
 

@@ -217,6 +217,8 @@ def _joined(name: str, sound: Sequence[tuple[_Held, Any]]) -> tuple[Mapping[str,
             document = other | document | {"extra": other.get("extra", {}) | document.get("extra", {})}
         elif folder == records.RUNS:
             document = other if document.get("status") == "running" else document
+        elif folder == records.TRUTHS and (both := records.joined(document, other)):
+            document = both  # each tells of some of the images
         elif folder != records.TASKS:
             lines.append(f"{line}: they say other things about one set of images")
     return document, lines

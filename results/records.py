@@ -225,6 +225,16 @@ def packed(store: Store, kind: str, dataset: str, data_digest: str) -> dict[str,
     return facts if isinstance(facts, dict) else None
 
 
+def joined(document: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Two documents of `keep_packed` as one; None where they say other things about the same."""
+    own, more = document.get(_FACTS), other.get(_FACTS)
+    if not isinstance(own, dict) or not isinstance(more, dict):
+        return None
+    if any(more[key] != own[key] for key in own.keys() & more.keys()):
+        return None
+    return {_FACTS: own | more}
+
+
 def _packed_name(kind: str, dataset: str, data_digest: str) -> str:
     return f"{kind}/{safe_name(dataset)}@{data_digest[:16]}.json.gz"
 

@@ -46,9 +46,9 @@ class Claim:
     """A statement, and what would have to differ if it were true.
 
     Attributes:
-        key: Letter.
+        key: A letter for what the paper claims, a digit for what it does not.
         title: A few words.
-        statement: What the paper claims.
+        statement: What is claimed, and whether it is secondary or exploratory.
         effects: Weights of methods by the name of the effect; where the claim holds, they are more than 0.
         numbers: In which numbers.
     """
@@ -68,11 +68,39 @@ FACTORIAL: dict[tuple[int, int, int], str] = {
     (1, 0, 1): "vito-single-scale",
     (1, 0, 0): "vito-single-scale-still",
     (0, 0, 1): "moclr-video",
-    (0, 0, 0): "moclr",
+    (0, 0, 0): "moclr-frames",
 }
-"""Methods by whether they use attention, two scales, and two frames apart in time; they differ in nothing else."""
+"""Methods by whether they use attention, two scales, and two frames apart in time; they differ in nothing else, and all
+see frames of filmed clips."""
 
 FACTORS = ("attention", "scales", "time")
+
+SOURCES: dict[str, dict[str, str]] = {
+    "vito": {
+        "time": "vito",
+        "still": "vito-still",
+        "ideal, time": "vito-ideal",
+        "ideal, still": "vito-ideal-still",
+        "photographs": "vito-photographs",
+    },
+    "moclr": {
+        "time": "moclr-video",
+        "still": "moclr-frames",
+        "ideal, time": "moclr-video-ideal",
+        "ideal, still": "moclr-frames-ideal",
+        "photographs": "moclr",
+    },
+}
+"""For either network the methods that differ in what they see alone: two frames of a clip apart in time or twice the
+same one, filmed or by an ideal camera; or photographs."""
+
+FILMED = "data=micro"
+"""The setting that turns a recipe for photographs into one for frames of filmed clips, with `FRAMES`."""
+
+FRAMES = "frames_per_clip=4"
+
+ON_FRAMES = ("simclr", "supervised", "l2-robust")
+"""Baselines that also learn from frames, as NAME-frames; `moclr-frames` is a recipe."""
 
 WINDOWS = {"vito-still": 0.0, "vito": 2.56, "vito-T5.12": 5.12}
 """Methods that differ in T alone, in seconds."""
@@ -90,13 +118,28 @@ LADDER: dict[str, tuple[str, ...]] = {
 """From `moclr` to `simclr` in steps: temperature, then negatives; the last step replaces two networks by one."""
 
 BASELINES = ("moclr", "moclr-video", "simclr", "byol", "dino", "supervised", "l2-robust")
+"""What VITO is compared with: video is seen by `moclr-video` alone, the others see photographs, as in the paper."""
+
+_RECIPES = dict.fromkeys(
+    (
+        *FACTORIAL.values(),
+        *BASELINES,
+        "vito-photographs",
+        "vito-ideal",
+        "vito-ideal-still",
+        "vito-uncurated",
+    )
+)
+"""Methods that are recipes of the same name."""
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        *(Method(name, f"micro/{name}") for name in FACTORIAL.values()),
-        *(Method(name, f"micro/{name}") for name in BASELINES if name not in FACTORIAL.values()),
-        Method("vito-uncurated", "micro/vito-uncurated"),
+        *(Method(name, f"micro/{name}") for name in _RECIPES),
+        Method("moclr-video-ideal", "micro/moclr-video", ("data=micro-ideal",)),
+        Method("moclr-frames-ideal", "micro/moclr-frames", ("data=micro-ideal",)),
+        Method("moclr-frames-one", "micro/moclr-frames", ("frames_per_clip=1",)),
+        *(Method(f"{name}-frames", f"micro/{name}", (FILMED, FRAMES)) for name in ON_FRAMES),
         *(Method(name, "micro/vito", (f"window={t}",)) for name, t in WINDOWS.items() if "-T" in name),
         *(Method(name, "micro/moclr", settings) for name, settings in LADDER.items()),
         *(Method(name, f"micro/{of}", ("learning_rate=0",), steps=50) for name, of in UNTRAINED.items()),
@@ -130,6 +173,19 @@ def difference(a: str, b: str) -> dict[str, dict[str, float]]:
     return {f"{a} − {b}": {a: 1.0, b: -1.0}}
 
 
+def of_sources(**weights: float) -> dict[str, float]:
+    """Weights of an effect of what is seen, averaged over the networks of `SOURCES`.
+
+    Args:
+        **weights: By the keys of one network in `SOURCES`; ``_`` stands for a comma and a space.
+    """
+    return {
+        methods[source.replace("_", ", ")]: weight / len(SOURCES)
+        for methods in SOURCES.values()
+        for source, weight in weights.items()
+    }
+
+
 _CLEAN = (Asked("micro-val"),)
 _SYNTHETIC = (Asked("micro-c"), Asked("micro-c-bar"), Asked("micro-3dcc"))
 _NATURAL = tuple(Asked(f"micro-{shift}") for shift in ("viewpoints", "backgrounds", "light", "occlusion"))
@@ -154,6 +210,8 @@ _HUMAN = (
 NUMBERS = (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_VIDEO, *_HUMAN, Asked(DECODING, "texture"))
 """Everything that is measured, in the order of tables."""
 
+_DECIDING = (*_SYNTHETIC, *_HUMAN)
+
 CLAIMS = (
     Claim(
         "0",
@@ -167,14 +225,43 @@ CLAIMS = (
         NUMBERS,
     ),
     Claim(
+        "1",
+        "Pictures and time",
+        "What video pretraining adds to robustness, to shape bias and to agreement with the simulated observers, in "
+        "two parts: what the pictures give (data: single frames of filmed clips over photographs), and what time gives "
+        "(two frames of a clip over one). Data × time: how much more time gives where clips are filmed than where the "
+        "camera is ideal.",
+        {
+            "data": of_sources(still=1, photographs=-1),
+            "time": factor("time"),
+            "data × time": of_sources(time=1, still=-1, ideal_time=-1, ideal_still=1),
+        },
+        _DECIDING,
+    ),
+    Claim(
+        "2",
+        "What the pictures differ in",
+        "Secondary. The effect of data in its parts: the camera's faults (filmed frames over those of an ideal "
+        "camera), and framing and number (four frames of a clip over one photograph of its scene). Last, with one "
+        "frame of each clip, as many pictures as photographs.",
+        {
+            "camera": of_sources(still=1, ideal_still=-1),
+            "framing and number": of_sources(ideal_still=1, photographs=-1),
+            "time, ideal camera": of_sources(ideal_time=1, ideal_still=-1),
+            **difference("moclr-frames-one", "moclr"),
+        },
+        (*_CLEAN, *_DECIDING),
+    ),
+    Claim(
         "a",
         "Video over images",
         "Pretraining on video gives better representations for image tasks than pretraining on images, and better ones "
         "for video tasks too.",
         {
+            "data": of_sources(still=1, photographs=-1),
             "time": factor("time"),
-            **difference("vito", "vito-still"),
             **difference("moclr-video", "moclr"),
+            **difference("vito", "vito-photographs"),
             **difference("vito-T5.12", "vito"),
         },
         (*_CLEAN, *_NATURAL, *_VIDEO),
@@ -193,6 +280,17 @@ CLAIMS = (
         "VITO decides more by shape, and agrees better with people, than models trained otherwise.",
         {name: weights for other in BASELINES for name, weights in difference("vito", other).items()},
         _HUMAN,
+    ),
+    Claim(
+        "3",
+        "Against the same frames",
+        "Secondary. What is left of (b) and (c) where the others learn from frames of the same clips.",
+        {
+            name: weights
+            for other in ("moclr-frames", *(f"{name}-frames" for name in ON_FRAMES))
+            for name, weights in difference("vito", other).items()
+        },
+        (*_CLEAN, *_DECIDING),
     ),
     Claim(
         "d",
@@ -214,8 +312,8 @@ CLAIMS = (
     Claim(
         "f",
         "From moclr to simclr",
-        "No claim of the paper: each step from `moclr` to `simclr` (its temperature, its negatives, one network with "
-        "no target and no predictor) makes decisions more by shape.",
+        "Exploratory, and no claim of the paper: each step from `moclr` to `simclr` (its temperature, its negatives, "
+        "one network with no target and no predictor) makes decisions more by shape.",
         {
             name: weights
             for high, low in itertools.pairwise(("simclr", *reversed(LADDER), "moclr"))

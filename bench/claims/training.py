@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from .declared import METHODS, Method
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...models.pretraining.clips import ClipPool
     from ...models.pretraining.recipe import Recipe
 
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 
 _POLL_SECONDS = 2.0
-_POOLS = 2  # some 400 MB each
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,11 @@ class Run:
         from ...models.pretraining.recipe import load_recipe
 
         return load_recipe(self.method.recipe, self.method.settings, steps=self.steps, seed=self.seed)
+
+    @property
+    def pools(self) -> Path:
+        """Folder of what it learns from, next to the folders of all methods."""
+        return self.folder.parents[1] / "pools"
 
     @property
     def checkpoint(self) -> Path:
@@ -100,7 +104,8 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
     """Train the runs that are not finished; an interrupted one continues from its last checkpoint.
 
     Args:
-        runs: All that are needed.
+        runs: All that are needed, seed by seed; what those of a seed learn from takes up to 2 GB on disk, until they
+            are finished.
         workers: Runs at a time.
         console: Where to show progress; None is silent.
 
@@ -123,10 +128,15 @@ def train_missing(runs: Sequence[Run], workers: int, console: Console | None = N
             reported[run] = step
 
         train = partial(_here, threads) if workers == 1 else partial(_side_by_side, threads, workers)
-        for run, error in train(missing, tell):
-            if error is not None:
-                failed[run] = f"{type(error).__name__}: {error}"
-            tell(run, run.steps)
+        for _, group in itertools.groupby(missing, key=lambda run: run.seed):
+            of_seed = list(group)
+            pools = _render(of_seed, partial(advance, 0))
+            for run, error in train(of_seed, tell):
+                if error is not None:
+                    failed[run] = f"{type(error).__name__}: {error}"
+                tell(run, run.steps)
+            for pool in pools:
+                pool.unlink()
     return failed
 
 
@@ -195,32 +205,35 @@ def _under_way(runs: Iterable[Run]) -> Iterator[tuple[Run, int]]:
             continue  # not started, or a line that is being written
 
 
-_pools: dict[tuple[Any, ...], ClipPool] = {}
-"""Rendered clips of this worker: runs of one seed share them."""
-
-
 def _train(run: Run, threads: int, stage: Callable[[str, int, int, str], None] | None = None) -> None:
     import torch
 
     from ...models.pretraining.checkpoint import NAME
-    from ...models.pretraining.clips import micro_pool, pool_key
+    from ...models.pretraining.clips import open_pool
     from ...models.pretraining.produce import produce
-
-    def pools(recipe: Recipe) -> ClipPool:
-        key = pool_key(recipe)
-        if key not in _pools:
-            while len(_pools) >= _POOLS:
-                _pools.pop(next(iter(_pools)))
-            _pools[key] = micro_pool(recipe)
-        return _pools[key]
 
     with finish_first() as asked:
         if asked():  # a worker takes its next run from the queue although there should be none any more
             raise Stopped(asked())
     torch.set_num_threads(threads)
-    produce(run.recipe, run.folder, stage or (lambda *_: None), pools=pools)
+    produce(run.recipe, run.folder, stage or (lambda *_: None), pools=partial(open_pool, folder=run.pools))
     # The optimiser's state is ten times the checkpoint, and a finished run is not continued.
     (run.folder / NAME).unlink(missing_ok=True)
+
+
+# What the runs of a seed learn from: rendered once, on all cores, for all of them.
+
+
+def _render(runs: Sequence[Run], tell: Callable[[str], None]) -> list[Path]:
+    """Render what runs learn from, and the photographs for their heads; returns the files."""
+    from ...models.pretraining.clips import for_the_head, keep_pool, pool_key
+
+    pools = {pool_key(recipe): (recipe, run.pools) for run in runs for recipe in (run.recipe, for_the_head(run.recipe))}
+    files = []
+    for recipe, folder in pools.values():
+        tell(f"rendering {recipe.data}, seed {recipe.seed}")
+        files.append(keep_pool(recipe, folder))
+    return files
 
 
 # What was measured of a run, stored next to its checkpoint.

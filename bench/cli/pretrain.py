@@ -238,7 +238,7 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     "claims",
     multiple=True,
     shell_complete=_claims,
-    help="Claim to test: 0, a, b, c, d, e or f; all by default. Repeatable.",
+    help="Claim to test: 0, 1, 2, 3, a, b, c, d, e or f; all by default. Repeatable.",
 )
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of training runs per method."
@@ -268,8 +268,9 @@ def reproduce_command(
 ) -> None:
     """Test the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
 
-    Takes about two and a half hours on two cores. Repeat the command to resume an interrupted run; a further seed
-    trains only that seed. docs/claims.md describes the results.
+    Takes two to three hours on two cores; the command begins with an estimate for this machine. Repeat it to resume an
+    interrupted run; a further seed trains only that seed. docs/claims-plan.md says what is asked and what confirms it,
+    docs/claims.md describes the results.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
@@ -287,6 +288,11 @@ def reproduce_command(
         for run in request.runs():
             echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
         return
+    if console is not None and (missing := [run for run in request.runs() if not run.finished()]):
+        from ..claims.budget import estimate
+
+        console.print(f"{len(missing)} runs to train.", soft_wrap=True)
+        console.print(estimate(missing, request.workers, limit).line(), soft_wrap=True)
     data, files = reproduce(request, console, " ".join(["bench", *sys.argv[1:]]))
     if console is not None:
         from ...reports.tables.claims import tally

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from ...errors import DataError
 from ...results import records
@@ -13,6 +15,8 @@ from ...results.schema import Comparison, Failure, Score, narrowed
 from ...results.store import Store
 from ...tasks.alignment.consistency import HUMANS
 from ...tasks.alignment.decisions import only, packed, shown, trials_of, unpacked
+from ...tasks.alignment.evidence import VERSION as EVIDENCE_VERSION
+from ...tasks.alignment.evidence import Evidence
 from ...tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS, AlignmentSet, data_set_of, mean_of
 from ...tasks.alignment.observers import PREFIX as _STANDING_IN
 from ...tasks.alignment.observers import SIMULATED, simulated_panel
@@ -22,9 +26,14 @@ from ...tasks.alignment.trials import Trials, responses_to, stimuli_of
 from ...tasks.datasets.human import HUMAN, HUMAN_ANSWERS
 from ...tasks.datasets.registry import get_publication
 from ...tasks.download.publication import data_place
+from ...tasks.opening import open_source
 from ...tasks.scoring.samples import Answers
 from ...tasks.task import Task
+from ...text import escaped
 from ..planning.plan import Plan, PlannedTask
+
+if TYPE_CHECKING:
+    from ...tasks.alignment.micro_stimuli import AlignmentStimuli
 
 # The observers that models are compared with: people, with trials from a folder or the store, or simulated ones.
 
@@ -86,6 +95,64 @@ def keep_people(data: Mapping[str, Path], planned: PlannedTask, data_set: Alignm
 
 def _kept_as(planned: PlannedTask) -> str:
     return f"{planned.task.dataset}/people"
+
+
+# What the stimuli of the micro-world show its simulated observers. A run measures it on the way where its models see
+# stimuli of the same size; it is stored with the predictions, so that scoring renders nothing.
+
+
+def evidence_in(planned: PlannedTask, image_ids: Sequence[str], store: Store) -> Evidence | str:
+    """The evidence in stimuli of the micro-world: as a run or a store knows it, else measured now.
+
+    Args:
+        planned: The task.
+        image_ids: Of its stimuli, as the store spells them.
+        store: Where earlier runs left what they measured.
+
+    Returns:
+        In the order of the ids; or a line that says why it cannot be known.
+    """
+    source = _stimuli(planned)
+    if source.digest != planned.data_digest:
+        return (
+            f"the simulated observers cannot see these stimuli of {planned.task.dataset}: another version of the "
+            "micro-world rendered them. Run the task again, or score it with the version of vitobench that ran it."
+        )
+    places = {escaped(image_id): place for place, image_id in enumerate(source.image_ids)}
+    if not places.keys() >= set(image_ids):
+        strange = next(image_id for image_id in image_ids if image_id not in places)
+        return f"{strange!r} is not a stimulus of {planned.task.dataset}; expected names such as {min(places)!r}"
+    for one in (store.own, *store.below):
+        if source.measured().keys() >= set(image_ids):
+            break
+        known = records.packed(one, records.TRUTHS, _evidence_kept_as(planned), planned.data_digest)
+        with suppress(ValueError, TypeError):  # of another form: measured anew
+            source.know(known or {})
+    return source.evidence([places[image_id] for image_id in image_ids])
+
+
+def keep_evidence(plan: Plan, store: Store) -> None:
+    """Keep what a run measured of the stimuli of the micro-world, besides what the store has already.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    for planned in worlds_of(plan).get("microworld", ()):
+        if planned.source is None:
+            continue
+        measured, kept_as = _stimuli(planned).measured(), _evidence_kept_as(planned)
+        known = records.packed(store, records.TRUTHS, kept_as, planned.data_digest) or {}
+        if not known.keys() >= measured.keys():
+            records.keep_packed(store, records.TRUTHS, kept_as, planned.data_digest, known | measured)
+
+
+def _stimuli(planned: PlannedTask) -> AlignmentStimuli:
+    source = planned.source or open_source(planned.task.dataset, {}, planned.images, planned.seed)
+    return cast("AlignmentStimuli", source)
+
+
+def _evidence_kept_as(planned: PlannedTask) -> str:
+    return f"{planned.task.dataset}/evidence-{EVIDENCE_VERSION}"
 
 
 # From stored predictions to scores of human alignment: the rows of all tasks, and additional ones.
@@ -168,9 +235,14 @@ def align(
             continue  # why is among the failures of the run
         if world == "microworld":
             stimuli = shown(data_set, next(iter(own.values())).image_names)
-            observers = simulated_panel([stimuli])[data_set.name]
-            shared: Mapping[str, Trials] | str = {k: v for k, v in observers.items() if k.startswith(_STANDING_IN)}
-            own = {**own, **{k: v for k, v in observers.items() if not k.startswith(_STANDING_IN)}}
+            evidence = evidence_in(planned, stimuli.image_names, store)
+            shared: Mapping[str, Trials] | str
+            if isinstance(evidence, str):
+                shared = evidence
+            else:
+                observers = simulated_panel([(stimuli, evidence)])[data_set.name]
+                shared = {k: v for k, v in observers.items() if k.startswith(_STANDING_IN)}
+                own = {**own, **{k: v for k, v in observers.items() if not k.startswith(_STANDING_IN)}}
         else:
             shared = people_of(plan.settings.data, planned, data_set, store)
         if isinstance(shared, str):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...errors import CheckpointError, VitobenchError
 from ...files import replacing, write_aside
 from ...identity import SEAL_BYTES, broken_seal, digest, seal_file
+from ...tasks.microworld.sets import GENERATOR_VERSION
 from ..networks import PooledNetwork
 from ..state_dicts import load_torch
 from .recipe import Recipe
@@ -90,7 +91,7 @@ def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
         The state, tensors on the CPU; None where there is no file.
 
     Raises:
-        CheckpointError: A damaged file, or the state of a run with other settings.
+        CheckpointError: A damaged file, or the state of a run with other settings or on another micro-world.
     """
     state = load_state(path)
     if state is not None and "recipe_form" not in state:
@@ -98,6 +99,12 @@ def load_training(path: Path, recipe: Recipe) -> dict[str, Any] | None:
             f"{path} was written by an earlier version of vitobench, whose recipes did not keep the settings of each "
             "method apart. Finish that run with the earlier version, choose another --output folder, or delete that "
             "file to start this run again."
+        )
+    if state is not None and recipe.data != "clips" and state.get("generator_version") != GENERATOR_VERSION:
+        raise CheckpointError(
+            f"{path} belongs to a run on another micro-world (generator version {state.get('generator_version', 1)}, "
+            f"and this is version {GENERATOR_VERSION}). Finish that run with the version of vitobench that began it, "
+            "choose another --output folder, or delete that file to start this run again."
         )
     if state is not None and state.get("recipe") != run_digest(recipe):
         raise CheckpointError(

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import DataError
-from ...tasks.microworld.sets import MicroSet
+from ...errors import DataError, VitobenchError
+from ...files import replacing
+from ...identity import broken_seal, digest, seal_file
+from ...tasks.microworld.sets import GENERATOR_VERSION, MicroSet
 from ...tasks.microworld.vocabulary import CLASSES, CLIP_SECONDS
 from .monitors import NeighbourExam
-from .recipe import Recipe
+from .recipe import IDEAL, PHOTOGRAPHS, UNCURATED, Recipe
 
 # The clips of a step and the seeds of its random numbers: functions of (seed, step) alone.
 
@@ -150,6 +153,7 @@ def render_pool(
     progress: Callable[[int, int], None] | None = None,
     window: float = CLIP_SECONDS,
     indices: np.ndarray | None = None,
+    camera: str | None = "filmed",
 ) -> ClipPool:
     """Render the training clips of the micro-world.
 
@@ -161,6 +165,7 @@ def render_pool(
         progress: Called with (finished clips, total).
         window: T in seconds, see `sample_times`; the whole clip by default.
         indices: int64 (clips,), indices in the training set; the first ones by default.
+        camera: One of `CAMERAS`; None takes a photograph of each scene instead, which is one frame.
     """
     clip_indices = np.arange(clips) if indices is None else indices
     source = MicroSet("train", int(clip_indices.max()) + 1, seed)
@@ -170,7 +175,10 @@ def render_pool(
     for start in range(0, clips, chunk):
         part = slice(start, min(start + chunk, clips))
         rows = np.repeat(clip_indices[part], frames).tolist()
-        rendered = source.frames(rows, size, times[part].ravel().tolist()).images
+        if camera is None:
+            rendered = source.frames(rows, size).images
+        else:
+            rendered = source.frames(rows, size, times[part].ravel().tolist(), camera).images
         out[part] = torch.from_numpy(rendered).permute(0, 3, 1, 2).reshape(out[part].shape)
         if progress is not None:
             progress(part.stop, clips)
@@ -192,18 +200,19 @@ def pool_key(recipe: Recipe) -> tuple[object, ...]:
 
 
 def for_the_head(recipe: Recipe) -> Recipe:
-    """The recipe whose pool the linear head is fitted on: balanced classes, frames from anywhere in the clip.
+    """The recipe whose pool the linear head is fitted on: photographs of the training scenes, classes balanced.
 
-    All encoders must use the same kind of pool. Otherwise a comparison would measure the data of the heads.
+    All encoders must use the same kind of pool. Otherwise a comparison would measure the data of the heads. It is
+    photographs, as heads for ImageNet are fitted on ImageNet, and as the tasks of single images show.
     """
-    return replace(recipe, data="micro", window=0.0)
+    return replace(recipe, data=PHOTOGRAPHS, window=0.0, frames_per_clip=1)
 
 
 def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> ClipPool:
     """Render the clips of a recipe.
 
     Args:
-        recipe: Its ``data``, ``clips``, ``frames_per_clip``, ``size``, ``window`` and ``seed`` are used. For windows of
+        recipe: Those of its settings that `pool_key` has are used. For windows of
             0 and of the whole clip, frames are anywhere in the clip; for other windows they are within one window of
             each clip.
         progress: Called with (finished clips, total).
@@ -212,8 +221,15 @@ def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
         ValueError: The window is longer than the micro-world allows.
     """
     window = recipe.window or CLIP_SECONDS  # without a window every step takes one frame, from anywhere in the clip
-    indices = uncurated_clips(recipe.clips, recipe.seed) if recipe.data == "micro-uncurated" else None
-    return render_pool(recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, indices)
+    camera = None if recipe.data == PHOTOGRAPHS else "ideal" if recipe.data == IDEAL else "filmed"
+    return render_pool(
+        recipe.clips, recipe.frames_per_clip, recipe.size, recipe.seed, progress, window, _clips_of(recipe), camera
+    )
+
+
+def _clips_of(recipe: Recipe) -> np.ndarray:
+    """int64 (clips,): which clips of the training set a recipe learns from."""
+    return uncurated_clips(recipe.clips, recipe.seed) if recipe.data == UNCURATED else np.arange(recipe.clips)
 
 
 def uncurated_clips(clips: int, seed: int) -> np.ndarray:
@@ -243,3 +259,59 @@ def micro_exam(pool: ClipPool, size: int, seed: int) -> NeighbourExam:
     query_frames = MicroSet("val", EXAM_FIRST + _QUERIES, seed).frames(numbers, size)
     queries = torch.from_numpy(query_frames.images).permute(0, 3, 1, 2).contiguous()
     return NeighbourExam(pool.frames[:_BANK, 0], pool.labels[:_BANK], queries, torch.from_numpy(query_frames.labels))
+
+
+# Pools on disk: rendered once, and mapped into memory by every run that needs them, so that they share its pages.
+
+
+def pool_file(recipe: Recipe, folder: Path) -> Path:
+    """Where a folder keeps the frames of a recipe's pool; recipes with equal `pool_key` share it."""
+    return folder / f"{digest([GENERATOR_VERSION, *pool_key(recipe)])[:16]}.npy"
+
+
+def keep_pool(recipe: Recipe, folder: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Render a recipe's pool into a folder, unless it is there already.
+
+    Args:
+        recipe: A recipe for the micro-world.
+        folder: Created if it does not exist. A pool takes ``clips * frames_per_clip * 3 * size * size`` bytes.
+        progress: Called with (finished clips, total).
+
+    Returns:
+        The file.
+
+    Raises:
+        VitobenchError: It cannot be written.
+    """
+    path = pool_file(recipe, folder)
+    try:
+        if path.is_file() and not broken_seal(path):
+            return path
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as aside:
+            with aside.open("wb") as handle:
+                np.save(handle, micro_pool(recipe, progress).frames.numpy())
+            seal_file(aside)
+    except OSError as error:
+        raise VitobenchError(f"The rendered clips {path} cannot be written: {error.strerror or error}.") from None
+    return path
+
+
+def open_pool(recipe: Recipe, folder: Path) -> ClipPool:
+    """Map a pool that `keep_pool` rendered into memory; its frames are read when they are used.
+
+    Args:
+        recipe: A recipe for the micro-world.
+        folder: As for `keep_pool`.
+
+    Raises:
+        DataError: It is not there.
+    """
+    path = pool_file(recipe, folder)
+    try:
+        frames = np.load(path, mmap_mode="c")  # which torch, unlike "r", takes without a warning; nobody writes to it
+    except OSError as error:
+        raise DataError(f"The rendered clips {path} cannot be read: {error.strerror or error}.") from None
+    indices = _clips_of(recipe)
+    labels = MicroSet("train", int(indices.max()) + 1, recipe.seed).labels[indices]
+    return ClipPool(torch.from_numpy(frames), torch.from_numpy(labels))

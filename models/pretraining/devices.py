@@ -105,6 +105,12 @@ class Ranks:
             return value.detach()
         return cast(Tensor, self._fabric.all_reduce(value.detach().clone(), reduce_op="mean"))
 
+    def same(self, word: str) -> str:
+        """The word of the first rank, for what each rank has measured and all must agree on."""
+        if self._fabric is None or self.count == 1:
+            return word
+        return self._fabric.broadcast(word)
+
     def first(self, rows: int) -> int:
         """Where this rank's rows begin among the gathered ones, if each rank has `rows` rows."""
         return self.rank * rows

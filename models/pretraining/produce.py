@@ -29,7 +29,7 @@ from .devices import leave, make_fabric
 from .feeds import ClipFeed, PoolFeed
 from .learners import normalise
 from .methods import get_method
-from .recipe import Recipe, list_recipes, load_recipe, recipe_facts
+from .recipe import IDEAL, PHOTOGRAPHS, UNCURATED, Recipe, list_recipes, load_recipe, recipe_facts
 from .trackers import make_tracker
 from .trainer import Training, train
 
@@ -125,6 +125,7 @@ def card_facts(recipe: Recipe, training: Training, training_data: str) -> dict[s
         "recipe": recipe_facts(recipe),
         "training_step": training.step,
         "training_seconds": round(training.seconds, 1),
+        "training_precision": training.precision,
         "training_machine": f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
         "curve": [[int(row["step"]), row["loss"]] for row in training.curve],
     }
@@ -144,11 +145,11 @@ def classifier_facts(head: dict[str, float], accuracy: float | None, images: int
 
 def micro_data(recipe: Recipe) -> str:
     """The training data of a run on the micro-world, in words."""
-    uncurated = ", classes by Zipf's law" if recipe.data == "micro-uncurated" else ""
-    return (
-        f"{recipe.clips} clips of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION}"
-        f"{uncurated}), {recipe.frames_per_clip} frames each at {recipe.size} pixels"
-    )
+    world = f"of the micro-world (set train, seed {recipe.seed}, generator {GENERATOR_VERSION})"
+    if recipe.data == PHOTOGRAPHS:
+        return f"{recipe.clips} photographs {world}, one of each scene, at {recipe.size} pixels"
+    how = {UNCURATED: ", classes by Zipf's law", IDEAL: ", by an ideal camera"}.get(recipe.data, "")
+    return f"{recipe.clips} clips {world}{how}, {recipe.frames_per_clip} frames each at {recipe.size} pixels"
 
 
 def card_json(facts: dict[str, Any]) -> str:
@@ -195,7 +196,7 @@ def card_page(facts: dict[str, Any]) -> str:
 {facts["description"]}.
 
 - **Made by** `{made_by}` in {facts["training_seconds"] / 60:.1f} minutes of training
-  ({facts["training_machine"]}).
+  ({facts["training_machine"]}, {facts["training_precision"]}).
 - **Data:** {facts["training_data"]}. Labels were used {label_use}.
 {input_lines}
 - **Licence:** {facts["licence"]}. **SHA-256:** `{facts["sha256"]}`.

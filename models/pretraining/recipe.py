@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
@@ -19,6 +19,13 @@ from .methods import Augmentation, MethodSettings, all_methods, get_method, keys
 # Recipes: everything that decides a pretraining run.
 
 
+PHOTOGRAPHS: Final = "micro-photographs"
+IDEAL: Final = "micro-ideal"
+UNCURATED: Final = "micro-uncurated"
+"""Sources of the micro-world besides filmed clips: one photograph of each scene; clips of an ideal camera; filmed clips
+whose classes follow Zipf's law."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A pretraining run. Units: seconds, pixels, steps, clips.
@@ -27,16 +34,18 @@ class Recipe:
         name: Name of the resulting model.
         description: One line for listings and the model card.
         method: The pretraining method, with the settings of its own.
-        architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet"``, ``"resnet50"``, ``"timm/NAME"``.
+        architecture: A backbone of `vitobench.models.networks`: ``"micro-resnet8"``, ``"resnet50"``, ``"timm/NAME"``.
         pooling: ``"attention"`` or ``"average"``, at every scale.
         scales: 1 pools the last feature map, 2 the last two. Attention adds no width, so that average pooling at the
             same scales is its control.
         window: T: the two frames of a clip are drawn from so many seconds of it; 0 makes both views of one frame.
         baseline: Registry name of the model that this one is compared with by default.
-        data: ``"micro"``, ``"micro-uncurated"`` (the classes of its clips follow Zipf's law) or ``"clips"``, which are
-            read from a folder.
-        clips: Training clips of the micro-world; of other data, 0 < clips limits their number and 0 takes all.
-        frames_per_clip: Frames rendered for each clip of the micro-world.
+        data: ``"micro"``, frames of clips of the micro-world as their cameras film them; ``"micro-ideal"``, the same
+            frames from a camera without faults; ``"micro-uncurated"``, filmed clips whose classes follow Zipf's law;
+            ``"micro-photographs"``, one photograph of each scene; or ``"clips"``, which are read from a folder.
+        clips: Training clips (or photographs) of the micro-world; of other data, 0 < clips limits their number and 0
+            takes all.
+        frames_per_clip: Frames rendered for each clip of the micro-world; 1 for photographs.
         size: Side of a view.
         augmentation: See `Augmentation`.
         batch: Clips per optimiser step, over all devices and accumulated parts.
@@ -50,7 +59,8 @@ class Recipe:
         learning_rate: Peak learning rate.
         weight_decay: Not applied to biases and norms.
         clip_norm: Largest norm of all gradients together; 0 leaves them.
-        precision: ``"float32"`` or ``"bfloat16"`` (autocast; weights, losses and statistics stay float32).
+        precision: ``"float32"``, ``"bfloat16"`` (autocast; weights, losses and statistics stay float32) or ``"auto"``,
+            which takes bfloat16 where the machine is faster with it, and notes what it took.
         channels_last: Memory layout of images and convolutions.
         sync_batchnorm: Batch normalisation over the batch of all devices; else over each device's part.
         monitor_every: Steps between two nearest-neighbour checks of the features; 0 never.
@@ -65,7 +75,7 @@ class Recipe:
     scales: Literal[1, 2] = 1
     window: NotNegative = 0.0
     baseline: str | None = None
-    data: Literal["micro", "micro-uncurated", "clips"] = "micro"
+    data: Literal["micro", "micro-ideal", "micro-uncurated", "micro-photographs", "clips"] = "micro"
     clips: CountOrZero = 8192
     frames_per_clip: Count = 4
     size: Annotated[int, Meta(ge=8)] = 64  # of fewer pixels the micro-world cannot be rendered
@@ -81,7 +91,7 @@ class Recipe:
     learning_rate: NotNegative = 1e-3
     weight_decay: NotNegative = 0.05
     clip_norm: NotNegative = 0.0
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool = True
     sync_batchnorm: bool = True
     monitor_every: CountOrZero = 200
@@ -93,6 +103,10 @@ class Recipe:
             self._refuse("clips", "must be 1 or more")
         if self.batch % self.accumulate:
             self._refuse("accumulate", f"must divide the batch of {self.batch}")
+        if self.data == PHOTOGRAPHS and self.window > 0:
+            self._refuse("window", f"needs clips, and data = {PHOTOGRAPHS!r} has one moment of each scene; choose 0")
+        if self.data == PHOTOGRAPHS and self.frames_per_clip != 1:
+            self._refuse("frames_per_clip", f"must be 1 with data = {PHOTOGRAPHS!r}")
         if self.data != "clips" and self.window > 0 and self.frames_per_clip < 2:
             self._refuse("window", "needs frames_per_clip of 2 or more")
 

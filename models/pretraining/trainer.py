@@ -17,7 +17,8 @@ from torch import nn
 
 from ...errors import CheckpointError, VitobenchError
 from ...interruption import Stopped, finish_first
-from ..arithmetic import keep_freed_memory
+from ...tasks.microworld.sets import GENERATOR_VERSION
+from ..arithmetic import keep_freed_memory, quick_precision
 from .checkpoint import NAME, RECIPE_FORM, load_training, run_digest, save_state, take_threads
 from .clips import Place, network_seed, part_size
 from .devices import Ranks, leave, make_fabric, synchronise
@@ -72,6 +73,11 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+def precision_of(recipe: Recipe, device: torch.device) -> str:
+    """What the networks of a recipe compute in on a device: ``"float32"`` or ``"bfloat16"``."""
+    return quick_precision(device.type) if recipe.precision == "auto" else recipe.precision
+
+
 # The training loop, on one device or many, with exact resumption, atomic checkpoints and a log.
 
 
@@ -106,6 +112,7 @@ class Training:
         seconds: Wall-clock time of the optimisation, summed over resumptions.
         monitor: The linear classifier trained during the run; None without labels.
         step: Number of finished steps.
+        precision: What the networks computed in, where the recipe leaves it to the machine.
     """
 
     learner: Learner
@@ -113,6 +120,7 @@ class Training:
     seconds: float
     monitor: LinearMonitor | None = None
     step: int = 0
+    precision: str = "float32"
 
 
 class Watch(Protocol):
@@ -137,8 +145,8 @@ def train(
     """Train a recipe; an interrupted run in the same folder continues from its last checkpoint.
 
     Resumption is exact: the order of clips, views and all random numbers are functions of (seed, step), and networks,
-    optimiser and monitors come from the checkpoint. So does the number of torch's threads, which affects rounding; it
-    stays changed afterwards. The number of devices must be the same.
+    optimiser and monitors come from the checkpoint. So do the precision, if the machine chose it, and the number of
+    torch's threads, which affect rounding; the latter stays changed afterwards. The number of devices must be the same.
 
     On SIGTERM, SIGUSR1 or Ctrl-C on any rank, all ranks finish the step, the first one saves, and all stop.
 
@@ -205,7 +213,9 @@ class _Run:
         )
         self.curve: list[dict[str, float]] = []
         self.first, self.before = 0, 0.0
+        self.precision = ""
         self._resume()
+        self.precision = self.precision or self.ranks.same(precision_of(recipe, fabric.device))
         self.done = self.first
         self.started = self.last_saved = time.monotonic()
         self.pause = CHECKPOINT_SECONDS
@@ -225,6 +235,7 @@ class _Run:
                 "--output, or delete that file."
             )
         take_threads(state)
+        self.precision = state.get("precision", "")  # of own clips, a run may be older than the choice
         self.first, self.before, self.curve = state["step"], state["seconds"], state["curve"]
 
     def seconds(self) -> float:
@@ -233,7 +244,8 @@ class _Run:
 
     def training(self) -> Training:
         """The current state of the run."""
-        return Training(self.learner, tuple(self.curve), self.seconds(), self.monitor, self.done)
+        curve = tuple(self.curve)
+        return Training(self.learner, curve, self.seconds(), self.monitor, self.done, self.precision)
 
     def go(self, progress: Callable[[int, int, float], None] | None, stop_signal: Callable[[], int]) -> None:
         """Run all remaining steps, or until a signal asks this rank or another one to stop."""
@@ -278,7 +290,7 @@ class _Run:
         for part in range(recipe.accumulate):
             batch = next(batches).to(self.fabric.device)
             with self.fabric.no_backward_sync(self.module, enabled=part + 1 < recipe.accumulate):
-                with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
                     loss, features = self.module(batch.views, batch.labels)
                 self.fabric.backward(loss / recipe.accumulate)
             total += loss.detach() / recipe.accumulate
@@ -322,6 +334,7 @@ class _Run:
             self.checkpoint,
             {
                 "recipe_form": RECIPE_FORM,
+                "generator_version": None if self.recipe.data == "clips" else GENERATOR_VERSION,
                 "recipe": run_digest(self.recipe),
                 "learner": self.learner.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -329,6 +342,7 @@ class _Run:
                 "seconds": self.seconds(),
                 "curve": self.curve,
                 "threads": torch.get_num_threads(),
+                "precision": self.precision,
                 "ranks": self.ranks.count,
             }
             | monitor,

@@ -42,7 +42,8 @@ def random_crops(images: Tensor, settings: Augmentation, rng: torch.Generator) -
     columns = (centres * (width * sign)[:, None] + x[:, None])[:, None, :].expand(n, side, side)
     rows = (centres * height[:, None] + y[:, None])[:, :, None].expand(n, side, side)
     grid = torch.stack([columns, rows], dim=3).to(images.dtype)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    # A crop ends less than half a pixel beyond the centres of the outer pixels, where the edge goes on.
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -61,7 +62,8 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Blend (N, 3, H, W) with its mean grey by factor (N,)."""
-    return _blend(images, _luma(images).mean(dim=(2, 3), keepdim=True), factor)
+    means = images.mean(dim=(2, 3))  # of the channels first, because the grey image is not needed
+    return _blend(images, (means @ torch.tensor(_GREY, dtype=images.dtype)).view(-1, 1, 1, 1), factor)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
@@ -128,7 +130,7 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
     Returns:
         float32 (N, 3, S, S) in [0, 1].
     """
-    views = random_crops(images.float() / 255.0, settings, rng)
+    views = random_crops(images.float().div_(255.0), settings, rng)
     n, side = len(views), views.shape[-1]
     chosen = _chosen(n, settings.jitter, rng)
     if len(chosen):
@@ -145,13 +147,20 @@ def random_view(images: Tensor, settings: Augmentation, number: int, rng: torch.
                 part = adjust_hue(part, _strength(m, settings.hue, rng) - 1.0)
         views[chosen] = part
     chosen = _chosen(n, settings.grey, rng)
-    views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
+    if len(chosen):
+        views[chosen] = _luma(views[chosen]).expand(-1, 3, -1, -1)
     chosen = _chosen(n, settings.blur[number], rng)
     if len(chosen):
         sigma = torch.empty(len(chosen)).uniform_(*settings.sigma, generator=rng) * (side / 224.0)
-        views[chosen] = blur(views[chosen], sigma.clamp(min=0.05))
+        sigma = sigma.clamp(min=0.05)
+        if len(chosen) == n:
+            views = blur(views, sigma)
+        else:
+            views[chosen] = blur(views[chosen], sigma)
     chosen = _chosen(n, settings.solarise[number], rng)
-    views[chosen] = torch.where(views[chosen] >= 0.5, 1.0 - views[chosen], views[chosen])
+    if len(chosen):
+        part = views[chosen]
+        views[chosen] = torch.where(part >= 0.5, 1.0 - part, part)
     return views
 
 

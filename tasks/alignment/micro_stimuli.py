@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,14 +17,18 @@ from ...errors import unknown_name
 from ..distortions.spatial import eidolon, equalise_power, high_pass, low_pass, scramble_phases
 from ..distortions.tone import Grey, Pixels, false_colour, low_contrast, rotated, uniform_noise, without_colour
 from ..images.geometry import Geometry
-from ..microworld.sets import GENERATOR_VERSION, RenderedSource
-from ..microworld.vocabulary import CLASSES, CLIP_SECONDS
+from ..microworld.sets import RenderedSource
+from ..microworld.vocabulary import CLASSES, GENERATOR_VERSION
+from .decisions import NO_TEXTURE
+from .evidence import SIZE as SEEN_SIZE
+from .evidence import Evidence, measure, unpacked, uprightness
 from .experiments import ALIGNMENT_SETS, CUE_CONFLICT, NO_CONDITION
 
 if TYPE_CHECKING:
     from ..images.source import LoadFailure
-    from ..microworld.scene import Scene, World
+    from ..microworld.scene import Scene
     from ..microworld.sets import Frames
+    from ..microworld.worlds import World
 
 
 # The distortion for each condition of a data set of model-vs-human.
@@ -105,10 +109,12 @@ def distort(
 # Stimuli for human alignment made from micro-world scenes: a twin for most data sets of model-vs-human.
 
 
-EDGE, SILHOUETTE = "edge", "silhouette"
+EDGE, SILHOUETTE, ROTATION = "edge", "silhouette", "rotation"
 
 TWINS = tuple(name for name in ALIGNMENT_SETS if name not in ("sketch", "stylized"))
 """Data sets that have a twin. Sketches and stylised photographs have no counterpart in the micro-world."""
+
+_AT_ONCE = 256
 
 
 class AlignmentStimuli(RenderedSource):
@@ -135,6 +141,7 @@ class AlignmentStimuli(RenderedSource):
         self.name = f"microworld/alignment/{data_set}"
         self.length = min(length, self.data_set.stimuli)
         self.seed = seed
+        self._measured: dict[int, list[float]] = {}
 
     def __len__(self) -> int:
         return self.length
@@ -188,49 +195,88 @@ class AlignmentStimuli(RenderedSource):
 
     def scene(self, index: int) -> Scene:
         """The clip behind a stimulus."""
-        from ..microworld.scene import Draws, draw_scene
+        from ..microworld.worlds import Draws, draw_scene
 
         # Cue conflict uses the scenes of the set of that name; the other data sets each have scenes of their own.
         set_name = CUE_CONFLICT if self.data_set.name == CUE_CONFLICT else f"alignment/{self.data_set.name}"
         return draw_scene(_world(self.data_set.name), Draws(self.seed, set_name, index), index % len(CLASSES))
 
     def frames(self, indices: Sequence[int], size: int = 64) -> Frames:
-        """The undistorted frames."""
-        from ..microworld.sets import render
+        """The undistorted photographs."""
+        from ..microworld.sets import photographs
 
-        return render([self.scene(i) for i in indices], [0.5 * CLIP_SECONDS] * len(indices), size)
+        return photographs([self.scene(i) for i in indices], size)
 
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         # Rendered at the model's own size and distorted there: nothing is resized, and nothing fails.
+        images = self._made(indices, geometry.size)
+        return images, {}
+
+    def _made(self, indices: Sequence[int], size: int) -> np.ndarray:
+        """The stimuli as shown; their evidence is measured on the way, where they have the size for it."""
         from ..corruptions.draws import generator
         from ..distortions.tone import edges, silhouette
 
-        name, frames = self.data_set.name, self.frames(indices, geometry.size)
-        images = frames.images
+        name, frames = self.data_set.name, self.frames(indices, size)
+        images, masks = frames.images, frames.mask
+        turns = np.zeros(len(indices))
         for position, index in enumerate(indices):
             if name == EDGE:
-                images[position] = edges(images[position], frames.mask[position])
+                images[position] = edges(images[position], masks[position])
             elif name == SILHOUETTE:
-                images[position] = silhouette(frames.mask[position])
+                images[position] = silhouette(masks[position])
             elif name in DISTORTED:
                 images[position] = distort(
                     images[position],
                     name,
                     self.shown(index),
                     generator(self.seed, self.image_ids[index], name, 0),
-                    lambda: _mean_amplitudes(name, self.seed, geometry.size),
+                    lambda: _mean_amplitudes(name, self.seed, size),
                 )
-        return images, {}
+            if name == ROTATION:
+                turns[position] = int(self.shown(index))
+                masks[position] = np.rot90(masks[position], int(self.shown(index)) // 90)
+        if size == SEEN_SIZE:
+            textures = np.full(len(indices), NO_TEXTURE) if self.data_set.cues == "shape" else frames.textures
+            upright = uprightness(frames.poses, turns)
+            rows = measure(images, masks, upright, textures).packed()
+            self._measured.update(zip(map(int, indices), rows, strict=True))
+        return images
+
+    def evidence(self, indices: Sequence[int]) -> Evidence:
+        """What stimuli show a simulated observer, at the size at which it looks at them.
+
+        Whatever was loaded at that size has been measured already; the rest is made now.
+        """
+        lacking = [index for index in dict.fromkeys(map(int, indices)) if index not in self._measured]
+        for start in range(0, len(lacking), _AT_ONCE):
+            self._made(lacking[start : start + _AT_ONCE], SEEN_SIZE)
+        return unpacked([self._measured[int(index)] for index in indices])
+
+    def measured(self) -> dict[str, list[float]]:
+        """The evidence that has been measured so far, by image id, as plain numbers."""
+        return {self.image_ids[index]: row for index, row in sorted(self._measured.items())}
+
+    def know(self, rows: Mapping[str, Sequence[float]]) -> None:
+        """Take evidence that was measured before, by image id; ids of other images are passed over.
+
+        Raises:
+            ValueError: A row that is not evidence.
+        """
+        unpacked(list(rows.values()))
+        for index, name in enumerate(self.image_ids):
+            if name in rows:
+                self._measured.setdefault(index, list(rows[name]))
 
 
 def _world(data_set: str) -> World:
-    from ..microworld.scene import NATURAL, WORLDS
+    from ..microworld.worlds import NATURAL, WORLDS
 
     if data_set in (EDGE, SILHOUETTE):
-        # A contour is only recognisable if the object is not occluded and hardly cut off.
-        return replace(NATURAL, occluders=0.0, zoom=WORLDS[CUE_CONFLICT].zoom)
+        # A contour is only recognisable if nothing is in front of the object.
+        return replace(NATURAL, occluders=0.0, others=(1.0, 0.0, 0.0, 0.0))
     return WORLDS[CUE_CONFLICT] if data_set == CUE_CONFLICT else NATURAL
 
 

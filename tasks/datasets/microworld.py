@@ -11,6 +11,7 @@ from ..alignment.experiments import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from ..microworld.vocabulary import GENERATOR_VERSION
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from .protocols import (
@@ -81,7 +82,7 @@ def _set(place: str, title: str, render: Callable[[str, int, int], ImageSource],
 
 def _task(name: str, title: str, kind: kinds.Kind, images: int, **more: Any) -> Task:
     usual: dict[str, Any] = {
-        "version": 1,
+        "version": GENERATOR_VERSION,  # so that answers about another world are told apart, and said to be old
         "world": "microworld",
         "label_space": _CLASSES,
         "dataset": "",
@@ -113,11 +114,12 @@ def _twin(experiment: str) -> DataSet:
         f"{MICRO}alignment-{experiment}",
         ALIGNMENT_SETS[experiment],
         "against simulated observers",
+        version=GENERATOR_VERSION,
         world="microworld",
         label_space=_CLASSES,
         notes="The distortion of the experiment with people, applied to scenes of the micro-world. The observers that "
-        "models are compared with are simulated: they see what was rendered, with noise of stated strength. They test "
-        "the method and are no people.",
+        "models are compared with are simulated: they see as much as a stimulus shows, measured from its pixels, with "
+        "noise of stated strength. They test the method and are no people.",
     )
     return _set(f"alignment/{experiment}", task.title, _stimuli, task)
 
@@ -159,16 +161,19 @@ DATA_SETS = (
             kinds.CORRUPTIONS,
             160,
             conditions=graded(CORRUPTIONS_3D),
+            metric="mce",
+            reference="supervised",
             families=FAMILIES_3D,
             citation=THREE_D_PAPER,
             notes="ImageNet-3DCC's 12 corruptions, written anew from the paper (docs/corruptions-3d.md says where "
-            "they are approximate), from the exact depth of every frame. The plain mean is reported: no model errs "
-            "enough under the milder ones to divide by.",
+            "they are approximate), from the exact depth of every picture. Corruption errors are normalised as in "
+            "Micro-C.",
         ),
         *map_tasks(
             "micro-saliency",
             "Micro-world",
             MASKS,
+            version=GENERATOR_VERSION,
             world="microworld",
             label_space=_CLASSES,
             dataset="",
@@ -187,9 +192,8 @@ DATA_SETS = (
             212,
             conditions=(Condition("hard"),),
             citation=IMAGENET_A_PAPER,
-            notes="Ordinary frames that vito, moclr and supervised, as shipped when they were chosen, all got wrong. "
-            "moclr and supervised are still those and score 0 by construction, as ResNet-50 does on ImageNet-A; vito "
-            "was trained anew since.",
+            notes="The first ordinary photographs that two supervised networks both got wrong. Neither is shipped; "
+            "they differ from the model 'supervised' in the seed alone. So no model scores 0 by construction.",
         ),
     ),
     _set(
@@ -204,8 +208,9 @@ DATA_SETS = (
             conditions=(Condition("frames"),),
             metric="pm10",
             citation=VID_ROBUST_PAPER,
-            notes="60 clips (320 in the suite `claims`), each with an anchor and the ten frames before and after it, "
-            "25 a second. pm0 is the accuracy on anchors; pm10 asks for the anchor and every neighbour.",
+            notes="60 clips (320 in the suite `claims`) as their cameras film them, each with an anchor and the ten "
+            "frames before and after it, 25 a second. pm0 is the accuracy on anchors; pm10 asks for the anchor and "
+            "every neighbour.",
         ),
     ),
     _shift("viewpoints", "New viewpoints", "Seen from above or far below, rolled and tilted as no training clip is."),

@@ -98,20 +98,21 @@ def map_tasks(name: str, title: str, protocol: MapProtocol, **more: Any) -> tupl
     return plain, smoothed
 
 
-def stimuli(name: str, experiment: AlignmentSet, against: str, **more: Any) -> Task:
+def stimuli(name: str, experiment: AlignmentSet, against: str, version: int = 1, **more: Any) -> Task:
     """A task of human alignment, whose stimuli are each shown in one condition.
 
     Args:
         name: What the user types.
         experiment: What people did.
         against: The observers that models are compared with; ends the title.
+        version: Of the protocol and its stimuli.
         more: Other fields of `Task`.
     """
     conflict = experiment.cues == "conflict"
     return Task(
         name=name,
         title=f"{experiment.title}, {against}",
-        version=1,
+        version=version,
         kind=kinds.ALIGNMENT,
         dataset="",
         images=None,

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...cores import usable_cores
-from ...errors import unknown_name
+from ...errors import DataError, unknown_name
 from ..images.source import ImageSource
-from .scene import Scene, frame_parameters
-from .vocabulary import CLASSES, CLIP_SECONDS
+from .scene import frame_rows, photographed
+from .vocabulary import CAMERAS, CLASSES, CLIP_SECONDS
+from .vocabulary import GENERATOR_VERSION as GENERATOR_VERSION
 
 if TYPE_CHECKING:
     from ..images.geometry import Geometry
@@ -27,20 +28,28 @@ if TYPE_CHECKING:
 # Render scenes to pixels, on every core.
 
 
-_CHUNK = 8  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
+_CHUNK = 16  # frames per thread and turn: enough to hide the overhead, few enough to balance the load
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Rendered frames with their exact ground truth.
+    """Rendered frames with their exact ground truth, which is that of the middle of the exposure.
+
+    Objects are numbered from 0; the first one is the largest and gives the label.
 
     Attributes:
         images: uint8 (N, S, S, 3), sRGB.
-        depth: float32 (N, S, S), distance along the optical axis in object radii; the sky is at 20.
-        mask: bool (N, S, S), true where the object is visible.
-        labels: int64 (N,), shape class.
-        textures: int64 (N,), texture class.
-        poses: float64 (N, 3, 3), object-from-camera rotation; the camera's axes point right, up and backward.
+        depth: float32 (N, S, S), distance along the optical axis in radii of the first object.
+        mask: bool (N, S, S), true where the first object is visible.
+        labels: int64 (N,), shape class of the first object.
+        textures: int64 (N,), texture class of the first object.
+        poses: float64 (N, 3, 3), rotation of the first object from the camera; the camera's axes point right, up and
+            backward.
+        surfaces: uint8 (N, S, S), what a pixel shows: 0 the backdrop, 1 the floor, 2 + n object n, 6 + n occluder n.
+        classes: int64 (N, 4), shape class of each object; -1 where there is none.
+        boxes: int32 (N, 4, 4), left, top, right and bottom of each object's visible part in pixels, right and bottom
+            exclusive; all 0 where nothing of it is visible.
+        distances: float32 (N, 4), depth of each object's centre; NaN where there is none.
     """
 
     images: np.ndarray
@@ -49,9 +58,19 @@ class Frames:
     labels: np.ndarray
     textures: np.ndarray
     poses: np.ndarray
+    surfaces: np.ndarray
+    classes: np.ndarray
+    boxes: np.ndarray
+    distances: np.ndarray
 
 
-def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, threads: int | None = None) -> Frames:
+def render(
+    scenes: Sequence[Scene],
+    times: Sequence[float],
+    size: int = 64,
+    threads: int | None = None,
+    camera: str = "filmed",
+) -> Frames:
     """Render one frame of each scene.
 
     Args:
@@ -59,32 +78,48 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
         times: Seconds from the start of each clip, 0..2.56.
         size: Side of the square frame in pixels.
         threads: Threads to use; one per core by default. The pixels do not depend on it.
+        camera: One of `vocabulary.CAMERAS`: ``"filmed"`` by the clip's own camera, which shakes and drifts, or
+            ``"ideal"``, from a still and perfect one.
 
     Returns:
         The frames in the order of ``scenes``.
 
     Raises:
         ValueError: The lengths differ, or the size is less than 8.
+        UnknownNameError: There is no such camera.
     """
     # Imported here, so that drawing scenes and listing sets do not load numba.
-    from . import vocabulary
+    from . import vocabulary as k
+    from .camera import develop, film, half_exposures, shakes
     from .kernel import render_rows
 
     if len(scenes) != len(times):
         raise ValueError(f"{len(scenes)} scenes but {len(times)} times; give one time per scene")
     if size < 8:
         raise ValueError(f"size {size} is too small to render; use 8 pixels or more")
+    if camera not in CAMERAS:
+        raise unknown_name("camera", camera, CAMERAS)
     n = len(scenes)
-    rows = np.empty((n, vocabulary.FIELDS))
+    moments = np.asarray(times, dtype=np.float64)
+    rows = np.empty((n, k.FIELDS))
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     depth = np.empty((n, size, size), dtype=np.float32)
-    mask = np.empty((n, size, size), dtype=bool)
+    surfaces = np.empty((n, size, size), dtype=np.uint8)
+    boxes = np.empty((n, k.MAX_OBJECTS, 4), dtype=np.int32)
 
     def work(start: int) -> None:
         part = slice(start, min(start + _CHUNK, n))
-        for i in range(part.start, part.stop):
-            rows[i] = frame_parameters(scenes[i], times[i])
-        render_rows(rows[part], images[part], depth[part], mask[part])
+        clips, at = scenes[part], moments[part]
+        shake = shakes(clips, at) if camera == "filmed" else None
+        rows[part] = frame_rows(clips, at, shake)
+        light = np.empty((part.stop - part.start, size, size, 3), dtype=np.float32)
+        render_rows(rows[part], light, depth[part], surfaces[part], boxes[part])
+        if camera == "filmed":
+            after = at + half_exposures(clips)
+            later = frame_rows(clips, after, shakes(clips, after))
+            images[part] = film(clips, at, rows[part], later, light, depth[part], surfaces[part])
+        else:
+            images[part] = develop(light)
 
     workers = threads or usable_cores()
     starts = range(0, n, _CHUNK)
@@ -94,24 +129,44 @@ def render(scenes: Sequence[Scene], times: Sequence[float], size: int = 64, thre
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, starts))
-    turn = rows[:, vocabulary.ROTATION : vocabulary.ROTATION + 9].reshape(n, 3, 3)
+    objects = rows[:, : k.OBJECTS].reshape(n, k.MAX_OBJECTS, k.OBJECT_FIELDS)
+    absent = np.arange(k.MAX_OBJECTS) >= rows[:, k.OBJECTS, None]
+    axes = rows[:, k.AXES : k.AXES + 9].reshape(n, 3, 3)
+    offsets = objects[:, :, k.POSITION : k.POSITION + 3] - rows[:, None, k.CAMERA : k.CAMERA + 3]
+    turn = objects[:, 0, k.ROTATION : k.ROTATION + 9].reshape(n, 3, 3)
     # The kernel's third axis points forward. Reversing it makes the camera right-handed and the pose a proper rotation.
-    axes = rows[:, vocabulary.AXES : vocabulary.AXES + 9].reshape(n, 3, 3) * np.array([[1.0], [1.0], [-1.0]])
+    backward = axes * np.array([[1.0], [1.0], [-1.0]])
     return Frames(
         images=images,
         depth=depth,
-        mask=mask,
+        mask=surfaces == k.OBJECT_ID,
         labels=np.array([s.label for s in scenes], dtype=np.int64),
         textures=np.array([s.texture for s in scenes], dtype=np.int64),
-        poses=turn @ axes.transpose(0, 2, 1),
+        poses=turn @ backward.transpose(0, 2, 1),
+        surfaces=surfaces,
+        classes=np.where(absent, -1, objects[:, :, k.SHAPE].astype(np.int64)),
+        boxes=boxes,
+        distances=np.where(absent, np.nan, np.einsum("nij,nj->ni", offsets, axes[:, 2])).astype(np.float32),
     )
+
+
+def photographs(scenes: Sequence[Scene], size: int = 64, threads: int | None = None) -> Frames:
+    """One photograph of each scene, as people take them: the object near the centre and well in view, all of it sharp.
+
+    Args:
+        scenes: The clips; each is photographed once, at the middle of its time.
+        size: Side of the square picture in pixels.
+        threads: Threads to use; one per core by default.
+
+    Raises:
+        ValueError: The size is less than 8.
+    """
+    framed = [photographed(scene) for scene in scenes]
+    return render(framed, [0.5 * CLIP_SECONDS] * len(framed), size, threads, camera="ideal")
 
 
 # The named sets of the micro-world, each a pure function of (seed, index).
 
-
-GENERATOR_VERSION = 1
-"""Part of every set's identity; increase it whenever a pixel of the micro-world changes."""
 
 SETS = ("train", "val", "cue-conflict", "viewpoints", "backgrounds", "light", "occlusion")
 
@@ -129,7 +184,7 @@ class RenderedSource(ImageSource):
 
 
 class MicroSet(RenderedSource):
-    """One set of the micro-world. Image ``i`` is the middle frame of clip ``i`` and has class ``i % 16``.
+    """One set of the micro-world. Image ``i`` is a photograph of scene ``i`` and has class ``i % 16``.
 
     Args:
         name: One of `SETS`.
@@ -173,7 +228,7 @@ class MicroSet(RenderedSource):
 
     def manifest(self) -> dict[str, Any]:
         """What determines the pixels: set, seed, generator version, and the settings of the set's world."""
-        from .scene import WORLDS
+        from .worlds import WORLDS
 
         facts = {
             "set": self.set_name,
@@ -185,14 +240,29 @@ class MicroSet(RenderedSource):
 
     def scene(self, index: int) -> Scene:
         """The clip behind image ``index``."""
-        from .scene import WORLDS, Draws, draw_scene
+        from .worlds import WORLDS, Draws, draw_scene
 
         return draw_scene(WORLDS[self.set_name], Draws(self.seed, self.set_name, index), index % len(CLASSES))
 
-    def frames(self, indices: Sequence[int], size: int = 64, times: Sequence[float] | None = None) -> Frames:
-        """Frames with depth, mask, texture and pose; at the middle of the clips unless ``times`` are given."""
-        scenes = [self.scene(i) for i in indices]
-        return render(scenes, times if times is not None else [0.5 * CLIP_SECONDS] * len(scenes), size)
+    def scenes(self, indices: Sequence[int]) -> list[Scene]:
+        """The clips behind images; each is drawn once, however often its index occurs."""
+        drawn = {index: self.scene(index) for index in set(indices)}
+        return [drawn[index] for index in indices]
+
+    def frames(
+        self, indices: Sequence[int], size: int = 64, times: Sequence[float] | None = None, camera: str = "filmed"
+    ) -> Frames:
+        """The set's images with their ground truth, or, at given times, frames of the clips behind them.
+
+        Args:
+            indices: Images; they may lie beyond the set's length.
+            size: Side in pixels.
+            times: Seconds from the start of each clip. Without, the photographs that the set consists of.
+            camera: How clips are filmed, one of `vocabulary.CAMERAS`; photographs are always sharp.
+        """
+        if times is None:
+            return photographs(self.scenes(indices), size)
+        return render(self.scenes(indices), times, size, camera=camera)
 
     def textures(self) -> np.ndarray:
         """int64 (n,) texture classes, without rendering."""
@@ -212,11 +282,8 @@ class MicroSet(RenderedSource):
         return list(self.frames(indices).mask.astype(np.float32)), {}
 
     def depths(self, indices: Sequence[int], geometry: Geometry) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        """Exact depth of the same pixels, float32 (n, size, size), infinite in the sky; nothing can fail."""
-        from .kernel import FAR
-
-        depth = self.frames(indices, geometry.size).depth
-        return np.where(depth >= FAR, np.float32(np.inf), depth), {}
+        """Exact depth of the same pixels, float32 (n, size, size); nothing can fail."""
+        return self.frames(indices, geometry.size).depth, {}
 
 
 # Clips frame by frame: the micro-world's counterpart of ImageNet-Vid-Robust.
@@ -233,7 +300,7 @@ STEP_SECONDS = 0.04
 class MicroVideo(RenderedSource):
     """Anchor frames in the middle of clips, each with the ten frames before and after it.
 
-    Image ``21 c + f`` is frame ``f`` of clip ``c``; frame 10 is the anchor, and is image ``c`` of the set "val".
+    Image ``21 c + f`` is frame ``f`` of clip ``c`` of the set "val", as its camera films it; frame 10 is the anchor.
 
     Args:
         length: Number of images; rounded down to a multiple of 21, to get whole clips, but at least 21.
@@ -286,24 +353,24 @@ class MicroVideo(RenderedSource):
         return self._set.frames(clips, geometry.size, times).images, {}
 
 
-# Frames that a fixed committee of models gets wrong: the micro-world's counterpart of ImageNet-A.
+# Photographs that a fixed committee of networks gets wrong: the micro-world's counterpart of ImageNet-A.
 
 
 def facts() -> dict[str, Any]:
-    """How the frames were chosen: set and seed, searched frames, the committee's weights, and the chosen indices."""
+    """How they were chosen: set and seed, searched images, the committee, and the chosen indices."""
     record: dict[str, Any] = json.loads(resources.files(__package__).joinpath("hard.json").read_text(encoding="utf-8"))
     return record
 
 
 class HardSet(RenderedSource):
-    """A fixed list of frames that all models of a committee get wrong.
+    """A fixed list of photographs that all networks of a committee get wrong.
 
-    The committee consists of the models that the package shipped when the list was made; none of them classifies any of
-    these frames correctly, just as ResNet-50 fails on every image of ImageNet-A. The set does not depend on a run's
-    seed.
+    The committee are supervised networks, as ImageNet-A's images are those that a supervised ResNet-50 gets wrong. None
+    of them is shipped, so that no model is wrong everywhere by construction. The list was made once, by
+    ``tests/benchmarks/world_calibration.py choose``, and does not depend on a run's seed.
 
     Args:
-        length: Number of frames taken from the front; never more than there are.
+        length: Number of photographs taken from the front; never more than there are.
     """
 
     name = "microworld/hard"
@@ -334,4 +401,12 @@ class HardSet(RenderedSource):
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        chosen_in = facts()["generator"]
+        if chosen_in != GENERATOR_VERSION:
+            raise DataError(
+                f"The list of Micro-A was chosen in another micro-world (generator version {chosen_in}, and this is "
+                f"version {GENERATOR_VERSION}), where its images were hard. Choose it anew: python "
+                "tests/benchmarks/world_calibration.py choose FOLDER. For answers about the old list, use the version "
+                "of vitobench that made them."
+            )
         return self._frames.load([self._indices[i] for i in indices], geometry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -130,22 +130,18 @@ def _words(named_class: int | None, u: np.ndarray) -> tuple[str, tuple[str, ...]
 
 
 def skewed_scene(index: int, shows: int, seed: int = 0) -> Scene:
-    """The scene of a clip; if the clip is empty, the object is shrunk to less than a pixel.
+    """The scene of a clip; if the clip is empty, nothing is on its floor.
 
     Args:
         index: Index in the set "train".
         shows: Class, or `EMPTY`.
         seed: Seed of the world.
     """
-    from . import vocabulary
+    from .scene import without_objects
     from .sets import MicroSet
 
     scene = MicroSet("train", index + 1, seed).scene(index)
-    if shows != EMPTY:
-        return scene
-    start = scene.start.copy()
-    start[vocabulary.SCALE] = 1e-4
-    return replace(scene, start=start)
+    return scene if shows != EMPTY else without_objects(scene)
 
 
 def skewed_frames(

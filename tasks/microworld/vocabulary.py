@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+GENERATOR_VERSION = 2
+"""Part of the identity of every set and the version of every task; increase it whenever a pixel changes."""
+
 CLASSES = (
     "ball",
     "box",
@@ -62,17 +65,33 @@ CLIP_SECONDS = 2.56
 """Length of a clip in seconds: the window from which VITO draws its two frames."""
 
 
+CAMERAS = ("filmed", "ideal")
+"""How frames of clips are taken: by the clip's own imperfect camera, or by one that adds nothing."""
+
+
 # Positions of a frame's parameters in the row that the compiled renderer reads.
 
+MAX_OBJECTS, MAX_OCCLUDERS = 4, 2
 
-# Each constant is the position of a parameter's first number.
-SHAPE, TEXTURE, PATTERN_OFFSET, PATTERN_SCALE, PALETTE, SPECULAR = 0, 1, 2, 5, 6, 15
-ROTATION, SCALE, POSITION = 16, 25, 26
-CAMERA, AXES, TANGENT = 29, 32, 41
-LIGHT, LIGHT_COLOUR, AMBIENT = 42, 45, 48
-BACKGROUND, SKY_A, SKY_B, SKY_SCALE, SKY_OFFSET = 51, 52, 55, 58, 59
-FLOOR, FLOOR_A, FLOOR_B, FLOOR_PATTERN = 60, 61, 64, 67
-OCCLUDERS, OCCLUDER = 68, 69
+# An object's fields; each constant is the position of a parameter's first number. Object ``n`` begins at
+# ``n * OBJECT_FIELDS``, so that the constants by themselves are those of the first object, which gives the label.
+SHAPE, TEXTURE, PATTERN, PATTERN_OFFSET, WARP, WARP_PHASE, PALETTE, SPECULAR = 0, 1, 2, 11, 14, 15, 16, 25
+ROTATION, SCALE, POSITION = 26, 35, 36
+OBJECT_FIELDS = 39
+
+OBJECTS = MAX_OBJECTS * OBJECT_FIELDS
+CAMERA, AXES, TANGENT = OBJECTS + 1, OBJECTS + 4, OBJECTS + 13
+LIGHT, LIGHT_COLOUR, AMBIENT = OBJECTS + 14, OBJECTS + 17, OBJECTS + 20
+BACKGROUND, SKY_A, SKY_B, SKY_SCALE, SKY_OFFSET, DOME = (OBJECTS + n for n in (23, 24, 27, 30, 31, 32))
+FLOOR, FLOOR_A, FLOOR_B, FLOOR_PATTERN = (OBJECTS + n for n in (33, 34, 37, 40))
+OCCLUDERS, OCCLUDER = OBJECTS + 41, OBJECTS + 42
 OCCLUDER_FIELDS = 11
-MAX_OCCLUDERS = 2
 FIELDS = OCCLUDER + MAX_OCCLUDERS * OCCLUDER_FIELDS
+
+
+# What a pixel shows: the ids of surfaces.
+
+BACKDROP_ID, FLOOR_ID, OBJECT_ID = 0, 1, 2
+"""Ids of the backdrop, of the floor and of the first object; further objects follow, then the occluders."""
+OCCLUDER_ID = OBJECT_ID + MAX_OBJECTS
+SURFACES = OCCLUDER_ID + MAX_OCCLUDERS

@@ -87,7 +87,7 @@ def figures() -> None:
 def write_model(folder: Path, name: str, seed: int, baseline: str | None = None, size: int = 64) -> Path:
     """A checkpoint with its card beside it and inside it, as in the zoo; untrained, but its decisions vary."""
     torch.manual_seed(seed)
-    network = build("micro-resnet/average", 16)
+    network = build("micro-resnet8/average", 16)
     with torch.inference_mode():
         # A pass in training mode gives the batch norms their statistics, without which one class would win always.
         network.train()(torch.randn(32, 3, size, size))
@@ -97,7 +97,7 @@ def write_model(folder: Path, name: str, seed: int, baseline: str | None = None,
         network.head.bias.copy_(-network.head(features).mean(0))
     card = {
         "name": name,
-        "architecture": "micro-resnet/average",
+        "architecture": "micro-resnet8/average",
         "preprocessing": {
             "size": size,
             "resize": size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from vitobench.tasks.alignment.experiments import CATEGORIES
+from vitobench.tasks.alignment.micro_stimuli import AlignmentStimuli
 
 Bench = Callable[..., Any]
 HEAD = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
@@ -189,7 +190,16 @@ def test_a_folder_without_any_set_is_refused(bench_here: Bench, classifier: str,
     assert "model-vs-human" in done.err
 
 
-def test_the_micro_world_and_its_simulated_observers(figures: None, bench_here: Bench, tmp_path: Path) -> None:
+def test_the_micro_world_and_its_simulated_observers(
+    figures: None, bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, rendered = AlignmentStimuli._made, []
+
+    def counted(self: AlignmentStimuli, indices: Sequence[int], size: int) -> np.ndarray:
+        rendered.extend(indices)
+        return made(self, indices, size)
+
+    monkeypatch.setattr(AlignmentStimuli, "_made", counted)
     tasks = ("micro-alignment-contrast", "micro-alignment-silhouette", "micro-alignment-cue-conflict")
     chosen = [part for task in tasks for part in ("--task", task)]
     done = bench_here("run", "--model", "vito", *chosen, "--limit", "256", "--json", "run.json")
@@ -205,6 +215,45 @@ def test_the_micro_world_and_its_simulated_observers(figures: None, bench_here: 
     # Nothing about simulated observers is a score of a model.
     assert not any("simulated" in row["model"] for row in found["scores"])
     assert _in_order(found["scores"]) == _in_order(_rescored(bench_here, tmp_path))
+    _renders_nothing_again(bench_here, tmp_path, monkeypatch, rendered)
+
+
+def _renders_nothing_again(
+    bench_here: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, rendered: list[int]
+) -> None:
+    """The run measured what observers see and stored it; where that is lost, scoring measures it and says the same."""
+    wanted = (
+        "score",
+        "--model",
+        "vito",
+        "--task",
+        "micro-alignment-contrast",
+        "--recompute-scores",
+        "--json",
+        "s.json",
+    )
+    (kept,) = (folder / "bench-results" / "truths").glob("*contrast*evidence*")
+
+    def values() -> list[Any]:
+        done = bench_here(*wanted)
+        assert done.code == 0, done.err
+        return sorted(
+            (row["observer"], row["condition"], row["metric"], row["value"])
+            for row in _load(folder / "s.json")["alignment"][0]["scores"]
+        )
+
+    assert len(rendered) == 256 + 160 + 256  # once, for the models and the observers
+    rendered.clear()
+    stored = values()
+    assert rendered == []
+    kept.unlink()
+    assert values() == stored
+    assert sorted(rendered) == list(range(256))
+    # Evidence of stimuli that another version rendered is never mixed in.
+    monkeypatch.setattr(AlignmentStimuli, "digest", "0" * 64)
+    done = bench_here(*wanted)
+    assert done.code == 2
+    assert "another version of the micro-world rendered them. Run the task again" in " ".join(done.err.split())
 
 
 def _rescored(bench_here: Bench, folder: Path) -> list[Any]:

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from vitobench.bench.claims.declared import (
+    BASELINES,
     CLAIMS,
     EXTRA,
     FACTORIAL,
@@ -14,6 +15,8 @@ from vitobench.bench.claims.declared import (
     LADDER,
     METHODS,
     NUMBERS,
+    ON_FRAMES,
+    SOURCES,
     SUITE,
     UNTRAINED,
     WINDOWS,
@@ -56,6 +59,54 @@ def test_effects_are_orthogonal_contrasts() -> None:
     assert sum(together("scales", "time")[n] * world[n] for n in world) == pytest.approx(0)
 
 
+def differing(a: str, b: str) -> set[str]:
+    one, two = recipe(a), recipe(b)
+    names = ("name", "description", "baseline")
+    return {key for key in vars(one) if key not in names and getattr(one, key) != getattr(two, key)}
+
+
+@pytest.mark.parametrize("network", SOURCES)
+def test_sources_differ_in_what_is_seen_alone(network: str) -> None:
+    of = SOURCES[network]
+    assert differing(of["time"], of["still"]) == differing(of["ideal, time"], of["ideal, still"]) == {"window"}
+    assert differing(of["time"], of["ideal, time"]) == differing(of["still"], of["ideal, still"]) == {"data"}
+    assert differing(of["still"], of["photographs"]) == {"data", "frames_per_clip"}
+    assert recipe(of["photographs"]).data == "micro-photographs"
+    assert recipe(of["still"]).data == "micro"
+    assert recipe(of["ideal, still"]).data == "micro-ideal"
+
+
+def test_baselines_see_photographs_and_have_twins_that_see_frames() -> None:
+    for name in BASELINES:
+        assert recipe(name).data == ("micro" if name == "moclr-video" else "micro-photographs")
+    for name in ("moclr", *ON_FRAMES):
+        assert differing(name, f"{name}-frames") == {"data", "frames_per_clip"}
+        assert recipe(f"{name}-frames").data == "micro"
+    assert differing("moclr-frames-one", "moclr") == {"data"}
+    assert differing("moclr-frames-one", "moclr-frames") == {"frames_per_clip"}
+
+
+def test_effects_of_pictures_and_of_time_give_back_what_a_world_was_made_of() -> None:
+    # A world in which filming adds 5 points, framing 2, time 1, and 3 more where it is filmed.
+    worth = {"photographs": 0, "ideal, still": 2, "ideal, time": 3, "still": 7, "time": 11}
+    world = {method: worth[source] for of in SOURCES.values() for source, method in of.items()}
+    world |= {method: worth["time" if cell[2] else "still"] for cell, method in FACTORIAL.items()}
+    effects = {name: weights for claim in CLAIMS if claim.key in "12" for name, weights in claim.effects.items()}
+
+    def value(name: str) -> float:
+        return sum(weight * world[method] for method, weight in effects[name].items())
+
+    expected = {"data": 7, "time": 4, "data × time": 3, "camera": 5, "framing and number": 2, "time, ideal camera": 1}
+    assert {name: value(name) for name in expected} == pytest.approx(expected)
+
+
+def test_every_method_has_the_same_budget() -> None:
+    budgets = {(r.batch, r.clips, r.accumulate, r.size, r.schedule) for r in map(recipe, METHODS)}
+    assert len(budgets) == 1
+    assert {method.steps for name, method in METHODS.items() if name not in UNTRAINED} == {None}
+    assert len({load_recipe(f"micro/{name}").steps for name in BASELINES}) == 1
+
+
 def test_windows_differ_in_t_alone_and_untrained_methods_learn_nothing() -> None:
     for name, window in WINDOWS.items():
         assert recipe(name).window == window
@@ -72,6 +123,7 @@ def test_steps_from_moclr_to_simclr_change_one_thing_each() -> None:
     own = [vars(step.method) for step in steps]
     changed = [{key for key in a if a[key] != b[key]} for a, b in itertools.pairwise(own)]
     assert changed == [{"temperature"}, {"same_view_negatives"}]
+    assert {step.data for step in steps} == {"micro-photographs"}
     last, end = steps[-1], recipe("simclr")
     assert {key for key in vars(end) if vars(end)[key] != vars(last)[key]} == {"name", "description", "method"}
     assert end.objective == "simclr"

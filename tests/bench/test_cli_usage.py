@@ -125,7 +125,7 @@ def test_a_pretrained_checkpoint_runs(
 ) -> None:
     Path("tiny.toml").write_text(
         'name = "tiny"\ndescription = "A recipe for tests"\nobjective = "contrastive"\n'
-        'architecture = "micro-resnet"\npooling = "attention"\nscales = 2\nwindow = 2.56\n'
+        'architecture = "micro-resnet8"\npooling = "attention"\nscales = 2\nwindow = 2.56\n'
         "clips = 16\nframes_per_clip = 2\nsize = 32\nbatch = 8\nsteps = 2\nwarmup = 1\n"
         "[contrastive]\nhidden = 32\nprojection = 16\n"
     )

@@ -411,7 +411,7 @@ def test_what_is_damaged_in_a_store_of_schema_2_is_named_at_once(second: tuple[P
     (record,) = root.glob("models/other@*.json")
     (truths,) = root.glob("truths/*")
     units[1].write_bytes(units[1].read_bytes()[:-9])
-    record.write_text(record.read_text().replace("micro-resnet", "micro-resnot"))
+    record.write_text(record.read_text().replace("micro-resnet8", "micro-resnot"))
     truths.write_bytes(truths.read_bytes()[:-9])
     with pytest.raises(StoreError) as caught:
         migrate(str(root))

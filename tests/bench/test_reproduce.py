@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.bench.claims import declared, features
+from vitobench.bench.claims import budget, declared, features
 from vitobench.bench.claims import reproduction as module
 from vitobench.bench.claims.features import decode_all
 from vitobench.bench.claims.reproduction import Reproduction, reproduce
 from vitobench.bench.claims.training import train_missing
 from vitobench.bench.cli import main
 from vitobench.errors import VitobenchError
+from vitobench.models.pretraining.recipe import Recipe
 
 TINY = ("clips=48", "batch=16", "frames_per_clip=2", "monitor_every=0", "warmup=1", "precision=float32")
 TASKS = ("micro-val", "micro-viewpoints", "micro-cue-conflict")
@@ -56,6 +57,7 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     assert "| `vito-uncurated` |" in page
     assert "(d) Curation" in page
 
+    assert not list((tmp_path / "out" / "runs" / "pools").iterdir())  # what a seed's runs shared is not left behind
     monkeypatch.setattr("vitobench.bench.claims.training._train", None)  # nothing is left to train
     again, _ = reproduce(asked)
     assert again.claims == data.claims
@@ -136,7 +138,7 @@ def test_the_command_lists_what_is_missing_and_refuses_claims_that_there_are_not
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "--to", str(tmp_path), "--claim", "g", "--list"])
     assert end.value.code == 2
-    assert "Valid names: 0, a, b, c, d, e, f" in capsys.readouterr().err
+    assert "Valid names: 0, 1, 2, 3, a, b, c, d, e, f" in capsys.readouterr().err
 
 
 def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,3 +146,30 @@ def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "train_missing", lambda runs, *_: dict.fromkeys(runs, "no room"))
     with pytest.raises(VitobenchError, match="no room"):
         reproduce(asked)
+
+
+def test_an_estimate_adds_up_what_it_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Reproduction(Path("nowhere"), ("d",), seeds=2, steps=10)
+    runs = asked.runs()
+    timed: list[str] = []
+
+    def step_seconds(recipe: Recipe) -> float:
+        timed.append(recipe.network)
+        return 3.0
+
+    monkeypatch.setattr(budget, "step_seconds", step_seconds)
+    monkeypatch.setattr(budget, "forward_seconds", lambda recipe: 0.0)
+    monkeypatch.setattr(budget, "frame_seconds", lambda: 0.01)
+    expected = budget.estimate(runs, 2)
+    assert timed == ["micro-resnet8/attention-2scale"]  # once for all runs of a kind
+    assert expected.training == 4 * 10 * 3.0 / 2
+    # Of each seed 48 clips and as many others with 2 frames each, and 48 photographs for all heads.
+    assert expected.rendering == pytest.approx(2 * (48 * 2 * 2 + 48) * 0.01)
+    assert expected.line() == "About 0.0 hours on this machine (minutes: rendering 0, training 1, measuring 0)."
+
+
+def test_steps_and_frames_can_be_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_FRAMES", 4)
+    recipe = Reproduction(Path("nowhere"), ("d",), seeds=1, steps=10).runs()[0].recipe
+    assert 0 < budget.forward_seconds(recipe) < budget.step_seconds(recipe) < 60
+    assert 0 < budget.frame_seconds() < 10

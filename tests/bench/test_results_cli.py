@@ -74,7 +74,7 @@ def test_show_prints_records(filled: Store, bench_here: Bench) -> None:
     for name in ("vito", identity(filled, "vito")):
         shown = json.loads(bench_here("results", "show", name).out)
         assert shown["identity"] == identity(filled, "vito")
-        assert shown["architecture"] == "micro-resnet/average"
+        assert shown["architecture"] == "micro-resnet8/average"
         assert [(p["images"], p["model"]) for p in shown["predictions"]] == [(14, identity(filled, "vito"))] * 2
     task = json.loads(bench_here("results", "show", "micro-val").out)
     assert (task["seed"], task["dataset"], len(task["predictions"])) == (0, "microworld/val", 2)

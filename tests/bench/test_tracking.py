@@ -58,7 +58,7 @@ def test_numbers_do_not_depend_on_how_many_clips_are_asked_at_once(
     clips: features.Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    network = build("micro-resnet/average", 16).eval()
+    network = build("micro-resnet8/average", 16).eval()
     found = features.track(network, clips)
     assert found.shape == (CLIPS,)
     monkeypatch.setattr(features, "_AT_ONCE", 5)
@@ -67,14 +67,14 @@ def test_numbers_do_not_depend_on_how_many_clips_are_asked_at_once(
 
 def test_single_and_several_scales_are_asked_on_the_same_map() -> None:
     torch.manual_seed(0)
-    single, double = (build(f"micro-resnet/{pooling}", 16).eval() for pooling in ("average", "attention-2scale"))
+    single, double = (build(f"micro-resnet8/{pooling}", 16).eval() for pooling in ("average", "attention-2scale"))
     double.load_state_dict(
         single.state_dict() | {k: v for k, v in double.state_dict().items() if k[:4] in ("pool", "head")}
     )
     x = torch.randn(2, 3, 128, 128)
     for one, two in zip(single.every_map(x), double.every_map(x), strict=True):
         torch.testing.assert_close(one, two)
-    assert single.every_map(x)[features._STAGE].shape == (2, 96, 16, 16)
+    assert single.every_map(x)[features._STAGE].shape == (2, 64, 16, 16)
 
 
 def test_what_is_known_of_a_run_is_kept(tmp_path: Path, clips: features.Clips, monkeypatch: pytest.MonkeyPatch) -> None:

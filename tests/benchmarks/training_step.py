@@ -35,7 +35,7 @@ from vitobench.models.pretraining.feeds import PoolFeed, pool_batch
 from vitobench.models.pretraining.learners import Batch, Learner, make_learner, normalise, own_settings
 from vitobench.models.pretraining.methods import Contrastive
 from vitobench.models.pretraining.recipe import Recipe, load_recipe
-from vitobench.models.pretraining.trainer import Feed, _Run
+from vitobench.models.pretraining.trainer import Feed, _Run, precision_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -69,7 +69,7 @@ def bare_passes(recipe: Recipe, pool: ClipPool, target: bool, device: torch.devi
 
     def passes() -> None:
         learner.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision_of(recipe, device) == "bfloat16"):
             loss = _loss(learner, batch, target)
         loss.backward()
         wait_for(device)
@@ -110,7 +110,7 @@ def lightly_step(recipe: Recipe, pool: ClipPool, device: torch.device) -> Callab
         one, two = (normalise(view) for view in batch.views)
         update_momentum(encoder, slow_encoder, own.momentum)
         update_momentum(head, slow_head, own.momentum)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision_of(recipe, device) == "bfloat16"):
             with torch.no_grad():
                 keys = [slow_head(slow_encoder.features(view)) for view in (one, two)]
             queries = [predictor(head(encoder.features(view))) for view in (one, two)]
@@ -155,8 +155,8 @@ def main() -> None:
                     work()
                     if number >= UNCOUNTED:
                         times[kind].append(clock() - started)
-    threads = torch.get_num_threads()
-    print(f"{options.recipe}, batch {recipe.batch}, {recipe.precision}, {threads} threads, {clock.__name__}")
+    threads, precision = torch.get_num_threads(), precision_of(recipe, fabric.device)
+    print(f"{options.recipe}, batch {recipe.batch}, {precision}, {threads} threads, {clock.__name__}")
     print(f"{'':36}{'median ms':>10}{'least ms':>10}{'step / it':>10}")
     whole = statistics.median(times["step"])
     for kind, values in times.items():

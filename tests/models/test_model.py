@@ -79,7 +79,7 @@ def test_a_large_batch_is_computed_in_parts_with_the_same_answers() -> None:
 
 def test_folding_waits_for_the_first_batch_and_leaves_the_network_alone() -> None:
     torch.manual_seed(0)
-    network = build("micro-resnet/average", 16)
+    network = build("micro-resnet8/average", 16)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     model = Model(ModelSpec("m", "file", "x", Preprocessing(64, 64), "microworld-16", "0"), network)
     assert model._folded is None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vitobench.errors import UnknownNameError, VitobenchError
+from vitobench.models import arithmetic as arithmetic_module
 from vitobench.models.arithmetic import arithmetic, without_tf32
 from vitobench.models.model import Model
 from vitobench.models.networks import build
@@ -22,7 +23,7 @@ def images(count: int, size: int = 64) -> Tensor:
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return build("micro-resnet/attention-2scale", 16).eval()
+    return build("micro-resnet8/attention-2scale", 16).eval()
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,21 @@ def test_a_gpu_agrees_with_the_cpu(precision: str) -> None:
     assert found.dtype == torch.float32
     tolerance = 1e-4 if precision == "float32" else 0.2
     assert float((found.cpu() - expected).abs().max() / expected.abs().max()) < tolerance
+
+
+@pytest.mark.parametrize(("half", "expected"), [(0.5, "bfloat16"), (0.95, "float32"), (20.0, "float32")])
+def test_bfloat16_is_chosen_where_it_pays(half: float, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic_module, "_passes_in_turn", lambda: {"float32": 1.0, "bfloat16": half})
+    arithmetic_module.quick_precision.cache_clear()
+    assert arithmetic_module.quick_precision("cpu") == expected
+    arithmetic_module.quick_precision.cache_clear()
+
+
+def test_timing_the_precisions_changes_no_random_numbers() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    seconds = arithmetic_module._passes_in_turn()
+    assert set(seconds) == {"float32", "bfloat16"}
+    assert all(0 < value < 10 for value in seconds.values())
+    assert torch.equal(torch.rand(2), expected)

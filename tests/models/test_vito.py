@@ -124,7 +124,7 @@ def test_scales_are_pooled_apart_and_joined_in_order(attention: bool) -> None:
 
 def test_attention_begins_nearly_even_so_that_it_can_learn_where_to_look() -> None:
     torch.manual_seed(0)
-    network = build("micro-resnet/attention-2scale", 16).train()
+    network = build("micro-resnet8/attention-2scale", 16).train()
     with torch.no_grad():
         maps = network.maps(torch.randn(16, 3, 64, 64))
         for scale, features in zip(network.pool.scales, maps, strict=True):

@@ -17,12 +17,15 @@ from safetensors.torch import save, save_file
 from vitobench.errors import CheckpointError
 from vitobench.models import registry
 from vitobench.models.networks import ARCHITECTURES, build
+from vitobench.models.pretraining.produce import micro_data
+from vitobench.models.pretraining.recipe import load_recipe
 from vitobench.models.safetensors_header import embedded_card, read_header
 from vitobench.models.sources import plugins as plugin_source
 from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.models.state_dicts import read_state_dict
-from vitobench.models.zoo_card import LABEL_SPACES, LARGEST_SIDE, ZooCard
+from vitobench.models.zoo_card import _GENERATOR, LABEL_SPACES, LARGEST_SIDE, ZooCard
 from vitobench.plugins import MODELS, Plugin, PluginError
+from vitobench.tasks.microworld.sets import GENERATOR_VERSION
 
 WHERE = "mine.safetensors"
 CARD: dict[str, Any] = {
@@ -204,12 +207,12 @@ def test_a_card_cannot_ask_for_more_memory_than_its_file_has_weights(tmp_path: P
     network = build(ARCHITECTURES[0], 16)
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     for architecture, words in (
-        ("micro-resnet/average+knn(bank=1000000000000,k=20,temperature=0.07)", "does not fit|no state dict"),
-        ("micro-resnet/average+knn(bank=10,k=20,temperature=nan)", "temperature finite and above 0"),
+        ("micro-resnet8/average+knn(bank=1000000000000,k=20,temperature=0.07)", "does not fit|no state dict"),
+        ("micro-resnet8/average+knn(bank=10,k=20,temperature=nan)", "temperature finite and above 0"),
         ("torchvision:fcn_resnet50+linear", "cannot build"),
         ("timm:../x+linear", "cannot build"),
-        ("micro-resnet/average+attentive(heads=0)", "heads must be 1 or more"),
-        ("micro-resnet/", "cannot build"),
+        ("micro-resnet8/average+attentive(heads=0)", "heads must be 1 or more"),
+        ("micro-resnet8/", "cannot build"),
     ):
         path = tmp_path / WHERE
         save_file(state, path, metadata={"vitobench": json.dumps(CARD | {"architecture": architecture})})
@@ -227,3 +230,23 @@ def test_a_plugin_cannot_divide_by_nothing_either(std: Any) -> None:
     plugin = Plugin("p", MODELS, "p", "package-p", "1", given=given)
     with pytest.raises(PluginError, match=r"package-p 1 cannot be used: its preprocessing .* deviations above 0"):
         plugin_source._describe(plugin)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "8192 clips of the micro-world (set train, seed 0, generator 1), 4 frames each at 64 pixels",
+        "2000 images of the micro-world (set train, seed 3, generator 1)",
+    ],
+)
+def test_a_model_of_another_micro_world_is_named_with_the_way_out(words: str) -> None:
+    with pytest.raises(CheckpointError, match=r"another micro-world \(generator version 1.*Train it again, or"):
+        ZooCard.parse(json.dumps(CARD | {"training_data": words}), WHERE)
+    ours = words.replace("generator 1", f"generator {GENERATOR_VERSION}")
+    assert ZooCard.parse(json.dumps(CARD | {"training_data": ours}), WHERE).training_data == ours
+
+
+def test_what_this_version_writes_about_its_data_is_recognised() -> None:
+    for name in ("vito", "moclr", "vito-ideal", "vito-uncurated"):
+        words = micro_data(load_recipe(f"micro/{name}"))
+        assert _GENERATOR.search(words)[1] == str(GENERATOR_VERSION)

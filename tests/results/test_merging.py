@@ -141,6 +141,17 @@ def test_records_are_joined(place: Place) -> None:
     }
 
 
+def test_facts_about_parts_of_one_set_are_joined_and_contradictions_are_named(place: Place) -> None:
+    for name, model, facts in (("one", A, {"a.png": [1]}), ("two", B, {"a.png": [1], "b.png": [2]})):
+        records.keep_packed(fill(place(name), model), records.TRUTHS, "set/evidence-1", "0" * 64, facts)
+    merged(place, "one", "two")
+    joined = records.packed(place("all"), records.TRUTHS, "set/evidence-1", "0" * 64)
+    assert joined == {"a.png": [1], "b.png": [2]}
+    records.keep_packed(place("two"), records.TRUTHS, "set/evidence-1", "0" * 64, {"a.png": [3]})
+    with pytest.raises(StoreError, match="they say other things about one set of images"):
+        merged(place, "one", "two")
+
+
 def test_a_damaged_file_is_taken_from_the_other_store_or_stops_the_merge(place: Place) -> None:
     store = fill(place("one"), A)
     name = store.unit_name(TASK, A, 0, 6)

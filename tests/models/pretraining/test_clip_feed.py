@@ -16,7 +16,7 @@ from vitobench.tasks.clips.source import UnreadableClipError
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", small("contrastive"), "micro-resnet", window=1.0, data="clips", clips=0, size=32, batch=8, steps=4,
+    "t", "", small("contrastive"), "micro-resnet8", window=1.0, data="clips", clips=0, size=32, batch=8, steps=4,
     warmup=1, precision="float32", monitor_every=2,
 )  # fmt: skip
 

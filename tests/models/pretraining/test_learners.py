@@ -13,7 +13,7 @@ from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=2.56, batch=8, steps=10,
+    "t", "", small("contrastive"), "micro-resnet8", pooling="attention", scales=2, window=2.56, batch=8, steps=10,
     precision="float32", warmup=1,
 )  # fmt: skip
 

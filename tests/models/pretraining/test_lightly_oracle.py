@@ -27,7 +27,7 @@ from vitobench.models.pretraining.trainer import make_optimiser
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=0.0, batch=6, steps=10,
+    "t", "", small("contrastive"), "micro-resnet8", pooling="attention", scales=2, window=0.0, batch=6, steps=10,
     precision="float32", warmup=1,
 )  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_constant_features_are_harmless() -> None:
     assert all(torch.isfinite(p).all() for p in head.parameters())
 
 
-@pytest.mark.parametrize("architecture", ["micro-resnet/average", "micro-resnet/attention-2scale"])
+@pytest.mark.parametrize("architecture", ["micro-resnet8/average", "micro-resnet8/attention-2scale"])
 def test_frozen_features_are_those_of_the_encoder_in_evaluation(architecture: str) -> None:
     torch.manual_seed(0)
     encoder = build(architecture, 16).train()

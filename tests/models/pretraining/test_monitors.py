@@ -34,7 +34,7 @@ def test_votes_are_those_of_scikit_learn() -> None:
 
 def test_the_exam_leaves_the_encoder_as_it_was() -> None:
     torch.manual_seed(0)
-    encoder = build("micro-resnet/average", 4).train()
+    encoder = build("micro-resnet8/average", 4).train()
     before = {k: v.clone() for k, v in encoder.state_dict().items()}
     bank = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
     labels = torch.arange(9)

@@ -16,7 +16,7 @@ from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 
 VITO = Recipe(
-    "tiny", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=2.56, clips=64,
+    "tiny", "", small("contrastive"), "micro-resnet8", pooling="attention", scales=2, window=2.56, clips=64,
     frames_per_clip=2, size=32, batch=4, accumulate=2, steps=9, warmup=2, monitor_every=0,
 )  # fmt: skip
 """One epoch is 16 steps: the orders of the last two are remembered, and their number must not change in between."""

@@ -22,7 +22,7 @@ from vitobench.models.pretraining.recipe import Recipe
 from vitobench.models.pretraining.trainer import learning_rate_at, make_optimiser, parameter_groups
 
 VITO = Recipe(
-    "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet", pooling="attention", scales=2, window=2.56,
+    "tiny", "", Contrastive(hidden=32, projection=16), "micro-resnet8", pooling="attention", scales=2, window=2.56,
     clips=64, frames_per_clip=2, size=32, batch=16, steps=6, warmup=2, precision="float32", monitor_every=0,
 )  # fmt: skip
 SMALL_DINO = Dino(hidden=32, projection=16)
@@ -268,6 +268,38 @@ def test_a_resumed_run_computes_with_the_threads_that_it_began_with(pool: ClipPo
         assert torch.get_num_threads() == 1
     assert losses(one) != losses(two)  # why it matters; where this no longer holds, nothing has to be restored
     assert losses(resumed) == losses(one)
+
+
+def test_the_machine_chooses_the_precision_and_a_resumed_run_keeps_it(
+    pool: ClipPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(VITO, precision="auto", steps=4)
+
+    def stop(done: int, steps: int, loss: float) -> None:
+        if done == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(trainer, "quick_precision", lambda kind: "bfloat16")
+    with pytest.raises(Stopped):
+        train(recipe, pool, tmp_path / "auto", stop)
+    monkeypatch.setattr(trainer, "quick_precision", lambda kind: "float32")  # as on another machine
+    resumed = train(recipe, pool, tmp_path / "auto")
+    assert resumed.precision == "bfloat16"
+    assert losses(resumed) == losses(train(replace(recipe, precision="bfloat16"), pool, tmp_path / "stated"))
+    other = train(recipe, pool, tmp_path / "other")
+    assert other.precision == "float32"
+    assert losses(other) != losses(resumed)
+
+
+def test_a_run_on_another_world_is_named(pool: ClipPool, tmp_path: Path) -> None:
+    recipe = replace(VITO, steps=1)
+    train(recipe, pool, tmp_path)
+    state = load_state(tmp_path / "training.pt")
+    assert state is not None
+    del state["generator_version"]
+    save_state(tmp_path / "training.pt", state)
+    with pytest.raises(CheckpointError, match=r"generator version 1, and this is version 2\).*choose another --output"):
+        train(recipe, pool, tmp_path)
 
 
 def test_a_run_on_another_number_of_devices_is_refused(pool: ClipPool, tmp_path: Path) -> None:

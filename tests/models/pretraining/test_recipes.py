@@ -15,7 +15,7 @@ from vitobench.models.pretraining.learners import LEARNERS, learner_of
 from vitobench.models.pretraining.methods import METHODS, Contrastive, Dino, MethodSettings, TwoViews
 from vitobench.models.pretraining.recipe import Recipe, current_form, list_recipes, load_recipe, recipe_facts
 
-LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet"\n'
+LEAST = 'name = "mine"\ndescription = "d"\nobjective = "contrastive"\narchitecture = "micro-resnet8"\n'
 
 
 def write(folder: Path, text: str) -> str:
@@ -39,10 +39,12 @@ def test_shipped_recipes_load() -> None:
     assert {load_recipe(name).objective for name in names} == set(METHODS)
 
 
-def test_vito_and_its_twin_differ_in_frames_and_pooling_alone() -> None:
-    vito, twin = recipe_facts(load_recipe("micro/vito")), recipe_facts(load_recipe("micro/moclr"))
-    differing = {key for key in vito if vito[key] != twin[key]}
-    assert differing == {"name", "description", "pooling", "scales", "window", "baseline"}
+def test_vito_and_its_twins_differ_in_pooling_in_time_and_in_what_they_see() -> None:
+    vito, frames, twin = (recipe_facts(load_recipe(f"micro/{name}")) for name in ("vito", "moclr-frames", "moclr"))
+    texts = {"name", "description", "baseline"}
+    assert {key for key in vito if vito[key] != frames[key]} - texts == {"pooling", "scales", "window"}
+    assert {key for key in frames if frames[key] != twin[key]} - texts == {"data", "frames_per_clip"}
+    assert twin["data"] == "micro-photographs"
     assert (vito["pooling"], vito["scales"], vito["window"]) == ("attention", 2, 2.56)
     assert vito["baseline"] == "moclr"
 
@@ -63,7 +65,7 @@ def test_ablations_change_one_thing_each() -> None:
 
 def test_a_file_of_ones_own_and_changes(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, LEAST + "steps = 7\nlearning_rate = 1\n"), batch=32, seed=None)
-    assert recipe == Recipe("mine", "d", Contrastive(), "micro-resnet", steps=7, learning_rate=1, batch=32, seed=0)
+    assert recipe == Recipe("mine", "d", Contrastive(), "micro-resnet8", steps=7, learning_rate=1, batch=32, seed=0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -233,3 +235,16 @@ def test_cards_of_earlier_versions_are_read() -> None:
     assert current_form({}) == {}
     plain = recipe_facts(load_recipe("micro/supervised"))
     assert current_form(plain | {"temperature": 0.1, "epsilon": 0.5}) == plain
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("window=1.0",), "needs clips"),
+        (("frames_per_clip=4",), "must be 1"),
+        (("data=micro", "window=1.0"), "frames_per_clip of 2 or more"),
+    ],
+)
+def test_photographs_have_one_moment(settings: tuple[str, ...], message: str) -> None:
+    with pytest.raises(VitobenchError, match=message):
+        load_recipe("micro/moclr", settings)

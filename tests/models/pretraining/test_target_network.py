@@ -7,7 +7,7 @@ from vitobench.models.pretraining.recipe import Recipe
 from vitobench.tests.models.pretraining.two_ranks import small
 
 RECIPE = Recipe(
-    "t", "", small("contrastive", momentum=0.9), "micro-resnet", pooling="attention", scales=2, window=2.56, steps=10,
+    "t", "", small("contrastive", momentum=0.9), "micro-resnet8", pooling="attention", scales=2, window=2.56, steps=10,
     warmup=1,
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ def small(objective: str, **own: object) -> MethodSettings:
 
 
 RECIPE = Recipe(
-    "t", "", small("contrastive"), "micro-resnet", pooling="attention", scales=2, window=0.0, batch=8, steps=10,
+    "t", "", small("contrastive"), "micro-resnet8", pooling="attention", scales=2, window=0.0, batch=8, steps=10,
     warmup=1, precision="float32", learning_rate=1e-2,
 )  # fmt: skip
 OBJECTIVES = ("contrastive", "simclr", "dino")

@@ -26,12 +26,12 @@ def one_thread() -> Iterator[None]:
 def micro_model() -> Model:
     """An untrained network whose batch norms have seen images, so that its features vary."""
     torch.manual_seed(0)
-    network = build("micro-resnet/attention-2scale", 16)
+    network = build("micro-resnet8/attention-2scale", 16)
     with torch.no_grad():
         network.train()(torch.randn(32, 3, 64, 64))
     weights_hash = tensors_digest(network.state_dict())
     spec = ModelSpec(
-        "tiny", "file", "micro-resnet/attention-2scale", Preprocessing(64, 64), "microworld-16", weights_hash
+        "tiny", "file", "micro-resnet8/attention-2scale", Preprocessing(64, 64), "microworld-16", weights_hash
     )
     return Model(spec, network)
 

@@ -58,7 +58,7 @@ def test_features_are_those_of_the_model_and_are_computed_once(micro_model: Mode
     features_of(micro_model, fresh, tmp_path)
     assert fresh.source.loaded == 0
     tokens = features_of(micro_model, fresh, tmp_path, "tokens")
-    assert tokens.values.shape == (40, 16, 192)
+    assert tokens.values.shape == (40, 16, 128)
     assert tokens.values.dtype == np.float16
     expected = micro_model.tokens(pixels).half()
     torch.testing.assert_close(torch.from_numpy(np.array(tokens.values)), expected, rtol=2e-3, atol=2e-3)

@@ -110,7 +110,7 @@ def test_a_classifier_of_the_same_classes_is_kept_and_another_begins_at_zero(
     assert torch.equal(kept.head.weight, micro_model.network.head.weight)
     assert all(p.requires_grad for p in kept.parameters())
     new, _ = trainable(micro_model, "cifar-10", 10)
-    assert new.head.weight.shape == (10, 288)
+    assert new.head.weight.shape == (10, 192)
     assert not new.head.weight.any()
     assert torch.equal(new.stem[0].weight, micro_model.network.stem[0].weight)
 
@@ -134,8 +134,8 @@ def test_a_model_of_timm_is_trained_and_loads(data: ProbeData, tmp_path: Path) -
 
 
 def test_depths_follow_the_network() -> None:
-    micro = depths(build("micro-resnet/attention-2scale", 16))
-    order = ("stem.0.weight", "stages.0.0.conv1.weight", "stages.1.1.bn2.bias", "stages.2.0.conv2.weight")
+    micro = depths(build("micro-resnet8/attention-2scale", 16))
+    order = ("stem.0.weight", "stages.0.0.conv1.weight", "stages.1.0.bn2.bias", "stages.2.0.conv2.weight")
     assert [micro[name] for name in order] == sorted({micro[name] for name in order})
     top = max(micro.values())
     assert micro["head.weight"] == micro["pool.scales.0.score.0.weight"] == top > micro["stages.2.0.conv2.weight"]
@@ -152,7 +152,7 @@ def test_depths_follow_the_network() -> None:
 
 
 def test_rates_fall_towards_the_input_and_only_matrices_decay() -> None:
-    network = build("micro-resnet/average", 16)
+    network = build("micro-resnet8/average", 16)
     groups = parameter_groups(network, 0.1, 0.5, 0.05)
     depth, name_of = depths(network), {id(p): n for n, p in network.named_parameters()}
     assert sum(len(group["params"]) for group in groups) == len(name_of)

@@ -114,7 +114,7 @@ def test_tokens_average_to_features_where_the_pooling_is_an_average() -> None:
     torch.manual_seed(0)
     images = torch.randn(2, 3, 64, 64)
     for network in (
-        build_network("micro-resnet/average", 16).eval(),
+        build_network("micro-resnet8/average", 16).eval(),
         TimmNetwork(timm.create_model("resnet10t", pretrained=False)).eval(),
         TimmNetwork(timm.create_model("vit_tiny_patch16_224", pretrained=False, global_pool="avg", img_size=64)).eval(),
     ):

@@ -49,24 +49,3 @@ def make_panel() -> Callable[..., Panel]:
         return Panel(stimuli, tuple(names), people, responses)
 
     return make
-
-
-@pytest.fixture
-def make_names() -> Callable[..., tuple[str, ...]]:
-    """Names of stimuli as the micro-world's twins have them, some of each condition or all."""
-
-    def make(data_set: AlignmentSet, per_condition: int | None = None, first: int = 0) -> tuple[str, ...]:
-        per = per_condition or data_set.per_condition
-        names = []
-        for position, condition in enumerate(data_set.conditions):
-            for k in range(per):
-                number = first + position * per + k
-                category = data_set.categories[k % len(data_set.categories)]
-                image = f"val-{number:06d}"
-                if data_set.cues == "conflict":
-                    texture = data_set.categories[(k + 1 + number // 16 % 15) % 16]
-                    image = f"{category}{number}-{texture}{number}"
-                names.append(f"{number:04d}_{data_set.abbreviation}_dnn_{condition}_{category}_10_{image}.png")
-        return tuple(names)
-
-    return make

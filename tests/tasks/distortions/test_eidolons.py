@@ -63,7 +63,7 @@ def test_likeness_falls_with_reach_and_coherence_preserves_edges(frames: Frames,
 
     values = [likeness(reach) for reach in (1, 4, 16, 64)]
     assert values == sorted(values, reverse=True)
-    assert values[0] > 0.95
+    assert values[0] > 0.92
     assert values[-1] < 0.5
 
 

@@ -1,23 +1,35 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from vitobench.errors import UnknownNameError
 from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld import vocabulary as k
-from vitobench.tasks.microworld.scene import frame_parameters
-from vitobench.tasks.microworld.sets import SETS, MicroSet, render
+from vitobench.tasks.microworld.scene import Scene, frame_parameters, photographed, without_objects
+from vitobench.tasks.microworld.sets import SETS, MicroSet, photographs, render
 from vitobench.tasks.microworld.solids import distance
 from vitobench.tasks.microworld.vocabulary import CLASSES, CLIP_SECONDS
 
-SKY = 20.0
 RADIUS = 0.86
 NOWHERE = 1e9
 
 
-def bare(name: str, index: int):
-    """A scene without its occluders."""
+def bare(name: str, index: int) -> Scene:
+    """A scene without its occluders and further objects."""
     scene = MicroSet(name, 10_000).scene(index)
     scene.start[k.OCCLUDERS] = 0
-    return scene
+    return only(scene, 0)
+
+
+def only(scene: Scene, number: int) -> Scene:
+    """A scene with one of its objects, which becomes the first."""
+    start = scene.start.copy()
+    first = number * k.OBJECT_FIELDS
+    start[: k.OBJECT_FIELDS] = scene.start[first : first + k.OBJECT_FIELDS]
+    start[k.OBJECTS] = 1
+    part = slice(number, number + 1)
+    return replace(scene, start=start, poses=scene.poses[part], spins=scene.spins[part], drifts=scene.drifts[part])
 
 
 def rays(row: np.ndarray, size: int) -> np.ndarray:
@@ -28,8 +40,8 @@ def rays(row: np.ndarray, size: int) -> np.ndarray:
     return forward + row[k.TANGENT] * (u[..., None] * right + v[..., None] * above)
 
 
-def ball_and_floor(row: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Depth of ball (NOWHERE where missed) and floor, and the ray's distance from the ball's centre, in closed form."""
+def ball_and_room(row: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth of the ball (NOWHERE where missed) and of floor or dome, and the ray's distance from the ball's centre."""
     directions, camera = rays(row, size), row[k.CAMERA : k.CAMERA + 3]
     to_centre = row[k.POSITION : k.POSITION + 3] - camera
     squared = (directions**2).sum(-1)
@@ -40,7 +52,9 @@ def ball_and_floor(row: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, 
     ball = np.where(miss < radius, along - half, NOWHERE)
     with np.errstate(divide="ignore"):
         floor = (row[k.FLOOR] - camera[1]) / directions[..., 1]
-    return ball, np.where(floor > 0, floor, NOWHERE), miss / row[k.SCALE]
+    across = directions @ camera / squared
+    dome = np.sqrt(across**2 + (row[k.DOME] ** 2 - camera @ camera) / squared) - across
+    return ball, np.minimum(np.where(floor > 0, floor, NOWHERE), dome), miss / row[k.SCALE]
 
 
 @pytest.mark.parametrize("time", [0.0, 1.28, 2.5])
@@ -48,30 +62,29 @@ def ball_and_floor(row: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, 
 def test_ball_depth_and_mask_match_the_analytic_sphere(name: str, time: float) -> None:
     scenes = [bare(name, 16 * i) for i in range(8)]
     assert all(s.label == CLASSES.index("ball") for s in scenes)
-    frames = render(scenes, [time] * 8, 64)
+    frames = render(scenes, [time] * 8, 64, camera="ideal")
     for n, scene in enumerate(scenes):
-        ball, floor, miss = ball_and_floor(frame_parameters(scene, time), 64)
+        ball, room, miss = ball_and_room(frame_parameters(scene, time), 64)
         # At the silhouette the march may stop a hair outside the surface; away from it there is no such excuse.
         clear = np.abs(miss - RADIUS) > 0.012
-        clear &= np.abs(ball - floor) > np.where(ball < NOWHERE, 0.05, -1)
-        visible = ball < floor
+        clear &= np.abs(ball - room) > np.where(ball < NOWHERE, 0.05, -1)
+        visible = ball < room
         assert np.array_equal(frames.mask[n][clear], visible[clear])
         assert visible.sum() > 100
-        expected = np.minimum(np.minimum(ball, floor), SKY)
+        expected = np.minimum(ball, room)
         # The march stops within 0.008 of the surface, which a slanting ray still has to cover.
         cosine = np.sqrt(1 - np.minimum(miss / RADIUS, 1) ** 2)
         error = np.abs(frames.depth[n] - expected)
         assert (error <= 0.008 / np.maximum(cosine, 0.1) + 1e-4)[clear & visible].all()
         assert error[clear & visible & (cosine > 0.7)].mean() < 0.002
-        # A ray that only just touches the floor is sky by decision, and the haze hides the seam.
-        outside = clear & ~visible & ((expected < 15) | (floor == NOWHERE))
+        outside = clear & ~visible
         np.testing.assert_allclose(frames.depth[n][outside], expected[outside], rtol=1e-5)
 
 
 @pytest.mark.parametrize("label", range(16))
 def test_visible_points_lie_on_the_surface_that_the_pose_puts_there(label: int) -> None:
     scenes = [bare("val", label + 16 * i) for i in range(3)]
-    frames = render(scenes, [2.0] * 3, 32)
+    frames = render(scenes, [2.0] * 3, 32, camera="ideal")
     assert frames.mask.sum() > 150
     for n, scene in enumerate(scenes):
         row = frame_parameters(scene, 2.0)
@@ -95,10 +108,9 @@ def test_poses_are_rotations(name: str) -> None:
 
 
 def test_occluders_only_ever_hide() -> None:
-    source = MicroSet("occlusion", 32)
-    hidden = source.frames(range(32), 32)
-    middle = [0.5 * CLIP_SECONDS] * 32
-    shown = render([bare("occlusion", i) for i in range(32)], middle, 32)
+    scenes = [only(scene, 0) for scene in MicroSet("occlusion", 32).scenes(range(32))]
+    hidden = photographs(scenes, 32)
+    shown = photographs([bare("occlusion", i) for i in range(32)], 32)
     assert not (hidden.mask & ~shown.mask).any()
     covered = hidden.depth < shown.depth
     assert np.array_equal(hidden.depth[~covered], shown.depth[~covered])
@@ -114,18 +126,114 @@ def test_occluders_only_ever_hide() -> None:
 
 def test_clips_move() -> None:
     source, indices = MicroSet("train", 16), list(range(16))
-    start, end = source.frames(indices, 32, [0.0] * 16), source.frames(indices, 32, [CLIP_SECONDS] * 16)
-    assert all((a != b).any() for a, b in zip(start.images, end.images, strict=True))
-    assert all((a != b).any() for a, b in zip(start.depth, end.depth, strict=True))
-    assert np.array_equal(start.textures, end.textures)
-    assert np.array_equal(start.images, source.frames(indices, 32, [0.0] * 16).images)
-    middle = source.frames(indices, 32)
-    assert np.array_equal(middle.images, source.frames(indices, 32, [0.5 * CLIP_SECONDS] * 16).images)
+
+    def at(time: float) -> np.ndarray:
+        return source.frames(indices, 32, [time] * 16, "ideal").images.astype(int)
+
+    start, end = at(0.0), at(CLIP_SECONDS)
+    assert all((a != b).any() for a, b in zip(start, end, strict=True))
     # Motion is continuous: a hundredth of a second changes little, the whole clip much.
-    soon = source.frames(indices, 32, [0.01] * 16)
-    step = np.abs(soon.images.astype(int) - start.images).mean()
-    whole = np.abs(end.images.astype(int) - start.images).mean()
-    assert 0 < step < 0.2 * whole
+    assert 0 < np.abs(at(0.01) - start).mean() < 0.2 * np.abs(end - start).mean()
+
+
+def test_a_scene_goes_on_for_a_second_window_before_and_after_its_clip() -> None:
+    scenes = MicroSet("train", 32).scenes(range(32))
+    for camera in k.CAMERAS:
+        for time in (-1.5 * CLIP_SECONDS, 2.5 * CLIP_SECONDS):
+            frames = render(scenes, [time] * 32, 16, camera=camera)
+            assert np.isfinite(frames.depth).all()
+            assert (frames.depth > 0).all()
+
+
+def test_every_object_is_where_it_would_be_alone_and_the_nearest_one_is_seen() -> None:
+    scenes = [s for s in MicroSet("val", 60).scenes(range(60)) if s.start[k.OBJECTS] > 2][:8]
+    for scene in scenes:
+        scene.start[k.OCCLUDERS] = 0
+    times = np.linspace(0, CLIP_SECONDS, len(scenes)).tolist()
+    frames = render(scenes, times, 48, camera="ideal")
+    for n, (scene, time) in enumerate(zip(scenes, times, strict=True)):
+        count = int(scene.start[k.OBJECTS])
+        empty = render([without_objects(scene)], [time], 48, camera="ideal")
+        alone = [render([only(scene, number)], [time], 48, camera="ideal") for number in range(count)]
+        depths = np.stack([empty.depth[0]] + [np.where(a.mask[0], a.depth[0], np.inf) for a in alone])
+        nearest = depths.argmin(axis=0)
+        np.testing.assert_array_equal(frames.depth[n], depths.min(axis=0))
+        np.testing.assert_array_equal(frames.surfaces[n] >= k.OBJECT_ID, nearest > 0)
+        np.testing.assert_array_equal(frames.surfaces[n][nearest > 0] - k.OBJECT_ID, nearest[nearest > 0] - 1)
+        assert frames.classes[n].tolist() == [a.classes[0, 0] for a in alone] + [-1] * (4 - count)
+        np.testing.assert_allclose(frames.distances[n, :count], [a.distances[0, 0] for a in alone], rtol=1e-6)
+        assert np.isnan(frames.distances[n, count:]).all()
+
+
+def test_boxes_bound_what_is_visible_of_each_object() -> None:
+    frames = MicroSet("occlusion", 40).frames(range(40), 48)
+    sizes = set()
+    for surfaces, boxes in zip(frames.surfaces, frames.boxes, strict=True):
+        for number, box in enumerate(boxes.tolist()):
+            rows, columns = np.nonzero(surfaces == k.OBJECT_ID + number)
+            sizes.add(len(rows) > 0)
+            bounds = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else [0, 0, 0, 0]
+            assert box == bounds
+    assert sizes == {True, False}
+    np.testing.assert_array_equal(frames.mask, frames.surfaces == k.OBJECT_ID)
+    np.testing.assert_array_equal(frames.classes[:, 0], frames.labels)
+    assert frames.surfaces.max() >= k.OCCLUDER_ID
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_object_that_gives_the_label_is_the_largest_that_is_seen(name: str) -> None:
+    frames = MicroSet(name, 240).frames(range(240), 24)
+    areas = np.stack([(frames.surfaces == k.OBJECT_ID + n).sum((1, 2)) for n in range(k.MAX_OBJECTS)], 1)
+    assert (areas.argmax(1) == 0).mean() >= 0.99
+    # At 24 pixels, large occluders leave nothing of it in some pictures.
+    assert (areas[:, 0] > 0).mean() >= (0.95 if name == "occlusion" else 0.99)
+    others = (frames.classes[:, 1:] >= 0).sum(1)
+    # From above there is less room around an object, and behind occluders none.
+    low, high = {"occlusion": (0, 0), "viewpoints": (0.1, 0.4)}.get(name, (0.35, 0.7))
+    assert low <= (others > 0).mean() <= high
+    # What is placed is in view, unless something else hides it.
+    assert (areas[:, 1:] > 0).sum() >= 0.8 * others.sum()
+
+
+def test_points_seen_at_one_moment_are_found_at_another_by_depth_and_the_two_rows() -> None:
+    scenes = [bare("val", i) for i in range(16)]
+    earlier, later = (render(scenes, [time] * 16, 64, camera="ideal") for time in (1.0, 1.1))
+    found, asked = 0, 0
+    for n, scene in enumerate(scenes):
+        one, two = frame_parameters(scene, 1.0), frame_parameters(scene, 1.1)
+        points = rays(one, 64) * earlier.depth[n][..., None] + one[k.CAMERA : k.CAMERA + 3]
+        turn = [row[k.ROTATION : k.ROTATION + 9].reshape(3, 3) for row in (one, two)]
+        own = (points[earlier.mask[n]] - one[k.POSITION : k.POSITION + 3]) @ turn[0].T
+        world = own @ turn[1] + two[k.POSITION : k.POSITION + 3] - two[k.CAMERA : k.CAMERA + 3]
+        across, above, depth = (world @ two[k.AXES : k.AXES + 9].reshape(3, 3).T).T
+        column = ((across / (depth * two[k.TANGENT]) + 1) * 32).astype(int)
+        row = ((1 - above / (depth * two[k.TANGENT])) * 32).astype(int)
+        inside = (column >= 0) & (column < 64) & (row >= 0) & (row < 64)
+        seen = later.depth[n][row[inside], column[inside]]
+        asked += inside.sum()
+        found += (np.abs(seen - depth[inside]) < 0.1).sum()
+    assert found / asked > 0.95
+
+
+def test_a_photograph_shows_the_object_near_the_centre_and_nothing_in_the_way() -> None:
+    source = MicroSet("train", 96)
+    photos = source.frames(range(96), 32)
+    filmed = source.frames(range(96), 32, [0.5 * CLIP_SECONDS] * 96, "ideal")
+
+    def off_centre(frames) -> float:
+        middles = frames.boxes[:, 0].reshape(-1, 2, 2).mean(1)
+        return float(np.hypot(*(middles - 16).T).mean())
+
+    assert off_centre(photos) < 0.8 * off_centre(filmed)
+    assert (photos.surfaces < k.OCCLUDER_ID).all()
+    assert (filmed.surfaces >= k.OCCLUDER_ID).any()
+    np.testing.assert_array_equal(photos.images, photographs(source.scenes(range(96)), 32).images)
+    np.testing.assert_array_equal(photos.classes, filmed.classes)
+    # Where photographs are about occlusion, occluders stay, and they are still in front of the object.
+    hidden = MicroSet("occlusion", 32).frames(range(32), 32)
+    assert (hidden.surfaces >= k.OCCLUDER_ID).any(axis=(1, 2)).all()
+    framed = photographed(MicroSet("occlusion", 1).scene(0))
+    assert framed.start[k.OCCLUDER + 5] < framed.camera[3] - 1
 
 
 @pytest.mark.parametrize("size", [8, 9, 33, 64, 127, 128])
@@ -137,7 +245,7 @@ def test_sizes(size: int) -> None:
     assert frames.depth.dtype == np.float32
     assert frames.mask.dtype == bool
     assert (frames.depth > 0).all()
-    assert (frames.depth <= SKY).all()
+    assert frames.surfaces.shape == (3, size, size)
     assert all(image.std() > 5 for image in frames.images)
 
 
@@ -164,3 +272,5 @@ def test_wrong_requests_are_refused() -> None:
         source.frames([0], 4)
     with pytest.raises(ValueError, match="one time per scene"):
         source.frames([0, 1], 16, [0.0])
+    with pytest.raises(UnknownNameError, match="Valid names: filmed, ideal"):
+        source.frames([0], 16, [0.0], "phone")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.microworld import kernel
-from vitobench.tasks.microworld.scene import PALETTES
 from vitobench.tasks.microworld.solids import cells3, fractal3, hash3, noise3, weights, wrap
+from vitobench.tasks.microworld.worlds import PALETTES
 
 FOLDER = Path(kernel.__file__).parent
 COMPILED = sorted(p.name for p in FOLDER.glob("*.py") if "njit" in p.read_text(encoding="utf-8"))
@@ -21,14 +21,14 @@ def sources(tmp_path: Path) -> Path:
 
 def test_stamp_is_a_function_of_the_sources(sources: Path) -> None:
     assert len(COMPILED) >= 2
-    assert kernel._sources_stamp(sources) == kernel._sources_stamp(FOLDER)
+    assert kernel.sources_stamp(sources) == kernel.sources_stamp(FOLDER)
 
 
 @pytest.mark.parametrize("name", [*COMPILED, "vocabulary.py"])
 def test_an_edit_of_any_compiled_module_empties_the_cache(sources: Path, name: str) -> None:
-    before = kernel._sources_stamp(sources)
+    before = kernel.sources_stamp(sources)
     (sources / name).write_text((sources / name).read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
-    assert kernel._sources_stamp(sources) != before
+    assert kernel.sources_stamp(sources) != before
 
 
 def plain_hash(i: int, j: int, k: int) -> float:

@@ -61,7 +61,7 @@ def test_effect_grows_with_severity(corruption):
     for severity in range(1, 6):
         changed = corrupt(frames.images, corruption, severity, image_ids=ids, depths=frames.depth)
         effect.append(np.abs(changed.astype(float) - frames.images).mean())
-    assert min(effect) > 0.2
+    assert min(effect) > 0.1
     if corruption in {"near_focus", "far_focus", "bit_error"}:
         # Which layer is sharp, and where an error falls, outweigh a step of severity.
         assert effect[4] > 1.4 * effect[0]
@@ -79,7 +79,7 @@ def test_unit_of_depth_does_not_matter(micro, corruption):
 
 @pytest.mark.parametrize("corruption", sorted(NEEDS_DEPTH))
 def test_infinite_sky_is_like_a_far_one(micro, corruption):
-    sky = micro.depth > 19
+    sky = micro.depth > np.quantile(micro.depth, 0.8)  # the world has a wall there
     assert sky.any()
     far = np.where(sky, np.float32(1e6), micro.depth)
     infinite = np.where(sky, np.float32(np.inf), micro.depth)
