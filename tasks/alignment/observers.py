@@ -31,7 +31,7 @@ SIMULATED = "simulated observers"
 PREFIX = "simulated-shape-"
 """Prefix of the names of observers that replace people."""
 
-USUAL_AREA = 0.2
+USUAL_AREA = 0.15
 """Share of the picture that an object usually takes up in this world, to which its visible area is compared.
 
 It is near the median over undistorted stimuli, which a test holds; `tests/benchmarks/observer_calibration.py` prints
@@ -111,7 +111,7 @@ class SimulatedObserver:
     texture_threshold: float = 2.0
     weights: Weights = Weights()
     lapses: float = 0.03
-    other_cue: float = 0.4
+    other_cue: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:

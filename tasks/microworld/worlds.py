@@ -77,9 +77,9 @@ class World:
     conflict: bool = False
     hue: float = 0.42
     saturation: tuple[float, float] = (0.1, 0.7)
-    contrast: tuple[float, float] = (0.6, 1.0)
+    contrast: tuple[float, float] = (0.7, 1.0)
     brightness: tuple[float, float] = (0.25, 0.75)
-    pattern: tuple[float, float] = (1.3, 1.9)
+    pattern: tuple[float, float] = (1.8, 2.7)
     turn: float = 5.0
     warp: float = 0.03
     others: tuple[float, float, float, float] = (0.4, 0.3, 0.2, 0.1)
@@ -94,7 +94,7 @@ class World:
     obstructed: bool = False
     zoom: tuple[float, float] = (0.6, 1.2)
     aim: float = 0.45
-    photo_zoom: tuple[float, float] = (0.48, 0.98)
+    photo_zoom: tuple[float, float] = (0.45, 0.93)
     photo_aim: float = 0.28
 
 

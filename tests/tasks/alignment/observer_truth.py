@@ -92,7 +92,7 @@ def made_up(data_set: AlignmentSet, per_condition: int = 160, seed: int = 0) -> 
     evidence = Evidence(
         fine=np.round(left * rng.uniform(0, 1, n), 4),
         coarse=np.round(left * rng.uniform(0.5, 1, n), 4),
-        area=np.round(rng.uniform(0.05, 0.6, n), 4),
+        area=np.round(USUAL_AREA * rng.uniform(0.25, 3.0, n), 4),
         upright=np.round(rng.uniform(0.2, 1, n), 4),
         surface=np.round(left * rng.uniform(0, 1, n), 4),
         textures=textures.get(data_set.cues, np.full(n, NO_TEXTURE)).astype(np.int16),

@@ -275,8 +275,10 @@ def test_a_model_that_uses_the_evidence_agrees_as_observers_do(name: str) -> Non
         for label in ("ideal", "ignorant")
     )
     among = matrix[:4, :4][np.triu_indices(4, 1)]
-    # 80 stimuli for each condition: what the panel happened to answer moves kappa by about .03.
-    assert among.min() - 0.03 < ideal < among.max() + 0.03
+    # What the panel happened to answer moves kappa by about .03 with 560 stimuli, and by .045 with 320. The test below
+    # has the expectation.
+    by_chance = 0.03 if len(stimuli.shapes) > 320 else 0.045
+    assert among.min() - by_chance < ideal < among.max() + by_chance
     assert abs(ignorant) < 0.08
     accuracies = {
         label: np.mean([row.value for row in found.scores if (row.metric, row.condition) == ("accuracy", "overall")

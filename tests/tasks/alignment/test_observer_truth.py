@@ -107,7 +107,7 @@ def test_overall_is_the_mean_over_conditions_that_count() -> None:
     assert true_error_consistency(SHAPE, OTHER, population) == pytest.approx(np.mean(kept))
     kept = [true_accuracy(SHAPE, population, condition) for condition in CONTRAST.kept]
     assert true_accuracy(SHAPE, population) == pytest.approx(np.mean(kept))
-    assert kept == sorted(kept, reverse=True)
+    assert kept[0] > kept[2] > kept[-1]  # the mean is not over equals
 
 
 def test_what_has_no_truth_is_refused() -> None:
