@@ -20,7 +20,7 @@ from ..settings import Settings
 from .declared import CLAIMS, DECODING, FACTORS, METHODS, STEPS, SUITE, TRACKING, WINDOWS, Asked
 from .features import decode_all, track_all
 from .measuring import judge_claims
-from .training import Run, all_runs, train_missing
+from .training import Run, all_runs, further_runs, train_missing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ class Reproduction:
     Attributes:
         folder: Receives ``runs/``, ``store/`` and the tables and figures.
         claims: Letters of `declared.CLAIMS`; all if empty.
-        seeds: Runs of each method.
+        seeds: Runs of each method; of a method that has more, all are used.
         steps: Length of each run.
         workers: Runs that are trained, and units that are measured, at a time.
         limit: At most this many images for each task.
@@ -136,8 +136,13 @@ class Reproduction:
         return [name for name in METHODS if name in wanted]
 
     def runs(self) -> list[Run]:
-        """Everything that has to be there."""
-        return all_runs(self.folder / "runs", self.methods, self.seeds, self.steps)
+        """Everything that has to be there, and further seeds of the same methods that are finished already.
+
+        So one analysis can have more seeds of the claim that decides than of the others: no finished seed is left out.
+        """
+        folder = self.folder / "runs"
+        runs = all_runs(folder, self.methods, self.seeds, self.steps)
+        return runs + [run for run in further_runs(folder, self.methods, self.seeds, self.steps) if run.finished()]
 
     def settings(self, runs: Sequence[Run]) -> Settings:
         """The measurement of finished runs."""

@@ -100,6 +100,26 @@ def all_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> li
     ]
 
 
+def further_runs(folder: Path, methods: Sequence[str], seeds: int, steps: int) -> list[Run]:
+    """Runs of some methods in a folder beyond the first seeds, finished or not.
+
+    Args:
+        folder: As in `all_runs`.
+        methods: Names of `METHODS`.
+        seeds: Seeds below this one are left out.
+        steps: Length of each.
+    """
+    runs = []
+    for name in methods:
+        numbers = sorted(int(path.name[5:]) for path in (folder / name).glob("seed-*") if path.name[5:].isdecimal())
+        runs += [
+            Run(METHODS[name], seed, METHODS[name].steps or steps, folder / name / f"seed-{seed}")
+            for seed in numbers
+            if seed >= seeds
+        ]
+    return runs
+
+
 def train_missing(runs: Sequence[Run], workers: int, console: Console | None = None) -> dict[Run, str]:
     """Train the runs that are not finished; an interrupted one continues from its last checkpoint.
 

@@ -61,6 +61,9 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     monkeypatch.setattr("vitobench.bench.claims.training._train", None)  # nothing is left to train
     again, _ = reproduce(asked)
     assert again.claims == data.claims
+    fewer, _ = reproduce(replace(asked, seeds=1))
+    assert fewer.claims == data.claims  # a finished seed is not left out
+    assert [run.seed for run in replace(asked, seeds=1, steps=3).runs()] == [0, 0]  # of another length it would be
 
 
 def test_shape_and_texture_are_decoded_from_features_that_hold_them(
