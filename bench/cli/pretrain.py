@@ -269,9 +269,9 @@ def reproduce_command(
     """Test the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
 
     Takes two to three hours on two cores; the command begins with an estimate for this machine. Repeat it to resume an
-    interrupted run; a further seed trains only that seed. Finished seeds beyond the number asked are judged as well: claim
-    1 with six seeds, then everything with three, ends in one analysis. docs/claims-plan.md says what is asked and what
-    confirms it, docs/claims.md describes the results.
+    interrupted run; a further seed trains only that seed. Finished seeds beyond the number asked are judged as well:
+    claim 1 with six seeds, then everything with three, ends in one analysis. docs/claims-plan.md says what is asked and
+    what confirms it, docs/claims.md describes the results.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing.
 
