@@ -1,8 +1,8 @@
 """Accuracies that timm published of its own models: does a run match, and what does clean accuracy let expect?
 
 ``timm.csv`` is made of the folder ``results`` of huggingface/pytorch-image-models (Apache-2.0) by
-``tests/results/timm_table.py``. Every number was checked: accuracy and error add up, and the differences to the clean
-set that the files give agree with the clean accuracies. `SOURCES` names the versions of the files.
+``tests/results/timm_table.py``. Every number was checked: it is that of a whole number of images, and the differences to
+the clean set that the files give agree with the clean accuracies. `SOURCES` names the versions of the files.
 """
 
 from __future__ import annotations
@@ -40,17 +40,16 @@ same weights on the validation set moved by a few hundredths of a point."""
 ON_IN1K = "in1k"
 """Models of this training class make the lines."""
 
-_LINES: Mapping[str, tuple[str, bool]] = {
-    "imagenet-v2-matched-frequency": ("imagenet-v2-clean", False),
-    "imagenet-sketch": ("imagenet-val", True),
-    "imagenet-a": ("imagenet-a-clean", True),
-    "imagenet-r": ("imagenet-r-clean", True),
+_LINES: Mapping[str, str] = {
+    "imagenet-v2-matched-frequency": "imagenet-v2-clean",
+    "imagenet-sketch": "imagenet-val",
+    "imagenet-a": "imagenet-a-clean",
+    "imagenet-r": "imagenet-r-clean",
 }
-"""By task with a line: the column of the clean accuracy beside it, and whether only the random sample is used.
+"""By task with a line: the column of the clean accuracy beside it.
 
-The table holds only some of timm's models, among them many that were looked up because of their accuracy under a shift.
-A line through those would be too flat; the sample was drawn by name alone. Around the line of ImageNet-V2 models
-scatter so little that this does not matter.
+Of models trained on ImageNet-1k alone the table has every row of the files, so that no model is on a line, or off it,
+for its accuracy under the shift.
 """
 
 LINES = tuple(_LINES)
@@ -65,14 +64,12 @@ class TimmRow:
         weights: timm's name, ``ARCHITECTURE.TAG``.
         size: Side of the images in pixels.
         training_class: As in `models.training_data`.
-        sampled: Whether the weights are in the random sample.
         top1: By column, accuracy as a fraction; columns are the tasks of `IMAGES`, and ``imagenet-v2-clean``.
     """
 
     weights: str
     size: int
     training_class: str
-    sampled: bool
     top1: Mapping[str, float]
 
 
@@ -82,9 +79,8 @@ def timm_rows() -> Mapping[tuple[str, int], TimmRow]:
     rows = {}
     for row in rows_of("timm.csv"):
         weights, size, training_class = row.pop("weights"), int(row.pop("size")), row.pop("trained_on")
-        sampled = row.pop("sample") == "1"
         top1 = {column: float(text) / 100 for column, text in row.items() if text}
-        rows[weights, size] = TimmRow(weights, size, training_class, sampled, top1)
+        rows[weights, size] = TimmRow(weights, size, training_class, top1)
     return rows
 
 
@@ -106,12 +102,10 @@ def accuracies_of(task: str) -> Mapping[str, tuple[float, float]]:
         By weights, the accuracy on the clean images of the same classes and on those of the task. Of several sizes the
         largest counts, so that no weights count twice. Accuracies of 0 or 1, which have no log odds, are left out.
     """
-    clean_column, only_sampled = _LINES[task]
-    pairs = {}
+    clean_column, pairs = _LINES[task], {}
     for (weights, _), row in sorted(timm_rows().items()):
         clean, shifted = (row.top1.get(column, math.nan) for column in (clean_column, task))
-        counts = row.training_class == ON_IN1K and (row.sampled or not only_sampled)
-        if counts and 0 < clean < 1 and 0 < shifted < 1:
+        if row.training_class == ON_IN1K and 0 < clean < 1 and 0 < shifted < 1:
             pairs[weights] = (clean, shifted)
     return pairs
 

@@ -1,8 +1,7 @@
 """Make ``results/published/timm.csv`` of timm's result files: ``python -m vitobench.tests.results.timm_table RESULTS``.
 
 RESULTS is the folder ``results`` of huggingface/pytorch-image-models. Files may hold some of the models only; a number
-that a file does not hold stays empty. ``sample.txt`` beside them lists the weights of the random sample that lines are
-fitted to; without it all weights are in it. Models named ``test_...`` are left out: they are toys for timm's own tests.
+that a file does not hold stays empty. Models named ``test_...`` are left out: they are toys for timm's own tests.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ import csv
 import io
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
 from vitobench.models.training_data import of_timm
 from vitobench.results import published
+from vitobench.results.published.timm import IMAGES
 
 FILES: Mapping[str, tuple[str, str]] = {
     "imagenet-val": ("results-imagenet.csv", ""),
@@ -53,6 +53,15 @@ def _read(path: Path) -> Iterator[tuple[Key, float, float | None]]:
             yield key, top1, float(row["top1_diff"]) if row.get("top1_diff") else None
 
 
+def _counted(top1: float, column: str, where: str) -> float:
+    """An accuracy in percent, if it is that of a whole number of images as far as three decimals tell."""
+    images = IMAGES["imagenet-val" if column == "imagenet-v2-clean" else column]
+    nearest = 100 * round(top1 / 100 * images) / images
+    if abs(top1 - nearest) > _ROUNDING:
+        raise InconsistentError(f"{where} {column} {top1}, which is no whole number of {images:,} images: {nearest:.3f} is")
+    return top1
+
+
 def table(folder: Path) -> dict[Key, dict[str, float]]:
     """Read the files of a folder and check them against each other.
 
@@ -72,31 +81,29 @@ def table(folder: Path) -> dict[Key, dict[str, float]]:
         for key, top1, difference in _read(folder / name):
             if column in found[key]:
                 raise InconsistentError(f"{name}: {key} stands there twice")
-            found[key][column] = top1
+            found[key][column] = _counted(top1, column, f"{name}: {key}")
             if difference is None or not clean:
                 continue
-            implied = round(top1 - difference, 3)
+            implied = _counted(round(top1 - difference, 3), clean, f"{name}: {key} implies")
             known = found[key].setdefault(clean, implied)
             if abs(known - implied) > _ROUNDING:
                 raise InconsistentError(f"{name}: {key} has {top1} and {difference}, but {clean} is {known}")
     return dict(found)
 
 
-def as_csv(rows: Mapping[Key, Mapping[str, float]], sample: Collection[str] | None = None) -> str:
-    """The table as text, sorted by weights and size; without a sample all weights are in it."""
+def as_csv(rows: Mapping[Key, Mapping[str, float]]) -> str:
+    """The table as text, sorted by weights and size."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["weights", "size", "trained_on", "sample", *COLUMNS])
+    writer.writerow(["weights", "size", "trained_on", *COLUMNS])
     for (weights, size), row in sorted(rows.items()):
         if weights.startswith("test_"):
             continue
         values = [f"{row[column]:.3f}" if column in row else "" for column in COLUMNS]
-        writer.writerow([weights, size, of_timm(weights), int(sample is None or weights in sample), *values])
+        writer.writerow([weights, size, of_timm(weights), *values])
     return stream.getvalue()
 
 
 if __name__ == "__main__":
-    source = Path(sys.argv[1])
-    listed = source / "sample.txt"
-    text = as_csv(table(source), listed.read_text(encoding="utf-8").split() if listed.is_file() else None)
-    Path(str(resources.files(published) / "timm.csv")).write_text(text, encoding="utf-8")
+    written = Path(str(resources.files(published) / "timm.csv"))
+    written.write_text(as_csv(table(Path(sys.argv[1]))), encoding="utf-8")
