@@ -1,8 +1,8 @@
 """Accuracies that timm published of its own models: does a run match, and what does clean accuracy let expect?
 
 ``timm.csv`` is made of the folder ``results`` of huggingface/pytorch-image-models (Apache-2.0) by
-``tests/results/timm_table.py``. Every number was checked: it is that of a whole number of images, and the differences to
-the clean set that the files give agree with the clean accuracies. `SOURCES` names the versions of the files.
+``tests/results/timm_table.py``. Every number was checked: it is that of a whole number of images, and the differences
+to the clean set that the files give agree with the clean accuracies. `SOURCES` names the versions of the files.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ def _counted(top1: float, column: str, where: str) -> float:
     images = IMAGES["imagenet-val" if column == "imagenet-v2-clean" else column]
     nearest = 100 * round(top1 / 100 * images) / images
     if abs(top1 - nearest) > _ROUNDING:
-        raise InconsistentError(f"{where} {column} {top1}, which is no whole number of {images:,} images: {nearest:.3f} is")
+        raise InconsistentError(
+            f"{where} {column} {top1}, which is no whole number of {images:,} images: {nearest:.3f} is"
+        )
     return top1
 
 
