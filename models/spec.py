@@ -13,9 +13,9 @@ from .training_data import TRAINING_CLASSES, UNKNOWN
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-TIMM_WEIGHTS, SIZE = "timm_weights", "size"
-"""Keys of a description's ``extra``: timm's name of the weights, ``ARCHITECTURE.TAG``, if timm has them, and
-which size was chosen for the images, where there was a choice."""
+TIMM_WEIGHTS, SIZE, RESIZE = "timm_weights", "size", "resize"
+"""Keys of a description's ``extra``: timm's name of the weights, ``ARCHITECTURE.TAG``, if timm has them, which size was
+chosen for the images, where there was a choice, and to how many pixels they are resized before, if that was chosen."""
 
 WEIGHTS_NOTE = "weights_note"
 """Key of `ModelSpec.note` in a description's ``extra``."""

@@ -123,12 +123,12 @@ class Match:
 def matches(data: ReportData) -> list[Match]:
     """Every top-1 accuracy that timm published of a model's weights at its size and crop.
 
-    A size that was chosen as a number of pixels is not compared: timm may have cropped otherwise at the same size.
+    A size or resize that was chosen as a number of pixels is not compared: timm may have cropped otherwise.
     """
     compared = []
     for record in data.models:
         weights, size, chosen = _extra(record, "timm_weights"), pixels(record), _extra(record, "size")
-        if not weights or size is None or chosen.isdecimal():
+        if not weights or size is None or chosen.isdecimal() or _extra(record, "resize"):
             continue
         for task in data.task_records:
             name = str(task["name"])

@@ -30,6 +30,8 @@ NO_HEAD = "none"
 
 _ANY_COUNT = 1000  # classes of the network that names are compared with, before the real number is read from the file
 _PLAIN_HEADS = ("", "linear_head")  # modules of the published heads of DINOv2 and DINOv3, and of what wraps them
+_EPS = {False: 1e-6, True: 1e-5}  # of a batch norm without weights, as in main_linprobe.py of MAE, and torch's default
+_TINY_VARIANCE = 1e-3  # below this, the two differ in scale by 0.4 % and more
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,21 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer: weight (K, D) and bias (K,), and its name in its file."""
+    """A linear layer.
+
+    Attributes:
+        name: Of its weight, in its file.
+        weight: (K, D).
+        bias: (K,).
+        used: Names of all entries it was made of.
+        note: What was folded into it, as the end of a sentence; empty if nothing was.
+    """
 
     name: str
     weight: Tensor
     bias: Tensor
+    used: frozenset[str]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,7 +260,7 @@ def _encoder(loaded: Any, wanted: Wanted) -> Checkpoint:
         return Checkpoint(chosen, build, ENCODER_ONLY, architecture.name, note=chosen.note)
     if wanted.head is None:
         head = _beside(loaded, chosen, wanted)
-        names = [name for name in chosen.weights.left_out if name.rpartition(".")[0] != head.name.rpartition(".")[0]]
+        names = [name for name in chosen.weights.left_out if name not in head.used]
         chosen = replace(chosen, weights=replace(chosen.weights, left_out=tuple(names)))
     else:
         head = _head_file(Path(wanted.head))
@@ -256,7 +268,8 @@ def _encoder(loaded: Any, wanted: Wanted) -> Checkpoint:
     pool = _pool(head, encoder, wanted)
     order, space = _order(len(head.weight), wanted.classes, wanted.head or where)
     reads = pool.text.replace(",", ", ") if pool else "the encoder's features"
-    note = f"The classifier is {head.name}, {len(head.weight)} classes on {head.weight.shape[1]} numbers ({reads})."
+    what = f"{head.name}{head.note}"
+    note = f"The classifier is {what}, {len(head.weight)} classes on {head.weight.shape[1]} numbers ({reads})."
     return Checkpoint(
         chosen,
         build,
@@ -270,14 +283,42 @@ def _encoder(loaded: Any, wanted: Wanted) -> Checkpoint:
 
 
 def _linear_layers(entries: Mapping[str, Tensor]) -> list[Head]:
-    """Linear layers among some entries."""
+    """Linear layers among some entries, each with the batch norm before it, if there is one."""
     heads = []
     for name, weight in entries.items():
         if name.rpartition(".")[2] == "weight" and weight.ndim == 2 and weight.is_floating_point():
             bias = entries.get(f"{name.removesuffix('weight')}bias")
             if bias is None or bias.shape == weight.shape[:1]:
-                heads.append(Head(name, weight, torch.zeros(len(weight)) if bias is None else bias))
+                used = frozenset({name} if bias is None else {name, f"{name.removesuffix('weight')}bias"})
+                head = Head(name, weight, torch.zeros(len(weight)) if bias is None else bias, used)
+                heads.append(_with_norm(head, entries))
     return heads
+
+
+def _with_norm(head: Head, entries: Mapping[str, Tensor]) -> Head:
+    """A head with the batch norm right before it folded in, as MAE's linear probes have one; else the same head."""
+    place, _, number = head.name.removesuffix(".weight").rpartition(".")
+    before = f"{place}." * bool(place) + str(int(number) - 1 if number.isdecimal() else -1)
+    norm = {name.rpartition(".")[2]: value for name, value in entries.items() if name.rpartition(".")[0] == before}
+    keys, statistics = norm.keys() - {"num_batches_tracked"}, {"running_mean", "running_var"}
+    affine = keys == statistics | {"weight", "bias"}
+    if not (affine or keys == statistics) or any(norm[key].shape != head.weight.shape[1:] for key in keys):
+        return head
+    variance, eps = norm["running_var"].double(), _EPS[affine]
+    if not (variance > 0).all():
+        return head
+    scale = (norm["weight"].double() if affine else 1) / (variance + eps).sqrt()
+    shift = (norm["bias"].double() if affine else 0) - norm["running_mean"].double() * scale
+    weight = head.weight.double()
+    tiny = int((variance < _TINY_VARIANCE).sum())
+    matters = f"; {tiny} variances are so small that eps matters" if tiny else ""
+    return replace(
+        head,
+        weight=(weight * scale).to(head.weight.dtype),
+        bias=(head.bias.double() + weight @ shift).to(head.bias.dtype),
+        used=head.used | {f"{before}.{key}" for key in norm},
+        note=f" after the batch norm {before} (eps {eps:g}, which files do not hold{matters})",
+    )
 
 
 def _head_file(path: Path) -> Head:
@@ -299,7 +340,7 @@ def _head_file(path: Path) -> Head:
             'and bias. Save the one you mean: torch.save({"weight": weight, "bias": bias}, "head.pth").'
         )
     head, entries = layers[0]
-    others = [name for name in entries if name not in (head.name, f"{head.name.removesuffix('weight')}bias")]
+    others = [name for name in entries if name not in head.used]
     if others:
         raise CheckpointError(
             f"{path} holds more than a linear layer ({shown(others)}), which would be lost. Fold what comes before it "
@@ -326,7 +367,7 @@ def _beside(loaded: Any, chosen: Chosen, wanted: Wanted) -> Head:
     ]
     prefix = chosen.weights.prefix
     others = [n for n in left if not is_outside(n.removeprefix(prefix)) and not is_outside(n.rpartition("module.")[2])]
-    if len(layers) == 1 and all(n.rpartition(".")[0] == layers[0].name.rpartition(".")[0] for n in others):
+    if len(layers) == 1 and layers[0].used.issuperset(others):
         return layers[0]
     several = f" Linear layers besides: {shown([head.name for head in layers])}." if layers else ""
     raise CheckpointError(

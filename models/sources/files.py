@@ -12,11 +12,11 @@ from ...files import home_path
 from ...identity import digest
 from ..named_file import NamedFile, complete_path, digest_of, split
 from ..safetensors_header import embedded_card, looks_like_safetensors
-from ..spec import SIZE, WEIGHTS_NOTE, ModelSpec
+from ..spec import RESIZE, SIZE, WEIGHTS_NOTE, ModelSpec
 from ..zoo_card import ZooCard
 from . import timm_models, torchvision_models
 from .source import Architecture, Source
-from .timm_models import TEST, Size, size_from
+from .timm_models import AS_TIMM, SHOWN, TEST, Shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ _LIBRARIES: tuple[Source, ...] = (timm_models.SOURCE, torchvision_models.SOURCE)
 _OPTIONS = {
     "arch": "timm:NAME",
     "weights": "SET",
-    "size": "SIZE",
+    **SHOWN,
     "head": "FILE",
     "layers": "N",
     "pool": "POOL",
@@ -51,7 +51,7 @@ class FileName:
         architecture: Name of the architecture with its library (an optional tag chooses the preprocessing), or None if
             the file must contain a card.
         weights: Which of several sets of weights in the file to use; None for the default.
-        size: Size of the images of an architecture of timm; see `timm_models.preprocessing_of`.
+        shown: The images that the network is shown; a size of its own only for an architecture of timm.
         head: The file of a head of its own, ``"none"``, or None.
         layers: How many layers that head reads; 0 if not given.
         pool: How it reads them; empty if not given.
@@ -61,7 +61,7 @@ class FileName:
     path: Path
     architecture: str | None
     weights: str | None = None
-    size: Size = TEST
+    shown: Shown = AS_TIMM
     head: str | None = None
     layers: int = 0
     pool: str = ""
@@ -89,8 +89,8 @@ class FileName:
             raise CheckpointError(
                 f"{name!r} has the option {others[0]}, which is for files without a card; write {valid} as well."
             )
-        size = size_from(options["size"], name) if "size" in options else TEST
-        if size != TEST and not str(arch).startswith(timm_models.PREFIX):
+        shown = Shown.parse(options, name)
+        if shown.size != TEST and not str(arch).startswith(timm_models.PREFIX):
             raise CheckpointError(
                 f"{name!r} has the option size, which is for arch={timm_models.PREFIX}NAME; leave it out."
             )
@@ -107,7 +107,7 @@ class FileName:
             parts.path,
             arch,
             options.get("weights"),
-            size,
+            shown,
             head if head in (None, "none") else str(home_path(str(head))),
             int(layers),
             pool,
@@ -142,8 +142,8 @@ def _wanted(parts: FileName) -> Wanted:
     from .checkpoints import Wanted
 
     architecture = architecture_of(str(parts.architecture))
-    if architecture.at is not None and isinstance(parts.size, int):
-        architecture = architecture.at(parts.size)
+    if architecture.at is not None and isinstance(parts.shown.size, int):
+        architecture = architecture.at(parts.shown.size)
     return Wanted(parts.path, architecture, parts.weights, parts.head, parts.layers, parts.pool, parts.classes)
 
 
@@ -217,7 +217,7 @@ class FileSource(Source):
         check_file(parts.path)
         wanted = _wanted(parts)
         file_hash = digest_of(parts.path)
-        preprocessing = wanted.architecture.preprocessing(file_hash, parts.size)
+        preprocessing = parts.shown.of(wanted.architecture.preprocessing(file_hash, parts.shown.size), name)
         checkpoint = examine(wanted)
         several = f", weights {checkpoint.chosen.weights.name}" if checkpoint.chosen.others else ""
         library, _, title = str(parts.architecture).partition(":")
@@ -231,7 +231,7 @@ class FileSource(Source):
             description=f"{parts.path.name} as {library}'s {title}{several}",
             extra={
                 "crop_mode": preprocessing.crop_mode,
-                SIZE: str(parts.size),
+                **parts.shown.facts,
                 "weights": checkpoint.chosen.weights.name,
                 **({WEIGHTS_NOTE: checkpoint.note} if checkpoint.note else {}),
                 **wanted.architecture.facts,
@@ -271,7 +271,9 @@ class FileSource(Source):
         """
         parts = FileName.parse(spec.name)
         # Earlier versions treated every crop mode as "center" and did not record it, and took every size of training.
-        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode or spec.extra.get(SIZE) != str(parts.size):
+        if spec.extra.get("crop_mode") != spec.preprocessing.crop_mode:
+            return False
+        if any(spec.extra.get(key) != parts.shown.facts.get(key) for key in (SIZE, RESIZE)):
             return False
         if parts.architecture is None or not parts.alone:
             return False

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from ...errors import CheckpointError, VitobenchError, unknown_name
 from ...identity import digest
 from ...tasks.images.geometry import CROP_MODES, INTERPOLATIONS
 from ..class_order import ClassOrder, order_of
-from ..spec import SIZE, TIMM_WEIGHTS, WEIGHTS_NOTE, ModelSpec, Preprocessing
+from ..named_file import split_options
+from ..spec import RESIZE, SIZE, TIMM_WEIGHTS, WEIGHTS_NOTE, ModelSpec, Preprocessing
 from ..training_data import of_timm
 from ..zoo_card import LABEL_SPACES, LARGEST_SIDE, label_space_of, triple
 from .source import Architecture, Source, WeightsFolder
@@ -37,39 +39,78 @@ Size = int | str
 TEST, TRAIN = "test", "train"
 SIZE_OPTION = "size="
 SIZE_HELP = f"{SIZE_OPTION}{TEST} (as timm evaluates it, the default), {SIZE_OPTION}{TRAIN}, or {SIZE_OPTION}N pixels"
+SHOWN = {"size": "SIZE", "resize": "N"}
+"""Options that say what a model is shown, with what their values stand for."""
 
 
-def size_from(text: str, name: str) -> Size:
-    """Read the value of the option ``size``.
+@dataclass(frozen=True)
+class Shown:
+    """What the options of a name say about the images that a model is shown.
 
-    Args:
-        text: ``"test"``, ``"train"`` or a number of pixels.
-        name: The model's name, for messages.
+    Attributes:
+        size: Of the images.
+        resize: To how many pixels a photograph is resized before they are cut out of it; None as the model has it.
+    """
+
+    size: Size = TEST
+    resize: int | None = None
+
+    @classmethod
+    def parse(cls, options: Mapping[str, str], name: str) -> Shown:
+        """Read the values of the options `SHOWN`.
+
+        Args:
+            options: Among others.
+            name: The model's name, for messages.
+
+        Raises:
+            CheckpointError: A size that is none of `SIZE_HELP`, or a number that is no side of an image.
+        """
+        size, resize = options.get("size", TEST), options.get("resize")
+        if size not in (TEST, TRAIN) and not _is_side(size):
+            raise CheckpointError(
+                f"The size {size!r} in {name!r} is not understood; write {SIZE_HELP}, from 1 to {LARGEST_SIDE}."
+            )
+        if resize is not None and not _is_side(resize):
+            raise CheckpointError(f"resize={resize} in {name!r} must be a number of pixels from 1 to {LARGEST_SIDE}.")
+        return cls(size if size in (TEST, TRAIN) else int(size), None if resize is None else int(resize))
+
+    def of(self, preprocessing: Preprocessing, name: str) -> Preprocessing:
+        """The preprocessing of a model at this size, resized as chosen.
+
+        Raises:
+            CheckpointError: The image would be smaller than what is cut out of it.
+        """
+        if self.resize is None:
+            return preprocessing
+        if self.resize < preprocessing.size:
+            raise CheckpointError(
+                f"resize={self.resize} in {name!r} is less than the {preprocessing.size} pixels that it is shown."
+            )
+        return replace(preprocessing, resize=self.resize)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Facts for `ModelSpec.extra`."""
+        return {SIZE: str(self.size)} | ({} if self.resize is None else {RESIZE: str(self.resize)})
+
+
+AS_TIMM = Shown()
+"""As timm's own evaluation."""
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 1 <= int(text) <= LARGEST_SIDE
+
+
+def _parse(name: str) -> tuple[str, Shown]:
+    """Split ``timm:NAME?OPTIONS`` into timm's name and what the model is shown.
 
     Raises:
-        CheckpointError: Another text, or a number that is no side of an image.
+        CheckpointError: It has another option, or a value that is not understood.
     """
-    if text in (TEST, TRAIN):
-        return text
-    if text.isascii() and text.isdecimal() and 1 <= int(text) <= LARGEST_SIDE:
-        return int(text)
-    raise CheckpointError(
-        f"The size {text!r} in {name!r} is not understood; write {SIZE_HELP}, from 1 to {LARGEST_SIDE}."
-    )
-
-
-def parts_of(name: str) -> tuple[str, Size]:
-    """Split ``timm:NAME?size=SIZE`` into timm's name and the size.
-
-    Raises:
-        CheckpointError: It has another option, or a size that is not understood.
-    """
-    timm_name, mark, option = name.removeprefix(PREFIX).partition("?")
-    if not mark:
-        return timm_name, TEST
-    if not timm_name or not option.startswith(SIZE_OPTION):
-        raise CheckpointError(f"{name!r} is not understood; write {PREFIX}NAME or {PREFIX}NAME?size=SIZE: {SIZE_HELP}.")
-    return timm_name, size_from(option.removeprefix(SIZE_OPTION), name)
+    timm_name, options = split_options(name, PREFIX, SHOWN, "NAME", there=lambda text: False)
+    return timm_name, Shown.parse(options, name)
 
 
 def preprocessing_of(cfg: Mapping[str, Any], name: str, size: Size = TEST) -> Preprocessing:
@@ -188,7 +229,7 @@ def check_name(architecture: str, name: str) -> None:
 def _fetch(name: str) -> nn.Module:
     import timm
 
-    timm_name, size = parts_of(name)
+    timm_name, shown = _parse(name)
     changes = {}
     if not timm_name.startswith(("hf-hub:", "hf_hub:")):
         check_name(timm_name, name)
@@ -198,9 +239,9 @@ def _fetch(name: str) -> nn.Module:
                 f"timm has no trained weights for {timm_name}. With weights of your own: "
                 f"file:PATH?arch={PREFIX}{timm_name}."
             )
-        changes = at_size(cfg.to_dict(), size)
+        changes = at_size(cfg.to_dict(), shown.size)
         if changes:  # say so before anything is fetched
-            preprocessing_of(cfg.to_dict(), name, size)
+            preprocessing_of(cfg.to_dict(), name, shown.size)
     warnings: list[str] = []
     try:
         with _collected(warnings):
@@ -377,7 +418,7 @@ class TimmSource(Source):
 
         Args:
             name: ``timm:NAME`` or ``timm:NAME.TAG``, with timm's names, or ``timm:hf-hub:OWNER/NAME``; each may end in
-                ``?size=SIZE``, see `preprocessing_of`.
+                ``?size=SIZE&resize=N``, see `Shown` and `preprocessing_of`.
 
         Returns:
             The description; it is cached in memory.
@@ -388,7 +429,7 @@ class TimmSource(Source):
                 take images of that size.
             VitobenchError: The weights could not be downloaded, or do not exist.
         """
-        _, size = parts_of(name)
+        _, shown = _parse(name)
         if name not in _SPECS:
             import timm
 
@@ -400,7 +441,7 @@ class TimmSource(Source):
                 name=name,
                 source=self.name,
                 architecture=PREFIX + str(cfg["architecture"]),
-                preprocessing=preprocessing_of(cfg, name, size),
+                preprocessing=shown.of(preprocessing_of(cfg, name, shown.size), name),
                 label_space=label_space_of(int(network.num_classes), name) if order is None else order.space,  # type: ignore[arg-type]
                 weights_hash=_hash(network, order),
                 training_data=f"see the model card of {cfg.get('hf_hub_id') or name}",
@@ -408,7 +449,7 @@ class TimmSource(Source):
                 description=f"{cfg['architecture']} of timm with the weights {cfg.get('tag') or 'default'!r}",
                 extra={
                     "timm": timm.__version__,
-                    SIZE: str(size),
+                    **shown.facts,
                     TIMM_WEIGHTS: weights,
                     **({WEIGHTS_NOTE: order.note} if order is not None else {}),
                 },

@@ -260,6 +260,35 @@ def test_a_head_file_holds_one_linear_layer(tmp_path: Path) -> None:
             registry.resolve(name)
 
 
+@pytest.mark.parametrize(("affine", "apart"), [(False, False), (True, True)])
+def test_the_batch_norm_before_a_linear_probe_is_folded_in(tmp_path: Path, affine: bool, apart: bool) -> None:
+    """As MAE's main_linprobe.py builds and saves it: Sequential(BatchNorm1d(affine=False, eps=1e-6), head)."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(D, affine=affine, eps=1e-5 if affine else 1e-6)
+    norm.running_mean, norm.running_var = torch.randn(D), 0.05 + torch.rand(D)
+    for value in norm.parameters():
+        nn.init.normal_(value)
+    head = nn.Sequential(norm, nn.Linear(D, 1000)).eval()
+    state = under("" if apart else "head.", head.state_dict())
+    both = saved(tmp_path / "probe.pth", {"model": STATE | ({} if apart else state), "epoch": 89})
+    name = f"file:{both}?arch=timm:test_vit" + (f"&head={saved(tmp_path / 'h.pth', state)}" if apart else "")
+    with pytest.raises(CheckpointError, match=r"more than one way.*pool=cls or .*pool=mean"):
+        registry.resolve(name)
+    spec = agrees(f"{name}&pool=cls", lambda x: head(ENCODER.forward_features(x)[:, 0]))
+    start = "" if apart else "head."
+    note = (
+        f"The classifier is {start}1.weight after the batch norm {start}0 (eps {norm.eps:g}, which files do not hold)"
+    )
+    assert spec.extra[WEIGHTS_NOTE].startswith(note)
+    tiny = {**state, f"{start}0.running_var": torch.full((D,), 1e-4)}
+    saved(tmp_path / "h.pth" if apart else both, tiny if apart else {"model": STATE | tiny})
+    assert f"{D} variances are so small that eps matters" in registry.resolve(f"{name}&pool=cls").extra[WEIGHTS_NOTE]
+    none = {**state, f"{start}0.running_var": torch.zeros(D)}
+    saved(tmp_path / "h.pth" if apart else both, none if apart else {"model": STATE | none})
+    with pytest.raises(CheckpointError, match="more than a linear layer" if apart else "no classifier"):
+        registry.resolve(f"{name}&pool=cls")
+
+
 def test_mae_fine_tuned_pools_patches(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = timm.create_model("test_vit", num_classes=1000, global_pool="avg").eval()

@@ -2,6 +2,8 @@ import copy
 import logging
 import os
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -13,6 +15,7 @@ import torchvision
 from PIL import Image
 from timm.data import create_transform, resolve_data_config, resolve_model_data_config
 from torch import nn
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from vitobench.errors import CheckpointError, UnknownNameError, VitobenchError
 from vitobench.models import registry
@@ -155,15 +158,44 @@ def test_the_size_of_a_timm_model_is_chosen_in_its_name(timm_offline: None) -> N
     model = registry.load(f"{name}?size=96")
     assert model.logits(images(2, 96)).shape == (2, 1000)
     for wrong, said in (
-        ("?size=", "size '' .*size=test"),
+        ("?size=", r"option 'size='.*valid are size=SIZE, resize=N"),
         ("?size=0", "from 1 to 8192"),
         ("?size=9999", "from 1 to 8192"),
         ("?size=big", "size 'big'"),
-        ("?crop=1", r"write timm:NAME or timm:NAME\?size=SIZE"),
+        ("?crop=1", r"'crop=1'.*: timm:NAME\?size=SIZE&resize=N"),
+        ("?size=96&size=test", "each once"),
+        ("?size=96?resize=100", "two question marks"),
+        ("?resize=big", "resize=big .*a number of pixels from 1"),
+        ("?resize=223", "resize=223 .*less than the 224 pixels"),
     ):
         with pytest.raises(CheckpointError, match=said):
             registry.resolve(name + wrong)
     assert registry.complete(f"{name}?size=t") == [f"{name}?size=test", f"{name}?size=train"]
+
+
+def test_a_timm_model_may_be_resized_as_chosen(timm_offline: None) -> None:
+    name = "timm:resnet10t.c3_in1k"
+    own, wide = registry.resolve(name), registry.resolve(f"{name}?size=test&resize=256")
+    assert wide.preprocessing == replace(own.preprocessing, resize=256)
+    assert own.identity.partition("@")[2] != wide.identity.partition("@")[2]
+    assert (wide.extra["size"], wide.extra["resize"]) == ("test", "256")
+
+
+def test_dinov2_is_shown_224_pixels_of_256(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As its published heads were evaluated: dinov2/data/transforms.py, make_classification_eval_transform."""
+    monkeypatch.setattr(timm, "create_model", partial(create_model, depth=1))
+    network = timm.create_model("vit_small_patch14_dinov2", num_classes=1000)
+    torch.save(network.state_dict(), tmp_path / "dinov2.pth")
+    name = f"file:{tmp_path / 'dinov2.pth'}?arch=timm:vit_small_patch14_dinov2&size=224"
+    spec = registry.resolve(f"{name}&resize=256")
+    assert spec.preprocessing == replace(registry.resolve(name).preprocessing, resize=256)
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 401, 3), np.uint8))
+    photograph.save(tmp_path / "a.png")
+    published = Compose([Resize(256, InterpolationMode.BICUBIC), CenterCrop(224)])
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", spec.preprocessing.geometry), published(photograph))
+    described = replace(spec, extra={key: value for key, value in spec.extra.items() if key != "resize"})
+    assert registry.still_describes(spec)
+    assert not registry.still_describes(described)
 
 
 def test_models_that_timm_evaluates_as_they_were_trained_keep_their_identity() -> None:

@@ -267,7 +267,7 @@ def test_a_file_that_refers_to_itself_ends() -> None:
     [
         (
             "?arch=timm:test_resnet&weight=ema",
-            r"option 'weight=ema'.*arch=timm:NAME, weights=SET, size=SIZE, head=FILE",
+            r"option 'weight=ema'.*arch=timm:NAME, weights=SET, size=SIZE, resize=N, head=FILE",
         ),
         ("?arch=timm:test_resnet&weights=", r"option 'weights='"),
         ("?arch=timm:test_resnet&weights=a&weights=b", r"option 'weights=b'.*each once"),

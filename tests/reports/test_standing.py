@@ -78,6 +78,7 @@ def test_another_size_or_crop_is_not_compared() -> None:
     (line,) = match_lines(report(model("timm:x", pixels=256, timm_weights=LITE0)))
     assert line == "timm:x: run at 256 pixels; timm's numbers that are known here are at 224."
     assert not matches(report(model("timm:x", timm_weights=LITE0, size="224")))
+    assert not matches(report(model("timm:x", timm_weights=LITE0, size="test", resize="256")))
     assert not matches(report(model("mine")))
 
 
