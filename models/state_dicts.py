@@ -34,6 +34,16 @@ _CONVERT = """If you trust where it comes from, convert it once, in an environme
 and name the converted file instead; it keeps every set of weights, averaged ones too."""
 
 
+_FOREIGN = (
+    (0, b"\x89HDF", "an HDF5 file, as Keras writes it. Export the network to ONNX and name that file as onnx:FILE"),
+    (4, b"TFL3", "a file of TensorFlow Lite. The example litert_plugin of vitobench runs these"),
+    (0, b"GGUF", "a GGUF file, which is for language models"),
+    (0, b"\x93NUMPY", "an array of NumPy. Save a state dict with torch.save, or as safetensors"),
+    (0, b"<", "text, perhaps the page of a server that refused a download. Download it once more"),
+)
+"""Where other formats have which bytes, and what to do with such a file."""
+
+
 def check_file(path: Path) -> None:
     """Check that a file exists and is not empty.
 
@@ -95,17 +105,20 @@ def _check_size(path: Path, trailing: int) -> None:
     in a pickle of tensors that can fill the memory with just a number.
     """
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        zipped = content[:4] == b"PK\x03\x04"
+        start = content[:16]
         allocates = content.find(_ALLOCATES) >= 0
         # If something follows the list of entries, readers of zip files disagree on where it is.
         size = len(content) - trailing
         ends = content[max(0, size - _END_SIZE) : size].startswith(_END) and content[max(0, size - 2) : size] == b"\0\0"
+    if start[:1] not in (b"\x80", b"P"):  # neither a pickle nor a zip archive
+        what = next((f": it is {said}" for at, magic, said in _FOREIGN if start[at:].startswith(magic)), "")
+        raise CheckpointError(f"{path} is truncated, damaged, or not a torch checkpoint{what}.")
     if allocates:
         raise CheckpointError(
             f"{path} was refused: its pickle makes a bytearray, which can fill the memory and which no weights need. "
             "Save the state dict alone."
         )
-    if not zipped:
+    if not start.startswith(b"PK\x03\x04"):
         return
     if not ends:
         raise CheckpointError(f"{path} is truncated, damaged, or not a torch checkpoint: its zip archive has no end.")

@@ -111,6 +111,23 @@ def test_readers_of_zip_files_cannot_be_played_against_each_other(path: Path, un
         load_torch(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "it is an HDF5 file, as Keras writes it.*onnx:FILE"),
+        (b"\x1c\0\0\0TFL3" + bytes(99), "TensorFlow Lite.*litert_plugin"),
+        (b"GGUF\x03" + bytes(99), "GGUF"),
+        (b"<!doctype html><html>404</html>", "text, perhaps the page of a server"),
+        (b"anything else", "not a torch checkpoint[.]$"),
+    ],
+)
+def test_files_of_other_programs_are_named_and_not_to_be_unpickled(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "c.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        load_torch(tmp_path / "c.pth")
+    assert "weights_only=False" not in str(caught.value)
+
+
 def test_one_place_opens_torch_files() -> None:
     root = Path(vitobench.__file__).parent
     users = [
