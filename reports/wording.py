@@ -119,20 +119,26 @@ def change_interval(comparison: Comparison | None) -> str:
     return "" if comparison is None else interval(comparison.ci_low, comparison.ci_high, sign=True)
 
 
-_FILE = re.compile(r"(?:[a-z][a-z0-9-]*:)(.+)\.(?:safetensors|onnx|tflite|ckpt|pth?|bin)")
-"""A model in a file, of any source, by its name without prefix and ending."""
+_FILE = re.compile(r"(?:[a-z][a-z0-9-]*:)([^?]+)\.(?:safetensors|onnx|tflite|ckpt|pth?|bin)(?:\?.*)?")
+"""A model in a file, of any source, by its name without prefix, ending and options."""
 
 
 def shorten(name: str, width: int = 28) -> str:
     """Shorten one text by cutting out its middle. Names of models that are shown together need `labels`.
 
-    The name of a file first loses its prefix and ending: ``file:runs/vito-seed0/vito.safetensors`` is
-    ``runs/vito-seed0/vito``.
+    The name of a file first loses its prefix, ending and options, and then folders from the front:
+    ``file:runs/vito-seed0/vito.safetensors`` is ``runs/vito-seed0/vito``, or ``…/vito``.
     """
-    if len(name) > width and (of_file := _FILE.fullmatch(name)):
-        name = of_file[1]
+    of_file = _FILE.fullmatch(name) if len(name) > width else None
+    name = of_file[1] if of_file else name
     if len(name) <= width:
         return name
+    if of_file and "/" in name:
+        fits = name.find("/", max(0, len(name) - (width - 1)))
+        if fits >= 0:
+            return f"…{name[fits:]}"
+        if len(last := name.rpartition("/")[2]) < width:
+            return f"…{last}"
     head = (width - 1) // 2
     return f"{name[:head]}…{name[-(width - 1 - head) :]}"
 

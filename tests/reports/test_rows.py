@@ -146,6 +146,9 @@ def test_names_for_people():
     assert condition_label("jpeg_compression") == "JPEG compression"
     for seed in (0, 1):
         assert shorten(f"file:runs/vito-seed{seed}/vito.safetensors") == f"runs/vito-seed{seed}/vito"
+    assert shorten("file:/home/me/runs/a/vito-seed0/vito.safetensors") == "…/me/runs/a/vito-seed0/vito"
+    assert shorten("litert:/home/me/mobilenet_v1_0.25_128_quant.tflite") == "…mobilenet_v1_0.25_128_quant"
+    assert shorten("file:/home/me/runs/lite0.ckpt?arch=timm:tf_efficientnet_lite0") == "/home/me/runs/lite0"
     assert shorten("x" * 100, 21) == "x" * 10 + "…" + "x" * 10
 
 
