@@ -53,14 +53,16 @@ def _read(path: Path) -> Iterator[tuple[Key, float, float | None]]:
             yield key, top1, float(row["top1_diff"]) if row.get("top1_diff") else None
 
 
+def _nearest(top1: float, column: str) -> float:
+    """The accuracy in percent of a whole number of images that is nearest to one."""
+    images = IMAGES["imagenet-val" if column == "imagenet-v2-clean" else column]
+    return round(100 * round(top1 / 100 * images) / images, 3)
+
+
 def _counted(top1: float, column: str, where: str) -> float:
     """An accuracy in percent, if it is that of a whole number of images as far as three decimals tell."""
-    images = IMAGES["imagenet-val" if column == "imagenet-v2-clean" else column]
-    nearest = 100 * round(top1 / 100 * images) / images
-    if abs(top1 - nearest) > _ROUNDING:
-        raise InconsistentError(
-            f"{where} {column} {top1}, which is no whole number of {images:,} images: {nearest:.3f} is"
-        )
+    if abs(top1 - _nearest(top1, column)) > _ROUNDING:
+        raise InconsistentError(f"{where} {column} {top1}, no whole number of images: {_nearest(top1, column)} is")
     return top1
 
 
@@ -90,6 +92,8 @@ def table(folder: Path) -> dict[Key, dict[str, float]]:
             known = found[key].setdefault(clean, implied)
             if abs(known - implied) > _ROUNDING:
                 raise InconsistentError(f"{name}: {key} has {top1} and {difference}, but {clean} is {known}")
+            if abs(implied - _nearest(implied, clean)) < abs(known - _nearest(known, clean)):
+                found[key][clean] = implied
     return dict(found)
 
 
