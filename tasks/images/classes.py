@@ -167,6 +167,12 @@ def entry_level_classes() -> tuple[MergedClass, ...]:
 
 
 @cache
+def laion_c_classes() -> tuple[MergedClass, ...]:
+    """The 16 superclasses of LAION-C, alphabetical; 285 of ImageNet's classes count as one of them."""
+    return _merged("laion_c.csv")
+
+
+@cache
 def cifar_names(count: int) -> tuple[str, ...]:
     """The names of CIFAR-10's or CIFAR-100's classes in the order of their labels, ``"airplane"``, ``"aquarium fish"``.
 

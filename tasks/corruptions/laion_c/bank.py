@@ -1,9 +1,9 @@
 """Small synthetic pictures, in place of the photographs that the authors made tiles and stickers of.
 
-They are *dead leaves*: opaque discs of random colours and sizes that cover each other, as objects do in photographs (Lee,
-Mumford & Huang, Occlusion models for natural images, IJCV 2001). Colours and sizes are chosen so that colours vary, and
-neighbours resemble each other, about as in photographs shrunk to `SIDE` pixels: neighbouring pixels correlate by .82
-here and by .86 there. They need no download and nobody's pictures, and are the same everywhere.
+They are *dead leaves*: opaque discs of random colours and sizes that cover each other, as objects do in photographs
+(Lee, Mumford & Huang, Occlusion models for natural images, IJCV 2001). Colours and sizes are chosen so that colours
+vary, and neighbours resemble each other, about as in photographs shrunk to `SIDE` pixels: neighbouring pixels correlate
+by .82 here and by .86 there. They need no download and nobody's pictures, and are the same everywhere.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LEAVES = 40
 _SMALLEST = 1.5  # radius of a leaf; the largest ones have the side of the picture
 _KEY = 20250616  # of the random numbers; another one gives other pictures, hence other pixels of two distortions
 
-# Mean colours of photographs of ImageNet, in [0, 1]: where they lie, and their standard deviations along grey, from blue
-# to red and from magenta to green; and the deviations of single pixels from them. Measured on 250 photographs, and
+# Mean colours of photographs of ImageNet, in [0, 1]: where they lie, and their standard deviations along grey, from
+# blue to red and from magenta to green; and the deviations of single pixels from them. Measured on 250 photographs, and
 # rounded.
 _CENTRE = np.array([0.49, 0.48, 0.43])
 _AXES = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]]) / np.sqrt([[3.0], [2.0], [6.0]])

@@ -1,9 +1,9 @@
 """The constants of each distortion of LAION-C, for each level and image size.
 
-The published constants are for images of 224 pixels. Size rule: lengths are multiplied by the shorter side over 224, and
-the numbers of shapes and stickers by the area over that of the square of the shorter side, so that the same share of the
-image is covered at every size. Two things are counted in pixels whatever the size, because nothing is thinner than a
-pixel: the lines of ``vertical_lines`` are one pixel thick, so their distance is kept too, and every other row of
+The published constants are for images of 224 pixels. Size rule: lengths are multiplied by the shorter side over 224,
+and the numbers of shapes and stickers by the area over that of the square of the shorter side, so that the same share
+of the image is covered at every size. Two things are counted in pixels whatever the size, because nothing is thinner
+than a pixel: the lines of ``vertical_lines`` are one pixel thick, so their distance is kept too, and every other row of
 ``glitched`` is black. At 224 pixels all constants are the published ones.
 """
 

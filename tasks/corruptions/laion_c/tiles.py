@@ -21,7 +21,7 @@ def mosaic(image: Pixels, rng: np.random.Generator, *, tile_px: float) -> Pixels
     Args:
         image: uint8 ``(H, W, 3)``.
         rng: Not used.
-        tile_px: Side of a field. Borders are at the nearest pixels, fields at the right and lower border may be cut off.
+        tile_px: Side of a field. Borders are at the nearest pixels; the last fields may be cut off.
     """
     rows, columns = _borders(image.shape[0], tile_px), _borders(image.shape[1], tile_px)
     means = _field_means(image, rows, columns)

@@ -14,7 +14,8 @@ from vitobench.errors import DataError
 from vitobench.tasks import answer_spaces
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
-from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm, SequenceForm
+from vitobench.tasks.datasets.conditions import SequenceForm
+from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm
 from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, publication_of
 from vitobench.tasks.images.classes import MergedClass
 from vitobench.tasks.images.geometry import Geometry
