@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import DataError
 from ..images.classes import MergedClass, imagenet_classes, imagenet_wnids
@@ -32,7 +32,10 @@ class ConditionFolderForm(FolderForm):
         level: Name of the folder of a severity, with ``{severity}`` for its number.
         renaming: Where files have other names under each condition: matches what their stems end in for it. Without
             that end, names are the same under all conditions.
-        squash: Whether images that are no squares are squashed into one. Otherwise the model's own crop is taken.
+        shown: How much of an image a model sees. ``"whole"``: published images were cropped before, so they are only
+            resized to the model's input. ``"squash"``: as that, and what is no square is squashed into one. ``"crop"``:
+            as the model sees any photograph.
+        shared: Whether another set looks the same, so that the name of the folder decides.
     """
 
     takes_conditions = True
@@ -41,7 +44,8 @@ class ConditionFolderForm(FolderForm):
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     level: str = "{severity}"
     renaming: re.Pattern[str] | None = None
-    squash: bool = False
+    shown: Literal["whole", "squash", "crop"] = "whole"
+    shared: bool = False
 
     @property
     def labels(self) -> dict[str, int]:
@@ -61,7 +65,7 @@ class ConditionFolderForm(FolderForm):
         """See `Form.recognise`."""
         corruptions = (folder.path.partition("/")[0] for folder in data_set.folders)
         levels = [self.folder(severity) for severity in self.severities]
-        own = self.label_space != "imagenet-1k"
+        own = self.label_space != "imagenet-1k" and not self.shared
         return condition_folders(look, corruptions, data_set.archive_names, levels, self.labels, own)
 
 

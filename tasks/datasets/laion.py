@@ -57,7 +57,7 @@ DATA_SETS = (
         ),
         images_from=FROM_THE_WEB,
         form=ConditionFolderForm(
-            _ANSWERS, _LAYOUT, classes=laion_c_classes, merge="mean", level=_LEVEL, renaming=_ADDED, squash=True
+            _ANSWERS, _LAYOUT, classes=laion_c_classes, merge="mean", level=_LEVEL, renaming=_ADDED, shown="squash"
         ),
         tasks=(
             photographs(

@@ -30,8 +30,8 @@ _OTHER_SEVERITY = re.compile(r"\d+\.\d+")
 class ConditionFolders(FolderSource):
     """The same images under every condition, in folders ``corruption/severity/class``.
 
-    The images were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a
-    model of 224 pixels, and for another they are resized to its input, never to its larger ``resize``.
+    Most were cropped to 224 pixels before they were corrupted, so they are shown whole: nothing is resized for a model
+    of 224 pixels, and for another they are resized to its input, never to its larger ``resize``. The form says so.
 
     Missing files are reported and never ignored: a condition without a folder is in `missing`, and an image that
     some condition lacks is a failure when it is loaded from there.
@@ -64,7 +64,7 @@ class ConditionFolders(FolderSource):
         super().__init__(opening.root, published.name, opening.cache, opening.progress)
         self.label_space = form.label_space
         self._classes = form.labels
-        self._renaming, self._squash = form.renaming, form.squash
+        self._renaming, self._shown = form.renaming, form.shown
         self._ends: dict[str, str] = {}
         there = _find(self.root, published, form)
         self.conditions = tuple(sorted(there) if opening.conditions is None else dict.fromkeys(opening.conditions))
@@ -162,7 +162,7 @@ class ConditionFolders(FolderSource):
         read counts as in `FileSource`.
         """
         facts = ["condition-folders", sorted(self.conditions), list(self.manifest().items())]
-        return facts if self.label_space == "imagenet-1k" else [*facts, self.label_space, self._classes, self._squash]
+        return facts if self.label_space == "imagenet-1k" else [*facts, self.label_space, self._classes, self._shown]
 
     def manifest(self) -> dict[str, str]:
         """Image ids, sorted, each with a SHA-256 over its contents under all conditions.
@@ -221,7 +221,9 @@ class ConditionFolders(FolderSource):
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         assert condition is not None
-        whole = replace(geometry.whole, crop_mode="squash") if self._squash else geometry.whole
+        fitted = geometry if self._shown == "crop" else geometry.whole
+        if self._shown == "squash":
+            fitted = replace(fitted, crop_mode="squash")
         folder = self.root / self._places[condition] if condition in self._places else None
         row = self._row(condition) if folder else 0
 
@@ -232,13 +234,13 @@ class ConditionFolders(FolderSource):
             if not self._present[row, index]:
                 raise UndecodableImageError(folder / image_id, f"{condition} has no such image")
             hashed_as = f"{int(self._beginnings[row, index]):016x}" if self._beginnings is not None else None
-            return decode(folder / self._file(condition, image_id), whole, hashed_as)
+            return decode(folder / self._file(condition, image_id), fitted, hashed_as)
 
-        return load_each(indices, whole, one)
+        return load_each(indices, fitted, one)
 
     def _own_state(self) -> dict[str, Any]:
         own = ("label_space", "conditions", "missing", "_places", "_combined", "_beginnings", "_unread",
-               "_classes", "_renaming", "_squash", "_ends")  # fmt: skip
+               "_classes", "_renaming", "_shown", "_ends")  # fmt: skip
         return {name: getattr(self, name) for name in own} | {
             "ids": zlib.compress("\0".join(sorted(self.image_ids)).encode("utf-8", "surrogateescape")),
             "present": zlib.compress(np.packbits(self._present).tobytes()),

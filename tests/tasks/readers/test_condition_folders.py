@@ -337,3 +337,16 @@ def test_names_of_laion_c_that_cannot_be_paired_are_refused(tmp_path: Path, writ
     (root / "mosaic" / "intensity_level_1" / "n01440764").mkdir()
     with pytest.raises(DataError, match=r"not classes of LAION-C: n01440764"):
         opened(root, "laion-c")
+
+
+def test_settings_of_a_camera_are_read_as_photographs_are(tmp_path: Path, write: Write) -> None:
+    """ImageNet-ES was not cropped before it was published: a model's own resize and crop apply."""
+    for light, setting in (("l1", 1), ("l1", 27), ("l5", 1)):
+        write(tmp_path / light / f"param_{setting}" / "n01443537" / "val_1.JPEG", setting, size=(40, 30))
+    source = opened(tmp_path, "imagenet-es-control", conditions=["l1/1", "l1/27", "l5/1", "l5/27"])
+    assert source.missing == ("l5/27",)
+    assert (source.label_space, source.labels.tolist()) == ("tiny-imagenet", [0])
+    pixels, _ = source.load([0], Geometry(16, 20, "bilinear"), "l1/27")
+    (tmp_path / "clean" / "n01443537").mkdir(parents=True)
+    shutil.copy(tmp_path / "l1" / "param_27" / "n01443537" / "val_1.JPEG", tmp_path / "clean" / "n01443537" / "a.JPEG")
+    np.testing.assert_array_equal(pixels, ImageFolder(tmp_path / "clean").load([0], Geometry(16, 20, "bilinear"))[0])
