@@ -61,8 +61,8 @@ def alexnet_3dcc_errors() -> dict[str, float]:
     """AlexNet's error on ImageNet-3DCC by corruption, mean over severities.
 
     Source: RobustBench/robustbench, model_info/imagenet/corruptions/unaggregated_results_3d.csv (MIT); its 5,000
-    images; equal to the file at commit 78fcc9e. The authors of the benchmark published none. An older version (24ce20d) has no
-    AlexNet yet, and other errors of ResNet-50 for bit_error, h265_abr and h265_crf; the other nine agree.
+    images; equal to the file at commit 78fcc9e. The authors of the benchmark published none. An older version (24ce20d)
+    has no AlexNet yet, and other errors of ResNet-50 for bit_error, h265_abr and h265_crf; the other nine agree.
     """
     return _column("imagenet-3dcc-5k.csv", "alexnet_error")
 
