@@ -6,6 +6,7 @@ As in `test_published_sets`, what comes out is compared with a reading that shar
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,10 @@ def test_laion_c_is_decided_by_the_mean_probability_of_superclasses(
             assert condition == pytest.approx(value)
     holes = {(f["condition"], f["image_id"]): f["reason"] for f in failures(tmp_path)}
     assert holes == {("mosaic/2", f"{clean[1]}/1.png"): "mosaic/2 has no such image"}
+    page = (tmp_path / "bench-results" / "report.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]*>", " ", page)
+    for who, average in (("Best person of 19", "55.2"), ("GPT-4o", "54.1")):
+        assert re.search(rf"{who}\D*{average}", text), "the authors' averages are beside it"
 
 
 def test_the_clean_counterpart_of_laion_c_is_answered_by_the_same_rule(
