@@ -42,6 +42,7 @@ class ParquetImages(FolderSource):
     """
 
     label_space = "imagenet-1k"
+    image_ids: tuple[str, ...]
 
     def __init__(self, published: DataSet, form: ParquetForm, opening: Opening) -> None:
         """Read the labels; images are read when `digest` or `load` asks for them.
