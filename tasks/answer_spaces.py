@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from ..errors import unknown_name
+from .datasets.conditions import ConditionFolderForm
 from .datasets.record import ClassFolderForm, FrameForm
 from .datasets.registry import PUBLISHED
 from .images.classes import NUM_CLASSES, MergedClass, entry_level_classes, imagenet_classes, imagenet_wnids
@@ -99,12 +100,13 @@ _OWN: dict[str, tuple[Classes, str]] = {
     "entry-level-16-max": (entry_level_classes, "max"),
     "entry-level-16-sum": (entry_level_classes, "sum"),
 }
-_OF_SETS: tuple[tuple[str, Classes], ...] = tuple(
-    (form.label_space, form.classes)
+_FORMS = tuple(
+    form
     for form in (data_set.form for data_set in PUBLISHED.values())
-    if isinstance(form, ClassFolderForm | FrameForm)
+    if isinstance(form, ClassFolderForm | FrameForm | ConditionFolderForm)
 )
-_SPACES: dict[str, tuple[Classes, str]] = {name: (classes, "") for name, classes in _OF_SETS} | _OWN
+_OF_SETS: tuple[tuple[str, Classes], ...] = tuple((form.label_space, form.classes) for form in _FORMS)
+_SPACES: dict[str, tuple[Classes, str]] = {f.label_space: (f.classes, getattr(f, "merge", "")) for f in _FORMS} | _OWN
 """Classes and merging rules by name: those that the data sets are labelled in, and ours."""
 
 ANSWER_SPACES = tuple(_SPACES)

@@ -39,7 +39,7 @@ TASKS: dict[str, Task] = by_name(
 )
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
-_SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000")
+_SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000", "laion-c-1000")
 """Variants of tasks that a suite already has; run on request only."""
 
 
@@ -101,12 +101,15 @@ SUITES: dict[str, Suite] = {
                 "micro-c",
                 "micro-c-bar",
                 "micro-3dcc",
+                "micro-laion-c",
                 "imagenet-val",
                 "imagenet-c",
                 "imagenet-c-raw",
                 "imagenet-c-extra",
                 "imagenet-c-bar",
                 "imagenet-3dcc",
+                "laion-c-clean",
+                "laion-c",
             ),
             (("micro-c", "overall", "mce"), ("imagenet-c", "overall", "mce")),
         ),

@@ -180,13 +180,14 @@ def test_conditions_of_other_corruptions_are_unchanged_and_only_if_all_else_is_e
     assert TASKS["micro-val"].unchanged_since(TASKS["micro-val"].identity_facts("d", 0), "d", 0) == ()
 
 
-# Computed by version 0.1.0 (of the micro-world by 0.3.0, the first with its second world), for the data digest "d" and
-# seed 0. A change makes every store of the task useless.
+# Computed by version 0.1.0 (of LAION-C and the micro-world by 0.3.0, the first with its second world), for the data
+# digest "d" and seed 0. A change makes every store of the task useless.
 IDENTITIES = {
     "micro-val": "f31a97bc064cf5a7",
     "micro-c": "f6d26c4730ec75e5",
     "micro-c-bar": "15a40b3af0a872d9",
     "micro-3dcc": "388701c748c86379",
+    "micro-laion-c": "4e1c8117332a188b",
     "micro-a": "f4c5d6dc427502d6",
     "micro-vid-robust": "079596d4684bc901",
     "micro-cue-conflict": "b082ac2d3ff26355",
@@ -196,6 +197,7 @@ IDENTITIES = {
     "imagenet-c": "9081817dc5f77894",
     "imagenet-c-bar": "7012c83ac627a40d",
     "imagenet-3dcc": "75d09510c345895f",
+    "laion-c": "b42aced391c80e4a",
     "imagenet-p": "34d1219bee2a006b",
     "imagenet-a": "e4f40f8ddabeaff7",
     "imagenet-r": "3aa04adaa56a380e",

@@ -219,7 +219,7 @@ class PassPixels:
         return make
 
     def _depths(self, wanted: Mapping[Condition, int], good: np.ndarray) -> Future[Loaded] | None:
-        if not any(map(needs_depth, wanted)):
+        if self._by_condition or not any(map(needs_depth, wanted)):  # published conditions are drawn from nothing
             return None
         source = self.work.source
         places = [self.work.start + int(n) for n in good]

@@ -61,8 +61,8 @@ def alexnet_3dcc_errors() -> dict[str, float]:
     """AlexNet's error on ImageNet-3DCC by corruption, mean over severities.
 
     Source: RobustBench/robustbench, model_info/imagenet/corruptions/unaggregated_results_3d.csv (MIT); its 5,000
-    images. The authors of the benchmark published none. The file has been revised: its version at commit 24ce20d has no
-    AlexNet yet, and other errors of ResNet-50 for bit_error, h265_abr and h265_crf; the other nine agree.
+    images; equal to the file at commit 78fcc9e. The authors of the benchmark published none. An older version (24ce20d)
+    has no AlexNet yet, and other errors of ResNet-50 for bit_error, h265_abr and h265_crf; the other nine agree.
     """
     return _column("imagenet-3dcc-5k.csv", "alexnet_error")
 
@@ -81,7 +81,7 @@ def resnet50_corruption_errors() -> dict[str, float]:
     """CE of ResNet-50 (torchvision, V1) on ImageNet-C by corruption, 1 is AlexNet's; mCE 76.4 %.
 
     Source: RobustBench/robustbench, model_info/imagenet/corruptions/unaggregated_results.csv (MIT); its 5,000 images,
-    divided by AlexNet's errors on the same ones, in the version that holds AlexNet. On all 50,000 images the mCE is
+    divided by AlexNet's errors on the same ones; equal to the file at commit 78fcc9e. On all 50,000 images the mCE is
     76.7 %.
     """
     return _column("resnet50-imagenet-c.csv", "ce_5k")

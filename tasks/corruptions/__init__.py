@@ -2,8 +2,8 @@
 
 These are the 15 corruptions of ImageNet-C and its 4 extra ones (Hendrycks & Dietterich, ICLR 2019), the 10 of
 ImageNet-C-bar (Mintun, Kirillov & Xie, NeurIPS 2021), the 12 of ImageNet-3DCC (Kar, Yeo, Atanov & Zamir, CVPR 2022),
-and those of plugins. This package only loads names and numbers, because every listing of tasks imports it; kernels are
-imported at their first use.
+the 6 of LAION-C (Li et al., ICML 2025), and those of plugins. This package only loads names and numbers, because every
+listing of tasks imports it; kernels are imported at their first use.
 """
 
 from __future__ import annotations

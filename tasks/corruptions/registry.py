@@ -18,13 +18,15 @@ from ... import plugins
 from ...errors import unknown_name
 from . import imagenet_3dcc as three_d
 from . import imagenet_c_bar as bar
+from . import laion_c as laion
 from .imagenet_c import parameters
 from .record import Collection, Corruption
 
 IMAGENET_C = Collection("imagenet-c", parameters.VERSION, parameters.VARIANTS)
 IMAGENET_C_BAR = Collection("imagenet-c-bar", bar.VERSION_BAR)
 IMAGENET_3DCC = Collection("imagenet-3dcc", three_d.VERSION_3D)
-PUBLISHED = (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC)
+LAION_C = Collection("laion-c", laion.VERSION_LAION)
+PUBLISHED = (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC, LAION_C)
 """Published collections, which are closed: a new corruption is of another one."""
 
 
@@ -59,6 +61,7 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
             *_members(IMAGENET_C, parameters, parameters.MODULES, counted=True),
             *_members(IMAGENET_C_BAR, bar.parameters, bar.parameters.MODULES),
             *_members(IMAGENET_3DCC, three_d.parameters, three_d.parameters.FAMILIES_3D),
+            *_members(LAION_C, laion.parameters, laion.parameters.MODULES),
             *chain.from_iterable(plugins.added(f"{__package__}.more", "CORRUPTIONS")),
         )
     }

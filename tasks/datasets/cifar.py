@@ -8,8 +8,9 @@ from __future__ import annotations
 from .. import kinds
 from ..corruptions import CORRUPTIONS, EXTRA, FAMILIES
 from ..task import Task
+from .conditions import ArrayForm
 from .protocols import IMAGENET_C_PAPER, graded, photographs, zenodo
-from .record import ArrayForm, DataSet
+from .record import DataSet
 
 _ARRAYS = (*(f"{name}.npy" for name in (*CORRUPTIONS, *EXTRA)), "labels.npy")
 _LAYOUT = """one array per corruption and the labels:

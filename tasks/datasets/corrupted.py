@@ -13,6 +13,7 @@ from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..download.publication import Folder, RemoteFile
 from ..task import Condition
+from .conditions import ConditionFolderForm, SequenceForm
 from .protocols import (
     C_BAR_PAPER,
     FROM_THE_WEB,
@@ -23,7 +24,7 @@ from .protocols import (
     photographs,
     zenodo,
 )
-from .record import ConditionFolderForm, DataSet, SequenceForm
+from .record import DataSet
 
 _ON_THE_FLY = "Drawn on the fly on the model's own resize and crop, "
 _ALEXNET = (

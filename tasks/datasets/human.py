@@ -87,8 +87,8 @@ DATA_SETS = (
         reads=(
             UserFolder(HUMAN_ANSWERS, f"trials of people as CSV, a folder for each set: --data {HUMAN_ANSWERS}=DIR"),
         ),
-        notes="85,120 trials of 90 observers (and answers of models) as CSV. GitHub packs the archive on request, so "
-        "no checksum can be given.",
+        notes="85,120 trials of 90 people as CSV, one file each. GitHub packs the archive on request, so no checksum "
+        "can be given.",
         unpacks_to=f"model-vs-human-{_COMMIT}/raw-data",
         folders=tuple(Folder(name) for name in _STIMULI),
     ),

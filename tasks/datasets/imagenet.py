@@ -19,6 +19,7 @@ from .record import DataSet, DepthForm, Form, Opening, PhotographForm, Reassesse
 
 if TYPE_CHECKING:
     from ..images.source import ImageSource
+    from ..task import Task
 
 _VALIDATION = """ImageNet's validation images under their published names, in one folder per class:
   {root}/
@@ -50,7 +51,7 @@ class SubsetForm(Form):
         return None
 
 
-_PHOTOGRAPHS = UserFolder(
+PHOTOGRAPHS = UserFolder(
     "imagenet",
     "photographs in one folder per WordNet id, such as ImageNet's validation set: --data imagenet=DIR",
 )
@@ -74,32 +75,41 @@ _IMAGENET = DataSet(
     "folder per WordNet id; torchvision.datasets.ImageNet(root, split='val') does this with both archives in root.",
     folders=(Folder(".", 1000, 50_000),),
     form=PhotographForm("imagenet-1k"),
-    reads=(_PHOTOGRAPHS,),
+    reads=(PHOTOGRAPHS,),
     tasks=(photographs(kinds.CLEAN, "imagenet-val", "ImageNet, clean", conditions=CLEAN, clean=None),),
     images_from=FROM_THE_WEB,
 )
 
 
-def _classes_of(other: str, title: str, wnids: Callable[[], tuple[str, ...]]) -> DataSet:
-    """The validation images of another set's classes, answered among these: what its accuracy is compared with."""
+def validation_images_of(
+    other: str, title: str, classes: Callable[[], tuple[MergedClass, ...]], count: str, *more: Task
+) -> DataSet:
+    """The validation images of another set's classes, answered among these: what its accuracy is compared with.
+
+    Args:
+        other: The set's answer space.
+        title: The set's title.
+        classes: As in `SubsetForm`.
+        count: How many classes these are, in words.
+        more: Further tasks on these images.
+    """
     name, heading = f"{other}-clean", f"ImageNet, the classes of {title}"
-    form = SubsetForm(other, lambda: imagenet_classes(wnids()))
-    notes = f"The validation images of the 200 classes of {title}, answered among these."
+    notes = f"The validation images of the {count} of {title}, answered among these."
     task = photographs(kinds.CLEAN, name, heading, conditions=CLEAN, clean=None, answers=other, notes=notes)
-    return _IMAGENET.part(name, heading, "", form, (task,), (_PHOTOGRAPHS,))
+    return _IMAGENET.part(name, heading, "", SubsetForm(other, classes), (task, *more), (PHOTOGRAPHS,))
 
 
 DATA_SETS = (
     _IMAGENET,
-    _classes_of("imagenet-a", "ImageNet-A", imagenet_a_wnids),
-    _classes_of("imagenet-r", "ImageNet-R", imagenet_r_wnids),
+    validation_images_of("imagenet-a", "ImageNet-A", lambda: imagenet_classes(imagenet_a_wnids()), "200 classes"),
+    validation_images_of("imagenet-r", "ImageNet-R", lambda: imagenet_classes(imagenet_r_wnids()), "200 classes"),
     _IMAGENET.part(
         "imagenet-with-depth",
         "ImageNet validation set with depth maps",
         "",
         DepthForm("imagenet-1k"),
         (),  # ImageNet-3DCC is drawn from it; see `corrupted`
-        (_PHOTOGRAPHS, _DEPTHS),
+        (PHOTOGRAPHS, _DEPTHS),
     ),
     DataSet(
         name="imagenet-real",

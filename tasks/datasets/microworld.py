@@ -11,6 +11,7 @@ from ..alignment.experiments import ALIGNMENT_SETS, MICRO, MICRO_ALIGNMENT_SETS
 from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from ..corruptions.laion_c import CORRUPTIONS_LAION
 from ..microworld.vocabulary import GENERATOR_VERSION
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
@@ -20,6 +21,7 @@ from .protocols import (
     CUE_CONFLICT_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
+    LAION_C_PAPER,
     THREE_D_PAPER,
     VID_ROBUST_PAPER,
     graded,
@@ -168,6 +170,17 @@ DATA_SETS = (
             notes="ImageNet-3DCC's 12 corruptions, written anew from the paper (docs/corruptions-3d.md says where "
             "they are approximate), from the exact depth of every picture. Corruption errors are normalised as in "
             "Micro-C.",
+        ),
+        _task(
+            "micro-laion-c",
+            "Micro-LAION-C",
+            kinds.CORRUPTIONS,
+            160,
+            conditions=graded(CORRUPTIONS_LAION),
+            citation=LAION_C_PAPER,
+            notes="LAION-C's 6 distortions, written anew (docs/corruptions-laion-c.md says where they differ), "
+            "drawn at 64 pixels, where lengths are the same share of the image as at 224. As its authors do, the plain "
+            "mean is reported.",
         ),
         *map_tasks(
             "micro-saliency",

@@ -24,6 +24,10 @@ C_BAR_PAPER = (
     "NeurIPS 2021 (arXiv 2102.11273)"
 )
 THREE_D_PAPER = "Kar et al., 3D Common Corruptions and Data Augmentation, CVPR 2022 (arXiv 2203.01441)"
+LAION_C_PAPER = (
+    "Li, Klein, Brendel, Geirhos & Zimmermann, LAION-C: An Out-of-Distribution Benchmark for Web-Scale Vision Models, "
+    "ICML 2025 (arXiv 2506.16950)"
+)
 IMAGENET_A_PAPER = "Hendrycks et al., Natural Adversarial Examples, CVPR 2021 (arXiv 1907.07174)"
 CUE_CONFLICT_PAPER = "Geirhos et al., ImageNet-trained CNNs are biased towards texture, ICLR 2019 (arXiv 1811.12231)"
 HUMAN_PAPER = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -177,29 +177,49 @@ def class_folders(look: Look, keys: Iterable[str], own_classes: bool, others: bo
 
 
 def condition_folders(
-    look: Look, conditions: Iterable[str], groups: Iterable[str], severities: bool
+    look: Look,
+    conditions: Iterable[str],
+    groups: Iterable[str],
+    levels: Sequence[str],
+    classes: Collection[str],
+    own_classes: bool,
 ) -> Evidence | None:
-    """One folder for each corruption, then perhaps for each severity, then for each class of ImageNet.
+    """One folder for each corruption, then for each severity, then for each class.
 
     Args:
         look: The folder.
         conditions: Names of the corruptions of the set.
         groups: Names of folders that may stand in between.
-        severities: Whether there are folders of severities, with photographs; otherwise the classes hold videos.
+        levels: Names of the folders of severities.
+        classes: Names of the folders of classes.
+        own_classes: Whether the set has classes of its own, by which it differs from others.
     """
+    inside, every = _by_condition(look, conditions, groups)
+    for name, corruption in inside.items():
+        level = next((level for level in levels if level in corruption.folders), None)
+        if level is None:
+            continue
+        photographs = corruption.inside(level)
+        if photographs.folders and set(photographs.folders) <= set(classes) and photographs.photographs:
+            why = f"{len(inside)} of {every} corruptions, such as {name}"
+            return Evidence(why, own_classes or bool(VALIDATION_NAME.fullmatch(photographs.sample)))
+    return None
+
+
+def videos_by_condition(look: Look, conditions: Iterable[str], groups: Iterable[str]) -> Evidence | None:
+    """One folder for each perturbation, then for each class of ImageNet, with videos; see `condition_folders`."""
+    inside, every = _by_condition(look, conditions, groups)
+    for name, perturbation in inside.items():
+        if in_wordnet_folders(perturbation) and _video(perturbation):
+            return Evidence(f"{len(inside)} of {every} corruptions, such as {name}", True)
+    return None
+
+
+def _by_condition(look: Look, conditions: Iterable[str], groups: Iterable[str]) -> tuple[dict[str, Look], int]:
+    """The folders of conditions that are there, by name, and how many conditions the set has."""
     every = tuple(dict.fromkeys(conditions))
     places = [look, *(look.inside(name) for name in groups if name in look.folders)]
-    inside = {name: place.inside(name) for place in places for name in every if name in place.folders}
-    for name, corruption in inside.items():
-        if severities:
-            levels = [level for level in ("1", "2", "3", "4", "5") if level in corruption.folders]
-            if not levels:
-                continue
-            corruption = corruption.inside(levels[0])
-        if in_wordnet_folders(corruption) and (corruption.photographs if severities else _video(corruption)):
-            why = f"{len(inside)} of {len(every)} corruptions, such as {name}"
-            return Evidence(why, not severities or bool(VALIDATION_NAME.fullmatch(corruption.sample)))
-    return None
+    return {name: place.inside(name) for place in places for name in every if name in place.folders}, len(every)
 
 
 def _video(look: Look) -> bool:

@@ -20,7 +20,6 @@ from .recognition import (
     Look,
     Recognised,
     class_folders,
-    condition_folders,
     in_wordnet_folders,
     is_named,
     validation_photographs,
@@ -322,73 +321,6 @@ class FrameForm(FolderForm):
         """See `Form.recognise`."""
         there = look.inside("metadata").files if "metadata" in look.folders else ()
         return Evidence(f"metadata/{self.files[0]}", True) if set(self.files) <= set(there) else None
-
-
-@dataclass(frozen=True)
-class ConditionFolderForm(FolderForm):
-    """One folder per corruption, severity and class of ImageNet."""
-
-    takes_conditions = True
-
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..readers.condition_folders import ConditionFolders
-
-        return ConditionFolders(data_set, self, opening)
-
-    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
-        """See `Form.recognise`."""
-        corruptions = (folder.path.partition("/")[0] for folder in data_set.folders)
-        return condition_folders(look, corruptions, data_set.archive_names, True)
-
-
-@dataclass(frozen=True)
-class ArrayForm(FolderForm):
-    """One numpy file per corruption, and one of labels.
-
-    Attributes:
-        classes: How many there are.
-    """
-
-    takes_conditions = True
-    classes: int
-
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..readers.cifar_c import CifarC
-
-        return CifarC(data_set, self, opening)
-
-    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
-        """See `Form.recognise`. Which labels there are tells sets of this form from each other."""
-        arrays = [name for name in data_set.required if name in look.files]
-        if "labels.npy" not in arrays or len(arrays) < 2:
-            return None
-        from ..readers.cifar_c import classes_in
-
-        if classes_in(look.path / "labels.npy") != self.classes:
-            return None
-        return Evidence(f"labels of {self.classes} classes, {len(arrays) - 1} corruptions, such as {arrays[0]}", True)
-
-
-@dataclass(frozen=True)
-class SequenceForm(FolderForm):
-    """One folder per perturbation and class of ImageNet, with short videos. The perturbations to read must be named."""
-
-    takes_conditions = True
-
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
-        from ..readers.sequences import PerturbationSequences, PerturbationSet
-
-        names = opening.conditions
-        if not names:
-            raise DataError(f"{data_set.title} needs its perturbations named, such as 'brightness'.")
-        if len(names) == 1:
-            return PerturbationSequences(data_set, self, opening)
-        return PerturbationSet(data_set, self, opening)
-
-    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
-        """See `Form.recognise`."""
-        perturbations = (condition.name for task in data_set.tasks for condition in task.conditions)
-        return condition_folders(look, perturbations, data_set.archive_names, False)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,30 @@ def entry_level_classes() -> tuple[MergedClass, ...]:
 
 
 @cache
+def laion_c_classes() -> tuple[MergedClass, ...]:
+    """The 16 superclasses of LAION-C, alphabetical; 285 of ImageNet's classes count as one of them."""
+    return _merged("laion_c.csv")
+
+
+@cache
+def imagenet_d_classes() -> tuple[MergedClass, ...]:
+    """The 113 classes of ImageNet-D, each with the classes of ImageNet that are accepted for it."""
+    return _merged("imagenet_d.csv")
+
+
+@cache
+def pug_imagenet_classes() -> tuple[MergedClass, ...]:
+    """The 151 classes of PUG: ImageNet, each with the classes of ImageNet that are accepted for it."""
+    return _merged("pug_imagenet.csv")
+
+
+@cache
+def tiny_imagenet_classes() -> tuple[MergedClass, ...]:
+    """The 200 classes of Tiny ImageNet, in the order of their class indices."""
+    return _merged("tiny_imagenet.csv")
+
+
+@cache
 def cifar_names(count: int) -> tuple[str, ...]:
     """The names of CIFAR-10's or CIFAR-100's classes in the order of their labels, ``"airplane"``, ``"aquarium fish"``.
 

@@ -24,7 +24,7 @@ class Corruptions(Kind):
     """Accuracy of cells, corruptions and families; CE, mCE and relative mCE (Hendrycks & Dietterich, ICLR 2019)."""
 
     name = "corruptions"
-    views = (View.SEVERITIES, View.AGAINST_CLEAN)
+    views: tuple[View, ...] = (View.SEVERITIES, View.AGAINST_CLEAN)
     in_gallery = True
     for_plugins = True
 

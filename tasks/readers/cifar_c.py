@@ -18,7 +18,8 @@ from ..images.reading import CHANGED, UndecodableImageError, fit
 from ..images.source import FolderSource, LoadFailure
 
 if TYPE_CHECKING:
-    from ..datasets.record import ArrayForm, DataSet, Opening
+    from ..datasets.conditions import ArrayForm
+    from ..datasets.record import DataSet, Opening
 
 _SEVERITIES = 5
 _SIDE = 32

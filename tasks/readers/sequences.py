@@ -24,7 +24,8 @@ from ..images.reading import CHANGED, UndecodableImageError, fit
 from ..images.source import FolderSource, ImageSource, LoadFailure
 
 if TYPE_CHECKING:
-    from ..datasets.record import DataSet, Opening, SequenceForm
+    from ..datasets.conditions import SequenceForm
+    from ..datasets.record import DataSet, Opening
 
 
 # ImageNet-P: short videos in which one perturbation of a photograph grows, or noise is drawn again for every frame.

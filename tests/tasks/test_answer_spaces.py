@@ -18,6 +18,8 @@ SIZES = {
     "objectnet": (125, 113),
     "imagenet-vid": (288, 30),
     "ytbb": (231, 19),
+    "laion-c": (285, 16),
+    "tiny-imagenet": (200, 200),
     "entry-level-16": (207, 16),
     "entry-level-16-max": (207, 16),
     "entry-level-16-sum": (207, 16),

@@ -15,12 +15,13 @@ from vitobench.errors import UnknownNameError
 from vitobench.tasks.corruptions import CORRUPTIONS, EXTRA, corrupt, registry
 from vitobench.tasks.corruptions.imagenet_3dcc import CORRUPTIONS_3D, NEEDS_DEPTH
 from vitobench.tasks.corruptions.imagenet_c_bar import CORRUPTIONS_BAR
+from vitobench.tasks.corruptions.laion_c import CORRUPTIONS_LAION
 from vitobench.tasks.images.geometry import Geometry
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.task import Condition
 
-ALL = (*CORRUPTIONS, *EXTRA, *CORRUPTIONS_BAR, *CORRUPTIONS_3D)
+ALL = (*CORRUPTIONS, *EXTRA, *CORRUPTIONS_BAR, *CORRUPTIONS_3D, *CORRUPTIONS_LAION)
 IDS = ["a", "b", "c", "d"]
 
 
@@ -34,10 +35,10 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_name_belongs_to_one_collection() -> None:
-    assert len(set(ALL)) == len(ALL) == 15 + 4 + 10 + 12
+    assert len(set(ALL)) == len(ALL) == 15 + 4 + 10 + 12 + 6
     assert set(registry.CORRUPTIONS) == set(ALL)
     assert {found.collection.name for found in registry.CORRUPTIONS.values()} == {
-        "imagenet-c", "imagenet-c-bar", "imagenet-3dcc"
+        "imagenet-c", "imagenet-c-bar", "imagenet-3dcc", "laion-c"
     }  # fmt: skip
     assert {name for name in ALL if registry.find(name).needs_depth} == NEEDS_DEPTH
     with pytest.raises(UnknownNameError, match="Did you mean 'perlin_noise'"):

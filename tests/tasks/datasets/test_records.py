@@ -14,7 +14,8 @@ from vitobench.errors import DataError
 from vitobench.tasks import answer_spaces
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, MICRO_ALIGNMENT_SETS
 from vitobench.tasks.answer_spaces import ANSWER_SPACES, answer_space
-from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm, SequenceForm
+from vitobench.tasks.datasets.conditions import SequenceForm
+from vitobench.tasks.datasets.record import ClassFolderForm, RenderedForm
 from vitobench.tasks.datasets.registry import DATA_SET_TASKS, DATA_SETS, PUBLISHED, by_name, publication_of
 from vitobench.tasks.images.classes import MergedClass
 from vitobench.tasks.images.geometry import Geometry
@@ -167,12 +168,16 @@ def test_tasks_take_what_they_do_not_say_from_the_record() -> None:
 def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> None:
     names = [task.name for task in DATA_SET_TASKS if not task.kind.together]
     assert [name for name in names if not name.startswith(("imagenet-v2", "imagenet-a", "imagenet-r"))] == [
-        "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-saliency", "micro-saliency-smoothgrad",
+        "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c",
+        "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
         "micro-cue-conflict",
-        "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
-        "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
-        "objectnet", "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
+        "imagenet-val", "laion-c-clean",
+        "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c", "laion-c-1000",
+        "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "laion-c-folders", "imagenet-p",
+        "imagenet-es-control", "imagenet-es-auto", "imagenet-sketch", "objectnet", "stylized-imagenet", "imagenet-hard",
+        "imagenet-d-background", "imagenet-d-texture", "imagenet-d-material", "pug-imagenet",
+        "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [

@@ -35,12 +35,12 @@ EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 17
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 21
+    assert len(PUBLICATIONS) == 23
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 32
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     assert (len(rendered), len(stimuli)) == (8 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS))
-    parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean"}
+    parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
@@ -164,7 +164,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         elif len(task.conditions) > 1:
             size += f" × {len(task.conditions)}"
         assert row[1].removesuffix(" |").removesuffix(" each") == size, task.name
-    assert len(tasks) == 11
+    assert len(tasks) == 12
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:

@@ -267,3 +267,86 @@ def test_conditions_on_another_disk_and_what_systems_leave(tmp_path: Path, write
     assert source.left_out.line("c") == (
         "Left out of c: links to folders that are listed already: 1 (fog/1/n01440764/again)."
     )
+
+
+# LAION-C: levels and superclasses instead of severities and WordNet ids, and names that say their condition.
+
+
+LAION_IDS = ["bird/a.JPEG", "bird/b.JPEG", "car_truck/c.JPEG"]
+ENDS = {"mosaic/1": "_mosaic_1", "mosaic/5": "._mosaic_5", "stickers/1": "_sticker_1"}
+"""What the authors' scripts of several versions add to a name."""
+
+
+def make_laion(root: Path, write: Write, ends: dict[str, str]) -> Path:
+    for seed, (condition, end) in enumerate(ends.items()):
+        for image_id in LAION_IDS:
+            folder, name = image_id.split("/")
+            place = root / condition.replace("/", "/intensity_level_") / folder / name.replace(".", f"{end}.")
+            write(place, 10 * seed + LAION_IDS.index(image_id), size=(32, 24))
+    return root
+
+
+@pytest.mark.parametrize("ends", [ENDS, dict.fromkeys(ENDS, "")])
+def test_a_photograph_of_laion_c_is_the_same_under_all_its_conditions(
+    tmp_path: Path, write: Write, ends: dict[str, str]
+) -> None:
+    root = make_laion(tmp_path / "laion", write, ends)
+    source = opened(root, "laion-c", conditions=[*ends, "glitched/2"])
+    assert sorted(source.image_ids) == LAION_IDS
+    assert source.label_space == "laion-c"
+    assert source.labels.tolist() == [{"bird": 1, "car_truck": 5}[i.split("/")[0]] for i in source.image_ids]
+    assert source.missing == ("glitched/2",)
+    assert sum(source.absent(condition) for condition in ends) == 0
+    # Not cropped but squashed, whatever the model's own crop.
+    copy = pickle.loads(pickle.dumps(source))
+    for seed, condition in enumerate(ends):
+        for opened_source in (source, copy):
+            pixels, failed = opened_source.load(range(3), Geometry(16, 20, "bilinear"), condition)
+            assert not failed
+            for n, image_id in enumerate(source.image_ids):
+                whole = write(tmp_path / "x.png", 10 * seed + LAION_IDS.index(image_id), size=(32, 24))
+                expected = Image.fromarray(whole).resize((16, 16), Image.Resampling.BILINEAR)
+                np.testing.assert_array_equal(pixels[n], np.array(expected))
+    assert source.load([0], Geometry(16, 20, "bilinear"), "glitched/2")[1]
+    assert source.digest == opened(root, "laion-c", conditions=[*ends, "glitched/2"]).digest
+
+
+def test_the_names_of_files_do_not_enter_the_digest_of_laion_c(tmp_path: Path, write: Write) -> None:
+    one = opened(make_laion(tmp_path / "a", write, ENDS), "laion-c")
+    other = opened(make_laion(tmp_path / "b", write, dict.fromkeys(ENDS, "")), "laion-c")
+    assert one.digest == other.digest
+    (tmp_path / "a" / "mosaic" / "intensity_level_5" / "bird" / "a._mosaic_5.JPEG").unlink()
+    with_hole = opened(tmp_path / "a", "laion-c")
+    assert with_hole.digest != one.digest
+    assert with_hole.absent("mosaic/5") == 1
+
+
+def test_names_of_laion_c_that_cannot_be_paired_are_refused(tmp_path: Path, write: Write) -> None:
+    root = make_laion(tmp_path / "a", write, ENDS)
+    folder = root / "mosaic" / "intensity_level_1" / "bird"
+    (folder / "a_mosaic_1.JPEG").rename(folder / "a.JPEG")
+    with pytest.raises(DataError, match=r"images of mosaic/1 have names that end in different ways: '', '_mosaic_1'"):
+        opened(root, "laion-c")
+    root = make_laion(tmp_path / "b", write, dict.fromkeys(ENDS, ""))
+    for file in (root / "stickers").rglob("*.JPEG"):
+        file.rename(file.with_name(f"other-{file.name}"))
+    with pytest.raises(DataError, match=r"No image of stickers/1 has the name of an image of another condition"):
+        opened(root, "laion-c")
+    with pytest.raises(DataError, match=r"(?s)with severities 1 to 5\. Did you mean .*b\?.*intensity_level_1/"):
+        opened(root / "mosaic", "laion-c")
+    (root / "mosaic" / "intensity_level_1" / "n01440764").mkdir()
+    with pytest.raises(DataError, match=r"not classes of LAION-C: n01440764"):
+        opened(root, "laion-c")
+
+
+def test_settings_of_a_camera_are_read_as_photographs_are(tmp_path: Path, write: Write) -> None:
+    """ImageNet-ES was not cropped before it was published: a model's own resize and crop apply."""
+    for light, setting in (("l1", 1), ("l1", 27), ("l5", 1)):
+        write(tmp_path / light / f"param_{setting}" / "n01443537" / "val_1.JPEG", setting, size=(40, 30))
+    source = opened(tmp_path, "imagenet-es-control", conditions=["l1/1", "l1/27", "l5/1", "l5/27"])
+    assert source.missing == ("l5/27",)
+    assert (source.label_space, source.labels.tolist()) == ("tiny-imagenet", [0])
+    pixels, _ = source.load([0], Geometry(16, 20, "bilinear"), "l1/27")
+    (tmp_path / "clean" / "n01443537").mkdir(parents=True)
+    shutil.copy(tmp_path / "l1" / "param_27" / "n01443537" / "val_1.JPEG", tmp_path / "clean" / "n01443537" / "a.JPEG")
+    np.testing.assert_array_equal(pixels, ImageFolder(tmp_path / "clean").load([0], Geometry(16, 20, "bilinear"))[0])
