@@ -13,7 +13,7 @@ from msgspec import Meta
 from ..decoding import Filled, decode, short
 from ..errors import CheckpointError
 from ..tasks.images.geometry import CropMode, Interpolation
-from ..tasks.microworld.sets import GENERATOR_VERSION
+from ..tasks.microworld.vocabulary import GENERATOR_VERSION
 from .safetensors_header import unique_keys
 from .spec import ModelSpec, Preprocessing
 from .training_data import TrainingClass
