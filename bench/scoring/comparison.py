@@ -26,7 +26,7 @@ from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
 from .memory import Memory
 from .outcome import gather
-from .parts import Request as Beyond
+from .ranks import ranked_request
 
 # Methods: names for several training runs that differ in the seed.
 
@@ -140,13 +140,13 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     methods = {name: tuple(named[run] for run in runs) for name, runs in methods.items()}
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
-    contest = sides if len(sides) > 2 else ()
     about = facts(plan.settings, command)
-    beyond = Beyond(methods, contest)
+    beyond = ranked_request(plan, sides, methods)
     memory = Memory(store, plan.settings.recompute_scores)
     data = gather(plan, store, [], about, request.correction, beyond, memory)
     data = with_layers(data, plan, store)
-    places = tuple(row for one in data.contests for row in ranked(one, metric(one.metric).better))
+    several = data.contests if len(sides) > 2 else ()
+    places = tuple(row for one in several for row in ranked(one, metric(one.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
     notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
@@ -205,13 +205,14 @@ def _has(store: Store, task: str, model: str) -> bool:
 
 
 def as_json(compared: Compared) -> dict[str, Any]:
-    """A comparison as plain data: ``comparisons``, ``ranks``, what was corrected together, and provenance."""
+    """A comparison as plain data: ``comparisons``, ``ranks``, ``suite_ranks``, what was corrected, and provenance."""
     data = compared.data
     sizes: Mapping[str, int] = compared.families
     return plain(
         {
             "comparisons": data.comparisons,
             "ranks": compared.ranks,
+            "suite_ranks": data.rankings,
             "correction": compared.correction,
             "families": {name: {"holds": FAMILIES[name], "comparisons": size} for name, size in sizes.items()},
             "tests": TESTS,

@@ -20,6 +20,7 @@ from .alignment import align, mean_task, people_facts, worlds_of
 from .judgement import judged
 from .memory import Memory
 from .parts import PLAIN, AlignedPart, Reader, Request, failures_of, task_part, truth_failures
+from .ranks import rankings
 from .trials import alignment_data
 
 
@@ -149,6 +150,7 @@ def gather(
         undefined=reasons,
         run=run,
         contests=tuple(part.contest for _, part in parts if part.contest is not None),
+        rankings=rankings(plan, request, {p.task.name: part.counted for p, part in parts if part.counted is not None}),
         keeper=memory.keeper,
     )
 
