@@ -19,6 +19,7 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..reports.headline import main_lines
+from ..reports.ranks import FEW
 from ..reports.wording import layer_line
 from ..results import records
 from ..results.metrics import metric
@@ -37,7 +38,7 @@ from .scoring.gallery import gallery
 from .scoring.memory import Memory
 from .scoring.outcome import gather
 from .scoring.parts import PLAIN, Request
-from .scoring.ranks import FEW, entrants, ranked_request
+from .scoring.ranks import entrants, ranked_request
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -10,9 +10,6 @@ from ...tasks.registry import SUITES, Aggregate, find_task
 from ..planning.plan import Plan
 from .parts import Request
 
-FEW = 3
-"""Up to so many models a table of pairs says it all; a report of more begins with their ranks."""
-
 
 def aggregate_of(plan: Plan) -> Aggregate | None:
     """What the plan's suite declares; None without a suite."""
