@@ -150,13 +150,14 @@ class Result:
         """Write the page; returns its path."""
         return report(self, path)
 
-    def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = ()) -> list[str]:
+    def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = (), **options: str) -> list[str]:
         """Export the scores, as `bench export` does.
 
         Args:
             form: A format of `bench export --list`: ``"csv"``, ``"hugging-face"``, ``"mlflow"``, ...
             to: File, folder or address; the format's own default if None. ``"-"`` prints a text format.
             models: Models to export, for formats with a card or a run per model; all of them if empty.
+            **options: Further options of the format: ``benchmark``, ``source``.
 
         Returns:
             Messages that say what was written.
@@ -165,7 +166,7 @@ class Result:
             UnknownNameError: No such format or model.
             VitobenchError: A package is missing, or the target cannot be written.
         """
-        return hand_over(self.outcome, form, None if to is None else str(to), models)
+        return hand_over(self.outcome, form, None if to is None else str(to), models, options)
 
     def _repr_html_(self) -> str:
         return summary_html(self.data)

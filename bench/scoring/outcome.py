@@ -48,6 +48,8 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
     data_set = DATA_SETS.get(task.dataset)
     if data_set is not None and data_set.images_from:
         record["images_from"] = data_set.images_from
+    if data_set is not None and data_set.hub:
+        record["hub"] = data_set.hub
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin

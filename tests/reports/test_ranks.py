@@ -93,7 +93,7 @@ def test_nobody_who_can_be_ranked_is_said() -> None:
 def test_the_page_of_more_than_three_models_begins_with_their_ranks(report: ReportData) -> None:
     page = render_html(report)
     assert page.index('id="ranks"') < page.index("Ranked by mean accuracy") < page.index('id="headline"')
-    assert page.index('href="#ranks"') < page.index('href="#headline"')
+    assert page.index('<li><a href="#ranks"') < page.index('<li><a href="#headline"')
     assert "<i>c</i>" not in page
     assert "lacks micro-light (not measured)" in page
     assert 'aria-label="4 models ranked over 5 tasks, figure"' in page
