@@ -308,9 +308,8 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
     for a, b in pairs if conditions or not many else ():
         _render_parts(compared, console, a, b, conditions)
     if many and not conditions:
-        console.print(
-            Text(f"{len(pairs):,} pairs: --conditions prints all their differences, --json FILE writes them.")
-        )
+        line = f"{len(pairs):,} pairs: --json FILE writes their differences, --conditions prints them."
+        console.print(Text(line))
     console.print(Text(legend(compared), style="dim"))
     for line in standing_lines(compared.data):
         console.print(Text(f"Note: {line}", style="yellow"))

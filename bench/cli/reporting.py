@@ -44,14 +44,19 @@ FAILED = 4
     help="Exit with code 4 if this is true of model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
     "percent. Repeatable.",
 )
-@click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not just the worst.")
+@click.option(
+    "--conditions",
+    is_flag=True,
+    help="Show every metric, group and condition, not just the worst; of more than eight models, compare them at all.",
+)
 def compare_command(
     seeds: tuple[str, ...], correction: str, fail_if: tuple[str, ...], conditions: bool, **values: Any
 ) -> None:
     """Compare models in a store: A with B, or all pairs if there are more. No model is loaded and no image is read.
 
     Paired tests on the same images, corrected for their number (Holm), with confidence intervals, the smallest
-    detectable difference, and ranks for more than two models. --seeds separates the variance between training runs
+    detectable difference, and ranks for more than two models: of more than three, those over the whole suite come
+    first. --seeds separates the variance between training runs
     from the variance between images.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if condition is met.
@@ -70,7 +75,7 @@ def compare_command(
     json_file = values["json_file"]
     check_output(json_file)
     settings = settings_from(values | {"baselines": ()})
-    request = Request(settings, seeds, correction, fail_if, values["seed"])
+    request = Request(settings, seeds, correction, fail_if, values["seed"], conditions)
     comparison = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
     if json_file is not None:
         write_json(json_file, as_json(comparison))

@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import StoreError, VitobenchError, unknown_name
 from ...files import plain
 from ...reports.comparison import Compared
+from ...reports.focus import MANY
 from ...reports.wording import layer_line
 from ...results import records
 from ...results.layout import PARTIAL, PREDICTIONS
@@ -104,6 +105,7 @@ class Request:
         correction: A name of `judgement.CORRECTIONS`.
         fail_if: Conditions, as `judgement.parse` reads them.
         seed: Take tasks of this seed; None takes those of the newest run.
+        parts: Compare more than `reports.focus.MANY` models by every number, and not by the main ones of tasks alone.
     """
 
     settings: Settings
@@ -111,6 +113,10 @@ class Request:
     correction: str = "holm"
     fail_if: Sequence[str] = field(default=())
     seed: int | None = None
+    parts: bool = True
+
+
+_MAIN_ONLY = "{:,} pairs are compared by the main number of each task; --conditions adds all other numbers."
 
 
 def compare_stored(request: Request, command: str = "") -> Compared:
@@ -141,7 +147,8 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
     about = facts(plan.settings, command)
-    beyond = ranked_request(plan, sides, methods)
+    main_only = len(sides) > MANY and not request.parts and not conditions
+    beyond = replace(ranked_request(plan, sides, methods), main_only=main_only)
     memory = Memory(store, plan.settings.recompute_scores)
     data = gather(plan, store, [], about, request.correction, beyond, memory)
     data = with_layers(data, plan, store)
@@ -149,7 +156,8 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     places = tuple(row for one in several for row in ranked(one, metric(one.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
-    notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
+    few = (_MAIN_ONLY.format(len(plan.pairs)),) if main_only else ()
+    notes = (*few, *plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
     return Compared(tuple(sides), data, methods, places, request.correction, checked, notes, seconds)
 
 

@@ -174,12 +174,14 @@ class Request:
         contest: Models or methods to be ranked together.
         choose: From the scores of a task to more pairs to compare on it.
         counts_by: By the name of each task that enters the rank over the suite, the metrics of which the first counts.
+        main_only: Compare pairs by the main number of each task alone.
     """
 
     methods: Mapping[str, Sequence[str]] | None = None
     contest: Sequence[str] = ()
     choose: Choose | None = None
     counts_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    main_only: bool = False
 
     def plain(self, plan: Plan) -> list[object] | None:
         """As plain data with the plan's pairs; None where a function is not known by its name."""
@@ -188,7 +190,7 @@ class Request:
             return None
         methods = {method: list(runs) for method, runs in (self.methods or {}).items()}
         counts_by = {task: list(metrics) for task, metrics in self.counts_by.items()}
-        return [[list(pair) for pair in plan.pairs], methods, list(self.contest), name, counts_by]
+        return [[list(pair) for pair in plan.pairs], methods, list(self.contest), name, counts_by, self.main_only]
 
 
 PLAIN = Request()
@@ -227,6 +229,7 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
         contest=ranked,
         choose=request.choose,
         counts_by=request.counts_by.get(task.name, ()),
+        main_only=request.main_only,
     )
     return replace(
         part,

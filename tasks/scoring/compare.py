@@ -52,12 +52,17 @@ def together(
     return prepared.resampler.together(list(everyone), measure)
 
 
-def numbers_on(prepared: Prepared, models: Sequence[str]) -> Iterator[tuple[Measure, dict[str, Sampled], int]]:
-    """Every measure that all of some models have, with the units that it is computed on and their number."""
+def numbers_on(
+    prepared: Prepared, models: Sequence[str], main_only: bool = False
+) -> Iterator[tuple[Measure, dict[str, Sampled], int]]:
+    """Every measure that all of some models have, or the main one, with its units and their number."""
     whole = together(prepared, models)
     if whole is None:
         return
+    main = (prepared.task.kind.whole(prepared.task), prepared.task.metric)
     for measure in prepared.measures:
+        if main_only and (measure.condition, measure.metric) != main:
+            continue
         if measure.needs_reference and prepared.reference is None:
             continue
         shared = together(prepared, models, measure) if measure.defined_only else whole
@@ -171,7 +176,9 @@ def effect(name: str, task: str, condition: str, metric: str, methods: Sequence[
 # Paired differences of models, and of methods with several runs, on the same resampled units.
 
 
-def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) -> list[Comparison]:
+def compare(
+    prepared: Prepared, a: str, b: str, methods: Methods | None = None, main_only: bool = False
+) -> list[Comparison]:
     """Differences in every measure that both have.
 
     Args:
@@ -179,6 +186,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
         a: A model, or a method.
         b: What to subtract.
         methods: The runs of each method.
+        main_only: Compare by the main number of the whole task alone.
 
     Returns:
         `MethodComparison` rows where either side is a method. Nothing where a side, or one of its runs, has no answers:
@@ -187,7 +195,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
     runs = {side: tuple((methods or {}).get(side, (side,))) for side in (a, b)}
     several = any(side in (methods or {}) for side in (a, b))
     rows: list[Comparison] = []
-    for measure, sampled, n in numbers_on(prepared, [*runs[a], *runs[b]]):
+    for measure, sampled, n in numbers_on(prepared, [*runs[a], *runs[b]], main_only):
         counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
         left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
         third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None

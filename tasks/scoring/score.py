@@ -55,6 +55,7 @@ def score_task(
     contest: Sequence[str] = (),
     choose: Choose | None = None,
     counts_by: Sequence[str] = (),
+    main_only: bool = False,
 ) -> Scored:
     """Score one task for some models.
 
@@ -69,6 +70,7 @@ def score_task(
         contest: Models or methods to be ranked together.
         choose: Gives more pairs to compare, where these depend on the scores.
         counts_by: Metrics by the first of which, of those that it measures, the task enters the rank over a suite.
+        main_only: Compare by the main number of the whole task alone.
 
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
@@ -86,7 +88,7 @@ def score_task(
             if reason:
                 reasons[(model, task.name, measure.condition, measure.metric)] = reason
     pairs = list(dict.fromkeys([*pairs, *(choose(scores) if choose else ())]))
-    comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods)]
+    comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods, main_only)]
     decisions = task.kind.decisions(task, prepared.resampler.units, truth or Truth())
     together, counted = contests(prepared, contest, methods, counts_by)
     return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together, counted)

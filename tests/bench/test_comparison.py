@@ -76,7 +76,9 @@ def test_more_than_two_are_ranked(stored_run: Run, compare: Compare) -> None:
     assert errors == sorted(errors)  # a lower mCE ranks first
 
 
-def test_four_are_ranked_over_the_suite(stored_run: Run, compare: Compare, bench_here: Bench, tmp_path: Path) -> None:
+def test_four_are_ranked_over_the_suite(
+    stored_run: Run, compare: Compare, bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = stored_run("vito", "other", "supervised")
     found = compare("other", "vito", "supervised", "moclr")
     (ranking,) = found.data.rankings
@@ -99,6 +101,11 @@ def test_four_are_ranked_over_the_suite(stored_run: Run, compare: Compare, bench
     shown = bench_here("compare", *found.sides, "--store", tmp_path / "store", "--suite", "robustness").out
     assert shown.lstrip().startswith("4 models ranked over 3 tasks")
     assert "vito against" not in shown
+    monkeypatch.setattr("vitobench.bench.scoring.comparison.MANY", 3)
+    few = compare(*found.sides, parts=False)
+    assert few.data.rankings == found.data.rankings
+    assert {row.family for row in few.data.comparisons} == {"primary"}
+    assert few.notes[0].startswith("6 pairs are compared by the main number of each task")
 
 
 def test_suites_rank_by_numbers_that_their_tasks_have() -> None:

@@ -137,7 +137,7 @@ def test_a_comparison_of_many_names_who_is_level_with_the_best_in_each_task() ->
     compared = Compared(names, replace(data, comparisons=pairs), ranks=places)
     text = printed(lambda console: render_comparison(compared, console))
     parts = ["10 models ranked over 5 tasks", "Level with the best by each task's main number", "1 of 10: m0",
-             "45 pairs: --conditions prints all their differences"]  # fmt: skip
+             "45 pairs: --json FILE writes their differences"]  # fmt: skip
     found = [text.index(part) for part in parts]
     assert found == sorted(found)
     assert "m0 against m1" not in text

@@ -124,6 +124,16 @@ def test_numbers_for_ranks_are_of_the_images_that_all_have(make: Make) -> None:
     assert contests(prepared, ["a"]) == (None, None)
 
 
+def test_the_main_number_alone_on_request(make: Make, corrupted: Task) -> None:
+    columns = len(corrupted.conditions)
+    prepared = make(corrupted, {"a": hits(1, 60, columns, 0.7), "reference": hits(2, 60, columns, 0.4)})
+    every = compare(prepared, "a", "reference")
+    assert len(every) > 1
+    main = [row for row in every if (row.condition, row.metric) == ("overall", corrupted.metric)]
+    assert compare(prepared, "a", "reference", main_only=True) == main
+    assert len(main) == 1
+
+
 def test_errors_of_ranks_are_those_of_a_paired_test(make: Make) -> None:
     a, b = hits(1, 500), hits(2, 500)
     main, _ = contests(make(VAL, {"a": a, "b": b}), ["a", "b"])
