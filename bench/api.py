@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,19 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.data.failures], columns=list(_FAILURE_FIELDS))
+
+    @property
+    def ranks(self) -> pd.DataFrame:
+        """A row per model that is ranked over the suite, best first: world, model, value, rank, its intervals, group.
+
+        Empty for three models or fewer, and without a suite that declares what it ranks by.
+        """
+        import pandas as pd
+
+        from ..results.suite_ranking import Placed
+
+        rows = [{"world": one.world} | asdict(row) for one in self.data.rankings for row in one.rows]
+        return pd.DataFrame(rows, columns=["world", *(field.name for field in fields(Placed))])
 
     def compare(self, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:
         """Paired differences to the baselines; see `compare`."""
