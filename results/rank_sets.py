@@ -45,7 +45,7 @@ def better_on_images(values: np.ndarray, errors: np.ndarray, chance: np.ndarray,
 
     Args:
         values: float64 (models,), higher is better.
-        errors: float64 (models, B), how other images might have moved them, on the same samples of images for all
+        errors: float (models, B), how other images might have moved them, on the same samples of images for all
             models and with mean 0; see `statistics.sign_draws`.
         chance: float64 (models, models), from `chance_of_gaps`.
         level: Probability that nothing wrong is claimed.
@@ -57,6 +57,7 @@ def better_on_images(values: np.ndarray, errors: np.ndarray, chance: np.ndarray,
         ValueError: A value or an error is not finite.
     """
     _check_finite(values, errors)
+    errors = np.asarray(errors, np.float64)
     models, count = errors.shape
     if models < 2:
         return np.zeros((models, models), bool)

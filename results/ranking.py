@@ -23,7 +23,7 @@ class Contest:
         metric: Metric of the whole task.
         models: Names.
         values: float64 (models,).
-        errors: float64 (models, B), by how much other images might have moved the values, the same ones for all models;
+        errors: float32 (models, B), by how much other images might have moved the values, the same ones for all models;
             with mean 0. See `statistics.sign_draws`.
         n: Images that all of them answered.
         lacking: Models that have no such number, and why.

@@ -160,7 +160,7 @@ def _placed(counted: Sequence[Contest], whole: Sequence[str]) -> list[Placed]:
     for number, one in enumerate(counted):
         order = [one.models.index(model) for model in whole]
         values[number] = one.values[order]
-        errors = errors + one.errors[order] / len(counted)
+        errors = errors + one.errors[order].astype(np.float64) / len(counted)
         chance = chance + chance_of_gaps(values[number], one.n) / len(counted) ** 2
     means = values.mean(axis=0)
     clear = better_on_images(better * means, better * np.asarray(errors), np.asarray(chance))

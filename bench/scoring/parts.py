@@ -157,12 +157,14 @@ class AlignedPart:
         comparisons: For the pairs asked for.
         failures: What is missing.
         data: All that is shown of every observer.
+        contests: The number of each data set by which it enters the rank over the suite.
     """
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     failures: tuple[Failure, ...]
     data: AlignmentData
+    contests: tuple[Contest, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from ...results.ranking import Contest
 from ...results.suite_ranking import SuiteRanking, rank_over_tasks
@@ -34,6 +37,22 @@ def ranked_request(plan: Plan, names: Sequence[str], methods: Mapping[str, Seque
     members = () if aggregate is None else (name for forms in aggregate.members for name in forms)
     metrics = () if aggregate is None else aggregate.metrics
     return Request(methods, names, counts_by=dict.fromkeys(members, metrics))
+
+
+def of_methods(contest: Contest, request: Request) -> Contest:
+    """The numbers of methods as means of those of their runs; a method that lacks a run lacks the task."""
+    values, errors, lacking = [], [], dict(contest.lacking)
+    having = []
+    for name in request.contest:
+        runs = (request.methods or {}).get(name, (name,))
+        rows = [contest.models.index(run) for run in runs if run in contest.models]
+        if len(rows) < len(runs):
+            lacking[name] = next((lacking[run] for run in runs if run in lacking), "not measured")
+            continue
+        having.append(name)
+        values.append(contest.values[rows].mean())
+        errors.append(contest.errors[rows].mean(axis=0))
+    return replace(contest, models=tuple(having), values=np.array(values), errors=np.array(errors), lacking=lacking)
 
 
 def rankings(plan: Plan, request: Request, contests: Mapping[str, Contest]) -> tuple[SuiteRanking, ...]:

@@ -295,7 +295,9 @@ def _contest(prepared: Prepared, measure: Measure, names: Sequence[str], methods
         errors = np.array([np.mean(part, axis=0) for part in parts])
         draws = statistics.sign_draws(errors, ids, prepared.resampler.replicates)
     task, many = prepared.task.name, tuple(having)
-    return Contest(task, measure.metric, many, np.array([*values.values()]), draws, len(ids), lacking)
+    return Contest(
+        task, measure.metric, many, np.array([*values.values()]), draws.astype(np.float32), len(ids), lacking
+    )
 
 
 def _uncovered(resampler: Resampler, runs: Methods) -> dict[str, str]:
