@@ -30,7 +30,7 @@ def page() -> str:
         "`bench pretrain NAME`; [pretraining.md](pretraining.md) describes the settings.",
         _table(("recipe", "objective", "network", "steps", "description"), _recipes()),
         "## Suites",
-        _table(("--suite", "tasks", "description"), _suites()),
+        _table(("--suite", "tasks", "description", "ranks models by"), _suites()),
         "## Tasks",
         "Images: the number without `--limit`. Conditions: corruption and severity, or the shift.",
     ]

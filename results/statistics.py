@@ -99,7 +99,7 @@ def _draw(rng: np.random.Generator, n: int, replicates: int) -> np.ndarray:
     return counts
 
 
-def sign_draws(errors: np.ndarray, ids: Sequence[str], replicates: int = REPLICATES) -> np.ndarray:
+def sign_draws(errors: np.ndarray, ids: Sequence[str] | np.ndarray, replicates: int = REPLICATES) -> np.ndarray:
     """Errors of means, as other images might have made them: each image's part with a random sign.
 
     A multiplier bootstrap with Rademacher's weights (Liu 1988, Ann. Stat. 16:1696; Chernozhukov, Chetverikov & Kato
@@ -109,7 +109,7 @@ def sign_draws(errors: np.ndarray, ids: Sequence[str], replicates: int = REPLICA
 
     Args:
         errors: float (k, n), by how much each image moves each of k numbers from their mean over images.
-        ids: Of the n images, or whatever else is drawn.
+        ids: Of the n images, or whatever else is drawn; text.
         replicates: B.
 
     Returns:

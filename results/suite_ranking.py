@@ -156,16 +156,17 @@ def _lacks(model: str, counted: Sequence[Contest]) -> str:
 def _placed(counted: Sequence[Contest], whole: Sequence[str]) -> list[Placed]:
     better = metric(counted[0].metric).better
     values = np.empty((len(counted), len(whole)))
-    errors, chance = 0.0, 0.0
+    errors = np.zeros((len(whole), counted[0].errors.shape[1]))
+    chance = np.zeros((len(whole), len(whole)))
     for number, one in enumerate(counted):
         order = [one.models.index(model) for model in whole]
         values[number] = one.values[order]
-        errors = errors + one.errors[order].astype(np.float64) / len(counted)
-        chance = chance + chance_of_gaps(values[number], one.n) / len(counted) ** 2
+        errors += one.errors[order].astype(np.float64) / len(counted)
+        chance += chance_of_gaps(values[number], one.n) / len(counted) ** 2
     means = values.mean(axis=0)
-    clear = better_on_images(better * means, better * np.asarray(errors), np.asarray(chance))
+    clear = better_on_images(better * means, better * errors, chance)
     over_tasks = better_on_tasks(better * values)
-    half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * np.asarray(errors).std(axis=1)
+    half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * errors.std(axis=1)
     places, groups = ranks_of(means, better), groups_of(clear)
     (low, high), (tasks_low, tasks_high) = rank_intervals(clear), rank_intervals(over_tasks)
     rows = [

@@ -8,14 +8,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vitobench
 from vitobench.bench.run import Outcome
 from vitobench.bench.scoring.comparison import Request, as_json, compare_stored
+from vitobench.bench.scoring.parts import Request as Ranked
+from vitobench.bench.scoring.ranks import of_methods
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError, UnknownNameError, VitobenchError
 from vitobench.reports.comparison import Compared
+from vitobench.results.ranking import Contest
 from vitobench.results.schema import Comparison
 from vitobench.tasks.registry import SUITES, TASKS
 
@@ -125,6 +129,17 @@ def test_suites_rank_by_numbers_that_their_tasks_have() -> None:
                 continue
             whole = {m.metric for m in task.kind.measures(task, Truth()) if m.condition == task.kind.whole(task)}
             assert whole & set(suite.aggregate.metrics), name
+
+
+def test_a_method_is_ranked_by_the_mean_of_its_runs_and_not_without_one() -> None:
+    errors = np.array([[1.0, -1.0], [3.0, 1.0], [0.0, 2.0]], np.float32)
+    runs = Contest("t", "error_consistency", ("a0", "a1", "b"), np.array([0.2, 0.4, 0.6]), errors, 9, {"c1": "why"})
+    methods = {"a": ("a0", "a1"), "c": ("b", "c1")}
+    found = of_methods(runs, Ranked(methods, ("a", "b", "c")))
+    assert found.models == ("a", "b")
+    assert found.values == pytest.approx([0.3, 0.6])
+    assert found.errors.tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    assert found.lacking["c"] == "why"
 
 
 def test_images_that_only_one_has_are_said(run_small: Run, compare: Compare) -> None:
