@@ -96,6 +96,7 @@ _PHOTOGRAPHED = (
     ("imagenet-c-folders", "imagenet-c"),
     ("imagenet-c-bar-folders", "imagenet-c-bar"),
     ("imagenet-3dcc-folders", "imagenet-3dcc"),
+    ("laion-c-folders", "laion-c"),
     ("imagenet-a",),
     ("imagenet-r",),
     ("imagenet-v2-matched-frequency",),
@@ -107,7 +108,7 @@ _PHOTOGRAPHED = (
 
 _ACCURACY = Aggregate(
     "mean accuracy over tasks (of corruptions: over all conditions; of video: on all frames around an anchor, pm-10)",
-    (*((name,) for name in (*_RENDERED, "micro-a")), *_PHOTOGRAPHED),
+    (*((name,) for name in (*_RENDERED, "micro-laion-c", "micro-a")), *_PHOTOGRAPHED),
     ("pm10", "top1"),
 )
 
@@ -159,8 +160,11 @@ SUITES: dict[str, Suite] = {
             aggregate=Aggregate(
                 "mean accuracy over collections of corruptions, each over all its conditions",
                 (
-                    *((name,) for name in ("micro-c", "micro-c-bar", "micro-3dcc")),
-                    *((name,) for name in ("imagenet-c", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc")),
+                    *((name,) for name in ("micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c")),
+                    *(
+                        (name,)
+                        for name in ("imagenet-c", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c")
+                    ),
                 ),
             ),
         ),
