@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,19 @@ class Result:
 
         return pd.DataFrame([asdict(row) for row in self.data.failures], columns=list(_FAILURE_FIELDS))
 
+    @property
+    def ranks(self) -> pd.DataFrame:
+        """A row per model that is ranked over the suite, best first: world, model, value, rank, its intervals, group.
+
+        Empty for three models or fewer, and without a suite that declares what it ranks by.
+        """
+        import pandas as pd
+
+        from ..results.suite_ranking import Placed
+
+        rows = [{"world": one.world} | asdict(row) for one in self.data.rankings for row in one.rows]
+        return pd.DataFrame(rows, columns=["world", *(field.name for field in fields(Placed))])
+
     def compare(self, metric: str | None = None, condition: str = "overall") -> pd.DataFrame:
         """Paired differences to the baselines; see `compare`."""
         return compare(self, metric=metric, condition=condition)
@@ -150,13 +163,14 @@ class Result:
         """Write the page; returns its path."""
         return report(self, path)
 
-    def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = ()) -> list[str]:
+    def export(self, form: str, to: str | Path | None = None, models: Sequence[str] = (), **options: str) -> list[str]:
         """Export the scores, as `bench export` does.
 
         Args:
             form: A format of `bench export --list`: ``"csv"``, ``"hugging-face"``, ``"mlflow"``, ...
             to: File, folder or address; the format's own default if None. ``"-"`` prints a text format.
             models: Models to export, for formats with a card or a run per model; all of them if empty.
+            **options: Further options of the format: ``benchmark``, ``source``.
 
         Returns:
             Messages that say what was written.
@@ -165,7 +179,7 @@ class Result:
             UnknownNameError: No such format or model.
             VitobenchError: A package is missing, or the target cannot be written.
         """
-        return hand_over(self.outcome, form, None if to is None else str(to), models)
+        return hand_over(self.outcome, form, None if to is None else str(to), models, options)
 
     def _repr_html_(self) -> str:
         return summary_html(self.data)

@@ -30,7 +30,7 @@ def page() -> str:
         "`bench pretrain NAME`; [pretraining.md](pretraining.md) describes the settings.",
         _table(("recipe", "objective", "network", "steps", "description"), _recipes()),
         "## Suites",
-        _table(("--suite", "tasks", "description"), _suites()),
+        _table(("--suite", "tasks", "description", "ranks models by"), _suites()),
         "## Tasks",
         "Images: the number without `--limit`. Conditions: corruption and severity, or the shift.",
     ]
@@ -60,7 +60,10 @@ def _recipes() -> Iterator[Sequence[str]]:
 
 def _suites() -> Iterator[Sequence[str]]:
     for suite in SUITES.values():
-        yield f"`{suite.name}`", ", ".join(f"`{name}`" for name in suite.tasks), suite.description
+        aggregate = suite.aggregate
+        counted = () if aggregate is None else (" or ".join(f"`{name}`" for name in m) for m in aggregate.members)
+        ranks = "" if aggregate is None else f"{aggregate.about}: {', '.join(counted)}"
+        yield f"`{suite.name}`", ", ".join(f"`{name}`" for name in suite.tasks), suite.description, ranks
 
 
 def _task(task: Task) -> str:

@@ -19,6 +19,7 @@ from ..errors import StoreError
 from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..reports.headline import main_lines
+from ..reports.ranks import FEW
 from ..reports.wording import layer_line
 from ..results import records
 from ..results.metrics import metric
@@ -36,7 +37,8 @@ from .scoring.alignment import keep_evidence
 from .scoring.gallery import gallery
 from .scoring.memory import Memory
 from .scoring.outcome import gather
-from .scoring.parts import Request
+from .scoring.parts import PLAIN, Request
+from .scoring.ranks import entrants, ranked_request
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -229,7 +231,9 @@ def execute(
         with suppress(StoreError):
             store.prepare()  # everything may have come from layers
             catalogue.keep(plan, store.own)
-    data = with_layers(gather(plan, store, failures, facts(settings, command), memory=memory), plan, store)
+    about = facts(settings, command)
+    data = gather(plan, store, failures, about, request=_ranked(plan), memory=memory)
+    data = with_layers(data, plan, store)
     with suppress(StoreError):  # it can be measured again
         keep_evidence(plan, store.own)
     _show_layers(data.run, console)
@@ -280,11 +284,20 @@ def rescore(
     _show_notes(plan, console)
     about = facts(settings, command)
     memory = Memory(store, settings.recompute_scores)
-    gathered = gather_with_best(plan, store, about, memory) if best else gather(plan, store, [], about, memory=memory)
-    data = with_layers(gathered, plan, store)
+    if best:
+        data = gather_with_best(plan, store, about, memory)
+    else:
+        data = gather(plan, store, [], about, request=_ranked(plan), memory=memory)
+    data = with_layers(data, plan, store)
     _show_layers(data.run, console)
     data = _with_pictures(data, plan, memory, pictures)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
+
+
+def _ranked(plan: Plan) -> Request:
+    """Ranks where there are more models than a table of pairs can show."""
+    names = entrants(plan)
+    return ranked_request(plan, names) if len(names) > FEW else PLAIN
 
 
 def _with_pictures(data: ReportData, plan: Plan, memory: Memory, pictures: bool) -> ReportData:

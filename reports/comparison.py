@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ..results.metrics import metric
 from ..results.schema import Comparison, MethodComparison
 from .data import ReportData
+from .focus import MANY
 from .headline import failure_lines
 from .page.view import p_words
+from .ranks import FEW, led_by_ranks, level_line, render_ranking
 from .standing import standing_lines
 from .wording import HOLE, MARKS, condition_label, interval, labels, percent, verdict
 
@@ -119,6 +121,7 @@ class Compared:
 
 _WORST = 5
 _SHOWN = 10
+_NO_RANK = "No rank over tasks: only a suite declares what it is by; name one with --suite (`bench suites`)."
 _COLOURS = {"win": "green", "loss": "red", "tie": ""}
 
 
@@ -228,6 +231,20 @@ def _matrix(compared: Compared, task: str) -> Table:
     return table
 
 
+def _level_table(compared: Compared, tasks: Sequence[str]) -> Table:
+    """A line for each task: the best model, and which are level with it."""
+    from rich.text import Text
+
+    table = _table("Level with the best by each task's main number", ("Task", "Number", "Best", "Level with it"), 4)
+    titles = _titles(compared)
+    for task in tasks:
+        rows = [row for row in compared.ranks if row.task == task]
+        name = str(compared.data.task(task).get("metric") or "top1")
+        best, level = level_line(rows) if rows else (HOLE, "not all models have it")
+        table.add_row(Text(titles[task]), Text(metric(name).heading), Text(best), Text(level))
+    return table
+
+
 def legend(compared: Compared) -> str:
     """How to read the numbers."""
     sizes = compared.families
@@ -267,19 +284,32 @@ def render_comparison(compared: Compared, console: Console, conditions: bool = F
     """
     from rich.text import Text
 
-    for line, colour in verdict_lines(compared):
+    led = led_by_ranks(compared.data)
+    for ranking in led:
+        render_ranking(compared.data, ranking, console)
+    many = len(compared.sides) > FEW
+    if many and not led:
+        console.print(Text(_NO_RANK, style="yellow"))
+    for line, colour in () if many else verdict_lines(compared):
         console.print(Text(line, style=f"bold {colour}".strip()))
     for line in _method_lines(compared):
         console.print(Text(line))
     pairs = compared.pairs()
-    if len(compared.sides) > 2:
-        for task in dict.fromkeys(r.task for r in compared.data.comparisons if r.family == "primary"):
+    tasks = list(dict.fromkeys(r.task for r in compared.data.comparisons if r.family == "primary"))
+    if len(compared.sides) > MANY:
+        console.print(_level_table(compared, tasks))
+    elif len(compared.sides) > 2:
+        for task in tasks:
             console.print(_matrix(compared, task))
     else:
         (a, b) = pairs[0]
         console.print(_pair_table(compared, f"A {a}, B {b}", compared.rows(a, b, "primary"), a, b))
-    for a, b in pairs:
+    # Of many pairs the ranks and the matrices say what there is to say at a glance.
+    for a, b in pairs if conditions or not many else ():
         _render_parts(compared, console, a, b, conditions)
+    if many and not conditions:
+        line = f"{len(pairs):,} pairs: --json FILE writes their differences, --conditions prints them."
+        console.print(Text(line))
     console.print(Text(legend(compared), style="dim"))
     for line in standing_lines(compared.data):
         console.print(Text(f"Note: {line}", style="yellow"))

@@ -15,6 +15,7 @@ from .alignment_data import AlignmentData
 
 if TYPE_CHECKING:
     from ..results.ranking import Contest
+    from ..results.suite_ranking import SuiteRanking
 
 
 # Images on which two models disagree: which of them are shown, and what the page says of them.
@@ -153,6 +154,7 @@ class ReportData:
         undefined: Why a score is NaN although everything was measured, by (model, task, condition, metric); with a
             number, on how many images it is undefined.
         contests: Main numbers of models that are ranked together, a row for each task.
+        rankings: Models ranked over the whole suite, in each world for itself.
         gallery: Images on which models disagree.
         keeper: Gives back figures that were drawn of the same data before.
     """
@@ -168,6 +170,7 @@ class ReportData:
     run: RunFacts = field(default_factory=RunFacts)
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
+    rankings: tuple[SuiteRanking, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
     keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
 
@@ -182,7 +185,8 @@ class ReportData:
     def digest(self) -> str:
         """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
-        rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.gallery]
+        rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.rankings]
+        rows += [self.gallery]
         try:
             return digest_of(rows)
         except (TypeError, ValueError, OverflowError):  # a plugin's values

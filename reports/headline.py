@@ -12,6 +12,7 @@ from ..results.metrics import metric
 from ..results.schema import Comparison, HeadlineLine, Score, TaskRecord
 from ..terminal import shown
 from .data import ReportData
+from .ranks import led_by_ranks, render_ranking
 from .standing import marks, standing_lines
 from .tables.alignment import LEGEND as ALIGNMENT_LEGEND
 from .tables.alignment import render_tables
@@ -320,7 +321,7 @@ def _numbers(cell: Cell) -> list[Text]:
 
 
 def render_terminal(data: ReportData, console: Console) -> None:
-    """Print the headline: one table per model, those with a declared baseline first.
+    """Print the headline: the ranks of many models, then one table per model, those with a baseline first.
 
     Args:
         data: The report's input.
@@ -329,6 +330,8 @@ def render_terminal(data: ReportData, console: Console) -> None:
     from rich.text import Text
 
     rows = headline_rows(data)
+    for ranking in led_by_ranks(data):
+        render_ranking(data, ranking, console)
     order = sorted(data.model_names, key=lambda name: data.baseline(name) is None)
     for model in order if rows else ():
         console.print(_model_table(data, rows, model))

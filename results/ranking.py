@@ -1,38 +1,41 @@
-"""Models placed among others: ranks with intervals over images, and effective robustness."""
+"""Models placed among others: ranks by one number with intervals over images, and effective robustness."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .statistics import interval
+from .rank_sets import better_on_images, chance_of_gaps, groups_of, rank_intervals
 
-# Ranks of models by one score, with intervals over images.
+# Ranks of models by one number on the same images.
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The main number of some models on the same images.
+    """One number of some models on the same images.
 
     Attributes:
         task: Task name.
         metric: Metric of the whole task.
         models: Names.
         values: float64 (models,).
-        draws: float64 (models, B), on the same bootstrap samples.
+        errors: float32 (models, B), by how much other images might have moved the values, the same ones for all models;
+            with mean 0. See `statistics.sign_draws`.
         n: Images that all of them answered.
+        lacking: Models that have no such number, and why.
     """
 
     task: str
     metric: str
     models: tuple[str, ...]
     values: np.ndarray
-    draws: np.ndarray
+    errors: np.ndarray
     n: int
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ class Rank:
         metric: Metric of the whole task.
         value: Its number on the images that all models answered.
         rank: 1 is best; equal models share the mean of their places.
-        ci_low: Best place in the 95 % interval over images.
-        ci_high: Worst place in it.
+        ci_low: Best place that its clear differences from the others allow.
+        ci_high: Worst such place. All intervals of a task hold together with 95 %, over images.
         n: Images that all of them answered.
+        group: 1 for models that are level with the best, 2 for those level with the best of the rest, and so on.
     """
 
     model: str
@@ -58,6 +62,7 @@ class Rank:
     ci_low: float
     ci_high: float
     n: int
+    group: int = 0
 
 
 def ranks_of(values: np.ndarray, better: int) -> np.ndarray:
@@ -75,29 +80,25 @@ def ranks_of(values: np.ndarray, better: int) -> np.ndarray:
 
 
 def ranked(contest: Contest, better: int) -> list[Rank]:
-    """Ranks with percentile intervals over the bootstrap samples, best first.
+    """Ranks with intervals over images, best first.
 
     Args:
-        contest: Values and draws.
+        contest: Values and their errors.
         better: 1 when higher is better, -1 when lower is.
     """
     places = ranks_of(contest.values, better)
-    whole = contest.draws[:, np.isfinite(contest.draws).all(axis=0)]
-    drawn = ranks_of(whole, better)
-    rows = []
-    for number, model in enumerate(contest.models):
-        ends = interval(drawn[number]) if whole.shape[1] else (np.nan, np.nan)
-        value, place = float(contest.values[number]), float(places[number])
-        rows.append(Rank(model, contest.task, contest.metric, value, place, *ends, contest.n))
+    chance = chance_of_gaps(contest.values, contest.n)
+    clear = better_on_images(better * contest.values, better * contest.errors, chance)
+    groups = groups_of(clear)
+    rows = [
+        Rank(
+            model, contest.task, contest.metric, float(value), float(place), float(low), float(high), contest.n, int(g)
+        )
+        for model, value, place, low, high, g in zip(
+            contest.models, contest.values, places, *rank_intervals(clear), groups, strict=True
+        )
+    ]
     return sorted(rows, key=lambda row: row.rank)
-
-
-def mean_ranks(rows: Sequence[Rank]) -> dict[str, float]:
-    """Mean place of each model over tasks, in the order of their first appearance."""
-    places: dict[str, list[float]] = {}
-    for row in rows:
-        places.setdefault(row.model, []).append(row.rank)
-    return {model: float(np.mean(ranks)) for model, ranks in places.items()}
 
 
 # Effective robustness: accuracy under a shift beyond what clean accuracy predicts (Taori et al., NeurIPS 2020).

@@ -368,6 +368,8 @@ class TaskRecord(KindFacts, total=False):
     """The model that errors are relative to."""
     images_from: str
     """A training class whose data may hold the images."""
+    hub: str
+    """The data set on the Hugging Face Hub that publishes the images."""
     left_out: LeftOutRecord
     mean_of: int
     """Of how many tasks it is the mean, where it is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,37 @@ def _draw(rng: np.random.Generator, n: int, replicates: int) -> np.ndarray:
         # No image is drawn 256 times: even at n = 300 that has a probability under 1e-500.
         row[:] = np.bincount(rng.integers(n, size=n, dtype=np.int32), minlength=n)
     return counts
+
+
+def sign_draws(errors: np.ndarray, ids: Sequence[str] | np.ndarray, replicates: int = REPLICATES) -> np.ndarray:
+    """Errors of means, as other images might have made them: each image's part with a random sign.
+
+    A multiplier bootstrap with Rademacher's weights (Liu 1988, Ann. Stat. 16:1696; Chernozhukov, Chetverikov & Kato
+    2013, Ann. Stat. 41:2786). An image's signs are a digest of its id, so it has the same ones in every task that shows
+    it, however many others are there, and draws of several tasks can be added up: what they share counts once, and what
+    they do not share is independent.
+
+    Args:
+        errors: float (k, n), by how much each image moves each of k numbers from their mean over images.
+        ids: Of the n images, or whatever else is drawn; text.
+        replicates: B.
+
+    Returns:
+        float64 (k, B), with the covariance of the k means.
+    """
+    n = len(ids)
+    out = np.zeros((len(errors), replicates))
+    if n < 2:
+        return out
+    size = -(-replicates // 8)
+    piece = max(1, _PIECE // replicates)
+    for start in range(0, n, piece):
+        part = ids[start : start + piece]
+        known = b"".join(hashlib.shake_128(str(one).encode()).digest(size) for one in part)
+        bits = np.unpackbits(np.frombuffer(known, np.uint8).reshape(len(part), size), axis=1, count=replicates)
+        out += errors[:, start : start + piece].astype(np.float32) @ (2 * bits.astype(np.float32) - 1)
+    scaled: np.ndarray = out / math.sqrt(n * (n - 1))
+    return scaled
 
 
 @lru_cache(maxsize=2)

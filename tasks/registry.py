@@ -44,6 +44,25 @@ _SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "image
 
 
 @dataclass(frozen=True)
+class Aggregate:
+    """The one number by which a suite ranks models: the mean over tasks, each with the same weight.
+
+    A mean needs one scale, so every task enters with the same sort of number, even where its own main number is another
+    (mCE, which is a ratio). Tasks that show the same images in another form, or that only repeat others, do not count
+    twice. Every world is ranked for itself.
+
+    Attributes:
+        about: What the mean is, in words that follow "by".
+        members: Task names; forms of the same task in one entry, of which one counts.
+        metrics: Metrics in order; a task enters with the first that it measures as a whole.
+    """
+
+    about: str
+    members: tuple[tuple[str, ...], ...]
+    metrics: tuple[str, ...] = ("top1",)
+
+
+@dataclass(frozen=True)
 class Suite:
     """Tasks that belong together, and the numbers to quote for them.
 
@@ -53,6 +72,7 @@ class Suite:
         tasks: Names, in the order of the report. A model is run on those in its label space.
         headline: (task, condition, metric) of the numbers to quote; one with missing values is refused, not averaged.
         images: Images of a task where the suite takes another number than the task says.
+        aggregate: By what models are ranked over the tasks; None where no mean of them would say anything.
     """
 
     name: str
@@ -60,6 +80,7 @@ class Suite:
     tasks: tuple[str, ...]
     headline: tuple[tuple[str, str, str], ...]
     images: Mapping[str, int] = field(default_factory=dict, hash=False)
+    aggregate: Aggregate | None = None
 
     def declared(self, name: str) -> Task:
         """A task as this suite runs it."""
@@ -68,6 +89,29 @@ class Suite:
 
 
 _SHIFTS = ("micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion")
+_RENDERED = ("micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-vid-robust", *_SHIFTS)
+
+_PHOTOGRAPHED = (
+    ("imagenet-val",),
+    ("imagenet-c-folders", "imagenet-c"),
+    ("imagenet-c-bar-folders", "imagenet-c-bar"),
+    ("imagenet-3dcc-folders", "imagenet-3dcc"),
+    ("laion-c-folders", "laion-c"),
+    ("imagenet-a",),
+    ("imagenet-r",),
+    ("imagenet-v2-matched-frequency",),
+    ("imagenet-sketch",),
+    ("objectnet",),
+    ("imagenet-vid-robust",),
+    ("ytbb-robust",),
+)
+
+_ACCURACY = Aggregate(
+    "mean accuracy over tasks (of corruptions: over all conditions; of video: on all frames around an anchor, pm-10)",
+    (*((name,) for name in (*_RENDERED, "micro-laion-c", "micro-a")), *_PHOTOGRAPHED),
+    ("pm10", "top1"),
+)
+
 _MANY = 2000
 """Images for claims about methods: few enough for dozens of runs, and enough to detect two points of accuracy."""
 
@@ -92,6 +136,7 @@ SUITES: dict[str, Suite] = {
                 ("imagenet-val", "overall", "top1"),
                 ("imagenet-c", "overall", "mce"),
             ),
+            aggregate=_ACCURACY,
         ),
         Suite(
             "corruptions",
@@ -112,12 +157,23 @@ SUITES: dict[str, Suite] = {
                 "laion-c",
             ),
             (("micro-c", "overall", "mce"), ("imagenet-c", "overall", "mce")),
+            aggregate=Aggregate(
+                "mean accuracy over collections of corruptions, each over all its conditions",
+                (
+                    *((name,) for name in ("micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c")),
+                    *(
+                        (name,)
+                        for name in ("imagenet-c", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c")
+                    ),
+                ),
+            ),
         ),
         Suite(
             "shape-bias",
             "Shape against texture on cue-conflict images",
             ("micro-val", "micro-cue-conflict"),
             (("micro-cue-conflict", "overall", "shape_bias"),),
+            aggregate=Aggregate("shape bias", (("micro-cue-conflict",),), ("shape_bias",)),
         ),
         Suite(
             "human-alignment",
@@ -131,6 +187,11 @@ SUITES: dict[str, Suite] = {
                     (world, "error_consistency"),
                     (f"{world}-cue-conflict", "shape_bias"),
                 )
+            ),
+            aggregate=Aggregate(
+                "mean error consistency over data sets",
+                tuple((task.name,) for task in DATA_SET_TASKS if task.kind.together),
+                ("error_consistency",),
             ),
         ),
         Suite(
@@ -153,6 +214,7 @@ SUITES: dict[str, Suite] = {
                 ("micro-cue-conflict", "overall", "shape_bias"),
             ),
             {**dict.fromkeys(("micro-val", *_SHIFTS, "micro-cue-conflict"), _MANY), "micro-vid-robust": _MANY_FRAMES},
+            aggregate=replace(_ACCURACY, members=tuple((name,) for name in _RENDERED)),
         ),
     )
 }

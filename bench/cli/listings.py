@@ -129,8 +129,11 @@ def suites_command(as_json: bool) -> None:
     from ...tasks.registry import SUITES
 
     rows = [asdict(suite) | {"tasks": list(suite.tasks), "headline": list(suite.headline)} for suite in SUITES.values()]
-    table_rows = rows if as_json else [row | {"tasks": ", ".join(row["tasks"])} for row in rows]
-    print_rows(table_rows, ("name", "description", "tasks"), as_json)
+    table_rows = rows
+    if not as_json:
+        about = {suite.name: suite.aggregate.about if suite.aggregate else "" for suite in SUITES.values()}
+        table_rows = [row | {"tasks": ", ".join(row["tasks"]), "ranks by": about[row["name"]]} for row in rows]
+    print_rows(table_rows, ("name", "description", "tasks", "ranks by"), as_json)
 
 
 @click.command("recipes")

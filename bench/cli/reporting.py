@@ -44,14 +44,19 @@ FAILED = 4
     help="Exit with code 4 if this is true of model A: 'TASK[.CONDITION].METRIC < MODEL|NUMBER [+|- NUMBER]', in "
     "percent. Repeatable.",
 )
-@click.option("--conditions", is_flag=True, help="Show every metric, group and condition, not just the worst.")
+@click.option(
+    "--conditions",
+    is_flag=True,
+    help="Show every metric, group and condition, not just the worst; of more than eight models, compare them at all.",
+)
 def compare_command(
     seeds: tuple[str, ...], correction: str, fail_if: tuple[str, ...], conditions: bool, **values: Any
 ) -> None:
     """Compare models in a store: A with B, or all pairs if there are more. No model is loaded and no image is read.
 
     Paired tests on the same images, corrected for their number (Holm), with confidence intervals, the smallest
-    detectable difference, and ranks for more than two models. --seeds separates the variance between training runs
+    detectable difference, and ranks for more than two models: of more than three, those over the whole suite come
+    first. --seeds separates the variance between training runs
     from the variance between images.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if condition is met.
@@ -70,7 +75,7 @@ def compare_command(
     json_file = values["json_file"]
     check_output(json_file)
     settings = settings_from(values | {"baselines": ()})
-    request = Request(settings, seeds, correction, fail_if, values["seed"])
+    request = Request(settings, seeds, correction, fail_if, values["seed"], conditions)
     comparison = compare_stored(request, " ".join(["bench", *sys.argv[1:]]))
     if json_file is not None:
         write_json(json_file, as_json(comparison))
@@ -265,9 +270,24 @@ def tables_command(
 @click.option("--format", "form", type=click.Choice(list(EXPORTS)), help="A format from `bench export --list`.")
 @pictured
 @click.option("--to", "target", help="Target; its meaning and its default depend on the format, see --list.")
+@click.option(
+    "--benchmark",
+    metavar="OWNER/NAME",
+    help="With eval-results: the data set on the Hugging Face Hub that lists these tasks. By default, the one that "
+    "publishes each task's images.",
+)
+@click.option("--source", metavar="URL", help="With eval-results: address of what the results were made from.")
 @click.option("--list", "listing", is_flag=True, help="List the formats with what they write and what they need.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON instead of a table.")
-def export_command(form: str | None, target: str | None, listing: bool, as_json: bool, **values: Any) -> None:
+def export_command(
+    form: str | None,
+    target: str | None,
+    benchmark: str | None,
+    source: str | None,
+    listing: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
     """Export the scores of a store: a table, a model card, MLflow or TensorBoard.
 
     No model is loaded and no image is read. (To export predictions, use `bench results export`.)
@@ -276,6 +296,7 @@ def export_command(form: str | None, target: str | None, listing: bool, as_json:
     \b
     bench export --format csv --to scores.csv
     bench export --format hugging-face --model vito --to README.md
+    bench export --format eval-results --model vito --benchmark OWNER/NAME
     bench export --format tensorboard --suite robustness --to runs
     bench export --list
     """
@@ -290,12 +311,14 @@ def export_command(form: str | None, target: str | None, listing: bool, as_json:
     from ..exports.exporter import SCREEN, Handover
     from .show import rescored, written
 
+    options = {name: text for name, text in (("benchmark", benchmark), ("source", source)) if text is not None}
+    spec.check_options(options)
     spec.check_target(to)
     exporter = spec.load()  # first, so that a missing package is reported before minutes of scoring
     outcome = rescored(values)
     # Baselines are scored too, for the comparisons, but only the requested models get a card or a run of their own.
     models = tuple(str(m["name"]) for m in outcome.data.models if fits(str(m["identity"]), values["models"]))
-    lines = exporter(Handover(outcome, models, to, click.echo))
+    lines = exporter(Handover(outcome, models, to, click.echo, options))
     written(outcome, lines, [], values["quiet"] or to == SCREEN)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,12 +31,14 @@ class Handover:
         models: Names of the models asked for; an export that has a place for each model makes no place for others.
         to: File, folder or address to write to; ``"-"`` prints, where the export is text.
         show: Takes the text that is printed for ``"-"``.
+        options: What else was given, by the names of `ExportSpec.options`.
     """
 
     outcome: Outcome
     models: tuple[str, ...]
     to: str
     show: Callable[[str], None] = print
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Exporter(Protocol):
@@ -69,6 +71,7 @@ class ExportSpec:
         default: ``--to`` where it is not given.
         extra: Extra of vitobench that brings its packages; empty where none is needed.
         packages: Modules that have to be importable.
+        options: Options of the command that this format alone has.
     """
 
     name: str
@@ -79,6 +82,18 @@ class ExportSpec:
     default: str
     extra: str = ""
     packages: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    def check_options(self, options: Mapping[str, str]) -> None:
+        """Refuse an option that the format would ignore.
+
+        Raises:
+            VitobenchError: It is of another format.
+        """
+        for name in options:
+            if name not in self.options:
+                having = [spec.name for spec in EXPORTS.values() if name in spec.options]
+                raise VitobenchError(f"--{name} does nothing for --format {self.name}; it is for {', '.join(having)}.")
 
     def check_target(self, to: str) -> None:
         """Refuse what cannot be written to, before anything is scored.
@@ -152,6 +167,17 @@ EXPORTS: dict[str, ExportSpec] = {
             ("huggingface_hub", "yaml"),
         ),
         ExportSpec(
+            "eval-results",
+            "eval_results:export_eval_results",
+            "The main number of each task of one model, for the folder .eval_results of its repository on the Hub",
+            "text",
+            "a .yaml file (merged if it exists); - to print it",
+            ".eval_results/vitobench.yaml",
+            "hugging-face",
+            ("yaml",),
+            ("benchmark", "source"),
+        ),
+        ExportSpec(
             "mlflow",
             "trackers:export_mlflow",
             "One run per model, with scores as metrics and tasks and models as parameters",
@@ -211,7 +237,13 @@ def put(handover: Handover, text: str, what: str) -> list[str]:
 # Pass existing scores to an export by its name.
 
 
-def hand_over(outcome: Outcome, form: str, to: str | None = None, models: Sequence[str] = ()) -> list[str]:
+def hand_over(
+    outcome: Outcome,
+    form: str,
+    to: str | None = None,
+    models: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+) -> list[str]:
     """Export scores.
 
     Args:
@@ -219,15 +251,17 @@ def hand_over(outcome: Outcome, form: str, to: str | None = None, models: Sequen
         form: Name of the export.
         to: Where to; its default if None.
         models: Models that get a place of their own; all if empty.
+        options: Further options of the format.
 
     Returns:
         Lines for a person that say what was written.
 
     Raises:
         UnknownNameError: No such export or model.
-        VitobenchError: A package is missing, or the target cannot be written.
+        VitobenchError: A package is missing, the target cannot be written, or an option is of another format.
     """
     spec = export_spec(form)
+    spec.check_options(options or {})
     target = spec.default if to is None else to
     spec.check_target(target)
     exporter = spec.load()
@@ -235,4 +269,4 @@ def hand_over(outcome: Outcome, form: str, to: str | None = None, models: Sequen
     for name in models:
         if name not in known:
             raise unknown_name("model of this result", name, known)
-    return exporter(Handover(outcome, tuple(models) or tuple(known), target))
+    return exporter(Handover(outcome, tuple(models) or tuple(known), target, options=options or {}))

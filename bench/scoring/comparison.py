@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import StoreError, VitobenchError, unknown_name
 from ...files import plain
 from ...reports.comparison import Compared
+from ...reports.focus import MANY
 from ...reports.wording import layer_line
 from ...results import records
 from ...results.layout import PARTIAL, PREDICTIONS
@@ -26,7 +27,7 @@ from ..settings import Settings
 from .judgement import CORRECTIONS, FAMILIES, check, parse
 from .memory import Memory
 from .outcome import gather
-from .parts import Request as Beyond
+from .ranks import ranked_request
 
 # Methods: names for several training runs that differ in the seed.
 
@@ -104,6 +105,7 @@ class Request:
         correction: A name of `judgement.CORRECTIONS`.
         fail_if: Conditions, as `judgement.parse` reads them.
         seed: Take tasks of this seed; None takes those of the newest run.
+        parts: Compare more than `reports.focus.MANY` models by every number, and not by the main ones of tasks alone.
     """
 
     settings: Settings
@@ -111,6 +113,10 @@ class Request:
     correction: str = "holm"
     fail_if: Sequence[str] = field(default=())
     seed: int | None = None
+    parts: bool = True
+
+
+_MAIN_ONLY = "{:,} pairs are compared by the main number of each task; --conditions adds all other numbers."
 
 
 def compare_stored(request: Request, command: str = "") -> Compared:
@@ -140,16 +146,18 @@ def compare_stored(request: Request, command: str = "") -> Compared:
     methods = {name: tuple(named[run] for run in runs) for name, runs in methods.items()}
     _check_same_questions(plan, store, set(named.values()))
     plan = replace(plan, pairs=tuple(combinations(sides, 2)))
-    contest = sides if len(sides) > 2 else ()
     about = facts(plan.settings, command)
-    beyond = Beyond(methods, contest)
+    main_only = len(sides) > MANY and not request.parts and not conditions
+    beyond = replace(ranked_request(plan, sides, methods), main_only=main_only)
     memory = Memory(store, plan.settings.recompute_scores)
     data = gather(plan, store, [], about, request.correction, beyond, memory)
     data = with_layers(data, plan, store)
-    places = tuple(row for one in data.contests for row in ranked(one, metric(one.metric).better))
+    several = data.contests if len(sides) > 2 else ()
+    places = tuple(row for one in several for row in ranked(one, metric(one.metric).better))
     checked = tuple(check(condition, data, sides, methods) for condition in conditions)
     seconds = time.monotonic() - started
-    notes = (*plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
+    few = (_MAIN_ONLY.format(len(plan.pairs)),) if main_only else ()
+    notes = (*few, *plan.notes, *map(layer_line, data.run.get("layers", [])), *store.layer_problems)
     return Compared(tuple(sides), data, methods, places, request.correction, checked, notes, seconds)
 
 
@@ -205,13 +213,14 @@ def _has(store: Store, task: str, model: str) -> bool:
 
 
 def as_json(compared: Compared) -> dict[str, Any]:
-    """A comparison as plain data: ``comparisons``, ``ranks``, what was corrected together, and provenance."""
+    """A comparison as plain data: ``comparisons``, ``ranks``, ``suite_ranks``, what was corrected, and provenance."""
     data = compared.data
     sizes: Mapping[str, int] = compared.families
     return plain(
         {
             "comparisons": data.comparisons,
             "ranks": compared.ranks,
+            "suite_ranks": data.rankings,
             "correction": compared.correction,
             "families": {name: {"holds": FAMILIES[name], "comparisons": size} for name, size in sizes.items()},
             "tests": TESTS,

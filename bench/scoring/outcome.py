@@ -20,6 +20,7 @@ from .alignment import align, mean_task, people_facts, worlds_of
 from .judgement import judged
 from .memory import Memory
 from .parts import PLAIN, AlignedPart, Reader, Request, failures_of, task_part, truth_failures
+from .ranks import of_methods, rankings
 from .trials import alignment_data
 
 
@@ -47,6 +48,8 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
     data_set = DATA_SETS.get(task.dataset)
     if data_set is not None and data_set.images_from:
         record["images_from"] = data_set.images_from
+    if data_set is not None and data_set.hub:
+        record["hub"] = data_set.hub
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin
@@ -119,6 +122,7 @@ def gather(
     comparisons = [row for _, part in parts for row in part.comparisons]
     reasons = {key: reason for _, part in parts for key, reason in part.reasons.items()}
     alignment: list[AlignmentData] = []
+    counted = {part.counted.task: part.counted for _, part in parts if part.counted is not None}
     tasks = [_task_record(planned) for planned in plan.tasks]
     declared = {planned.task.name: planned.task for planned in plan.tasks}
     for world, members in worlds_of(plan).items():
@@ -128,6 +132,7 @@ def gather(
         comparisons += aligned.comparisons
         missing += aligned.failures
         alignment.append(aligned.data)
+        counted |= {one.task: of_methods(one, request) for one in aligned.contests}
         mean = mean_task(world, members)
         tasks.append(_mean_record(mean, len(members)))
         declared[mean.name] = mean
@@ -149,6 +154,7 @@ def gather(
         undefined=reasons,
         run=run,
         contests=tuple(part.contest for _, part in parts if part.contest is not None),
+        rankings=rankings(plan, request, counted),
         keeper=memory.keeper,
     )
 
@@ -156,4 +162,4 @@ def gather(
 def _aligned(world: str, tasks: Sequence[PlannedTask], reader: Reader) -> AlignedPart:
     aligned = align(world, tasks, reader.plan, reader.answers, reader.store)
     data = alignment_data(aligned.scored, aligned.reference, aligned.data_sets, reader.plan.pairs)
-    return AlignedPart(aligned.scores, aligned.comparisons, aligned.failures, data)
+    return AlignedPart(aligned.scores, aligned.comparisons, aligned.failures, data, aligned.scored.contests)

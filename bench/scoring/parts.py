@@ -135,6 +135,7 @@ class TaskPart:
         decisions: Counts of decisions for shape and texture.
         reasons: Why a score is undefined, as in `ReportData`.
         contest: Main numbers of the models to be ranked.
+        counted: The number by which the task enters the rank over the suite.
     """
 
     missing: Missing
@@ -144,6 +145,7 @@ class TaskPart:
     decisions: tuple[ModelDecisions, ...] = ()
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
+    counted: Contest | None = None
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,14 @@ class AlignedPart:
         comparisons: For the pairs asked for.
         failures: What is missing.
         data: All that is shown of every observer.
+        contests: The number of each data set by which it enters the rank over the suite.
     """
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     failures: tuple[Failure, ...]
     data: AlignmentData
+    contests: tuple[Contest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,11 +175,15 @@ class Request:
         methods: Names of the runs of each method, where pairs name methods.
         contest: Models or methods to be ranked together.
         choose: From the scores of a task to more pairs to compare on it.
+        counts_by: By the name of each task that enters the rank over the suite, the metrics of which the first counts.
+        main_only: Compare pairs by the main number of each task alone.
     """
 
     methods: Mapping[str, Sequence[str]] | None = None
     contest: Sequence[str] = ()
     choose: Choose | None = None
+    counts_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    main_only: bool = False
 
     def plain(self, plan: Plan) -> list[object] | None:
         """As plain data with the plan's pairs; None where a function is not known by its name."""
@@ -183,7 +191,8 @@ class Request:
         if name is None:
             return None
         methods = {method: list(runs) for method, runs in (self.methods or {}).items()}
-        return [[list(pair) for pair in plan.pairs], methods, list(self.contest), name]
+        counts_by = {task: list(metrics) for task, metrics in self.counts_by.items()}
+        return [[list(pair) for pair in plan.pairs], methods, list(self.contest), name, counts_by, self.main_only]
 
 
 PLAIN = Request()
@@ -209,6 +218,9 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
         return part  # elsewhere: they have a mean, and observers beside the models
     truth = truth_of(planned, reader.store)
     answers, clean = reader.answers(task.name), reader.answers(task.clean or "")
+    methods = request.methods or {}
+    # Models of other classes were not asked this task: they lack nothing.
+    ranked = [name for name in request.contest if all(run in answers for run in methods.get(name, (name,)))]
     scored = score_task(
         task,
         answers,
@@ -216,8 +228,10 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
         clean=clean or None,
         truth=truth,
         methods=request.methods,
-        contest=request.contest,
+        contest=ranked,
         choose=request.choose,
+        counts_by=request.counts_by.get(task.name, ()),
+        main_only=request.main_only,
     )
     return replace(
         part,
@@ -226,7 +240,8 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
         comparisons=scored.comparisons,
         decisions=scored.shape_decisions,
         reasons=scored.reasons,
-        contest=scored.contest,
+        contest=scored.contest if len(ranked) == len(request.contest) else None,
+        counted=scored.counted,
     )
 
 

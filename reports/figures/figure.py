@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Place(StrEnum):
     """Where on the page a figure is shown."""
 
+    RANKS = "ranks"
+    """In the section that a page of many models begins with."""
     TOP = "top"
     FIGURES = "figures"
     ALIGNMENT = "alignment"

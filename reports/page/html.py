@@ -17,6 +17,7 @@ from ..figures.figure import Place
 from ..focus import MANY, drawn_models
 from ..headline import LEGEND, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
 from ..wording import condition_label, labels, layer_line, shorten
+from .ranks import rank_sections
 from .sections import (
     Section,
     ViewFigure,
@@ -102,10 +103,14 @@ def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[st
 
 
 def _contents(
-    rows: list[HeadlineRow], figures: Sequence[ViewFigure], sections: Sequence[ViewSection]
+    leading: Sequence[ViewSection],
+    rows: list[HeadlineRow],
+    figures: Sequence[ViewFigure],
+    sections: Sequence[ViewSection],
 ) -> list[tuple[str, str]]:
     """Anchors and titles of the page's parts."""
-    anchors = [("headline", "Headline")] if rows else []
+    anchors = [(section.anchor, section.title) for section in leading]
+    anchors += [("headline", "Headline")] if rows else []
     anchors += [("figures", "Figures")] if figures else []
     anchors += [(section.anchor, section.title) for section in sections]
     return [*anchors, ("details", "All values"), ("provenance", "Where the numbers come from")]
@@ -131,6 +136,7 @@ def render_html(data: ReportData) -> str:
 
     rows = headline_rows(data)
     short = labels(data.model_names)
+    leading = rank_sections(data)
     sections = [section for make in SECTIONS for section in make(data)]
     shown_figures = _draw(data, Place.FIGURES)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -148,7 +154,8 @@ def render_html(data: ReportData) -> str:
         ],
         model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
         task_ids={str(task["name"]): f"task-{n}" for n, task in enumerate(data.task_records, start=1)},
-        contents=_contents(rows, shown_figures, sections),
+        contents=_contents(leading, rows, shown_figures, sections),
+        leading=leading,
         policy=_policy(script),
         base64=lambda content: base64.b64encode(content).decode(),
         condition_label=condition_label,

@@ -49,6 +49,7 @@ class ViewSection:
         notes: Remarks for people.
         open_notes: Whether the notes are open at first.
         figures: Shown after the tables.
+        figures_first: Whether they are shown before the tables.
         pictures: Images on which models disagree.
         details: Groups of tables, closed at first, that go with all other values of the page.
     """
@@ -62,6 +63,7 @@ class ViewSection:
     notes: tuple[str, ...] = ()
     open_notes: bool = False
     figures: tuple[ViewFigure, ...] = ()
+    figures_first: bool = False
     pictures: tuple[Disagreement, ...] = ()
     details: tuple[tuple[str, tuple[ViewTable, ...]], ...] = ()
 

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from ...errors import DataError
+from ...results.ranking import Contest
 from ...results.schema import ObserverComparison, ObserverScore
 from .consistency import HUMANS, REPLICATES, Consistency, consistency
 from .cues import cue_decisions
@@ -48,6 +49,7 @@ class Scored:
         problems: What is missing from them and why.
         notes: Remarks for people, such as other numbers of stimuli than published.
         panels: The decisions of all observers, by data set.
+        contests: Error consistency of the models on each data set, for ranks.
     """
 
     scores: tuple[ObserverScore, ...]
@@ -55,6 +57,7 @@ class Scored:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     panels: Mapping[str, Panel] = field(default_factory=dict)
+    contests: tuple[Contest, ...] = ()
 
 
 @dataclass
@@ -130,7 +133,36 @@ def score_alignment(
         tuple(gathered.problems),
         tuple(gathered.notes),
         gathered.panels,
+        tuple(_contests(gathered, everyone, _in_order(data_sets))),
     )
+
+
+_RANKED = "error_consistency"
+_DEFINED = 0.9  # share of samples in which a number is defined, as for an interval
+
+
+def _contests(gathered: _Gathered, models: Sequence[str], data_sets: Sequence[str]) -> Iterator[Contest]:
+    """Error consistency of models on the same samples of stimuli; those of different data sets are independent."""
+    for name in data_sets:
+        values, errors, lacking, n = [], [], {}, 0
+        having = []
+        for model in models:
+            sampled = gathered.sampled.get(model, {}).get(name, {}).get(_RANKED)
+            if sampled is None:
+                lacking[model] = "not measured"
+                continue
+            value, draws = sampled.draws[0], sampled.draws[1:]
+            defined = np.isfinite(draws)
+            if not np.isfinite(value) or defined.mean() < _DEFINED:
+                lacking[model] = "error consistency undefined"
+                continue
+            having.append(model)
+            values.append(value)
+            errors.append(np.where(defined, draws - draws[defined].mean(), 0.0))
+            n = sampled.n
+        if having:
+            task = gathered.tasks[name]
+            yield Contest(task, _RANKED, tuple(having), np.array(values), np.array(errors, np.float32), n, lacking)
 
 
 def _relate(into: _Gathered, reference: str) -> None:

@@ -70,6 +70,7 @@ _IMAGENET = DataSet(
     licence="ImageNet terms",
     citation="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015",
     gated=True,
+    hub="ILSVRC/imagenet-1k",
     notes="Register at the page, accept the terms, download ILSVRC2012_img_val.tar (6.7 GB, md5 "
     "29b22e2961454d5413ddabcf34fc5622) and ILSVRC2012_devkit_t12.tar.gz, and sort the 50,000 images into one "
     "folder per WordNet id; torchvision.datasets.ImageNet(root, split='val') does this with both archives in root.",

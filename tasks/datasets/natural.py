@@ -97,6 +97,7 @@ _V2 = DataSet(
     citation="Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019 (arXiv 1902.10811)",
     notes="Three sets. The images come from Flickr with their own licences and can be used the way ImageNet's are. "
     "The folders are numbered 0 to 999, which sorts differently as text.",
+    hub="vaishaal/ImageNetV2",
     folders=tuple(
         Folder(f"imagenetv2-{variant}-format-val", 1000, 10_000)
         for variant in ("matched-frequency", "threshold0.7", "top-images")
@@ -201,6 +202,7 @@ DATA_SETS = (
         "NeurIPS 2019 (arXiv 1905.13549)",
         notes="About 7.6 GB. The images were found by an image search and belong to their makers.",
         images_from=FROM_THE_WEB,
+        hub="songweig/imagenet_sketch",
         unpacks_to="sketch",
         folders=(Folder(".", 1000, 50_889),),
         form=ClassFolderForm("imagenet-1k", _by_wnid("n01440764", "n01443537"), _of_imagenet),

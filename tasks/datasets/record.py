@@ -338,6 +338,7 @@ class DataSet(Publication):
         tasks: The tasks that its authors define. One that names no images takes this set's, one without a citation the
             set's own.
         images_from: A training class whose data may hold these very images: ``"web"`` where they were collected there.
+        hub: The data set on the Hugging Face Hub by which its authors publish it, ``"OWNER/NAME"``; empty for none.
     """
 
     form: Form | None = None
@@ -346,6 +347,7 @@ class DataSet(Publication):
     place: str = ""
     tasks: tuple[Task, ...] = ()
     images_from: str = ""
+    hub: str = ""
 
     def __post_init__(self) -> None:
         """Fill in what tasks and folders take from the record."""

@@ -13,8 +13,9 @@ from ...results import statistics
 from ...results.ranking import Contest
 from ...results.schema import Comparison, Effect, MethodComparison
 from ...results.statistics import arms, error_towards_zero, mcnemar, minimum_detectable, t_test
-from ..kinds.kind import Measure
-from .samples import Prepared, Sampled, estimate
+from ...results.suite_ranking import COVERED
+from ..kinds.kind import RANKED, Measure
+from .samples import Prepared, Resampler, Sampled, errors_by_unit, estimate, point
 
 # Weighted sums of training methods on the same resampled units: a difference of two, or an effect over many.
 #
@@ -41,8 +42,8 @@ class Runs:
 
 def together(
     prepared: Prepared, models: Sequence[str], measure: Measure | None = None
-) -> tuple[dict[str, Sampled], int] | None:
-    """The same units of several models and of the reference, if there is one; and how many.
+) -> tuple[dict[str, Sampled], np.ndarray] | None:
+    """The same units of several models and of the reference, if there is one; and their ids.
 
     Returns:
         None where one of them has no answers, or none that all have; see `Resampler.together` for one measure.
@@ -51,17 +52,22 @@ def together(
     return prepared.resampler.together(list(everyone), measure)
 
 
-def numbers_on(prepared: Prepared, models: Sequence[str]) -> Iterator[tuple[Measure, dict[str, Sampled], int]]:
-    """Every measure that all of some models have, with the units that it is computed on and their number."""
+def numbers_on(
+    prepared: Prepared, models: Sequence[str], main_only: bool = False
+) -> Iterator[tuple[Measure, dict[str, Sampled], int]]:
+    """Every measure that all of some models have, or the main one, with its units and their number."""
     whole = together(prepared, models)
     if whole is None:
         return
+    main = (prepared.task.kind.whole(prepared.task), prepared.task.metric)
     for measure in prepared.measures:
+        if main_only and (measure.condition, measure.metric) != main:
+            continue
         if measure.needs_reference and prepared.reference is None:
             continue
         shared = together(prepared, models, measure) if measure.defined_only else whole
         if shared is not None:
-            yield measure, *shared
+            yield measure, shared[0], len(shared[1])
 
 
 def measured(measure: Measure, runs: Sequence[Sampled], reference: Sampled | None) -> Runs:
@@ -170,7 +176,9 @@ def effect(name: str, task: str, condition: str, metric: str, methods: Sequence[
 # Paired differences of models, and of methods with several runs, on the same resampled units.
 
 
-def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) -> list[Comparison]:
+def compare(
+    prepared: Prepared, a: str, b: str, methods: Methods | None = None, main_only: bool = False
+) -> list[Comparison]:
     """Differences in every measure that both have.
 
     Args:
@@ -178,6 +186,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
         a: A model, or a method.
         b: What to subtract.
         methods: The runs of each method.
+        main_only: Compare by the main number of the whole task alone.
 
     Returns:
         `MethodComparison` rows where either side is a method. Nothing where a side, or one of its runs, has no answers:
@@ -186,7 +195,7 @@ def compare(prepared: Prepared, a: str, b: str, methods: Methods | None = None) 
     runs = {side: tuple((methods or {}).get(side, (side,))) for side in (a, b)}
     several = any(side in (methods or {}) for side in (a, b))
     rows: list[Comparison] = []
-    for measure, sampled, n in numbers_on(prepared, [*runs[a], *runs[b]]):
+    for measure, sampled, n in numbers_on(prepared, [*runs[a], *runs[b]], main_only):
         counts = {side: len(prepared.resampler.common(runs[side])) for side in (a, b)}
         left, right = [sampled[model] for model in runs[a]], [sampled[model] for model in runs[b]]
         third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
@@ -226,28 +235,80 @@ def _difference(
     return effect | {"p": p, "test": test, "minimum_detectable": minimum_detectable(error)}
 
 
-def main_numbers(prepared: Prepared, names: Sequence[str], methods: Methods | None = None) -> Contest | None:
-    """The main number of a task for models and methods, on the units that all of them answered.
+# One number of many models on the same units, for ranks.
+
+
+def contests(
+    prepared: Prepared, names: Sequence[str], methods: Methods | None = None, counts_by: Sequence[str] = ()
+) -> tuple[Contest | None, Contest | None]:
+    """The main number of a task for models and methods, and that by which it enters the rank over a suite.
+
+    Args:
+        prepared: One task.
+        names: Models and methods.
+        methods: The runs of each method.
+        counts_by: Metrics in order; the first that the task measures as a whole enters the rank over a suite.
 
     Returns:
-        None where one of them lacks it: a rank among the others would be another rank.
+        The first is None where one of them lacks it: a rank among the others would be another rank. The second names
+        those that lack it, and is None without ``counts_by``.
     """
+    if len(names) < 2:
+        return None, None
     task = prepared.task
-    runs = {name: tuple((methods or {}).get(name, (name,))) for name in names}
-    main = (task.kind.whole(task), task.metric)
-    measure = next((m for m in prepared.measures if (m.condition, m.metric) == main), None)
-    if measure is None or (measure.needs_reference and prepared.reference is None):
+    whole = {m.metric: m for m in prepared.measures if m.condition == task.kind.whole(task)}
+    counting = next((name for name in counts_by if name in whole), None)
+    wanted = {name: whole[name] for name in (task.metric, counting) if name in whole}
+    made = {name: _contest(prepared, measure, names, methods or {}) for name, measure in wanted.items()}
+    main = made.get(task.metric)
+    return None if main is None or main.lacking else main, made.get(counting or "")
+
+
+def _contest(prepared: Prepared, measure: Measure, names: Sequence[str], methods: Methods) -> Contest | None:
+    """One number of those models and methods that have it, on the units that all of these answered."""
+    if measure.needs_reference and prepared.reference is None:
         return None
-    shared = together(prepared, [model for name in names for model in runs[name]], measure)
-    if shared is None:
-        return None
-    sampled, n = shared
-    third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
-    values, draws = [], []
-    for name in names:
-        value, drawn = total([(1.0, measured(measure, [sampled[model] for model in runs[name]], third))])
-        values.append(value)
-        draws.append(drawn)
-    if not np.isfinite(values).all():
-        return None
-    return Contest(task.name, task.metric, tuple(names), np.array(values), np.array(draws), n)
+    runs = {name: tuple(methods.get(name, (name,))) for name in names}
+    lacking = _uncovered(prepared.resampler, runs)
+    values: dict[str, float] = {}
+    while True:
+        having = [name for name in names if name not in lacking]
+        shared = together(prepared, [run for name in having for run in runs[name]], measure) if having else None
+        if shared is None:
+            return None
+        sampled, ids = shared
+        third = sampled[prepared.reference] if measure.needs_reference and prepared.reference else None
+        values = {name: float(np.mean([point(measure, sampled[run], third) for run in runs[name]])) for name in having}
+        undefined = [name for name, value in values.items() if not math.isfinite(value)]
+        if not undefined:
+            break
+        lacking |= dict.fromkeys(undefined, measure.undefined or "not measured under every condition")
+    if measure.metric in RANKED:
+        # No function of means, so that no image has a part of its own: plain bootstrap draws about their mean.
+        runs_drawn = [[estimate(measure, sampled[run], third)[1] for run in runs[name]] for name in having]
+        draws = np.array([np.mean(drawn, axis=0) for drawn in runs_drawn])
+        draws = draws - draws.mean(axis=1, keepdims=True)
+        if not np.isfinite(draws).all():
+            return None
+    else:
+        parts = [[errors_by_unit(measure, sampled[run], third) for run in runs[name]] for name in having]
+        errors = np.array([np.mean(part, axis=0) for part in parts])
+        draws = statistics.sign_draws(errors, ids, prepared.resampler.replicates)
+    task, many = prepared.task.name, tuple(having)
+    return Contest(
+        task, measure.metric, many, np.array([*values.values()]), draws.astype(np.float32), len(ids), lacking
+    )
+
+
+def _uncovered(resampler: Resampler, runs: Methods) -> dict[str, str]:
+    """Models that have no units, or so few that the others would be compared on few, and why."""
+    counts = {
+        name: len(resampler.common(members)) if all(run in resampler.units for run in members) else 0
+        for name, members in runs.items()
+    }
+    most = max(counts.values(), default=0)
+    return {
+        name: f"only {count:,} of {most:,} images" if count else "not measured"
+        for name, count in counts.items()
+        if count < COVERED * most or not count
+    }

@@ -139,8 +139,10 @@ class Resampler:
         self._common: dict[tuple[str, ...], np.ndarray] = {}
         self._whole: dict[str, Sampled] = {}
 
-    def together(self, models: Sequence[str], measure: Measure | None = None) -> tuple[dict[str, Sampled], int] | None:
-        """The same units of several models, and how many they are.
+    def together(
+        self, models: Sequence[str], measure: Measure | None = None
+    ) -> tuple[dict[str, Sampled], np.ndarray] | None:
+        """The same units of several models, and their ids.
 
         Args:
             models: Which.
@@ -154,7 +156,7 @@ class Resampler:
             return None
         ids = self.common(models)
         if measure is None or not measure.defined_only:
-            return ({model: self.sampled(model, ids) for model in models}, len(ids)) if len(ids) else None
+            return ({model: self.sampled(model, ids) for model in models}, ids) if len(ids) else None
         if not all(measure.applies_to(self.units[model].columns) for model in models):
             return None
         own = {}
@@ -164,7 +166,7 @@ class Resampler:
         defined = np.all([np.isfinite(values).all(axis=1) for values in own.values()], axis=0)
         if not defined.any():
             return None
-        return {model: self._means(measure.reads, values[defined]) for model, values in own.items()}, int(defined.sum())
+        return {model: self._means(measure.reads, values[defined]) for model, values in own.items()}, ids[defined]
 
     def common(self, models: Sequence[str]) -> np.ndarray:
         """Ids of the units that all of these models have, sorted."""
@@ -247,11 +249,41 @@ def prepare(
     return Prepared(task, tuple(measures), Resampler(units, replicates), reference)
 
 
+def errors_by_unit(measure: Measure, own: Sampled, reference: Sampled | None) -> np.ndarray:
+    """By how much each unit moves a measure: its values, for a mean; for other functions of means their slope there.
+
+    The slope is that towards the same units with one of them once more (the positive jackknife), times their number;
+    see Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6.
+
+    Args:
+        measure: The number; none of those made from confidences in order.
+        own: Of one model.
+        reference: Of the model that normalises errors, on the same units.
+
+    Returns:
+        float64 (n,), with mean 0.
+    """
+    n = len(own.values)
+
+    def with_each(sampled: Sampled, columns: tuple[str, ...]) -> Means:
+        values = np.column_stack([sampled.column(name) for name in columns]).astype(np.float64)
+        return Means(columns, (values.sum(axis=0) + values) / (n + 1))
+
+    other = None if reference is None else with_each(reference, reference.columns)
+    moved = measure.compute(replace(with_each(own, measure.reads), reference=other))
+    errors: np.ndarray = (n + 1) * (moved - moved.mean())
+    return errors
+
+
 def estimate(measure: Measure, own: Sampled, reference: Sampled | None) -> tuple[float, np.ndarray]:
     """The estimate of a measure and its draws (B,)."""
-    other = (None, None) if reference is None else (reference.point, reference.samples)
-    point = float(measure.compute(replace(own.point, reference=other[0]))[0])
-    values = measure.compute(replace(own.samples, reference=other[1]))
+    value = point(measure, own, reference)
+    values = measure.compute(replace(own.samples, reference=None if reference is None else reference.samples))
     if measure.centred and np.isfinite(values).any():
-        values = values - np.nanmean(values) + point
-    return point, values
+        values = values - np.nanmean(values) + value
+    return value, values
+
+
+def point(measure: Measure, own: Sampled, reference: Sampled | None) -> float:
+    """The estimate of a measure alone."""
+    return float(measure.compute(replace(own.point, reference=None if reference is None else reference.point))[0])

@@ -15,7 +15,7 @@ from ...results.schema import Comparison, ModelDecisions, Score
 from ..kinds.kind import Measure
 from ..labels import Truth
 from ..task import Task
-from .compare import compare, main_numbers
+from .compare import compare, contests
 from .samples import Answers, Resampler, estimate, prepare
 
 Choose = Callable[[Sequence[Score]], Sequence[tuple[str, str]]]
@@ -33,6 +33,7 @@ class Scored:
         reasons: Why a score is undefined, by (model, task, condition, metric). A NaN without a reason was not measured.
             With a number, on how many images it is undefined, and why; it is of the others.
         contest: Main numbers of the models to be ranked, if all of them have one.
+        counted: The number by which this task enters the rank over a suite, of the models that have it.
     """
 
     scores: tuple[Score, ...]
@@ -40,6 +41,7 @@ class Scored:
     shape_decisions: tuple[ModelDecisions, ...] = ()
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
+    counted: Contest | None = None
 
 
 def score_task(
@@ -52,6 +54,8 @@ def score_task(
     methods: Mapping[str, Sequence[str]] | None = None,
     contest: Sequence[str] = (),
     choose: Choose | None = None,
+    counts_by: Sequence[str] = (),
+    main_only: bool = False,
 ) -> Scored:
     """Score one task for some models.
 
@@ -65,6 +69,8 @@ def score_task(
         methods: Names of the runs of each method, for pairs and contests that name methods.
         contest: Models or methods to be ranked together.
         choose: Gives more pairs to compare, where these depend on the scores.
+        counts_by: Metrics by the first of which, of those that it measures, the task enters the rank over a suite.
+        main_only: Compare by the main number of the whole task alone.
 
     Returns:
         Scores in the order of ``answers``, then comparisons in the order of ``pairs``.
@@ -82,10 +88,10 @@ def score_task(
             if reason:
                 reasons[(model, task.name, measure.condition, measure.metric)] = reason
     pairs = list(dict.fromkeys([*pairs, *(choose(scores) if choose else ())]))
-    comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods)]
+    comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods, main_only)]
     decisions = task.kind.decisions(task, prepared.resampler.units, truth or Truth())
-    together = main_numbers(prepared, contest, methods) if contest else None
-    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together)
+    together, counted = contests(prepared, contest, methods, counts_by)
+    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together, counted)
 
 
 def _score(task: Task, model: str, measure: Measure, resampler: Resampler, reference: str | None) -> tuple[Score, str]:
@@ -122,7 +128,7 @@ def _where_defined(task: Task, model: str, measure: Measure, resampler: Resample
     """A score over the units on which it is defined, and how many were left out and why, if any were."""
     row = (model, task.name, measure.condition, measure.metric)
     shared = resampler.together([model], measure)
-    n = shared[1] if shared is not None else 0
+    n = len(shared[1]) if shared is not None else 0
     left_out = len(resampler.units[model]) - n
     reason = f"undefined on {left_out} images whose {measure.undefined}; these are left out" if left_out else ""
     if shared is None:

@@ -8,15 +8,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vitobench
 from vitobench.bench.run import Outcome
 from vitobench.bench.scoring.comparison import Request, as_json, compare_stored
+from vitobench.bench.scoring.parts import Request as Ranked
+from vitobench.bench.scoring.ranks import of_methods
 from vitobench.bench.settings import Settings
 from vitobench.errors import StoreError, UnknownNameError, VitobenchError
 from vitobench.reports.comparison import Compared
+from vitobench.results.ranking import Contest
 from vitobench.results.schema import Comparison
+from vitobench.tasks.registry import SUITES, TASKS
 
 Run = Callable[..., Outcome]
 Compare = Callable[..., Compared]
@@ -73,6 +78,68 @@ def test_more_than_two_are_ranked(stored_run: Run, compare: Compare) -> None:
         assert all(row.ci_low <= row.rank <= row.ci_high for row in rows)
     errors = [row.value for row in found.ranks if row.task == "micro-c"]
     assert errors == sorted(errors)  # a lower mCE ranks first
+
+
+def test_four_are_ranked_over_the_suite(
+    stored_run: Run, compare: Compare, bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = stored_run("vito", "other", "supervised")
+    found = compare("other", "vito", "supervised", "moclr")
+    (ranking,) = found.data.rankings
+    (same,) = ran.data.rankings
+    assert {row.model: (row.value, row.rank) for row in same.rows} == {r.model: (r.value, r.rank) for r in ranking.rows}
+    assert [one.task for one in ranking.tasks] == ["micro-val", "micro-c", "micro-light"]
+    assert {one.metric for one in ranking.tasks} == {"top1"}  # not mCE, which is on another scale
+    means = [row.value for row in ranking.rows]
+    assert means == sorted(means, reverse=True)
+    for row in ranking.rows:
+        scores = [found.value(row.model, one.task, "overall", one.metric) for one in ranking.tasks]
+        assert row.value == pytest.approx(sum(scores) / 3)
+        assert row.low <= row.rank <= row.high
+        assert (row.tasks_low, row.tasks_high) == (1, 4)
+    left = dict(ranking.left_out)
+    assert left["micro-occlusion"] == "not measured here"
+    assert "imagenet-val" not in left  # another world
+    plain = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert plain["suite_ranks"][0]["rows"][0]["rank"] == ranking.rows[0].rank
+    shown = bench_here("compare", *found.sides, "--store", tmp_path / "store", "--suite", "robustness").out
+    assert shown.lstrip().startswith("4 models ranked over 3 tasks")
+    assert "vito against" not in shown
+    monkeypatch.setattr("vitobench.bench.scoring.comparison.MANY", 3)
+    few = compare(*found.sides, parts=False)
+    assert few.data.rankings == found.data.rankings
+    assert {row.family for row in few.data.comparisons} == {"primary"}
+    assert few.notes[0].startswith("6 pairs are compared by the main number of each task")
+
+
+def test_suites_rank_by_numbers_that_their_tasks_have() -> None:
+    from vitobench.tasks.labels import Truth
+
+    for suite in SUITES.values():
+        members = () if suite.aggregate is None else suite.aggregate.members
+        names = [name for forms in members for name in forms]
+        assert len(names) == len(set(names))
+        assert set(names) <= set(suite.tasks)
+        for forms in members:
+            assert len({TASKS[name].world for name in forms}) == 1
+        for name in names:
+            task = TASKS[name]
+            if task.kind.together:  # scored elsewhere, by this number alone
+                assert suite.aggregate.metrics == ("error_consistency",)
+                continue
+            whole = {m.metric for m in task.kind.measures(task, Truth()) if m.condition == task.kind.whole(task)}
+            assert whole & set(suite.aggregate.metrics), name
+
+
+def test_a_method_is_ranked_by_the_mean_of_its_runs_and_not_without_one() -> None:
+    errors = np.array([[1.0, -1.0], [3.0, 1.0], [0.0, 2.0]], np.float32)
+    runs = Contest("t", "error_consistency", ("a0", "a1", "b"), np.array([0.2, 0.4, 0.6]), errors, 9, {"c1": "why"})
+    methods = {"a": ("a0", "a1"), "c": ("b", "c1")}
+    found = of_methods(runs, Ranked(methods, ("a", "b", "c")))
+    assert found.models == ("a", "b")
+    assert found.values == pytest.approx([0.3, 0.6])
+    assert found.errors.tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    assert found.lacking["c"] == "why"
 
 
 def test_images_that_only_one_has_are_said(run_small: Run, compare: Compare) -> None:

@@ -8,9 +8,11 @@ import io
 import json
 import tomllib
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vitobench.bench.exports.exporter import EXPORTS, ExportSpec
 from vitobench.errors import VitobenchError
@@ -69,6 +71,18 @@ def test_exports_of_a_store(bench_here, tmp_path: Path) -> None:
     assert "2 headline numbers of vito, a new card: README.md" in done.out
     assert "moclr" not in (tmp_path / "README.md").read_text()
 
+    call = ("export", "--format", "eval-results", "--model", "vito")
+    done = bench_here(*call)
+    assert done.code == 2
+    assert "on no data set of the Hub: Micro-world, clean; New light. --benchmark OWNER/NAME" in done.err
+    assert not (tmp_path / ".eval_results").exists()
+    done = bench_here(*call, "--benchmark", "lab/bench")
+    assert (done.code, done.out) == (0, "2 results of vito: .eval_results/vitobench.yaml\n")
+    (clean, _) = yaml.safe_load((tmp_path / ".eval_results" / "vitobench.yaml").read_text())
+    assert clean["dataset"] == {"id": "lab/bench", "task_id": "micro-val"}
+    run = next(json.loads(path.read_text()) for path in (tmp_path / "bench-results" / "runs").iterdir())
+    assert datetime.fromisoformat(clean["date"]) == datetime.fromisoformat(run["date"])
+
     done = bench_here("export", "--format", "tensorboard", "--model", "vito")
     assert [path.name for path in (tmp_path / "tensorboard").iterdir()] == ["vito"]
 
@@ -82,6 +96,10 @@ def test_exports_of_a_store(bench_here, tmp_path: Path) -> None:
         (("--format", "parquet", "--to", "-"), "cannot be printed; set --to to a file"),
         (("--format", "tensorboard", "--to", "file"), "is a file; name a folder"),
         (("--format", "csv"), "There is no store at"),
+        (
+            ("--format", "csv", "--benchmark", "a/b"),
+            "--benchmark does nothing for --format csv; it is for eval-results",
+        ),
     ],
 )
 def test_wrong_usage_is_said(bench_here, tmp_path: Path, args: tuple[str, ...], message: str) -> None:
@@ -108,7 +126,10 @@ def test_text_that_is_not_utf8_spoils_no_export(handed, tmp_path: Path, name: st
     target = {"mlflow": f"file://{tmp_path / 'mlruns'}", "tensorboard": str(tmp_path)}.get(
         name, str(tmp_path / "x.yaml")
     )
-    asked = MODELS[:1] if name == "hugging-face" else ()
-    assert spec.load()(handed(target, *asked, data=data))
+    asked = MODELS[:1] if name in ("hugging-face", "eval-results") else ()
+    handover = handed(target, *asked, data=data)
+    if "benchmark" in spec.options:
+        handover = replace(handover, options={"benchmark": "lab/bench"})
+    assert spec.load()(handover)
     assert [path for path in tmp_path.rglob("*") if path.is_file()]
     assert data.failures[0].image_id == r"caf\udce9 \ud83d"

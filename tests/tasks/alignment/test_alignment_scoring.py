@@ -9,6 +9,7 @@ import pytest
 from vitobench.errors import DataError
 from vitobench.results.metrics import METRICS
 from vitobench.results.schema import Comparison, ObserverScore, narrowed
+from vitobench.results.suite_ranking import rank_over_tasks
 from vitobench.tasks.alignment.consistency import HUMANS, OVERALL, SAMPLED
 from vitobench.tasks.alignment.experiments import ALIGNMENT_SETS, CATEGORIES, AlignmentSet
 from vitobench.tasks.alignment.rows import ALL, SHAPE_BIAS
@@ -166,3 +167,23 @@ def test_many_models_are_compared_on_the_mean_only() -> None:
     }  # fmt: skip
     equal = next(row for row in found.comparisons if (row.a, row.b) == ("model-1", "model-3"))
     assert (equal.difference, equal.ci_low, equal.ci_high) == (0, 0, 0)
+
+
+def test_models_are_ranked_by_the_mean_that_the_scores_have() -> None:
+    models = observers("good", "bad")
+    del models[SETS[3].name]["bad"]
+    found = score(models)
+    contests = {one.task: one for one in found.contests}
+    assert set(contests) == {one.task for one in SETS}
+    lacking = contests.pop(SETS[3].task)
+    assert (lacking.models, dict(lacking.lacking)) == (("good",), {"bad": "not measured"})
+    ranking = rank_over_tasks("w", "", [(task,) for task in contests], contests, ["bad", "good"])
+    assert ranking is not None
+    rows = by_key(found.scores)
+    for row in ranking.rows:
+        own = [rows[(row.model, one.name, "error_consistency")] for one in SETS if one.task in contests]
+        assert row.value == pytest.approx(np.mean([part.value for part in own]))
+        # The error of a mean of independent data sets, from their intervals; 50 samples each.
+        halves = np.array([part.ci_high - part.ci_low for part in own]) / 2
+        assert row.ci_high - row.value == pytest.approx(np.sqrt((halves**2).sum()) / len(own), rel=0.3)
+    assert ranking.rows[0].value >= ranking.rows[1].value

@@ -13,8 +13,8 @@ from scipy import stats
 from vitobench.results.schema import MethodComparison
 from vitobench.results.statistics import two_sided_p
 from vitobench.tasks.registry import TASKS
-from vitobench.tasks.scoring.compare import compare, main_numbers
-from vitobench.tasks.scoring.samples import Answers, Prepared, prepare
+from vitobench.tasks.scoring.compare import compare, contests
+from vitobench.tasks.scoring.samples import Answers, Prepared, errors_by_unit, estimate, prepare
 from vitobench.tasks.task import Task
 
 Rows = Callable[..., pd.DataFrame]
@@ -100,13 +100,56 @@ def test_runs_that_are_all_alike_add_nothing(make: Make) -> None:
 def test_a_method_that_lacks_a_run_is_not_compared(make: Make) -> None:
     prepared = make(VAL, {"a0": hits(1, 20), "b": hits(2, 20)})
     assert compare(prepared, "a", "b", {"a": ["a0", "a1"]}) == []
-    assert main_numbers(prepared, ["a", "b"], {"a": ["a0", "a1"]}) is None
+    main, counted = contests(prepared, ["a", "b"], {"a": ["a0", "a1"]}, ("top1",))
+    assert main is None
+    assert counted is not None
+    assert (counted.models, dict(counted.lacking)) == (("b",), {"a": "not measured"})
 
 
-def test_main_numbers_are_of_the_images_that_all_have(make: Make) -> None:
+def test_numbers_for_ranks_are_of_the_images_that_all_have(make: Make) -> None:
     names = [f"i{n:03d}" for n in range(40)]
-    models = {"a": hits(1, 40), "b": hits(2, 40), "c": hits(3, 10)}
-    found = main_numbers(make(VAL, models, {"c": names[:10]}), ["a", "b", "c"])
-    assert found is not None
-    assert (found.n, found.draws.shape) == (10, (3, 1000))
-    assert found.values == pytest.approx([models[name][:10].mean() for name in "abc"])
+    models = {"a": hits(1, 40), "b": hits(2, 40), "c": hits(3, 38), "few": hits(4, 10)}
+    prepared = make(VAL, models, {"c": names[:38], "few": names[:10]})
+    main, counted = contests(prepared, ["a", "b", "c"], counts_by=("pm10", "top1"))
+    assert main is not None
+    assert counted is main  # the same number
+    assert (main.n, main.errors.shape) == (38, (3, 1000))
+    assert main.values == pytest.approx([models[name][:38].mean() for name in "abc"])
+    # One that lacks most images does not take them from the others.
+    main, counted = contests(prepared, ["a", "few", "b"], counts_by=("top1",))
+    assert main is None
+    assert counted is not None
+    assert (counted.models, counted.n) == (("a", "b"), 40)
+    assert dict(counted.lacking) == {"few": "only 10 of 40 images"}
+    assert contests(prepared, ["a"]) == (None, None)
+
+
+def test_the_main_number_alone_on_request(make: Make, corrupted: Task) -> None:
+    columns = len(corrupted.conditions)
+    prepared = make(corrupted, {"a": hits(1, 60, columns, 0.7), "reference": hits(2, 60, columns, 0.4)})
+    every = compare(prepared, "a", "reference")
+    assert len(every) > 1
+    main = [row for row in every if (row.condition, row.metric) == ("overall", corrupted.metric)]
+    assert compare(prepared, "a", "reference", main_only=True) == main
+    assert len(main) == 1
+
+
+def test_errors_of_ranks_are_those_of_a_paired_test(make: Make) -> None:
+    a, b = hits(1, 500), hits(2, 500)
+    main, _ = contests(make(VAL, {"a": a, "b": b}), ["a", "b"])
+    assert main is not None
+    found = (main.errors[0] - main.errors[1]).std()
+    assert found == pytest.approx(stats.sem((a.astype(float) - b)[:, 0]), rel=0.08)  # of 1,000 draws
+
+
+def test_errors_of_a_ratio_are_those_of_its_bootstrap(make: Make, corrupted: Task) -> None:
+    columns = len(corrupted.conditions)
+    models = {"a": hits(1, 300, columns, 0.7), "moclr": hits(2, 300, columns, 0.4)}
+    prepared = make(corrupted, models)
+    measure = next(m for m in prepared.measures if m.metric == "mce")
+    sampled, ids = prepared.resampler.together(["a", "moclr"]) or ({}, np.empty(0))
+    errors = errors_by_unit(measure, sampled["a"], sampled["moclr"])
+    assert errors.shape == (300,) == ids.shape
+    assert errors.mean() == pytest.approx(0, abs=1e-9)
+    _, draws = estimate(measure, sampled["a"], sampled["moclr"])
+    assert errors.std(ddof=1) / math.sqrt(300) == pytest.approx(draws.std(), rel=0.08)
