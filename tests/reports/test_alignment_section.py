@@ -98,7 +98,7 @@ def test_forms_of_error_consistency_are_shown_beside_the_plain_one() -> None:
     assert cells["vito"]["κ of defined"].value == "0.250"
     assert cells["vito"]["stimuli for ± 0.05"].value == "12,345"
     assert cells["moclr"]["κ of defined"].hole
-    assert "Klein et al., NeurIPS 2025" in forms.legend
+    assert "Klein et al., NeurIPS 2025" in forms.note
 
 
 @pytest.mark.parametrize("simulated", [True, False])
