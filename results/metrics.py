@@ -55,8 +55,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         for metric in (
             Metric("top1", "Top-1 accuracy"),
             Metric("top5", "Top-5 accuracy"),
+            Metric("ece", "Expected calibration error", -1),
             Metric("rms_calibration_error", "RMS calibration error", -1),
             Metric("aurra", "AURRA"),
+            Metric("risk_at_80", "Error at 80 % coverage", -1),
+            Metric("coverage_at_5", "Coverage at 5 % error"),
+            Metric("worst_classes", "Top-1, worst tenth of classes"),
             # In points of accuracy, above 0 where clean accuracy does not explain it.
             Metric("effective_robustness", "Effective robustness"),
             Metric("pm0", "Accuracy on anchors (pm-0)"),

@@ -36,6 +36,7 @@ class Units:
         labels: int64 (n,).
         ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
             follow the columns' means under the names of `RANKED`.
+        by_class: Column of correctness whose accuracy in the worst classes follows under the name `WORST_CLASSES`.
     """
 
     ids: np.ndarray
@@ -43,17 +44,30 @@ class Units:
     values: np.ndarray
     labels: np.ndarray
     ranked: tuple[str, str] | None = None
+    by_class: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """Names of the numbers that are no function of the columns' means."""
+        return (*(RANKED if self.ranked else ()), *((WORST_CLASSES,) if self.by_class else ()))
+
     def on(self, ids: np.ndarray) -> np.ndarray:
         """Values of these units, all of which must be present."""
-        return self.values[self.ids.searchsorted(ids)]
+        return self.values if ids is self.ids else self.values[self.ids.searchsorted(ids)]
+
+    def labels_of(self, ids: np.ndarray) -> np.ndarray:
+        """Labels of these units, all of which must be present."""
+        return self.labels[self.ids.searchsorted(ids)]
 
 
-RANKED = ("rms_calibration_error", "aurra")
-"""Numbers made from confidences in order; see `measures.resampled`."""
+RANKED = ("rms_calibration_error", "aurra", "risk_at_80", "coverage_at_5")
+"""Numbers made from confidences in order; see `confidences.resampled`."""
+
+WORST_CLASSES = "worst_classes"
+"""Accuracy in the classes that are known worst; see `measures.worst_classes`."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from vitobench.bench.planning import plan as plan_module
 from vitobench.bench.scoring import parts
 from vitobench.bench.settings import Settings
 from vitobench.results.store import Store
-from vitobench.tasks.measures import aurra, rms_calibration_error
+from vitobench.tasks.confidences import aurra, rms_calibration_error
 from vitobench.tasks.scoring.score import score_task
 
 MODELS = ("ResNet50", "DINO", "SimCLR")
