@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.kept import Anew, Keeper, digest_of
-from ..results.schema import Comparison, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
+from ..results.schema import Comparison, CurvePoint, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 
@@ -154,6 +154,7 @@ class ReportData:
             number, on how many images it is undefined.
         contests: Main numbers of models that are ranked together, a row for each task.
         gallery: Images on which models disagree.
+        curves: Reliability and risk against coverage, for figures.
         keeper: Gives back figures that were drawn of the same data before.
     """
 
@@ -169,6 +170,7 @@ class ReportData:
     undefined: Mapping[_ScoreKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
+    curves: tuple[CurvePoint, ...] = ()
     keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -182,7 +184,7 @@ class ReportData:
     def digest(self) -> str:
         """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
-        rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.gallery]
+        rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.gallery, self.curves]
         try:
             return digest_of(rows)
         except (TypeError, ValueError, OverflowError):  # a plugin's values
@@ -279,6 +281,7 @@ class ReportData:
             comparisons=tuple(c for c in self.comparisons if c.a in names and c.b in names),
             models=tuple(record for record in self.models if record["name"] in names),
             shape_decisions=tuple(row for row in self.shape_decisions if row["model"] in names),
+            curves=tuple(row for row in self.curves if row.model in names),
         )
 
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:

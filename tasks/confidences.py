@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from ..results.statistics import wilson
+
 # Expected calibration error, in bins of equal width (Guo et al., ICML 2017).
 
 
@@ -205,6 +207,60 @@ def coverage_at(risks: np.ndarray, risk: int = RISK) -> np.ndarray:
     allowed = risks <= risk / 100 + 1e-12
     last = risks.shape[-1] - np.argmax(allowed[..., ::-1], axis=-1)
     return np.asarray(np.where(allowed.any(axis=-1), last / risks.shape[-1], 0.0))
+
+
+# The curves behind these numbers, as points with intervals.
+
+
+Point = tuple[float, float, float, float, int]
+"""Place, value, both ends of its 95 % interval, and predictions behind it."""
+
+_PLACES = 50
+"""Points of a risk-coverage curve."""
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> list[Point]:
+    """Accuracy of the predictions in each bin of confidence, at their mean confidence, with Wilson's interval.
+
+    Args:
+        confidence: float (n,), in [0, 1].
+        correct: (n,), 1 if the prediction is right, else 0.
+        bins: Their number; empty ones have no point.
+
+    Returns:
+        In ascending order; nothing where a confidence is missing.
+    """
+    if not np.isfinite(confidence).all():
+        return []
+    members = bin_of(confidence, bins)
+    points = []
+    for number in np.unique(members).tolist():
+        inside = members == number
+        right, n = int((correct[inside] > 0.5).sum()), int(inside.sum())
+        points.append((float(confidence[inside].mean(dtype=np.float64)), right / n, *wilson(right, n), n))
+    return points
+
+
+def risk_by_coverage(confidence: np.ndarray, correct: np.ndarray, places: int = _PLACES) -> list[Point]:
+    """`selective_risk` at equally spaced coverages, with Wilson's interval for the images that are answered there.
+
+    Args:
+        confidence: float (n,).
+        correct: (n,), 1 if the prediction is right, else 0.
+        places: Number of points, fewer where there are fewer predictions.
+
+    Returns:
+        In ascending order; nothing where a confidence is missing.
+    """
+    n = len(confidence)
+    if not np.isfinite(confidence).all() or not n:
+        return []
+    risks = selective_risk(confidence, correct)
+    points = []
+    for k in dict.fromkeys(-(-n * place // places) for place in range(1, places + 1)):
+        risk = float(risks[k - 1])
+        points.append((k / n, risk, *wilson(round(risk * k), k), k))
+    return points
 
 
 # All of these for resamples of the predictions: sorted once, and many resamples together.

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...results.metrics import Metric, add
-from ...results.schema import KindFacts, ModelDecisions, View
+from ...results.schema import CurvePoint, KindFacts, ModelDecisions, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,6 +236,10 @@ class Kind(ABC):
             truth: Facts about the images.
         """
 
+    def mismatch(self, task: Task, answers: Answers, truth: Truth) -> str:
+        """Why facts about images cannot be those of the images that a model answered; empty where they can."""
+        return ""
+
     @abstractmethod
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
         """The numbers of a task, functions of the columns of `units`."""
@@ -261,6 +265,10 @@ class Kind(ABC):
     def facts(self, task: Task) -> KindFacts:
         """Facts for a task's record in a report that this kind adds, as plain data."""
         return {}
+
+    def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
+        """Curves of every model, for figures."""
+        return []
 
     def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:
         """Counts of decisions by model and category."""

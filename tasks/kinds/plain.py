@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...results.schema import View
+from ...results.schema import Curve, CurvePoint, View
 from .kind import RANKED, WORST_CLASSES, Kind, Line, Measure, Units, proportion
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class Plain(Kind):
             Measure("overall", risk, lambda m: m[risk], reads),
             Measure("overall", coverage, lambda m: m[coverage], reads),
         ]
+
+    def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
+        """Accuracy by bin of confidence, and error by coverage."""
+        from ..confidences import reliability, risk_by_coverage
+
+        points = []
+        for model, part in units.items():
+            confidence, correct = (part.values[:, part.columns.index(name)] for name in (CONFIDENCE, CORRECT))
+            for curve, rows in (
+                (Curve.RELIABILITY, reliability(confidence, correct)),
+                (Curve.RISK, risk_by_coverage(confidence, correct)),
+            ):
+                points += [CurvePoint(model, task.name, curve.value, *row) for row in rows]
+        return points
 
 
 class Clean(Plain):
@@ -134,6 +149,10 @@ class Alignment(Plain):
     merges = True
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
+        """None."""
+        return []
+
+    def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
         """None."""
         return []
 

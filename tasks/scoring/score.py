@@ -11,7 +11,7 @@ import numpy as np
 from ...results import statistics
 from ...results.published import timm
 from ...results.ranking import Baseline, Contest, effective_robustness
-from ...results.schema import Comparison, ModelDecisions, Score
+from ...results.schema import Comparison, CurvePoint, ModelDecisions, Score
 from ..kinds.kind import Measure
 from ..labels import Truth
 from ..task import Task
@@ -33,6 +33,7 @@ class Scored:
         reasons: Why a score is undefined, by (model, task, condition, metric). A NaN without a reason was not measured.
             With a number, on how many images it is undefined, and why; it is of the others.
         contest: Main numbers of the models to be ranked, if all of them have one.
+        curves: For figures.
     """
 
     scores: tuple[Score, ...]
@@ -40,6 +41,7 @@ class Scored:
     shape_decisions: tuple[ModelDecisions, ...] = ()
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
+    curves: tuple[CurvePoint, ...] = ()
 
 
 def score_task(
@@ -85,7 +87,8 @@ def score_task(
     comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods)]
     decisions = task.kind.decisions(task, prepared.resampler.units, truth or Truth())
     together = main_numbers(prepared, contest, methods) if contest else None
-    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together)
+    curves = task.kind.curves(task, prepared.resampler.units)
+    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together, tuple(curves))
 
 
 def _score(task: Task, model: str, measure: Measure, resampler: Resampler, reference: str | None) -> tuple[Score, str]:
