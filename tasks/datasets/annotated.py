@@ -187,6 +187,7 @@ _IMAGENET_X = DataSet(
     citation="Idrissi et al., ImageNet-X: Understanding Model Mistakes with Factor of Variation Annotations, ICLR 2023 "
     "(arXiv 2211.01866)",
     gated=True,
+    required=(_TOP, _MULTI, _PROTOTYPES),
     notes="Annotations alone, for the images of imagenet: `pip install imagenet-x==0.0.7`.",
     form=_form(_TOP),
     reads=(_ANNOTATIONS,),

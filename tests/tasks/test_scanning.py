@@ -112,6 +112,11 @@ def parquet(root: Path) -> None:
     touch(root / "data" / "validation-00000-of-00001.parquet")
 
 
+def factors(root: Path) -> None:
+    for name in ("imagenet_x_val_top_factor.jsonl", "imagenet_x_val_multi_factor.jsonl", "prototypical_paths.csv"):
+        touch(root / name)
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -128,6 +133,7 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "ytbb-robust": (youtube, {"ytbb-robust"}),
     "clickme shards": (shards, {"clickme"}),
     "clickme folders": (maps, {"clickme"}),
+    "imagenet-x": (factors, {"imagenet-x"}),
     "imagenet-depth": (depths, {"imagenet-depth"}),
     "model-vs-human": (stimuli, {"model-vs-human"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
@@ -154,16 +160,6 @@ BY_NAME = {
 }
 """Looks like several sets, or is a part of one."""
 
-NOT_OPENED = {
-    "imagenet-p",
-    "ytbb-robust",
-    "clickme",
-    "imagenet-depth",
-    "model-vs-human",
-    "pug-imagenet",
-    "imagenet-hard",
-}
-"""Opening reads contents of videos, tables or a second folder."""
 
 
 def opens(name: str, folder: Path) -> bool:
