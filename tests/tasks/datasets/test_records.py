@@ -177,6 +177,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "laion-c-folders", "imagenet-p",
         "imagenet-es-control", "imagenet-es-auto", "imagenet-sketch", "objectnet", "stylized-imagenet", "imagenet-hard",
         "imagenet-d-background", "imagenet-d-texture", "imagenet-d-material", "pug-imagenet",
+        "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
