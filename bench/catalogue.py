@@ -18,7 +18,7 @@ from ..results.predictions import Asked
 from ..results.store import Store
 from ..tasks.labels import Truth, class_count, labels_for
 from ..tasks.microworld.vocabulary import CLASSES
-from ..tasks.opening import annotations, how_to_bring, open_source
+from ..tasks.opening import annotations_of, how_to_bring, open_source
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity, with_samples
@@ -72,7 +72,7 @@ def _read(planned: PlannedTask) -> dict[str, Any] | str | None:
     """Facts about the images from their folder or from annotations; None without either, or why they are unusable."""
     if planned.annotations is not None:
         try:
-            return annotations(planned.task.dataset, planned.annotations)
+            return annotations_of(planned.task.dataset, planned.annotations)
         except DataError as error:
             return str(error)
     return None if planned.task.made_of or planned.source is None else _facts(planned.source)

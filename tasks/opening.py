@@ -85,7 +85,7 @@ def available(dataset: str, folders: Mapping[str, Path]) -> bool:
     return paths_of(dataset, folders) is not None
 
 
-def annotations(dataset: str, folder: Path) -> dict[str, Any]:
+def annotations_of(dataset: str, folder: Path) -> dict[str, Any]:
     """What annotations say of the images of another data set, as plain data.
 
     Raises:

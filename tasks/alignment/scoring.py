@@ -200,7 +200,7 @@ def _undefined(measured: Consistency, reference: str) -> Iterator[str]:
         if not lost.any() or (column < panel.people and lost[:, :column].any()):
             continue  # of two people, the first one says it
         conditions = [name for name, row in zip(measured.conditions, lost, strict=False) if row.any()]
-        others = [name for name, gone in zip(people, lost.any(axis=0), strict=True) if gone]
+        others = [name for name, gone in zip(people, np.any(lost, axis=0).tolist(), strict=True) if gone]
         where = f"under {', '.join(conditions)} of" if len(measured.conditions) > 2 else "on"
         whole = "always right (or always wrong) there"
         yield (

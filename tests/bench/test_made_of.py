@@ -20,7 +20,7 @@ from vitobench.tasks.datasets.annotated import AnnotatedForm
 from vitobench.tasks.datasets.record import DataSet
 from vitobench.tasks.datasets.registry import DATA_SETS
 from vitobench.tasks.images.classes import imagenet_wnids
-from vitobench.tasks.opening import annotations, available, open_source, paths_of
+from vitobench.tasks.opening import annotations_of, available, open_source, paths_of
 
 Bench = Callable[..., Any]
 CLASSES = (0, 207, 574)
@@ -212,10 +212,10 @@ def test_an_installed_package_is_found_and_not_imported(
     assert not available("imagenet-x", {})
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert paths_of("imagenet-x", {}) == (package,)
-    facts = annotations("imagenet-x", package)
+    facts = annotations_of("imagenet-x", package)
     assert facts["images"]["ILSVRC2012_val_00000207"] == [207, facts["factors"].index("pose")]
     assert len(facts["images"]) == 6
-    assert annotations("imagenet-x", tmp_path / "site" / "fake_imagenet_x" / "annotations") == facts
+    assert annotations_of("imagenet-x", tmp_path / "site" / "fake_imagenet_x" / "annotations") == facts
     assert "fake_imagenet_x" not in sys.modules
     with pytest.raises(DataError, match="are annotations"):
         open_source("imagenet-x", {}, None, 0)
@@ -226,4 +226,4 @@ def test_annotations_of_another_form_are_told(annotated: Path, monkeypatch: pyte
     (annotated / "imagenet_x_val_top_factor.jsonl").write_text(line + "\n")
     monkeypatch.setitem(DATA_SETS, "imagenet-x", record_of(annotated))
     with pytest.raises(DataError, match="does not have an object for each image with file_name, class and 0 or 1"):
-        annotations("imagenet-x", annotated)
+        annotations_of("imagenet-x", annotated)
