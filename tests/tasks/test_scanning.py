@@ -160,6 +160,17 @@ BY_NAME = {
 }
 """Looks like several sets, or is a part of one."""
 
+NOT_OPENED = {
+    "imagenet-p",
+    "ytbb-robust",
+    "clickme",
+    "imagenet-depth",
+    "model-vs-human",
+    "pug-imagenet",
+    "imagenet-hard",
+    "imagenet-x",
+}
+"""Opening reads contents of videos, tables or a second folder; annotations are not opened."""
 
 
 def opens(name: str, folder: Path) -> bool:
