@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import StoreError, VitobenchError
+from ..errors import DataError, StoreError, VitobenchError
 from ..models.registry import file_of
 from ..models.spec import ModelSpec, Preprocessing
 from ..results import records
@@ -18,7 +18,7 @@ from ..results.predictions import Asked
 from ..results.store import Store
 from ..tasks.labels import Truth, class_count, labels_for
 from ..tasks.microworld.vocabulary import CLASSES
-from ..tasks.opening import open_source
+from ..tasks.opening import annotations_of, how_to_bring, open_source
 from ..tasks.plugin_tasks import origin_of
 from ..tasks.registry import find_task
 from ..tasks.task import Task, answered_by, task_identity, with_samples
@@ -62,15 +62,28 @@ def keep_truths(planned: PlannedTask, store: Store) -> None:
     Raises:
         StoreError: The store cannot be written.
     """
-    if planned.task.kind.needs and planned.source is not None and planned.task.world != "microworld":
-        records.keep_packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest, _facts(planned.source))
+    if planned.task.kind.needs and planned.task.world != "microworld":
+        facts = _read(planned)
+        if isinstance(facts, dict):
+            records.keep_packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest, facts)
 
 
-def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
+def _read(planned: PlannedTask) -> dict[str, Any] | str | None:
+    """Facts about the images from their folder or from annotations; None without either, or why they are unusable."""
+    if planned.annotations is not None:
+        try:
+            return annotations_of(planned.task.dataset, planned.annotations)
+        except DataError as error:
+            return str(error)
+    return None if planned.task.made_of or planned.source is None else _facts(planned.source)
+
+
+def truth_of(planned: PlannedTask, store: Store) -> Truth | str:
     """The truth of a task: generated for the micro-world; for other tasks read from the images, or else from the store.
 
     Returns:
-        None where the store has lost it or it is damaged: what needs it cannot be scored.
+        A line that says why there is none, where the store has lost it, it is damaged, or annotations cannot be used:
+        what needs it cannot be scored.
     """
     task = planned.task
     needs = task.kind.needs
@@ -82,12 +95,16 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
             textures = dict(zip(source.image_ids, source.textures().tolist(), strict=True))
             return Truth(textures=textures, categories=CLASSES)
         return Truth(anchors=source.anchors)
-    if planned.source is not None:
-        facts: dict[str, Any] | None = _facts(planned.source)
-    else:
-        facts = records.packed(store, records.TRUTHS, task.dataset, planned.data_digest)
+    facts = _read(planned)
     if facts is None:
-        return None
+        facts = records.packed(store, records.TRUTHS, task.dataset, planned.data_digest)
+    if facts is None and task.made_of:
+        return f"{task.title} needs {how_to_bring(task.dataset)}"
+    if facts is None:
+        return f"the truths of {task.dataset} are missing from the store or damaged: run again with --data"
+    if isinstance(facts, str):
+        return facts
+    known: Mapping[str, list[int]] = facts.get("images", {})
     accepted: Mapping[str, list[int]] = facts.get("accepted", {})
     frames: Mapping[str, int] = facts.get("frames", {})
     sequences = {video: [f"{video}/{n:03d}" for n in range(count)] for video, count in frames.items()}
@@ -95,6 +112,7 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | None:
         anchors=facts.get("anchors", {}),
         accepted={i: frozenset(c) for i, c in accepted.items()},
         sequences={condition.name: sequences for condition in task.conditions} if sequences else {},
+        factors={image: (label, tuple(places)) for image, (label, *places) in known.items()},
     )
 
 
@@ -102,8 +120,9 @@ def truth_facts(planned: PlannedTask, store: Store) -> Any:
     """What `truth_of` is made from, as plain data; None where the code and the task alone decide it, or it is lost."""
     if not planned.task.kind.needs or planned.task.world == "microworld":
         return None
-    if planned.source is not None:
-        return _facts(planned.source)
+    facts = _read(planned)
+    if facts is not None:
+        return facts
     return records.packed(store, records.TRUTHS, planned.task.dataset, planned.data_digest)
 
 
@@ -299,6 +318,9 @@ def keep(plan: Plan, store: Store) -> None:
 
         records.keep(store, records.MODELS, spec.identity, record, sound)
     for planned in plan.tasks:
+        if planned.task.made_of:
+            keep_truths(planned, store)
+            continue
         records.keep(store, records.TASKS, planned.identity, task_record(planned), sound_task)
         if planned.source is not None:
             store.keep_asked(planned.identity, asked_of(planned))

@@ -386,7 +386,7 @@ def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
 
 def _tasks(spec: ModelSpec, data: Mapping[str, Path], device: str) -> Iterator[Check]:
     """Every task of the label space whose data are available, with `LIMIT` images each."""
-    candidates = [task for task in all_tasks().values() if predicts(spec.label_space, task)]
+    candidates = [task for task in all_tasks().values() if predicts(spec.label_space, task) and not task.made_of]
     ready = [task for task in candidates if available(task.dataset, data)]
     if not ready:
         yield Check(

@@ -471,11 +471,11 @@ def _record(plan: Plan, missing: Sequence[Unit], command: str) -> dict[str, Any]
         "settings": {name: getattr(settings, name) for name in names} | {"also": [str(url) for url in settings.also]},
         "models": {spec.name: spec.identity for spec in plan.models},
         "pairs": [list(pair) for pair in plan.pairs],
-        "tasks": {p.task.name: _asked(p, p.identity in running) for p in plan.tasks},
+        "tasks": {p.task.name: _asked(p, p.identity in running) for p in plan.run_tasks},
         "data": {
             p.task.dataset: {"folder": folders_named(p.task.dataset, settings), "digest": p.data_digest}
             | ({"left_out": dict(p.left_out)} if p.left_out else {})
-            for p in plan.tasks
+            for p in plan.run_tasks
             if p.source is not None and folders_of(p.task.dataset)
         },
     }

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.kept import Anew, Keeper, digest_of
-from ..results.schema import Comparison, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
+from ..results.schema import Comparison, CurvePoint, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
 
@@ -156,6 +156,7 @@ class ReportData:
         contests: Main numbers of models that are ranked together, a row for each task.
         rankings: Models ranked over the whole suite, in each world for itself.
         gallery: Images on which models disagree.
+        curves: Reliability and risk against coverage, for figures.
         keeper: Gives back figures that were drawn of the same data before.
     """
 
@@ -172,6 +173,7 @@ class ReportData:
     contests: tuple[Contest, ...] = ()
     rankings: tuple[SuiteRanking, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
+    curves: tuple[CurvePoint, ...] = ()
     keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +188,7 @@ class ReportData:
         """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
         rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.rankings]
-        rows += [self.gallery]
+        rows += [self.gallery, self.curves]
         try:
             return digest_of(rows)
         except (TypeError, ValueError, OverflowError):  # a plugin's values
@@ -283,6 +285,7 @@ class ReportData:
             comparisons=tuple(c for c in self.comparisons if c.a in names and c.b in names),
             models=tuple(record for record in self.models if record["name"] in names),
             shape_decisions=tuple(row for row in self.shape_decisions if row["model"] in names),
+            curves=tuple(row for row in self.curves if row.model in names),
         )
 
     def has(self, task: str, metric: str, condition: str = "overall") -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..results.metrics import metric
-from ..results.schema import Comparison, HeadlineLine, Score, TaskRecord
+from ..results.schema import Comparison, HeadlineLine, Score, TaskRecord, View
 from ..terminal import shown
 from .data import ReportData
 from .ranks import led_by_ranks, render_ranking
@@ -320,6 +320,30 @@ def _numbers(cell: Cell) -> list[Text]:
     return [Text(percent(cell.score.value)), Text(span, style="dim"), Text(f"{cell.score.n:,}", style="dim")]
 
 
+def _factor_table(data: ReportData, task: TaskRecord) -> Table:
+    """Error ratio of every factor, models in columns."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    name, key = str(task["name"]), "error_ratio"
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table.title = Text(f"{task.get('title') or name}: error ratio, 100 where a factor makes no difference")
+    table.add_column("Factor")
+    table.add_column("n", justify="right")
+    for model in labels(data.model_names).values():
+        table.add_column(Text(model), justify="right", no_wrap=True)
+    for factor in (factor for members in (task.get("families") or {}).values() for factor in members):
+        row = cells(data, name, factor, key)
+        count = max((cell.score.n for cell in row if cell.score is not None), default=0)
+        values = (percent(cell.score.value if cell.score is not None else None) for cell in row)
+        table.add_row(condition_label(factor), f"{count:,}", *values)
+    return table
+
+
+_FEW = 6  # models in the columns of a table
+
+
 def render_terminal(data: ReportData, console: Console) -> None:
     """Print the headline: the ranks of many models, then one table per model, those with a baseline first.
 
@@ -335,6 +359,9 @@ def render_terminal(data: ReportData, console: Console) -> None:
     order = sorted(data.model_names, key=lambda name: data.baseline(name) is None)
     for model in order if rows else ():
         console.print(_model_table(data, rows, model))
+    for task in data.tasks_with(View.FACTORS) if len(data.model_names) <= _FEW else ():
+        if any(score.task == task["name"] and score.metric == "error_ratio" for score in data.scores):
+            console.print(_factor_table(data, task))
     if rows:
         console.print(Text(LEGEND, style="dim"))
     for world in data.alignment:

@@ -55,8 +55,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         for metric in (
             Metric("top1", "Top-1 accuracy"),
             Metric("top5", "Top-5 accuracy"),
+            Metric("ece", "Expected calibration error", -1),
             Metric("rms_calibration_error", "RMS calibration error", -1),
             Metric("aurra", "AURRA"),
+            Metric("risk_at_80", "Error at 80 % coverage", -1),
+            Metric("coverage_at_5", "Coverage at 5 % error"),
+            Metric("worst_classes", "Top-1, worst tenth of classes"),
             # In points of accuracy, above 0 where clean accuracy does not explain it.
             Metric("effective_robustness", "Effective robustness"),
             Metric("pm0", "Accuracy on anchors (pm-0)"),
@@ -74,12 +78,22 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("observed_consistency", "Observed consistency", words=_CONSISTENT),
             Metric("expected_consistency", "Expected consistency", words=("higher", "lower")),
             Metric("error_consistency", "Error consistency (κ)", words=_CONSISTENT),
+            Metric("error_consistency_defined", "Error consistency (κ), of defined", words=_CONSISTENT),
+            Metric("error_consistency_corrected", "Error consistency (κ), corrected", words=_CONSISTENT),
+            Metric("copy_probability", "Copy probability", words=_CONSISTENT),
+            Metric("error_consistency_stimuli", "Stimuli for κ ± 0.05", -1, percent=False, words=("fewer", "more")),
             Metric("error_consistency_lowest", "Lowest possible error consistency"),
             Metric("error_consistency_highest", "Highest possible error consistency"),
             Metric("observed_consistency_ceiled", "Observed consistency, share of the ceiling", words=_CONSISTENT),
             Metric("error_consistency_ceiled", "Error consistency, share of the ceiling", words=_CONSISTENT),
+            Metric(
+                "error_consistency_defined_ceiled",
+                "Error consistency of defined, share of the ceiling",
+                words=_CONSISTENT,
+            ),
             Metric("response_entropy", "Response entropy (bits)", percent=False, words=("higher", "lower")),
             Metric("mean_rank", "Mean rank", -1, percent=False),
+            Metric("mean_rank_defined", "Mean rank, κ of defined", -1, percent=False),
             # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
             Metric("shape_bias", "Shape bias", words=("more by shape", "more by texture")),
             # Saliency: agreement of two maps.

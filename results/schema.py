@@ -52,6 +52,8 @@ class View(StrEnum):
     """One of the natural shifts, in one table with their clean counterparts."""
     SHAPE = "shape"
     """Decisions for shape and texture by category."""
+    FACTORS = "factors"
+    """How much more often a model errs where an annotated factor holds."""
     ALIGNMENT = "alignment"
     """Human alignment, in a section and in tables of its own."""
 
@@ -240,6 +242,40 @@ class Effect:
     p_adjusted: float = math.nan
 
 
+class Curve(StrEnum):
+    """What a curve shows."""
+
+    RELIABILITY = "reliability"
+    """Accuracy in bins of confidence, against the mean confidence of the bin."""
+    RISK = "risk-coverage"
+    """Error among the most confident predictions, against the share of images that they are."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a curve of one model on one task.
+
+    Attributes:
+        model: Model name.
+        task: Task name.
+        curve: A value of `Curve`.
+        at: Place on the horizontal axis, in [0, 1].
+        value: Value there, in [0, 1].
+        ci_low: Lower end of the 95 % interval at this point.
+        ci_high: Its upper end.
+        n: Predictions behind the value.
+    """
+
+    model: str
+    task: str
+    curve: str
+    at: float
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+
+
 @dataclass(frozen=True)
 class Failure:
     """Something that was asked and is missing from the result, with the reason.
@@ -350,6 +386,8 @@ class TaskRecord(KindFacts, total=False):
     """``"microworld"``, ``"photographs"`` or empty."""
     clean: str | None
     """Name of the clean counterpart."""
+    made_of: str
+    """Name of the task whose predictions it is made of, where it has none of its own."""
     data: str
     data_digest: str
     seed: int

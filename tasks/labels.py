@@ -119,6 +119,8 @@ class Truth:
             sequences. Frames either have ids of their own under one condition, or the task has a condition named like
             each perturbation and the same ids recur.
         accepted: Classes that count as right; multi-label, and video where a frame has several.
+        factors: The class and the positions of the factors of each annotated image, by the name of its file without
+            ending; factors.
     """
 
     textures: Mapping[str, int] = field(default_factory=dict)
@@ -126,3 +128,4 @@ class Truth:
     anchors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sequences: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     accepted: Mapping[str, Collection[int]] = field(default_factory=dict)
+    factors: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)

@@ -1,11 +1,8 @@
-"""Measures as pure functions: shape bias, corruption errors, calibration, groups of frames, stability."""
+"""Measures as pure functions: shape bias, corruption errors, groups of frames, worst classes, stability."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -84,155 +81,6 @@ def relative_corruption_error(
     return ratio
 
 
-# Calibration error and AURRA: how well confidence predicts accuracy (Hendrycks et al., CVPR 2021, ImageNet-A).
-
-
-BIN_SIZE = 100
-
-Bins = Literal["official", "all"]
-"""``"official"`` leaves out the last bin, that of the most confident predictions, like the evaluation code of
-ImageNet-A; ``"all"`` includes it. In both cases a bin is weighted by its share of all predictions. The default is
-official, because published numbers of ImageNet-A and related sets were computed with it."""
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Predictions sorted by confidence, in groups of equal confidence.
-
-    Attributes:
-        order: int64 (n,), positions of the predictions, least confident first.
-        starts: int64 (groups,), where each group begins in that order.
-        confidence: float64 (groups,), ascending.
-    """
-
-    order: np.ndarray
-    starts: np.ndarray
-    confidence: np.ndarray
-
-
-def rank(confidence: np.ndarray) -> Ranking:
-    """Sort predictions by confidence, float (n,), in [0, 1], without NaN."""
-    order = np.argsort(confidence, kind="stable")
-    values = np.asarray(confidence, dtype=np.float64)[order]
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else np.empty(0, np.int64)
-    return Ranking(order, starts, values[starts])
-
-
-def _ranked(ranking: Ranking, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence and correctness of each rank, least confident first.
-
-    Equal confidences have no order, and since stored ones are rounded, many are equal near 1. Each rank in such a group
-    gets the group's share of correct predictions, which is the mean over all orders.
-    """
-    size = np.diff(np.r_[ranking.starts, len(ranking.order)])
-    share = np.add.reduceat(correct[ranking.order], ranking.starts) / size
-    return np.repeat(ranking.confidence, size), np.repeat(share, size)
-
-
-def _calibration(confidence: np.ndarray, correct: np.ndarray, bin_size: int, bins: Bins) -> float:
-    n = len(confidence)
-    edges = np.arange(max(1, n // bin_size)) * bin_size  # the last bin takes the remainder
-    sizes = np.diff(np.r_[edges, n])
-    gaps = np.add.reduceat(confidence - correct, edges) / sizes
-    squares = sizes / n * gaps**2
-    if bins == "official":
-        squares = squares[:-1]
-    return math.sqrt(squares.sum()) if len(squares) else math.nan
-
-
-def _aurra(correct: np.ndarray) -> float:
-    ranks = np.arange(1, len(correct) + 1)
-    return float((np.cumsum(correct[::-1]) / ranks).mean())
-
-
-def rms_calibration_error(
-    confidence: np.ndarray, correct: np.ndarray, bin_size: int = BIN_SIZE, bins: Bins = "official"
-) -> float:
-    """Root mean square gap between confidence and accuracy, in bins with the same number of predictions.
-
-    Args:
-        confidence: float (n,), probability of the predicted class, in [0, 1].
-        correct: (n,), 1 if the prediction is right, else 0.
-        bin_size: Predictions per bin; the last bin takes the remainder.
-        bins: See `Bins`.
-
-    Returns:
-        In [0, 1]; NaN if no bin is left (official: fewer than two bins).
-    """
-    if not len(confidence):
-        return math.nan
-    return _calibration(*_ranked(rank(confidence), np.asarray(correct, np.float64)), bin_size, bins)
-
-
-def aurra(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Area under the response rate accuracy curve: mean over k of the accuracy of the k most confident predictions.
-
-    Args:
-        confidence: float (n,).
-        correct: (n,), 1 if the prediction is right, else 0.
-
-    Returns:
-        In [0, 1], higher is better; NaN without predictions.
-    """
-    if not len(confidence):
-        return math.nan
-    return _aurra(_ranked(rank(confidence), np.asarray(correct, np.float64))[1])
-
-
-def resampled(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Both numbers for resamples of the predictions: predictions are sorted once, and many resamples go together.
-
-    Every number is the same to the last bit as that of `rms_calibration_error` or `aurra` on the resample alone: the
-    sums have the same terms in the same order.
-
-    Args:
-        confidence: float (n,).
-        correct: (n,), 1 if the prediction is right, else 0.
-        counts: int (B, n), how often each prediction is in each resample; no resample is empty.
-
-    Returns:
-        float64 (B, 2): `rms_calibration_error` with its defaults, and `aurra`.
-    """
-    ranking = rank(confidence)
-    hits = np.asarray(correct, np.float64)[ranking.order]
-    sizes = counts.sum(axis=1, dtype=np.int64)
-    out = np.empty((len(counts), 2))
-    for size in np.unique(sizes):  # resamples of one size form a matrix; those of a bootstrap all have the same size
-        rows = np.flatnonzero(sizes == size)
-        piece = max(1, _PIECE // max(int(size), counts.shape[1]))
-        for start in range(0, len(rows), piece):
-            chosen = rows[start : start + piece]
-            out[chosen] = _resampled(ranking, hits, counts[np.ix_(chosen, ranking.order)], int(size))
-    return out
-
-
-_PIECE = 7_000  # predictions that are resampled at a time: larger arrays get fresh pages from the system each time
-_FIELD = 32  # bits
-
-
-def _resampled(ranking: Ranking, hits: np.ndarray, often: np.ndarray, n: int) -> np.ndarray:
-    """Both numbers of resamples with n predictions each; ``hits`` and the columns of ``often`` are in rank order."""
-    if len(ranking.starts) < often.shape[1]:
-        # How many predictions a group has, and how many of them are right, are summed in one number.
-        both = np.add.reduceat(often * (1 + (hits.astype(np.int64) << _FIELD)), ranking.starts, axis=1)
-        repeats, right = both & ((1 << _FIELD) - 1), both >> _FIELD
-        share = right / np.maximum(repeats, 1)
-    else:
-        repeats, share = often.astype(np.int64), np.broadcast_to(hits, often.shape)
-    # Gap and share of each rank lie side by side as one complex number: copying them is what takes the time.
-    pairs = np.empty(share.shape, np.complex128)
-    pairs.real = ranking.confidence - share
-    pairs.imag = share
-    ranks = np.repeat(pairs.ravel(), repeats.ravel()).reshape(-1, n)
-    edges = np.arange(max(1, n // BIN_SIZE)) * BIN_SIZE
-    members = np.diff(np.r_[edges, n])
-    squares = (members / n * (np.add.reduceat(ranks.real, edges, axis=1) / members) ** 2)[:, :-1]
-    calibration = np.sqrt(squares.sum(axis=1)) if squares.shape[1] else np.full(len(ranks), np.nan)
-    accuracy = np.cumsum(ranks.imag[:, ::-1], axis=1)
-    accuracy /= np.arange(1.0, n + 1)
-    return np.column_stack([calibration, accuracy.mean(axis=1)])
-
-
 # Metrics of groups: videos around an anchor frame (pm-k), and sets of accepted classes.
 
 
@@ -277,6 +125,38 @@ def top_k_correct(top: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     hits = (top == labels[:, None]).any(axis=1).astype(np.float32)
     return np.where((top < 0).any(axis=1), np.float32(np.nan), hits)
+
+
+# The classes that a model knows worst (Idrissi et al., ICLR 2023, ImageNet-X).
+
+
+WORST = 10
+"""One class in so many is among the worst, rounded up: 100 of ImageNet's 1,000."""
+
+
+def worst_classes(correct: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean accuracy of the tenth of the classes with the lowest accuracy, in each of many resamples.
+
+    Args:
+        correct: (n,), 1 if the prediction is right, else 0.
+        labels: int (n,).
+        counts: int (B, n), how often each image is in each resample.
+
+    Returns:
+        float64 (B,), in [0, 1]; NaN without images. Classes without an image in a resample are not among its classes.
+    """
+    if not len(labels):
+        return np.full(len(counts), np.nan)
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) != 0])
+    often = counts[:, order].astype(np.int32)
+    size = np.add.reduceat(often, starts, axis=1)
+    hits = np.add.reduceat(often * (correct[order] > 0.5), starts, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        accuracy = np.sort(np.where(size > 0, hits / size, np.inf), axis=1)  # absent classes last
+    worst = -(-(size > 0).sum(axis=1) // WORST)
+    summed = np.cumsum(np.where(np.isfinite(accuracy), accuracy, 0.0), axis=1)
+    return np.asarray(summed[np.arange(len(summed)), worst - 1] / worst)
 
 
 # Stability in a perturbation sequence: flips and top-5 distance (Hendrycks & Dietterich, ICLR 2019, ImageNet-P).

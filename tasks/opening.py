@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, unknown_name
 from . import plugin_tasks
 from .answer_spaces import ANSWER_SPACES, answer_space
+from .datasets.annotated import AnnotatedForm
 from .datasets.record import DataSet, FolderForm, Opening
 from .datasets.registry import DATA_SETS
 
@@ -64,12 +65,37 @@ def check_data_names(folders: Mapping[str, Path]) -> None:
             raise DataError(forms[0].absence(name, folder))
 
 
-def available(dataset: str, folders: Mapping[str, Path]) -> bool:
-    """Whether a data set can be opened: what is rendered always, others once their folders are named and hold it."""
+def paths_of(dataset: str, folders: Mapping[str, Path]) -> tuple[Path, ...] | None:
+    """The folders that a data set is read from: those that a user names, else those that an installed package brings.
+
+    Returns:
+        None where neither are there, or they do not hold it; nothing for what is rendered.
+    """
     data_set = _record(dataset)
-    if data_set.form is None or any(folder.name not in folders for folder in data_set.reads):
-        return False
-    return data_set.form.is_in([folders[folder.name] for folder in data_set.reads])
+    if data_set.form is None:
+        return None
+    if any(folder.name not in folders for folder in data_set.reads):
+        return data_set.form.installed() or None
+    paths = tuple(folders[folder.name] for folder in data_set.reads)
+    return paths if data_set.form.is_in(paths) else None
+
+
+def available(dataset: str, folders: Mapping[str, Path]) -> bool:
+    """Whether a data set can be opened: what is rendered always, others once their folders are there and hold it."""
+    return paths_of(dataset, folders) is not None
+
+
+def annotations_of(dataset: str, folder: Path) -> dict[str, Any]:
+    """What annotations say of the images of another data set, as plain data.
+
+    Raises:
+        DataError: They are missing, of another revision, or not of their form.
+        ValueError: The data set is none of annotations.
+    """
+    data_set = _record(dataset)
+    if not isinstance(data_set.form, AnnotatedForm):
+        raise ValueError(f"{dataset} holds no annotations")
+    return data_set.form.facts(data_set, folder)
 
 
 def open_source(
@@ -99,9 +125,9 @@ def open_source(
         PluginError: Images of a plugin that fails.
     """
     data_set = _record(dataset)
-    if data_set.form is None or not available(dataset, folders):
+    paths = paths_of(dataset, folders)
+    if data_set.form is None or paths is None:
         raise DataError(f"No data for {dataset!r}: it needs {how_to_bring(dataset)}.")
     if data_set.form.label_space in ANSWER_SPACES:
         answer_space(data_set.form.label_space)  # refuses classes that another set of this space has in another order
-    paths = tuple(folders[folder.name] for folder in data_set.reads)
     return data_set.form.open(data_set, Opening(paths, conditions, cache, progress, limit, seed))

@@ -39,7 +39,14 @@ TASKS: dict[str, Task] = by_name(
 )
 """Those of vitobench itself; `all_tasks` and `find_task` also know those of plugins."""
 
-_SECOND_LOOKS = ("imagenet-c-raw", "imagenet-c-extra", "imagenet-a-1000", "imagenet-r-1000", "laion-c-1000")
+_SECOND_LOOKS = (
+    "imagenet-c-raw",
+    "imagenet-c-extra",
+    "imagenet-a-1000",
+    "imagenet-r-1000",
+    "imagenet-x-multi",
+    "laion-c-1000",
+)
 """Variants of tasks that a suite already has; run on request only."""
 
 

@@ -64,6 +64,8 @@ class Task:
         answers: Name of the answer space, if the task's classes are not those of the label space.
         on_disk: Whether the data set has images for every condition; otherwise they are drawn on the fly.
         maps: How a model's maps are made and what they are compared with; saliency only.
+        made_of: Name of the task whose predictions its numbers are made of; it has none of its own and is never run.
+            Its data set holds annotations of that task's images.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Task:
     answers: str = ""
     on_disk: bool = False
     maps: MapProtocol | None = None
+    made_of: str = ""
 
     @property
     def needs_depth(self) -> bool:

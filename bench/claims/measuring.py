@@ -118,7 +118,8 @@ def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
             if plan.takes(spec, planned.task)
         }
         # Only whole tasks are asked, and none by the relative error, so that clean answers are not needed.
-        prepared[planned.task.name] = prepare(planned.task, answers, None, truth_of(planned, store))
+        truth = truth_of(planned, store)
+        prepared[planned.task.name] = prepare(planned.task, answers, None, None if isinstance(truth, str) else truth)
     return prepared
 
 

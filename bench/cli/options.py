@@ -316,7 +316,13 @@ def mapped(command: F) -> F:
     )
 
 
-def stored(command: F) -> F:
+_FOR_SCORES = data_option(
+    "Folder that scores need and the store lacks, such as imagenet-x=DIR for annotations that are not installed. "
+    "Repeatable."
+)
+
+
+def stored(command: F, folders: Callable[[F], F] = _FOR_SCORES) -> F:
     """Options that select what to score in a store."""
     return _apply(
         command,
@@ -324,6 +330,7 @@ def stored(command: F) -> F:
             _model(False, "A model in the store, by name or identity; all by default. Repeatable."),
             *_scope("Maximum number of images per task."),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
+            folders,
             store_option,
             layer_option,
             _JSON_FILE,
@@ -341,6 +348,7 @@ def pictured(command: F) -> F:
             _model(False, "A model in the store, by name or identity; all by default. Repeatable."),
             *_scope("Maximum number of images per task."),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
+            _FOR_SCORES,
             store_option,
             layer_option,
             recompute_scores_option,
@@ -357,6 +365,7 @@ def compared(command: F) -> F:
             click.argument("models", nargs=-1, required=True, metavar="A B [C …]", shell_complete=_complete("models")),
             *_scope("Maximum number of images per task.", baseline=False),
             click.option("--seed", type=int, help="Seed of the tasks; the newest run's by default."),
+            _FOR_SCORES,
             store_option,
             layer_option,
             _JSON_FILE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,8 +232,13 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
 
 
 @click.command("report")
-@stored
-@data_option("Folder of photographs to show examples from, such as imagenet=DIR. Repeatable.")
+@partial(
+    stored,
+    folders=data_option(
+        "Folder of photographs to show examples from, such as imagenet=DIR, or that scores need, such as "
+        "imagenet-x=DIR. Repeatable."
+    ),
+)
 @gallery_option
 @click.option(
     "--report", "report_file", type=click.Path(), help="File for the HTML page; STORE/report.html by default."

@@ -98,7 +98,7 @@ class Budget:
 def folders_read(plan: Plan) -> tuple[FolderRead, ...]:
     """The folders that the tasks of a plan read, in the order of the tasks."""
     tasks: dict[str, list[str]] = {}
-    for planned in plan.tasks:
+    for planned in plan.run_tasks:
         for name in folders_of(planned.task.dataset):
             tasks.setdefault(name, []).append(planned.task.name)
     settings = plan.settings
@@ -127,7 +127,7 @@ def budget(
         units_to_run[unit.planned.task.name] = units_to_run.get(unit.planned.task.name, 0) + len(unit.models)
     predictions, rows = _predictions(to_compute), _predictions(missing)
     tasks = []
-    for planned in plan.tasks:
+    for planned in plan.run_tasks:
         name = planned.task.name
         n_models = sum(plan.takes(m, planned.task) and not m.imported for m in plan.models)
         units_missing = units_to_run.get(name, 0)
@@ -150,7 +150,7 @@ def budget(
     elif measure:
         seconds, device, failures = _measure(plan.settings, passes, progress)
     size = sum(_BYTES_A_FILE * units for units in units_to_run.values())
-    for planned in plan.tasks:
+    for planned in plan.run_tasks:
         row = _BYTES_A_ROW.get(planned.task.label_space, _MOST_BYTES_A_ROW)
         size += int(rows.get(planned.task.name, 0) * row)
     absent = {name: how_to_bring(name) for name in plan.absent}

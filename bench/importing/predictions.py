@@ -108,6 +108,11 @@ def import_file(request: Request, stage: Stage | None = None) -> Imported:
     settings = replace(request.settings, models=(request.model,), tasks=(request.task,))
     check_data_names(settings.data)
     _check_name(request.model)
+    if task.made_of:
+        raise VitobenchError(
+            f"{task.name} is made of the predictions for {task.made_of} and has none of its own. Import the file with "
+            f"--task {task.made_of}; `bench score` then has both."
+        )
     if task.kind.numbers:
         raise VitobenchError(f"{task.name} stores numbers in place of classes; predictions cannot be imported for it.")
     store = Store(settings.store)

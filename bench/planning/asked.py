@@ -20,7 +20,7 @@ from ...tasks.datasets.registry import PUBLICATIONS
 from ...tasks.images.hashing import difference
 from ...tasks.images.source import ImageSource
 from ...tasks.images.walking import left_out_of
-from ...tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source
+from ...tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source, paths_of
 from ...tasks.registry import get_suite, get_task
 from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task, answered_by, with_samples
@@ -158,9 +158,12 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
     spaces = {spec.label_space for spec in asked}  # of those that are left
     fitting = [task for task in wanted if _fits(task, spaces)]
     runnable = [task for task in fitting if task.dataset not in absent]
+    here = {task.name for task in runnable}
+    derived = [task for task in runnable if task.made_of in here]
+    runnable = [task for task in runnable if not task.made_of]
     missing = dict.fromkeys(task.dataset for task in fitting if task.dataset in absent)
     notes = _absent_notes([task for task in fitting if task.dataset in absent])
-    used = {name for task in runnable for name in folders_of(task.dataset)}
+    used = {name for task in (*runnable, *derived) for name in folders_of(task.dataset)}
     used |= {other for name in used if name in PUBLICATIONS for other in PUBLICATIONS[name].along}
     unused = [name for name in settings.given if name not in used]
     for name in unused:
@@ -196,6 +199,9 @@ def make_plan(settings: Settings, store: Store, hashing: Hashing | None = None) 
         takers = [spec.identity for spec in company.models if predicts(spec.label_space, task)]
         earlier = reusable(task, source.digest, settings.seed, store, known, takers)
         planned.append(PlannedTask(task, source.digest, settings.seed, identity, count, source, left_out, earlier))
+    for task in derived:
+        paths = paths_of(task.dataset, settings.data)
+        planned += [p.for_task(task, paths[0] if paths else None) for p in planned if p.task.name == task.made_of]
     notes += dict.fromkeys(line for p in planned if (line := p.left_out.get("line")))
     everything = (*failures, *company.failures)
     notes += [f"{spec.name}: {spec.note}" for spec in company.models if spec.note]
@@ -225,10 +231,15 @@ def _check_configured(tasks: Sequence[Task], settings: Settings) -> None:
 
 
 def wanted_tasks(settings: Settings) -> list[Task]:
-    """The tasks of the suite, then those named one by one; empty if neither was named."""
+    """The tasks of the suite, then those named one by one, then those that these are made of.
+
+    Empty if neither a suite nor a task was named.
+    """
     suite = get_suite(settings.suite) if settings.suite else None
     tasks = {name: suite.declared(name) for name in suite.tasks} if suite else {}
     tasks |= {name: get_task(name) for name in settings.tasks if name not in tasks}
+    made = [task.made_of for task in tasks.values() if task.made_of]
+    tasks |= {name: get_task(name) for name in made if name not in tasks}
     return [with_samples(answered_by(task, settings.decisions), settings.samples) for task in tasks.values()]
 
 
@@ -302,7 +313,7 @@ def _with_tasks(
     fitting, failures = [], []
     for spec in asked:
         own = [task for task in wanted if predicts(spec.label_space, task)]
-        if any(task.dataset not in absent for task in own):
+        if any(task.dataset not in absent for task in own if not task.made_of):
             fitting.append(spec)
         elif own:
             hints = "; or ".join(how_to_bring(name) for name in dict.fromkeys(task.dataset for task in own))

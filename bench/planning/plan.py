@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ...errors import VitobenchError
 from ...models.spec import ModelSpec, Preprocessing
@@ -48,6 +49,8 @@ class PlannedTask:
         left_out: What the listing of its folder left out, as from `LeftOut.record`; empty where that is nothing.
         reusable: What earlier versions of it left in the store, the most conditions first.
         labels_alone: Where names and labels are from, for predictions that were imported without images; else empty.
+        annotations: Folder with what is known of the images, of a task that is made of another's predictions; None
+            where only the store may have kept it. Identity, data and images of such a task are those of the other.
     """
 
     task: Task
@@ -59,6 +62,11 @@ class PlannedTask:
     left_out: LeftOutRecord = field(default_factory=LeftOutRecord, compare=False)
     reusable: tuple[Reusable, ...] = field(default=(), compare=False)
     labels_alone: str = field(default="", compare=False)
+    annotations: Path | None = field(default=None, compare=False)
+
+    def for_task(self, task: Task, annotations: Path | None) -> PlannedTask:
+        """A task that is made of the predictions of this one."""
+        return replace(self, task=task, annotations=annotations, left_out=LeftOutRecord(), reusable=())
 
     def ranges(self) -> list[tuple[int, int]]:
         """(start, stop) of every unit."""
@@ -117,9 +125,14 @@ class Plan:
         """See `takes`."""
         return takes(model, task)
 
+    @property
+    def run_tasks(self) -> tuple[PlannedTask, ...]:
+        """The tasks with predictions of their own; see `Task.made_of`."""
+        return tuple(planned for planned in self.tasks if not planned.task.made_of)
+
     def cells(self) -> Iterator[tuple[PlannedTask, ModelSpec]]:
-        """Every (task, model) that is asked."""
-        for planned in self.tasks:
+        """Every (task, model) that is asked, of tasks with predictions of their own."""
+        for planned in self.run_tasks:
             for model in self.models:
                 if self.takes(model, planned.task):
                     yield planned, model
@@ -133,7 +146,7 @@ class Plan:
         """
         units = []
         read, cells = 0, sum(not model.imported for _, model in self.cells())
-        for planned in self.tasks:
+        for planned in self.run_tasks:
             takers = [m for m in self.models if self.takes(m, planned.task) and not m.imported]
             done = {}
             for m in takers:

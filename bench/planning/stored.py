@@ -15,7 +15,9 @@ from ...results.layout import PARTIAL, PREDICTIONS, safe_name
 from ...results.records import RunRecord
 from ...results.schema import Failure, LeftOutRecord
 from ...results.store import Store
+from ...tasks.opening import check_data_names, paths_of
 from ...tasks.registry import all_tasks, find_task
+from ...tasks.task import Task
 from ..catalogue import planned_of, spec_of
 from ..settings import Settings
 from .asked import companions, wanted_tasks
@@ -36,9 +38,10 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         seed: Take the tasks of this seed; None takes those of the newest run.
 
     Raises:
-        VitobenchError: There is no store, it holds nothing that was asked, two models of one name were asked, or the
-            limit leaves no image.
+        VitobenchError: There is no store, it holds nothing that was asked, two models of one name were asked, the
+            limit leaves no image, or a folder was named that no task reads.
     """
+    check_data_names(settings.given)
     if not store.exists():
         raise StoreError(
             f"There is no store at {store.location}; start with `bench run`, or name another folder with --store."
@@ -78,7 +81,9 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
     known_tasks = wanted or list(all_tasks().values())
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]
     # Only what was named is fetched from a layer.
-    planned, passed, damaged = _tasks(names, settings, store if wanted else asking, runs, seed, asked)
+    own = [task.name for task in known_tasks if task.name in names and not task.made_of]
+    planned, passed, damaged = _tasks(own, settings, store if wanted else asking, runs, seed, asked)
+    planned += _made_of(planned, [task for task in known_tasks if task.name in names], settings, store, bool(wanted))
     failures += damaged
     skipped = tuple(passed.values())
     if wanted:
@@ -107,6 +112,20 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         f"The last run also read {url}; add --also {url} to score what it has." for url in _unread(settings, runs)
     )
     return Plan(settings, company.models, company.pairs, tuple(planned), (*failures, *company.failures), notes)
+
+
+def _made_of(
+    planned: Sequence[PlannedTask], tasks: Sequence[Task], settings: Settings, store: Store, named: bool
+) -> list[PlannedTask]:
+    """The tasks that are made of the predictions of others; those that nobody named, where their annotations are."""
+    found = []
+    for task in tasks:
+        paths = paths_of(task.dataset, settings.data) if task.made_of else None
+        for other in (p for p in planned if p.task.name == task.made_of):
+            kept = records.packed(store, records.TRUTHS, task.dataset, other.data_digest) is not None
+            if named or paths or kept:
+                found.append(other.for_task(task, paths[0] if paths else None))
+    return found
 
 
 def _unread(settings: Settings, runs: Sequence[RunRecord]) -> list[str]:

@@ -23,7 +23,15 @@ from ...results.kept import Anew, Keeper, Kept
 from ...results.layout import IMAGES, MARK, safe_name
 from ...results.published.tables import PublishedScore
 from ...results.ranking import Contest
-from ...results.schema import Comparison, Failure, MethodComparison, ObserverComparison, ObserverScore, Score
+from ...results.schema import (
+    Comparison,
+    CurvePoint,
+    Failure,
+    MethodComparison,
+    ObserverComparison,
+    ObserverScore,
+    Score,
+)
 from ...results.store import Store
 from ...tasks.plugin_tasks import origin_of
 from ..catalogue import truth_facts
@@ -36,7 +44,7 @@ T = TypeVar("T")
 
 _CLASSES = (
     TaskPart, Missing, AlignedPart, AlignmentData, Contest, Score, ObserverScore, PublishedScore, Failure,
-    Comparison, MethodComparison, ObserverComparison, Disagreement, Picture, Said,
+    CurvePoint, Comparison, MethodComparison, ObserverComparison, Disagreement, Picture, Said,
 )  # fmt: skip
 
 # The version of the code: a developer's edit is another version, although the number of the release stays.

@@ -53,6 +53,8 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin
+    if task.made_of:
+        record["made_of"] = task.made_of
     if task.families:
         record["families"] = {family: list(names) for family, names in task.families.items()}
     if task.reference:
@@ -155,6 +157,7 @@ def gather(
         run=run,
         contests=tuple(part.contest for _, part in parts if part.contest is not None),
         rankings=rankings(plan, request, counted),
+        curves=tuple(row for _, part in parts for row in part.curves),
         keeper=memory.keeper,
     )
 

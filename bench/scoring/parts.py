@@ -11,8 +11,9 @@ import numpy as np
 from ...reports.alignment_data import AlignmentData
 from ...results.layout import safe_name
 from ...results.ranking import Contest
-from ...results.schema import Comparison, Failure, ModelDecisions, Score
+from ...results.schema import Comparison, CurvePoint, Failure, ModelDecisions, Score
 from ...results.store import Store
+from ...tasks.labels import Truth
 from ...tasks.scoring.samples import Answers, collect
 from ...tasks.scoring.score import Choose, effective_scores, score_task
 from ..catalogue import truth_of
@@ -61,6 +62,9 @@ class Reader:
         return self._task(task)[1]
 
     def _task(self, name: str) -> tuple[dict[str, Answers], Missing]:
+        other = self._tasks[name].task.made_of
+        if other in self._tasks:
+            return self._task(other)[0], Missing()  # what is missing is said of the other task
         if name not in self._read:
             self._read[name] = self._read_task(self._tasks[name])
         return self._read[name]
@@ -129,23 +133,26 @@ class TaskPart:
 
     Attributes:
         missing: What they lack.
-        truth: Whether what is known of its images beyond their labels is there, if the task needs any.
+        untold: Why what is known of its images beyond their labels is not there or not of these images; empty if it is,
+            or the task needs none.
         scores: Of every model; none for a task that is scored together with others.
         comparisons: Not judged yet.
         decisions: Counts of decisions for shape and texture.
         reasons: Why a score is undefined, as in `ReportData`.
         contest: Main numbers of the models to be ranked.
         counted: The number by which the task enters the rank over the suite.
+        curves: For figures.
     """
 
     missing: Missing
-    truth: bool = True
+    untold: str = ""
     scores: tuple[Score, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     decisions: tuple[ModelDecisions, ...] = ()
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
     counted: Contest | None = None
+    curves: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,17 +223,19 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
     part = TaskPart(reader.missing(task.name))
     if task.kind.together:
         return part  # elsewhere: they have a mean, and observers beside the models
-    truth = truth_of(planned, reader.store)
+    found = truth_of(planned, reader.store)
+    untold, truth = (found, Truth()) if isinstance(found, str) else ("", found)
     answers, clean = reader.answers(task.name), reader.answers(task.clean or "")
     methods = request.methods or {}
     # Models of other classes were not asked this task: they lack nothing.
     ranked = [name for name in request.contest if all(run in answers for run in methods.get(name, (name,)))]
+    untold = untold or next(filter(None, (task.kind.mismatch(task, own, truth) for own in answers.values())), "")
     scored = score_task(
         task,
         answers,
         reader.plan.pairs,
         clean=clean or None,
-        truth=truth,
+        truth=Truth() if untold else truth,
         methods=request.methods,
         contest=ranked,
         choose=request.choose,
@@ -235,26 +244,17 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
     )
     return replace(
         part,
-        truth=truth is not None,
+        untold=untold,
         scores=(*scored.scores, *effective_scores(task, answers, clean)),
         comparisons=scored.comparisons,
         decisions=scored.shape_decisions,
         reasons=scored.reasons,
         contest=scored.contest if len(ranked) == len(request.contest) else None,
         counted=scored.counted,
+        curves=scored.curves,
     )
 
 
 def truth_failures(tasks: Iterable[tuple[PlannedTask, TaskPart]]) -> list[Failure]:
-    """A failure for each task whose truths the store has lost."""
-    return [
-        Failure(
-            "*",
-            planned.task.name,
-            "*",
-            "*",
-            f"the truths of {planned.task.dataset} are missing from the store or damaged: run again with --data",
-        )
-        for planned, part in tasks
-        if not part.truth
-    ]
+    """A failure for each task without what has to be known of its images."""
+    return [Failure("*", planned.task.name, "*", "*", part.untold) for planned, part in tasks if part.untold]

@@ -32,6 +32,7 @@ from .view import (
     ViewTable,
     comparison_view,
     corruption_view,
+    factor_view,
     facts,
     headline_view,
     leaderboard_view,
@@ -91,6 +92,9 @@ def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[st
         if View.SEVERITIES in views:
             groups.append((f"{_title(task)}: every corruption", [corruption_view(data, task)]))
             groups.append((f"{_title(task)}: every severity", severity_views(data, task)))
+        elif View.FACTORS in views:
+            tables = [factor_view(data, task), metrics_view(data, task)]
+            groups.append((f"{_title(task)}: every factor", [table for table in tables if table]))
         elif View.SHAPE in views:
             groups.append((f"{_title(task)}: every category", [shape_view(data, task)]))
         elif View.ALIGNMENT not in views:

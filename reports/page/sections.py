@@ -15,7 +15,21 @@ from ..data import Disagreement, Gallery, ReportData
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
 from ..standing import about, hundredths, marks, matches, pixels, standing_lines
-from ..tables.alignment import HEADS, LEGEND, has_mean, headline, holes_in_means, mean_title, number, span
+from ..tables.alignment import (
+    FORMS,
+    FORMS_LEGEND,
+    HEADS,
+    LEGEND,
+    form_rows,
+    form_text,
+    has_mean,
+    headline,
+    heads,
+    holes_in_means,
+    mean_title,
+    number,
+    span,
+)
 from ..wording import HOLE, MARKS, MINUS, percent, verdict, verdict_words
 from .view import ViewCell, ViewRow, ViewTable, p_words
 
@@ -133,7 +147,7 @@ def compared_table(data: AlignmentData, report: ReportData) -> ViewTable:
     rows = []
     for row in table.rows:
         entries = []
-        for entry, name in zip(row.cells, HEADS, strict=True):
+        for entry, name in zip(row.cells, heads(data), strict=True):
             task = data.task(data.shape_set if name == SHAPE_BIAS else ALL)
             pair = report.comparison(row.label, task, OVERALL, name)
             entries.append(entry if pair is None or entry.hole else _judged(entry, pair))
@@ -155,11 +169,30 @@ def _judged(entry: ViewCell, pair: Comparison) -> ViewCell:
 
 def headline_table(data: AlignmentData) -> ViewTable:
     """Every observer with the mean over data sets and its shape bias."""
+    columns = heads(data)
     rows = [
-        ViewRow(data.label(observer), "", False, "", tuple(_cell(headline(data, observer, metric)) for metric in HEADS))
-        for observer in data.drawn
+        ViewRow(data.label(name), "", False, "", tuple(_cell(headline(data, name, metric)) for metric in columns))
+        for name in data.drawn
     ]
-    return ViewTable(mean_title(data), tuple(HEADS.values()), tuple(rows))
+    return ViewTable(mean_title(data), tuple(columns.values()), tuple(rows))
+
+
+def forms_table(data: AlignmentData) -> ViewTable:
+    """Error consistency of every observer in all its forms."""
+    titles = {record["name"]: record["title"] for record in data.data_sets}
+    rows = tuple(
+        ViewRow(data.label(observer), titles.get(name, ""), False, "", tuple(_form(*each) for each in estimates))
+        for name, observer, estimates in form_rows(data)
+    )
+    return ViewTable(
+        "Error consistency in its other forms", tuple(FORMS.values()), rows, FORMS_LEGEND, first="Observer"
+    )
+
+
+def _form(metric: str, estimate: Estimate) -> ViewCell:
+    if not estimate.measured:
+        return ViewCell(HOLE)
+    return ViewCell(form_text(metric, estimate.value), _ends(estimate.low, estimate.high))
 
 
 def set_tables(data: AlignmentData) -> list[ViewTable]:
@@ -268,6 +301,7 @@ def _section(data: ReportData, world: AlignmentData, number: int) -> ViewSection
         figures=page_figures(replace(data, alignment=(world,)), Place.ALIGNMENT, f"align{number}-"),
         details=(
             (f"{title}, every data set", tuple(set_tables(world))),
+            (f"{title}, error consistency in its other forms", (forms_table(world),)),
             (f"{title}, shape bias by category", () if shape is None else (shape,)),
             (f"{title}, every paired difference", (difference_table(world, data),)),
         ),

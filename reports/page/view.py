@@ -232,6 +232,19 @@ def shift_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines, task=name)
 
 
+def factor_view(data: ReportData, task: TaskRecord) -> ViewTable:
+    """Error ratio of every factor, with accuracy below it."""
+    name = str(task["name"])
+    factors = [factor for members in (task.get("families") or {}).values() for factor in members]
+    ratio, top1 = (metric(key).heading for key in ("error_ratio", "top1"))
+    lines = []
+    for factor in factors:
+        lines.append(_row(condition_label(factor), cells(data, name, factor, "error_ratio"), note=ratio))
+        lines.append(_row(condition_label(factor), cells(data, name, factor, "top1"), note=top1, part=True))
+    note = "Error ratio: error on the images with a factor over error on all; 100 where it makes no difference."
+    return ViewTable(f"Every factor: {_title(task)}", data.model_names, tuple(lines), note, task=name)
+
+
 def shape_view(data: ReportData, task: TaskRecord) -> ViewTable:
     """Shape bias per category, with the counts of decisions behind it."""
     name = str(task["name"])

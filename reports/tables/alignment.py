@@ -28,6 +28,26 @@ HEADS = {
 }
 """Metrics of the headline, and the heads of their columns."""
 
+DEFINED = "error_consistency_defined"
+
+FORMS = {
+    "error_consistency": "κ",
+    DEFINED: "κ of defined",
+    "error_consistency_corrected": "corrected for few stimuli",
+    "copy_probability": "copy probability",
+    "error_consistency_stimuli": "stimuli for ± 0.05",
+    "mean_rank": "mean rank",
+    "mean_rank_defined": "mean rank, κ of defined",
+}
+"""Error consistency in all its forms, and the heads of their columns."""
+
+FORMS_LEGEND = (
+    "κ of defined: the mean over those kappas that are defined, where the plain mean is lost to a single one that is "
+    "not. Corrected: of a few stimuli, kappa is a little too low. Copy probability: the share of stimuli on which the "
+    "less accurate of two observers would have to copy the other. Stimuli: how many such stimuli give an interval "
+    "of ± 0.05 (Klein et al., NeurIPS 2025)."
+)
+
 FEW = 6
 """Models whose numbers are shown by data set."""
 _ROWS = 40
@@ -43,6 +63,36 @@ def has_mean(data: AlignmentData) -> bool:
     """Whether any model has scores on all data sets, and so a mean; without models, whether people have."""
     observers = [name for name in data.drawn if name != data.reference] or [data.reference]
     return any(headline(data, name, "accuracy").measured for name in observers)
+
+
+def heads(data: AlignmentData) -> dict[str, str]:
+    """`HEADS`, with the mean over defined kappas beside the plain one where an observer lacks that."""
+    chosen: dict[str, str] = {}
+    for metric, head in HEADS.items():
+        chosen[metric] = head
+        lost = (name for name in data.drawn if not headline(data, name, metric).measured)
+        if metric == "error_consistency" and any(headline(data, name, DEFINED).measured for name in lost):
+            chosen[DEFINED] = FORMS[DEFINED]
+    return chosen
+
+
+def form_text(metric: str, value: float) -> str:
+    """A value of `FORMS` as its column shows it: numbers of stimuli are whole."""
+    if math.isnan(value):
+        return HOLE
+    return f"{value:,.0f}" if metric == "error_consistency_stimuli" else number(value)
+
+
+def form_rows(data: AlignmentData) -> list[tuple[str, str, list[tuple[str, Estimate]]]]:
+    """Data set, observer and all forms of its error consistency: of the mean, or of each data set without one."""
+    names = [ALL] if has_mean(data) else [record["name"] for record in data.scored_sets]
+    rows = []
+    for name in names:
+        for observer in data.drawn:
+            estimates = [(metric, data.estimate(observer, name, OVERALL, metric)) for metric in FORMS]
+            if any(one.measured for _, one in estimates):
+                rows.append((name, observer, estimates))
+    return rows
 
 
 def mean_title(data: AlignmentData) -> str:
@@ -94,7 +144,7 @@ def render_tables(data: AlignmentData, console: Console) -> None:
     few = len(data.models) <= FEW
     if has_mean(data):
         console.print(_headline(data))
-        tables = [_by_data_set(data)] if few else []
+        tables = [_forms(data), _by_data_set(data)] if few else []
     else:
         tables = _every_number(data) if few or len(data.scored_sets) * len(data.drawn) <= _ROWS else []
     for table in tables:
@@ -122,12 +172,25 @@ def _headline(data: AlignmentData) -> Table:
     where = f"; shape bias on {data.shape_set}" if data.shape_set else ""
     table = _table(f"{mean_title(data)}{where}")
     table.add_column("Observer")
-    for head in HEADS.values():
+    for head in heads(data).values():
         table.add_column(head, justify="right")
     for observer in data.drawn:
-        estimates = [headline(data, observer, metric) for metric in HEADS]
+        estimates = [headline(data, observer, metric) for metric in heads(data)]
         if any(one.measured for one in estimates):
             table.add_row(Text(data.label(observer)), *(Text(_cell(one)) for one in estimates))
+    return table
+
+
+def _forms(data: AlignmentData) -> Table:
+    """Error consistency in all its forms, without intervals; the JSON has them."""
+    from rich.text import Text
+
+    table = _table("Error consistency in its other forms (intervals: JSON and page)")
+    table.add_column("Observer")
+    for head in FORMS.values():
+        table.add_column(head, justify="right")
+    for _, observer, estimates in form_rows(data):
+        table.add_row(Text(data.label(observer)), *(Text(form_text(metric, one.value)) for metric, one in estimates))
     return table
 
 
@@ -197,13 +260,13 @@ def _differences(data: AlignmentData) -> Table:
     table.add_column("Difference")
     if not means:
         table.add_column("Data set")
-    for head in HEADS.values():
+    for head in heads(data).values():
         table.add_column(head, justify="right")
     for a, b, name in dict.fromkeys(key[:3] for key in rows):
         if means and name != ALL:
             continue
         cells = []
-        for metric in HEADS:
+        for metric in heads(data):
             row = rows.get((a, b, data.shape_set if means and metric == SHAPE_BIAS else name, metric))
             if row is None:
                 cells.append(Text(HOLE))

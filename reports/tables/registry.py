@@ -292,6 +292,18 @@ def _corruptions(data: ReportData) -> dict[str, list[Line]]:
     return by_task
 
 
+def _factors(data: ReportData) -> dict[str, list[Line]]:
+    by_task = {}
+    for task in data.tasks_with(View.FACTORS):
+        name = str(task["name"])
+        factors = [factor for members in (task.get("families") or {}).values() for factor in members]
+        lines = [_line(task, factor, "error_ratio", condition_label(factor)) for factor in factors]
+        lines = [line for line in lines if data.has(name, "error_ratio", line.condition)]
+        if lines:
+            by_task[name] = [*lines, _line(task, "overall", "worst_factor"), _line(task, "overall", "top1")]
+    return by_task
+
+
 def _shifts(data: ReportData) -> dict[str, list[Line]]:
     shifted = [task for task in data.tasks_with(View.SHIFT) if task.get("clean")]
     lines = []
@@ -307,7 +319,7 @@ def _calibration(data: ReportData) -> dict[str, list[Line]]:
     return _one([
         _line(task, "overall", name)
         for task in data.task_records
-        for name in ("rms_calibration_error", "aurra")
+        for name in ("ece", "rms_calibration_error", "aurra", "risk_at_80", "coverage_at_5")
         if data.has(str(task["name"]), name)
     ])  # fmt: skip
 
@@ -349,7 +361,8 @@ TABLES: dict[str, TableSpec] = {
         TableSpec("headline", "Headline numbers", "any task except human alignment", _headline),
         TableSpec("corruptions", "Accuracy by corruption, mean over severities", "a task of corruptions", _corruptions),
         TableSpec("shifts", "Natural shifts and their clean counterparts", "a task with a clean counterpart", _shifts),
-        TableSpec("calibration", "Calibration", "a task with one condition", _calibration),
+        TableSpec("factors", "Error ratio by factor", "imagenet-x, or another task of annotated factors", _factors),
+        TableSpec("calibration", "Calibration and selective classification", "a task with one condition", _calibration),
         TableSpec(
             "alignment", "Human alignment, means over data sets", "tasks of human alignment, all data sets", _alignment
         ),

@@ -10,6 +10,8 @@ import numpy as np
 from .measures import (
     Compat,
     accuracy_difference,
+    copy_probability,
+    corrected_for_few,
     error_consistency,
     error_consistency_limits,
     expected_consistency,
@@ -131,10 +133,18 @@ SAMPLED = (
 )
 """Metrics with intervals. All but the first are means over comparisons with the data set's people."""
 
+OF_DEFINED = ("error_consistency_defined", "error_consistency_corrected", "copy_probability")
+"""Further forms of error consistency, means over the pairs and conditions in which they are defined (Klein et al.,
+NeurIPS 2025): kappa itself, kappa corrected for few stimuli, and the copy probability.
+
+A kappa is undefined where both observers are always right, so the plain mean is lost to the strongest models first.
+"""
+
 RANGES = {
     "accuracy_difference": (0.0, 1.0),
     "expected_consistency": (0.0, 1.0),
     "error_consistency": (-1.0, 1.0),
+    **dict.fromkeys(OF_DEFINED, (-1.0, 1.0)),
 }
 """Metrics that are not means over stimuli, and their ranges. Their samples are biased and get mirrored."""
 
@@ -151,12 +161,14 @@ class Consistency:
         reference: Name of the group compared with.
         conditions: C names in the data set's order, then `OVERALL`; only conditions that were shown.
         counts: int64 (C + 1,), stimuli.
-        values: float64 (B + 1, C + 1, O + 1) by metric of `SAMPLED`, the data themselves first. A person is compared
-            with the others; the column of the reference is the mean over pairs. NaN where undefined.
+        values: float64 (B + 1, C + 1, O + 1) by metric of `SAMPLED` and `OF_DEFINED`, the data themselves first. A
+            person is compared with the others; the column of the reference is the mean over pairs. NaN where undefined.
         people_draws: float64 (B, O + 1) by metric, overall, over samples of people instead of stimuli; NaN for single
             people and for a model's accuracy, which no person has a part in.
         limits: Two float64 (C + 1, O + 1): lowest and highest error consistency that the accuracies allow.
         entropy: float64 (C + 1, O + 1), bits.
+        undefined: bool (C, O, people), where the kappa of an observer and another person is undefined, in conditions
+            that count.
     """
 
     panel: Panel
@@ -168,6 +180,7 @@ class Consistency:
     people_draws: dict[str, np.ndarray]
     limits: tuple[np.ndarray, np.ndarray]
     entropy: np.ndarray
+    undefined: np.ndarray
 
 
 def consistency(
@@ -216,6 +229,13 @@ def consistency(
         by_pair = _with_overall(pairs[metric], counted)
         values[metric] = _with_humans(_mean_over(by_pair, others), people)
         people_draws[metric] = _samples_of_people(by_pair[0, -1], people, data_set.name, replicates, seed)
+    kappa, shown = pairs["error_consistency"], counts[:, None, None]
+    forms = (kappa, corrected_for_few(kappa, shown), _copied(accuracies, observed, people))
+    for metric, form in zip(OF_DEFINED, forms, strict=True):
+        values[metric] = _mean_of_defined(form, others, counted)
+        people_draws[metric] = _defined_by_people(form[0], others, counted, data_set.name, replicates, seed)
+    undefined = np.isnan(kappa[0]) & others
+    undefined[[row for row in range(len(names)) if row not in counted]] = False
     a, b = accuracies[:1, :, :, None], accuracies[:1, :, None, :people]
     low, high = (
         _with_humans(_mean_over(_with_overall(limit, counted), others), people)[0]
@@ -231,6 +251,7 @@ def consistency(
         people_draws=people_draws,
         limits=(low, high),
         entropy=_entropies(panel, positions, counted),
+        undefined=undefined,
     )
 
 
@@ -271,6 +292,68 @@ def _with_humans(by_observer: np.ndarray, people: int) -> np.ndarray:
     For pairwise metrics this is the mean over unordered pairs, since every pair occurs twice in it.
     """
     return np.concatenate([by_observer, by_observer[..., :people].mean(axis=-1, keepdims=True)], axis=-1)
+
+
+# Means over what is defined: in each condition over people, then over the conditions that have any (Klein et al.).
+
+
+def _copied(accuracies: np.ndarray, observed: np.ndarray, people: int) -> np.ndarray:
+    """Copy probability of observers and people, float64 (B + 1, C, O, people)."""
+    return copy_probability(accuracies[..., None], accuracies[:, :, None, :people], observed)
+
+
+def _share(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(count > 0, total / count, np.nan))
+
+
+def _over_conditions(by_condition: np.ndarray, counted: list[int]) -> np.ndarray:
+    """Mean over the conditions that count and have a value, axis 1 of float64 (R, C, ...)."""
+    part = by_condition[:, counted]
+    known = np.isfinite(part)
+    return _share(np.where(known, part, 0.0).sum(axis=1), known.sum(axis=1))
+
+
+def _mean_of_defined(by_pair: np.ndarray, others: np.ndarray, counted: list[int]) -> np.ndarray:
+    """Means of float64 (R, C, O, people) over what is defined, (R, C + 1, O + 1): overall and over all pairs last."""
+    people = by_pair.shape[-1]
+    known = np.isfinite(by_pair) & others
+    total, count = np.where(known, by_pair, 0.0).sum(axis=-1), known.sum(axis=-1)
+    # Every pair of people occurs twice in both sums.
+    of_pairs = (each[..., :people].sum(axis=-1, keepdims=True) for each in (total, count))
+    total, count = (np.concatenate(parts, axis=-1) for parts in zip((total, count), of_pairs, strict=True))
+    by_condition = _share(total, count)
+    return np.concatenate([by_condition, _over_conditions(by_condition, counted)[:, None]], axis=1)
+
+
+def _defined_by_people(
+    by_pair: np.ndarray, others: np.ndarray, counted: list[int], name: str, replicates: int, seed: int
+) -> np.ndarray:
+    """Means over what is defined for samples of people, as in `_samples_of_people`.
+
+    Args:
+        by_pair: float64 (C, O, people).
+        others: See `_others`.
+        counted: Rows of the conditions that count.
+        name: Of the data set.
+        replicates: B.
+        seed: Seed.
+
+    Returns:
+        float64 (B, O + 1); NaN for single people.
+    """
+    people = by_pair.shape[-1]
+    weights = observer_counts(name, people, replicates, seed)
+    known = np.isfinite(by_pair) & others
+    filled = np.where(known, by_pair, 0.0)
+    draws = np.full((replicates, by_pair.shape[1] + 1), np.nan)
+    models = (np.einsum("bp,cop->bco", weights, each[:, people:]) for each in (filled, known.astype(np.float64)))
+    draws[:, people:-1] = _over_conditions(_share(*models), counted)
+    upper = np.triu_indices(people, 1)
+    both = weights[:, upper[0]] * weights[:, upper[1]]
+    pairs = (both @ each[:, upper[0], upper[1]].T for each in (filled, known.astype(np.float64)))
+    draws[:, -1] = _over_conditions(_share(*pairs), counted)
+    return draws
 
 
 def _accuracy_of_people(accuracies: np.ndarray, people: int, name: str, replicates: int, seed: int) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -90,6 +92,98 @@ def error_consistency_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, 
     return error_consistency(np.abs(a + b - 1), expected), error_consistency(1 - np.abs(a - b), expected)
 
 
+# Refinements of error consistency (Klein, Meyen, Brendel, Wichmann & Meding, NeurIPS 2025, arXiv 2507.06645).
+
+
+def corrected_for_few(kappa: np.ndarray, n: np.ndarray | int) -> np.ndarray:
+    """Kappa corrected for few stimuli: ``n * kappa / ((n - 1) + kappa)``.
+
+    The covariance of two observers in a sample is too small by the factor (n - 1) / n, and kappa with it; this puts it
+    right. Without effect at 0 and at 1.
+
+    Args:
+        kappa: Error consistency, any shape.
+        n: Stimuli that each is of, broadcastable.
+
+    Returns:
+        float64, at most 1; NaN where kappa is, and for the -1 of two stimuli.
+    """
+    kappa, n = np.asarray(kappa, np.float64), np.asarray(n, np.float64)
+    below = (n - 1) + kappa
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, n * kappa / below, np.nan)
+
+
+def copy_probability(a: np.ndarray, b: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """How often the less accurate of two observers copies the other, in the model that explains their consistency.
+
+    On a share p of the stimuli it is right just where the other is, on the rest it answers independently. Equal to
+    kappa where both are equally accurate, and else smaller by as much as their accuracies limit kappa.
+
+    Args:
+        a: Accuracy of one, any shape.
+        b: Accuracy of the other, same shape.
+        observed: Observed consistency, same shape.
+
+    Returns:
+        float64, in [-1, 1]: below 0 the observer does the opposite of the other. NaN where the better one is always
+        right or always wrong: whether it is copied does not show.
+    """
+    better = np.maximum(a, b)
+    spread = 2 * better * (1 - better)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(spread > 0, (observed - expected_consistency(a, b)) / spread, np.nan)
+
+
+def error_consistency_spread(a: float, b: float, kappa: float) -> float:
+    """Standard error of kappa times the root of the number of stimuli, for many stimuli.
+
+    By the delta method from the four shares of stimuli that both, one or none of two observers get right (Fleiss, Cohen
+    & Everitt, Psychological Bulletin 1969).
+
+    Args:
+        a: Accuracy of one observer, in (0, 1).
+        b: Accuracy of the other.
+        kappa: Their error consistency.
+
+    Raises:
+        ValueError: No two observers with these accuracies have this kappa.
+    """
+    low, high = (float(limit) for limit in error_consistency_limits(np.asarray(a), np.asarray(b)))
+    if not (0 < a < 1 and 0 < b < 1 and low - 1e-9 <= kappa <= high + 1e-9):
+        allowed = (
+            f"from {low:.3f} to {high:.3f}" if 0 < a < 1 and 0 < b < 1 else "none: give accuracies above 0 and below 1"
+        )
+        raise ValueError(f"Invalid kappa {kappa} at accuracies of {a} and {b}; possible is {allowed}.")
+    expected = float(expected_consistency(np.asarray(a), np.asarray(b)))
+    both = a * b + kappa * (1 - expected) / 2
+    shares = np.array([both, a - both, b - both, 1 - a - b + both])
+    # Slopes of kappa by the share of each cell: through what is observed, and through both accuracies.
+    agrees, right_a, right_b = np.array([1, 0, 0, 1]), np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
+    by_chance = right_a * (2 * b - 1) + right_b * (2 * a - 1)
+    slopes = (agrees - (1 - kappa) * by_chance) / (1 - expected)
+    return math.sqrt(max(0.0, float(shares @ slopes**2 - (shares @ slopes) ** 2)))
+
+
+def stimuli_needed(a: float, b: float, kappa: float, half_width: float = 0.05, level: float = 0.95) -> int:
+    """Stimuli that it takes to know the kappa of two observers within ``half_width``, for planning an experiment.
+
+    Args:
+        a: Expected accuracy of one observer, in (0, 1).
+        b: Of the other.
+        kappa: Expected error consistency.
+        half_width: Wanted distance from the estimate to either end of its interval.
+        level: Coverage of the interval.
+
+    Raises:
+        ValueError: See `error_consistency_spread`; or a width that is not above 0.
+    """
+    if not half_width > 0:
+        raise ValueError(f"Invalid half width {half_width}; give one above 0.")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    return max(2, math.ceil((z * error_consistency_spread(a, b, kappa) / half_width) ** 2))
+
+
 def response_entropy(responses: np.ndarray, size: int = len(CATEGORIES)) -> np.ndarray:
     """Entropy of the distribution of responses over the categories.
 
@@ -116,18 +210,23 @@ RANKED = {"accuracy_difference": -1, "observed_consistency": 1, "error_consisten
 """Metrics that are ranked, and whether more is better (1) or less (-1)."""
 
 
-def mean_ranks(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+OF_DEFINED = ("accuracy_difference", "observed_consistency", "error_consistency_defined")
+"""The same with the mean over defined kappas, by which a model with an undefined one is ranked, too."""
+
+
+def mean_ranks(values: Mapping[str, Mapping[str, float]], metrics: Sequence[str] = tuple(RANKED)) -> dict[str, float]:
     """Mean of an observer's ranks in the three metrics of human likeness; 1 is the most human-like.
 
     Equal values share the mean of their ranks.
 
     Args:
         values: By observer, the values by metric, of models alone: a reference group is not ranked.
+        metrics: Their names, in the order of `RANKED`.
 
     Returns:
         By observer; NaN where one of the three is missing or undefined. Such an observer takes no rank from others.
     """
-    rows = {name: [by_metric.get(metric, np.nan) for metric in RANKED] for name, by_metric in values.items()}
+    rows = {name: [by_metric.get(metric, np.nan) for metric in metrics] for name, by_metric in values.items()}
     whole = [name for name, row in rows.items() if np.isfinite(row).all()]
     mean_rank = dict.fromkeys(rows, float("nan"))
     if whole:

@@ -9,9 +9,10 @@ import numpy as np
 
 from ...results.schema import ObserverComparison, ObserverScore
 from ...results.statistics import minimum_detectable, t_test, two_sided_p
-from .consistency import HUMANS, OVERALL, RANGES, SAMPLED, Consistency, ceiled, limits, reflected
+from .consistency import HUMANS, OF_DEFINED, OVERALL, RANGES, SAMPLED, Consistency, ceiled, limits, reflected
 from .cues import CueDecisions
 from .experiments import AlignmentSet
+from .measures import OF_DEFINED as RANKED_OF_DEFINED
 from .measures import mean_ranks
 
 ALL = "all"
@@ -22,8 +23,13 @@ _Z = 1.959964
 
 SHAPE_BIAS = "shape_bias"
 MEAN_RANK = "mean_rank"
+DEFINED = "error_consistency_defined"
 
-CEILED = ("observed_consistency", "error_consistency")
+ENOUGH_FOR = "error_consistency_stimuli"
+"""Stimuli with which the interval of error consistency would reach `WITHIN` to either side."""
+WITHIN = 0.05
+
+CEILED = ("observed_consistency", "error_consistency", DEFINED)
 """Metrics of which people's own value is a ceiling; rows of the share have these names followed by ``_ceiled``."""
 
 
@@ -46,7 +52,7 @@ def rows_of(consistency: Consistency) -> Iterator[ObserverScore]:
     """Rows of one data set: by condition, then overall."""
     data_set = consistency.panel.stimuli.data_set
     tables: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
-    for metric in SAMPLED:
+    for metric in (*SAMPLED, *OF_DEFINED):
         low, high = _limits(metric, consistency.values[metric])
         tables.append((metric, consistency.values[metric][0], low, high))
     none = np.full_like(consistency.entropy, np.nan)
@@ -69,6 +75,26 @@ def rows_of(consistency: Consistency) -> Iterator[ObserverScore]:
                     int(consistency.counts[row]), data_set.name, _reference(metric, consistency.reference),
                     condition not in data_set.excluded, float(ends[0]), float(ends[1]),
                 )  # fmt: skip
+                if (metric, condition) == (DEFINED, OVERALL):
+                    span = float(low[row, column]), float(high[row, column])
+                    yield from _enough_rows(
+                        observer, data_set.task, data_set.name, span, int(consistency.counts[row]),
+                        consistency.reference,
+                    )  # fmt: skip
+
+
+def _enough_rows(
+    observer: str, task: str, data_set: str, span: tuple[float, float], n: int, reference: str
+) -> Iterator[ObserverScore]:
+    """How many such stimuli the interval needs to reach `WITHIN` to either side; nothing where there is no interval.
+
+    The width of an interval falls with the root of the number of stimuli (Klein et al., NeurIPS 2025, plan experiments
+    by it).
+    """
+    half = (span[1] - span[0]) / 2
+    if half > 0:
+        needed = float(np.ceil(n * (half / WITHIN) ** 2))
+        yield ObserverScore(observer, task, OVERALL, ENOUGH_FOR, needed, np.nan, np.nan, n, data_set, reference)
 
 
 def shape_rows(decisions: CueDecisions, data_set: AlignmentSet) -> Iterator[ObserverScore]:
@@ -94,7 +120,7 @@ def overall(consistency: Consistency, observer: str) -> dict[str, Sampled]:
             consistency.people_draws[metric][:, column],
             int(consistency.counts[-1]),
         )
-        for metric in SAMPLED
+        for metric in (*SAMPLED, *OF_DEFINED)
     }
 
 
@@ -105,14 +131,17 @@ def overall_shape_bias(decisions: CueDecisions, observer: str, n: int) -> Sample
 
 
 def mean_of(parts: Sequence[Mapping[str, Sampled]]) -> dict[str, Sampled]:
-    """Plain mean over data sets, by metric of `SAMPLED`; their samples are independent."""
+    """Plain mean over data sets, by metric of `SAMPLED` and `OF_DEFINED`; their samples are independent.
+
+    A data set in which nothing is defined leaves the mean undefined: the other data sets are others.
+    """
     return {
         metric: Sampled(
             np.mean([part[metric].draws for part in parts], axis=0),
             np.mean([part[metric].people_draws for part in parts], axis=0),
             sum(part[metric].n for part in parts),
         )
-        for metric in SAMPLED
+        for metric in (*SAMPLED, *OF_DEFINED)
     }
 
 
@@ -127,6 +156,8 @@ def mean_rows(
             observer, task, OVERALL, metric, float(mean.draws[0]), low, high, mean.n, ALL,
             _reference(metric, reference), people_ci_low=people_low, people_ci_high=people_high,
         )  # fmt: skip
+        if metric == DEFINED:
+            yield from _enough_rows(observer, task, ALL, (low, high), mean.n, reference)
 
 
 def share_rows(
@@ -149,20 +180,31 @@ def share_rows(
 def rank_rows(
     by_observer: Mapping[str, Mapping[str, Sampled]], task: str, reference: str = HUMANS
 ) -> Iterator[ObserverScore]:
-    """Rows of the mean rank of models in the means over data sets; it has no interval."""
+    """Rows of the mean rank of models in the means over data sets, with plain kappas and with defined ones.
+
+    They have no interval.
+    """
     values = {
         name: {metric: float(one.draws[0]) for metric, one in means.items()} for name, means in by_observer.items()
     }
-    for observer, rank in mean_ranks(values).items():
-        n = next(iter(by_observer[observer].values())).n
-        yield ObserverScore(observer, task, OVERALL, MEAN_RANK, rank, np.nan, np.nan, n, ALL, reference)
+    ranks = {MEAN_RANK: mean_ranks(values), f"{MEAN_RANK}_defined": mean_ranks(values, RANKED_OF_DEFINED)}
+    for metric, by_name in ranks.items():
+        for observer, rank in by_name.items():
+            n = next(iter(by_observer[observer].values())).n
+            yield ObserverScore(observer, task, OVERALL, metric, rank, np.nan, np.nan, n, ALL, reference)
 
 
 def compared(
     a: str, b: str, task: str, data_set: str, of_a: Mapping[str, Sampled], of_b: Mapping[str, Sampled]
 ) -> Iterator[ObserverComparison]:
-    """Paired differences of two observers in every metric that both have."""
-    for metric in (metric for metric in of_a if metric in of_b):
+    """Paired differences of two observers in every metric that both have.
+
+    The further forms of error consistency are not tested beside it, which would make every test pay for asking twice:
+    only the mean over defined kappas, in place of a plain one that is undefined.
+    """
+    strict = [side["error_consistency"].draws[0] for side in (of_a, of_b) if "error_consistency" in side]
+    passed = set(OF_DEFINED) - ({DEFINED} if np.isnan(strict).any() else set())
+    for metric in (metric for metric in of_a if metric in of_b and metric not in passed):
         draws = of_a[metric].draws - of_b[metric].draws
         difference, samples = float(draws[0]), draws[1:]
         if metric in RANGES:

@@ -211,6 +211,7 @@ def _score_set(
     data_set = panel.stimuli.data_set
     name = data_set.name
     into.scores += rows_of(measured)
+    into.notes += _undefined(measured, reference)
     # People of different data sets are different people, so only all of them together have numbers over data sets.
     together = (*panel.observers[panel.people :], reference)
     for observer in together:
@@ -220,6 +221,28 @@ def _score_set(
         into.scores += shape_rows(decisions, data_set)
         for observer in together:
             into.sampled[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
+
+
+def _undefined(measured: Consistency, reference: str) -> Iterator[str]:
+    """A line for each model whose kappa with some people is undefined, and one for the people themselves."""
+    panel = measured.panel
+    people = list(panel.observers[: panel.people])
+    for column, observer in enumerate(panel.observers):
+        lost = measured.undefined[:, column]
+        if not lost.any() or (column < panel.people and lost[:, :column].any()):
+            continue  # of two people, the first one says it
+        conditions = [name for name, row in zip(measured.conditions, lost, strict=False) if row.any()]
+        others = [name for name, gone in zip(people, np.any(lost, axis=0).tolist(), strict=True) if gone]
+        where = f"under {', '.join(conditions)} of" if len(measured.conditions) > 2 else "on"
+        whole = "always right (or always wrong) there"
+        yield (
+            f"{observer}: error consistency with {_few(others)} is undefined {where} {panel.stimuli.data_set.name}, "
+            f"because both are {whole}; so is every mean that holds it. The mean over the defined ones is given beside."
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} observers ({names[0]}, …)"
 
 
 def _group(reference: str) -> str:

@@ -111,6 +111,10 @@ class Form(ABC):
         """Whether the set is among what folders of the right names hold."""
         return True
 
+    def installed(self) -> tuple[Path, ...]:
+        """Folders that an installed package brings, for those that a user does not name; empty where none does."""
+        return ()
+
     def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
         """What speaks for a folder being that of the set, by the names in it; None if it is not."""
         return None

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from ...plugins import added
 from .corruptions import CORRUPTIONS
 from .cue_conflict import CUE_CONFLICT
+from .factors import FACTORS
 from .frames import SEQUENCES, VIDEO
 from .kind import Kind
 from .plain import ALIGNMENT, CLEAN, MULTI_LABEL, SHIFT
 from .saliency import SALIENCY
 
-_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
+_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, FACTORS, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
 """By name, in the order of the documentation, then each ``KIND`` of another module of this folder."""
@@ -23,6 +24,7 @@ __all__ = [
     "CLEAN",
     "CORRUPTIONS",
     "CUE_CONFLICT",
+    "FACTORS",
     "KINDS",
     "MULTI_LABEL",
     "SALIENCY",

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...results.metrics import Metric, add
-from ...results.schema import KindFacts, ModelDecisions, View
+from ...results.schema import CurvePoint, KindFacts, ModelDecisions, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,7 @@ class Units:
         labels: int64 (n,).
         ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
             follow the columns' means under the names of `RANKED`.
+        by_class: Column of correctness whose accuracy in the worst classes follows under the name `WORST_CLASSES`.
     """
 
     ids: np.ndarray
@@ -43,17 +44,30 @@ class Units:
     values: np.ndarray
     labels: np.ndarray
     ranked: tuple[str, str] | None = None
+    by_class: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """Names of the numbers that are no function of the columns' means."""
+        return (*(RANKED if self.ranked else ()), *((WORST_CLASSES,) if self.by_class else ()))
+
     def on(self, ids: np.ndarray) -> np.ndarray:
         """Values of these units, all of which must be present."""
-        return self.values[self.ids.searchsorted(ids)]
+        return self.values if ids is self.ids else self.values[self.ids.searchsorted(ids)]
+
+    def labels_of(self, ids: np.ndarray) -> np.ndarray:
+        """Labels of these units, all of which must be present."""
+        return self.labels[self.ids.searchsorted(ids)]
 
 
-RANKED = ("rms_calibration_error", "aurra")
-"""Numbers made from confidences in order; see `measures.resampled`."""
+RANKED = ("rms_calibration_error", "aurra", "risk_at_80", "coverage_at_5")
+"""Numbers made from confidences in order; see `confidences.resampled`."""
+
+WORST_CLASSES = "worst_classes"
+"""Accuracy in the classes that are known worst; see `measures.worst_classes`."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +236,10 @@ class Kind(ABC):
             truth: Facts about the images.
         """
 
+    def mismatch(self, task: Task, answers: Answers, truth: Truth) -> str:
+        """Why facts about images cannot be those of the images that a model answered; empty where they can."""
+        return ""
+
     @abstractmethod
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
         """The numbers of a task, functions of the columns of `units`."""
@@ -247,6 +265,10 @@ class Kind(ABC):
     def facts(self, task: Task) -> KindFacts:
         """Facts for a task's record in a report that this kind adds, as plain data."""
         return {}
+
+    def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
+        """Curves of every model, for figures."""
+        return []
 
     def decisions(self, task: Task, units: Mapping[str, Units], truth: Truth) -> list[ModelDecisions]:
         """Counts of decisions by model and category."""

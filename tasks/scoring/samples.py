@@ -11,9 +11,10 @@ from ...results import statistics
 from ...results.predictions import Predictions
 from ...results.published.tables import published_reference
 from ...results.schema import TOP_K
+from ..confidences import resampled
 from ..kinds.kind import RANKED, Means, Measure, Units
 from ..labels import Truth
-from ..measures import resampled
+from ..measures import worst_classes
 from ..task import Task
 
 # One model's predictions for one task as a matrix: a row per image, a column per condition.
@@ -110,7 +111,7 @@ class Sampled:
     Attributes:
         columns: Names of the columns of the units.
         values: (n, columns), of the units themselves.
-        point: float64 (1, k), means of the columns, then the numbers of the ranking if there is one.
+        point: float64 (1, k), means of the columns, then the numbers of `Units.beyond`.
         samples: float64 (B, k), the same for each bootstrap sample.
     """
 
@@ -184,9 +185,9 @@ class Resampler:
         """One model on these of its units; kept where they are all it has, which is the rule."""
         units = self.units[model]
         if len(ids) < len(units):
-            return self._sample(units, units.on(ids))
+            return self._sample(units, ids)
         if model not in self._whole:
-            self._whole[model] = self._sample(units, units.values)
+            self._whole[model] = self._sample(units, units.ids)
         return self._whole[model]
 
     def _means(self, columns: tuple[str, ...], values: np.ndarray) -> Sampled:
@@ -194,20 +195,35 @@ class Resampler:
         draws = statistics.resampled_means(values, self.replicates)
         return Sampled(columns, values, Means(columns, means[None]), Means(columns, draws))
 
-    def _sample(self, units: Units, values: np.ndarray) -> Sampled:
-        n, plain = len(values), self._means(units.columns, values)
-        columns, means, draws = plain.columns, plain.point.array[0], plain.samples.array
-        if units.ranked is None:
+    def _sample(self, units: Units, ids: np.ndarray) -> Sampled:
+        """Means of the columns, then the numbers that are no function of them; see `Units.beyond`."""
+        values = units.on(ids)
+        plain, beyond = self._means(units.columns, values), units.beyond
+        if not beyond:
             return plain
-        confidence, correct = (values[:, columns.index(name)] for name in units.ranked)
-        point, more = np.full((1, 2), np.nan), np.full((self.replicates, 2), np.nan)
-        if n and np.isfinite(confidence).all():
-            point = resampled(confidence, correct, np.ones((1, n), np.uint8))
-            for start, counts in statistics.draws(n, self.replicates):
-                more[start : start + len(counts)] = resampled(confidence, correct, counts)
-        named = (*columns, *RANKED)
-        whole = Means(named, np.hstack([means[None], point]))
-        return Sampled(columns, values, whole, Means(named, np.hstack([draws, more])))
+        every = np.ones((1, len(values)), np.uint8)
+        point = self._beyond(units, ids, values, every)
+        more = np.full((self.replicates, point.shape[1]), np.nan)
+        if np.isfinite(point).any():
+            for start, counts in statistics.draws(len(values), self.replicates):
+                more[start : start + len(counts)] = self._beyond(units, ids, values, counts)
+        named = (*plain.columns, *beyond)
+        whole = Means(named, np.hstack([plain.point.array, point]))
+        return Sampled(plain.columns, values, whole, Means(named, np.hstack([plain.samples.array, more])))
+
+    @staticmethod
+    def _beyond(units: Units, ids: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """The numbers named in `Units.beyond` for samples of the units, float64 (B, numbers)."""
+        parts = []
+        if units.ranked is not None:
+            confidence, correct = (values[:, units.columns.index(name)] for name in units.ranked)
+            known = len(values) > 0 and bool(np.isfinite(confidence).all())
+            unknown = np.full((len(counts), len(RANKED)), np.nan)
+            parts.append(resampled(confidence, correct, counts) if known else unknown)
+        if units.by_class is not None:
+            correct = values[:, units.columns.index(units.by_class)]
+            parts.append(worst_classes(correct, units.labels_of(ids), counts)[:, None])
+        return np.hstack(parts)
 
 
 # What scoring and comparing share: the units, measures and samples of one task.

@@ -11,7 +11,7 @@ import numpy as np
 from ...results import statistics
 from ...results.published import timm
 from ...results.ranking import Baseline, Contest, effective_robustness
-from ...results.schema import Comparison, ModelDecisions, Score
+from ...results.schema import Comparison, CurvePoint, ModelDecisions, Score
 from ..kinds.kind import Measure
 from ..labels import Truth
 from ..task import Task
@@ -34,6 +34,7 @@ class Scored:
             With a number, on how many images it is undefined, and why; it is of the others.
         contest: Main numbers of the models to be ranked, if all of them have one.
         counted: The number by which this task enters the rank over a suite, of the models that have it.
+        curves: For figures.
     """
 
     scores: tuple[Score, ...]
@@ -42,6 +43,7 @@ class Scored:
     reasons: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
     contest: Contest | None = None
     counted: Contest | None = None
+    curves: tuple[CurvePoint, ...] = ()
 
 
 def score_task(
@@ -91,7 +93,8 @@ def score_task(
     comparisons = [row for a, b in pairs if a != b for row in compare(prepared, a, b, methods, main_only)]
     decisions = task.kind.decisions(task, prepared.resampler.units, truth or Truth())
     together, counted = contests(prepared, contest, methods, counts_by)
-    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together, counted)
+    curves = task.kind.curves(task, prepared.resampler.units)
+    return Scored(tuple(scores), tuple(comparisons), tuple(decisions), reasons, together, counted, tuple(curves))
 
 
 def _score(task: Task, model: str, measure: Measure, resampler: Resampler, reference: str | None) -> tuple[Score, str]:

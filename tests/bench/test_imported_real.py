@@ -1,7 +1,7 @@
 """Real predictions on ImageNet's 50,000 validation images, imported and held to numbers computed elsewhere.
 
 ResNet50, DINO and SimCLR, from ImageNet-X (Idrissi et al. 2023); VITOBENCH_TEST_DATA names the folder that has
-``imagenet-x/``.
+``imagenet-x/``. The annotations of ImageNet-X are those of the installed package, or lie in that folder too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import norm
+from torchmetrics.functional.classification import binary_calibration_error
 
 from vitobench.bench.cli import main
 from vitobench.bench.importing.predictions import Request, import_file
@@ -26,7 +28,8 @@ from vitobench.bench.planning import plan as plan_module
 from vitobench.bench.scoring import parts
 from vitobench.bench.settings import Settings
 from vitobench.results.store import Store
-from vitobench.tasks.measures import aurra, rms_calibration_error
+from vitobench.tasks.confidences import aurra, rms_calibration_error
+from vitobench.tasks.opening import paths_of
 from vitobench.tasks.scoring.score import score_task
 
 MODELS = ("ResNet50", "DINO", "SimCLR")
@@ -83,11 +86,22 @@ def stored(place: Path, model: str, task: str = "imagenet-val") -> Rows:
 
 
 @pytest.fixture(scope="module")
-def scores(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], dict[str, Any]]:
+def every_score(
+    store: Path, real: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str, str, str], dict[str, Any]]:
+    """Also those of ImageNet-X, where there are annotations."""
     file = tmp_path_factory.mktemp("scores") / "scores.json"
-    main(["score", "--store", str(store), "--baseline", "none", "--json", str(file), "--quiet"])
+    data = ["--data", f"imagenet-x={real}"] if paths_of("imagenet-x", {"imagenet-x": real}) else []
+    main(["score", "--store", str(store), "--baseline", "none", "--json", str(file), "--quiet", *data])
     rows = json.loads(file.read_text(encoding="utf-8"))["scores"]
-    return {(row["model"], row["task"], row["metric"]): row for row in rows}
+    return {(row["model"], row["task"], row["condition"], row["metric"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def scores(every_score: dict[tuple[str, str, str, str], dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    return {
+        (model, task, metric): row for (model, task, where, metric), row in every_score.items() if where == "overall"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +186,51 @@ def test_dino_is_ahead_on_the_labels_and_behind_on_the_reassessed_ones(compared:
     assert compared["imagenet-val"]["verdict"] == "loss"
     assert compared["imagenet-real"]["difference"] == pytest.approx((38_855 - 38_781) / 46_837, abs=1e-12)
     assert compared["imagenet-real"]["verdict"] == "tie"
+
+
+@pytest.mark.parametrize(
+    ("model", "worst", "ece", "risk", "coverage"),
+    [
+        ("ResNet50", 0.41920, 0.037308, 0.13755, 0.54534),
+        ("DINO", 0.40780, 0.027410, 0.12805, 0.56290),
+        ("SimCLR", 0.31860, 0.049353, 0.214925, 0.38494),
+    ],
+)
+def test_worst_classes_and_what_confidences_are_worth(
+    scores: Any, real: Path, model: str, worst: float, ece: float, risk: float, coverage: float
+) -> None:
+    """By an independent script; the expected calibration error by torchmetrics, from the confidences of the file."""
+    frame = pd.read_csv(real / f"{model}.csv.gz")
+    labels = pd.read_csv(real / "filename_label.csv.gz").set_index("file_name").label
+    right = (frame.predicted_class == labels.loc[frame.file_name].to_numpy()).to_numpy()
+    said = torch.tensor(frame.predicted_probability.to_numpy())
+    theirs = float(binary_calibration_error(said, torch.tensor(right).int(), n_bins=15, norm="l1"))
+    assert theirs == pytest.approx(ece, abs=5e-7)
+    found = {metric: scores[model, "imagenet-val", metric] for metric in ("ece", "risk_at_80", "coverage_at_5")}
+    assert found["ece"]["value"] == pytest.approx(theirs, abs=3e-5)  # of rounded confidences
+    assert found["risk_at_80"]["value"] == pytest.approx(risk, abs=5e-5)
+    assert found["coverage_at_5"]["value"] == pytest.approx(coverage, abs=5e-4)
+    assert all(row["ci_low"] < row["value"] < row["ci_high"] for row in found.values())
+    assert scores[model, "imagenet-val", "worst_classes"]["value"] == pytest.approx(worst, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "right", "ratios"),
+    [
+        ("ResNet50", 34_430, {"pose": 0.694739, "background": 1.141699, "texture": 2.393863, "subcategory": 2.105479}),
+        ("DINO", 34_780, {"pose": 0.726197, "background": 1.067989, "texture": 2.150316, "subcategory": 1.954860}),
+        ("SimCLR", 30_620, {"pose": 0.774029, "background": 1.086696, "texture": 2.058397, "subcategory": 1.618136}),
+    ],
+)
+def test_imagenet_x(every_score: Any, model: str, right: int, ratios: dict[str, float]) -> None:
+    if (model, "imagenet-x", "overall", "top1") not in every_score:
+        pytest.skip("no annotations of ImageNet-X: pip install imagenet-x==0.0.7, or put them beside the predictions")
+    whole = every_score[model, "imagenet-x", "overall", "top1"]
+    assert (whole["n"], round(whole["value"] * 46_110, 6)) == (46_110, right)
+    for factor, ratio in ratios.items():
+        row = every_score[model, "imagenet-x", factor, "error_ratio"]
+        assert f"{row['value']:.6f}" == f"{ratio:.6f}"
+        assert row["ci_low"] < row["value"] < row["ci_high"]
+    pose, texture = (every_score[model, "imagenet-x", factor, "error_ratio"]["n"] for factor in ("pose", "texture"))
+    assert (pose, texture) == (15_064, 282)
+    assert every_score[model, "imagenet-x-multi", "pose", "error_ratio"]["n"] == 39_974

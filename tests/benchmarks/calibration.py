@@ -16,7 +16,7 @@ import numpy as np
 
 from vitobench.results import statistics
 from vitobench.tasks import kinds
-from vitobench.tasks.measures import aurra, rms_calibration_error
+from vitobench.tasks.confidences import aurra, rms_calibration_error
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring.samples import Answers
 from vitobench.tasks.scoring.score import score_task

@@ -73,6 +73,34 @@ def report(simulated: bool) -> ReportData:
     return ReportData("a", (), tuple(compared), models=tuple(models), tasks=tuple(tasks), alignment=(found,))
 
 
+def test_forms_of_error_consistency_are_shown_beside_the_plain_one() -> None:
+    """A column of the headline where the plain mean is undefined, and a table of all forms."""
+    data = report(simulated=False)
+    (world,) = data.alignment
+    assert "κ of defined" not in alignment_sections(data)[0].tables[0].heads
+    lost = [
+        replace(row, value=float("nan"), ci_low=float("nan"), ci_high=float("nan"))
+        if (row.model, row.metric) == ("vito", "error_consistency")
+        else row
+        for row in world.scores
+    ]
+    like = next(row for row in lost if (row.model, row.data_set) == ("vito", "all"))
+    more = [
+        replace(like, metric="error_consistency_defined", value=0.25, ci_low=0.2, ci_high=0.3),
+        replace(like, metric="error_consistency_stimuli", value=12345.0, ci_low=float("nan"), ci_high=float("nan")),
+    ]
+    (section,) = alignment_sections(replace(data, alignment=(replace(world, scores=[*lost, *more]),)))
+    rows = {row.label: dict(zip(section.tables[0].heads, row.cells, strict=True)) for row in section.tables[0].rows}
+    assert rows["vito"]["κ"].hole
+    assert (rows["vito"]["κ of defined"].value, rows["vito"]["κ of defined"].span) == ("0.250", "[0.200, 0.300]")
+    (forms,) = dict(section.details)["Human alignment: agreement with people, error consistency in its other forms"]
+    cells = {row.label: dict(zip(forms.heads, row.cells, strict=True)) for row in forms.rows}
+    assert cells["vito"]["κ of defined"].value == "0.250"
+    assert cells["vito"]["stimuli for ± 0.05"].value == "12,345"
+    assert cells["moclr"]["κ of defined"].hole
+    assert "Klein et al., NeurIPS 2025" in forms.note
+
+
 @pytest.mark.parametrize("simulated", [True, False])
 def test_the_headline_holds_every_observer_and_the_judged_differences(simulated: bool) -> None:
     (section,) = alignment_sections(report(simulated))

@@ -10,14 +10,16 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
+from vitobench.reports.data import ReportData
+from vitobench.reports.figures import confidence, factors
 from vitobench.reports.figures.headline import overview
 from vitobench.reports.figures.severity import accuracy_by_corruption, accuracy_by_family, severity_curve
 from vitobench.reports.figures.shape_bias import model_shares, shape_bias
 from vitobench.reports.figures.style import add_legend, pens, to_svg
 from vitobench.reports.page.html import render_html
-from vitobench.reports.page.view import corruption_view
+from vitobench.reports.page.view import corruption_view, factor_view
 from vitobench.reports.wording import condition_label
-from vitobench.results.schema import Score
+from vitobench.results.schema import Curve, CurvePoint, Score
 
 from .conftest import FEW
 
@@ -159,3 +161,76 @@ def test_any_name_can_be_drawn(make_report, name):
     text = to_svg(accuracy_by_family(make_report(1, names=(name,)), "micro-c"), "f", "x")
     assert "<script>" not in text
     assert "<b>" not in text
+
+
+def annotated(models: int = 2) -> ReportData:
+    """A task of three factors, one of which nobody has, and curves of two tasks."""
+    names = [f"model-{number}" for number in range(models)]
+    ratios = {"pose": 0.7, "texture": 2.4, "style": math.nan}
+    scores = [
+        Score(name, "x", factor, metric, value + 0.1 * place, value - 0.05, value + 0.3, 40)
+        for place, name in enumerate(names)
+        for factor, value in ratios.items()
+        for metric in ("error_ratio", "top1")
+    ]
+    curves = [
+        CurvePoint(name, task, curve, at, at * at, at * at - 0.02, at * at + 0.02, 50)
+        for name in names
+        for task in ("x", "other")
+        for curve in Curve
+        for at in (0.2, 0.5, 1.0)
+    ]
+    tasks = [
+        {"name": "x", "title": "Factors", "views": ["factors"], "families": {"factors": list(ratios)}, "headline": []},
+        {"name": "other", "title": "Other", "headline": []},
+    ]
+    for task in tasks:
+        task |= {"world": "photographs", "metric": "top1"}
+    return ReportData(
+        "r", tuple(scores), models=tuple({"name": n} for n in names), tasks=tuple(tasks), curves=tuple(curves)
+    )
+
+
+def test_factors_are_drawn_from_the_most_affected_down():
+    data = annotated()
+    assert factors.FIGURE.subjects(data) == ["x"]
+    figure = factors.draw(data, "x")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["Texture (40)", "Pose (40)"]
+    rows = factors.rows(data, "x")
+    assert [(row["factor"], row["model"], row["error_ratio"]) for row in rows[:2]] == [
+        ("texture", "model-0", 2.4),
+        ("texture", "model-1", pytest.approx(2.5)),
+    ]
+    assert len(rows) == 4
+    table = factor_view(data, data.task("x"))
+    assert [(row.label, row.part) for row in table.rows[:2]] == [("Pose", False), ("Pose", True)]
+    assert table.rows[0].cells[0].value == "70.0"
+    assert table.rows[4].cells[0].hole
+    page = render_html(data)
+    assert "Factors: error ratio by factor" in page
+    assert "Factors: every factor" in page
+
+
+def test_a_ratio_of_zero_has_no_place_on_a_scale_of_ratios():
+    data = annotated(1)
+    zero = dataclasses.replace(data, scores=tuple(dataclasses.replace(s, value=0.0, ci_low=0.0) for s in data.scores))
+    assert len(factors.rows(zero, "x")) == 3
+    axes = factors.draw(zero, "x").axes[0]
+    assert len(axes.lines) == 1  # that of no difference
+
+
+@pytest.mark.parametrize("models", [2, 12])
+def test_confidence_has_a_panel_for_each_task_and_curve(models):
+    data = annotated(models)
+    assert confidence.FIGURE.subjects(data) == ["photographs"]
+    figure = confidence.draw(data, "photographs")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Factors", "Other"] * 2
+    assert [len(axes.lines) for axes in figure.axes] == [models + 1, models + 1, models, models]
+    assert all(len(axes.collections) == (models if models <= 6 else 0) for axes in figure.axes)
+    rows = confidence.rows(data, "photographs")
+    assert len(rows) == len(data.curves)
+    assert set(rows[0]) == {"curve", "task", "model", "at", "value", "ci_low", "ci_high", "n"}
+    assert "Confidence on photographs" in render_html(data)
+    assert len(data.of(["model-0"]).curves) == 12
+    assert confidence.FIGURE.subjects(dataclasses.replace(data, curves=())) == []

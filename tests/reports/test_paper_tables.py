@@ -116,6 +116,7 @@ def test_every_table_is_filled_or_left_out(make_report) -> None:
         "headline": ["headline"],
         "corruptions": ["corruptions-micro-c", "corruptions-imagenet-c"],
         "shifts": ["shifts"],
+        "factors": [],
         "calibration": [],
         "alignment": [],
         "alignment-sets": [],

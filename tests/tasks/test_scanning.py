@@ -112,6 +112,11 @@ def parquet(root: Path) -> None:
     touch(root / "data" / "validation-00000-of-00001.parquet")
 
 
+def factors(root: Path) -> None:
+    for name in ("imagenet_x_val_top_factor.jsonl", "imagenet_x_val_multi_factor.jsonl", "prototypical_paths.csv"):
+        touch(root / name)
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -128,6 +133,7 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "ytbb-robust": (youtube, {"ytbb-robust"}),
     "clickme shards": (shards, {"clickme"}),
     "clickme folders": (maps, {"clickme"}),
+    "imagenet-x": (factors, {"imagenet-x"}),
     "imagenet-depth": (depths, {"imagenet-depth"}),
     "model-vs-human": (stimuli, {"model-vs-human"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
@@ -162,8 +168,9 @@ NOT_OPENED = {
     "model-vs-human",
     "pug-imagenet",
     "imagenet-hard",
+    "imagenet-x",
 }
-"""Opening reads contents of videos, tables or a second folder."""
+"""Opening reads contents of videos, tables or a second folder; annotations are not opened."""
 
 
 def opens(name: str, folder: Path) -> bool:

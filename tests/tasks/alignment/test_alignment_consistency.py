@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from vitobench.tasks.alignment.consistency import (
     HUMANS,
+    OF_DEFINED,
     OVERALL,
     RANGES,
     SAMPLED,
@@ -199,7 +200,7 @@ def test_interval_of_a_squared_difference_holds_the_value(small_set: MakeSet, ma
     low, high = limits(reflected(draws[1:], draws[0]))
     assert plain[0] > 0
     assert low <= 0 <= high
-    assert set(RANGES) < set(SAMPLED)
+    assert set(RANGES) < {*SAMPLED, *OF_DEFINED}
 
 
 def test_undefined_kappa_is_a_hole_and_compat_fills_it(small_set: MakeSet, make_panel: MakePanel) -> None:
@@ -212,6 +213,68 @@ def test_undefined_kappa_is_a_hole_and_compat_fills_it(small_set: MakeSet, make_
     assert (kappas(consistency(panel, 5, compat="model-vs-human")) == 1).all()
     rows = [row for row in rows_of(consistency(panel, 5)) if row.metric == "error_consistency"]
     assert all(np.isnan([row.value, row.ci_low, row.ci_high]).all() for row in rows)
+
+
+def kappa_of(a: pd.Series, b: pd.Series) -> float:
+    both = {*a, *b}
+    return cohen_kappa_score(a, b) if len(both) > 1 else np.nan
+
+
+def test_means_over_defined_kappas(small_set: MakeSet, make_panel: MakePanel) -> None:
+    """One model is perfect where two of three people are: the plain mean is lost, the other is over what is left."""
+    rng = np.random.default_rng(8)
+    data_set = small_set("contrast", 20)
+    kept = [data_set.condition(name) for name in data_set.kept]
+    conditions = np.repeat(np.arange(8), 20)
+    right = rng.random((5, len(conditions))) < 0.7
+    perfect = conditions == kept[0]
+    right[:2, perfect] = right[3, perfect] = True
+    panel = make_panel(data_set, right, 3, conditions)
+    found = consistency(panel, 40, 3)
+    names = ("error_consistency", "error_consistency_defined", "error_consistency_corrected")
+    strict, defined, corrected = (found.values[name][0] for name in names)
+    people = list(panel.observers[:3])
+    parts = [part for name, part in frame_of(panel).groupby("condition") if name in data_set.kept]
+    for column, observer in enumerate(panel.observers):
+        others = [person for person in people if person != observer]
+        kappas = np.array([[kappa_of(part[observer], part[person]) for person in others] for part in parts])
+        assert defined[-1, column] == pytest.approx(np.nanmean(np.nanmean(kappas, axis=1)), abs=1e-12)
+        few = 20 * kappas / (19 + kappas)
+        assert corrected[-1, column] == pytest.approx(np.nanmean(np.nanmean(few, axis=1)), abs=1e-12)
+        assert np.isnan(strict[-1, column]) == np.isnan(kappas).any()
+        assert found.undefined[:, column].sum() == np.isnan(kappas).sum()
+    assert found.undefined[found.conditions.index(data_set.kept[0]), 3].tolist() == [True, True, False]
+    # People's own: three pairs, of which one is undefined in one condition.
+    pairs = [[kappa_of(part[a], part[b]) for a, b in itertools.combinations(people, 2)] for part in parts]
+    assert np.isnan(pairs).sum() == 1
+    assert defined[-1, -1] == pytest.approx(np.mean(np.nanmean(pairs, axis=1)), abs=1e-12)
+    low, high = limits(found.values["error_consistency_defined"][1:, -1])
+    assert ((low < defined[-1]) & (defined[-1] < high)).all()
+    assert np.isfinite(found.people_draws["error_consistency_defined"][:, 3:]).all()
+
+
+def alike(panel: Panel) -> Panel:
+    """Everybody answers just as the first person does."""
+    return Panel(panel.stimuli, panel.observers, panel.people, np.repeat(panel.responses[:1], len(panel.responses), 0))
+
+
+def test_without_holes_all_forms_rest_on_the_same_kappas(panel: Panel) -> None:
+    found = consistency(panel, 20, 1)
+    for draws in ("values", "people_draws"):
+        by_metric = getattr(found, draws)
+        strict, defined = by_metric["error_consistency"], by_metric["error_consistency_defined"]
+        known = np.isfinite(strict)
+        np.testing.assert_allclose(strict[known], defined[known], atol=1e-12)
+    assert not found.undefined.any()
+    same = consistency(alike(panel), 0)
+    assert same.values["copy_probability"][0, -1] == pytest.approx(1.0)
+
+
+def test_stimuli_for_a_wanted_interval_follow_from_the_one_there_is(panel: Panel) -> None:
+    rows = {(row.model, row.condition, row.metric): row for row in rows_of(consistency(panel, 200, 1))}
+    one, needed = (rows["model-1", OVERALL, m] for m in ("error_consistency_defined", "error_consistency_stimuli"))
+    assert needed.n == one.n
+    assert needed.value == np.ceil(one.n * ((one.ci_high - one.ci_low) / 0.1) ** 2) > one.n
 
 
 def test_one_person_has_nobody_to_be_compared_with(small_set: MakeSet, make_panel: MakePanel) -> None:

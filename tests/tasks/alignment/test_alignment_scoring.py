@@ -133,6 +133,31 @@ def test_a_model_with_other_stimuli_is_a_problem_and_people_are_an_error() -> No
         score_alignment(people, {}, (edge,), replicates=5)
 
 
+def test_a_perfect_model_has_a_rank_by_what_is_defined() -> None:
+    """It is always right on edge, and so is a person: no kappa, no mean, no plain rank. Why is a note."""
+    people, models = observers("subject-01", "subject-02"), observers("good", "bad")
+    for group, name in ((people, "subject-01"), (models, "good")):
+        own = group["edge"][name]
+        group["edge"][name] = replace(own, responses=own.categories)
+    found = score_alignment(people, models, SETS, replicates=50)
+    rows = by_key(found.scores)
+    assert np.isnan([rows["good", ALL, metric].value for metric in ("error_consistency", "mean_rank")]).all()
+    assert rows["bad", ALL, "mean_rank"].value == 1.0  # it alone is ranked
+    defined = rows["good", ALL, "error_consistency_defined"]
+    assert defined.ci_low < defined.value < defined.ci_high
+    assert {rows[name, ALL, "mean_rank_defined"].value for name in ("good", "bad")} <= {1.0, 4 / 3, 5 / 3, 2.0}
+    (note,) = found.notes
+    assert note.startswith(
+        "good: error consistency with subject-01 is undefined on edge, because both are always right"
+    )
+    compared = {row.metric: row.difference for row in found.comparisons if row.data_set == ALL}
+    assert np.isnan(compared["error_consistency"])
+    assert np.isfinite(compared["error_consistency_defined"])
+    assert not {"error_consistency_corrected", "copy_probability"} & set(compared)
+    usual = {row.metric for row in score(observers("good", "bad")).comparisons}
+    assert usual & {"error_consistency", "error_consistency_defined"} == {"error_consistency"}
+
+
 def test_some_data_sets_give_no_mean() -> None:
     few = tuple(one for one in SETS if one.name in ("edge", "sketch"))
     found = score(observers("good"), sets=few)

@@ -173,10 +173,12 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
         "micro-cue-conflict",
         "imagenet-val", "laion-c-clean",
-        "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c", "laion-c-1000",
-        "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "laion-c-folders", "imagenet-p",
+        "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
+        "laion-c-1000", "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "laion-c-folders",
+        "imagenet-p",
         "imagenet-es-control", "imagenet-es-auto", "imagenet-sketch", "objectnet", "stylized-imagenet", "imagenet-hard",
         "imagenet-d-background", "imagenet-d-texture", "imagenet-d-material", "pug-imagenet",
+        "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]

@@ -35,12 +35,12 @@ EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 23
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 32
+    assert len(PUBLICATIONS) == 24
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 33
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     assert (len(rendered), len(stimuli)) == (8 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS))
-    parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean"}
+    parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user

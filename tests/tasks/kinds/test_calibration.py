@@ -1,15 +1,27 @@
-"""Calibration error and AURRA against scikit-learn, plain loops and all orders of equal confidences."""
+"""Calibration and selective classification against scikit-learn, torchmetrics, plain loops and all orders of ties."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
+import torch
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
+from torchmetrics.functional.classification import binary_calibration_error
 
 from vitobench.results.statistics import draws
-from vitobench.tasks.measures import BIN_SIZE, aurra, resampled, rms_calibration_error
+from vitobench.tasks.confidences import (
+    BIN_SIZE,
+    aurra,
+    bin_of,
+    coverage_at,
+    expected_calibration_error,
+    resampled,
+    rms_calibration_error,
+    selective_risk,
+)
+from vitobench.tasks.measures import worst_classes
 
 
 def answers(seed: int, n: int, trust: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +134,10 @@ def in_a_loop(confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray) -
         members = np.diff(np.r_[edges, n])
         squares = (members / n * (np.add.reduceat(trust - share, edges) / members) ** 2)[:-1]
         error = math.sqrt(squares.sum()) if len(squares) else math.nan
-        rows.append((error, float((np.cumsum(share[::-1]) / np.arange(1, n + 1)).mean())))
+        accuracy = np.cumsum(share[::-1]) / np.arange(1, n + 1)
+        few = [k for k in range(1, n + 1) if 1 - accuracy[k - 1] <= 0.05 + 1e-12]
+        coverage = max(few, default=0) / n
+        rows.append((error, float(accuracy.mean()), 1 - accuracy[math.ceil(n * 80 / 100) - 1], coverage))
     return np.array(rows)
 
 
@@ -147,8 +162,69 @@ def test_a_sample_is_scored_as_if_its_answers_were_written_out() -> None:
     assert (counts.sum(axis=1) == 450).all()
     for found, often in zip(resampled(confidence, correct, counts), counts, strict=True):
         sample = np.repeat(np.arange(450), often)
+        risks = selective_risk(confidence[sample], correct[sample])
         expected = (
             rms_calibration_error(confidence[sample], correct[sample]),
             aurra(confidence[sample], correct[sample]),
+            risks[359],
+            coverage_at(risks),
         )
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bins", [10, 15])
+def test_expected_calibration_error_is_that_of_torchmetrics(seed: int, bins: int) -> None:
+    confidence, correct = answers(seed, 4001)
+    theirs = binary_calibration_error(torch.tensor(confidence), torch.tensor(correct).int(), n_bins=bins, norm="l1")
+    assert expected_calibration_error(confidence, correct, bins) == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_edges_belong_to_the_bin_below_and_certainty_to_the_last() -> None:
+    assert bin_of(np.array([0.0, 1e-9, 0.2, 0.2 + 1e-9, 0.4, 1.0]), 5).tolist() == [0, 0, 0, 1, 1, 4]
+    assert expected_calibration_error(np.ones(4), np.array([1, 1, 1, 0])) == 0.25
+    assert expected_calibration_error(np.array([0.9, 0.8]), np.array([1, 0]), 2) == pytest.approx(0.35)  # .85 - .5
+    assert expected_calibration_error(np.array([0.9, 0.3]), np.array([1, 0]), 2) == pytest.approx(0.2)
+    assert math.isnan(expected_calibration_error(np.empty(0), np.empty(0)))
+
+
+def test_selective_risk_is_one_less_the_precision_of_scikit_learn() -> None:
+    confidence, correct = answers(9, 1500)
+    precision, _, thresholds = precision_recall_curve(correct, confidence)
+    assert len(thresholds) == 1500
+    risks = selective_risk(confidence, correct)
+    np.testing.assert_allclose(risks[::-1], 1 - precision[:-1], atol=1e-12)
+    assert risks.mean() == pytest.approx(1 - aurra(confidence, correct))
+    assert risks[-1] == pytest.approx(1 - correct.mean())
+
+
+def test_coverage_is_the_largest_share_within_the_allowed_error() -> None:
+    hits = np.r_[np.ones(30), 0, np.ones(9), 0, np.zeros(9)]  # 1 of 31 wrong, 1 of 40, 2 of 41, then too many
+    confidence = np.linspace(0.99, 0.5, 50)
+    assert coverage_at(selective_risk(confidence, hits)) == 41 / 50
+    assert coverage_at(selective_risk(confidence, np.ones(50))) == 1.0
+    assert coverage_at(selective_risk(confidence, np.zeros(50))) == 0.0
+    # A first error is no obstacle if enough right answers follow.
+    assert coverage_at(selective_risk(confidence, np.r_[0, np.ones(49)])) == 1.0
+
+
+def test_equal_confidences_share_their_risk() -> None:
+    """As stored confidences are rounded, many are equal; the risk in between is the mean over their orders."""
+    risks = selective_risk(np.array([0.9, 0.5, 0.5, 0.2]), np.array([1, 1, 0, 0]))
+    assert risks.tolist() == pytest.approx([0, 0.25, 1 / 3, 0.5])
+
+
+def test_the_worst_tenth_of_the_classes() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(25), rng.integers(3, 9, 25))
+    order = rng.permutation(len(labels))
+    labels, correct = labels[order], (rng.random(len(labels)) < 0.6).astype(np.float64)
+    counts = np.concatenate([np.ones((1, len(labels)), np.uint8), next(iter(draws(len(labels), 20)))[1]])
+    expected = []
+    for often in counts:
+        sample = np.repeat(np.arange(len(labels)), often)
+        accuracies = sorted(correct[sample][labels[sample] == k].mean() for k in set(labels[sample].tolist()))
+        worst = math.ceil(len(accuracies) / 10)
+        expected.append(np.mean(accuracies[:worst]))
+    np.testing.assert_allclose(worst_classes(correct, labels, counts), expected, rtol=1e-12)
+    assert np.isnan(worst_classes(np.empty(0), np.empty(0, np.int64), np.ones((2, 0), np.uint8))).all()

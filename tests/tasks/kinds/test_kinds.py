@@ -48,7 +48,7 @@ def test_measures_read_columns_that_the_units_have(task: Task) -> None:
     own = answers(task)
     units = task.kind.units(task, own, own, TRUTH)
     assert len(set(units.columns)) == len(units.columns) == units.values.shape[1]
-    names = (*units.columns, "rms_calibration_error", "aurra")
+    names = (*units.columns, *units.beyond)
     means = Means(names, np.full((3, len(names)), 0.25))
     for measure in task.kind.measures(task, TRUTH):
         assert metric(measure.metric).name == measure.metric

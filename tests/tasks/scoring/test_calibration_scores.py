@@ -8,12 +8,20 @@ import pytest
 
 from vitobench.results import statistics
 from vitobench.results.schema import Comparison, Score
-from vitobench.tasks.measures import aurra, resampled, rms_calibration_error
+from vitobench.tasks.confidences import (
+    aurra,
+    coverage_at,
+    expected_calibration_error,
+    resampled,
+    rms_calibration_error,
+    selective_risk,
+)
 from vitobench.tasks.registry import TASKS
 from vitobench.tasks.scoring.samples import Answers
 from vitobench.tasks.scoring.score import Scored, score_task
 
 VAL = TASKS["micro-val"]
+ORDERED = {"rms_calibration_error", "aurra", "risk_at_80", "coverage_at_5"}
 IDS = np.array([f"i{n:05d}" for n in range(20_000)])
 
 
@@ -43,7 +51,11 @@ def test_values_are_those_of_the_functions_and_lie_in_their_intervals() -> None:
     own = model(0, 900, 0.1)
     found = scores(score_task(VAL, {"m": own}, [], replicates=300))
     confidence, correct = own.confidence[:, 0], own.correct[:, 0]
-    assert set(found) == {"top1", "top5", "rms_calibration_error", "aurra"}
+    assert set(found) == {*ORDERED, "top1", "top5", "ece", "worst_classes"}
+    assert found["ece"].value == pytest.approx(expected_calibration_error(confidence, correct), abs=1e-7)
+    risks = selective_risk(confidence, correct)
+    assert found["risk_at_80"].value == pytest.approx(risks[719])
+    assert found["coverage_at_5"].value == pytest.approx(coverage_at(risks))
     assert found["rms_calibration_error"].value == pytest.approx(rms_calibration_error(confidence, correct), rel=1e-9)
     assert found["aurra"].value == pytest.approx(aurra(confidence, correct), rel=1e-9)
     hits = [label in top for label, top in zip(own.labels, own.top[:, 0].tolist(), strict=True)]
@@ -78,7 +90,7 @@ def test_differences_pair_the_models_by_image() -> None:
 def test_equal_models_do_not_differ() -> None:
     own = model(2, 400)
     found = comparisons(score_task(VAL, {"a": own, "b": own}, [("a", "b")], replicates=100))
-    assert set(found) == {"top1", "top5", "rms_calibration_error", "aurra"}
+    assert set(found) == {*ORDERED, "top1", "top5", "ece", "worst_classes"}
     for row in found.values():
         assert (row.difference, row.ci_low, row.ci_high, row.p) == (0.0, 0.0, 0.0, 1.0)
 
@@ -115,13 +127,13 @@ def test_too_few_images_are_told_apart_from_what_was_not_stored() -> None:
     lacking = replace(own, confidence=np.where(np.arange(300)[:, None] == 7, np.nan, own.confidence), top=None)
     holes = score_task(VAL, {"m": lacking, "whole": own}, [("m", "whole")], replicates=50)
     missing = {metric for metric, score in scores(holes).items() if math.isnan(score.value)}
-    assert missing == {"top5", "rms_calibration_error", "aurra"}
+    assert missing == {*ORDERED, "top5", "ece"}
     assert not holes.reasons
-    assert set(comparisons(holes)) == {"top1"}
+    assert set(comparisons(holes)) == {"top1", "worst_classes"}
     assert not any(math.isnan(score.value) for score in scores(holes, "whole").values())
 
 
 def test_shifts_have_them_too() -> None:
     task = TASKS["micro-light"]
     found = scores(score_task(task, {"m": model(6, 300)}, [], replicates=50))
-    assert set(found) == {"top1", "top5", "rms_calibration_error", "aurra"}
+    assert set(found) == {*ORDERED, "top1", "top5", "ece"}
