@@ -334,6 +334,8 @@ class KindFacts(TypedDict, total=False):
     """What they are compared with."""
     ceiling: float
     """The largest correlation that can be expected of them."""
+    chance: float
+    """Accuracy of guessing, in case of judgements of similarity."""
 
 
 class TaskRecord(KindFacts, total=False):

@@ -35,7 +35,7 @@ def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarra
         ValueError: The classes of the source are not those of the task, and do not map to them one to one.
     """
     asked = task.answers or task.label_space
-    if source.label_space == asked:
+    if source.label_space == asked or task.kind.choices:
         return labels
     if {source.label_space, asked} <= set(ANSWER_SPACES):
         here, there = answer_space(source.label_space), answer_space(asked)
@@ -49,7 +49,9 @@ def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarra
 
 
 def class_count(task: Task) -> int:
-    """Number of classes that a task's labels and answers are in."""
+    """Number of classes, or of choices, that a task's labels and answers are in."""
+    if task.kind.choices:
+        return task.kind.choices
     asked = task.answers or task.label_space
     return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size
 
@@ -119,6 +121,7 @@ class Truth:
             sequences. Frames either have ids of their own under one condition, or the task has a condition named like
             each perturbation and the same ids recur.
         accepted: Classes that count as right; multi-label, and video where a frame has several.
+        votes: How many people made each of three choices; judgements of similarity.
     """
 
     textures: Mapping[str, int] = field(default_factory=dict)
@@ -126,3 +129,4 @@ class Truth:
     anchors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sequences: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     accepted: Mapping[str, Collection[int]] = field(default_factory=dict)
+    votes: Mapping[str, Sequence[float]] = field(default_factory=dict)

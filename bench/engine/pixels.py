@@ -144,7 +144,7 @@ class PassPixels:
             try:
                 images, errors = self._wait(future)
             except Exception as error:  # a source that breaks costs these images, for now, and no others
-                images = np.zeros((len(part), size, size, 3), np.uint8)
+                images = np.zeros((len(part), self.work.source.stacked * size, size, 3), np.uint8)
                 errors = {n: LoadFailure(one_line(error), transient=True) for n in range(len(part))}
             pixels.append(images)
             failed |= {part.start - self.work.start + position: reason for position, reason in errors.items()}

@@ -189,6 +189,9 @@ class Kind(ABC):
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
         observers: Baselines without a network that are scored on each of its tasks.
+        by_features: Whether features are compared and no classes predicted, so that models without a classifier take
+            part as well.
+        choices: How many choices a label is one of, where labels are what people chose; 0 where they are classes.
     """
 
     name: str
@@ -202,6 +205,8 @@ class Kind(ABC):
     merges = False
     numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
     observers: tuple[str, ...] = ()
+    by_features = False
+    choices = 0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
