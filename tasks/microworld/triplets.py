@@ -217,8 +217,16 @@ class MicroTriplets(TripletSource):
     @property
     def names(self) -> tuple[tuple[str, str, str], ...]:  # type: ignore[override]
         """Ids of the pictures of each triplet."""
+        return self._named(0, self.length)
+
+    @property
+    def held_out_names(self) -> tuple[tuple[str, str, str], ...]:  # type: ignore[override]
+        """Likewise, of the triplets that are held out."""
+        return self._named(self.length, HELD_OUT)
+
+    def _named(self, start: int, count: int) -> tuple[tuple[str, str, str], ...]:
         ids = self.pictures.image_ids
-        return tuple((ids[3 * n], ids[3 * n + 1], ids[3 * n + 2]) for n in range(self.length))
+        return tuple((ids[3 * n], ids[3 * n + 1], ids[3 * n + 2]) for n in range(start, start + count))
 
     @property
     def picture_names(self) -> tuple[str, ...]:  # type: ignore[override]
