@@ -363,8 +363,10 @@ def _cells(unit: Unit) -> int:
     return (unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions)
 
 
-def _decide(logits: Any, task: Task, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
-    """Best classes, probability of the best and errors, in the classes that the task asks about."""
+def _decide(
+    logits: Any, task: Task, spec: ModelSpec
+) -> tuple[np.ndarray, np.ndarray, list[str | None], dict[str, np.ndarray]]:
+    """Best classes, probability of the best, errors and numbers beside, in the classes that the task asks about."""
     import torch
 
     finite, nan = torch.isfinite(logits).all(dim=1), torch.isnan(logits).any(dim=1)
@@ -382,7 +384,10 @@ def _decide(logits: Any, task: Task, spec: ModelSpec) -> tuple[np.ndarray, np.nd
         None if good else f"the model's logits are not finite ({'NaN' if bad else 'infinite'})"
         for good, bad in zip(finite.tolist(), nan.tolist(), strict=True)
     ]
-    return top, confidence, errors
+    beside = {}
+    if task.kind.keeps_beside:
+        beside = {"energy": logits.logsumexp(dim=1).numpy(), "max_logit": logits.amax(dim=1).numpy()}
+    return top, confidence, errors, beside
 
 
 def _write(store: Store, task: str, model: str, start: int, stop: int, rows: UnitRows) -> None:

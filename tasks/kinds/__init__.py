@@ -13,6 +13,7 @@ from .kind import Kind
 from .plain import ALIGNMENT, CLEAN, MULTI_LABEL, SHIFT
 from .saliency import SALIENCY
 from .similarity import ODD_ONE_OUT, TWO_ALTERNATIVES
+from .unseen import UNSEEN
 
 _FIRST = (
     CLEAN,
@@ -26,6 +27,7 @@ _FIRST = (
     SALIENCY,
     ODD_ONE_OUT,
     TWO_ALTERNATIVES,
+    UNSEEN,
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
@@ -43,6 +45,7 @@ __all__ = [
     "SEQUENCES",
     "SHIFT",
     "TWO_ALTERNATIVES",
+    "UNSEEN",
     "VIDEO",
     "Kind",
 ]

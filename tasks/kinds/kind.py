@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """Numbers that depend on the order of the units by a column, and so are no functions of the columns' means.
+
+    Attributes:
+        columns: What they are made from.
+        names: What they are called; they follow the columns' means.
+        compute: From the columns, each (n,), and how often each unit is in each of B samples, int (B, n), to
+            (B, numbers); NaN where undefined.
+    """
+
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    compute: Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True)
 class Units:
     """The results of one model, one row per unit that the bootstrap draws.
 
@@ -36,6 +52,7 @@ class Units:
         labels: int64 (n,).
         ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
             follow the columns' means under the names of `RANKED`.
+        ordered: Further numbers that depend on an order.
     """
 
     ids: np.ndarray
@@ -43,6 +60,7 @@ class Units:
     values: np.ndarray
     labels: np.ndarray
     ranked: tuple[str, str] | None = None
+    ordered: tuple[Ordered, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -119,6 +137,7 @@ class Measure:
         defined_only: Whether units in which a column of ``reads`` is NaN are left out and counted, because the column
             is undefined there; else a NaN means that something was not measured, and the number is missing. A model
             that lacks the columns altogether then has no such number, and no score of it.
+        optional: Whether a model that lacks the columns has no such number, and no score of it.
     """
 
     condition: str
@@ -131,10 +150,11 @@ class Measure:
     undefined: str = ""
     centred: bool = False
     defined_only: bool = False
+    optional: bool = False
 
     def applies_to(self, columns: Sequence[str]) -> bool:
         """Whether a model with these columns has such a number."""
-        return not self.defined_only or set(self.reads) <= set(columns)
+        return not (self.defined_only or self.optional) or set(self.reads) <= set(columns)
 
 
 def column(
@@ -191,6 +211,7 @@ class Kind(ABC):
         observers: Baselines without a network that are scored on each of its tasks.
         by_features: Whether features are compared and no classes predicted, so that models without a classifier take
             part as well.
+        keeps_beside: Whether units hold the numbers of `results.schema.BESIDE` beside the classes.
         choices: How many choices a label is one of, where labels are what people chose; 0 where they are classes.
     """
 
@@ -207,6 +228,7 @@ class Kind(ABC):
     observers: tuple[str, ...] = ()
     by_features = False
     choices = 0
+    keeps_beside = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

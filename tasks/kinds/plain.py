@@ -56,6 +56,7 @@ class Clean(Plain):
 
     name = "clean"
     in_gallery = True
+    keeps_beside = True  # with which unseen classes are compared
 
 
 class Shift(Plain):

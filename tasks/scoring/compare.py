@@ -59,6 +59,8 @@ def numbers_on(prepared: Prepared, models: Sequence[str]) -> Iterator[tuple[Meas
     for measure in prepared.measures:
         if measure.needs_reference and prepared.reference is None:
             continue
+        if not all(measure.applies_to(prepared.resampler.units[model].columns) for model in models):
+            continue
         shared = together(prepared, models, measure) if measure.defined_only else whole
         if shared is not None:
             yield measure, *shared

@@ -195,6 +195,8 @@ class Resampler:
     def _sample(self, units: Units, values: np.ndarray) -> Sampled:
         n, plain = len(values), self._means(units.columns, values)
         columns, means, draws = plain.columns, plain.point.array[0], plain.samples.array
+        if units.ordered:
+            return self._ordered(units, plain)
         if units.ranked is None:
             return plain
         confidence, correct = (values[:, columns.index(name)] for name in units.ranked)
@@ -206,6 +208,18 @@ class Resampler:
         named = (*columns, *RANKED)
         whole = Means(named, np.hstack([means[None], point]))
         return Sampled(columns, values, whole, Means(named, np.hstack([draws, more])))
+
+    def _ordered(self, units: Units, plain: Sampled) -> Sampled:
+        """The means of the columns, and after them the numbers of `Units.ordered`."""
+        n, named = len(plain.values), plain.columns
+        points, samples = [plain.point.array], [plain.samples.array]
+        for numbers in units.ordered:
+            columns = [plain.values[:, plain.columns.index(name)] for name in numbers.columns]
+            points.append(numbers.compute(*columns, np.ones((1, n), np.uint8)))
+            pieces = [numbers.compute(*columns, counts) for _, counts in statistics.draws(n, self.replicates)]
+            samples.append(np.concatenate(pieces))
+            named = (*named, *numbers.names)
+        return Sampled(plain.columns, plain.values, Means(named, np.hstack(points)), Means(named, np.hstack(samples)))
 
 
 # What scoring and comparing share: the units, measures and samples of one task.
