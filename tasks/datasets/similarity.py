@@ -120,6 +120,7 @@ DATA_SETS = (
         "NeurIPS 2022 (arXiv 2205.00756)",
         notes="Judgements at the page and, 20,000 of 1,000 triplets, in data/ of github.com/LukasMut/VICE; pictures "
         "of the 1,854 concepts at https://osf.io/jum2f/, after one accepts their terms.",
+        required=("test_triplets.csv", "item_names.tsv"),
         form=ThingsForm(_TRIPLETS, _THINGS_LAYOUT),
         tasks=(
             _task(

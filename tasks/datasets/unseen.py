@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import kinds
+from ..download.publication import Folder
 from ..microworld.vocabulary import GENERATOR_VERSION
 from ..task import Condition, Task
 from .protocols import photographs
 from .recognition import Evidence, Look
-from .record import DataSet, FolderForm, Opening, RenderedForm, UserFolder
+from .record import DataSet, Form, Opening, RenderedForm, UserFolder
 
 if TYPE_CHECKING:
     from ..images.source import ImageSource
@@ -21,6 +24,7 @@ _PAPER = (
     "scores: Hendrycks & Gimpel, ICLR 2017 (arXiv 1610.02136), Liu et al., Energy-based Out-of-distribution Detection, "
     "NeurIPS 2020 (arXiv 2010.03759), Hendrycks et al., ICML 2022 (arXiv 1911.11132)"
 )
+_PAGE = "https://github.com/Jingkang50/OpenOOD"
 _LAYOUT = """OpenOOD's data folder, with its lists of images and the images that they name:
   {root}/
     benchmark_imglist/imagenet/test_ninco.txt
@@ -28,8 +32,8 @@ _LAYOUT = """OpenOOD's data folder, with its lists of images and the images that
 
 
 @dataclass(frozen=True)
-class ListForm(FolderForm):
-    """Images that a list of OpenOOD names.
+class ListForm(Form):
+    """Images that a list of OpenOOD names, in the folder of all its sets.
 
     Attributes:
         list_name: The list, below the folder of lists.
@@ -40,7 +44,23 @@ class ListForm(FolderForm):
     def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..readers.unseen import ListedImages
 
-        return ListedImages(data_set, self.list_name, opening)
+        return ListedImages(data_set, self, opening)
+
+    def list_in(self, root: Path) -> Path:
+        """Where the list is in a data folder."""
+        return root / "benchmark_imglist" / "imagenet" / self.list_name
+
+    def is_in(self, folders: Sequence[Path]) -> bool:
+        """A user may have a few of the sets."""
+        return all(self.list_in(root).is_file() for root in folders)
+
+    def absence(self, name: str, folder: Path) -> str:
+        """See `Form.absence`."""
+        return f"{folder} has none of the lists of {name}. {self.expected(folder)}"
+
+    def expected(self, root: Path) -> str:
+        """What the folder looks like, for the end of an error."""
+        return f"Expected {_LAYOUT.format(root=root)}\nPublished at {_PAGE}"
 
     def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
         """See `Form.recognise`."""
@@ -88,11 +108,12 @@ _FOLDER = UserFolder(
 _OPENOOD = DataSet(
     name="openood",
     title="OpenOOD v1.5, ImageNet-1k",
-    page="https://github.com/Jingkang50/OpenOOD",
+    page=_PAGE,
     files=(),
     gated=True,
     licence="mixed",
     citation=_PAPER,
+    folders=(Folder("benchmark_imglist/imagenet"),),
     notes="Lists and images: scripts/download/download.py of the repository; each set has its own terms.",
 )
 
@@ -116,7 +137,7 @@ def _listed(name: str, title: str, images: int, near: bool) -> DataSet:
         notes=f"{images:,} images, {where} out-of-distribution. The known images are those of imagenet-val that "
         "are stored; OpenOOD keeps 5,000 of the 50,000 apart to tune methods that have something to tune.",
     )
-    form = ListForm("imagenet-1k", _LAYOUT, f"test_{name.replace('-', '_')}.txt")
+    form = ListForm("imagenet-1k", f"test_{name.replace('-', '_')}.txt")
     part = _OPENOOD.part(f"openood/{name}", f"{title} in OpenOOD", "", form, (task,), (_FOLDER,))
     return part
 

@@ -124,13 +124,13 @@ class Similarity(Kind):
         return Units(ids, tuple(columns), np.column_stack(list(columns.values())), answers.labels[there])
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """Accuracy, as it is and as a share of the ceiling, and log loss, of each kind of similarity."""
-        return _measures((COSINE, DOT))
+        """Accuracy by cosine, as it is and as a share of the ceiling."""
+        return _measures((COSINE,))
 
     def combined(self, task: Task, truth: Truth, units: Mapping[str, Units]) -> tuple[dict[str, Units], list[Measure]]:
-        """Those after the fitted transform are there if any model has them."""
-        fitted = any(_of(LINEAR, AGREED) in part.columns for part in units.values())
-        return dict(units), _measures((COSINE, DOT, LINEAR) if fitted else (COSINE, DOT))
+        """Also by dot product and after the fitted transform, and their log loss, if any model has them."""
+        there = {name for part in units.values() for name in part.columns}
+        return dict(units), _measures([COSINE, *(kind for kind in _AS_LOGITS if _of(kind, AGREED) in there)])
 
     def lines(self, task: Task) -> list[Line]:
         """The accuracy by cosine."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
 from ...results.schema import BESIDE
-from .kind import Kind, Line, Measure, Ordered, Units
+from .kind import Kind, Line, Means, Measure, Ordered, Units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,12 +19,26 @@ if TYPE_CHECKING:
 
 KNOWN, SOFTMAX = "known", "softmax"
 
-SCORES = (SOFTMAX, *BESIDE)
-"""Conditions of the numbers: largest softmax probability, energy and largest logit. Higher means known."""
+# Conditions of the numbers are the largest softmax probability, energy and the largest logit. Higher means known.
 
 
 def _of(score: str, metric: str) -> str:
     return f"{metric} by {score}"
+
+
+def _measures(task: Task, scores: Iterable[str]) -> list[Measure]:
+    from ..detection import NUMBERS
+
+    why = f"known and unseen images are needed: {task.clean} has no predictions of this model; run it as well"
+    return [
+        Measure(score, metric, partial(_read, _of(score, metric)), (score, KNOWN), undefined=why, optional=True)
+        for score in scores
+        for metric in NUMBERS
+    ]
+
+
+def _read(name: str, means: Means) -> np.ndarray:
+    return means[name]
 
 
 class Unseen(Kind):
@@ -71,30 +86,17 @@ class Unseen(Kind):
         return Units(ids[order], tuple(columns), values, labels[order], ordered=ordered)
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """Every number of every score."""
-        from ..detection import NUMBERS
+        """Every number by the softmax."""
+        return _measures(task, (SOFTMAX,))
 
-        why = f"known and unseen images are needed: {task.clean} has no predictions of this model; run it as well"
-        return [
-            Measure(
-                score,
-                metric,
-                partial(_read, _of(score, metric)),
-                (score, KNOWN),
-                undefined=why,
-                optional=score != SOFTMAX,
-            )
-            for score in SCORES
-            for metric in NUMBERS
-        ]
+    def combined(self, task: Task, truth: Truth, units: Mapping[str, Units]) -> tuple[dict[str, Units], list[Measure]]:
+        """Also by energy and by the largest logit, if any model has them."""
+        there = {name for part in units.values() for name in part.columns}
+        return dict(units), _measures(task, [SOFTMAX, *(name for name in BESIDE if name in there)])
 
     def lines(self, task: Task) -> list[Line]:
         """AUROC and false alarms by the softmax."""
         return [Line(SOFTMAX, task.metric), Line(SOFTMAX, "fpr95")]
-
-
-def _read(name: str, means: object) -> np.ndarray:
-    return means[name]  # type: ignore[index, no-any-return]
 
 
 UNSEEN = Unseen()

@@ -172,12 +172,12 @@ def test_listed_images_are_told_from_imagenet(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read"),
+        (None, "has none of the lists of openood"),
         ("", "names no image"),
         ("ninco/a.jpg 5\n", "row 1: 'ninco/a.jpg 5' is not PATH -1"),
         ("../a.jpg -1\n", "row 1: '../a.jpg -1' is not PATH -1"),
         ("ninco/a.jpg -1\nninco/a.jpg -1\n", "names images twice: ninco/a.jpg"),
-        ("ninco/a.jpg -1\nninco/b.jpg -1\n", "none of the 2 images of the list, such as ninco/a.jpg"),
+        ("ninco/a.jpg -1\nninco/b.jpg -1\n", "none of the 2 images of test_ninco.txt, such as ninco/a.jpg"),
     ],
 )
 def test_lists_that_make_no_sense_are_named(

@@ -21,6 +21,7 @@ TRUTH = Truth(
     anchors={"a": ["b"], "c": ["d"]},
     sequences={"snow": {"s": ["a", "b"], "t": ["c", "d"]}},
     accepted={name: (0, 1) for name in IDS.tolist()},
+    votes={name: (1.0, 0.0, 2.0) for name in IDS.tolist()},
 )
 
 
@@ -48,7 +49,8 @@ def test_measures_read_columns_that_the_units_have(task: Task) -> None:
     own = answers(task)
     units = task.kind.units(task, own, own, TRUTH)
     assert len(set(units.columns)) == len(units.columns) == units.values.shape[1]
-    names = (*units.columns, "rms_calibration_error", "aurra")
+    beyond = [name for numbers in units.ordered for name in numbers.names]
+    names = (*units.columns, "rms_calibration_error", "aurra", *beyond)
     means = Means(names, np.full((3, len(names)), 0.25))
     for measure in task.kind.measures(task, TRUTH):
         assert metric(measure.metric).name == measure.metric
