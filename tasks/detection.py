@@ -7,6 +7,7 @@ one half keep 12 bits of their distance to 1, so near 1 several images of a stro
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 NUMBERS = ("auroc", "fpr95", "fpr95_known", "aupr_unseen", "aupr_known")
@@ -17,8 +18,7 @@ found. ``fpr95_known`` is that of older papers: of the unseen images, the share 
 the known are accepted. They are different numbers of one model.
 """
 
-_RATE = 0.95
-_PIECE = 4_000_000  # counts that are handled at a time
+_RATE = 0.95 - 1e-9
 
 
 def detection(score: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def detection(score: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.nd
     Args:
         score: float (n,), higher for what is known.
         known: (n,), 1 for an image of a known class, 0 for one of an unseen class.
-        counts: int (B, n), how often each image is in each resample.
+        counts: uint8 (B, n), how often each image is in each resample.
 
     Returns:
         float64 (B, 5), in the order of `NUMBERS`, in [0, 1]; NaN where a resample lacks either kind of image, and
@@ -38,47 +38,61 @@ def detection(score: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.nd
         return out
     order = np.argsort(score, kind="stable")
     values, member = np.asarray(score)[order], np.asarray(known)[order] > 0.5
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    piece = max(1, _PIECE // len(score))
-    for start in range(0, len(counts), piece):
-        part = counts[start : start + piece][:, order].astype(np.int32)
-        seen = np.add.reduceat(part * member, starts, axis=1).astype(np.float64)
-        other = np.add.reduceat(part * ~member, starts, axis=1).astype(np.float64)
-        out[start : start + len(part)] = _numbers(seen, other)
+    ends = np.flatnonzero(np.r_[values[1:] != values[:-1], True]) + 1
+    for number, often in enumerate(counts):
+        _numbers(often[order], member, ends, out[number])
     return out
 
 
-def _numbers(seen: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The numbers from how many known and unseen images have each score, (B, scores) in ascending order."""
-    all_seen, all_other = seen.sum(axis=1), other.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        below = np.cumsum(other, axis=1) - other
-        auroc = (seen * (below + other / 2)).sum(axis=1) / (all_seen * all_other)
-        # Taken for unseen: every image up to a score. Taken for known: every image from a score on.
-        up = np.cumsum(other, axis=1) / all_other[:, None], np.cumsum(seen, axis=1) / all_seen[:, None]
-        down = _reversed_sums(seen) / all_seen[:, None], _reversed_sums(other) / all_other[:, None]
-        columns = [auroc, _at_rate(*up), _at_rate(*down), _area(other, seen), _area(seen[:, ::-1], other[:, ::-1])]
-    values = np.stack(columns, axis=1)
-    values[(all_seen == 0) | (all_other == 0)] = np.nan
-    return values
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _numbers(often: np.ndarray, member: np.ndarray, ends: np.ndarray, out: np.ndarray) -> None:
+    """The numbers of one resample, written into ``out``.
+
+    Args:
+        often: uint8 (n,), how often each image is drawn, in ascending order of the scores.
+        member: bool (n,), whether its class is known.
+        ends: int64 (groups,), where each group of equal scores ends.
+        out: float64 (5,).
+    """
+    groups = len(ends)
+    seen, other = np.zeros(groups), np.zeros(groups)
+    at = 0
+    for group in range(groups):
+        while at < ends[group]:
+            if member[at]:
+                seen[group] += often[at]
+            else:
+                other[group] += often[at]
+            at += 1
+    all_seen, all_other = seen.sum(), other.sum()
+    if all_seen == 0 or all_other == 0:
+        return
+    pairs, below = 0.0, 0.0
+    for group in range(groups):
+        pairs += seen[group] * (below + other[group] / 2)
+        below += other[group]
+    out[0] = pairs / (all_seen * all_other)
+    # Taken for unseen: every image up to a score. Taken for known: every image from a score on.
+    out[1], out[3] = _curve(other, seen, all_other, all_seen)
+    out[2], out[4] = _curve(seen[::-1], other[::-1], all_seen, all_other)
 
 
-def _reversed_sums(counts: np.ndarray) -> np.ndarray:
-    return np.cumsum(counts[:, ::-1], axis=1)
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _curve(positive: np.ndarray, negative: np.ndarray, positives: float, negatives: float) -> tuple[float, float]:
+    """Rate of false alarms at the first threshold with enough hits, and area under precision over recall.
 
-
-def _at_rate(hits: np.ndarray, alarms: np.ndarray) -> np.ndarray:
-    """The rate of false alarms at the first threshold with enough hits, both (B, scores) in the order of thresholds."""
-    first = (hits >= _RATE - 1e-12).argmax(axis=1)
-    return np.take_along_axis(alarms, first[:, None], axis=1)[:, 0]
-
-
-def _area(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """Area under precision over recall by trapezoids, from precision 1 at recall 0, in the order of thresholds."""
-    hits, alarms = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
-    total = hits + alarms
-    precision = np.where(total > 0, hits / np.maximum(total, 1), 1.0)
-    recall = hits / hits[:, -1:]
-    one, zero = np.ones((len(hits), 1)), np.zeros((len(hits), 1))
-    precision, recall = np.hstack([one, precision]), np.hstack([zero, recall])
-    return (np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1)
+    The area is made of trapezoids, from precision 1 at recall 0.
+    """
+    hits, alarms, area, last, rate = 0.0, 0.0, 0.0, 1.0, -1.0
+    for group in range(len(positive)):
+        gained = positive[group]
+        hits += gained
+        alarms += negative[group]
+        if hits + alarms == 0:
+            continue
+        precision = hits / (hits + alarms)
+        area += gained / positives * (precision + last) / 2
+        last = precision
+        if rate < 0 and hits >= _RATE * positives:
+            rate = alarms / negatives
+    return rate, area
