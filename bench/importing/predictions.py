@@ -276,19 +276,24 @@ def _from_logits(task: Task, content: Content, names: Content | None) -> Given:
         )
     finite = np.isfinite(logits).all(axis=1)
     defined = np.where(finite[:, None], logits, 0.0)
+    beside = {}
     if space is not None and logits.shape[1] != own:
         if space.merge:
             from ...tasks.alignment.decisions import ranking
 
             top, confidence = ranking(defined, space.groups, space.merge, TOP_K)
         else:
-            top, confidence = _ranked(space.scores(defined))
+            defined = space.scores(defined)
+            top, confidence = _ranked(defined)
     else:
         top, confidence = _ranked(defined)
+    if task.kind.keeps_beside and (space is None or not space.merge):
+        best = defined.max(axis=1)
+        beside = {"energy": best + np.log(np.exp(defined - best[:, None]).sum(axis=1)), "max_logit": best}
     top = np.where(finite[:, None], top, -1).astype(np.int16)
     trust = np.where(finite, confidence, np.nan).astype(np.float64)
     written = [("", "") if good else ("logits that are not finite", "") for good in finite.tolist()]
-    return Given(image_names, (), top, trust, written)
+    return Given(image_names, (), top, trust, written, beside)
 
 
 def _ranked(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -320,6 +325,7 @@ def _write(grid: Grid, store: Store, planned: PlannedTask, spec: ModelSpec, stag
             "top": grid.top[start:stop].reshape(images * len(conditions), -1),
             "confidence": grid.confidence[start:stop].ravel(),
             "error": [reason or None for reason in grid.error[start:stop].ravel().tolist()],
+            "numbers": {name: values[start:stop].ravel() for name, values in grid.beside.items()},
         }
         store.write_unit(planned.identity, spec.identity, start, stop, columns)
 

@@ -117,6 +117,21 @@ def test_a_unit_holds_two_more_numbers_and_older_ones_need_not(
     assert found["vito", "micro-empty", "softmax", "auroc"]["n"] == 42
 
 
+def test_logits_that_are_imported_have_the_same_numbers(bench_here: Bench, tmp_path: Path) -> None:
+    assert bench_here("run", "--model", "vito", *MICRO, *QUIET).code == 0
+    for task, dataset, count in (("micro-val", "val", 30), ("micro-unseen", "unseen", 24)):
+        ids = open_source(f"microworld/{dataset}", {}, count, 0).image_ids
+        logits = logits_of("vito", f"microworld/{dataset}", count)
+        np.savez(tmp_path / f"{task}.npz", logits=logits, names=np.array(ids))
+        done = bench_here("results", "import", f"{task}.npz", "--model", "copy", "--task", task)
+        assert done.code == 0, done.err
+    found = scores(bench_here, tmp_path)
+    for (model, task, condition, metric), row in found.items():
+        if model == "copy" and task == "micro-unseen":
+            assert row["value"] == pytest.approx(found["vito", task, condition, metric]["value"], abs=1 / 24)
+    assert {key[2] for key in found if key[:2] == ("copy", "micro-unseen")} == {"softmax", *BESIDE}
+
+
 def test_without_predictions_of_known_images_there_is_no_number_but_a_reason(bench_here: Bench, tmp_path: Path) -> None:
     done = bench_here("run", "--model", "vito", "--task", "micro-unseen", *QUIET)
     assert done.code in (0, 3), done.err
