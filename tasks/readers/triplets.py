@@ -196,7 +196,7 @@ class ThingsTriplets(_FromFolder):
         folder = self.root / "images"
         if not folder.is_dir():
             return {}
-        known, files = set(concepts), {}
+        known, files = set(concepts), dict[str, str]()
         listing = images_below(folder)
         for path in sorted(listing.files):
             stem = Path(path).stem
