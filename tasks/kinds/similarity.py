@@ -45,28 +45,18 @@ def _ratio(above: str, below: str) -> Callable[[Means], np.ndarray]:
     return compute
 
 
-def _ceiled(kind: str) -> Callable[[Means], np.ndarray]:
-    agreed = _of(kind, REPEATED)
-
-    def compute(means: Means) -> np.ndarray:
-        import numpy as np
-
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(means[LARGEST] > 0, means[agreed] / means[LARGEST], np.nan)
-
-    return compute
+def _measure(kind: str, metric: str, above: str, below: str, why: str) -> Measure:
+    return Measure(kind, metric, _ratio(above, below), (above, below), undefined=why, defined_only=True)
 
 
 def _measures(kinds: Iterable[str]) -> list[Measure]:
     measures = []
     for kind in kinds:
         agreed, surprise, repeated = (_of(kind, name) for name in (AGREED, SURPRISE, REPEATED))
-        own = {"undefined": _WHY, "defined_only": True}
-        measures.append(Measure(kind, ACCURACY, _ratio(agreed, JUDGED), (agreed, JUDGED), **own))
-        ceiled = {"undefined": _UNREPEATED, "defined_only": True}
-        measures.append(Measure(kind, CEILED, _ceiled(kind), (repeated, LARGEST), **ceiled))
+        measures.append(_measure(kind, ACCURACY, agreed, JUDGED, _WHY))
+        measures.append(_measure(kind, CEILED, repeated, LARGEST, _UNREPEATED))
         if kind in _AS_LOGITS:
-            measures.append(Measure(kind, LOG_LOSS, _ratio(surprise, JUDGED), (surprise, JUDGED), **own))
+            measures.append(_measure(kind, LOG_LOSS, surprise, JUDGED, _WHY))
     return measures
 
 

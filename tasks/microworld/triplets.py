@@ -234,7 +234,7 @@ class MicroTriplets(TripletSource):
     @property
     def picture_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Ids of the pictures."""
-        return self.pictures.image_ids
+        return tuple(self.pictures.image_ids)
 
     @cached_property
     def judged(self) -> Judged:  # type: ignore[override]

@@ -171,22 +171,15 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c",
         "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
-<<<<<<< HEAD
-        "micro-cue-conflict",
+        "micro-cue-conflict", "micro-triplets", "micro-unseen", "micro-empty",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c", "laion-c-1000",
         "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "laion-c-folders", "imagenet-p",
         "imagenet-es-control", "imagenet-es-auto", "imagenet-sketch", "objectnet", "stylized-imagenet", "imagenet-hard",
         "imagenet-d-background", "imagenet-d-texture", "imagenet-d-material", "pug-imagenet",
-        "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "cifar-10-c", "cifar-100-c",
-=======
-        "micro-cue-conflict", "micro-triplets", "micro-unseen", "micro-empty",
-        "imagenet-val", "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc",
-        "imagenet-c-folders", "imagenet-c-bar-folders", "imagenet-3dcc-folders", "imagenet-p", "imagenet-sketch",
-        "objectnet", "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things",
-        "nights", *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
+        "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
+        *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
         "cifar-10-c", "cifar-100-c",
->>>>>>> bfdc4de (Say on their pages what tasks of similarity and of unseen classes are; name what each kind of model has)
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [
