@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 COMPILED = (
+    "tasks",
+    "tasks/alignment",
     "tasks/corruptions",
     "tasks/corruptions/imagenet_3dcc",
     "tasks/corruptions/imagenet_c",

@@ -94,6 +94,8 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | str:
         if "textures" in needs:
             textures = dict(zip(source.image_ids, source.textures().tolist(), strict=True))
             return Truth(textures=textures, categories=CLASSES)
+        if "votes" in needs:
+            return Truth(votes=dict(zip(source.image_ids, source.votes.tolist(), strict=True)))
         return Truth(anchors=source.anchors)
     facts = _read(planned)
     if facts is None:
@@ -113,6 +115,7 @@ def truth_of(planned: PlannedTask, store: Store) -> Truth | str:
         accepted={i: frozenset(c) for i, c in accepted.items()},
         sequences={condition.name: sequences for condition in task.conditions} if sequences else {},
         factors={image: (label, tuple(places)) for image, (label, *places) in known.items()},
+        votes=facts.get("votes", {}),
     )
 
 
@@ -135,6 +138,8 @@ def _facts(source: Any) -> dict[str, Any]:
         facts["accepted"] = {
             i: sorted(int(c) for c in classes) for i, classes in zip(ids, source.accepted, strict=True)
         }
+    if hasattr(source, "votes"):
+        facts["votes"] = dict(zip(ids, source.votes.tolist(), strict=True))
     if hasattr(source, "neighbours"):
         facts["anchors"] = {
             ids[int(anchor)]: [ids[int(n)] for n in others]

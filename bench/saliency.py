@@ -28,7 +28,7 @@ from ..tasks.saliency.preparation import resize
 from ..tasks.saliency.protocol import CENTRE, OBSERVERS, MapProtocol
 from .engine.executors import choose_device
 from .engine.maps import map_source, model_maps
-from .planning.plan import NO_CLASSES, Plan, PlannedTask, geometry_of
+from .planning.plan import BASELINE, Plan, PlannedTask, geometry_of
 from .run import Outcome, execute
 from .settings import Settings
 
@@ -80,7 +80,7 @@ def run(settings: Settings, console: Console | None = None, command: str = "") -
 
 
 def _pairs(plan: Plan) -> list[tuple[str, str]]:
-    models = [spec.name for spec in plan.models if spec.label_space != NO_CLASSES]
+    models = [spec.name for spec in plan.models if spec.source != BASELINE]
     return [*combinations(models, 2), *((model, name) for model in models for name in OBSERVERS)]
 
 
@@ -281,7 +281,7 @@ def _maps(plan: Plan, broken: set[str], indices: list[int]) -> dict[tuple[str, s
         protocol, source = protocol_of(planned.task), map_source(planned.task, planned.source)
         image_ids, labels = [source.image_ids[i] for i in indices], source.labels[indices]
         for spec in plan.models:
-            if spec.label_space == NO_CLASSES or spec.name in broken:
+            if spec.source == BASELINE or spec.name in broken:
                 continue
             images, _ = source.load(indices, geometry_of(spec, planned.task))
             model = registry.load(spec).to(device)

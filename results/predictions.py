@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import StoreError
 from .layout import safe_name
-from .schema import TOP_COLUMNS, TOP_K, condition_key
-from .unit_file import numbers_of, top_of
+from .schema import BESIDE, TOP_COLUMNS, TOP_K, condition_key
+from .unit_file import in_place, numbers_of, top_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -313,7 +313,7 @@ def _answers(table: pa.Table, failed: np.ndarray) -> Iterator[str]:
     answered = np.asarray(table.column("error").is_null())
     if (answered & failed).any():
         yield "it has a prediction under the condition '*', which is for failed images only"
-    if numbers_of(table.schema):
+    if in_place(table.schema):
         return
     confidence = table.column("confidence").to_numpy()[answered]
     if (table.column("top1").to_numpy()[answered] < 0).any() or not np.isfinite(confidence).all():
@@ -330,7 +330,10 @@ def _numbers(table: pa.Table, wanted: Mapping[str, tuple[float, float]] | None) 
         wanted: From `Asked.numbers`; None where that is not known.
     """
     answered = np.asarray(table.column("error").is_null())
-    names = numbers_of(table.schema)
+    names = [name for name in numbers_of(table.schema) if name not in BESIDE]
+    for name in BESIDE:
+        if name in table.column_names and not np.isfinite(table.column(name).to_numpy()[answered]).all():
+            yield f"it has values of {name} that are out of range"
     measures: dict[str, set[str]] = {}
     for name in names:
         of_map, _, measure = name.rpartition(" ")
@@ -346,9 +349,9 @@ def _numbers(table: pa.Table, wanted: Mapping[str, tuple[float, float]] | None) 
             yield f"it has values of {name} where there is no prediction"
     if wanted is None:
         return
-    if not wanted:
+    if not wanted and names:
         yield f"it has numbers, which the task does not have: {', '.join(names)}"
-    elif not names and answered.any():
+    elif wanted and not names and answered.any():
         yield f"it lacks the numbers {', '.join(wanted)}"
     for of_map, there in measures.items() if wanted else ():
         if there != set(wanted):

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NotRequired, Required, TypedDict, TypeVar
 
 _Row = TypeVar("_Row", "Score", "Comparison")
@@ -359,6 +361,15 @@ class LeftOutRecord(TypedDict, total=False):
     """By kind of file, ``count`` and an ``example``."""
 
 
+BESIDE: Mapping[str, str] = MappingProxyType(
+    {
+        "energy": "log of the sum of the exponentials of the logits",
+        "max_logit": "largest logit",
+    }
+)
+"""Numbers that a unit may hold of each prediction beside its classes, with what they are."""
+
+
 class KindFacts(TypedDict, total=False):
     """What a task's record holds because the task is of a certain kind."""
 
@@ -370,6 +381,8 @@ class KindFacts(TypedDict, total=False):
     """What they are compared with."""
     ceiling: float
     """The largest correlation that can be expected of them."""
+    chance: float
+    """Accuracy of guessing, in case of judgements of similarity."""
 
 
 class TaskRecord(KindFacts, total=False):

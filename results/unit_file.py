@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import StoreError
 from ..text import printable
 from .layout import first_line, open_parquet, seal_parquet
-from .schema import PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
+from .schema import BESIDE, PREDICTION_COLUMNS, SCHEMA_VERSION, TOP_COLUMNS, TOP_K
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,8 +29,9 @@ def schema(numbers: Sequence[str] = ()) -> pa.Schema:
     """The Arrow schema of a unit's file.
 
     Args:
-        numbers: Names of float columns between the confidence and the error, in a unit that holds numbers in place of
-            classes. Such a unit has the other columns as well, so that one reader takes units of both forms.
+        numbers: Names of float columns between the confidence and the error: in a unit that holds numbers in place of
+            classes, and of those of `BESIDE` beside them. The other columns are always there, so that one reader takes
+            units of every form.
     """
     import pyarrow as pa
 
@@ -64,6 +65,15 @@ def numbers_of(schema: pa.Schema) -> tuple[str, ...]:
     if len({*names, *PREDICTION_COLUMNS}) < len(names) + len(PREDICTION_COLUMNS):
         raise StoreError("its list of numbers has a name twice")
     return tuple(names)
+
+
+def in_place(schema: pa.Schema) -> bool:
+    """Whether a unit holds numbers in place of classes, and not only beside them.
+
+    Raises:
+        StoreError: As `numbers_of`.
+    """
+    return bool({*numbers_of(schema)} - {*BESIDE})
 
 
 def round_confidence(confidence: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarra
         ValueError: The classes of the source are not those of the task, and do not map to them one to one.
     """
     asked = task.answers or task.label_space
-    if source.label_space == asked:
+    if source.label_space == asked or task.kind.choices:
         return labels
     if {source.label_space, asked} <= set(ANSWER_SPACES):
         here, there = answer_space(source.label_space), answer_space(asked)
@@ -49,7 +49,9 @@ def labels_for(task: Task, source: ImageSource, labels: np.ndarray) -> np.ndarra
 
 
 def class_count(task: Task) -> int:
-    """Number of classes that a task's labels and answers are in."""
+    """Number of classes, or of choices, that a task's labels and answers are in."""
+    if task.kind.choices:
+        return task.kind.choices
     asked = task.answers or task.label_space
     return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size
 
@@ -121,6 +123,7 @@ class Truth:
         accepted: Classes that count as right; multi-label, and video where a frame has several.
         factors: The class and the positions of the factors of each annotated image, by the name of its file without
             ending; factors.
+        votes: How many people made each of three choices; judgements of similarity.
     """
 
     textures: Mapping[str, int] = field(default_factory=dict)
@@ -129,3 +132,4 @@ class Truth:
     sequences: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     accepted: Mapping[str, Collection[int]] = field(default_factory=dict)
     factors: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    votes: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -202,6 +202,12 @@ SUITES: dict[str, Suite] = {
             ),
         ),
         Suite(
+            "similarity",
+            "Features against people's judgements of similarity, or simulated observers' in the micro-world",
+            tuple(task.name for task in DATA_SET_TASKS if task.kind.by_features),
+            tuple((task.name, "cosine", task.metric) for task in DATA_SET_TASKS if task.kind.by_features),
+        ),
+        Suite(
             "claims",
             "The tasks that test the claims of VITO's paper in the micro-world: more images, for methods of several "
             "runs",

@@ -27,7 +27,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "JSON such as ReaL's real.json.",
 )
 @data_option("Folder with the task's images, such as imagenet=DIR. Repeatable.")
-@click.option("--names", type=_FILE, help="Names of the rows of an .npy file of logits, one a line.")
+@click.option("--names", type=_FILE, help="Names of the rows of an .npy file of logits or features, one a line.")
 @click.option(
     "--partial",
     is_flag=True,
@@ -51,6 +51,8 @@ def import_command(
     quiet: bool,
 ) -> None:
     """Store predictions that were made elsewhere, so that their model can be compared, tabulated and drawn.
+
+    For judgements of similarity, FILE has features and names in place of logits.
 
     FILE is CSV or Parquet with the columns file_name, predicted_class (an index, a WordNet id or a name) and
     predicted_probability, and condition and severity where the task has several; or an .npz file with the arrays logits

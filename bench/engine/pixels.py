@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import VitobenchError
 from ...results.predictions import ANY_CONDITION
 from ...results.schema import TOP_K
-from ...results.unit_file import numbers_of, top_of
+from ...results.unit_file import in_place, numbers_of, top_of
 from ...tasks.corruptions import corrupt
 from ...tasks.corruptions.registry import find
 from ...tasks.images.source import LoadFailure, has_depth
@@ -144,7 +144,7 @@ class PassPixels:
             try:
                 images, errors = self._wait(future)
             except Exception as error:  # a source that breaks costs these images, for now, and no others
-                images = np.zeros((len(part), size, size, 3), np.uint8)
+                images = np.zeros((len(part), self.work.source.stacked * size, size, 3), np.uint8)
                 errors = {n: LoadFailure(one_line(error), transient=True) for n in range(len(part))}
             pixels.append(images)
             failed |= {part.start - self.work.start + position: reason for position, reason in errors.items()}
@@ -312,10 +312,11 @@ class UnitRows:
             rows = np.array([row for row in rows if ids[row] in wanted], dtype=np.int64)
             if len(rows) == len(wanted):
                 places = np.array([wanted[str(ids[row])] for row in rows], dtype=np.int64)
-                if numbers:
-                    self.add_numbers(condition, places, {name: values[rows] for name, values in numbers.items()})
+                own = {name: values[rows] for name, values in numbers.items()}
+                if in_place(table.schema):
+                    self.add_numbers(condition, places, own)
                 else:
-                    self.add(condition, places, top[rows], confidence[rows], [None] * len(rows))
+                    self.add(condition, places, top[rows], confidence[rows], [None] * len(rows), own)
 
     def add(
         self,
@@ -324,6 +325,7 @@ class UnitRows:
         top: np.ndarray,
         confidence: np.ndarray,
         errors: Sequence[str | None],
+        numbers: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Take the answers to one condition.
 
@@ -333,12 +335,14 @@ class UnitRows:
             top: int (m, k), classes best first.
             confidence: float (m,), probability of the best.
             errors: m reasons why there is no answer, None where there is one.
+            numbers: float (m,) by name, of `BESIDE`.
         """
         self._answered.add(condition)
         bad = np.array([error is not None for error in errors], dtype=bool)
         classes = np.where(bad[:, None], -1, top).astype(np.int16)
         values = np.where(bad, np.nan, confidence).astype(np.float32)
-        self._parts.append(_Part(condition.name, condition.severity, positions, classes, values, list(errors)))
+        beside = {name: np.where(bad, np.nan, own) for name, own in (numbers or {}).items()}
+        self._parts.append(_Part(condition.name, condition.severity, positions, classes, values, list(errors), beside))
 
     def add_numbers(self, condition: Condition, positions: np.ndarray, numbers: Mapping[str, np.ndarray]) -> None:
         """Take numbers in place of classes.

@@ -23,7 +23,7 @@ from ...tasks.answer_spaces import answer_space, predicted_directly
 from ...tasks.labels import labels_for
 from ...tasks.task import Condition, Task
 from ...text import escaped
-from ..planning.plan import NO_CLASSES, Pass, Unit
+from ..planning.plan import BASELINE, Pass, Unit
 from ..progress import Advance, in_words, silent
 from .pixels import Batch, PassPixels, UnitRows, one_line
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...models.model import Model
     from ..settings import Settings
     from .maps import PassMaps, Totals
+    from .triplets import Fits, PassTriplets
 
 SPILL_SECONDS = 3.0
 """Seconds between two writes of the predictions of a pass."""
@@ -93,6 +94,7 @@ class Worker:
         self._models: dict[str, Model | None] = {}
         self._batches: dict[str, int] = {}
         self._totals: Totals = {}
+        self._fits: Fits = {}
         self._advanced = 0
 
     def run(self, indices: Sequence[int]) -> Iterator[PassReport]:
@@ -167,12 +169,12 @@ class Worker:
         good = np.array([n for n in range(len(images)) if n not in failed], dtype=np.int64)
         ids = [escaped(str(work.source.image_ids[n])) for n in range(work.start, work.stop)]
         labels = work.source.labels[work.start : work.stop]
-        maps = self._maps(work, units)
+        maps = self._comparing(work, units)
         rows: dict[tuple[str, str], UnitRows] = {}
         for unit in units:
             truth = labels_for(unit.planned.task, work.source, labels[: unit.stop - unit.start])
             own = {position: why for position, why in failed.items() if position < unit.stop - unit.start}
-            if unit.planned.task.maps is not None and maps is not None:
+            if unit.planned.task.kind.numbers and maps is not None:
                 own |= maps.failed(unit.planned.task, unit.stop - unit.start)
             for spec in unit.models:
                 collected = UnitRows(ids[: unit.stop - unit.start], truth)
@@ -227,12 +229,17 @@ class Worker:
                     with suppress(StoreError):  # if it lasts, the end of the pass will tell
                         self.store.write_unit(*place, columns, partial=True)
 
-    def _maps(self, work: Pass, units: Sequence[Unit]) -> PassMaps | None:
-        if all(unit.planned.task.maps is None for unit in units):
-            return None
-        from .maps import PassMaps
+    def _comparing(self, work: Pass, units: Sequence[Unit]) -> PassMaps | PassTriplets | None:
+        """What gives the numbers of the tasks that store numbers; None where all store classes."""
+        if any(unit.planned.task.maps is not None for unit in units):
+            from .maps import PassMaps
 
-        return PassMaps(work, self._totals)
+            return PassMaps(work, self._totals)
+        if any(unit.planned.task.kind.by_features for unit in units):
+            from .triplets import PassTriplets
+
+            return PassTriplets(work, self._fits, self.job.settings.batch)
+        return None
 
     def _answer_all(
         self,
@@ -240,7 +247,7 @@ class Worker:
         units: Sequence[Unit],
         rows: dict[tuple[str, str], UnitRows],
         report: PassReport,
-        maps: PassMaps | None,
+        maps: PassMaps | PassTriplets | None,
     ) -> None:
         """Every model of every task that wants this condition answers; tasks in other classes share its logits."""
         known: dict[tuple[str, int], Any] = {}
@@ -261,8 +268,8 @@ class Worker:
                 else:
                     unit_rows.fail_cells(batch.condition, {n: why for n, why in batch.failed.items() if n < count})
                     images = batch.images[: len(positions)]
-                    if unit.planned.task.maps is not None and maps is not None:
-                        self._compare_maps(unit, spec, images, positions, unit_rows, batch.condition, maps, report)
+                    if unit.planned.task.kind.numbers and maps is not None:
+                        self._compare(unit, spec, images, positions, unit_rows, batch.condition, maps, report)
                     elif len(positions):
                         logits = self._logits(spec, images, known, report)
                         if logits is not None:
@@ -270,7 +277,7 @@ class Worker:
                 self._advanced += count
                 self.advance(count, f"{unit.planned.task.name} {batch.condition.key}")
 
-    def _compare_maps(
+    def _compare(
         self,
         unit: Unit,
         spec: ModelSpec,
@@ -278,14 +285,14 @@ class Worker:
         positions: np.ndarray,
         rows: UnitRows,
         condition: Condition,
-        maps: PassMaps,
+        maps: PassMaps | PassTriplets,
         report: PassReport,
     ) -> None:
-        """Add the numbers of a saliency task for those images that have a reference map."""
+        """Add the numbers of a task that stores numbers, for those images that have what they are compared with."""
         task = unit.planned.task
         failed = maps.failed(task, unit.stop - unit.start)
         good = np.array([n for n, position in enumerate(positions) if int(position) not in failed], dtype=np.int64)
-        observer = spec.name if spec.label_space == NO_CLASSES else self.model(spec, report)
+        observer = spec.name if spec.source == BASELINE else self.model(spec, report)
         if not len(good):
             rows.add_numbers(condition, good, {})  # answered: there is nothing to compare
         if observer is None or not len(good):
@@ -356,8 +363,10 @@ def _cells(unit: Unit) -> int:
     return (unit.stop - unit.start) * len(unit.models) * len(unit.planned.task.conditions)
 
 
-def _decide(logits: Any, task: Task, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
-    """Best classes, probability of the best and errors, in the classes that the task asks about."""
+def _decide(
+    logits: Any, task: Task, spec: ModelSpec
+) -> tuple[np.ndarray, np.ndarray, list[str | None], dict[str, np.ndarray]]:
+    """Best classes, probability of the best, errors and numbers beside, in the classes that the task asks about."""
     import torch
 
     finite, nan = torch.isfinite(logits).all(dim=1), torch.isnan(logits).any(dim=1)
@@ -375,7 +384,10 @@ def _decide(logits: Any, task: Task, spec: ModelSpec) -> tuple[np.ndarray, np.nd
         None if good else f"the model's logits are not finite ({'NaN' if bad else 'infinite'})"
         for good, bad in zip(finite.tolist(), nan.tolist(), strict=True)
     ]
-    return top, confidence, errors
+    beside = {}
+    if task.kind.keeps_beside:
+        beside = {"energy": logits.logsumexp(dim=1).numpy(), "max_logit": logits.amax(dim=1).numpy()}
+    return top, confidence, errors, beside
 
 
 def _write(store: Store, task: str, model: str, start: int, stop: int, rows: UnitRows) -> None:

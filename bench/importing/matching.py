@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -72,6 +72,7 @@ class Given:
         top: int16 (n, k), classes best first; -1 where the file has something else.
         confidence: float64 (n,), NaN where the file has something else than a number from 0 to 1.
         written: What it has, for messages: class and probability of each row.
+        beside: Numbers of `results.schema.BESIDE`, float64 (n,) each, where they are known.
     """
 
     names: Sequence[str]
@@ -79,6 +80,7 @@ class Given:
     top: np.ndarray
     confidence: np.ndarray
     written: Sequence[tuple[str, str]]
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,13 @@ class Grid:
         top: int16 (images, conditions, k); -1 where there is none.
         confidence: float64 (images, conditions), NaN likewise.
         error: text (images, conditions), why there is none; empty where there is one.
+        beside: float64 (images, conditions) by name, NaN where there is none.
     """
 
     top: np.ndarray
     confidence: np.ndarray
     error: np.ndarray
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 _ABSENT = "not in the imported file"
@@ -147,6 +151,7 @@ def match(task: Task, source: ImageSource, given: Given) -> tuple[Grid, list[Pro
         np.full((len(often), given.top.shape[1]), -1, dtype=np.int16),
         np.full(len(often), np.nan),
         np.where(often == 0, _ABSENT, np.where(often > 1, _TWICE, "")).astype(object),
+        {name: np.full(len(often), np.nan) for name in given.beside},
     )
     single = often[cells] == 1
     row, cells = row[single], cells[single]
@@ -155,6 +160,9 @@ def match(task: Task, source: ImageSource, given: Given) -> tuple[Grid, list[Pro
     grid.error[cells[no_class]] = _NO_CLASS
     fits = ~(no_class | no_trust)
     grid.top[cells[fits]], grid.confidence[cells[fits]] = given.top[row[fits]], given.confidence[row[fits]]
+
+    for name, values in given.beside.items():
+        grid.beside[name][cells[fits]] = values[row[fits]]
 
     listed, twice = np.flatnonzero(often == 0), np.flatnonzero(often > 1)
     unknown = [name for name, where in place_of.items() if where == Matcher.UNKNOWN]
@@ -209,7 +217,8 @@ def match(task: Task, source: ImageSource, given: Given) -> tuple[Grid, list[Pro
         ),
     ]
     shape = (len(ids), len(keys))
-    whole = Grid(grid.top.reshape(*shape, -1), grid.confidence.reshape(shape), grid.error.reshape(shape))
+    beside = {name: values.reshape(shape) for name, values in grid.beside.items()}
+    whole = Grid(grid.top.reshape(*shape, -1), grid.confidence.reshape(shape), grid.error.reshape(shape), beside)
     passed_over = int((place == Matcher.PASSED_OVER).sum())
     return whole, [problem for problem in problems if problem.count], passed_over
 

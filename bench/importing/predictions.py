@@ -21,7 +21,7 @@ from ...results import records
 from ...results.layout import PREDICTIONS, safe_name
 from ...results.schema import TOP_K, condition_key
 from ...results.store import Store
-from ...results.unit_file import top_of
+from ...results.unit_file import numbers_of, top_of
 from ...tasks.answer_spaces import answer_space
 from ...tasks.images.source import ImageSource
 from ...tasks.labels import ClassNames, class_count
@@ -34,9 +34,10 @@ from ..planning.asked import folders_named
 from ..planning.plan import Plan, PlannedTask
 from ..run import facts
 from ..settings import Settings
+from .features import GivenFeatures, write_numbers
 from .labels import LabelList, images_of
 from .matching import Given, Grid, Problem, match
-from .tables import NAME, PREDICTED, PROBABILITY, Content, read_content, read_logits, read_table
+from .tables import NAME, PREDICTED, PROBABILITY, Content, read_array, read_content, read_table
 
 Stage = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
@@ -113,7 +114,7 @@ def import_file(request: Request, stage: Stage | None = None) -> Imported:
             f"{task.name} is made of the predictions for {task.made_of} and has none of its own. Import the file with "
             f"--task {task.made_of}; `bench score` then has both."
         )
-    if task.kind.numbers:
+    if task.kind.numbers and not task.kind.by_features:
         raise VitobenchError(f"{task.name} stores numbers in place of classes; predictions cannot be imported for it.")
     store = Store(settings.store)
     content = read_content(request.file)
@@ -123,15 +124,14 @@ def import_file(request: Request, stage: Stage | None = None) -> Imported:
     cache = records.cache_file(store, f"{safe_name(task.dataset)}.json")
     hashing = partial(stage, "Hashing images") if stage is not None else None
     source = images_of(task, request.labels, settings.data, settings.seed, cache, hashing)
-    given = _from_logits(task, content, names) if content.is_array else _from_table(task, content)
-    grid, problems, passed_over = match(task, source, given)
+    writes, stored, problems, passed_over = _matched(task, source, content, names)
     if problems and not request.partial:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise DataError(
             f"{request.file} does not fit {task.name} ({len(source):,} images), and nothing was written:{lines}\n"
             "Correct the file, or add --partial to import the rest and count these as missing."
         )
-    if not (grid.error == "").any():
+    if not stored:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise DataError(f"{request.file} has no prediction for {task.name}, and nothing was written:{lines}")
     identity = task.identity(source.digest, settings.seed)
@@ -145,11 +145,28 @@ def import_file(request: Request, stage: Stage | None = None) -> Imported:
     # The record of an identity that was there already does not know of this task yet.
     records.write(store, f"{records.MODELS}/{safe_name(spec.identity)}.json", catalogue.model_record(spec))
     _carry_over(store, earlier, spec)
-    _write(store, planned, spec, grid, stage)
+    writes(store, planned, spec, stage)
     _record(store, plan, request, source, sha256, problems)
     replaced = next((old.identity for old in earlier if old.identity != spec.identity), "")
-    stored = int((grid.error == "").sum())
     return Imported(spec.identity, identity, stored, images, passed_over, tuple(problems), replaced)
+
+
+Writes = Callable[[Store, PlannedTask, ModelSpec, Stage | None], None]
+
+
+def _matched(
+    task: Task, source: ImageSource, content: Content, names: Content | None
+) -> tuple[Writes, int, Sequence[Problem], int]:
+    """What writes the units, how many predictions they have, what does not fit, and rows about other images."""
+    if task.kind.by_features:
+        if not content.is_array:
+            raise DataError(f"{task.name} compares features; {content.path} is a table. Give an .npz or .npy file.")
+        features = GivenFeatures(task, source, content, names)
+        stored = int((~features.missing).sum())
+        return partial(write_numbers, features), stored, features.problems, features.passed_over
+    given = _from_logits(task, content, names) if content.is_array else _from_table(task, content)
+    grid, problems, passed_over = match(task, source, given)
+    return partial(_write, grid), int((grid.error == "").sum()), problems, passed_over
 
 
 # The model: its name, and its identity, which is a function of the files.
@@ -214,6 +231,7 @@ def _carry_over(store: Store, earlier: Sequence[ModelSpec], spec: ModelSpec) -> 
             table = store.checked(entry.name)
             columns = {name: table.column(name).to_pylist() for name in table.column_names}
             columns["top"] = top_of(table)
+            columns["numbers"] = {name: columns[name] for name in numbers_of(table.schema)}
             (task,) = set(columns["task"])
             if not store.has(task, spec.identity, unit.start, unit.stop):
                 store.write_unit(task, spec.identity, unit.start, unit.stop, columns)
@@ -252,7 +270,7 @@ def _probability(text: str) -> float:
 
 
 def _from_logits(task: Task, content: Content, names: Content | None) -> Given:
-    image_names, logits = read_logits(content, names)
+    image_names, logits = read_array(content, names)
     space = answer_space(task.answers) if task.answers else None
     own = class_count(task)
     wanted = {own} if space is None else {own, class_count(replace(task, answers=""))}
@@ -263,19 +281,24 @@ def _from_logits(task: Task, content: Content, names: Content | None) -> Given:
         )
     finite = np.isfinite(logits).all(axis=1)
     defined = np.where(finite[:, None], logits, 0.0)
+    beside = {}
     if space is not None and logits.shape[1] != own:
         if space.merge:
             from ...tasks.alignment.decisions import ranking
 
             top, confidence = ranking(defined, space.groups, space.merge, TOP_K)
         else:
-            top, confidence = _ranked(space.scores(defined))
+            defined = space.scores(defined)
+            top, confidence = _ranked(defined)
     else:
         top, confidence = _ranked(defined)
+    if task.kind.keeps_beside and (space is None or not space.merge):
+        best = defined.max(axis=1)
+        beside = {"energy": best + np.log(np.exp(defined - best[:, None]).sum(axis=1)), "max_logit": best}
     top = np.where(finite[:, None], top, -1).astype(np.int16)
     trust = np.where(finite, confidence, np.nan).astype(np.float64)
     written = [("", "") if good else ("logits that are not finite", "") for good in finite.tolist()]
-    return Given(image_names, (), top, trust, written)
+    return Given(image_names, (), top, trust, written, beside)
 
 
 def _ranked(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -289,7 +312,7 @@ def _ranked(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # Into the store: units as a run writes them, then the record.
 
 
-def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, stage: Stage | None) -> None:
+def _write(grid: Grid, store: Store, planned: PlannedTask, spec: ModelSpec, stage: Stage | None) -> None:
     asked = catalogue.asked_of(planned)
     conditions = planned.task.conditions
     done = store.coverage(planned.identity, spec.identity)
@@ -307,6 +330,7 @@ def _write(store: Store, planned: PlannedTask, spec: ModelSpec, grid: Grid, stag
             "top": grid.top[start:stop].reshape(images * len(conditions), -1),
             "confidence": grid.confidence[start:stop].ravel(),
             "error": [reason or None for reason in grid.error[start:stop].ravel().tolist()],
+            "numbers": {name: values[start:stop].ravel() for name, values in grid.beside.items()},
         }
         store.write_unit(planned.identity, spec.identity, start, stop, columns)
 

@@ -171,46 +171,50 @@ def _csv(content: Content) -> Table:
 # Arrays of logits, and the names of the images that their rows are about.
 
 
-_FORM = (
-    "an .npz file with the arrays `logits` (images x classes) and `names`, or an .npy file of logits and --names FILE"
-)
+def _form(what: str) -> str:
+    return f"an .npz file with the arrays `{what}` (images x …) and `names`, or an .npy file of {what} and --names FILE"
 
 
-def read_logits(content: Content, names: Content | None) -> tuple[list[str], np.ndarray]:
-    """Read an array of logits.
+def read_array(content: Content, names: Content | None, what: str = "logits") -> tuple[list[str], np.ndarray]:
+    """Read an array of logits or features.
 
     Args:
         content: An ``.npz`` or ``.npy`` file.
         names: Text with a name a line, or an ``.npy`` file of names; None where the ``.npz`` file has them.
+        what: What the array is called in an ``.npz`` file.
 
     Returns:
-        The name of each row, and float64 (n, classes).
+        The name of each row, and float64 (n, classes) or (n, D).
 
     Raises:
         DataError: Another form, an array of objects, or another number of names than of rows.
     """
     arrays = _arrays(content)
-    logits = arrays.get("logits")
-    if logits is None:
-        raise DataError(f"{content.path} has the arrays {', '.join(arrays) or 'none'}; expected {_FORM}.")
-    if logits.ndim != 2 or logits.dtype.kind not in "fiu":
+    values = arrays.get(what, arrays.get(_ALONE))
+    if values is None:
+        raise DataError(f"{content.path} has the arrays {', '.join(arrays) or 'none'}; expected {_form(what)}.")
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise DataError(
-            f"{content.path}: logits of shape {logits.shape} and type {logits.dtype}; expected numbers (n, classes)."
+            f"{content.path}: {what} of shape {values.shape} and type {values.dtype}; expected numbers with a row for "
+            "each image."
         )
     if names is None and "names" not in arrays:
-        raise DataError(f"{content.path} has no names of images; expected {_FORM}.")
+        raise DataError(f"{content.path} has no names of images; expected {_form(what)}.")
     image_names = _names(names) if names is not None else _texts(content.path, arrays["names"])
-    if len(image_names) != len(logits):
+    if len(image_names) != len(values):
         raise DataError(
-            f"{content.path} has {len(logits)} rows of logits and {len(image_names)} names; they must be as many."
+            f"{content.path} has {len(values)} rows of {what} and {len(image_names)} names; they must be as many."
         )
-    return image_names, logits.astype(np.float64)
+    return image_names, values.astype(np.float64)
+
+
+_ALONE = ""  # the array of an .npy file, which has no name
 
 
 def _arrays(content: Content) -> dict[str, np.ndarray]:
     try:
         loaded = np.load(io.BytesIO(content.raw), allow_pickle=False)
-        return {"logits": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        return {_ALONE: loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
         hint = " Save names as text: np.array(names, dtype=str)." if "pickle" in str(error) else ""
         raise DataError(f"{content.path} cannot be read as arrays: {str(error).splitlines()[0]}.{hint}") from error

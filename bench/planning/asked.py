@@ -26,7 +26,7 @@ from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task, answered_by, with_samples
 from ..catalogue import reusable, spec_of
 from ..settings import Settings
-from .plan import NO_CLASSES, Plan, PlannedTask, observer, predicts, takes
+from .plan import BASELINE, NO_CLASSES, Plan, PlannedTask, observer, predicts, takes
 
 # Models that run along with the requested ones: baselines to compare with, and references that normalise errors.
 
@@ -312,7 +312,7 @@ def _with_tasks(
     """Models that have something to do. One that has not is a failure among several, and wrong usage alone."""
     fitting, failures = [], []
     for spec in asked:
-        own = [task for task in wanted if predicts(spec.label_space, task)]
+        own = [task for task in wanted if spec.source != BASELINE and predicts(spec.label_space, task)]
         if any(task.dataset not in absent for task in own if not task.made_of):
             fitting.append(spec)
         elif own:

@@ -19,7 +19,10 @@ from ...tasks.task import Condition, Task
 from ..settings import SHARD, Settings
 
 NO_CLASSES = "none"
-"""Label space of the baselines that predict nothing; they take part in tasks whose kind names them."""
+"""Label space of encoders without a classifier, and of baselines, which take part in tasks whose kind names them."""
+
+BASELINE = "baseline"
+"""Source of the baselines that see no image."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,19 @@ class Plan:
 
 
 def takes(model: ModelSpec, task: Task) -> bool:
-    """Whether a model takes part in a task: it predicts the task's classes, or is a baseline that the task has."""
-    return model.name in task.kind.observers if model.label_space == NO_CLASSES else predicts(model.label_space, task)
+    """Whether a model takes part in a task: it predicts the task's classes, or is a baseline that the task has.
+
+    A model without a classifier takes part where only features are compared.
+    """
+    if model.source == BASELINE:
+        return model.name in task.kind.observers
+    return predicts(model.label_space, task)
 
 
 def predicts(label_space: str, task: Task) -> bool:
-    """Whether classes are those that a task's models predict, or those of its answers."""
+    """Whether models of these classes can be asked: they are the task's or those of its answers, or none are needed."""
+    if label_space == NO_CLASSES:
+        return task.kind.by_features
     return label_space == task.label_space or predicted_directly(label_space, task.answers)
 
 
@@ -179,7 +189,7 @@ def observer(name: str) -> ModelSpec:
     """The description of a baseline that sees no image; see `Kind.observers`."""
     return ModelSpec(
         name,
-        source="baseline",
+        source=BASELINE,
         architecture=OBSERVERS[name],
         preprocessing=Preprocessing(),
         label_space=NO_CLASSES,
@@ -238,7 +248,7 @@ def group(units: list[Unit]) -> list[Pass]:
     for unit in units:
         by_geometry: dict[Geometry, list[ModelSpec]] = defaultdict(list)
         # A baseline that sees no image goes along with the first model that sees some.
-        blind = [model for model in unit.models if model.label_space == NO_CLASSES]
+        blind = [model for model in unit.models if model.source == BASELINE]
         for model in [model for model in unit.models if model not in blind] or blind:
             by_geometry[geometry_of(model, unit.planned.task)].append(model)
         first = next(iter(by_geometry.values()))

@@ -21,7 +21,7 @@ from ...tasks.task import Task
 from ..catalogue import planned_of, spec_of
 from ..settings import Settings
 from .asked import companions, wanted_tasks
-from .plan import NO_CLASSES, Plan, PlannedTask, takes
+from .plan import BASELINE, Plan, PlannedTask, takes
 
 NOT_THERE = "the store has no predictions for it"
 """Why a task that was named is missing."""
@@ -76,7 +76,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
         )
 
     if not settings.models:  # whoever sees no image comes last, as in a run
-        asked.sort(key=lambda spec: spec.label_space == NO_CLASSES)
+        asked.sort(key=lambda spec: spec.source == BASELINE)
     wanted = wanted_tasks(settings)
     known_tasks = wanted or list(all_tasks().values())
     names = [task.name for task in known_tasks if any(takes(spec, task) for spec in asked)]

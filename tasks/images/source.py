@@ -47,6 +47,7 @@ class ImageSource(ABC):
         left_out: What the listing of a folder left out; a copy in another process does not know it.
         unasked: Ids of images in its folder that the set passes over, such as those without a label; likewise.
         uses_all_cores: Whether one call of `load` keeps all cores busy, so that calls side by side gain nothing.
+        stacked: How many pictures each image consists of, one above the other, so that it is that much higher.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ImageSource(ABC):
     left_out: LeftOut = NOTHING
     unasked: Sequence[str] = ()
     uses_all_cores = False
+    stacked = 1
 
     if TYPE_CHECKING:  # a subclass sets them, or makes them when they are asked for
 
@@ -101,7 +103,8 @@ class ImageSource(ABC):
             condition: One of `conditions`; None where the set has none.
 
         Returns:
-            uint8 (n, size, size, 3), and for each position in ``indices`` that failed why (its pixels are zero).
+            uint8 (n, stacked x size, size, 3), and for each position in ``indices`` that failed why (its pixels are
+            zero).
 
         Raises:
             ValueError: A condition that the set was not opened for, or none where it needs one.

@@ -13,8 +13,24 @@ from .frames import SEQUENCES, VIDEO
 from .kind import Kind
 from .plain import ALIGNMENT, CLEAN, MULTI_LABEL, SHIFT
 from .saliency import SALIENCY
+from .similarity import ODD_ONE_OUT, TWO_ALTERNATIVES
+from .unseen import UNSEEN
 
-_FIRST = (CLEAN, CORRUPTIONS, SHIFT, MULTI_LABEL, FACTORS, CUE_CONFLICT, VIDEO, SEQUENCES, ALIGNMENT, SALIENCY)
+_FIRST = (
+    CLEAN,
+    CORRUPTIONS,
+    SHIFT,
+    MULTI_LABEL,
+    FACTORS,
+    CUE_CONFLICT,
+    VIDEO,
+    SEQUENCES,
+    ALIGNMENT,
+    SALIENCY,
+    ODD_ONE_OUT,
+    TWO_ALTERNATIVES,
+    UNSEEN,
+)
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
 """By name, in the order of the documentation, then each ``KIND`` of another module of this folder."""
@@ -27,9 +43,12 @@ __all__ = [
     "FACTORS",
     "KINDS",
     "MULTI_LABEL",
+    "ODD_ONE_OUT",
     "SALIENCY",
     "SEQUENCES",
     "SHIFT",
+    "TWO_ALTERNATIVES",
+    "UNSEEN",
     "VIDEO",
     "Kind",
 ]

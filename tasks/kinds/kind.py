@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """Numbers that depend on the order of the units by a column, and so are no functions of the columns' means.
+
+    Attributes:
+        columns: What they are made from.
+        names: What they are called; they follow the columns' means.
+        compute: From the columns, each (n,), and how often each unit is in each of B samples, int (B, n), to
+            (B, numbers); NaN where undefined.
+    """
+
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    compute: Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True)
 class Units:
     """The results of one model, one row per unit that the bootstrap draws.
 
@@ -37,6 +53,7 @@ class Units:
         ranked: Columns of confidence and correctness, where measures depend on the order of the one. Their numbers
             follow the columns' means under the names of `RANKED`.
         by_class: Column of correctness whose accuracy in the worst classes follows under the name `WORST_CLASSES`.
+        ordered: Further numbers that depend on an order.
     """
 
     ids: np.ndarray
@@ -45,6 +62,7 @@ class Units:
     labels: np.ndarray
     ranked: tuple[str, str] | None = None
     by_class: str | None = None
+    ordered: tuple[Ordered, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,7 +70,8 @@ class Units:
     @property
     def beyond(self) -> tuple[str, ...]:
         """Names of the numbers that are no function of the columns' means."""
-        return (*(RANKED if self.ranked else ()), *((WORST_CLASSES,) if self.by_class else ()))
+        ordered = (name for numbers in self.ordered for name in numbers.names)
+        return (*(RANKED if self.ranked else ()), *((WORST_CLASSES,) if self.by_class else ()), *ordered)
 
     def on(self, ids: np.ndarray) -> np.ndarray:
         """Values of these units, all of which must be present."""
@@ -133,6 +152,7 @@ class Measure:
         defined_only: Whether units in which a column of ``reads`` is NaN are left out and counted, because the column
             is undefined there; else a NaN means that something was not measured, and the number is missing. A model
             that lacks the columns altogether then has no such number, and no score of it.
+        optional: Whether a model that lacks the columns has no such number, and no score of it.
     """
 
     condition: str
@@ -145,10 +165,11 @@ class Measure:
     undefined: str = ""
     centred: bool = False
     defined_only: bool = False
+    optional: bool = False
 
     def applies_to(self, columns: Sequence[str]) -> bool:
         """Whether a model with these columns has such a number."""
-        return not self.defined_only or set(self.reads) <= set(columns)
+        return not (self.defined_only or self.optional) or set(self.reads) <= set(columns)
 
 
 def column(
@@ -203,6 +224,10 @@ class Kind(ABC):
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
         observers: Baselines without a network that are scored on each of its tasks.
+        by_features: Whether features are compared and no classes predicted, so that models without a classifier take
+            part as well.
+        keeps_beside: Whether units hold the numbers of `results.schema.BESIDE` beside the classes.
+        choices: How many choices a label is one of, where labels are what people chose; 0 where they are classes.
     """
 
     name: str
@@ -216,6 +241,9 @@ class Kind(ABC):
     merges = False
     numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
     observers: tuple[str, ...] = ()
+    by_features = False
+    choices = 0
+    keeps_beside = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -84,6 +84,7 @@ class Clean(Plain):
 
     name = "clean"
     in_gallery = True
+    keeps_beside = True  # with which unseen classes are compared
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """As `Plain.units`."""

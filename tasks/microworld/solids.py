@@ -1,4 +1,4 @@
-"""The solids of the micro-world: 16 shapes as signed distances, 16 textures as functions of the point, compiled."""
+"""The solids of the micro-world: 24 shapes as signed distances, 16 textures as functions of the point, compiled."""
 
 from __future__ import annotations
 
@@ -106,6 +106,7 @@ _COS_108, _SIN_108 = math.cos(0.6 * math.pi), math.sin(0.6 * math.pi)
 _EDGE_X, _EDGE_Y = 0.4 * _STAR_X1 - 0.93, 0.4 * _STAR_Y1
 _EDGE = math.hypot(_EDGE_X, _EDGE_Y)
 _CONE_SLOPE = math.hypot(1.5, 0.68)
+_PYRAMID_SLOPE, _GLASS_SLOPE = math.hypot(1.3, 0.55), math.hypot(1.0, 0.63)
 
 
 BOUNDS = np.array(
@@ -126,13 +127,21 @@ BOUNDS = np.array(
         [-0.67, -0.68, -0.56, 0.67, 0.67, 0.56],  # house
         [-0.76, -0.9, -0.76, 0.76, 0.74, 0.76],  # mushroom
         [-0.84, -0.51, -0.43, 0.84, 0.4, 0.43],  # car
+        [-0.56, -0.56, -0.56, 0.56, 0.76, 0.56],  # pyramid
+        [-0.82, -0.82, -0.82, 0.82, 0.82, 0.82],  # jack
+        [-0.76, -0.56, -0.31, 0.76, 0.56, 0.31],  # arch
+        [-0.58, -0.76, -0.58, 0.58, 0.76, 0.58],  # hourglass
+        [-0.67, -0.56, -0.46, 0.67, 0.56, 0.46],  # stairs
+        [-0.41, -0.88, -0.09, 0.41, 0.88, 0.09],  # ladder
+        [-0.66, -0.76, -0.43, 0.66, 0.86, 0.66],  # tripod
+        [-0.93, -0.5, -0.17, 0.93, 0.5, 0.17],  # figure eight
     ]
 )
-"""Object-space boxes, shape (16, 6): a ray that misses its box need not march."""
+"""Object-space boxes, shape (24, 6): a ray that misses its box need not march."""
 
 RADII = np.minimum(1.01, np.linalg.norm(np.maximum(-BOUNDS[:, :3], BOUNDS[:, 3:]) + 0.01, axis=1))
 RADII[0] = 0.87
-"""Radius of a sphere around each solid, shape (16,): a quicker test that comes before that of the box."""
+"""Radius of a sphere around each solid, shape (24,): a quicker test that comes before that of the box."""
 
 
 @numba.njit(inline="always", nogil=True, error_model="numpy")
@@ -230,9 +239,52 @@ def _built_solids(shape: int, x: float, y: float, z: float) -> float:
     return min(min(low, cabin), wheels)
 
 
+@numba.njit(inline="always", nogil=True, error_model="numpy")
+def _rod(x: float, y: float, z: float, ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> float:
+    """Distance to the line from a to b."""
+    dx, dy, dz = bx - ax, by - ay, bz - az
+    px, py, pz = x - ax, y - ay, z - az
+    t = min(max((px * dx + py * dy + pz * dz) / (dx * dx + dy * dy + dz * dz), 0.0), 1.0)
+    ex, ey, ez = px - t * dx, py - t * dy, pz - t * dz
+    return math.sqrt(ex * ex + ey * ey + ez * ez)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _unseen_solids(shape: int, x: float, y: float, z: float) -> float:
+    ax, ay, az = abs(x), abs(y), abs(z)
+    if shape == 16:  # pyramid
+        side = max(ax, az)
+        return max((side * 1.3 + (y - 0.75) * 0.55) / _PYRAMID_SLOPE, -0.55 - y)
+    if shape == 17:  # jack: three crossed bars
+        bars = min(_box(x, y, z, 0.8, 0.17, 0.17), _box(x, y, z, 0.17, 0.8, 0.17))
+        return min(bars, _box(x, y, z, 0.17, 0.17, 0.8))
+    if shape == 18:  # arch: a block with a round gate
+        gate = min(math.sqrt(x * x + (y + 0.05) * (y + 0.05)) - 0.4, max(ax - 0.4, y + 0.05))
+        return max(_box(x, y, z, 0.75, 0.55, 0.3), -gate)
+    if shape == 19:  # hourglass
+        r = math.sqrt(x * x + z * z)
+        return max((r - 0.09 - 0.63 * ay) / _GLASS_SLOPE, ay - 0.75)
+    if shape == 20:  # stairs: three steps
+        low = _box(x, y + 0.37, z, 0.66, 0.18, 0.45)
+        middle = _box(x - 0.22, y, z, 0.44, 0.19, 0.45)
+        return min(min(low, middle), _box(x - 0.44, y - 0.37, z, 0.22, 0.18, 0.45))
+    if shape == 21:  # ladder
+        rungs = _box(x, y - 0.36 * min(max(math.floor(y / 0.36 + 0.5), -2.0), 2.0), z, 0.34, 0.06, 0.06)
+        return min(_box(ax - 0.34, y, z, 0.06, 0.87, 0.08), rungs)
+    if shape == 22:  # tripod: three legs from a head
+        legs = min(_rod(x, y, z, 0.0, 0.6, 0.0, 0.56, -0.66, -0.32), _rod(x, y, z, 0.0, 0.6, 0.0, -0.56, -0.66, -0.32))
+        legs = min(legs, _rod(x, y, z, 0.0, 0.6, 0.0, 0.0, -0.66, 0.56)) - 0.085
+        return min(legs, _box(x, y - 0.68, z, 0.24, 0.14, 0.24))
+    # figure eight: two rings side by side
+    q = math.sqrt((ax - 0.44) * (ax - 0.44) + y * y) - 0.33
+    return math.sqrt(q * q + z * z) - 0.15
+
+
 @numba.njit(nogil=True, error_model="numpy")
 def distance(shape: int, x: float, y: float, z: float) -> float:
-    """Signed distance from an object-space point to class ``shape`` (an index into ``vocabulary.CLASSES``)."""
+    """Signed distance from an object-space point to a solid: of ``vocabulary.CLASSES``, then ``UNSEEN_CLASSES``."""
+    if shape >= 16:
+        return _unseen_solids(shape, x, y, z)
     if shape == 0:
         return math.sqrt(x * x + y * y + z * z) - 0.86
     if shape == 1:

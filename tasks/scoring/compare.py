@@ -65,6 +65,8 @@ def numbers_on(
             continue
         if measure.needs_reference and prepared.reference is None:
             continue
+        if not all(measure.applies_to(prepared.resampler.units[model].columns) for model in models):
+            continue
         shared = together(prepared, models, measure) if measure.defined_only else whole
         if shared is not None:
             yield measure, shared[0], len(shared[1])

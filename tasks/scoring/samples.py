@@ -223,6 +223,9 @@ class Resampler:
         if units.by_class is not None:
             correct = values[:, units.columns.index(units.by_class)]
             parts.append(worst_classes(correct, units.labels_of(ids), counts)[:, None])
+        for numbers in units.ordered:
+            own = [values[:, units.columns.index(name)] for name in numbers.columns]
+            parts.append(numbers.compute(*own, counts))
         return np.hstack(parts)
 
 

@@ -35,13 +35,14 @@ EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 24
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 33
+    assert len(PUBLICATIONS) == 27
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 36
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
-    assert (len(rendered), len(stimuli)) == (8 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS))
+    listed = [name for name in DATA_SETS if name.startswith("openood/")]
+    assert (len(rendered), len(stimuli), len(listed)) == (11 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
-    assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *parts}
+    assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
     assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
     assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)
@@ -112,10 +113,19 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     page = (DOCS / "robustness.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.partition("## Micro-world")[0].splitlines() if line.startswith("| `")]
     words = re.findall(r"`([^`]+)`", " ".join(cell for row in rows for cell in row))
-    saliency = (DOCS / "saliency.md").read_text(encoding="utf-8")
+    saliency, similarity, unseen = (
+        (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("saliency", "similarity", "unseen")
+    )
+    others = (
+        ((kinds.SALIENCY,), saliency),
+        ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
+        ((kinds.UNSEEN,), unseen),
+    )
     for task in DATA_SET_TASKS:
-        if task.maps is not None:
-            assert f"`{task.name}`" in saliency
+        own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
+        if own is not None:
+            assert f"`{task.name}`" in own
+            assert str(task.images or "") in own or task.maps is not None
             continue
         if task.world == "microworld" or task.kind.together:
             continue
@@ -125,7 +135,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
             for folder in folders_of(task.dataset):
                 assert f"`{folder}`" in row[1] or (row[1].startswith("the same") and folder == task.name), task.name
     for name in PUBLISHED:
-        assert f"`{name}`" in page + saliency or name.startswith("imagenet-v2-"), name
+        assert f"`{name}`" in page + saliency + similarity or name.startswith("imagenet-v2-"), name
     protocol = {row[0].split("`")[1]: row[2] for row in rows}
     objectnet = PUBLISHED["objectnet"].form
     assert isinstance(objectnet, ClassFolderForm)
@@ -151,7 +161,8 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
     page = (DOCS / "robustness.md").read_text(encoding="utf-8").partition("## Micro-world")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     micro = [task for task in DATA_SET_TASKS if task.world == "microworld" and not task.kind.together]
-    tasks = [task for task in micro if task.maps is None]  # docs/saliency.md has the others
+    elsewhere = (kinds.SALIENCY, kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES, kinds.UNSEEN)
+    tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:
         (row,) = (
             row

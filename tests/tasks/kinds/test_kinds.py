@@ -21,6 +21,7 @@ TRUTH = Truth(
     anchors={"a": ["b"], "c": ["d"]},
     sequences={"snow": {"s": ["a", "b"], "t": ["c", "d"]}},
     accepted={name: (0, 1) for name in IDS.tolist()},
+    votes={name: (1.0, 0.0, 2.0) for name in IDS.tolist()},
 )
 
 

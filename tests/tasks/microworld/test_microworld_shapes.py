@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from vitobench.tasks.microworld.solids import BOUNDS, distance
-from vitobench.tasks.microworld.vocabulary import CLASSES
+from vitobench.tasks.microworld.vocabulary import CLASSES, UNSEEN_CLASSES
+
+ALL = (*CLASSES, *UNSEEN_CLASSES)
 
 SHEARED = {"aeroplane": 1.07, "hammer": 1.08, "car": 1.1}
 """Largest slope of the solids with a sheared part; every other solid keeps to 1."""
@@ -21,10 +23,10 @@ def evaluate(shape: int, points: np.ndarray) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("shape", range(16), ids=CLASSES)
+@pytest.mark.parametrize("shape", range(24), ids=ALL)
 def test_distance_changes_no_faster_than_the_point_moves(shape: int) -> None:
     rng = np.random.default_rng(shape)
-    slope = SHEARED.get(CLASSES[shape], 1.0) + 1e-3
+    slope = SHEARED.get(ALL[shape], 1.0) + 1e-3
     points = rng.uniform(-1.6, 1.6, (40_000, 3))
     values = evaluate(shape, points)
     outside = values > 0
@@ -37,7 +39,7 @@ def test_distance_changes_no_faster_than_the_point_moves(shape: int) -> None:
         assert (np.abs(moved - values)[both] / length).max() <= slope
 
 
-@pytest.mark.parametrize("shape", range(16), ids=CLASSES)
+@pytest.mark.parametrize("shape", range(24), ids=ALL)
 def test_distance_is_a_lower_bound_outside(shape: int) -> None:
     rng = np.random.default_rng(shape)
     inside = rng.uniform(BOUNDS[shape, :3], BOUNDS[shape, 3:], (60_000, 3))
@@ -48,12 +50,12 @@ def test_distance_is_a_lower_bound_outside(shape: int) -> None:
     points, values = points[values > 0], values[values > 0]
     # The nearest of many points of the solid is at least as far as its surface.
     nearest = np.sqrt(((points[:, None] - inside[None]) ** 2).sum(-1)).min(1)
-    assert (values <= nearest * SHEARED.get(CLASSES[shape], 1.0) + 1e-9).all()
+    assert (values <= nearest * SHEARED.get(ALL[shape], 1.0) + 1e-9).all()
     # And it is a useful bound: never under two thirds of it, give or take the spacing of the sample.
     assert (values >= 0.5 * nearest - 0.12).all()
 
 
-@pytest.mark.parametrize("shape", range(16), ids=CLASSES)
+@pytest.mark.parametrize("shape", range(24), ids=ALL)
 def test_bounds_hold_the_solid_and_fit_it(shape: int) -> None:
     points = np.random.default_rng(shape).uniform(-1.3, 1.3, (400_000, 3))
     solid = points[evaluate(shape, points) <= 0]
