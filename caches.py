@@ -23,6 +23,7 @@ COMPILED = (
     "tasks/corruptions/imagenet_3dcc",
     "tasks/corruptions/imagenet_c",
     "tasks/corruptions/imagenet_c_bar",
+    "tasks/corruptions/laion_c",
     "tasks/microworld",
 )
 """Folders of the modules that numba compiles; it keeps what it made in ``__pycache__`` of each."""
