@@ -71,7 +71,7 @@ class GivenFeatures:
         row_of[place[known]] = np.flatnonzero(known)
         at = {name: int(row_of[n]) for n, name in enumerate(wanted)}
         scored = _rows(source.names, at)
-        self.missing = np.any(scored < 0, axis=1)
+        self.missing = np.asarray((scored < 0).any(axis=1))
         if self.missing.all():
             raise DataError(
                 f"{content.path} has features of no whole triplet. Its names are such as {first(rows, 3)}; the "
@@ -79,7 +79,7 @@ class GivenFeatures:
             )
         self.problems: list[Problem] = []
         if self.missing.any():
-            absent = sorted({n for n in wanted if at[n] < 0 and any(n in row for row in source.names)})
+            absent = sorted({name for row in source.names for name in row if at[name] < 0})
             self.problems.append(
                 Problem("triplets lack features of a picture", int(self.missing.sum()), tuple(absent[:3]))
             )
@@ -94,7 +94,7 @@ class GivenFeatures:
     @staticmethod
     def _transform(kind: Similarity, source: TripletSource, at: dict[str, int], values: np.ndarray) -> Transform | None:
         held_out = _rows(source.held_out_names, at)
-        whole = np.all(held_out >= 0, axis=1)
+        whole = np.asarray((held_out >= 0).all(axis=1))
         whole[whole] = np.isfinite(values[held_out[whole]]).all(axis=(1, 2))
         try:
             return fit_transform(values, held_out[whole], source.held_out.votes[whole], kind.offered)
