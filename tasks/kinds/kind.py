@@ -153,6 +153,7 @@ class Measure:
             is undefined there; else a NaN means that something was not measured, and the number is missing. A model
             that lacks the columns altogether then has no such number, and no score of it.
         optional: Whether a model that lacks the columns has no such number, and no score of it.
+        beyond: Whether it is one of `Units.beyond`, so that no unit has a part of its own in it.
     """
 
     condition: str
@@ -166,6 +167,7 @@ class Measure:
     centred: bool = False
     defined_only: bool = False
     optional: bool = False
+    beyond: bool = False
 
     def applies_to(self, columns: Sequence[str]) -> bool:
         """Whether a model with these columns has such a number."""

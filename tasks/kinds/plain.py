@@ -58,10 +58,10 @@ class Plain(Kind):
             proportion("overall", "top1", CORRECT),
             proportion("overall", "top5", AMONG_FIVE),
             Measure("overall", "ece", lambda m: abs(m.of(gaps)).sum(axis=1), reads, centred=True),
-            Measure("overall", rms, lambda m: m[rms], reads, undefined=_FEW, centred=True),
-            Measure("overall", aurra, lambda m: m[aurra], reads),
-            Measure("overall", risk, lambda m: m[risk], reads),
-            Measure("overall", coverage, lambda m: m[coverage], reads),
+            Measure("overall", rms, lambda m: m[rms], reads, undefined=_FEW, centred=True, beyond=True),
+            Measure("overall", aurra, lambda m: m[aurra], reads, beyond=True),
+            Measure("overall", risk, lambda m: m[risk], reads, beyond=True),
+            Measure("overall", coverage, lambda m: m[coverage], reads, beyond=True),
         ]
 
     def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
@@ -92,7 +92,7 @@ class Clean(Plain):
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
         """Those of `Plain.measures`, and the accuracy in the tenth of the classes that is known worst."""
-        worst = Measure("overall", WORST_CLASSES, lambda m: m[WORST_CLASSES], (CORRECT,), centred=True)
+        worst = Measure("overall", WORST_CLASSES, lambda m: m[WORST_CLASSES], (CORRECT,), centred=True, beyond=True)
         return [*super().measures(task, truth), worst]
 
 

@@ -31,7 +31,9 @@ def _measures(task: Task, scores: Iterable[str]) -> list[Measure]:
 
     why = f"known and unseen images are needed: {task.clean} has no predictions of this model; run it as well"
     return [
-        Measure(score, metric, partial(_read, _of(score, metric)), (score, KNOWN), undefined=why, optional=True)
+        Measure(
+            score, metric, partial(_read, _of(score, metric)), (score, KNOWN), undefined=why, optional=True, beyond=True
+        )
         for score in scores
         for metric in NUMBERS
     ]

@@ -14,7 +14,7 @@ from ...results.ranking import Contest
 from ...results.schema import Comparison, Effect, MethodComparison
 from ...results.statistics import arms, error_towards_zero, mcnemar, minimum_detectable, t_test
 from ...results.suite_ranking import COVERED
-from ..kinds.kind import RANKED, Measure
+from ..kinds.kind import Measure
 from .samples import Prepared, Resampler, Sampled, errors_by_unit, estimate, point
 
 # Weighted sums of training methods on the same resampled units: a difference of two, or an effect over many.
@@ -285,7 +285,7 @@ def _contest(prepared: Prepared, measure: Measure, names: Sequence[str], methods
         if not undefined:
             break
         lacking |= dict.fromkeys(undefined, measure.undefined or "not measured under every condition")
-    if measure.metric in RANKED:
+    if measure.beyond:
         # No function of means, so that no image has a part of its own: plain bootstrap draws about their mean.
         runs_drawn = [[estimate(measure, sampled[run], third)[1] for run in runs[name]] for name in having]
         draws = np.array([np.mean(drawn, axis=0) for drawn in runs_drawn])

@@ -275,7 +275,7 @@ def errors_by_unit(measure: Measure, own: Sampled, reference: Sampled | None) ->
     see Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6.
 
     Args:
-        measure: The number; none of those made from confidences in order.
+        measure: The number; none that is beyond means (`Measure.beyond`).
         own: Of one model.
         reference: Of the model that normalises errors, on the same units.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,9 @@ def test_measures_read_columns_that_the_units_have(task: Task) -> None:
         assert measure.proportion is None or measure.reads == (measure.proportion,)
         both = Means(names, means.array, means) if measure.needs_reference else means
         assert measure.compute(both).shape == (3,)
+        of_means = Means(units.columns, means.array[:, : len(units.columns)], both.reference)
+        with pytest.raises(KeyError) if measure.beyond else nullcontext():
+            measure.compute(of_means)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
