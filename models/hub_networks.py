@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import VitobenchError
 from .class_order import NEVER
+from .dense_maps import NamedMap, timm_maps, token_map
 from .pooled_layers import Layer
 from .state_dicts import TimmNetwork
 
@@ -86,6 +87,22 @@ class ImageTower(nn.Module):
             Layer(each.flatten(2).transpose(1, 2), None if prefix is None else prefix[:, 0])
             for each, prefix in zip(maps, prefixes, strict=True)
         ]
+
+    def named_maps(self, x: Tensor) -> list[NamedMap]:
+        """Every map of the tower: stages, or blocks of a transformer, each after the tower's last normalisation.
+
+        Raises:
+            VitobenchError: This tower gives no intermediate layers.
+        """
+        tower: Any = self.visual
+        if hasattr(tower, "trunk"):
+            return timm_maps(tower.trunk, x)
+        if not hasattr(tower, "forward_intermediates"):
+            raise VitobenchError(f"open_clip's {type(tower).__name__} gives no feature maps.")
+        output = tower.forward_intermediates(
+            x, normalize_intermediates=True, intermediates_only=True, output_fmt="NCHW"
+        )
+        return [NamedMap(f"layer{number}", values) for number, values in enumerate(output["image_intermediates"], 1)]
 
 
 class ZeroShot(ImageTower):
@@ -224,6 +241,18 @@ class TransformersNetwork(nn.Module):
         norm = next((norm for norm, out in outputs if out is last), None) if same else None
         earlier = [state if norm is None else norm(state) for state in states[-count:-1]]
         return [self._layer(state, x) for state in (*earlier, last)]
+
+    def named_maps(self, x: Tensor) -> list[NamedMap]:
+        """The map of every layer, as `layers` has them.
+
+        Raises:
+            VitobenchError: This network gives no intermediate layers.
+        """
+        depth: int = getattr(self.network.config, "num_hidden_layers", None) or len(
+            getattr(self.network.config, "depths", ())
+        )
+        layers = self.layers(x, depth)
+        return [NamedMap(f"layer{number}", token_map(one.tokens, x)) for number, one in enumerate(layers, 1)]
 
     def _layer(self, state: Tensor, x: Tensor) -> Layer:
         if state.ndim == 4:

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from ..errors import VitobenchError
 from .arithmetic import arithmetic, check_precision, keep_freed_memory
+from .dense_maps import MapLayer, at_size, choose, describe, finer, maps_of
 from .spec import ModelSpec
 
 # Fold batch normalisations into the convolutions before them, for inference on a CPU.
@@ -137,7 +138,10 @@ three times slower in other threads, where glibc does not keep freed memory for 
 
 
 class Network(Protocol):
-    """The interface of the networks that sources build: a ``torch.nn.Module`` on normalised float32 images."""
+    """The interface of the networks that sources build: a ``torch.nn.Module`` on normalised float32 images.
+
+    One with feature maps also has ``named_maps``; see `dense_maps`.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (N, K)."""
@@ -205,6 +209,8 @@ class Model:
         self._mean, self._std = self._mean.to(self.device), self._std.to(self.device)
         # Folded lazily, at the first batch on a CPU, because a model that moves on to a GPU does not need it.
         self._folded: nn.Module | None = None
+        self._mapping: tuple[tuple[int, ...], nn.Module, tuple[MapLayer, ...]] | None = None
+        self._finer: dict[tuple[str, int], nn.Module] = {}
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor) -> torch.Tensor:
@@ -256,6 +262,82 @@ class Model:
         if not hasattr(self._network, "tokens"):
             raise VitobenchError(f"{self.spec.name} has no spatial tokens.")
         return self._answers(images, lambda network, x: network.tokens(x))
+
+    def maps(
+        self, images: torch.Tensor, stride: int | None = None, layer: str = "", within: int | None = None
+    ) -> torch.Tensor:
+        """Compute a feature map of each image.
+
+        Args:
+            images: uint8 (N, 3, H, W), N >= 1, RGB, of any size that the network can take: convolutional networks take
+                any, transformers multiples of their patches.
+            stride: Pixels between two neighbouring cells; None for the layer's own. Where it is finer than that, the
+                layer's network is computed with its steps removed; see `dense_maps.finer`.
+            layer: A name of `map_layers`; empty for the last one.
+            within: Without a name, the last layer whose own stride is at most this. Transformers of patches have one
+                stride only, and give their last layer.
+
+        Returns:
+            float32 (N, C, h, w) on `device`; h is H over the stride, rounded up.
+
+        Raises:
+            ValueError: The images have another type or shape.
+            VitobenchError: The network has no maps, no such layer, cannot take this size or reach this stride.
+        """
+        if not isinstance(images, torch.Tensor):
+            raise ValueError(f"{self.spec.name} makes maps of a torch.uint8 tensor; got a {type(images).__name__}")
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise ValueError(
+                f"{self.spec.name} makes maps of a torch.uint8 tensor of shape (N, 3, H, W) with N >= 1; "
+                f"got {images.dtype} of shape {tuple(images.shape)}"
+            )
+        network, layers = self._mapped(images.shape[2], images.shape[3])
+        chosen = choose(layers, layer, within, self.spec.name)
+        if stride is not None and stride != chosen.stride:
+            network = self._at_stride(network, images[:1], chosen, stride)
+        at_once = len(images)
+        if self.device.type == "cpu":
+            at_once = max(1, PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
+        parts = []
+        with torch.inference_mode(), arithmetic(self.spec.precision, self.device):
+            for part in images.split(at_once):
+                found = dict(maps_of(network, self._normalised(part), self.spec.name))
+                parts.append(found[chosen.name].float())
+        return torch.cat(parts)
+
+    def map_layers(self, height: int | None = None, width: int | None = None) -> tuple[MapLayer, ...]:
+        """The layers that `maps` can read, from the first to the last.
+
+        Args:
+            height: Of the images; None for the model's own size.
+            width: Likewise.
+
+        Raises:
+            VitobenchError: As for `maps`.
+        """
+        size = self.spec.preprocessing.size
+        return self._mapped(height or size, width or size)[1]
+
+    def _mapped(self, height: int, width: int) -> tuple[nn.Module, tuple[MapLayer, ...]]:
+        """The network for images of a size, and its layers; the last size is kept."""
+        if self._mapping is None or self._mapping[0] != (height, width):
+            with torch.inference_mode(False), torch.no_grad():
+                try:
+                    network = at_size(self._ready(), height, width)
+                except VitobenchError as error:
+                    raise VitobenchError(f"{self.spec.name}: {error}.") from None
+            grey = torch.full((1, 3, height, width), 127, dtype=torch.uint8)
+            with torch.inference_mode(), arithmetic(self.spec.precision, self.device):
+                layers = describe(maps_of(network, self._normalised(grey), self.spec.name), height, width)
+            self._mapping, self._finer = ((height, width), network, layers), {}
+        return self._mapping[1], self._mapping[2]
+
+    def _at_stride(self, network: nn.Module, image: torch.Tensor, layer: MapLayer, stride: int) -> nn.Module:
+        key = (layer.name, stride)
+        if key not in self._finer:
+            with torch.inference_mode(False), torch.no_grad():
+                self._finer[key] = finer(network, self._normalised(image), layer, stride, self.spec.name)
+        return self._finer[key]
 
     @property
     def network(self) -> nn.Module:
@@ -371,12 +453,12 @@ def answer(model: Classifier, images: np.ndarray, batch: int) -> tuple[torch.Ten
             continue
         # After the handler rather than in it: until it ends, the error's traceback keeps the activations alive.
         batch = len(pixels) // 2
-        _return_memory(model.device)
+        return_memory(model.device)
     # Copied at the end, because a copy waits until the device has computed everything before it.
     return torch.cat(parts).cpu(), batch
 
 
-def _return_memory(device: torch.device) -> None:
+def return_memory(device: torch.device) -> None:
     """Give the memory that torch keeps for later back to an accelerator, so that the next batch finds one large piece.
 
     A CPU has nothing to give back.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from ..errors import VitobenchError, unknown_name
+from .dense_maps import NamedMap, timm_maps
 from .pooled_layers import Layer
 from .vito import MultiScalePooling
 
@@ -61,6 +62,10 @@ class PooledNetwork(nn.Module):
     def every_map(self, x: Tensor) -> list[Tensor]:
         """All feature maps that it gives, from fine to coarse; those that the pooling reads if there are no others."""
         return self.maps(x)
+
+    def named_maps(self, x: Tensor) -> list[NamedMap]:
+        """All feature maps with their names; see `dense_maps`."""
+        return [NamedMap(f"stage{number}", values) for number, values in enumerate(self.every_map(x), 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, float32 (N, num_classes), for normalised (N, 3, H, W)."""
@@ -158,6 +163,10 @@ class MappedNetwork(PooledNetwork):
             x, indices=self.scales, norm=True, output_fmt="NCHW", intermediates_only=True
         )
         return outputs
+
+    def named_maps(self, x: Tensor) -> list[NamedMap]:
+        """All feature maps of the network of timm, with timm's names of the layers."""
+        return timm_maps(self.backbone, x)
 
 
 def _any_size(name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ..errors import VitobenchError, unknown_name
 from ..plugins import own_modules
 from ..text import printable
 from .sources.plugins import PluginSource, PluginSources
+from .sources.random_weights import RandomSource
 from .sources.source import ModelRow, Progress, Source, listening
 from .spec import ModelSpec
 
@@ -33,7 +34,7 @@ _FILES = (
 )
 """Files of ``models/sources`` with a ``SOURCE``, in the order of listings; any other file with one follows them."""
 
-_SHARED = ("checkpoints", "plugins", "source")
+_SHARED = ("checkpoints", "plugins", "random_weights", "source")
 """Files that sources share. They are listed because some import torch, and finding the sources must not."""
 
 
@@ -46,7 +47,12 @@ def _built_in() -> Iterator[Source]:
 
 _BUILT_IN = tuple(_built_in())
 
-SOURCES: tuple[Source, ...] = (*_BUILT_IN, PluginSource(_BUILT_IN), PluginSources(_BUILT_IN))
+SOURCES: tuple[Source, ...] = (
+    *_BUILT_IN,
+    RandomSource(_BUILT_IN),
+    PluginSource(_BUILT_IN),
+    PluginSources(_BUILT_IN),
+)
 """Every source of models. Plugins come last, because they must not use another source's names."""
 
 FORMS = {source.form: source.about for source in SOURCES if source.form}

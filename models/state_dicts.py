@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError, VitobenchError
+from .dense_maps import NamedMap, timm_maps, token_map
 from .pooled_layers import Layer
 from .safetensors_header import looks_like_safetensors, read_header
 
@@ -366,6 +367,10 @@ class TimmNetwork(nn.Module):
             for output in outputs
         ]
 
+    def named_maps(self, x: torch.Tensor) -> list[NamedMap]:
+        """See `dense_maps.timm_maps`."""
+        return timm_maps(self.network, x)
+
 
 class TorchvisionNetwork(nn.Module):
     """A torchvision classifier with the two methods that `Model` needs.
@@ -399,6 +404,44 @@ class TorchvisionNetwork(nn.Module):
         if captured is None:
             raise CheckpointError(f"{type(self.network).__name__} did not use its last layer.")
         return captured.mean((2, 3)) if captured.ndim == 4 else captured
+
+    def named_maps(self, x: torch.Tensor) -> list[NamedMap]:
+        """The outputs of its stages, or of the blocks of a transformer of patches."""
+        network: Any = self.network
+        blocks = getattr(getattr(network, "encoder", None), "layers", None)
+        inner = getattr(network, "features", None)
+        if blocks is not None:
+            named = [(f"encoder.layers.{name}", child) for name, child in blocks.named_children()]
+            named[-1] = (named[-1][0], network.encoder)  # after its last normalisation
+        elif isinstance(inner, nn.Sequential):
+            named = [(f"features.{name}", child) for name, child in inner.named_children()]
+        else:
+            named = list(network.named_children())
+        channels_last = type(network).__name__ == "SwinTransformer"
+        found: list[NamedMap] = []
+
+        def keep(name: str, output: Any) -> None:
+            if not isinstance(output, torch.Tensor) or output.ndim not in (3, 4):
+                return
+            if output.ndim == 3:
+                output = token_map(output[:, 1:], x)  # the class token comes first
+            elif channels_last:
+                output = output.permute(0, 3, 1, 2)
+            if min(output.shape[2:]) < 2:  # what follows the pooling
+                return
+            found.append(NamedMap(name, output))
+
+        hooks = [
+            child.register_forward_hook(lambda _, inputs, output, name=name: keep(name, output))
+            for name, child in named
+        ]
+        try:
+            self.network(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+            self._captured = None
+        return found
 
 
 def outputs_of(module: nn.Module) -> int | None:

@@ -53,7 +53,13 @@ def class_count(task: Task) -> int:
     if task.kind.choices:
         return task.kind.choices
     asked = task.answers or task.label_space
+    if asked == UNLABELLED:
+        return 0
     return LABEL_SPACES[asked] if asked in LABEL_SPACES else answer_space(asked).size
+
+
+UNLABELLED = "none"
+"""Label space of tasks that ask for no classes of images."""
 
 
 class ClassNames:

@@ -208,6 +208,12 @@ SUITES: dict[str, Suite] = {
             tuple((task.name, "cosine", task.metric) for task in DATA_SET_TASKS if task.kind.by_features),
         ),
         Suite(
+            "understanding",
+            "What features know besides classes: objects that are followed through clips",
+            tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
+            (("micro-davis", "overall", "j_and_f"), ("davis-2017", "overall", "j_and_f")),
+        ),
+        Suite(
             "claims",
             "The tasks that test the claims of VITO's paper in the micro-world: more images, for methods of several "
             "runs",

@@ -13,6 +13,7 @@ from .corruptions.registry import find as find_corruption
 if TYPE_CHECKING:
     from .kinds.kind import Kind
     from .saliency.protocol import MapProtocol
+    from .understanding.protocol import FeatureProtocol
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Task:
         maps: How a model's maps are made and what they are compared with; saliency only.
         made_of: Name of the task whose predictions its numbers are made of; it has none of its own and is never run.
             Its data set holds annotations of that task's images.
+        protocol: How numbers are made from a model's features, where that is what is asked; any encoder takes part.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Task:
     on_disk: bool = False
     maps: MapProtocol | None = None
     made_of: str = ""
+    protocol: FeatureProtocol | None = None
 
     @property
     def needs_depth(self) -> bool:
@@ -119,7 +122,8 @@ class Task:
             "corruptions": [seed, *sorted(versions)] if versions else None,
         }
         facts |= {"answers": self.answers} if self.answers else {}
-        return facts | ({"maps": self.maps.facts(self.images)} if self.maps is not None else {})
+        facts |= {"maps": self.maps.facts(self.images)} if self.maps is not None else {}
+        return facts | ({"protocol": self.protocol.facts()} if self.protocol is not None else {})
 
     def identity(self, data_digest: str, seed: int) -> str:
         """``name@digest`` over the version, the data, the conditions and, where they matter, corruptions and seed.
@@ -162,7 +166,7 @@ def task_identity(facts: Mapping[str, Any]) -> str:
     """The identity of a task from `Task.identity_facts`, computed before a run or read from its record."""
     names = ["name", "version", "data_digest", "conditions", "corruptions"]
     # Tasks in the label space of the model keep the identity that they had before there were others.
-    names += [name for name in ("answers", "maps") if name in facts]
+    names += [name for name in ("answers", "maps", "protocol") if name in facts]
     return f"{facts['name']}@{digest(tuple(facts[name] for name in names))[:16]}"
 
 

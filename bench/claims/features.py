@@ -169,7 +169,7 @@ def track(network: MicroResNet, clips: Clips) -> np.ndarray:
     import torch
 
     from ...models.pretraining.learners import normalise
-    from ...tasks.label_propagation import propagate
+    from ...tasks.understanding.propagation import propagate
 
     scores: list[float] = []
     with torch.inference_mode():
@@ -194,7 +194,7 @@ def _shares(masks: Tensor, cells: int) -> Tensor:
 def _judge(carried: Tensor, truth: np.ndarray) -> list[float]:
     import torch
 
-    from ...tasks.label_propagation import boundary_accuracy, region_similarity
+    from ...tasks.understanding.davis import boundary_accuracy, region_similarity
 
     whole = torch.nn.functional.interpolate(carried[:, :, 1], truth.shape[-1], mode="bilinear")
     masks = (whole > 0.5).numpy()

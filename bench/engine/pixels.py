@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,8 @@ class PassPixels:
         self.waited_seconds = 0.0
         self._pool, self._threads, self._seed = pool, threads, seed
         self._by_condition = bool(work.source.conditions)
-        self._loads = [] if self._by_condition else self._submit_loads()
+        # Where features are asked, images are read at other sizes, by the protocol.
+        self._loads = [] if self._by_condition or work.asks_features else self._submit_loads()
 
     def _submit_loads(self) -> list[tuple[range, Future[Loaded]]]:
         work = self.work
@@ -289,6 +291,41 @@ class UnitRows:
     def has(self, condition: Condition) -> bool:
         """Whether a condition has been answered."""
         return condition in self._answered
+
+    @property
+    def positions(self) -> set[int]:
+        """The unit's images that have a row of any kind."""
+        return {int(position) for part in self._parts for position in part.positions}
+
+    def fill_gaps(self, reason: str) -> None:
+        """Note the images that have no row yet as failed for now, so that the unit lists all of its images."""
+        gaps = np.array(sorted(set(range(len(self._ids))) - self.positions), dtype=np.int64)
+        if len(gaps):
+            self.partial = True
+            self._blank(ANY_CONDITION, 0, gaps, [reason] * len(gaps))
+
+    def so_far(self, reason: str) -> dict[str, Any]:
+        """The columns with gaps filled as by `fill_gaps`; the rows themselves stay as they are."""
+        copied = copy(self)
+        copied._parts = list(self._parts)
+        copied.fill_gaps(reason)
+        return copied.columns()
+
+    def take_over(self, table: pa.Table, condition: Condition) -> None:
+        """Take the numbers that an earlier run has found, whichever images they are of; the rest stays to be asked.
+
+        Args:
+            table: What was stored of the unit.
+            condition: The cell.
+        """
+        names = np.array(table.column("condition").to_pylist(), dtype=object)
+        there = np.flatnonzero((names == condition.name) & np.array(table.column("error").is_null()))
+        ids = table.column("image_id").to_pylist()
+        place = {str(image_id): position for position, image_id in enumerate(self._ids)}
+        rows = np.array([row for row in there.tolist() if ids[row] in place], dtype=np.int64)
+        numbers = {name: table.column(name).to_numpy()[rows] for name in numbers_of(table.schema)}
+        positions = np.array([place[ids[row]] for row in rows.tolist()], dtype=np.int64)
+        self._blank(condition.name, condition.severity, positions, [None] * len(positions), numbers)
 
     def resume(self, table: pa.Table, conditions: Iterable[Condition], positions: np.ndarray) -> None:
         """Take over what an earlier run has answered, where it has an answer for every image.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SPILL_SECONDS = 3.0
 """Seconds between two writes of the predictions of a pass."""
+
+_NOT_YET = "not computed before the run ended"
 
 _SPILL_SHARE = 0.05  # of the time of a pass that storing in between may take
 
@@ -165,6 +167,8 @@ class Worker:
         units = self._lacking(work)
         if not units:
             return report, []
+        if work.asks_features:
+            return self._examine(pool, replace(work, units=tuple(units)), report)
         images, failed = pixels.images()
         good = np.array([n for n in range(len(images)) if n not in failed], dtype=np.int64)
         ids = [escaped(str(work.source.image_ids[n])) for n in range(work.start, work.stop)]
@@ -206,6 +210,50 @@ class Worker:
                 )
         return report, writes
 
+    def _examine(
+        self, pool: ThreadPoolExecutor, work: Pass, report: PassReport
+    ) -> tuple[PassReport, list[Future[None]]]:
+        """A pass of tasks that ask for features."""
+        from . import examining
+
+        ids = [escaped(str(work.source.image_ids[n])) for n in range(work.start, work.stop)]
+        labels = work.source.labels[work.start : work.stop]
+        rows: dict[tuple[str, str], UnitRows] = {}
+        for unit in work.units:
+            own = labels_for(unit.planned.task, work.source, labels[: unit.stop - unit.start])
+            for spec in unit.models:
+                key = (unit.planned.identity, spec.identity)
+                rows[key] = UnitRows(ids[: unit.stop - unit.start], own)
+                examining.resume(self.store, unit, spec, rows[key])
+        spill_at = time.monotonic() + SPILL_SECONDS
+
+        def encoder_of(spec: ModelSpec) -> examining.ModelEncoder | None:
+            model = self.model(spec, report)
+            return None if model is None else examining.ModelEncoder(model, self.job.settings.batch)
+
+        def answered(unit: Unit, count: int, seconds: float) -> None:
+            nonlocal spill_at
+            report.images += count
+            report.forward_seconds += seconds
+            self._advanced += count
+            self.advance(count, unit.planned.task.name)
+            if time.monotonic() >= spill_at:
+                started = time.monotonic()
+                self._spill(work.units, rows)
+                spill_at = time.monotonic() + max(SPILL_SECONDS, (time.monotonic() - started) / _SPILL_SHARE)
+
+        examining.examine(work, rows, encoder_of, lambda spec, why: self._fail(spec, why, report), answered)
+        self.advance(sum(map(_cells, work.units)) - self._advanced)
+        writes = []
+        for unit in work.units:
+            for spec in unit.models:
+                own_rows = rows[unit.planned.identity, spec.identity]
+                if not own_rows.complete(unit.planned.task) and len(own_rows):  # the model failed on the way
+                    own_rows.fill_gaps(_NOT_YET)
+                place = (unit.planned.identity, spec.identity, unit.start, unit.stop)
+                writes.append(pool.submit(_write, self.store, *place, own_rows))
+        return report, writes
+
     def _resume(self, rows: UnitRows, unit: Unit, spec: ModelSpec, good: np.ndarray) -> None:
         """Take over what an interrupted run has predicted, then what holds of earlier versions of the task."""
         positions = good[good < unit.stop - unit.start]
@@ -223,8 +271,8 @@ class Worker:
         """Store what a long pass has so far, so that an interruption costs seconds and not an hour."""
         for unit in units:
             for spec in unit.models:
-                if self._models.get(spec.identity) is not None:
-                    columns = rows[(unit.planned.identity, spec.identity)].columns()
+                if self._models.get(spec.identity) is not None and len(rows[unit.planned.identity, spec.identity]):
+                    columns = rows[(unit.planned.identity, spec.identity)].so_far(_NOT_YET)
                     place = (unit.planned.identity, spec.identity, unit.start, unit.stop)
                     with suppress(StoreError):  # if it lasts, the end of the pass will tell
                         self.store.write_unit(*place, columns, partial=True)

@@ -24,10 +24,10 @@ from ...results.store import Store
 from ...results.unit_file import numbers_of, top_of
 from ...tasks.answer_spaces import answer_space
 from ...tasks.images.source import ImageSource
+from ...tasks.kinds import OBSERVERS
 from ...tasks.labels import ClassNames, class_count
 from ...tasks.opening import check_data_names
 from ...tasks.registry import get_task
-from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task
 from .. import catalogue
 from ..planning.asked import folders_named

@@ -20,9 +20,9 @@ from ...tasks.datasets.registry import PUBLICATIONS
 from ...tasks.images.hashing import difference
 from ...tasks.images.source import ImageSource
 from ...tasks.images.walking import left_out_of
+from ...tasks.kinds import OBSERVERS
 from ...tasks.opening import available, check_data_names, folders_of, how_to_bring, open_source, paths_of
 from ...tasks.registry import get_suite, get_task
-from ...tasks.saliency.protocol import OBSERVERS
 from ...tasks.task import Task, answered_by, with_samples
 from ..catalogue import reusable, spec_of
 from ..settings import Settings

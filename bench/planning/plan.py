@@ -14,7 +14,7 @@ from ...results.store import Store
 from ...tasks.answer_spaces import predicted_directly
 from ...tasks.images.geometry import Geometry
 from ...tasks.images.source import ImageSource
-from ...tasks.saliency.protocol import OBSERVERS
+from ...tasks.kinds import OBSERVERS
 from ...tasks.task import Condition, Task
 from ..settings import SHARD, Settings
 
@@ -180,6 +180,8 @@ def takes(model: ModelSpec, task: Task) -> bool:
 
 def predicts(label_space: str, task: Task) -> bool:
     """Whether models of these classes can be asked: they are the task's or those of its answers, or none are needed."""
+    if task.protocol is not None:
+        return True
     if label_space == NO_CLASSES:
         return task.kind.by_features
     return label_space == task.label_space or predicted_directly(label_space, task.answers)
@@ -196,7 +198,7 @@ def observer(name: str) -> ModelSpec:
         weights_hash="",
         training_data="none",
         licence="none",
-        description="Sees no image; its maps say what a map that ignores the image gets.",
+        description="Has no network; says what can be had without one.",
     )
 
 
@@ -217,9 +219,18 @@ class Pass:
     units: tuple[Unit, ...]
 
     @property
+    def asks_features(self) -> bool:
+        """Whether its tasks ask for features, and read the images themselves; then all of them do."""
+        return any(unit.planned.task.protocol is not None for unit in self.units)
+
+    @property
     def stop(self) -> int:
         """One past the last image that any unit asks for."""
         return max(unit.stop for unit in self.units)
+
+
+_OWN_SIZE = Geometry(1, 1, "bilinear")
+"""Stands for the sizes at which protocols of features read images: no model has it."""
 
 
 def geometry_of(spec: ModelSpec, task: Task | None = None) -> Geometry:
@@ -235,6 +246,8 @@ def geometry_of(spec: ModelSpec, task: Task | None = None) -> Geometry:
     """
     preprocessing = spec.preprocessing
     try:
+        if task is not None and task.protocol is not None:
+            return _OWN_SIZE
         if task is not None and task.maps is not None:
             return Geometry(preprocessing.size, preprocessing.size, preprocessing.interpolation)
         return preprocessing.geometry

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import VitobenchError, unknown_name
 from ..classifiers import NEIGHBOURS, TEMPERATURE, neighbour_votes
+from ..dense_maps import NamedMap, maps_of
 from ..networks import PooledNetwork, build
 from ..pooled_layers import OWN_FEATURES, LayerPool
 from ..registry import encoder as encoder_of_library
@@ -253,6 +254,14 @@ class HeadedNetwork(nn.Module):
             raise VitobenchError(_NO_TOKENS)
         tokens: Tensor = encoder.tokens(x)
         return tokens
+
+    def named_maps(self, x: Tensor) -> list[NamedMap]:
+        """The encoder's maps.
+
+        Raises:
+            VitobenchError: It has none.
+        """
+        return maps_of(self.encoder, x, "This encoder")
 
 
 def encoder_part(architecture: str) -> str:

@@ -12,13 +12,18 @@ from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..corruptions.laion_c import CORRUPTIONS_LAION
+from ..kinds.video_objects import J_AND_F
+from ..kinds.video_objects import KIND as VIDEO_OBJECTS
 from ..microworld.vocabulary import GENERATOR_VERSION
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
+from ..understanding.propagation import Propagation
+from ..understanding.video_objects import Carrying
 from .protocols import (
     C_BAR_PAPER,
     CLEAN,
     CUE_CONFLICT_PAPER,
+    DAVIS_2017_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
     LAION_C_PAPER,
@@ -55,6 +60,12 @@ def _video(name: str, length: int, seed: int) -> ImageSource:
     return MicroVideo(length, seed)
 
 
+def _object_clips(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.object_clips import MicroObjectClips
+
+    return MicroObjectClips(length, seed)
+
+
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
     from ..alignment.micro_stimuli import AlignmentStimuli
 
@@ -77,7 +88,7 @@ def _set(place: str, title: str, render: Callable[[str, int, int], ImageSource],
         files=(),
         licence="Apache-2.0",
         citation=_OURS,
-        form=RenderedForm(_CLASSES, partial(render, place.rpartition("/")[2])),
+        form=RenderedForm(tasks[0].label_space, partial(render, place.rpartition("/")[2])),
         tasks=tasks,
     )
 
@@ -125,6 +136,9 @@ def _twin(experiment: str) -> DataSet:
     )
     return _set(f"alignment/{experiment}", task.title, _stimuli, task)
 
+
+_NEAR = Propagation(radius=4)
+_CARRYING = Carrying(within=8, stride=8, shorter=0, patches=_NEAR, stages=_NEAR, soft=True)
 
 DATA_SETS = (
     _set(
@@ -244,6 +258,26 @@ DATA_SETS = (
             citation=CUE_CONFLICT_PAPER,
             notes="The shape of one class in the texture of another. Shape bias is the share of shape decisions among "
             "the decisions for either cue, pooled over trials.",
+        ),
+    ),
+    _set(
+        "objects",
+        "Micro-DAVIS",
+        _object_clips,
+        _task(
+            "micro-davis",
+            "Micro-DAVIS, masks carried",
+            VIDEO_OBJECTS,
+            240,
+            label_space="none",
+            conditions=(Condition("clips"),),
+            clean=None,
+            metric=J_AND_F,
+            citation=DAVIS_2017_PAPER,
+            notes="240 objects in filmed clips of the set val: 12 frames, 0.2 s apart, at 128 pixels, with every "
+            "object that covers a hundredth of the first frame. Networks with stages are read at the last stage whose "
+            "own stride is 8 or less. Context, neighbours and temperature are DINO's; the window is 4 cells.",
+            protocol=_CARRYING,
         ),
     ),
     *(_twin(name.removeprefix(MICRO)) for name in MICRO_ALIGNMENT_SETS),

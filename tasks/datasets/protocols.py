@@ -34,6 +34,7 @@ HUMAN_PAPER = (
     "Geirhos et al., Partial success in closing the gap between human and machine vision, NeurIPS 2021 "
     "(arXiv 2106.07411)"
 )
+DAVIS_2017_PAPER = "Pont-Tuset et al., The 2017 DAVIS challenge on video object segmentation, arXiv:1704.00675"
 VID_ROBUST_PAPER = "Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168)"
 """Papers whose protocols tasks of the micro-world follow too."""
 

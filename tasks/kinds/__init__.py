@@ -35,6 +35,11 @@ _FIRST = (
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
 """By name, in the order of the documentation, then each ``KIND`` of another module of this folder."""
 
+OBSERVERS: Mapping[str, str] = MappingProxyType(
+    {name: version for kind in KINDS.values() for name, version in kind.observers.items()}
+)
+"""Baselines without a network, of all kinds, with their versions; a version is raised when its baseline changes."""
+
 __all__ = [
     "ALIGNMENT",
     "CLEAN",
@@ -43,6 +48,7 @@ __all__ = [
     "FACTORS",
     "KINDS",
     "MULTI_LABEL",
+    "OBSERVERS",
     "ODD_ONE_OUT",
     "SALIENCY",
     "SEQUENCES",

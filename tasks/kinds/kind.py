@@ -225,7 +225,7 @@ class Kind(ABC):
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
-        observers: Baselines without a network that are scored on each of its tasks.
+        observers: Baselines without a network that are scored on each of its tasks, with their versions.
         by_features: Whether features are compared and no classes predicted, so that models without a classifier take
             part as well.
         keeps_beside: Whether units hold the numbers of `results.schema.BESIDE` beside the classes.
@@ -242,7 +242,7 @@ class Kind(ABC):
     for_plugins = False
     merges = False
     numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
-    observers: tuple[str, ...] = ()
+    observers: Mapping[str, str] = MappingProxyType({})
     by_features = False
     choices = 0
     keeps_beside = False

@@ -58,7 +58,7 @@ class Saliency(Kind):
 
     name = "saliency"
     numbers = MEASURES
-    observers = tuple(OBSERVERS)
+    observers = OBSERVERS
 
     def whole(self, task: Task) -> str:
         """The gradient, plain or smoothed: every model has it."""

@@ -226,7 +226,7 @@ def test_names_of_every_source_are_completed(toy_zoo: Path, monkeypatch: pytest.
     assert completed("vito-") == ["vito-videonet"]
     every = completed("")
     assert every[:2] == ["toy", "efficientnet-lite0"]
-    assert every[-6:] == ["timm:", "torchvision:", "hf:", "openclip:", "file:", "onnx:"]
+    assert every[-7:] == ["timm:", "torchvision:", "hf:", "openclip:", "file:", "onnx:", "random:"]
     assert completed("timm:resnet10t") == ["timm:resnet10t.c3_in1k"]
     assert completed("torchvision:resnet1") == [
         "torchvision:resnet101",
@@ -301,7 +301,7 @@ from vitobench.bench.cli.options import HOW_TO_NAME
 from vitobench.bench.doctor.packages import PURPOSES
 from vitobench.bench.doctor.places import caches
 assert HOW_TO_NAME.startswith("A name of `bench models`, timm:NAME, torchvision:NAME, hf:OWNER/NAME, "), HOW_TO_NAME
-assert HOW_TO_NAME.endswith(", openclip:ARCH/PRETRAINED, file:PATH, onnx:FILE or grey:LEVEL"), HOW_TO_NAME
+assert HOW_TO_NAME.endswith(", openclip:ARCH/PRETRAINED, file:PATH, onnx:FILE, grey:LEVEL or random:NAME"), HOW_TO_NAME
 assert "| `grey:LEVEL` |  |  | answers by one level of grey |" in reference.page()
 assert PURPOSES["grey"] == "for models of grey"
 assert ("levels of grey", Path("grey"), "GREY_HOME") in caches()
@@ -332,8 +332,8 @@ def test_every_file_with_a_source_is_registered() -> None:
     assert files == sorted(registry._FILES)
     names = [source.name for source in registry.SOURCES]
     assert sorted(names) == [
-        "file", "hugging-face", "onnx", "open_clip", "package", "plugin", "plugin-source", "released", "timm",
-        "torchvision", "zoo",
+        "file", "hugging-face", "onnx", "open_clip", "package", "plugin", "plugin-source", "random", "released",
+        "timm", "torchvision", "zoo",
     ]  # fmt: skip  # stored in records
     for source in registry.SOURCES:
         assert bool(source.prefix) == bool(source.form) == bool(source.about)

@@ -27,7 +27,7 @@ from vitobench.tasks.opening import available, folders_of, open_source
 def test_every_set_says_what_it_expects_and_where_it_is(tmp_path: Path, name: str) -> None:
     published = PUBLISHED[name]
     assert published.form is not None
-    assert published.form.label_space in (*ANSWER_SPACES, "cifar-10", "cifar-100", "triplets")
+    assert published.form.label_space in (*ANSWER_SPACES, "cifar-10", "cifar-100", "triplets", "none")
     perturbations = ["brightness"] if isinstance(published.form, SequenceForm) else None
     with pytest.raises(DataError) as caught:
         open_source(name, {name: tmp_path / "nowhere"}, None, 0, conditions=perturbations)
@@ -171,7 +171,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c",
         "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
-        "micro-cue-conflict", "micro-triplets", "micro-unseen", "micro-empty",
+        "micro-cue-conflict", "micro-triplets", "micro-unseen", "micro-empty", "micro-davis",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
         "laion-c-1000",
@@ -181,7 +181,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
-        "cifar-10-c", "cifar-100-c",
+        "cifar-10-c", "cifar-100-c", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [
@@ -202,4 +202,4 @@ def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
         source = open_source(data_set.name, {}, 21, 3)
         space = data_set.form.label_space
         assert (source.name, source.label_space, len(source)) == (data_set.name, space, 21)
-        assert space == "microworld-16" or data_set.name == "microworld/triplets"
+        assert space == "microworld-16" or data_set.name in ("microworld/triplets", "microworld/objects")

@@ -35,12 +35,12 @@ EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 27
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 36
+    assert len(PUBLICATIONS) == 29
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 38
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     listed = [name for name in DATA_SETS if name.startswith("openood/")]
-    assert (len(rendered), len(stimuli), len(listed)) == (11 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
+    assert (len(rendered), len(stimuli), len(listed)) == (12 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
@@ -113,13 +113,15 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     page = (DOCS / "robustness.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.partition("## Micro-world")[0].splitlines() if line.startswith("| `")]
     words = re.findall(r"`([^`]+)`", " ".join(cell for row in rows for cell in row))
-    saliency, similarity, unseen = (
-        (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("saliency", "similarity", "unseen")
+    saliency, similarity, unseen, features = (
+        (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        for name in ("saliency", "similarity", "unseen", "understanding")
     )
     others = (
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
+        ((kinds.KINDS["video-objects"],), features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -135,7 +137,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
             for folder in folders_of(task.dataset):
                 assert f"`{folder}`" in row[1] or (row[1].startswith("the same") and folder == task.name), task.name
     for name in PUBLISHED:
-        assert f"`{name}`" in page + saliency + similarity or name.startswith("imagenet-v2-"), name
+        assert f"`{name}`" in page + saliency + similarity + features or name.startswith("imagenet-v2-"), name
     protocol = {row[0].split("`")[1]: row[2] for row in rows}
     objectnet = PUBLISHED["objectnet"].form
     assert isinstance(objectnet, ClassFolderForm)
@@ -161,7 +163,13 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
     page = (DOCS / "robustness.md").read_text(encoding="utf-8").partition("## Micro-world")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     micro = [task for task in DATA_SET_TASKS if task.world == "microworld" and not task.kind.together]
-    elsewhere = (kinds.SALIENCY, kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES, kinds.UNSEEN)
+    elsewhere = (
+        kinds.SALIENCY,
+        kinds.ODD_ONE_OUT,
+        kinds.TWO_ALTERNATIVES,
+        kinds.UNSEEN,
+        kinds.KINDS["video-objects"],
+    )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:
         (row,) = (

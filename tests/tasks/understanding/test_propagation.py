@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from vitobench.tasks.label_propagation import Propagation, boundary_accuracy, propagate, region_similarity
+from vitobench.tasks.understanding import propagation
+from vitobench.tasks.understanding.davis import boundary_accuracy, region_similarity
+from vitobench.tasks.understanding.propagation import VFS, Propagation, propagate, stretched
 
 
 def by_loops(features: np.ndarray, first: np.ndarray, how: Propagation) -> np.ndarray:
@@ -17,7 +19,7 @@ def by_loops(features: np.ndarray, first: np.ndarray, how: Propagation) -> np.nd
     labels = np.zeros((frames, *first.shape))
     labels[0] = first
     for now in range(1, frames):
-        earlier = [0] + [frame for frame in range(1, now) if frame >= now - how.context]
+        earlier = [0] + [frame for frame in range(0 if how.first_twice else 1, now) if frame >= now - how.context]
         for y in range(height):
             for x in range(width):
                 near = [
@@ -25,6 +27,7 @@ def by_loops(features: np.ndarray, first: np.ndarray, how: Propagation) -> np.nd
                     for frame in earlier
                     for v in range(max(0, y - how.radius), min(height, y + how.radius + 1))
                     for u in range(max(0, x - how.radius), min(width, x + how.radius + 1))
+                    if not how.disk or (v - y) ** 2 + (u - x) ** 2 < how.radius**2
                 ]
                 best = sorted(near, reverse=True)[: how.neighbours]
                 weights = np.exp(np.array([similar for similar, *_ in best]) / how.temperature)
@@ -36,7 +39,15 @@ def by_loops(features: np.ndarray, first: np.ndarray, how: Propagation) -> np.nd
 
 
 @pytest.mark.parametrize(
-    "how", [Propagation(), Propagation(2, 1, 3, 0.3), Propagation(1, 0, 5), Propagation(neighbours=500, radius=9)]
+    "how",
+    [
+        Propagation(),
+        Propagation(2, 1, 3, 0.3),
+        Propagation(1, 0, 5),
+        Propagation(neighbours=500, radius=9),
+        Propagation(3, 4, 7, 0.07, disk=True, first_twice=True),
+        Propagation(2, 3, 6, 0.2, first_twice=True),
+    ],
 )
 def test_labels_are_those_of_the_most_similar_places(how: Propagation) -> None:
     rng = np.random.default_rng(0)
@@ -45,6 +56,21 @@ def test_labels_are_those_of_the_most_similar_places(how: Propagation) -> None:
     for clip in range(2):
         np.testing.assert_allclose(found[clip], by_loops(features[clip], first[clip], how), atol=1e-9)
     np.testing.assert_allclose(found.sum(axis=2), 1)
+
+
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = torch.Generator().manual_seed(0)
+    features, first = torch.randn(1, 4, 5, 13, 17, generator=rng), torch.rand(1, 3, 13, 17, generator=rng)
+    tiled = propagate(features, first, VFS)
+    monkeypatch.setattr(propagation, "_TILE", 100)
+    torch.testing.assert_close(propagate(features, first, VFS), tiled)
+
+
+def test_each_label_is_stretched_before_the_largest_wins() -> None:
+    shares = torch.tensor([[[0.9, 0.7], [0.8, 0.6]], [[0.1, 0.3], [0.2, 0.4]], [[0.0, 0.0], [0.0, 0.0]]])
+    found = stretched(shares, 2, 2)
+    torch.testing.assert_close(found, torch.tensor([[0, 1], [0, 1]]))  # an object that is nowhere stays so
+    assert stretched(shares, 4, 6).shape == (4, 6)
 
 
 def test_features_that_know_the_object_carry_it_wherever_it_goes() -> None:

@@ -1,0 +1,91 @@
+"""What a task asks of an encoder: numbers of images or clips that follow from its features alone.
+
+Importing this loads no numerical library: listings of tasks read the declarations.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..images.source import ImageSource, LoadFailure
+
+
+class Encoder(Protocol):
+    """A model as protocols see it."""
+
+    name: str
+
+    def patch(self, height: int, width: int) -> int:
+        """Side of its patches in pixels, for images of a size; 0 for a network whose maps grow coarser by stages.
+
+        Raises:
+            VitobenchError: It has no feature maps.
+        """
+        ...
+
+    def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
+        """Feature maps, float32 (N, C, h, w), for uint8 (N, H, W, 3).
+
+        Args:
+            images: RGB, of any size; of a transformer multiples of its patches.
+            within: The last layer whose own stride is at most this; a transformer's last one.
+            stride: At which that layer is read; a transformer's is that of its patches, whatever is asked.
+
+        Raises:
+            VitobenchError: It has no such maps.
+        """
+        ...
+
+
+@dataclass
+class Numbers:
+    """What was found for some positions of a source.
+
+    Attributes:
+        positions: int64 (m,), those with numbers.
+        values: float (m,) by name; NaN where one is undefined.
+        failed: Why the others have none, by position.
+    """
+
+    positions: np.ndarray
+    values: Mapping[str, np.ndarray]
+    failed: dict[int, LoadFailure] = field(default_factory=dict)
+
+
+class Examiner(Protocol):
+    """One model and one task on one set of images."""
+
+    def numbers(self, positions: Sequence[int]) -> Numbers:
+        """The numbers of some positions of the source that are asked together."""
+        ...
+
+
+class FeatureProtocol(ABC):
+    """How a task turns features into numbers; a frozen dataclass."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Everything that the numbers depend on besides the images, as plain data: part of the task's identity."""
+
+    @abstractmethod
+    def examiner(self, encoder: Encoder | str, source: ImageSource) -> Examiner:
+        """Begin with a model.
+
+        Args:
+            encoder: The model, or the name of a baseline, which has no features.
+            source: The images of the task.
+
+        Raises:
+            VitobenchError: A model without the maps that are needed.
+        """
+
+    @abstractmethod
+    def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
+        """Positions in groups that are asked together: the objects of one clip, images in a batch."""

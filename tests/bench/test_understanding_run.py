@@ -1,0 +1,191 @@
+"""Runs of tasks that ask for features: units in the store, resuming, baselines, failures and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vitobench.bench.engine import examining, worker
+from vitobench.bench.engine.examining import ModelEncoder
+from vitobench.bench.run import Outcome, execute
+from vitobench.bench.settings import Settings
+from vitobench.models.model import Model
+from vitobench.models.networks import build
+from vitobench.models.spec import ModelSpec, Preprocessing
+from vitobench.results import records
+from vitobench.results.store import Store
+from vitobench.tasks import registry
+from vitobench.tasks.microworld.object_clips import MicroObjectClips
+from vitobench.tasks.understanding.propagation import Propagation
+from vitobench.tasks.understanding.video_objects import OBSERVERS, UNMOVED, ClipExaminer
+from vitobench.tests.tasks.understanding.conftest import write_davis
+
+NEAR = Propagation(context=2, radius=6)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_davis(tmp_path / "davis", {"a": 2, "b": 1, "c": 1}, frames=5)
+
+
+@pytest.fixture
+def run(folder: Path, zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run a small DAVIS of 4 objects at the size of its frames."""
+    task = registry.TASKS["davis-2017"]
+    small = replace(task.protocol, shorter=0, within=8, stages=NEAR)  # type: ignore[type-var]
+    monkeypatch.setitem(registry.TASKS, task.name, replace(task, protocol=small))
+
+    def call(*models: str, **more: Any) -> Outcome:
+        values: dict[str, Any] = {
+            "baselines": (),
+            "tasks": (task.name,),
+            "store": tmp_path / "store",
+            "device": "cpu",
+            "threads": 1,
+        }
+        return execute(Settings(models=models, data={task.name: folder}, **(values | more)))
+
+    return call
+
+
+def values(outcome: Outcome) -> dict[tuple[str, str], float]:
+    return {(s.model, s.metric): s.value for s in outcome.data.scores if s.condition == "overall"}
+
+
+def test_models_and_baselines_have_numbers_with_intervals(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = run("vito", "random:vito", baselines=("random:vito",))
+    found = values(outcome)
+    assert {model for model, _ in found} == {"vito", "random:vito", *OBSERVERS}
+    for model in ("vito", UNMOVED):
+        assert 0 < found[model, "j"] < 1
+        assert found[model, "j_and_f"] == pytest.approx((found[model, "j"] + found[model, "f"]) / 2)
+    by_model = {s.model: s for s in outcome.data.scores if (s.condition, s.metric) == ("overall", "j_and_f")}
+    for score in by_model.values():
+        assert score.n == 4
+        assert score.ci_low <= score.value <= score.ci_high
+    assert by_model[UNMOVED].ci_low < by_model[UNMOVED].ci_high
+    pairs = {(c.a, c.b) for c in outcome.data.comparisons if c.metric == "j_and_f"}
+    assert ("vito", "random:vito") in pairs
+    assert not outcome.data.failures
+    (record,) = records.kept(Store(tmp_path / "store"), records.TASKS).values()
+    assert record["protocol"]["stages"]["radius"] == 6
+
+
+def test_what_is_stored_is_not_computed_again(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run("vito")
+    monkeypatch.setattr(ClipExaminer, "numbers", None)
+    assert values(run("vito")) == values(first)
+
+
+def test_an_interrupted_clip_is_all_that_is_asked_again(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = values(run("vito", store=tmp_path / "whole"))
+    plain, asked = ClipExaminer.numbers, []
+
+    def numbers(self: ClipExaminer, positions: list[int]) -> Any:
+        if not isinstance(self._encoder, str):
+            asked.append(self._clips.object_at(positions[0])[0])
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+        return plain(self, positions)
+
+    monkeypatch.setattr(ClipExaminer, "numbers", numbers)
+    monkeypatch.setattr(worker, "SPILL_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "_SPILL_SHARE", 1e9)
+    with pytest.raises(KeyboardInterrupt):
+        run("vito")
+    assert values(run("vito")) == whole
+    assert len(asked) == 4
+    assert asked[3] == asked[2]
+
+
+def test_a_clip_that_cannot_be_read_is_a_counted_failure(run: Callable[..., Outcome], folder: Path) -> None:
+    (folder / "JPEGImages/480p/b/00002.jpg").write_bytes(b"no picture")
+    outcome = run("vito")
+    assert {s.n for s in outcome.data.scores if s.condition == "overall"} == {3}
+    assert any("b/00002.jpg is no readable JPEG" in f.reason for f in outcome.data.failures)
+
+
+def test_a_model_without_maps_is_named_and_takes_nobody_along(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: ModelEncoder, height: int, width: int) -> int:
+        from vitobench.models.dense_maps import maps_of
+
+        return len(maps_of(nn.Flatten(), torch.zeros(1, 3, 8, 8), self.name)) if self.name == "moclr" else 0
+
+    monkeypatch.setattr(ModelEncoder, "patch", broken)
+    outcome = run("moclr", "vito")
+    (reason,) = {f.reason for f in outcome.data.failures}
+    assert reason == "moclr has no feature maps (Flatten), so dense tasks cannot ask it."
+    found = values(outcome)
+    assert np.isnan(found["moclr", "j"])
+    assert found["vito", "j"] > 0
+
+
+class Counted(nn.Module):
+    """A network that counts its images and has too little memory for more than one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.seen = build("micro-resnet8/average", 0), 0
+
+    def named_maps(self, x: Tensor) -> Any:
+        if len(x) > 1:
+            raise RuntimeError("out of memory")
+        self.seen += len(x)
+        return self.inner.named_maps(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+    features = forward
+
+
+def test_maps_of_the_same_images_are_computed_once_and_batches_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Counted()
+    spec = ModelSpec("m", "none", "none", Preprocessing(64, 64), "none", "0")
+    encoder = ModelEncoder(Model(spec, network), batch=4)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    first = encoder.maps(images, 16, 16)
+    before = network.seen
+    torch.testing.assert_close(encoder.maps(images.copy(), 16, 16), first)
+    assert network.seen == before
+    other = encoder.maps(images[::-1].copy(), 16, 16)
+    torch.testing.assert_close(other.flip(0), first)
+    assert network.seen > before
+    monkeypatch.setattr(examining, "_REMEMBERED", 1)
+    encoder.maps(images[:1], 16, 16)
+    assert len(encoder._known) == 1
+
+
+def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
+    source = MicroObjectClips(9)
+    assert len(source.image_ids) == len(source.labels) == 9
+    clips = {source.object_at(n)[0] for n in range(9)}
+    assert len(clips) < 9  # some have several objects
+    assert MicroObjectClips(20).image_ids[:9] == source.image_ids
+    assert MicroObjectClips(9, seed=1).digest != source.digest == MicroObjectClips(20).digest
+    for clip in clips:
+        first = source.mask(clip, 0)
+        sizes = np.bincount(first.ravel(), minlength=source.objects(clip) + 1)[1:]
+        assert (sizes >= 0.01 * first.size).all()
+        assert (np.diff(sizes) <= 0).all()
+        assert source.frame(clip, 0).shape == (128, 128, 3)
+        assert (source.frame(clip, 0) != source.frame(clip, 11)).any()
+    settings = Settings(
+        models=("vito",), tasks=("micro-davis",), limit=9, store=tmp_path / "s", device="cpu", baselines=()
+    )
+    found = values(execute(settings))
+    assert found[UNMOVED, "j_and_f"] < found["true masks at stride 8", "j_and_f"] < 1
+    assert 0 < found["vito", "j_and_f"] < 1
+    units = [unit for unit, _ in Store(tmp_path / "s").unit_entries()]
+    assert len(units) == 1 + len(OBSERVERS)
