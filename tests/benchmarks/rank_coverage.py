@@ -97,8 +97,9 @@ def told_apart(contests: list[Contest]) -> np.ndarray:
     """Pairs that our tests tell apart, on the mean of some tasks."""
     values = np.mean([one.values for one in contests], axis=0)
     errors = np.mean([one.errors for one in contests], axis=0)
-    chance = np.sum([chance_of_gaps(one.values, one.n) for one in contests], axis=0) / len(contests) ** 2
-    return better_on_images(values, errors, chance)
+    roots = np.mean([np.sign(one.values[:, None] - one.values) * np.sqrt(chance_of_gaps(one.values, one.n))
+                     for one in contests], axis=0)  # fmt: skip
+    return better_on_images(values, errors, roots**2)
 
 
 def bootstrapped(answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
