@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..results.metrics import metric
-from ..results.suite_ranking import Placed, SuiteRanking
 from ..terminal import shown
 from .data import ReportData
 from .wording import interval, percent
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..results.ranking import Rank
+    from ..results.suite_ranking import Placed, SuiteRanking
 
 FEW = 3
 """Up to so many models a table of pairs says it all; a report of more begins with their ranks."""

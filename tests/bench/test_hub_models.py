@@ -126,7 +126,7 @@ def test_a_model_may_answer_in_the_classes_that_a_task_asks_about() -> None:
     for rule in ("mean", "max", "sum"):  # of merging, which they do not need
         assert predicts("entry-level-16", answered_by(alignment, rule))
     logits = torch.randn(5, 113, generator=torch.Generator().manual_seed(0))
-    top, confidence, errors = _decide(logits, task, spec_of("objectnet"))
+    top, confidence, errors, _ = _decide(logits, task, spec_of("objectnet"))
     np.testing.assert_array_equal(top, logits.topk(5).indices.numpy())
     np.testing.assert_allclose(confidence, logits.softmax(1).amax(1).numpy(), rtol=1e-6)
     assert errors == [None] * 5

@@ -335,7 +335,8 @@ def test_an_earlier_protocol_is_passed_over_with_a_word(
     run_small: Run, stored_run: Run, store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_run("other", suite=None, tasks=("micro-val", "micro-light"))
-    newer = replace(task_registry.TASKS["micro-light"], version=2)
+    older = task_registry.TASKS["micro-light"]
+    newer = replace(older, version=older.version + 1)
     monkeypatch.setitem(task_registry.TASKS, "micro-light", newer)
     (record,) = (r for r in records.kept(store(), "tasks").values() if r["name"] == "micro-light")
     assert outdated(record)

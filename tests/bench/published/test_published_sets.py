@@ -343,6 +343,8 @@ def test_every_set_is_labelled_in_classes_that_its_tasks_can_ask_about(name: str
     own = "entry-level-16" if task.kind is kinds.ALIGNMENT else "imagenet-1k"
     source = SimpleNamespace(name=task.dataset, label_space=form.label_space if form else own)
     assert labels_for(task, source, np.zeros(1, np.int64)).shape == (1,)  # type: ignore[arg-type]
+    if task.kind.choices:
+        return  # a triplet has no class
     foreign = SimpleNamespace(name="foreign", label_space="microworld-16")
     with pytest.raises(ValueError, match="foreign has labels of microworld-16"):
         labels_for(task, foreign, np.zeros(1, np.int64))  # type: ignore[arg-type]

