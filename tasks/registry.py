@@ -209,9 +209,14 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know besides classes: objects that are followed through clips",
+            "What features know besides classes: objects that are followed through clips, and what moves how",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
-            (("micro-davis", "overall", "j_and_f"), ("davis-2017", "overall", "j_and_f")),
+            (
+                ("micro-davis", "overall", "j_and_f"),
+                ("davis-2017", "overall", "j_and_f"),
+                ("micro-actions", "overall", "ordered_accuracy"),
+                ("micro-arrow", "overall", "ordered_accuracy"),
+            ),
         ),
         Suite(
             "claims",

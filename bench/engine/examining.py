@@ -34,7 +34,7 @@ class ModelEncoder:
     """
 
     def __init__(self, model: Model, batch: int) -> None:
-        self.name = model.spec.name
+        self.name, self.identity = model.spec.name, model.spec.identity
         self.images = 0
         """Images that went through the model."""
         self._model, self._batch = model, batch

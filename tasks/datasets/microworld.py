@@ -12,11 +12,14 @@ from ..corruptions import CORRUPTIONS, FAMILIES
 from ..corruptions.imagenet_3dcc import CORRUPTIONS_3D, FAMILIES_3D
 from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..corruptions.laion_c import CORRUPTIONS_LAION
+from ..kinds.actions import KIND as ACTIONS_KIND
+from ..kinds.actions import ORDERED
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import GENERATOR_VERSION
+from ..microworld.vocabulary import ACTIONS, GENERATOR_VERSION, PLAYED
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
+from ..understanding.actions import Recognising
 from ..understanding.propagation import Propagation
 from ..understanding.video_objects import Carrying
 from .protocols import (
@@ -64,6 +67,18 @@ def _object_clips(name: str, length: int, seed: int) -> ImageSource:
     from ..microworld.object_clips import MicroObjectClips
 
     return MicroObjectClips(length, seed)
+
+
+def _actions(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.action_clips import MicroActions
+
+    return MicroActions(length, seed)
+
+
+def _arrow(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.action_clips import MicroArrow
+
+    return MicroArrow(length, seed)
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
@@ -135,6 +150,22 @@ def _twin(experiment: str) -> DataSet:
         "noise of stated strength. They test the method and are no people.",
     )
     return _set(f"alignment/{experiment}", task.title, _stimuli, task)
+
+
+def _moving(name: str, title: str, classes: tuple[str, ...], notes: str) -> Task:
+    return _task(
+        f"micro-{name}",
+        title,
+        ACTIONS_KIND,
+        300,
+        label_space="none",
+        conditions=(Condition("clips"),),
+        clean=None,
+        metric=ORDERED,
+        citation=_OURS,
+        notes=f"{notes} 9 frames at 64 pixels; heads are fitted to 720 clips of the set train.",
+        protocol=Recognising(classes, within=8, stride=8),
+    )
 
 
 _NEAR = Propagation(radius=4)
@@ -278,6 +309,30 @@ DATA_SETS = (
             "object that covers a hundredth of the first frame. Networks with stages are read at the last stage whose "
             "own stride is 8 or less. Context, neighbours and temperature are DINO's; the window is 4 cells.",
             protocol=_CARRYING,
+        ),
+    ),
+    _set(
+        "actions",
+        "Micro-actions",
+        _actions,
+        _moving(
+            "actions",
+            "Micro-actions, what moves how",
+            ACTIONS,
+            "300 clips of 50 scenes of the set val, in each of which one thing moves: the camera approaches or recedes, "
+            "the object turns, or the camera circles around it. The six clips of a scene share their middle frame.",
+        ),
+    ),
+    _set(
+        "arrow",
+        "Micro-arrow",
+        _arrow,
+        _moving(
+            "arrow",
+            "Micro-arrow, forwards or backwards",
+            PLAYED,
+            "300 clips of 150 scenes of the set val, whose motion slows down, forwards and backwards. The average of "
+            "the frames is the same for both.",
         ),
     ),
     *(_twin(name.removeprefix(MICRO)) for name in MICRO_ALIGNMENT_SETS),

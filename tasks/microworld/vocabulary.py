@@ -67,6 +67,19 @@ UNSEEN_BACKGROUNDS = (6, 7, 8)
 CLIP_SECONDS = 2.56
 """Length of a clip in seconds: the window from which VITO draws its two frames."""
 
+ACTIONS = (
+    "the camera approaches",
+    "the camera recedes",
+    "the object turns to the left",
+    "the object turns to the right",
+    "the camera circles to the left",
+    "the camera circles to the right",
+)
+"""What moves how in clips of actions. Left and right are those of the image: where the front of the object goes, and
+where the camera goes."""
+
+PLAYED = ("forwards", "backwards")
+"""The classes of clips of the arrow of time: a motion that slows down, and the same frames in reverse."""
 
 CAMERAS = ("filmed", "ideal")
 """How frames of clips are taken: by the clip's own imperfect camera, or by one that adds nothing."""

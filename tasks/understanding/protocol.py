@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """A model as protocols see it."""
+    """A model as protocols see it.
+
+    Attributes:
+        name: For people.
+        identity: Names its weights and all else that its maps depend on.
+    """
 
     name: str
+    identity: str
 
     def patch(self, height: int, width: int) -> int:
         """Side of its patches in pixels, for images of a size; 0 for a network whose maps grow coarser by stages.

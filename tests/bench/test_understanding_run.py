@@ -22,7 +22,10 @@ from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.results import records
 from vitobench.results.store import Store
 from vitobench.tasks import registry
+from vitobench.tasks.microworld import action_clips
 from vitobench.tasks.microworld.object_clips import MicroObjectClips
+from vitobench.tasks.microworld.vocabulary import ACTIONS
+from vitobench.tasks.understanding.actions import COLOURS
 from vitobench.tasks.understanding.propagation import Propagation
 from vitobench.tasks.understanding.video_objects import OBSERVERS, UNMOVED, ClipExaminer
 from vitobench.tests.tasks.understanding.conftest import write_davis
@@ -189,3 +192,28 @@ def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
     assert 0 < found["vito", "j_and_f"] < 1
     units = [unit for unit, _ in Store(tmp_path / "s").unit_entries()]
     assert len(units) == 1 + len(OBSERVERS)
+
+
+def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action_clips, "LEARNING_CLIPS", 36)
+    settings = Settings(
+        models=("vito",),
+        tasks=("micro-actions",),
+        limit=18,
+        store=tmp_path / "s",
+        device="cpu",
+        baselines=(),
+        threads=1,
+    )
+    outcome = execute(settings)
+    assert not outcome.data.failures
+    found = {(s.model, s.condition, s.metric): s for s in outcome.data.scores}
+    for model in ("vito", COLOURS):
+        ordered, averaged = (found[model, "overall", f"{head}_accuracy"] for head in ("ordered", "averaged"))
+        assert ordered.n == 18
+        assert ordered.ci_low <= ordered.value <= ordered.ci_high
+        assert found[model, "overall", "order_gain"].value == pytest.approx(ordered.value - averaged.value)
+        assert found[model, "overall", "middle_accuracy"].value == pytest.approx(1 / 6)
+        own = [found[model, name, "ordered_accuracy"] for name in ACTIONS]
+        assert [score.n for score in own] == [3] * 6
+        assert np.mean([score.value for score in own]) == pytest.approx(ordered.value)

@@ -171,7 +171,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-val", "micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c",
         "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
-        "micro-cue-conflict", "micro-davis", "micro-triplets", "micro-unseen", "micro-empty",
+        "micro-cue-conflict", "micro-davis", "micro-actions", "micro-arrow", "micro-triplets", "micro-unseen", "micro-empty",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
         "laion-c-1000",

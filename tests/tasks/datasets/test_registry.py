@@ -121,7 +121,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
-        ((kinds.KINDS["video-objects"],), features),
+        ((kinds.KINDS["video-objects"], kinds.KINDS["actions"]), features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -169,6 +169,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.TWO_ALTERNATIVES,
         kinds.UNSEEN,
         kinds.KINDS["video-objects"],
+        kinds.KINDS["actions"],
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:

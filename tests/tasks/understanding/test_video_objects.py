@@ -34,6 +34,7 @@ class Colours:
     side: int = 4
     is_patches: bool = False
     name: str = "colours"
+    identity: str = "colours"
 
     def patch(self, height: int, width: int) -> int:
         return self.side if self.is_patches else 0
