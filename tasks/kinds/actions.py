@@ -51,7 +51,7 @@ class Actions(Kind):
             groups.setdefault(str(image_id).rpartition("/")[0], []).append(row)
         columns = _columns(classes)
         rows = np.full((len(answers), len(columns)), np.nan)
-        if answers.numbers:
+        if f"{TRUE} class" in answers.numbers:
             true, named = _of(answers, TRUE), [_of(answers, head) for head in HEADS]
             right = [np.where(np.isfinite(true), own == true, np.nan) for own in named]
             own = [np.where(np.isfinite(true), true == number, np.nan) for number in range(len(classes))]

@@ -202,4 +202,5 @@ def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
         source = open_source(data_set.name, {}, 21, 3)
         space = data_set.form.label_space
         assert (source.name, source.label_space, len(source)) == (data_set.name, space, 21)
-        assert space == "microworld-16" or data_set.name in ("microworld/triplets", "microworld/objects")
+        elsewhere = ("triplets", "objects", "actions", "arrow")
+        assert space == "microworld-16" or data_set.name in [f"microworld/{name}" for name in elsewhere]
