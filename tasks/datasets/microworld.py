@@ -319,8 +319,9 @@ DATA_SETS = (
             "actions",
             "Micro-actions, what moves how",
             ACTIONS,
-            "300 clips of 50 scenes of the set val, in each of which one thing moves: the camera approaches or recedes, "
-            "the object turns, or the camera circles around it. The six clips of a scene share their middle frame.",
+            "300 clips of 50 scenes of the set val, in each of which one thing moves: the camera approaches or "
+            "recedes, the object turns, or the camera circles around it. The six clips of a scene "
+            "share their middle frame.",
         ),
     ),
     _set(

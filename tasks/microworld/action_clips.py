@@ -1,8 +1,9 @@
 """Clips of the micro-world whose class is what moves how: its counterpart of sets of actions.
 
-A clip is a still scene with one motion, around the middle of its time. Its middle frame is the same picture whatever the
-motion is, so that no head on single frames can be above chance there. The earlier and later frames differ by motions
-that are small against the differences between scenes; how much they tell is measured by a head on the first frame.
+A clip is a still scene with one motion, around the middle of its time. Its middle frame is the same picture whatever
+the motion is, so that no head on single frames can be above chance there. The earlier and later frames differ by
+motions that are small against the differences between scenes; how much they tell is measured by a head on the first
+frame.
 """
 
 from __future__ import annotations

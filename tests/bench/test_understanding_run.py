@@ -194,7 +194,9 @@ def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
     assert len(units) == 1 + len(OBSERVERS)
 
 
-def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(action_clips, "LEARNING_CLIPS", 36)
     settings = Settings(
         models=("vito",),

@@ -168,7 +168,8 @@ def test_actions_move_what_they_name() -> None:
 
     def states(action: int) -> tuple[np.ndarray, np.ndarray]:
         clip = moving(scene, action, 0.4)
-        return tuple(frame_rows([clip], np.array([CLIP_SECONDS / 2 + t]))[0] for t in (0.0, 0.2))  # type: ignore[return-value]
+        before, after = frame_rows([clip, clip], CLIP_SECONDS / 2 + np.array([0.0, 0.2]))
+        return before, after
 
     place: Callable[[np.ndarray], np.ndarray] = lambda row: row[CAMERA : CAMERA + 3]  # noqa: E731
     for action, what in enumerate(ACTIONS):
