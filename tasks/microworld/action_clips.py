@@ -188,5 +188,3 @@ class MicroArrow(MicroActions):
         share = np.linspace(0.0, 1.0, FRAMES)
         times = CLIP_SECONDS * (1.0 - (1.0 - share) ** _SLOWING)
         return self._set.scene(self.group_of(position)), times[::-1] if self.action_of(position) else times
-
-
