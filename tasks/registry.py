@@ -209,9 +209,13 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know besides classes: objects that are followed through clips",
+            "What features know besides classes: objects that are followed through clips, and classes of pixels",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
-            (("micro-davis", "overall", "j_and_f"), ("davis-2017", "overall", "j_and_f")),
+            (
+                ("micro-davis", "overall", "j_and_f"),
+                ("micro-segmentation", "overall", "miou"),
+                ("davis-2017", "overall", "j_and_f"),
+            ),
         ),
         Suite(
             "claims",

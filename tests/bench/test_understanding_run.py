@@ -189,3 +189,23 @@ def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
     assert 0 < found["vito", "j_and_f"] < 1
     units = [unit for unit, _ in Store(tmp_path / "s").unit_entries()]
     assert len(units) == 1 + len(OBSERVERS)
+
+
+def test_pixels_are_counted_for_each_image_and_class(zoo: Path, tmp_path: Path) -> None:
+    from vitobench.tasks.understanding.segmentation import CEILINGS, MEAN_MASK, ImageExaminer
+
+    chosen = {"tasks": ("micro-segmentation",), "limit": 9, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
+    small = replace(registry.TASKS["micro-segmentation"].protocol, memory=8000)  # type: ignore[type-var]
+    with pytest.MonkeyPatch.context() as patched:
+        task = replace(registry.TASKS["micro-segmentation"], protocol=small)
+        patched.setitem(registry.TASKS, task.name, task)
+        outcome = execute(Settings(models=("vito",), **chosen))
+        found = values(outcome)
+        assert {s.n for s in outcome.data.scores if s.condition == "overall"} == {9}
+        assert {model for model, _ in found} == {"vito", MEAN_MASK, *CEILINGS}
+        eight, sixteen = (found[name, "miou"] for name in CEILINGS)
+        assert found[MEAN_MASK, "miou"] < found["vito", "miou"] < sixteen < eight < 1
+        assert found["vito", "pixel_accuracy"] > 0.5
+        assert not outcome.data.failures
+        patched.setattr(ImageExaminer, "numbers", None)
+        assert values(execute(Settings(models=("vito",), **chosen))) == found

@@ -40,7 +40,7 @@ def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     listed = [name for name in DATA_SETS if name.startswith("openood/")]
-    assert (len(rendered), len(stimuli), len(listed)) == (12 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
+    assert (len(rendered), len(stimuli), len(listed)) == (13 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
@@ -121,7 +121,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
-        ((kinds.KINDS["video-objects"],), features),
+        ((kinds.KINDS["video-objects"], kinds.KINDS["segmentation"]), features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -169,6 +169,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.TWO_ALTERNATIVES,
         kinds.UNSEEN,
         kinds.KINDS["video-objects"],
+        kinds.KINDS["segmentation"],
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:
