@@ -215,6 +215,7 @@ SUITES: dict[str, Suite] = {
                 ("micro-davis", "overall", "j_and_f"),
                 ("micro-segmentation", "overall", "miou"),
                 ("davis-2017", "overall", "j_and_f"),
+                ("pascal-voc", "overall", "miou"),
             ),
         ),
         Suite(
