@@ -58,7 +58,7 @@ DATA_SETS = (
     DataSet(
         name="pascal-voc",
         title="PASCAL VOC 2012",
-        page="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        page="https://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         # Fetched by hand: no source gives a checksum of its archive.
         files=(),
         gated=True,
