@@ -209,11 +209,14 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know besides classes: objects that are followed through clips, and what moves how",
+            "What features know besides classes: objects that are followed through clips, classes of pixels, and what "
+            "moves how",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
             (
                 ("micro-davis", "overall", "j_and_f"),
+                ("micro-segmentation", "overall", "miou"),
                 ("davis-2017", "overall", "j_and_f"),
+                ("pascal-voc", "overall", "miou"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
             ),

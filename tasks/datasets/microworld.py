@@ -14,19 +14,23 @@ from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..corruptions.laion_c import CORRUPTIONS_LAION
 from ..kinds.actions import KIND as ACTIONS_KIND
 from ..kinds.actions import ORDERED
+from ..kinds.segmentation import KIND as SEGMENTATION
+from ..kinds.segmentation import MIOU
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import ACTIONS, GENERATOR_VERSION, PLAYED
+from ..microworld.vocabulary import ACTIONS, CLASSES, GENERATOR_VERSION, PLAYED
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
 from ..understanding.propagation import Propagation
+from ..understanding.segmentation import Retrieval
 from ..understanding.video_objects import Carrying
 from .protocols import (
     C_BAR_PAPER,
     CLEAN,
     CUE_CONFLICT_PAPER,
     DAVIS_2017_PAPER,
+    HUMMINGBIRD_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
     LAION_C_PAPER,
@@ -79,6 +83,12 @@ def _arrow(name: str, length: int, seed: int) -> ImageSource:
     from ..microworld.action_clips import MicroArrow
 
     return MicroArrow(length, seed)
+
+
+def _labelled(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.labelled_scenes import MicroLabelledScenes
+
+    return MicroLabelledScenes(length, seed)
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
@@ -309,6 +319,26 @@ DATA_SETS = (
             "object that covers a hundredth of the first frame. Networks with stages are read at the last stage whose "
             "own stride is 8 or less. Context, neighbours and temperature are DINO's; the window is 4 cells.",
             protocol=_CARRYING,
+        ),
+    ),
+    _set(
+        "scenes",
+        "Micro-segmentation",
+        _labelled,
+        _task(
+            "micro-segmentation",
+            "Micro-segmentation, by retrieval",
+            SEGMENTATION,
+            240,
+            label_space="none",
+            conditions=(Condition("scenes"),),
+            clean=None,
+            metric=MIOU,
+            citation=HUMMINGBIRD_PAPER,
+            notes="240 scenes of one to four objects at 128 pixels, with 16 classes and the background. The memory is "
+            "made of all cells of 160 training scenes. Networks with stages are read at the last stage whose own "
+            "stride is 8 or less.",
+            protocol=Retrieval(("background", *CLASSES), side=128, within=8, stride=8),
         ),
     ),
     _set(

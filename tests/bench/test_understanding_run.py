@@ -219,3 +219,23 @@ def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(
         own = [found[model, name, "ordered_accuracy"] for name in ACTIONS]
         assert [score.n for score in own] == [3] * 6
         assert np.mean([score.value for score in own]) == pytest.approx(ordered.value)
+
+
+def test_pixels_are_counted_for_each_image_and_class(zoo: Path, tmp_path: Path) -> None:
+    from vitobench.tasks.understanding.segmentation import CEILINGS, MEAN_MASK, ImageExaminer
+
+    chosen = {"tasks": ("micro-segmentation",), "limit": 9, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
+    small = replace(registry.TASKS["micro-segmentation"].protocol, memory=8000)  # type: ignore[type-var]
+    with pytest.MonkeyPatch.context() as patched:
+        task = replace(registry.TASKS["micro-segmentation"], protocol=small)
+        patched.setitem(registry.TASKS, task.name, task)
+        outcome = execute(Settings(models=("vito",), **chosen))
+        found = values(outcome)
+        assert {s.n for s in outcome.data.scores if s.condition == "overall"} == {9}
+        assert {model for model, _ in found} == {"vito", MEAN_MASK, *CEILINGS}
+        eight, sixteen = (found[name, "miou"] for name in CEILINGS)
+        assert found[MEAN_MASK, "miou"] < found["vito", "miou"] < sixteen < eight < 1
+        assert found["vito", "pixel_accuracy"] > 0.5
+        assert not outcome.data.failures
+        patched.setattr(ImageExaminer, "numbers", None)
+        assert values(execute(Settings(models=("vito",), **chosen))) == found

@@ -35,12 +35,12 @@ EVERY = list(PUBLICATIONS.values())
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 29
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 38
+    assert len(PUBLICATIONS) == 30
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 39
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     listed = [name for name in DATA_SETS if name.startswith("openood/")]
-    assert (len(rendered), len(stimuli), len(listed)) == (14 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
+    assert (len(rendered), len(stimuli), len(listed)) == (15 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
@@ -121,7 +121,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
-        ((kinds.KINDS["video-objects"], kinds.KINDS["actions"]), features),
+        ((kinds.KINDS["video-objects"], kinds.KINDS["segmentation"], kinds.KINDS["actions"]), features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -170,6 +170,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.UNSEEN,
         kinds.KINDS["video-objects"],
         kinds.KINDS["actions"],
+        kinds.KINDS["segmentation"],
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:

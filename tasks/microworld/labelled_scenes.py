@@ -1,0 +1,93 @@
+"""Scenes of the micro-world with a class for each pixel: its counterpart of VOC and ADE20K."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .sets import MicroSet, RenderedSource
+from .vocabulary import CLASSES, CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..images.geometry import Geometry
+    from ..images.source import LoadFailure
+
+SIZE = 128
+"""Pixels, twice those of training, as is usual for dense tasks."""
+
+MEMORY = 160
+"""Labelled scenes: ten whose first object has a given class."""
+
+SCENE_CLASSES = ("background", *CLASSES)
+"""Classes of pixels: backdrop, floor and occluders are background."""
+
+
+class MicroLabelledScenes(RenderedSource):
+    """The middle frames of clips of the set "val", and of "train" for the memory, as their cameras film them.
+
+    Args:
+        length: Number of images.
+        seed: Seed of the world.
+    """
+
+    name = "microworld/scenes"
+    label_space = "none"
+
+    def __init__(self, length: int, seed: int = 0) -> None:
+        self.length, self.seed = length, seed
+        self._sets = {"val": MicroSet("val", length, seed), "train": MicroSet("train", MEMORY, seed)}
+        self._last: tuple[str, np.ndarray, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    @cached_property
+    def image_ids(self) -> tuple[str, ...]:
+        """Those of the clips."""
+        return self._sets["val"].image_ids
+
+    @cached_property
+    def memory_ids(self) -> tuple[str, ...]:
+        """See `LabelledImages`."""
+        return self._sets["train"].image_ids
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,), all -1: no class of the image is asked."""
+        return np.full(self.length, -1, dtype=np.int64)
+
+    def _facts(self) -> Any:
+        """Everything but the length, since each image has an id."""
+        return self.name, {name: source.digest for name, source in self._sets.items()}, MEMORY, SIZE
+
+    def manifest(self) -> dict[str, Any]:
+        """What determines the pixels and their classes."""
+        sets = {name: source.manifest() for name, source in self._sets.items()}
+        return {"size": SIZE, "seconds": CLIP_SECONDS / 2, "memory": MEMORY, "clips": sets}
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        raise ValueError(f"the images of {self.name} are read one by one, by the protocol of a task")
+
+    def _rendered(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """A picture, uint8 (S, S, 3), and its classes, uint8 (S, S)."""
+        if self._last is None or self._last[0] != image_id:
+            name, _, number = image_id.split("-")
+            frames = self._sets[name].frames([int(number)], SIZE, [CLIP_SECONDS / 2])
+            classes = np.zeros(256, np.uint8)
+            classes[OBJECT_ID : OBJECT_ID + MAX_OBJECTS] = frames.classes[0] + 1  # an absent one is -1 and on no pixel
+            self._last = (image_id, frames.images[0], classes[frames.surfaces[0]])
+        return self._last[1], self._last[2]
+
+    def picture(self, image_id: str) -> np.ndarray:
+        """See `LabelledImages.picture`."""
+        return self._rendered(image_id)[0]
+
+    def classes_of(self, image_id: str) -> np.ndarray:
+        """See `LabelledImages.classes_of`."""
+        return self._rendered(image_id)[1]
