@@ -78,7 +78,8 @@ def ship(
 
 def _describe(store: Store) -> None:
     """Leave one run that says what computed the predictions, without names and paths of this machine."""
-    runs = records.runs(store)
+    # By date, not by name as elsewhere: the one that an earlier time left has no time in its name.
+    runs = sorted(records.runs(store), key=lambda run: run["date"], reverse=True)
     computed = next(run for run in runs if run["units"].get("computed"))
     newest = runs[0]
     processor = " ".join(filter(None, (platform.system(), platform.machine())))

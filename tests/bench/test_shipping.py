@@ -42,6 +42,11 @@ def test_the_layer_is_made_from_what_the_package_has(zoo: Path, small_tasks: Non
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert make(folder) == size
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    shipping.ship(folder, ["vito", "supervised"], (*TASKS, "micro-occlusion"), device="cpu")
+    (run,) = records.runs(store)
+    assert set(run["tasks"]) == {*TASKS, "micro-occlusion"}  # of all that is there, not of the first time
+    for holding in holdings(store):
+        assert records.origin(store, [run], holding.task, holding.model)["version"]
 
 
 def test_a_layer_that_grew_too_large_is_refused(
