@@ -39,7 +39,6 @@ class Actions(Kind):
     )
     numbers = MEASURES
     observers = OBSERVERS
-    by_features = True
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: for each head, and for each class in order, the sum over a group; and how many clips there are."""

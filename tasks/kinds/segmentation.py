@@ -30,7 +30,6 @@ class Segmentation(Kind):
     metrics = (Metric(MIOU, "mIoU"), Metric("pixel_accuracy", "Pixel accuracy"), Metric("class_iou", "IoU of a class"))
     numbers = MEASURES
     observers = OBSERVERS
-    by_features = True
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: the counts of each class, as stored."""

@@ -41,7 +41,6 @@ class VideoObjects(Kind):
     )
     numbers = MEASURES
     observers = OBSERVERS
-    by_features = True
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: sums over the objects of a clip, and how many they are.

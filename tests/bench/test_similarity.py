@@ -21,7 +21,7 @@ from vitobench.models import registry
 from vitobench.results.inventory import verify
 from vitobench.results.store import Store
 from vitobench.tasks.microworld import triplets as micro
-from vitobench.tasks.registry import TASKS
+from vitobench.tasks.registry import SUITES, TASKS
 from vitobench.tasks.similarity.judgements import COSINE, DOT, choice_shares, noise_ceiling, similarities, surprise
 
 Bench = Callable[..., Any]
@@ -272,3 +272,13 @@ def test_two_alternatives_and_a_picture_that_is_missing(
     bench_here("run", *args, "--baseline", "none", "--device", "cpu", "--quiet")
     row = scores(bench_here, tmp_path)[classifier, "cosine", "triplet_accuracy"]
     assert row["value"] == pytest.approx(0.5, abs=1e-12)  # every pair of alternatives is the same picture
+
+
+def test_only_judgements_of_pictures_are_similarity_and_take_arrays(bench_here: Bench, tmp_path: Path) -> None:
+    assert SUITES["similarity"].tasks == ("micro-triplets", "things", "nights")
+    np.savez(tmp_path / "f.npz", a=np.zeros(3))
+    for task in (name for name, task in TASKS.items() if task.protocol is not None):
+        done = bench_here("results", "import", "f.npz", "--model", "m", "--task", task)
+        assert done.code == 2
+        assert "stores numbers in place of classes" in done.err
+    assert not (tmp_path / "bench-results").exists()
