@@ -158,7 +158,7 @@ def _placed(counted: Sequence[Contest], whole: Sequence[str]) -> list[Placed]:
     values = np.empty((len(counted), len(whole)))
     errors = np.zeros((len(whole), counted[0].errors.shape[1]))
     # Added up before they are squared, since several tasks may show the same images: else fifty equal models that share
-    # photographs are told apart in 7 % of cases instead of 5 (tests/benchmarks/rank_coverage.py).
+    # photographs are found to differ in 7 % of cases instead of 5 (tests/benchmarks/rank_coverage.py).
     roots = np.zeros((len(whole), len(whole)))
     for number, one in enumerate(counted):
         order = [one.models.index(model) for model in whole]

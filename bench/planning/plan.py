@@ -198,7 +198,7 @@ def observer(name: str) -> ModelSpec:
         weights_hash="",
         training_data="none",
         licence="none",
-        description="Has no network; says what can be had without one.",
+        description="A baseline without a network.",
     )
 
 

@@ -120,7 +120,7 @@ def _set(place: str, title: str, render: Callable[[str, int, int], ImageSource],
 
 def _task(name: str, title: str, kind: kinds.Kind, images: int, **more: Any) -> Task:
     usual: dict[str, Any] = {
-        "version": GENERATOR_VERSION,  # so that answers about another world are told apart, and said to be old
+        "version": GENERATOR_VERSION,  # so that predictions for another world are recognised as old
         "world": "microworld",
         "label_space": _CLASSES,
         "dataset": "",

@@ -130,7 +130,7 @@ def _read_table(path: Any, file_column: str, class_column: str) -> dict[str, str
     """The class of each file.
 
     Raises:
-        DataError: The table cannot be read, lacks a column, is empty, or has a row that cannot be meant.
+        DataError: The table cannot be read, lacks a column, is empty, or has a row that makes no sense.
     """
     labels: dict[str, str] = {}
     try:

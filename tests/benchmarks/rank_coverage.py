@@ -8,7 +8,7 @@ accuracies follow from a Gaussian copula and are exact. Printed, for models that
 
 - how often the intervals over images of all models hold their true ranks at once (promised: 95 %), and how often that
   of one model does; with those of bootstrapped ranks (2.5 to 97.5 % of their draws) as a peer,
-- how wide they are, how many neighbours in the true order and how many of all pairs are told apart; on one task alone
+- how wide they are, how many neighbours in the true order and how many of all pairs differ clearly; on one task alone
   with Holm's correction of scipy's paired t-tests as a peer,
 - how often the truly best model is in the first group, and how many others are,
 - the same of the intervals over tasks, where the truth is a model's skill over all tasks of the sort.
@@ -182,8 +182,8 @@ def main() -> None:
             by_truth = np.argsort(-truth)
             clear = told_apart([*contests.values()])
             told = [clear[a, b] for a, b in itertools.pairwise(by_truth)]
-            rows.setdefault("neighbours told apart", []).append(float(np.mean(told)))
-            rows.setdefault("all pairs told apart", []).append(clear.sum() / (len(clear) * (len(clear) - 1) / 2))
+            rows.setdefault("neighbours that differ clearly", []).append(float(np.mean(told)))
+            rows.setdefault("all pairs that differ clearly", []).append(clear.sum() / (len(clear) * (len(clear) - 1) / 2))
             if experiment < 20:
                 holms = told_by_holm(answers)
                 rows.setdefault("one task: pairs apart, Holm", []).append(float(holms.sum()))
