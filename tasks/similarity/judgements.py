@@ -77,7 +77,7 @@ def surprise(values: np.ndarray, votes: np.ndarray, offered: Sequence[int] = (0,
         offered: As in `choice_shares`.
 
     Returns:
-        float64 (n,), in nats, summed over the judgements of a triplet; log 3 for each where all three similarities are equal.
+        float64 (n,), in nats, summed over the judgements of a triplet; log 3 for each if all three are equal.
     """
     chosen = list(offered)
     part = np.asarray(values, dtype=np.float64)[:, chosen]

@@ -183,7 +183,9 @@ def main() -> None:
             clear = told_apart([*contests.values()])
             told = [clear[a, b] for a, b in itertools.pairwise(by_truth)]
             rows.setdefault("neighbours that differ clearly", []).append(float(np.mean(told)))
-            rows.setdefault("all pairs that differ clearly", []).append(clear.sum() / (len(clear) * (len(clear) - 1) / 2))
+            rows.setdefault("all pairs that differ clearly", []).append(
+                clear.sum() / (len(clear) * (len(clear) - 1) / 2)
+            )
             if experiment < 20:
                 holms = told_by_holm(answers)
                 rows.setdefault("one task: pairs apart, Holm", []).append(float(holms.sum()))
