@@ -152,7 +152,8 @@ class MicroActions(RenderedSource):
     def _shown(self, position: int) -> tuple[Scene, np.ndarray]:
         """A clip's scene and the moments of its frames, in seconds."""
         number = self.group_of(position)
-        speed = float(np.random.default_rng([self.seed, number]).uniform(*_SPEED))
+        # numpy takes no negative seeds, the rest of the micro-world does.
+        speed = float(np.random.default_rng([self.seed % 2**64, number]).uniform(*_SPEED))
         scene = moving(self._set.scene(number), self.action_of(position), speed)
         return scene, 0.5 * CLIP_SECONDS + _STEP_SECONDS * (np.arange(FRAMES) - FRAMES // 2)
 

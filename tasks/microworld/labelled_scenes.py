@@ -77,8 +77,8 @@ class MicroLabelledScenes(RenderedSource):
     def _rendered(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
         """A picture, uint8 (S, S, 3), and its classes, uint8 (S, S)."""
         if self._last is None or self._last[0] != image_id:
-            name, _, number = image_id.split("-")
-            frames = self._sets[name].frames([int(number)], SIZE, [CLIP_SECONDS / 2])
+            name, number = image_id.partition("-")[0], int(image_id.rpartition("-")[2])
+            frames = self._sets[name].frames([number], SIZE, [CLIP_SECONDS / 2])
             classes = np.zeros(256, np.uint8)
             classes[OBJECT_ID : OBJECT_ID + MAX_OBJECTS] = frames.classes[0] + 1  # an absent one is -1 and on no pixel
             self._last = (image_id, frames.images[0], classes[frames.surfaces[0]])
