@@ -44,8 +44,8 @@ from .vocabulary import TANGENT
 class Temper:
     """From what the temper of a clip's camera is drawn: the knobs of the camera.
 
-    A pair is a range from which each clip draws once; the number drawn is the standard deviation over time of a state
-    of which the clip's mean is drawn as said.
+    A pair is a range from which each clip draws one number. For a state that changes over time, it is the standard
+    deviation over time; how the clip's mean is drawn is said with each.
 
     Attributes:
         exposure: Stops by which the exposure hunts; its mean is normal with `exposure_mean`.
@@ -54,15 +54,16 @@ class Temper:
         balance_mean: Standard deviation between clips of the mean log gain.
         focus: Error of the focused distance as a logarithm, around a mean that is normal with `focus_mean`.
         focus_mean: Standard deviation between clips of the mean of that error.
-        aperture: Diameter of the blur of a point at infinity seen by a camera focused at half the object's distance,
-            as a share of half the image; drawn on a logarithmic scale.
+        aperture: Radius of the blur of a point at infinity where the object is in focus, as a share of half the image;
+            drawn on a logarithmic scale.
         shake: Turn of the camera about its two axes as a share of half the image; drawn on a logarithmic scale.
         roll: Roll, in degrees.
         shutter: Seconds for which the shutter is open; drawn on a logarithmic scale.
         gain: Sensor gain in stops, 0 for a bright day; the exposure's stops are added to it.
         shot: Variance of the noise at gain 1 and light 1.
         read: Standard deviation of the noise in the dark at gain 1.
-        glare: Largest share of light that the lens scatters over the image.
+        glare: Twice the largest mean, and the largest swing, of the share of light that the lens scatters over the
+            image; a clip's own is this times the square of a uniform number.
         quality: JPEG quality of a clip on average.
         quality_change: Points by which the quality changes over time.
     """

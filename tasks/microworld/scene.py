@@ -16,7 +16,7 @@ class Scene:
     """One clip.
 
     Attributes:
-        label: Shape class of the first object, which is the largest, 0..15.
+        label: Shape class of the first object, which is the largest: an index of `CLASSES`, then of `UNSEEN_CLASSES`.
         texture: Texture of the first object, 0..15.
         key: Names the scene: a hash of (seed, set, index). The camera that films it draws its random numbers from it.
         start: float64 (FIELDS,), the frame at the middle of the clip, without camera and rotations.

@@ -23,7 +23,7 @@ CLASSES = (
     "mushroom",
     "car",
 )
-"""Object classes; the index is the label. The order is that of the distance functions in `shapes`."""
+"""Object classes; the index is the label. The order is that of the distance functions in `solids`."""
 
 UNSEEN_CLASSES = ("pyramid", "jack", "arch", "hourglass", "stairs", "ladder", "tripod", "figure eight")
 """Solids that no clip and no other set shows; their distance functions follow those of `CLASSES`."""

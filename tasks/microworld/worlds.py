@@ -270,7 +270,8 @@ def draw_scene(world: World, rng: Draws, label: int) -> Scene:
     Args:
         world: Settings of the set.
         rng: The scene's random numbers.
-        label: Shape class, 0..15; sets derive it from the index, so that classes are balanced.
+        label: Shape class, an index of `CLASSES`, then of `UNSEEN_CLASSES`; sets derive it from the image's index, so
+            that classes are balanced.
     """
     row = np.zeros(k.FIELDS)
     _draw_object(rng.part(0), world, row, 0, label)
