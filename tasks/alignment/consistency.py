@@ -85,6 +85,10 @@ def reflected(draws: np.ndarray, value: np.ndarray | float) -> np.ndarray:
     return 2 * np.asarray(value) - draws
 
 
+ENOUGH = 0.9
+"""Share of samples in which a number has to be defined to have an interval."""
+
+
 def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Percentile intervals of many quantities at once.
 
@@ -93,7 +97,7 @@ def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarr
         level: Coverage.
 
     Returns:
-        Two float64 (...). Undefined samples are ignored where they are fewer than one in ten; else NaN.
+        Two float64 (...). Undefined samples are ignored; NaN where fewer than `ENOUGH` are defined.
     """
     ends = [0.5 - level / 2, 0.5 + level / 2]
     low, high = np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
@@ -103,7 +107,7 @@ def limits(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarr
     whole = defined == len(draws)
     if whole.any():
         low[whole], high[whole] = np.quantile(draws[:, whole], ends, axis=0)
-    partly = ~whole & (defined >= 0.9 * len(draws))
+    partly = ~whole & (defined >= ENOUGH * len(draws))
     if partly.any():
         low[partly], high[partly] = np.nanquantile(draws[:, partly], ends, axis=0)
     return low, high

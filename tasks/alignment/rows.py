@@ -199,8 +199,8 @@ def compared(
 ) -> Iterator[ObserverComparison]:
     """Paired differences of two observers in every metric that both have.
 
-    The further forms of error consistency are not tested beside it, which would make every test pay for asking twice:
-    only the mean over defined kappas, in place of a plain one that is undefined.
+    The further forms of error consistency are not tested in addition to it, which would make every test pay for asking
+    twice: only the mean over defined kappas, in place of a plain one that is undefined.
     """
     strict = [side["error_consistency"].draws[0] for side in (of_a, of_b) if "error_consistency" in side]
     passed = set(OF_DEFINED) - ({DEFINED} if np.isnan(strict).any() else set())

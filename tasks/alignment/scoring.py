@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...results.ranking import Contest
 from ...results.schema import ObserverComparison, ObserverScore
-from .consistency import HUMANS, REPLICATES, Consistency, consistency
+from .consistency import ENOUGH, HUMANS, REPLICATES, Consistency, consistency
 from .cues import cue_decisions
 from .experiments import ALIGNMENT_SETS, FAMILIES, MEAN, AlignmentSet
 from .measures import Compat
@@ -138,7 +138,6 @@ def score_alignment(
 
 
 _RANKED = "error_consistency"
-_DEFINED = 0.9  # share of samples in which a number is defined, as for an interval
 
 
 def _contests(gathered: _Gathered, models: Sequence[str], data_sets: Sequence[str]) -> Iterator[Contest]:
@@ -153,7 +152,7 @@ def _contests(gathered: _Gathered, models: Sequence[str], data_sets: Sequence[st
                 continue
             value, draws = sampled.draws[0], sampled.draws[1:]
             defined = np.isfinite(draws)
-            if not np.isfinite(value) or defined.mean() < _DEFINED:
+            if not np.isfinite(value) or defined.mean() < ENOUGH:
                 lacking[model] = "error consistency undefined"
                 continue
             having.append(model)
@@ -211,7 +210,7 @@ def _score_set(
     data_set = panel.stimuli.data_set
     name = data_set.name
     into.scores += rows_of(measured)
-    into.notes += _undefined(measured, reference)
+    into.notes += _undefined(measured)
     # People of different data sets are different people, so only all of them together have numbers over data sets.
     together = (*panel.observers[panel.people :], reference)
     for observer in together:
@@ -223,21 +222,23 @@ def _score_set(
             into.sampled[observer][name][SHAPE_BIAS] = overall_shape_bias(decisions, observer, len(panel.stimuli))
 
 
-def _undefined(measured: Consistency, reference: str) -> Iterator[str]:
-    """A line for each model whose kappa with some people is undefined, and one for the people themselves."""
+def _undefined(measured: Consistency) -> Iterator[str]:
+    """A line for each observer whose kappa with some people is undefined; of two people, the first one has it."""
     panel = measured.panel
     people = list(panel.observers[: panel.people])
     for column, observer in enumerate(panel.observers):
-        lost = measured.undefined[:, column]
-        if not lost.any() or (column < panel.people and lost[:, :column].any()):
-            continue  # of two people, the first one says it
+        lost = measured.undefined[:, column].copy()
+        if column < panel.people:
+            lost[:, :column] = False
+        if not lost.any():
+            continue
         conditions = [name for name, row in zip(measured.conditions, lost, strict=False) if row.any()]
         others = [name for name, gone in zip(people, np.any(lost, axis=0).tolist(), strict=True) if gone]
         where = f"under {', '.join(conditions)} of" if len(measured.conditions) > 2 else "on"
         whole = "always right (or always wrong) there"
         yield (
             f"{observer}: error consistency with {_few(others)} is undefined {where} {panel.stimuli.data_set.name}, "
-            f"because both are {whole}; so is every mean that holds it. The mean over the defined ones is given beside."
+            f"because both are {whole}; so is every mean of it. The mean over the defined ones is given as well."
         )
 
 

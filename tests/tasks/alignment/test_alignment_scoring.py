@@ -19,7 +19,7 @@ from vitobench.tasks.alignment.trials import Trials
 
 STIMULI = 64  # of a condition; with far fewer, many samples leave kappa undefined
 SETS = tuple(replace(one, per_condition=STIMULI, people=2) for one in ALIGNMENT_SETS.values())
-ERRORS = {"subject-01": 0.2, "subject-02": 0.3, "good": 0.25, "bad": 0.6}
+ERRORS = {"subject-01": 0.2, "subject-02": 0.3, "subject-03": 0.4, "good": 0.25, "bad": 0.6}
 
 
 def trials(data_set: AlignmentSet, observer: str) -> Trials:
@@ -156,6 +156,23 @@ def test_a_perfect_model_has_a_rank_by_what_is_defined() -> None:
     assert not {"error_consistency_corrected", "copy_probability"} & set(compared)
     usual = {row.metric for row in score(observers("good", "bad")).comparisons}
     assert usual & {"error_consistency", "error_consistency_defined"} == {"error_consistency"}
+
+
+def test_every_undefined_kappa_of_people_is_named_once() -> None:
+    """The second person has one with the first, and another with the third under another condition."""
+    contrast = replace(ALIGNMENT_SETS["contrast"], per_condition=STIMULI, people=3)
+    first, second = contrast.kept[:2]
+    perfect = {"subject-01": [second], "subject-02": [first, second], "subject-03": [first]}
+    people = {}
+    for name, conditions in perfect.items():
+        own = trials(contrast, name)
+        always = np.isin(own.conditions, [contrast.condition(condition) for condition in conditions])
+        people[name] = replace(own, responses=np.where(always, own.categories, own.responses))
+    found = score_alignment({"contrast": people}, {}, (contrast,), replicates=5)
+    assert [note.partition(", because")[0] for note in found.notes] == [
+        f"subject-01: error consistency with subject-02 is undefined under {second} of contrast",
+        f"subject-02: error consistency with subject-03 is undefined under {first} of contrast",
+    ]
 
 
 def test_some_data_sets_give_no_mean() -> None:
