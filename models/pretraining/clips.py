@@ -212,9 +212,8 @@ def micro_pool(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
     """Render the clips of a recipe.
 
     Args:
-        recipe: Those of its settings that `pool_key` has are used. For windows of
-            0 and of the whole clip, frames are anywhere in the clip; for other windows they are within one window of
-            each clip.
+        recipe: The settings in `pool_key` are used. For windows of 0 and of the whole clip, frames are anywhere in the
+            clip; for other windows they are within one window of each clip.
         progress: Called with (finished clips, total).
 
     Raises:

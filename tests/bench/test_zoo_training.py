@@ -9,7 +9,7 @@ import pytest
 
 from vitobench.bench import zoo_training
 from vitobench.bench.claims.training import Run
-from vitobench.bench.zoo_training import ZOO, make_zoo, publish, zoo_runs
+from vitobench.bench.zoo_training import ZOO, make_zoo, zoo_runs
 from vitobench.errors import VitobenchError
 from vitobench.models.pretraining.recipe import load_recipe
 from vitobench.models.sources.zoo import ZooSource
@@ -54,7 +54,6 @@ def test_models_are_trained_and_take_the_place_of_all_others(tmp_path: Path, mon
 
 def test_nothing_is_published_where_a_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo_training, "train_missing", lambda runs, *_: {runs[0]: "no room"})
-    monkeypatch.setattr(zoo_training, "publish", publish)
     with pytest.raises(VitobenchError, match="vito: no room"):
         make_zoo(tmp_path, 1, zoo=tmp_path / "zoo")
     assert not (tmp_path / "zoo").exists()

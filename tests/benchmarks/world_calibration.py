@@ -1,4 +1,4 @@
-"""How the micro-world was tuned: what an untrained and a supervised network make of it, beside the targets.
+"""How the micro-world was tuned: what an untrained and a supervised network make of it, and the targets.
 
 Nothing that learns without labels is run: the settings of `tasks.microworld.worlds.World` and `camera.Temper` were
 chosen by these numbers alone, before any such method saw this world. docs/microworld.md has the table.
