@@ -62,8 +62,8 @@ class Temper:
         gain: Sensor gain in stops, 0 for a bright day; the exposure's stops are added to it.
         shot: Variance of the noise at gain 1 and light 1.
         read: Standard deviation of the noise in the dark at gain 1.
-        glare: Twice the largest mean, and the largest swing, of the share of light that the lens scatters over the
-            image; a clip's own is this times the square of a uniform number.
+        glare: Share of light that the lens scatters over the image. A clip draws this times the square of a uniform
+            number; half of that is the mean, and the standard deviation over time. Never more than 0.6.
         quality: JPEG quality of a clip on average.
         quality_change: Points by which the quality changes over time.
     """
