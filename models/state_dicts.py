@@ -416,7 +416,10 @@ class TorchvisionNetwork(nn.Module):
         elif isinstance(inner, nn.Sequential):
             named = [(f"features.{name}", child) for name, child in inner.named_children()]
         else:
-            named = list(network.named_children())
+            named = []
+            for name, child in network.named_children():  # a list of modules is never called itself
+                listed = child.named_children() if isinstance(child, nn.ModuleList) else ()
+                named += [(f"{name}.{number}", one) for number, one in listed] or [(name, child)]
         channels_last = type(network).__name__ == "SwinTransformer"
         found: list[NamedMap] = []
 

@@ -102,6 +102,19 @@ def test_windows_of_swin_have_no_finer_stride() -> None:
         own.maps(pixels(64, 96), within=16, stride=8)
 
 
+def test_blocks_of_maxvit_are_layers_though_its_list_of_them_is_never_called() -> None:
+    network = torchvision.models.MaxVit((64, 64), 8, 4, [8, 16], [1, 1], head_dim=4, stochastic_depth_prob=0.0)
+    own = model(TorchvisionNetwork(network.eval(), 1000))
+    assert [(layer.name, layer.channels, layer.stride) for layer in own.map_layers(64, 64)] == [
+        ("stem", 8, 2), ("blocks.0", 8, 4), ("blocks.1", 16, 8)
+    ]  # fmt: skip
+    with torch.inference_mode():
+        expected = network.stem(normalised(pixels(64, 64)))
+        for block in network.blocks:
+            expected = block(expected)
+    torch.testing.assert_close(own.maps(pixels(64, 64)), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_our_own_networks_and_encoders_with_heads_have_maps() -> None:
     torch.manual_seed(0)
     network = build("micro-resnet8/attention-2scale", 16).eval()
