@@ -18,6 +18,7 @@ from ..images.reading import CHANGED, UndecodableImageError, decode_content
 from ..images.source import FolderSource, LoadFailure
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from ..datasets.hard import ParquetForm
@@ -95,7 +96,7 @@ class ParquetImages(FolderSource):
                 for group in range(file.num_row_groups):
                     starts.append(len(accepted))
                     self._places.append((name, group))
-                    for row in file.read_row_group(group, columns=[_LABEL]).column(0).to_pylist():
+                    for row in _column(path, file, group, _LABEL).to_pylist():
                         classes = row if isinstance(row, list) else [row]
                         if not all(isinstance(c, int) and 0 <= c < 1000 for c in classes):
                             raise DataError(f"{path}, row group {group}: {row!r} are no classes of ImageNet-1k.")
@@ -153,7 +154,7 @@ class ParquetImages(FolderSource):
                     raise UndecodableImageError(path, CHANGED, transient=True)
                 self._verified[name] = stamp
             with _opened(path) as file:
-                return file.read_row_group(group, columns=[_IMAGE]).column(0).combine_chunks().field("bytes")
+                return _column(path, file, group, _IMAGE).combine_chunks().field("bytes")
         except UndecodableImageError:
             raise
         except OSError as error:
@@ -202,6 +203,21 @@ def _opened(path: Path) -> pq.ParquetFile:
         raise DataError(f"{path} is not a whole Parquet file: {error}") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _column(path: Path, file: pq.ParquetFile, group: int, name: str) -> pa.ChunkedArray:
+    """A column of a row group.
+
+    Raises:
+        DataError: It cannot be read, as where the file is damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        return file.read_row_group(group, columns=[name]).column(0)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}, row group {group}: the column {name} cannot be read: {reason}") from error
 
 
 def _check_columns(path: Path, file: pq.ParquetFile) -> None:

@@ -93,7 +93,7 @@ def test_a_table_says_which_files_are_images_of_what(tmp_path: Path, write: Writ
         ([], "lists no files"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(tmp_path: Path, rows: list[tuple[str, str]], message: str) -> None:
+def test_a_table_with_a_wrong_row_is_refused(tmp_path: Path, rows: list[tuple[str, str]], message: str) -> None:
     _table(tmp_path, rows)
     with pytest.raises(DataError, match=message):
         _pug(tmp_path)
@@ -182,6 +182,24 @@ def test_a_file_that_changes_and_an_image_that_is_none_are_holes(tmp_path: Path)
     assert reasons.keys() == {"00003", "00005"}
     assert "not an image" in reasons["00003"]
     assert reasons["00005"] == "row 5 has no image"
+
+
+def test_damage_inside_a_parquet_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "validation.parquet"
+    _parquet(file, range(14))
+    whole, group = file.read_bytes(), pq.ParquetFile(file).metadata.row_group(1)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        start = column.dictionary_page_offset or column.data_page_offset
+        stop = start + column.total_compressed_size
+        file.write_bytes(whole[:start] + b"\xff" * (stop - start) + whole[stop:])
+        if column.path_in_schema == "image.bytes":
+            _, failed = (source := _hard(tmp_path)).load(range(14), SMALL)
+            assert {source.image_ids[n] for n in failed} == {"00004", "00005", "00006", "00007"}
+            assert "row group 1: the column image cannot be read" in failed[min(failed)].reason
+        elif column.path_in_schema.startswith("label"):
+            with pytest.raises(DataError, match=r"parquet, row group 1: the column label cannot be read"):
+                _hard(tmp_path)
 
 
 def test_parquet_files_of_another_revision_or_form_are_refused(tmp_path: Path) -> None:
