@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,44 @@ from ..images.hashing import Progress
 
 if TYPE_CHECKING:
     from ..datasets.record import ClassFolderForm, DataSet, Opening, ReassessedForm
+    from ..images.walking import Listing
 
 
 # Published sets with one folder per class, as a `ClassFolderForm` describes them.
+
+
+def list_images(root: Path, published: DataSet, classes: Collection[str], others: bool = False) -> Listing:
+    """The images of a set's classes.
+
+    Args:
+        root: The folder that holds the class folders.
+        published: The set, for errors.
+        classes: Names of the folders of all its classes.
+        others: Whether folders of other classes are passed over.
+
+    Raises:
+        DataError: The folder is missing or is a file, has other folders than those of classes or none of these, or has
+            no images in them.
+    """
+
+    def hint(names: Sequence[str]) -> str:
+        inner = next((root / name for name in names if any((root / name / c).is_dir() for c in classes)), None)
+        return f" Did you mean {inner}?" if inner else ""
+
+    names = list_folders(root, published.expected(root))
+    folders = [n for n in names if n in classes]
+    strange = [n for n in names if n not in classes]
+    if strange and not others:
+        raise published.error(
+            f"{root} has folders that are not classes of {published.title}: {first(strange)}.{hint(strange)}", root
+        )
+    if not folders:
+        raise published.error(f"{root} has none of the class folders of {published.title}.{hint(names)}", root)
+    listing = images_in_classes(root, folders)
+    if not listing.files:
+        kinds = " ".join(sorted(EXTENSIONS))
+        raise published.error(f"{root} has class folders but no images ({kinds}) in them.", root)
+    return listing
 
 
 class ClassFolders(FileSource):
@@ -51,32 +86,9 @@ class ClassFolders(FileSource):
         self._classes = form.labels()
         self.label_space = form.label_space
         self.border = form.border
-        names = list_folders(self.root, published.expected(self.root))
-        folders = [n for n in names if n in self._classes]
-        strange = [n for n in names if n not in self._classes]
-        if strange and not form.others:
-            raise published.error(
-                f"{self.root} has folders that are not classes of {published.title}: "
-                f"{first(strange)}.{self._hint(strange)}",
-                self.root,
-            )
-        if not folders:
-            raise published.error(
-                f"{self.root} has none of the class folders of {published.title}.{self._hint(names)}", self.root
-            )
-        listing = images_in_classes(self.root, folders)
-        if not listing.files:
-            kinds = " ".join(sorted(EXTENSIONS))
-            raise published.error(f"{self.root} has class folders but no images ({kinds}) in them.", self.root)
+        listing = list_images(self.root, published, self._classes, form.others)
         self.left_out = listing.left_out
         self._set_ids(listing.files)
-
-    def _hint(self, strange: Sequence[str]) -> str:
-        for name in strange:
-            inner = self.root / name
-            if any((inner / c).is_dir() for c in self._classes):
-                return f" Did you mean {inner}?"
-        return ""
 
     def _labels_of(self, image_ids: Sequence[str]) -> np.ndarray:
         return np.array([self._classes[i.split("/", 1)[0]] for i in image_ids], dtype=np.int64)

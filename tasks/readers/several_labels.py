@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError
-from ..images.folders import EXTENSIONS, FileSource, first, images_in_classes, list_folders
+from ..images.folders import FileSource, first
+from .class_folders import list_images
 
 if TYPE_CHECKING:
     from ..datasets.made import SeveralFoldersForm, TableForm
@@ -67,16 +68,7 @@ class SeveralFolders(AcceptedFiles):
             DataError: The folder is missing, has other folders than those of classes, or no images.
         """
         super().__init__(published, opening, form.accepted())
-        folders = list_folders(self.root, published.expected(self.root))
-        strange = [name for name in folders if name not in self._classes]
-        if strange:
-            raise published.error(
-                f"{self.root} has folders that are not classes of {published.title}: {first(strange)}.", self.root
-            )
-        listing = images_in_classes(self.root, folders)
-        if not listing.files:
-            kinds = " ".join(sorted(EXTENSIONS))
-            raise published.error(f"{self.root} has class folders but no images ({kinds}) in them.", self.root)
+        listing = list_images(self.root, published, self._classes)
         self.left_out = listing.left_out
         self._set_ids(listing.files)
 
@@ -96,8 +88,8 @@ class TableOfFiles(AcceptedFiles):
             opening: The folder that holds the table, and below it the images.
 
         Raises:
-            DataError: The table is missing or damaged, names a file twice or one outside of the folder, or has a class
-                that the set does not have.
+            DataError: The table is missing or damaged, names a file with two classes or one outside of the folder, or
+                has a class that the set does not have.
         """
         super().__init__(published, opening, form.accepted())
         if not self.root.is_dir():

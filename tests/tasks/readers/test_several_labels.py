@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ def test_any_class_that_the_authors_accept_is_right(tmp_path: Path, write: Write
     (tmp_path / "sofa").mkdir()
     with pytest.raises(DataError, match="not classes of ImageNet-D, texture: sofa"):
         open_source("imagenet-d-texture", {"imagenet-d-texture": tmp_path}, None, 0)
+    with pytest.raises(DataError, match=f"Did you mean {re.escape(str(tmp_path))}"):
+        open_source("imagenet-d-texture", {"imagenet-d-texture": tmp_path.parent}, None, 0)
 
 
 # A table of files.
