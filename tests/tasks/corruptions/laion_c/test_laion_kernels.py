@@ -182,11 +182,11 @@ def test_pictures_have_the_colours_and_the_smoothness_of_photographs() -> None:
 
 
 def test_resized_pictures_are_means_of_areas() -> None:
-    by_pillow = [np.asarray(Image.fromarray(p).resize((5, 12), Image.Resampling.BOX)) for p in bank.pictures()[:20]]
-    # Pillow's box filter counts a pixel wholly or not at all where borders cut it; sizes that divide 32 have no such.
-    assert np.abs(bank.resized(12, 5)[:20].astype(int) - by_pillow).mean() < 8
-    eighths = bank.pictures()[:20].reshape(20, 8, 4, 8, 4, 3).mean(axis=(2, 4))
-    assert np.abs(bank.resized(8, 8)[:20] - eighths).max() <= 0.501
+    """Enlarged so that every new pixel is 32 x 32 old ones, their means are exact, and so is how halves are rounded."""
+    for height, width in ((8, 8), (12, 5), (28, 28), (33, 40)):
+        large = bank.pictures()[:4].repeat(height, axis=1).repeat(width, axis=2)
+        means = large.reshape(4, height, 32, width, 32, 3).mean(axis=(2, 4))
+        np.testing.assert_array_equal(bank.resized(height, width)[:4], np.rint(means))
     np.testing.assert_array_equal(bank.resized(32, 32), bank.pictures())
 
 
