@@ -35,7 +35,8 @@ class ConditionFolderForm(FolderForm):
         shown: How much of an image a model sees. ``"whole"``: published images were cropped before, so they are only
             resized to the model's input. ``"squash"``: as that, and what is no square is squashed into one. ``"crop"``:
             as the model sees any photograph.
-        shared: Whether another set looks the same, so that the name of the folder decides.
+        shared: Whether another set looks the same but for how many severities it has, so that the name of the folder
+            decides, and more severities are an error.
     """
 
     takes_conditions = True

@@ -231,10 +231,11 @@ class ConditionFolders(FolderSource):
             image_id = self.image_ids[index]
             if folder is None:
                 raise UndecodableImageError(self.root, f"the folder has no {condition}")
+            path = folder / self._file(condition, image_id)
             if not self._present[row, index]:
-                raise UndecodableImageError(folder / image_id, f"{condition} has no such image")
+                raise UndecodableImageError(path, f"{condition} has no such image")
             hashed_as = f"{int(self._beginnings[row, index]):016x}" if self._beginnings is not None else None
-            return decode(folder / self._file(condition, image_id), fitted, hashed_as)
+            return decode(path, fitted, hashed_as)
 
         return load_each(indices, fitted, one)
 
@@ -272,10 +273,19 @@ def _find(root: Path, published: DataSet, form: ConditionFolderForm) -> dict[str
     """Keys of the conditions that are there, each with its folder below the root."""
     expected = published.expected(root)
     places: dict[str, str] = {}
-
     levels = {severity: form.folder(severity) for severity in form.severities}
+    first_level, last_level = form.severities[0], form.severities[-1]
+    any_level = re.compile(re.escape(form.level).replace(re.escape("{severity}"), r"\d+"))
 
     def add(corruption: str, place: str) -> bool:
+        named = {name for name in _names(root / place) if any_level.fullmatch(name)} if form.shared else set()
+        beyond = sorted(named - set(levels.values()))
+        if beyond:  # the first levels of the larger of two sets would be read as if they were the smaller one
+            raise published.error(
+                f"{root / place} has {first(beyond)}, and {published.title} has {levels[first_level]} to "
+                f"{levels[last_level]} alone: this is another set.",
+                root,
+            )
         graded = [severity for severity, level in levels.items() if (root / place / level).is_dir()]
         for severity in graded:
             key = f"{corruption}/{severity}"
@@ -297,12 +307,11 @@ def _find(root: Path, published: DataSet, form: ConditionFolderForm) -> dict[str
     if set(folders) & set(levels.values()):
         hint = f" Did you mean {root.absolute().parent}?"
     elif any(_OTHER_SEVERITY.fullmatch(place.rpartition("/")[2]) for place in inner):
-        hint = " Severities are numbered 1 to 5, not by the strength of the effect."
+        hint = f" Severities are numbered {first_level} to {last_level}, not by the strength of the effect."
     elif deeper := next(
         (p for p in inner if any(set(_names(root / p / c)) & set(levels.values()) for c in _names(root / p))), ""
     ):
         hint = f" Did you mean {root / deeper.partition('/')[0]}?"
-    first_level, last_level = form.severities[0], form.severities[-1]
     raise DataError(
         f"{root} has no folders of corruptions with severities {first_level} to {last_level}.{hint}\n{expected}"
     )

@@ -350,3 +350,12 @@ def test_settings_of_a_camera_are_read_as_photographs_are(tmp_path: Path, write:
     (tmp_path / "clean" / "n01443537").mkdir(parents=True)
     shutil.copy(tmp_path / "l1" / "param_27" / "n01443537" / "val_1.JPEG", tmp_path / "clean" / "n01443537" / "a.JPEG")
     np.testing.assert_array_equal(pixels, ImageFolder(tmp_path / "clean").load([0], Geometry(16, 20, "bilinear"))[0])
+
+
+def test_the_first_settings_of_a_larger_set_are_not_taken_for_the_smaller_one(tmp_path: Path, write: Write) -> None:
+    for setting in (1, 2, 6, 27):
+        write(tmp_path / "l1" / f"param_{setting}" / "n01443537" / "val_1.JPEG")
+    message = r"l1 has param_27, param_6, and ImageNet-ES, auto.* has param_1 to param_5 alone"
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path, "imagenet-es-auto")
+    assert opened(tmp_path, "imagenet-es-control").conditions == ("l1/1", "l1/2", "l1/27", "l1/6")
