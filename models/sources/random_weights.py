@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 PREFIX = "random:"
 _SEED = "?seed="
 _NO_CLASSES = "none"
+_DIGITS = 18  # of a seed at most; torch takes numbers of 64 bits
+
+
+def _parse(name: str) -> tuple[str, int]:
+    """The name of the model that has the network, and the seed.
+
+    Raises:
+        VitobenchError: The seed is no whole number that torch takes.
+    """
+    inner, mark, seed = name.removeprefix(PREFIX).partition(_SEED)
+    if mark and not (seed.isascii() and seed.isdecimal() and len(seed) <= _DIGITS):
+        raise VitobenchError(f"{name} has no valid seed; write {PREFIX}{inner}{_SEED}1, or another whole number.")
+    return inner, int(seed or 0)
 
 
 class RandomSource(Source):
@@ -42,13 +55,12 @@ class RandomSource(Source):
 
         Raises:
             UnknownNameError: There is no such model.
-            VitobenchError: The seed is no number, or the model's network cannot be drawn without its weights.
+            VitobenchError: The seed is no number that torch takes, or the model's network cannot be drawn without its
+                weights.
         """
         from ..state_dicts import tensors_digest
 
-        inner, _, seed = name.removeprefix(PREFIX).partition(_SEED)
-        if seed and not (seed.isascii() and seed.isdecimal()):
-            raise VitobenchError(f"{name} has no valid seed; write {PREFIX}{inner}{_SEED}1, or another whole number.")
+        inner, seed = _parse(name)
         own = next((source for source in self._others if source.has(inner)), None)
         if own is None:
             raise unknown_name("model", inner, [known for source in self._others for known in source.names()])
@@ -62,7 +74,7 @@ class RandomSource(Source):
             weights_hash="",
             training_data="none",
             licence="not applicable",
-            description=f"the network of {inner} with random weights, drawn with seed {int(seed or 0)}",
+            description=f"the network of {inner} with random weights, drawn with seed {seed}",
         )
         return replace(spec, weights_hash=tensors_digest(self._drawn(spec).state_dict()))
 
@@ -83,10 +95,9 @@ class RandomSource(Source):
 
         from ..networks import build as build_network
 
-        seed = int(spec.name.partition(_SEED)[2] or 0)
         architecture = spec.architecture.partition("+")[0]  # without a head
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(_parse(spec.name)[1])
             library = next((source for source in self._others if source.begins(architecture)), None)
             network = build_network(architecture, 0) if library is None else library.encoder(architecture)
         if network is None:

@@ -135,8 +135,9 @@ def test_random_weights_are_those_of_the_library_and_their_own() -> None:
     assert (spec.label_space, spec.preprocessing.mean) == ("none", (0.5, 0.5, 0.5))
     own = registry.load(spec)
     assert own.maps(pixels(64, 64), within=16).shape == (2, 112, 4, 4)
-    with pytest.raises(VitobenchError, match="no valid seed"):
-        registry.resolve("random:efficientnet-lite0?seed=x")
+    for seed in ("x", "", "-1", "9" * 30):
+        with pytest.raises(VitobenchError, match="no valid seed"):
+            registry.resolve(f"random:efficientnet-lite0?seed={seed}")
     with pytest.raises(UnknownNameError, match="efficientnet-lite0"):
         registry.resolve("random:efficientnet-lite")
 
