@@ -13,7 +13,7 @@ from ...results.store import Store
 from ...tasks.images.folders import first
 from ...tasks.images.source import ImageSource
 from ...tasks.kinds.similarity import Similarity
-from ...tasks.similarity.judgements import LINEAR, NAMES, Transform, column, fit_transform, numbers_of
+from ...tasks.similarity.judgements import Transform, fit_transform, numbers_of
 from ...tasks.similarity.triplets import TripletSource
 from ...tasks.task import Task
 from ..planning.plan import PlannedTask
@@ -84,12 +84,10 @@ class GivenFeatures:
                 Problem("triplets lack features of a picture", int(self.missing.sum()), tuple(absent[:3]))
             )
         transform = self._transform(kind, source, at, values)
-        found = numbers_of(values[scored[~self.missing]], transform)
+        found = numbers_of(values[scored[~self.missing]], transform, len(source.held_out) > 0)
         self.numbers = {name: np.full(len(scored), np.nan, np.float32) for name in found}
         for name, own in found.items():
             self.numbers[name][~self.missing] = own
-        if transform is None and len(source.held_out):  # asked for, and undefined
-            self.numbers |= {column(LINEAR, name): np.full(len(scored), np.nan, np.float32) for name in NAMES}
 
     @staticmethod
     def _transform(kind: Similarity, source: TripletSource, at: dict[str, int], values: np.ndarray) -> Transform | None:

@@ -22,7 +22,9 @@ from vitobench.results.inventory import verify
 from vitobench.results.store import Store
 from vitobench.tasks.microworld import triplets as micro
 from vitobench.tasks.registry import SUITES, TASKS
-from vitobench.tasks.similarity.judgements import COSINE, DOT, choice_shares, noise_ceiling, similarities, surprise
+from vitobench.tasks.similarity import COSINE, DOT
+from vitobench.tasks.similarity.judgements import choice_shares, similarities, surprise
+from vitobench.tests.tasks.similarity.ceiling import noise_ceiling
 
 Bench = Callable[..., Any]
 THINGS = Path(os.environ.get("VITOBENCH_TEST_DATA", "absent")) / "things"
