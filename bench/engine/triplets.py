@@ -53,7 +53,7 @@ class PassTriplets:
             positions: int (m,), which triplets of the pass these are.
 
         Raises:
-            VitobenchError: It is a baseline that sees no image, which has no features.
+            VitobenchError: It is a baseline without a network, which has no features.
         """
         if isinstance(observer, str):
             raise VitobenchError(f"{observer} has no features, which {task.name} compares.")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from vitobench.bench.engine import triplets as engine
+from vitobench.bench.importing import features as features_module
 from vitobench.bench.planning import plan as plan_module
 from vitobench.models import registry
 from vitobench.results.inventory import verify
@@ -33,8 +34,9 @@ MICRO = ("--task", "micro-triplets")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units of five triplets, and 40 that a transform is fitted on."""
+    """Units of five triplets, arrays read seven at a time, and 40 that a transform is fitted on."""
     monkeypatch.setattr(plan_module, "SHARD", 5)
+    monkeypatch.setattr(features_module, "_CHUNK", 7)
     monkeypatch.setattr(micro, "HELD_OUT", 40)
     monkeypatch.setitem(TASKS, "micro-triplets", replace(TASKS["micro-triplets"], images=12))
 
