@@ -221,7 +221,7 @@ class PassPixels:
         return make
 
     def _depths(self, wanted: Mapping[Condition, int], good: np.ndarray) -> Future[Loaded] | None:
-        if self._by_condition or not any(map(needs_depth, wanted)):  # published conditions are drawn from nothing
+        if self._by_condition or not any(map(needs_depth, wanted)):  # published images are corrupted already
             return None
         source = self.work.source
         places = [self.work.start + int(n) for n in good]

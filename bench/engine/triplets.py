@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from ...errors import VitobenchError
 from ...models.model import Model, answer
 from ...tasks.images.source import LoadFailure
-from ...tasks.similarity.judgements import LINEAR, NAMES, Transform, column, fit_transform, numbers_of
+from ...tasks.similarity.judgements import Transform, fit_transform, numbers_of
 from ...tasks.similarity.triplets import TripletSource
 from ...tasks.task import Task
 from ..planning.plan import Pass
@@ -42,7 +43,7 @@ class PassTriplets:
 
     def numbers(
         self, task: Task, observer: str | Model, images: np.ndarray, positions: np.ndarray
-    ) -> dict[str, np.ndarray]:
+    ) -> Mapping[str, np.ndarray]:
         """Similarities of the pictures of each triplet; see `judgements.numbers_of`.
 
         Args:
@@ -52,17 +53,14 @@ class PassTriplets:
             positions: int (m,), which triplets of the pass these are.
 
         Raises:
-            VitobenchError: It is a baseline that sees no image, which has no features.
+            VitobenchError: It is a baseline without a network, which has no features.
         """
         if isinstance(observer, str):
             raise VitobenchError(f"{observer} has no features, which {task.name} compares.")
         size = images.shape[2]
         features = self._features(observer, images.reshape(-1, size, size, 3))
         transform = self._fitted(observer, task)
-        found = dict(numbers_of(features.reshape(len(images), 3, -1), transform))
-        if transform is None and len(self._source.held_out):  # asked for, and undefined
-            found |= {column(LINEAR, name): np.full(len(images), np.nan, np.float32) for name in NAMES}
-        return found
+        return numbers_of(features.reshape(len(images), 3, -1), transform, len(self._source.held_out) > 0)
 
     def _features(self, model: Model, pictures: np.ndarray) -> np.ndarray:
         """float32 (n, D) of uint8 (n, size, size, 3)."""

@@ -13,7 +13,7 @@ from ...results.store import Store
 from ...tasks.images.folders import first
 from ...tasks.images.source import ImageSource
 from ...tasks.kinds.similarity import Similarity
-from ...tasks.similarity.judgements import LINEAR, NAMES, Transform, column, fit_transform, numbers_of
+from ...tasks.similarity.judgements import Transform, fit_transform, numbers_of
 from ...tasks.similarity.triplets import TripletSource
 from ...tasks.task import Task
 from ..planning.plan import PlannedTask
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...models.spec import ModelSpec
 
 _WRITERS = 4
+_CHUNK = 1000  # triplets whose features are copied at a time
 
 
 def _triplet_names(source: TripletSource) -> list[str]:
@@ -84,18 +85,18 @@ class GivenFeatures:
                 Problem("triplets lack features of a picture", int(self.missing.sum()), tuple(absent[:3]))
             )
         transform = self._transform(kind, source, at, values)
-        found = numbers_of(values[scored[~self.missing]], transform)
-        self.numbers = {name: np.full(len(scored), np.nan, np.float32) for name in found}
-        for name, own in found.items():
-            self.numbers[name][~self.missing] = own
-        if transform is None and len(source.held_out):  # asked for, and undefined
-            self.numbers |= {column(LINEAR, name): np.full(len(scored), np.nan, np.float32) for name in NAMES}
+        self.numbers: dict[str, np.ndarray] = {}
+        whole = np.flatnonzero(~self.missing)
+        for start in range(0, len(whole), _CHUNK):
+            part = whole[start : start + _CHUNK]
+            for name, own in numbers_of(values[scored[part]], transform, len(source.held_out) > 0).items():
+                self.numbers.setdefault(name, np.full(len(scored), np.nan, np.float32))[part] = own
 
     @staticmethod
     def _transform(kind: Similarity, source: TripletSource, at: dict[str, int], values: np.ndarray) -> Transform | None:
         held_out = _rows(source.held_out_names, at)
         whole = np.asarray((held_out >= 0).all(axis=1))
-        whole[whole] = np.isfinite(values[held_out[whole]]).all(axis=(1, 2))
+        whole[whole] = np.isfinite(values).all(axis=1)[held_out[whole]].all(axis=1)
         try:
             return fit_transform(values, held_out[whole], source.held_out.votes[whole], kind.offered)
         except ValueError:

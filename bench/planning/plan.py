@@ -22,7 +22,7 @@ NO_CLASSES = "none"
 """Label space of encoders without a classifier, and of baselines, which take part in tasks whose kind names them."""
 
 BASELINE = "baseline"
-"""Source of the baselines that see no image."""
+"""Source of the baselines without a network."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def predicts(label_space: str, task: Task) -> bool:
 
 
 def observer(name: str) -> ModelSpec:
-    """The description of a baseline that sees no image; see `Kind.observers`."""
+    """The description of a baseline without a network; see `Kind.observers`."""
     return ModelSpec(
         name,
         source=BASELINE,
@@ -260,7 +260,7 @@ def group(units: list[Unit]) -> list[Pass]:
     groups: dict[tuple[str, int, Geometry], list[Unit]] = defaultdict(list)
     for unit in units:
         by_geometry: dict[Geometry, list[ModelSpec]] = defaultdict(list)
-        # A baseline that sees no image goes along with the first model that sees some.
+        # A baseline has no size of its own: it goes along with the first model.
         blind = [model for model in unit.models if model.source == BASELINE]
         for model in [model for model in unit.models if model not in blind] or blind:
             by_geometry[geometry_of(model, unit.planned.task)].append(model)

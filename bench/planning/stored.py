@@ -75,7 +75,7 @@ def recall(settings: Settings, store: Store, seed: int | None = None) -> Plan:
             f"has.{reasons}"
         )
 
-    if not settings.models:  # whoever sees no image comes last, as in a run
+    if not settings.models:  # baselines without a network come last, as in a run
         asked.sort(key=lambda spec: spec.source == BASELINE)
     wanted = wanted_tasks(settings)
     known_tasks = wanted or list(all_tasks().values())

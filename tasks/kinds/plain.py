@@ -57,7 +57,7 @@ class Plain(Kind):
         return [
             proportion("overall", "top1", CORRECT),
             proportion("overall", "top5", AMONG_FIVE),
-            Measure("overall", "ece", lambda m: abs(m.of(gaps)).sum(axis=1), reads, centred=True),
+            Measure("overall", "ece", lambda m: abs(m.of(gaps)).sum(axis=1), (*reads, *gaps), centred=True),
             Measure("overall", rms, lambda m: m[rms], reads, undefined=_FEW, centred=True, beyond=True),
             Measure("overall", aurra, lambda m: m[aurra], reads, beyond=True),
             Measure("overall", risk, lambda m: m[risk], reads, beyond=True),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...results.metrics import Metric
 from ...results.schema import KindFacts
+from ..similarity import COSINE, DOT, LIMIT, LINEAR, NAMES, column
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -20,17 +21,10 @@ if TYPE_CHECKING:
 ACCURACY, CEILED, LOG_LOSS = "triplet_accuracy", "triplet_accuracy_ceiled", "triplet_log_loss"
 JUDGED, AGREED, SURPRISE, REPEATED, LARGEST = "judgements", "agreed", "surprise", "repeated", "majority"
 
-COSINE, DOT, LINEAR = "cosine", "dot", "linear"
-"""Conditions of the scores: how features are compared. The last is the dot product after a fitted linear transform."""
+# Conditions of the scores are the kinds of similarity, by which features are compared.
 
 _AS_LOGITS = (DOT, LINEAR)  # a cosine is no logit: it lies between -1 and 1 whatever the model is sure of
-_LIMIT = 1e30  # of a similarity; float32 holds more
-_WHY = "features are zero, not finite or without a fitted transform"
-_UNREPEATED = "no triplet was judged by two people"
-
-
-def _of(kind: str, name: str) -> str:
-    return f"{kind} {name}"
+_WHY = "features are zero, not finite, too large or without a fitted transform"
 
 
 def _ratio(above: str, below: str) -> Callable[[Means], np.ndarray]:
@@ -45,18 +39,18 @@ def _ratio(above: str, below: str) -> Callable[[Means], np.ndarray]:
     return compute
 
 
-def _measure(kind: str, metric: str, above: str, below: str, why: str) -> Measure:
-    return Measure(kind, metric, _ratio(above, below), (above, below), undefined=why, defined_only=True)
+def _measure(kind: str, metric: str, above: str, below: str) -> Measure:
+    return Measure(kind, metric, _ratio(above, below), (above, below), undefined=_WHY, defined_only=True)
 
 
 def _measures(kinds: Iterable[str]) -> list[Measure]:
     measures = []
     for kind in kinds:
-        agreed, surprise, repeated = (_of(kind, name) for name in (AGREED, SURPRISE, REPEATED))
-        measures.append(_measure(kind, ACCURACY, agreed, JUDGED, _WHY))
-        measures.append(_measure(kind, CEILED, repeated, LARGEST, _UNREPEATED))
+        agreed, surprise, repeated = (column(kind, name) for name in (AGREED, SURPRISE, REPEATED))
+        measures.append(_measure(kind, ACCURACY, agreed, JUDGED))
+        measures.append(_measure(kind, CEILED, repeated, LARGEST))
         if kind in _AS_LOGITS:
-            measures.append(_measure(kind, LOG_LOSS, surprise, JUDGED, _WHY))
+            measures.append(_measure(kind, LOG_LOSS, surprise, JUDGED))
     return measures
 
 
@@ -78,7 +72,7 @@ class Similarity(Kind):
         Metric(CEILED, "Triplet accuracy, share of the ceiling", words=("nearer", "farther")),
         Metric(LOG_LOSS, "Triplet log loss", better=-1, percent=False, words=("nearer", "farther")),
     )
-    numbers = MappingProxyType({name: (-_LIMIT, _LIMIT) for name in ("s23", "s13", "s12")})
+    numbers = MappingProxyType({name: (-LIMIT, LIMIT) for name in NAMES})
     needs = ("votes",)
     by_features = True
     choices = 3
@@ -96,7 +90,7 @@ class Similarity(Kind):
         """Columns: judgements; of triplets with several, the majority's share; by kind of similarity what agrees."""
         import numpy as np
 
-        from ..similarity.judgements import NAMES, choice_shares, surprise
+        from ..similarity.judgements import choice_shares, surprise
 
         there = np.array([str(i) in truth.votes for i in answers.image_ids], dtype=bool)
         ids = answers.image_ids[there]
@@ -105,12 +99,12 @@ class Similarity(Kind):
         several = np.where(counts > 1, 1 / np.maximum(counts, 1), 0.0)
         columns = {JUDGED: counts, LARGEST: judged.max(axis=1, initial=0.0) * several}
         for kind in (COSINE, DOT, LINEAR):
-            if not all(_of(kind, name) in answers.numbers for name in NAMES):
+            if not all(column(kind, name) in answers.numbers for name in NAMES):
                 continue
-            values = np.column_stack([answers.numbers[_of(kind, name)][there, 0] for name in NAMES])
+            values = np.column_stack([answers.numbers[column(kind, name)][there, 0] for name in NAMES])
             agreed = (choice_shares(values, self.offered) * judged).sum(axis=1)
-            columns |= {_of(kind, AGREED): agreed, _of(kind, REPEATED): agreed * several}
-            columns[_of(kind, SURPRISE)] = surprise(values, judged, self.offered)
+            columns |= {column(kind, AGREED): agreed, column(kind, REPEATED): agreed * several}
+            columns[column(kind, SURPRISE)] = surprise(values, judged, self.offered)
         return Units(ids, tuple(columns), np.column_stack(list(columns.values())), answers.labels[there])
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
@@ -120,7 +114,7 @@ class Similarity(Kind):
     def combined(self, task: Task, truth: Truth, units: Mapping[str, Units]) -> tuple[dict[str, Units], list[Measure]]:
         """Also by dot product and after the fitted transform, and their log loss, if any model has them."""
         there = {name for part in units.values() for name in part.columns}
-        return dict(units), _measures([COSINE, *(kind for kind in _AS_LOGITS if _of(kind, AGREED) in there)])
+        return dict(units), _measures([COSINE, *(kind for kind in _AS_LOGITS if column(kind, AGREED) in there)])
 
     def lines(self, task: Task) -> list[Line]:
         """The accuracy by cosine."""

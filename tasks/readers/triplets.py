@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,14 @@ class _FromFolder(TripletSource):
         except (OSError, NotTextError) as error:
             raise self._error(f"{self.root / name} cannot be read: {error}.") from error
 
+    def _table(self, name: str, text: str, delimiter: str = ",") -> tuple[Collection[str], list[dict[str, Any]]]:
+        """Names of the columns of a table, and its rows."""
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+        try:
+            return reader.fieldnames or (), list(reader)
+        except csv.Error as error:
+            raise self._error(f"{self.root / name}, row {reader.line_num}: {error}.") from error
+
     def _fill(
         self,
         rows: Mapping[str, tuple[tuple[str, str, str], Sequence[float]]],
@@ -123,7 +133,7 @@ class ThingsTriplets(_FromFolder):
             opening: The folder.
 
         Raises:
-            DataError: A file is absent, or a row is of another form or names a concept that there is not.
+            DataError: A file is absent, a row is of another form or a concept is not in the list of names.
         """
         super().__init__(published, "odd-one-out", opening.root)
         concepts = self._concepts()
@@ -131,7 +141,6 @@ class ThingsTriplets(_FromFolder):
         if judged is None:
             raise self._error(f"{self.root} has no {' or '.join(THINGS_JUDGED)}.")
         rows = self._rows(*judged, len(concepts))
-        scored = {frozenset(triplet) for triplet in rows[:, :3].tolist()}
         votes: dict[tuple[int, int, int], list[float]] = {}
         for a, b, c, odd in rows.tolist():
             key = tuple(sorted((a, b, c)))
@@ -140,8 +149,7 @@ class ThingsTriplets(_FromFolder):
         held_out = []
         if fitted is not None:
             more = self._rows(*fitted, len(concepts))
-            free = np.array([frozenset(triplet) not in scored for triplet in more[:, :3].tolist()], dtype=bool)
-            more = more[free]
+            more = more[~np.isin(_without_order(more), _without_order(rows))]
             taken = np.unique(np.linspace(0, len(more) - 1, min(THINGS_FITTED, len(more))).astype(np.int64))
             held_out = [(self._names(row[:3], concepts), np.eye(3)[row[3]]) for row in more[taken].tolist()]
         self._fill(named, held_out, self._files(concepts), opening)
@@ -155,7 +163,7 @@ class ThingsTriplets(_FromFolder):
         found = self._text((THINGS_NAMES,))
         if found is None:
             raise self._error(f"{self.root} has no {THINGS_NAMES}, which names the concepts.")
-        table = list(csv.DictReader(io.StringIO(found[1]), delimiter="\t"))
+        _, table = self._table(*found, delimiter="\t")
         names = [str(row.get("uniqueID") or "").strip() for row in table]
         if not names or not all(names):
             raise self._error(f"{self.root / THINGS_NAMES} has no column uniqueID with a name in each row.")
@@ -166,16 +174,16 @@ class ThingsTriplets(_FromFolder):
 
     def _rows(self, name: str, text: str, concepts: int) -> np.ndarray:
         """int64 (n, 4): three concepts from 0, and the position of the odd one from 0."""
-        table: list[list[int]] = []
+        table: array[int] = array("q")  # published files have millions of rows
         for number, line in enumerate(text.splitlines(), 1):
             cells = line.replace(",", " ").replace(";", " ").split()
             if not cells:
                 continue
             try:
-                values = [int(cell) if "." not in cell else int(float(cell)) for cell in cells[:4]]
+                values = [int(cell) if "." not in cell else _whole(cell) for cell in cells[:4]]
             except ValueError:
                 raise self._error(
-                    f"{self.root / name}, row {number}: {line.strip()!r} is not made of numbers."
+                    f"{self.root / name}, row {number}: {line.strip()!r} is not made of whole numbers."
                 ) from None
             if len(values) < 3:
                 raise self._error(f"{self.root / name}, row {number}: {len(values)} numbers; give three or more.")
@@ -186,10 +194,10 @@ class ThingsTriplets(_FromFolder):
                 )
             if not 0 <= row[3] <= 2:
                 raise self._error(f"{self.root / name}, row {number}: the odd one is at 1, 2 or 3, not {values[3]}.")
-            table.append(row)
+            table.extend(row)
         if not table:
             raise self._error(f"{self.root / name} has no rows.")
-        return np.array(table, dtype=np.int64)
+        return np.array(table, dtype=np.int64).reshape(-1, 4)
 
     def _files(self, concepts: Collection[str]) -> dict[str, str]:
         """The picture of each concept that has one: ``NAME.jpg`` or ``NAME_01b.jpg``, or either in a folder NAME."""
@@ -207,6 +215,20 @@ class ThingsTriplets(_FromFolder):
                 raise self._error(f"{folder} has two pictures of {name}: {files[name]} and images/{path}; keep one.")
             files[name] = f"images/{path}"
         return files
+
+
+def _whole(cell: str) -> int:
+    """A whole number that is written as ``3.0``."""
+    value = float(cell)
+    if not value.is_integer():
+        raise ValueError(cell)
+    return int(value)
+
+
+def _without_order(rows: np.ndarray) -> np.ndarray:
+    """int64 (n,), equal for rows of the same three concepts in any order."""
+    a, b, c = np.sort(rows[:, :3], axis=1).T
+    return (a << 42) + (b << 21) + c
 
 
 class NightsTriplets(_FromFolder):
@@ -229,12 +251,14 @@ class NightsTriplets(_FromFolder):
         found = self._text(("data.csv",))
         if found is None:
             raise self._error(f"{self.root} has no data.csv.")
-        reader = csv.DictReader(io.StringIO(found[1]))
-        lacking = [name for name in _NIGHTS_COLUMNS if name not in (reader.fieldnames or ())]
+        columns, table = self._table(*found)
+        lacking = [name for name in _NIGHTS_COLUMNS if name not in columns]
         if lacking:
             raise self._error(f"{self.root / 'data.csv'} lacks the columns {', '.join(lacking)}.")
         parts: dict[str, dict[str, tuple[tuple[str, str, str], Sequence[float]]]] = {"test": {}, "train": {}}
-        for number, row in enumerate(reader, 2):
+        for number, row in enumerate(table, 2):
+            if any(row[name] is None for name in _NIGHTS_COLUMNS):
+                raise self._error(f"{self.root / 'data.csv'}, row {number}: fewer cells than the first row has.")
             part = parts.get(row["split"])
             if part is None or self._number(row, "votes", number) < _UNANIMOUS:
                 continue
@@ -260,8 +284,9 @@ class NightsTriplets(_FromFolder):
 
     def _number(self, row: Mapping[str, str], name: str, number: int) -> float:
         try:
-            return float(row[name])
-        except (TypeError, ValueError):
-            raise self._error(
-                f"{self.root / 'data.csv'}, row {number}: {name} is {row[name]!r}, which is no number."
-            ) from None
+            value = float(row[name])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self._error(f"{self.root / 'data.csv'}, row {number}: {name} is {row[name]!r}, which is no number.")
+        return value

@@ -2,8 +2,8 @@
 
 A triplet is three pictures. People name the one that fits the other two least (THINGS), or which of two pictures is
 more like a reference (NIGHTS). Either way a choice leaves a pair: choice k is the pair without picture k. A model
-chooses the pair with the largest similarity; pairs that are equally similar share the choice, so a model that tells
-nothing apart scores chance.
+chooses the pair with the largest similarity; pairs that are equally similar share the choice, so a model with
+constant features scores chance.
 
 Sources: Hebart, Zheng, Pereira & Baker, Revealing the multidimensional mental representations of natural objects,
 Nature Human Behaviour 2020; Muttenthaler et al., VICE, NeurIPS 2022, and Human alignment of neural network
@@ -17,14 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import COSINE, DOT, LIMIT, LINEAR, NAMES, column
+
 PAIRS = ((1, 2), (0, 2), (0, 1))
 """The pair that choice k leaves: the triplet without picture k."""
-
-COSINE, DOT, LINEAR = "cosine", "dot", "linear"
-"""Kinds of similarity: of directions, of the vectors as they are, and dot products after the fitted transform."""
-
-NAMES = ("s23", "s13", "s12")
-"""Similarities of a triplet by the pair's places, in the order of the choices: of second and third, and so on."""
 
 
 # From features to similarities, and from similarities to choices.
@@ -38,15 +34,16 @@ def similarities(features: np.ndarray, kind: str) -> np.ndarray:
         kind: `COSINE` or `DOT`.
 
     Returns:
-        float32 (n, 3), for the pair that each choice leaves; NaN where a feature is not finite, and for a cosine where
-        a vector is zero.
+        float32 (n, 3), for the pair that each choice leaves; NaN where a feature is not finite, for a cosine where a
+        vector is zero, and where the size is not below `LIMIT`.
     """
     vectors = np.asarray(features, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if kind == COSINE:
             vectors = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
         values = np.stack([(vectors[:, a] * vectors[:, b]).sum(axis=1) for a, b in PAIRS], axis=1)
-    return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
+        stored = values.astype(np.float32)
+    return np.where(np.abs(stored) < LIMIT, stored, np.float32(np.nan))
 
 
 def choice_shares(values: np.ndarray, offered: Sequence[int] = (0, 1, 2)) -> np.ndarray:
@@ -77,27 +74,13 @@ def surprise(values: np.ndarray, votes: np.ndarray, offered: Sequence[int] = (0,
         offered: As in `choice_shares`.
 
     Returns:
-        float64 (n,), in nats, summed over the judgements of a triplet; log 3 for each if all three are equal.
+        float64 (n,), in nats, summed over the judgements of a triplet; log 3 for each if all are equal, log 2 of two.
     """
     chosen = list(offered)
     part = np.asarray(values, dtype=np.float64)[:, chosen]
     part = part - part.max(axis=1, keepdims=True)
     log_share = part - np.log(np.exp(part).sum(axis=1, keepdims=True))
     return -(np.asarray(votes, dtype=np.float64)[:, chosen] * log_share).sum(axis=1)
-
-
-def noise_ceiling(votes: np.ndarray) -> float:
-    """Mean share of the majority's choice, over triplets that several people judged: no model can agree more often.
-
-    Args:
-        votes: (n, 3).
-
-    Returns:
-        NaN where no triplet has two judgements.
-    """
-    counts = np.asarray(votes, dtype=np.float64)
-    counts = counts[counts.sum(axis=1) > 1]
-    return float((counts.max(axis=1) / counts.sum(axis=1)).mean()) if len(counts) else float("nan")
 
 
 # A linear transform of features, fitted on triplets that are not scored.
@@ -236,19 +219,20 @@ class _Fit:
 # What a unit holds.
 
 
-def numbers_of(features: np.ndarray, transform: Transform | None = None) -> Mapping[str, np.ndarray]:
+def numbers_of(
+    features: np.ndarray, transform: Transform | None = None, held_out: bool = False
+) -> Mapping[str, np.ndarray]:
     """The numbers of triplets as they are stored: each kind of similarity of each pair, by `column`.
 
     Args:
         features: (n, 3, D), of the three pictures of each triplet.
-        transform: Fitted on other triplets; without it there are no columns of `LINEAR`.
+        transform: Fitted on other triplets.
+        held_out: Whether there are other triplets. If so, the columns of `LINEAR` are NaN where nothing could be fitted
+            to them; else there are none.
     """
     kinds = {COSINE: similarities(features, COSINE), DOT: similarities(features, DOT)}
     if transform is not None:
         kinds[LINEAR] = similarities(transform(features), DOT)
+    elif held_out:
+        kinds[LINEAR] = np.full((len(features), len(PAIRS)), np.nan, np.float32)
     return {column(kind, name): values[:, n] for kind, values in kinds.items() for n, name in enumerate(NAMES)}
-
-
-def column(kind: str, name: str) -> str:
-    """The name of a unit's column: ``"cosine s12"``."""
-    return f"{kind} {name}"

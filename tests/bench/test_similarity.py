@@ -16,13 +16,16 @@ import pytest
 from PIL import Image
 
 from vitobench.bench.engine import triplets as engine
+from vitobench.bench.importing import features as features_module
 from vitobench.bench.planning import plan as plan_module
 from vitobench.models import registry
 from vitobench.results.inventory import verify
 from vitobench.results.store import Store
 from vitobench.tasks.microworld import triplets as micro
 from vitobench.tasks.registry import SUITES, TASKS
-from vitobench.tasks.similarity.judgements import COSINE, DOT, choice_shares, noise_ceiling, similarities, surprise
+from vitobench.tasks.similarity import COSINE, DOT
+from vitobench.tasks.similarity.judgements import choice_shares, similarities, surprise
+from vitobench.tests.tasks.similarity.ceiling import noise_ceiling
 
 Bench = Callable[..., Any]
 THINGS = Path(os.environ.get("VITOBENCH_TEST_DATA", "absent")) / "things"
@@ -31,8 +34,9 @@ MICRO = ("--task", "micro-triplets")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units of five triplets, and 40 that a transform is fitted on."""
+    """Units of five triplets, arrays read seven at a time, and 40 that a transform is fitted on."""
     monkeypatch.setattr(plan_module, "SHARD", 5)
+    monkeypatch.setattr(features_module, "_CHUNK", 7)
     monkeypatch.setattr(micro, "HELD_OUT", 40)
     monkeypatch.setitem(TASKS, "micro-triplets", replace(TASKS["micro-triplets"], images=12))
 

@@ -128,7 +128,8 @@ def test_logits_that_are_imported_have_the_same_numbers(bench_here: Bench, tmp_p
     found = scores(bench_here, tmp_path)
     for (model, task, condition, metric), row in found.items():
         if model == "copy" and task == "micro-unseen":
-            assert row["value"] == pytest.approx(found["vito", task, condition, metric]["value"], abs=1 / 24)
+            nearly = 1.5 / (30 * 24) if metric == "auroc" else 1 / 24  # one pair, or one image
+            assert row["value"] == pytest.approx(found["vito", task, condition, metric]["value"], abs=nearly)
     assert {key[2] for key in found if key[:2] == ("copy", "micro-unseen")} == {"softmax", *BESIDE}
 
 
@@ -164,7 +165,7 @@ def openood(tmp_path: Path) -> Path:
     return root
 
 
-def test_listed_images_are_told_from_imagenet(
+def test_listed_images_are_compared_with_those_of_imagenet(
     bench_here: Bench, openood: Path, classifier: str, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(1)

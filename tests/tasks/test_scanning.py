@@ -117,6 +117,41 @@ def factors(root: Path) -> None:
         touch(root / name)
 
 
+def things(root: Path) -> None:
+    touch(root / "test_triplets.csv")
+    (root / "test_triplets.csv").write_text("1 2 3 3\n")
+    (root / "item_names.tsv").write_text("uniqueID\nant\nbat\ncat\n")
+
+
+def nights(root: Path) -> None:
+    pictures = ("ref/000/000.png", "distort/000/000_0.png", "distort/000/000_1.png")
+    for name in pictures:
+        touch(root / name)
+    heads = "id,left_vote,right_vote,votes,ref_path,left_path,right_path,split"
+    (root / "data.csv").write_text(f"{heads}\n0,1,0,6,{','.join(pictures)},test\n")
+
+
+def openood(root: Path) -> None:
+    touch(root / "images_largescale" / "ssb_hard" / "a.JPEG")
+    touch(root / "benchmark_imglist" / "imagenet" / "test_ssb_hard.txt")
+    (root / "benchmark_imglist" / "imagenet" / "test_ssb_hard.txt").write_text("ssb_hard/a.JPEG -1\n")
+
+
+def davis(year: str) -> Callable[[Path], None]:
+    def write(root: Path) -> None:
+        for name in ("JPEGImages/480p/cows/00000.jpg", "Annotations/480p/cows/00000.png", f"ImageSets/{year}/val.txt"):
+            touch(root / name)
+
+    return write
+
+
+def pascal(root: Path) -> None:
+    for name in ("JPEGImages/a.jpg", "SegmentationClass/a.png"):
+        touch(root / name)
+    for part in ("train", "val"):
+        touch(root / "ImageSets" / "Segmentation" / f"{part}.txt")
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -136,6 +171,12 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "imagenet-x": (factors, {"imagenet-x"}),
     "imagenet-depth": (depths, {"imagenet-depth"}),
     "model-vs-human": (stimuli, {"model-vs-human"}),
+    "things": (things, {"things"}),
+    "nights": (nights, {"nights"}),
+    "openood": (openood, {"openood"}),
+    "davis-2016": (davis("2016"), {"davis-2016"}),
+    "davis-2017": (davis("2017"), {"davis-2017"}),
+    "pascal-voc": (pascal, {"pascal-voc"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -169,8 +210,11 @@ NOT_OPENED = {
     "pug-imagenet",
     "imagenet-hard",
     "imagenet-x",
+    "davis-2016",
+    "davis-2017",
+    "pascal-voc",
 }
-"""Opening reads contents of videos, tables or a second folder; annotations are not opened."""
+"""Opening reads contents of videos, tables, masks or a second folder; annotations are not opened."""
 
 
 def opens(name: str, folder: Path) -> bool:
@@ -206,9 +250,7 @@ def test_where_sets_look_alike_the_name_of_the_folder_decides(path: str, tmp_pat
 
 def test_every_form_of_published_folders_is_covered() -> None:
     covered = {name for _, names in UNMISTAKABLE.values() for name in names} | {name for _, name in BY_NAME.values()}
-    # Not looked for: their users name them.
-    by_hand = {"davis-2016", "davis-2017", "nights", "openood", "pascal-voc", "things"}
-    assert set(USER_DATA) - covered == {"model-vs-human-answers", *by_hand}  # the first is found beside the stimuli
+    assert set(USER_DATA) - covered == {"model-vs-human-answers"}  # found beside the stimuli
 
 
 def test_what_is_no_set_of_ours_is_passed_over(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from vitobench.tasks.microworld.triplets import (
     choice_probabilities,
     parts_of,
 )
-from vitobench.tasks.similarity.judgements import PAIRS, choice_shares, noise_ceiling
+from vitobench.tasks.similarity.judgements import PAIRS, choice_shares
+from vitobench.tests.tasks.similarity.ceiling import noise_ceiling
 
 SIZE = Geometry(32, 32, "bilinear")
 

@@ -80,7 +80,7 @@ def test_without_pictures_there_is_something_to_import_for_and_nothing_to_look_a
 def test_what_a_transform_is_fitted_on_leaves_out_what_is_scored(tmp_path: Path) -> None:
     root = tmp_path / "t"
     root.mkdir()
-    (root / "trainset.txt").write_text("2 0 1\n0 1 3\n4 3 2\n")  # concepts from 0, the odd one last
+    (root / "trainset.txt").write_text("2 0 1\n0 1 3\n4.0 3 2\n1 2 0\n")  # concepts from 0, the odd one last
     source = things(root, "1 2 3 3\n")
     assert source.held_out_names == (("ant", "bat1", "dog"), ("eel", "dog", "cat"))
     assert source.held_out.votes.tolist() == [[0, 0, 1], [0, 0, 1]]
@@ -94,7 +94,9 @@ def test_what_a_transform_is_fitted_on_leaves_out_what_is_scored(tmp_path: Path)
         ("1 2 3 3\n1 2 6 3\n", "row 2: '1 2 6 3' has to name three of the 5 concepts"),
         ("0 2 3 1\n", "row 1: '0 2 3 1' has to name"),
         ("1 1 3 1\n", "row 1: '1 1 3 1' has to name"),
-        ("1 2 x 1\n", "row 1: '1 2 x 1' is not made of numbers"),
+        ("1 2 x 1\n", "row 1: '1 2 x 1' is not made of whole numbers"),
+        ("1 2 3.5 1\n", "row 1: '1 2 3.5 1' is not made of whole numbers"),
+        ("1 2 3 1.e999\n", "row 1: '1 2 3 1.e999' is not made of whole numbers"),
         ("1 2\n", "row 1: 2 numbers; give three or more"),
         ("\n", "has no rows"),
     ],
@@ -142,6 +144,9 @@ def test_nights_is_scored_where_six_agree_and_fitted_on_its_own_split(tmp_path: 
     [
         ("1,1,1,6,a,b,c,test\n", "row 2: left_vote 1 and right_vote 1 are no shares"),
         ("1,1,0,many,a,b,c,test\n", "row 2: votes is 'many', which is no number"),
+        ("1,1,0,nan,a,b,c,test\n", "row 2: votes is 'nan', which is no number"),
+        ("1,1,0,6,a,b,c,test\n2,1,0,6,a\n", "row 3: fewer cells than the first row has"),
+        (f'1,1,0,6,"{"a" * 140_000},b,c,test\n', "row 1: field larger than field limit"),
         ("1,1,0,6,a,b,c,test\n1,1,0,6,a,b,c,test\n", "row 3: the id 1 occurs twice"),
         ("1,1,0,6,../a,b,c,test\n", "names pictures outside of the folder: ../a"),
         ("1,1,0,6,a,b,c,train\n", "no row of the split test"),

@@ -153,3 +153,11 @@ def test_errors_of_a_ratio_are_those_of_its_bootstrap(make: Make, corrupted: Tas
     assert errors.mean() == pytest.approx(0, abs=1e-9)
     _, draws = estimate(measure, sampled["a"], sampled["moclr"])
     assert errors.std(ddof=1) / math.sqrt(300) == pytest.approx(draws.std(), rel=0.08)
+
+
+def test_every_number_of_means_names_all_that_it_reads(make: Make) -> None:
+    prepared = make(VAL, {"a": hits(1, 300)})
+    sampled, _ = prepared.resampler.together(["a"]) or ({}, np.empty(0))
+    errors = {m.metric: errors_by_unit(m, sampled["a"], None) for m in prepared.measures if not m.beyond}
+    assert {"top1", "ece"} <= errors.keys()
+    assert errors["top1"] == pytest.approx(hits(1, 300)[:, 0] - hits(1, 300).mean(), abs=1e-6)

@@ -12,14 +12,17 @@ from scipy.optimize import check_grad
 from scipy.spatial.distance import cosine as cosine_distance
 from scipy.special import log_softmax
 
+from vitobench.tasks.kinds.similarity import ACCURACY, CEILED
+from vitobench.tasks.labels import Truth
+from vitobench.tasks.registry import TASKS
+from vitobench.tasks.scoring.samples import Answers
+from vitobench.tasks.scoring.score import Scored, score_task
+from vitobench.tasks.similarity import COSINE, DOT, NAMES, column
 from vitobench.tasks.similarity.judgements import (
-    COSINE,
-    DOT,
     PAIRS,
     _Fit,
     choice_shares,
     fit_transform,
-    noise_ceiling,
     numbers_of,
     similarities,
     surprise,
@@ -77,6 +80,14 @@ def test_a_zero_vector_has_no_cosine_and_one_that_is_not_finite_has_nothing() ->
     assert np.isnan(similarities(features, DOT)[1]).tolist() == [True, False, True]
 
 
+def test_a_similarity_that_a_unit_cannot_hold_is_undefined() -> None:
+    features = np.ones((1, 3, 4))
+    features[0, 0] = 1e30
+    assert np.isnan(similarities(features, DOT)[0]).tolist() == [False, True, True]
+    assert similarities(features, COSINE)[0] == pytest.approx(np.ones(3))
+    assert np.isnan(similarities(1e200 * features, DOT)).all()
+
+
 def test_surprise_is_the_cross_entropy_of_a_softmax() -> None:
     rng = np.random.default_rng(2)
     values, votes = rng.normal(size=(9, 3)), rng.integers(0, 5, (9, 3))
@@ -88,9 +99,32 @@ def test_surprise_is_the_cross_entropy_of_a_softmax() -> None:
     assert surprise(1e4 * values, votes).max() < np.inf
 
 
-def test_the_ceiling_is_the_majoritys_mean_share_and_needs_two_judgements() -> None:
-    assert noise_ceiling(np.array([[3, 1, 0], [1, 1, 2], [1, 0, 0]])) == pytest.approx((3 / 4 + 2 / 4) / 2)
-    assert math.isnan(noise_ceiling(np.eye(3)))
+def scored(values: list[list[float]], votes: list[list[float]]) -> Scored:
+    """A model with these cosines on triplets of THINGS with these judgements."""
+    ids = np.array([f"t{n}" for n in range(len(votes))])
+    none = np.full((len(ids), 1), np.nan, np.float32)
+    cosines = np.array(values, np.float32)
+    numbers = {column(COSINE, name): cosines[:, [n]] for n, name in enumerate(NAMES)}
+    labels = np.array(votes).argmax(axis=1)
+    own = Answers("m", ids, np.full((len(ids), 1), -1, np.int16), none, labels, none, numbers=numbers)
+    return score_task(TASKS["things"], {"m": own}, [], truth=Truth(votes=dict(zip(ids.tolist(), votes, strict=True))))
+
+
+def test_the_share_of_the_ceiling_is_of_the_majoritys_mean_share_and_needs_two_judgements() -> None:
+    values = [[0.9, 0.1, 0.2], [0.9, 0.1, 0.2], [0.9, 0.1, 0.2]]
+    found = {row.metric: row.value for row in scored(values, [[3, 1, 0], [1, 1, 2], [1, 0, 0]]).scores}
+    assert found[ACCURACY] == pytest.approx((3 + 1 + 1) / 9)
+    assert found[CEILED] == pytest.approx((3 / 4 + 1 / 4) / (3 / 4 + 2 / 4))
+    found = {row.metric: row.value for row in scored(values, np.eye(3).tolist()).scores}
+    assert found[ACCURACY] == pytest.approx(1 / 3)
+    assert math.isnan(found[CEILED])
+
+
+def test_a_triplet_without_a_cosine_is_left_out_of_both_numbers_for_the_same_reason() -> None:
+    both = scored([[0.9, 0.1, 0.2], [math.nan, 0.1, 0.2]], [[3, 1, 0], [0, 4, 0]])
+    assert {row.metric: (row.value, row.n) for row in both.scores} == {ACCURACY: (0.75, 1), CEILED: (1.0, 1)}
+    assert len(both.reasons) == 2
+    assert all("undefined on 1 images whose features are zero" in reason for reason in both.reasons.values())
 
 
 @pytest.mark.skipif(not THINGS.is_dir(), reason="needs the judgements of THINGS, see VITOBENCH_TEST_DATA")
@@ -183,3 +217,6 @@ def test_a_unit_holds_the_fitted_similarities_only_where_there_is_a_transform() 
     found = numbers_of(features, fit_transform(points, triplets, votes))
     assert list(found)[6:] == ["linear s23", "linear s13", "linear s12"]
     assert found["linear s12"].dtype == np.float32
+    unfitted = numbers_of(features, None, held_out=True)
+    assert list(unfitted) == list(found)
+    assert all(np.isnan(unfitted[name]).all() and len(unfitted[name]) == 4 for name in list(found)[6:])
