@@ -15,7 +15,7 @@ from ...text import utf8
 from ..data import ReportData
 from ..figures.figure import Place
 from ..focus import MANY, drawn_models
-from ..headline import LEGEND, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
+from ..headline import HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, legend, tallies
 from ..wording import condition_label, labels, layer_line, shorten
 from .ranks import rank_sections
 from .sections import (
@@ -173,7 +173,7 @@ def render_html(data: ReportData) -> str:
         holes=hole_lines(rows, data.undefined),
         # With many models the headline has a line for each of them instead of a column.
         headline=leaderboard_view(data, rows) if len(data.model_names) > MANY else headline_view(data, rows),
-        legend=LEGEND,
+        legend=legend(data),
         # The only markup that is not escaped: figures by matplotlib, which escapes the text inside, and our own script.
         markup=Markup,
         script=Markup(script),
