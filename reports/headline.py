@@ -254,6 +254,8 @@ __all__ = ["headline_rows", "render_terminal", "to_markdown"]
 
 _SHOWN = 10
 _COLOURS = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.OPEN: ""}
+
+
 def legend(data: ReportData) -> str:
     """How to read the headline, and over how many comparisons its marks are corrected."""
     whole = sum(row.family == "primary" for row in data.comparisons)
@@ -337,7 +339,7 @@ def _factor_table(data: ReportData, task: TaskRecord) -> Table:
     table.add_column("n", justify="right")
     for model in labels(data.model_names).values():
         table.add_column(Text(model), justify="right", no_wrap=True)
-    for factor in (factor for members in (task.get("families") or {}).values() for factor in members):
+    for factor in data.members(name):
         row = cells(data, name, factor, key)
         count = max((cell.score.n for cell in row if cell.score is not None), default=0)
         values = (percent(cell.score.value if cell.score is not None else None) for cell in row)

@@ -45,7 +45,7 @@ def export_eval_results(handover: Handover) -> list[str]:
     if not entries:
         reasons = "".join(f"\n{line}" for line in absent)
         raise VitobenchError(f"{model} has no result that the Hub has a place for.{reasons}")
-    what = f"{len(entries)} results of {model}"
+    what = f"{len(entries)} result{'s' if len(entries) != 1 else ''} of {model}"
     if handover.to != SCREEN and path.exists():
         entries = merged(_read(path), entries, str(path))
         what += f", merged into a file of {len(entries)}"
@@ -132,7 +132,7 @@ def notes(task: TaskRecord, score: Score, version: str) -> str:
 
 
 def measured_on(run: RunFacts, task: TaskRecord, identity: str, model: str) -> str:
-    """When the predictions were computed, ISO 8601; empty where no record tells.
+    """When the predictions were computed, ISO 8601; empty if no record says.
 
     Without a date the Hub takes that of the commit. That of the scoring would be wrong.
 

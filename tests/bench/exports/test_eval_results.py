@@ -53,7 +53,7 @@ def test_a_task_goes_to_the_data_set_of_its_images_or_is_said(handed: Handed, tm
     data = replace(data, tasks=({**val, "hub": "owner/set"}, {**c, "metric": "mce"}))
     path = tmp_path / "x.yaml"
     lines = export_eval_results(handed(path, "vito@500", data=data))
-    assert lines == [f"1 results of vito@500: {path}", "Left out, without a value: Corrupted"]
+    assert lines == [f"1 result of vito@500: {path}", "Left out, without a value: Corrupted"]
     (entry,) = yaml.safe_load(path.read_text())
     assert entry["dataset"] == {"id": "owner/set", "task_id": "val"}
     assert set(entry) == {"dataset", "value", "notes"}
