@@ -139,7 +139,7 @@ def test_without_annotations_a_run_says_how_to_get_them(
 def test_imported_predictions_are_scored_with_a_folder(
     bench_here: Bench, annotated: Path, imported: None, tmp_path: Path
 ) -> None:
-    plain, failures = scores(bench_here, tmp_path)
+    plain, _ = scores(bench_here, tmp_path)
     assert {task for task, _, _ in plain} == {"imagenet-val"}  # what nobody asked for is no gap
     found, failures = scores(bench_here, tmp_path, "--data", f"imagenet-x={annotated}")
     assert failures == []
@@ -174,7 +174,7 @@ def test_another_revision_is_named_and_not_scored(
     assert found["imagenet-x", "overall", "top1"] == (None, 0)
 
 
-def test_labels_in_another_order_than_the_annotations_are_told(
+def test_labels_in_another_order_than_the_annotations_are_reported(
     bench_here: Bench, annotated: Path, imported: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DATA_SETS, "imagenet-x", record_of(written(annotated, shift=1)))
@@ -222,7 +222,7 @@ def test_an_installed_package_is_found_and_not_imported(
 
 
 @pytest.mark.parametrize("line", ["{}", '{"file_name": "a.JPEG", "class": 1}', "nonsense", "[1]"])
-def test_annotations_of_another_form_are_told(annotated: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+def test_annotations_of_another_form_are_refused(annotated: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     (annotated / "imagenet_x_val_top_factor.jsonl").write_text(line + "\n")
     monkeypatch.setitem(DATA_SETS, "imagenet-x", record_of(annotated))
     with pytest.raises(DataError, match="does not have an object for each image with file_name, class and 0 or 1"):
