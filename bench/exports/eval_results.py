@@ -94,7 +94,8 @@ def entries_of(data: ReportData, model: str, benchmark: str = "", source: str = 
             homeless.append(title)
             continue
         entry: Entry = {"dataset": {"id": home, "task_id": name}, "value": score.value}
-        date = measured_on(data.run, task, _identity(data, model), model)
+        predicted = next((other for other in data.task_records if other["name"] == task.get("made_of")), task)
+        date = measured_on(data.run, predicted, _identity(data, model), model)
         if date:
             entry["date"] = date
         if source:
@@ -138,7 +139,7 @@ def measured_on(run: RunFacts, task: TaskRecord, identity: str, model: str) -> s
 
     Args:
         run: Of the scores; names the store and what was read from other stores.
-        task: Record of the task.
+        task: Record of the task whose predictions they are.
         identity: Of the model.
         model: Its name.
     """
