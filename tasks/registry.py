@@ -113,7 +113,7 @@ _PHOTOGRAPHED = (
     ("ytbb-robust",),
 )
 
-_COLLECTIONS = (
+_CORRUPTED = (
     "micro-c",
     "micro-c-bar",
     "micro-3dcc",
@@ -178,7 +178,7 @@ SUITES: dict[str, Suite] = {
             (("micro-c", "overall", "mce"), ("imagenet-c", "overall", "mce")),
             aggregate=Aggregate(
                 "mean accuracy over collections of corruptions, each over all its conditions",
-                tuple((name,) for name in _COLLECTIONS),
+                tuple((name,) for name in _CORRUPTED),
             ),
         ),
         Suite(
