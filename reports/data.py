@@ -272,6 +272,10 @@ class ReportData:
         names = dict.fromkeys(str(key).partition("/")[0] for key in record.get("conditions") or ())
         return (("", tuple(names)),) if names else ()
 
+    def members(self, task: str) -> tuple[str, ...]:
+        """What the families of a task hold, in one row: corruptions, or annotated factors."""
+        return tuple(str(name) for names in (self.task(task).get("families") or {}).values() for name in names)
+
     def tasks_with(self, view: View) -> tuple[TaskRecord, ...]:
         """The tasks that have a certain view in addition to their headline."""
         return tuple(record for record in self.task_records if view in record.get("views", ()))

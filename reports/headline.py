@@ -254,11 +254,17 @@ __all__ = ["headline_rows", "render_terminal", "to_markdown"]
 
 _SHOWN = 10
 _COLOURS = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.OPEN: ""}
-LEGEND = (
-    "In percent, with 95 % intervals. Differences are paired on the same images; ▲ (better) and ▼ (worse) mark "
-    "differences that are significant after Holm's correction. mCE: lower is better. Shape bias: ▲ more by shape, "
-    "as people decide."
-)
+
+
+def legend(data: ReportData) -> str:
+    """How to read the headline, and over how many comparisons its marks are corrected."""
+    whole = sum(row.family == "primary" for row in data.comparisons)
+    over = f", over the {whole:,} main numbers that are compared here and separately over all others" if whole else ""
+    return (
+        "In percent, with 95 % intervals. Differences are paired on the same images; ▲ (better) and ▼ (worse) mark "
+        f"differences that are significant after Holm's correction{over}. mCE: lower is better. Shape bias: ▲ more by "
+        "shape, as people decide."
+    )
 
 
 def row_label(row: HeadlineRow) -> str:
@@ -333,7 +339,7 @@ def _factor_table(data: ReportData, task: TaskRecord) -> Table:
     table.add_column("n", justify="right")
     for model in labels(data.model_names).values():
         table.add_column(Text(model), justify="right", no_wrap=True)
-    for factor in (factor for members in (task.get("families") or {}).values() for factor in members):
+    for factor in data.members(name):
         row = cells(data, name, factor, key)
         count = max((cell.score.n for cell in row if cell.score is not None), default=0)
         values = (percent(cell.score.value if cell.score is not None else None) for cell in row)
@@ -363,7 +369,7 @@ def render_terminal(data: ReportData, console: Console) -> None:
         if any(score.task == task["name"] and score.metric == "error_ratio" for score in data.scores):
             console.print(_factor_table(data, task))
     if rows:
-        console.print(Text(LEGEND, style="dim"))
+        console.print(Text(legend(data), style="dim"))
     for world in data.alignment:
         render_tables(world, console)
     if data.alignment:
@@ -426,7 +432,7 @@ def to_markdown(data: ReportData) -> str:
             if data.baseline(cell.model):
                 entries.append(f"{change(cell.comparison)} {change_interval(cell.comparison)}".strip())
         lines.append("| " + " | ".join(entries) + " |")
-    lines += ["", LEGEND]
+    lines += ["", legend(data)]
     note = world_note(rows)
     if note:
         lines += ["", escape_markdown(note)]

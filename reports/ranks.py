@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..results.metrics import metric
 from ..terminal import shown
 from .data import ReportData
-from .wording import interval, percent
+from .wording import WORLDS, interval, named, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,6 @@ FEW = 3
 """Up to so many models a table of pairs says it all; a report of more begins with their ranks."""
 
 _ENOUGH_TASKS = 6  # see `rank_sets.better_on_tasks`
-_NAMED = 6  # models or tasks that a sentence names; more are counted
 
 HEADS = ("Rank", "Mean", "Rank over images", "Rank over tasks", "Group")
 
@@ -40,18 +39,13 @@ def _titles(data: ReportData) -> dict[str, str]:
     return {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
 
 
-def _named(names: list[str]) -> str:
-    few = ", ".join(names[:_NAMED])
-    return few if len(names) <= _NAMED else f"{few} and {len(names) - _NAMED} more"
-
-
 def title(data: ReportData, ranking: SuiteRanking) -> str:
     """``50 models ranked over 10 tasks``, with the world where there are several."""
     models, tasks = len(ranking.rows), len(ranking.tasks)
     words = f"{models} models ranked over {tasks} task{'s' if tasks != 1 else ''}"
     if len(data.rankings) < 2:
         return words
-    return f"{words} on {'the procedural world' if ranking.world == 'microworld' else ranking.world}"
+    return f"{words} on {WORLDS.get(ranking.world, ranking.world)}"
 
 
 def about_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
@@ -63,7 +57,7 @@ def about_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
     lines = [f"Ranked by {ranking.about}{lower}: {'; '.join(tasks)}."]
     level = [row.model for row in ranking.rows if row.group == 1]
     if len(level) > 1:
-        lines.append(f"{len(level)} of {len(ranking.rows)} models are level with the best: {_named(level)}.")
+        lines.append(f"{len(level)} of {len(ranking.rows)} models are level with the best: {named(level)}.")
     elif level:
         lines.append(f"{level[0]} is clearly better than every other model.")
     if ranking.rows and len(ranking.tasks) < _ENOUGH_TASKS:
@@ -87,7 +81,7 @@ def missing_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
     models: dict[str, list[str]] = {}
     for model, reason in ranking.unranked:
         models.setdefault(reason, []).append(model)
-    lines += [f"Not ranked: {_named(names_of)}: {reason}." for reason, names_of in models.items()]
+    lines += [f"Not ranked: {named(names_of)}: {reason}." for reason, names_of in models.items()]
     return lines
 
 
@@ -147,4 +141,4 @@ def level_line(rows: list[Rank]) -> tuple[str, str]:
         rows: Of one task, best first.
     """
     level = [row.model for row in rows if row.group == 1]
-    return rows[0].model, f"{len(level)} of {len(rows)}: {_named(level)}"
+    return rows[0].model, f"{len(level)} of {len(rows)}: {named(level)}"

@@ -19,6 +19,9 @@ from ..results.schema import Comparison, LayerFacts
 
 _NAMES = 6  # models that a line names; more are counted
 
+WORLDS = {"microworld": "the micro-world", "photographs": "photographs"}
+"""Where images come from, in a sentence."""
+
 HOLE = "—"
 MINUS = "−"
 
@@ -56,12 +59,17 @@ def condition_label(condition: str) -> str:
 
 def layer_line(layer: LayerFacts) -> str:
     """``vito: read from https://…, computed with vitobench 0.2.0 on 2026-11-29 on HOST``, as a sentence."""
-    names = layer["models"]
-    which = ", ".join(names) if len(names) <= _NAMES else f"{', '.join(names[:_NAMES])} and {len(names) - _NAMES} more"
     facts = [f"with vitobench {layer['version']}"] if layer["version"] else []
     facts += [f"on {layer['date'][:10]}"] if layer["date"] else []
     facts += [f"on {layer['machine']}"] if layer["machine"] else []
-    return f"{which}: read from {place_name(layer['store'])}" + (f", computed {' '.join(facts)}" if facts else "") + "."
+    computed = f", computed {' '.join(facts)}" if facts else ""
+    return f"{named(layer['models'])}: read from {place_name(layer['store'])}{computed}."
+
+
+def named(names: Sequence[str]) -> str:
+    """A few names in a line; of many the first, and how many more there are."""
+    few = ", ".join(names[:_NAMES])
+    return few if len(names) <= _NAMES else f"{few} and {len(names) - _NAMES} more"
 
 
 def percent(value: float | None, sign: bool = False) -> str:

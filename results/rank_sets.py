@@ -71,7 +71,9 @@ def better_on_images(values: np.ndarray, errors: np.ndarray, chance: np.ndarray,
     weights = np.divide(1.0, whole, out=np.zeros_like(whole), where=whole > 0)
     added = np.sqrt(chance / 2) * weights
     by_draw = np.ascontiguousarray(errors.T)
-    noise = np.random.Generator(np.random.Philox(0)).standard_normal((count, models))
+    # By the models' order of values, so that the order in which they are named changes nothing.
+    noise = np.empty((count, models))
+    noise[:, np.lexsort((errors[:, 0], values))] = np.random.Generator(np.random.Philox(0)).standard_normal(noise.shape)
 
     def row(j: int) -> np.ndarray:
         scaled: np.ndarray = (by_draw[:, j, None] - by_draw) * weights[j] + (noise[:, j, None] - noise) * added[j]

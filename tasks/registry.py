@@ -113,6 +113,18 @@ _PHOTOGRAPHED = (
     ("ytbb-robust",),
 )
 
+_CORRUPTED = (
+    "micro-c",
+    "micro-c-bar",
+    "micro-3dcc",
+    "micro-laion-c",
+    "imagenet-c",
+    "imagenet-c-extra",
+    "imagenet-c-bar",
+    "imagenet-3dcc",
+    "laion-c",
+)
+
 _ACCURACY = Aggregate(
     "mean accuracy over tasks (of corruptions: over all conditions; of video: on all frames around an anchor, pm-10)",
     (*((name,) for name in (*_RENDERED, "micro-laion-c", "micro-a")), *_PHOTOGRAPHED),
@@ -166,13 +178,7 @@ SUITES: dict[str, Suite] = {
             (("micro-c", "overall", "mce"), ("imagenet-c", "overall", "mce")),
             aggregate=Aggregate(
                 "mean accuracy over collections of corruptions, each over all its conditions",
-                (
-                    *((name,) for name in ("micro-c", "micro-c-bar", "micro-3dcc", "micro-laion-c")),
-                    *(
-                        (name,)
-                        for name in ("imagenet-c", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c")
-                    ),
-                ),
+                tuple((name,) for name in _CORRUPTED),
             ),
         ),
         Suite(

@@ -47,7 +47,8 @@ FAILED = 4
 @click.option(
     "--conditions",
     is_flag=True,
-    help="Show every metric, group and condition, not just the worst; of more than eight models, compare them at all.",
+    help="Show every metric, group and condition of every pair. Without it, two or three models show their worst "
+    "conditions, and more than eight are compared by the main number of each task alone.",
 )
 def compare_command(
     seeds: tuple[str, ...], correction: str, fail_if: tuple[str, ...], conditions: bool, **values: Any
@@ -55,9 +56,8 @@ def compare_command(
     """Compare models in a store: A with B, or all pairs if there are more. No model is loaded and no image is read.
 
     Paired tests on the same images, corrected for their number (Holm), with confidence intervals, the smallest
-    detectable difference, and ranks for more than two models: of more than three, those over the whole suite come
-    first. --seeds separates the variance between training runs
-    from the variance between images.
+    detectable difference, and ranks for more than two models: with more than three, those over the whole suite come
+    first. --seeds separates the variance between training runs from the variance between images.
 
     Exit codes: 0 everything is there, 2 wrong usage, 3 something is missing, 4 a --fail-if condition is met.
 

@@ -45,7 +45,7 @@ def export_eval_results(handover: Handover) -> list[str]:
     if not entries:
         reasons = "".join(f"\n{line}" for line in absent)
         raise VitobenchError(f"{model} has no result that the Hub has a place for.{reasons}")
-    what = f"{len(entries)} results of {model}"
+    what = f"{len(entries)} result{'s' if len(entries) != 1 else ''} of {model}"
     if handover.to != SCREEN and path.exists():
         entries = merged(_read(path), entries, str(path))
         what += f", merged into a file of {len(entries)}"
@@ -94,7 +94,8 @@ def entries_of(data: ReportData, model: str, benchmark: str = "", source: str = 
             homeless.append(title)
             continue
         entry: Entry = {"dataset": {"id": home, "task_id": name}, "value": score.value}
-        date = measured_on(data.run, task, _identity(data, model), model)
+        predicted = next((other for other in data.task_records if other["name"] == task.get("made_of")), task)
+        date = measured_on(data.run, predicted, _identity(data, model), model)
         if date:
             entry["date"] = date
         if source:
@@ -132,13 +133,13 @@ def notes(task: TaskRecord, score: Score, version: str) -> str:
 
 
 def measured_on(run: RunFacts, task: TaskRecord, identity: str, model: str) -> str:
-    """When the predictions were computed, ISO 8601; empty where no record tells.
+    """When the predictions were computed, ISO 8601; empty if no record says.
 
     Without a date the Hub takes that of the commit. That of the scoring would be wrong.
 
     Args:
         run: Of the scores; names the store and what was read from other stores.
-        task: Record of the task.
+        task: Record of the task whose predictions they are.
         identity: Of the model.
         model: Its name.
     """

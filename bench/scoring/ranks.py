@@ -10,7 +10,7 @@ import numpy as np
 from ...results.ranking import Contest
 from ...results.suite_ranking import SuiteRanking, rank_over_tasks
 from ...tasks.registry import SUITES, Aggregate, find_task
-from ..planning.plan import Plan
+from ..planning.plan import BASELINE, Plan
 from .parts import Request
 
 
@@ -22,7 +22,7 @@ def aggregate_of(plan: Plan) -> Aggregate | None:
 
 def entrants(plan: Plan) -> tuple[str, ...]:
     """Models of a plan that are ranked; baselines that see no image, or are run on some tasks only, are not."""
-    return tuple(spec.name for spec in plan.models if spec.source != "baseline")
+    return tuple(spec.name for spec in plan.models if spec.source != BASELINE)
 
 
 def ranked_request(plan: Plan, names: Sequence[str], methods: Mapping[str, Sequence[str]] | None = None) -> Request:

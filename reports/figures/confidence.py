@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...results.schema import Curve, CurvePoint
 from ..data import ReportData
 from ..focus import Focus
+from ..wording import WORLDS
 from .figure import Caption, FigureSpec, Place
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from .style import Pen
 
 _COLUMNS = 4
-_WORLDS = {"microworld": "the micro-world", "photographs": "photographs"}
 _HEADS = {
     Curve.RELIABILITY: ("mean confidence (%)", "accuracy (%)"),
     Curve.RISK: ("coverage (%)", "error among answered (%)"),
@@ -109,12 +109,12 @@ def _line(points: Sequence[CurvePoint]) -> tuple[list[float], list[float]]:
 
 
 def _worlds(data: ReportData) -> list[str]:
-    return [world for world in _WORLDS if tasks_of(data, world)]
+    return [world for world in WORLDS if tasks_of(data, world)]
 
 
 def _caption(data: ReportData, world: str) -> Caption:
     return Caption(
-        f"Confidence on {_WORLDS[world]}: reliability and risk against coverage",
+        f"Confidence on {WORLDS[world]}: reliability and risk against coverage",
         "Above: accuracy of predictions in 15 bins of confidence; on the dotted line confidence is what it says, below "
         "it the model is overconfident. Below: the error if only the most confident predictions are given. Bands are "
         "95 % intervals at each point.",

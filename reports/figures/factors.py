@@ -19,14 +19,13 @@ RATIO = "error_ratio"
 
 def factors_of(data: ReportData, task: str) -> list[str]:
     """The factors of a task that any model has a ratio of, the most affected of the first model first."""
-    names = [name for members in (data.task(task).get("families") or {}).values() for name in members]
     known = {s.condition for s in data.scores if (s.task, s.metric) == (task, RATIO) and math.isfinite(s.value)}
 
     def ratio(name: str) -> float:
         scores = (data.score(model, task, name, RATIO) for model in data.model_names)
         return next((score.value for score in scores if score is not None and math.isfinite(score.value)), math.inf)
 
-    return sorted((name for name in names if name in known), key=ratio, reverse=True)
+    return sorted((name for name in data.members(task) if name in known), key=ratio, reverse=True)
 
 
 def rows(data: ReportData, task: str) -> list[dict[str, Any]]:
@@ -69,9 +68,11 @@ def draw(data: ReportData, task: str, models: Focus | None = None) -> Figure:
                 axes.axhspan(y - 0.5, y + 0.5, color=BAND, linewidth=0, zorder=0)
             for place, model in enumerate((*models.shown, *models.rest)):
                 score = data.score(model, task, name, RATIO)
-                if score is None or not score.value > 0:  # nothing, or no error at all: not on a scale of ratios
+                if score is None or not math.isfinite(score.value):
                     continue
                 counts[name] = max(counts.get(name, 0), score.n)
+                if score.value == 0:  # no error at all has no place on a scale of ratios
+                    continue
                 ends.append(score.value)
                 if model not in ink:
                     axes.plot([score.value], [y], "|", color=REST, markersize=9, markeredgewidth=0.8, zorder=1.5)
@@ -105,7 +106,8 @@ def _caption(data: ReportData, task: str) -> Caption:
     return Caption(
         f"{data.task(task).get('title') or task}: error ratio by factor",
         "Error on the images with a factor over the error on all annotated images, with 95 % intervals: 1 (dotted) "
-        "where the factor makes no difference, 2 where the model errs twice as often. In brackets: images.",
+        "where the factor makes no difference, 2 where the model errs twice as often. A model that "
+        "never errs there has no marker. In brackets: images.",
     )
 
 

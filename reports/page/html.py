@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ from ...text import utf8
 from ..data import ReportData
 from ..figures.figure import Place
 from ..focus import MANY, drawn_models
-from ..headline import LEGEND, HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, tallies
+from ..headline import HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, legend, tallies
+from ..ranks import HEADS, about_lines, cells, led_by_ranks, title
+from ..ranks import LEGEND as RANKS_LEGEND
 from ..wording import condition_label, labels, layer_line, shorten
-from .ranks import rank_sections
 from .sections import (
     Section,
     ViewFigure,
@@ -29,6 +30,8 @@ from .sections import (
     standing_sections,
 )
 from .view import (
+    ViewCell,
+    ViewRow,
     ViewTable,
     comparison_view,
     corruption_view,
@@ -75,6 +78,36 @@ SECTIONS: tuple[Section, ...] = (standing_sections, published_sections, alignmen
 
 def _title(task: TaskRecord) -> str:
     return str(task.get("title") or task["name"])
+
+
+def rank_sections(data: ReportData) -> list[ViewSection]:
+    """A part for each world in which more models are ranked than a table of pairs can show.
+
+    Args:
+        data: The report's input.
+    """
+    sections = []
+    for number, ranking in enumerate(led_by_ranks(data), start=1):
+        rows = []
+        for row in ranking.rows:
+            rank, mean, span, images, tasks, group = cells(row, ranking.metric)
+            values = (ViewCell(rank), ViewCell(mean, span), *map(ViewCell, (images, tasks, group)))
+            rows.append(ViewRow(row.model, "", False, "", values))
+        heading = title(data, ranking)
+        first, *remarks = about_lines(data, ranking)
+        sections.append(
+            ViewSection(
+                title=heading,
+                anchor="ranks" if number == 1 else f"ranks-{number}",
+                lede=" ".join([first, *remarks]),
+                tables=(ViewTable(heading, HEADS, tuple(rows)),) if rows else (),
+                first="Model",
+                legend=RANKS_LEGEND if rows else "",
+                figures=page_figures(replace(data, rankings=(ranking,)), Place.RANKS, f"ranks{number}-"),
+                figures_first=True,
+            )
+        )
+    return sections
 
 
 def _draw(everything: ReportData, place: Place) -> tuple[ViewFigure, ...]:
@@ -173,7 +206,7 @@ def render_html(data: ReportData) -> str:
         holes=hole_lines(rows, data.undefined),
         # With many models the headline has a line for each of them instead of a column.
         headline=leaderboard_view(data, rows) if len(data.model_names) > MANY else headline_view(data, rows),
-        legend=LEGEND,
+        legend=legend(data),
         # The only markup that is not escaped: figures by matplotlib, which escapes the text inside, and our own script.
         markup=Markup,
         script=Markup(script),

@@ -235,10 +235,9 @@ def shift_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
 def factor_view(data: ReportData, task: TaskRecord) -> ViewTable:
     """Error ratio of every factor, with accuracy below it."""
     name = str(task["name"])
-    factors = [factor for members in (task.get("families") or {}).values() for factor in members]
     ratio, top1 = (metric(key).heading for key in ("error_ratio", "top1"))
     lines = []
-    for factor in factors:
+    for factor in data.members(name):
         lines.append(_row(condition_label(factor), cells(data, name, factor, "error_ratio"), note=ratio))
         lines.append(_row(condition_label(factor), cells(data, name, factor, "top1"), note=top1, part=True))
     note = "Error ratio: error on the images with a factor over error on all; 100 where it makes no difference."

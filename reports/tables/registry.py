@@ -296,8 +296,7 @@ def _factors(data: ReportData) -> dict[str, list[Line]]:
     by_task = {}
     for task in data.tasks_with(View.FACTORS):
         name = str(task["name"])
-        factors = [factor for members in (task.get("families") or {}).values() for factor in members]
-        lines = [_line(task, factor, "error_ratio", condition_label(factor)) for factor in factors]
+        lines = [_line(task, factor, "error_ratio", condition_label(factor)) for factor in data.members(name)]
         lines = [line for line in lines if data.has(name, "error_ratio", line.condition)]
         if lines:
             by_task[name] = [*lines, _line(task, "overall", "worst_factor"), _line(task, "overall", "top1")]

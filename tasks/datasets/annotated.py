@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
 from .. import kinds
+from ..task import Task
 from .protocols import CLEAN, photographs
 from .recognition import Evidence, Look
 from .record import DataSet, Form, Opening, UserFolder
@@ -165,7 +166,7 @@ def _form(annotations: str) -> AnnotatedForm:
     )
 
 
-def _task(name: str, title: str, factors: str) -> Any:
+def _task(name: str, title: str, factors: str) -> Task:
     return photographs(
         kinds.FACTORS,
         name,

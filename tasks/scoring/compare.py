@@ -252,18 +252,16 @@ def contests(
         counts_by: Metrics in order; the first that the task measures as a whole enters the rank over a suite.
 
     Returns:
-        The first is None where one of them lacks it: a rank among the others would be another rank. The second names
-        those that lack it, and is None without ``counts_by``.
+        The first is None where one of them lacks it, as a rank among the others would be another rank, and of one
+        model alone. The second names those that lack it, and is None without ``counts_by``.
     """
-    if len(names) < 2:
-        return None, None
     task = prepared.task
     whole = {m.metric: m for m in prepared.measures if m.condition == task.kind.whole(task)}
     counting = next((name for name in counts_by if name in whole), None)
-    wanted = {name: whole[name] for name in (task.metric, counting) if name in whole}
+    wanted = {name: whole[name] for name in (task.metric if len(names) > 1 else None, counting) if name in whole}
     made = {name: _contest(prepared, measure, names, methods or {}) for name, measure in wanted.items()}
     main = made.get(task.metric)
-    return None if main is None or main.lacking else main, made.get(counting or "")
+    return None if main is None or main.lacking or len(names) < 2 else main, made.get(counting or "")
 
 
 def _contest(prepared: Prepared, measure: Measure, names: Sequence[str], methods: Methods) -> Contest | None:

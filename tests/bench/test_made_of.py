@@ -139,7 +139,7 @@ def test_without_annotations_a_run_says_how_to_get_them(
 def test_imported_predictions_are_scored_with_a_folder(
     bench_here: Bench, annotated: Path, imported: None, tmp_path: Path
 ) -> None:
-    plain, failures = scores(bench_here, tmp_path)
+    plain, _ = scores(bench_here, tmp_path)
     assert {task for task, _, _ in plain} == {"imagenet-val"}  # what nobody asked for is no gap
     found, failures = scores(bench_here, tmp_path, "--data", f"imagenet-x={annotated}")
     assert failures == []

@@ -218,6 +218,7 @@ def test_a_ratio_of_zero_has_no_place_on_a_scale_of_ratios():
     assert len(factors.rows(zero, "x")) == 3
     axes = factors.draw(zero, "x").axes[0]
     assert len(axes.lines) == 1  # that of no difference
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Pose (40)", "Texture (40)", "Style (40)"]
 
 
 @pytest.mark.parametrize("models", [2, 12])

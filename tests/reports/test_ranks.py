@@ -15,8 +15,7 @@ from vitobench.reports.data import ReportData
 from vitobench.reports.figures.ranks import rank_rows
 from vitobench.reports.figures.registry import FIGURES
 from vitobench.reports.headline import render_terminal
-from vitobench.reports.page.html import render_html
-from vitobench.reports.page.ranks import rank_sections
+from vitobench.reports.page.html import rank_sections, render_html
 from vitobench.reports.ranks import about_lines, led_by_ranks, title
 from vitobench.results.ranking import Contest, ranked
 from vitobench.results.suite_ranking import SuiteRanking, rank_over_tasks
@@ -71,7 +70,7 @@ def test_sentences_say_what_counts_and_what_is_missing(report: ReportData) -> No
     assert "Not ranked: d: lacks micro-light (not measured)." in lines
     two = replace(report, rankings=(ranking_of(report), replace(ranking_of(report), world="photographs")))
     assert [title(two, one) for one in two.rankings] == [
-        "4 models ranked over 5 tasks on the procedural world", "4 models ranked over 5 tasks on photographs",
+        "4 models ranked over 5 tasks on the micro-world", "4 models ranked over 5 tasks on photographs",
     ]  # fmt: skip
     level = replace(ranking_of(report), rows=tuple(replace(row, group=1) for row in ranking_of(report).rows))
     assert "4 of 4 models are level with the best: a, b, <i>c</i>, e." in about_lines(report, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -65,3 +66,12 @@ def test_markdown_escapes_names(make_report):
     text = to_markdown(make_report(1, names=("a|b<script>",)))
     assert "a\\|b&lt;script&gt;" in text
     assert "<script>" not in text
+
+
+def test_the_legend_says_over_how_many_main_numbers_the_marks_are_corrected(report):
+    families = ("primary", "primary", "secondary")
+    rows = tuple(replace(row, family=family) for row, family in zip(report.comparisons, families, strict=False))
+    judged = replace(report, comparisons=rows)
+    assert "over the 2 main numbers that are compared here" in " ".join(to_markdown(judged).split())
+    assert "over the 2 main numbers that are compared here" in " ".join(terminal(judged).split())
+    assert "after Holm's correction. mCE" in to_markdown(replace(report, comparisons=()))

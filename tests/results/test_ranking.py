@@ -142,6 +142,21 @@ def test_groups_are_those_level_with_the_best_of_the_rest() -> None:
         groups_of(np.array([[False, True], [True, False]]))
 
 
+def test_the_order_in_which_models_are_named_changes_nothing() -> None:
+    rng = np.random.default_rng(12)
+    n, models = 120, 30
+    ids = [str(k) for k in range(n)]
+    hits = (rng.random((models, n)) < np.linspace(0.5, 0.9, models)[:, None]).astype(float)
+    means = hits.mean(axis=1)
+    errors = sign_draws(hits - means[:, None], ids, 200)
+    found = better_on_images(means, errors, chance_of_gaps(means, n))
+    assert 0 < found.sum() < models * (models - 1) / 2
+    for _ in range(20):
+        order = rng.permutation(models)
+        again = better_on_images(means[order], errors[order], chance_of_gaps(means[order], n))
+        np.testing.assert_array_equal(again, found[np.ix_(order, order)])
+
+
 def test_values_that_are_missing_are_refused() -> None:
     with pytest.raises(ValueError, match="missing or not finite"):
         better_on_images(np.array([0.1, np.nan]), np.zeros((2, 8)), np.zeros((2, 2)))

@@ -84,7 +84,7 @@ def table(folder: Path) -> dict[Key, dict[str, float]]:
             continue
         for key, top1, difference in _read(folder / name):
             if column in found[key]:
-                raise InconsistentError(f"{name}: {key} stands there twice")
+                raise InconsistentError(f"{name}: {key} is there twice")
             found[key][column] = _counted(top1, column, f"{name}: {key}")
             if difference is None or not clean:
                 continue

@@ -45,6 +45,9 @@ def test_the_hub_reads_every_field(handed: Handed, tmp_path: Path) -> None:
     )
     assert (second.task_id, second.value, second.date) == ("c", 0.51, None)  # of another run, of which nothing is known
     assert yaml.safe_load(path.read_text()) == huggingface_hub.eval_result_entries_to_yaml([first, second])
+    val, c = data.tasks
+    entries, _ = entries_of(replace(data, tasks=(val, {**c, "made_of": "val"})), "vito@500", "lab/bench")
+    assert [entry["date"] for entry in entries] == ["2026-05-06T07:08:09Z"] * 2  # of the predictions it is made of
 
 
 def test_a_task_goes_to_the_data_set_of_its_images_or_is_said(handed: Handed, tmp_path: Path) -> None:
@@ -53,7 +56,7 @@ def test_a_task_goes_to_the_data_set_of_its_images_or_is_said(handed: Handed, tm
     data = replace(data, tasks=({**val, "hub": "owner/set"}, {**c, "metric": "mce"}))
     path = tmp_path / "x.yaml"
     lines = export_eval_results(handed(path, "vito@500", data=data))
-    assert lines == [f"1 results of vito@500: {path}", "Left out, without a value: Corrupted"]
+    assert lines == [f"1 result of vito@500: {path}", "Left out, without a value: Corrupted"]
     (entry,) = yaml.safe_load(path.read_text())
     assert entry["dataset"] == {"id": "owner/set", "task_id": "val"}
     assert set(entry) == {"dataset", "value", "notes"}

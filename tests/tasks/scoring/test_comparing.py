@@ -121,7 +121,11 @@ def test_numbers_for_ranks_are_of_the_images_that_all_have(make: Make) -> None:
     assert counted is not None
     assert (counted.models, counted.n) == (("a", "b"), 40)
     assert dict(counted.lacking) == {"few": "only 10 of 40 images"}
-    assert contests(prepared, ["a"]) == (None, None)
+    assert contests(prepared, ["a"]) == contests(prepared, [], counts_by=("top1",)) == (None, None)
+    main, counted = contests(prepared, ["a"], counts_by=("top1",))
+    assert main is None
+    assert counted is not None
+    assert (counted.models, counted.n) == (("a",), 40)
 
 
 def test_the_main_number_alone_on_request(make: Make, corrupted: Task) -> None:
