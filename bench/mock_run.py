@@ -362,7 +362,7 @@ def mock_run(name: str, data: Mapping[str, Path], device: str = "auto", precisio
 
 def _labels(model: Model, data: Mapping[str, Path]) -> Iterator[Check]:
     """Label and channel order, on images that the model should recognise."""
-    from ..models.model import answer
+    from ..models.batching import answer
 
     space = model.spec.label_space
     dataset = {"microworld-16": "microworld/val", "imagenet-1k": "imagenet"}.get(space)

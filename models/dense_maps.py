@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import VitobenchError, unknown_name
+from .batching import is_out_of_memory
 
 
 class NamedMap(NamedTuple):
@@ -65,7 +66,7 @@ def maps_of(network: nn.Module, x: Tensor, who: str) -> list[NamedMap]:
     try:
         found: list[NamedMap] = network.named_maps(x)  # type: ignore[operator]
     except (RuntimeError, AssertionError, ValueError) as error:
-        if "memory" in str(error).lower():
+        if is_out_of_memory(error):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise VitobenchError(f"{who} gives no maps of images of {x.shape[2]} x {x.shape[3]} pixels: {reason}") from None
@@ -169,7 +170,7 @@ def sharing_copy(network: nn.Module) -> nn.Module:
 
 
 def at_size(network: nn.Module, height: int, width: int) -> nn.Module:
-    """The network for images of a size: timm's transformers are built for one and have to be told of another.
+    """The network for images of a size: timm's transformers are built for one, and a copy is set to another.
 
     Returns:
         The network itself if nothing in it has a size.

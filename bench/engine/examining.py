@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ...models.model import Model, is_out_of_memory, return_memory
+from ...models.batching import in_batches
+from ...models.model import Model
 from ...models.spec import ModelSpec
 from ...results.layout import PARTIAL
 from ...results.store import Store
@@ -39,12 +40,14 @@ class ModelEncoder:
         """Images that went through the model."""
         self._model, self._batch = model, batch
         self._known: dict[tuple[object, ...], torch.Tensor] = {}
+        self._patch: int | None = None
 
     def patch(self, height: int, width: int) -> int:
-        """See `Encoder.patch`; a model of one size is asked at its own."""
-        size = self._model.spec.preprocessing.size
-        last = self._model.map_layers(size, size)[-1]
-        return last.stride if last.patches else 0
+        """See `Encoder.patch`; a model is asked at its own size, and once: the model keeps layers of one size."""
+        if self._patch is None:
+            last = self._model.map_layers()[-1]
+            self._patch = last.stride if last.patches else 0
+        return self._patch
 
     def maps(self, images: np.ndarray, within: int, stride: int) -> torch.Tensor:
         """See `Encoder.maps`."""
@@ -58,22 +61,13 @@ class ModelEncoder:
         return self._known[key]
 
     def _computed(self, images: np.ndarray, within: int, stride: int) -> torch.Tensor:
-        parts: list[torch.Tensor] = []
-        start = 0
-        while start < len(images):
-            pixels = torch.from_numpy(np.array(images[start : start + self._batch])).permute(0, 3, 1, 2)
-            try:
-                parts.append(self._model.maps(pixels, stride=stride, within=within))
-            except (RuntimeError, MemoryError) as error:
-                if len(pixels) == 1 or not is_out_of_memory(error):
-                    raise
-            else:
-                start += len(pixels)
-                continue
-            self._batch = len(pixels) // 2
-            return_memory(self._model.device)
+        def maps(pixels: torch.Tensor) -> torch.Tensor:
+            return self._model.maps(pixels, stride=stride, within=within)
+
+        own = np.require(images, requirements=["C", "W"])  # torch takes neither a mirrored nor a read-only array
+        found, self._batch = in_batches(maps, own, self._batch, self._model.device)
         self.images += len(images)
-        return torch.cat(parts)
+        return found
 
 
 def protocol_of(task: Task) -> FeatureProtocol:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import torch
 
 from ...errors import VitobenchError
-from ...models.model import Model, answer
+from ...models.batching import in_batches
+from ...models.model import Model
 from ...tasks.images.source import LoadFailure
 from ...tasks.similarity.judgements import Transform, fit_transform, numbers_of
 from ...tasks.similarity.triplets import TripletSource
@@ -64,8 +63,8 @@ class PassTriplets:
 
     def _features(self, model: Model, pictures: np.ndarray) -> np.ndarray:
         """float32 (n, D) of uint8 (n, size, size, 3)."""
-        values, self._batch = answer(_ByFeatures(model), pictures, self._batch)
-        return values.flatten(1).numpy()
+        values, self._batch = in_batches(model.features, pictures, self._batch, model.device)
+        return values.flatten(1).float().cpu().numpy()
 
     def _fitted(self, model: Model, task: Task) -> Transform | None:
         key = (self._work.units[0].planned.data_digest, model.spec.identity)
@@ -104,15 +103,3 @@ def _offered(task: Task) -> tuple[int, ...]:
 
     assert isinstance(task.kind, Similarity)
     return task.kind.offered
-
-
-class _ByFeatures:
-    """A model that answers with its features, for `models.model.answer`."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.device = model.device
-
-    def logits(self, images: torch.Tensor) -> Any:
-        """float32 (N, D) of uint8 images (N, 3, H, W)."""
-        return self._model.features(images)

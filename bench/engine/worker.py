@@ -373,7 +373,7 @@ class Worker:
         self, spec: ModelSpec, images: np.ndarray, known: dict[tuple[str, int], Any], report: PassReport
     ) -> Any | None:
         """Logits (N, K) for uint8 (N, H, W, 3), from ``known`` if they are there; None where the model is out."""
-        from ...models.model import answer
+        from ...models.batching import answer
 
         key = (spec.identity, len(images))
         if key in known:

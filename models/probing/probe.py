@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import DataError, VitobenchError
-from ..model import Model, answer
+from ..batching import answer
+from ..model import Model
 from ..networks import PooledNetwork
 from ..state_dicts import fit as fill
 from ..state_dicts import read_state_dict

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import DataError
 from ..kinds.video_objects import J_AND_F, KIND
-from ..task import Condition, Task
+from ..task import Condition
 from ..understanding.video_objects import Carrying
-from .protocols import DAVIS_2017_PAPER
+from .protocols import DAVIS_2017_PAPER, of_features
 from .recognition import Evidence, Look
-from .record import DataSet, FolderForm, Opening
+from .record import AnnotatedForm, DataSet, Opening
 
 if TYPE_CHECKING:
     from ..images.source import ImageSource
@@ -24,7 +23,7 @@ _LAYOUT = """the folder DAVIS of the published archive at 480p:
 
 
 @dataclass(frozen=True)
-class DavisForm(FolderForm):
+class DavisForm(AnnotatedForm):
     """Frames, masks and lists of clips.
 
     Attributes:
@@ -35,17 +34,11 @@ class DavisForm(FolderForm):
     year: int = 2017
     single: bool = False
 
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+    def _read(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..readers.masks import DavisClips
 
-        listing = f"ImageSets/{self.year}/val.txt"
-        if not opening.root.is_dir():
-            problem = "is a file, not a folder" if opening.root.exists() else "does not exist"
-            raise data_set.error(f"{opening.root} {problem}.", opening.root)
-        try:
-            return DavisClips(opening.root, data_set.name, listing, self.single, opening.cache, opening.progress)
-        except DataError as error:
-            raise data_set.error(f"{opening.root}: {error}.", opening.root) from error
+        (listing,) = data_set.required
+        return DavisClips(opening.root, data_set.name, listing, self.single, opening.cache, opening.progress)
 
     def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
         """Its folders and the list of the year."""
@@ -78,15 +71,10 @@ def _davis(year: int, single: bool, citation: str, what: str) -> DataSet:
         required=(f"ImageSets/{year}/val.txt",),
         form=DavisForm("none", _LAYOUT, year, single),
         tasks=(
-            Task(
-                name=f"davis-{year}",
-                title=f"DAVIS {year}, masks carried",
-                version=1,
-                kind=KIND,
-                world="photographs",
-                label_space="none",
-                dataset="",
-                images=None,
+            of_features(
+                KIND,
+                f"davis-{year}",
+                f"DAVIS {year}, masks carried",
                 conditions=(Condition("clips"),),
                 metric=J_AND_F,
                 notes=_PROTOCOL_NOTES,

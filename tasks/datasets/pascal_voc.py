@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import DataError
 from ..kinds.segmentation import KIND, MIOU
-from ..task import Condition, Task
+from ..task import Condition
 from ..understanding.segmentation import Retrieval
-from .protocols import HUMMINGBIRD_PAPER
+from .protocols import HUMMINGBIRD_PAPER, of_features
 from .recognition import Evidence, Look
-from .record import DataSet, FolderForm, Opening
+from .record import AnnotatedForm, DataSet, Opening
 
 if TYPE_CHECKING:
     from ..images.source import ImageSource
@@ -32,19 +31,13 @@ VOC_CLASSES = (
 
 
 @dataclass(frozen=True)
-class VocForm(FolderForm):
+class VocForm(AnnotatedForm):
     """Photographs, masks and two lists."""
 
-    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+    def _read(self, data_set: DataSet, opening: Opening) -> ImageSource:
         from ..readers.class_maps import VocImages
 
-        if not opening.root.is_dir():
-            problem = "is a file, not a folder" if opening.root.exists() else "does not exist"
-            raise data_set.error(f"{opening.root} {problem}.", opening.root)
-        try:
-            return VocImages(opening.root, data_set.name, _LISTS, opening.cache, opening.progress)
-        except DataError as error:
-            raise data_set.error(f"{opening.root}: {error}.", opening.root) from error
+        return VocImages(opening.root, data_set.name, _LISTS, opening.cache, opening.progress)
 
     def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
         """Its folders and lists."""
@@ -70,15 +63,10 @@ DATA_SETS = (
         required=_LISTS,
         form=VocForm("none", _LAYOUT),
         tasks=(
-            Task(
-                name="pascal-voc",
-                title="PASCAL VOC 2012, by retrieval",
-                version=1,
-                kind=KIND,
-                world="photographs",
-                label_space="none",
-                dataset="",
-                images=None,
+            of_features(
+                KIND,
+                "pascal-voc",
+                "PASCAL VOC 2012, by retrieval",
                 conditions=(Condition("images"),),
                 metric=MIOU,
                 citation=HUMMINGBIRD_PAPER,

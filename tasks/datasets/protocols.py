@@ -84,6 +84,11 @@ def shift(name: str, title: str, **more: Any) -> Task:
     return photographs(kinds.SHIFT, name, title, conditions=(Condition("shift"),), **more)
 
 
+def of_features(kind: kinds.Kind, name: str, title: str, **more: Any) -> Task:
+    """A task for encoders on photographs: it asks for no classes; see `photographs`."""
+    return photographs(kind, name, title, label_space="none", clean=None, **more)
+
+
 def map_tasks(name: str, title: str, protocol: MapProtocol, **more: Any) -> tuple[Task, Task]:
     """Two saliency tasks on the same images: one of gradients and attention masks, one of SmoothGrad.
 

@@ -223,6 +223,26 @@ class FolderForm(Form):
 
 
 @dataclass(frozen=True)
+class AnnotatedForm(FolderForm):
+    """Photographs with masks or maps of classes; their readers know nothing of records."""
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        data_set.check_folder(opening.root)
+        try:
+            return self._read(data_set, opening)
+        except DataError as error:
+            raise data_set.error(f"{opening.root}: {error}.", opening.root) from error
+
+    @abstractmethod
+    def _read(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        """Open the folder, which exists.
+
+        Raises:
+            DataError: What is wrong with its content, without the form and the page.
+        """
+
+
+@dataclass(frozen=True)
 class ClassFolderForm(FolderForm):
     """One folder per class.
 
@@ -426,3 +446,12 @@ class DataSet(Publication):
     def error(self, problem: str, root: Path) -> DataError:
         """An error that says what was wrong, what the form is, and where the set is published."""
         return DataError(f"{problem}\n{self.expected(root)}")
+
+    def check_folder(self, root: Path) -> None:
+        """Check that there is a folder.
+
+        Raises:
+            DataError: There is none, or a file.
+        """
+        if not root.is_dir():
+            raise self.error(f"{root} {'is a file, not a folder' if root.exists() else 'does not exist'}.", root)

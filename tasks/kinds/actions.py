@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.actions import HEADS, MEASURES, OBSERVERS, TRUE
+from ..understanding.actions import HEADS, MEASURES, OBSERVERS, TRUE, Recognising
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -75,8 +75,6 @@ class Actions(Kind):
 
 
 def _classes(task: Task) -> tuple[str, ...]:
-    from ..understanding.actions import Recognising
-
     if not isinstance(task.protocol, Recognising):
         raise ValueError(f"{task.name} does not say which actions there are")
     return task.protocol.classes

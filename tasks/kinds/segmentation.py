@@ -54,15 +54,13 @@ class Segmentation(Kind):
             right: np.ndarray = means.of(both).sum(axis=1) / means.of(area).sum(axis=1)
             return right
 
-        def iou(own: str, of: str) -> Measure:
-            return Measure(
-                _classes(task)[int(own[:3])], "class_iou", lambda m: _ratio(m[own], m[of]), (own, of), undefined=_WHY
-            )
+        def iou(name: str, own: str, of: str) -> Measure:
+            return Measure(name, "class_iou", lambda m: _ratio(m[own], m[of]), (own, of), undefined=_WHY)
 
         return [
             Measure("overall", MIOU, miou, (*both, *union)),
             Measure("overall", "pixel_accuracy", accuracy, (*both, *area)),
-            *(iou(*pair) for pair in zip(both, union, strict=True)),
+            *(iou(*one) for one in zip(_classes(task), both, union, strict=True)),
         ]
 
     def lines(self, task: Task) -> list[Line]:
@@ -93,7 +91,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _classes(task: Task) -> tuple[str, ...]:
     if not isinstance(task.protocol, Retrieval):
-        raise ValueError(f"{task.name} says not which classes pixels have")
+        raise ValueError(f"{task.name} does not say which classes pixels have")
     return task.protocol.classes
 
 

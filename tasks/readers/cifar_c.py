@@ -64,9 +64,7 @@ class CifarC(FolderSource):
         self._hashed: dict[str, Hashed] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._verified: dict[str, int] = {}  # stamps under which files were found to be those that were hashed
-        if not self.root.is_dir():
-            problem = "is a file, not a folder" if self.root.exists() else "does not exist"
-            raise published.error(f"{self.root} {problem}.", self.root)
+        published.check_folder(self.root)
         there = sorted(p.stem for p in self.root.glob("*.npy") if p.name != _LABELS and not p.name.startswith("."))
         if not there:
             raise published.error(f"{self.root} has no arrays of corrupted images.", self.root)

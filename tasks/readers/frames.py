@@ -50,9 +50,7 @@ class FrameGroups(FileSource):
         """
         super().__init__(opening.root, published.name, opening.cache, opening.progress)
         self.label_space = form.label_space
-        if not self.root.is_dir():
-            problem = "is a file, not a folder" if self.root.exists() else "does not exist"
-            raise published.error(f"{self.root} {problem}.", self.root)
+        published.check_folder(self.root)
         try:
             annotations = form.annotations(self.root / "metadata")
         except DataError as error:

@@ -58,9 +58,7 @@ class ParquetImages(FolderSource):
                 are more or fewer images than the set has.
         """
         super().__init__(opening.root, published.name, opening.cache, opening.progress)
-        if not self.root.is_dir():
-            problem = "is a file, not a folder" if self.root.exists() else "does not exist"
-            raise published.error(f"{self.root} {problem}.", self.root)
+        published.check_folder(self.root)
         self._hashed: dict[str, Hashed] | None = None
         self._verified: dict[str, int] = {}
         try:

@@ -92,9 +92,7 @@ class TableOfFiles(AcceptedFiles):
                 has a class that the set does not have.
         """
         super().__init__(published, opening, form.accepted())
-        if not self.root.is_dir():
-            problem = "is a file, not a folder" if self.root.exists() else "does not exist"
-            raise published.error(f"{self.root} {problem}.", self.root)
+        published.check_folder(self.root)
         try:
             self._labels = _read_table(self.root / form.table, form.file_column, form.class_column)
         except DataError as error:

@@ -57,8 +57,7 @@ class _FromFolder(TripletSource):
 
     def __init__(self, published: DataSet, kind: str, root: Path) -> None:
         self.name, self.kind, self.root, self._published = published.name, kind, root, published
-        if not root.is_dir():
-            raise self._error(f"The folder {root} {'is a file' if root.exists() else 'does not exist'}.")
+        published.check_folder(root)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_published"}

@@ -89,7 +89,7 @@ class Recognising(FeatureProtocol):
         stride: ... computed at this stride.
         cells: A frame's map is averaged over this many parts along each side, and over the parts of `regions` to see
             how it moves.
-        regions: Parts along each side for which shifts from frame to frame are seen apart.
+        regions: Parts along each side for which shifts from frame to frame are averaged separately.
     """
 
     classes: tuple[str, ...]
@@ -110,12 +110,12 @@ class Recognising(FeatureProtocol):
     def examiner(self, encoder: Encoder | str, source: ImageSource) -> ActionExaminer:
         """See `FeatureProtocol.examiner`."""
         if not hasattr(source, "action_of"):
-            raise ValueError(f"the images of {source.name} are no clips with classes")
+            raise ValueError(f"the images of {source.name} are not clips with classes")
         return ActionExaminer(self, encoder, source)  # type: ignore[arg-type]
 
 
 class ActionExaminer:
-    """One encoder or baseline on clips; see `protocol.Examiner`. Heads are fitted when the first clip is asked."""
+    """One encoder or baseline on clips; see `protocol.Examiner`. Heads are fitted before the first clip is judged."""
 
     def __init__(self, how: Recognising, encoder: Encoder | str, clips: LabelledClips) -> None:
         self._how, self._encoder, self._clips = how, encoder, clips

@@ -122,7 +122,7 @@ class Carrying(FeatureProtocol):
 
 def _clips(source: ImageSource) -> ObjectClips:
     if not hasattr(source, "object_at"):
-        raise ValueError(f"the images of {source.name} are no clips with masks of objects")
+        raise ValueError(f"the images of {source.name} are not clips with masks of objects")
     return source  # type: ignore[return-value]
 
 
@@ -145,6 +145,12 @@ class ClipExaminer:
         try:
             for number, carried in self.masks(clip):
                 truth = self._clips.mask(clip, number)
+                if truth.shape != carried.shape:
+                    (rows, columns), (height, width) = truth.shape, carried.shape
+                    raise DataError(
+                        f"frame {number} of {clip}, counted from 0, has {columns} x {rows} pixels, the first one "
+                        f"{width} x {height}"
+                    )
                 pairs = [(carried == one, truth == one) for one in objects]
                 values[f"{number:03d} j"] = np.array([region_similarity(*pair) for pair in pairs])
                 values[f"{number:03d} f"] = np.array([boundary_accuracy(*pair) for pair in pairs])

@@ -24,7 +24,7 @@ from pathlib import Path
 FORWARD = """
 import sys, time
 import torch
-from vitobench.models.model import answer
+from vitobench.models.batching import answer
 from vitobench.models.registry import load
 name, count = sys.argv[1], int(sys.argv[2])
 model = load(name)

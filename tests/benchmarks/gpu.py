@@ -44,7 +44,7 @@ from vitobench.bench.run import Effort, Outcome
 from vitobench.cores import usable_cores
 from vitobench.errors import VitobenchError
 from vitobench.models import registry
-from vitobench.models.model import answer
+from vitobench.models.batching import answer
 from vitobench.models.pretraining.clips import ClipPool, Place
 from vitobench.models.pretraining.devices import make_fabric
 from vitobench.models.pretraining.feeds import PoolFeed, pool_batch

@@ -24,7 +24,8 @@ from vitobench.bench.engine.pixels import apply_condition
 from vitobench.cores import usable_cores
 from vitobench.models import registry
 from vitobench.models.arithmetic import arithmetic
-from vitobench.models.model import Model, answer
+from vitobench.models.batching import answer
+from vitobench.models.model import Model
 from vitobench.models.spec import PRECISIONS, ModelSpec
 from vitobench.tasks.images.classes import imagenet_wnids
 from vitobench.tasks.images.folders import ImageFolder

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitobench.models.model import answer, is_out_of_memory
+from vitobench.models.batching import answer, is_out_of_memory
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (37, 4, 4, 3), dtype=np.uint8)
 
