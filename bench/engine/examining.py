@@ -96,8 +96,8 @@ def examine(
         work: The units that are lacking.
         rows: By identity of task and model; what is already in them is not asked again.
         encoder_of: Gives a model, or None once it has failed.
-        fail: Told of a model that fails, and why.
-        answered: Told the unit, how many of its positions are done, and how many seconds they took.
+        fail: Called with a model that fails, and why.
+        answered: Called with the unit, how many of its positions are done, and how many seconds they took.
     """
     for spec in dict.fromkeys(spec for unit in work.units for spec in unit.models):
         units = [unit for unit in work.units if spec in unit.models]

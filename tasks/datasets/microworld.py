@@ -18,7 +18,7 @@ from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import ACTIONS, CLASSES, GENERATOR_VERSION, PLAYED
+from ..microworld.vocabulary import ACTIONS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
@@ -338,7 +338,7 @@ DATA_SETS = (
             notes="240 scenes of one to four objects at 128 pixels, with 16 classes and the background. The memory is "
             "made of all cells of 160 training scenes. Networks with stages are read at the last stage whose own "
             "stride is 8 or less.",
-            protocol=Retrieval(("background", *CLASSES), side=128, within=8, stride=8),
+            protocol=Retrieval(SCENE_CLASSES, side=128, within=8, stride=8),
         ),
     ),
     _set(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .sets import MicroSet, RenderedSource
-from .vocabulary import CLASSES, CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
+from .vocabulary import CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,6 @@ SIZE = 128
 
 MEMORY = 160
 """Labelled scenes: ten whose first object has a given class."""
-
-SCENE_CLASSES = ("background", *CLASSES)
-"""Classes of pixels: backdrop, floor and occluders are background."""
 
 
 class MicroLabelledScenes(RenderedSource):
@@ -80,7 +77,9 @@ class MicroLabelledScenes(RenderedSource):
             name, number = image_id.partition("-")[0], int(image_id.rpartition("-")[2])
             frames = self._sets[name].frames([number], SIZE, [CLIP_SECONDS / 2])
             classes = np.zeros(256, np.uint8)
-            classes[OBJECT_ID : OBJECT_ID + MAX_OBJECTS] = frames.classes[0] + 1  # an absent one is -1 and on no pixel
+            classes[OBJECT_ID : OBJECT_ID + MAX_OBJECTS] = (
+                frames.classes[0] + 1
+            )  # of `SCENE_CLASSES`; an absent one is -1 and on no pixel
             self._last = (image_id, frames.images[0], classes[frames.surfaces[0]])
         return self._last[1], self._last[2]
 

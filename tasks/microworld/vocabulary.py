@@ -25,6 +25,9 @@ CLASSES = (
 )
 """Object classes; the index is the label. The order is that of the distance functions in `solids`."""
 
+SCENE_CLASSES = ("background", *CLASSES)
+"""Classes of pixels: backdrop, floor and occluders are background."""
+
 UNSEEN_CLASSES = ("pyramid", "jack", "arch", "hourglass", "stairs", "ladder", "tripod", "figure eight")
 """Solids that no clip and no other set shows; their distance functions follow those of `CLASSES`."""
 

@@ -143,7 +143,7 @@ class Counted(nn.Module):
 
     def named_maps(self, x: Tensor) -> Any:
         if len(x) > 1:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
         self.seen += len(x)
         return self.inner.named_maps(x)
 

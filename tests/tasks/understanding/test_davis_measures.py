@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
+from scipy.spatial.distance import cdist
 
 from vitobench.tasks.understanding.davis import boundary, boundary_accuracy, region_similarity, summary
 
@@ -51,6 +52,58 @@ def test_masks_without_boundary() -> None:
     assert region_similarity(square, moved) == pytest.approx(150 / 250)
     assert boundary_accuracy(~empty, empty) == 1  # neither has a boundary
     assert boundary_accuracy(square, square) == 1
+
+
+def square(left: int, size: int = 10) -> np.ndarray:
+    mask = np.zeros((64, 64), bool)
+    mask[20 : 20 + size, left : left + size] = True
+    return mask
+
+
+def test_region_similarity_is_intersection_over_union() -> None:
+    assert region_similarity(square(20), square(20)) == 1
+    assert region_similarity(square(20), square(25)) == pytest.approx(50 / 150)
+    assert region_similarity(square(0), square(40)) == 0
+    empty = np.zeros((64, 64), bool)
+    assert region_similarity(empty, empty) == 1
+    assert region_similarity(empty, square(3)) == 0
+
+
+def test_boundaries_agree_within_the_tolerance() -> None:
+    # 0.8 % of the diagonal of 64 x 64 is 0.7 pixels, which is rounded up to 1
+    assert boundary_accuracy(square(20), square(20)) == 1
+    assert boundary_accuracy(square(20), square(21)) == 1
+    assert 0 < boundary_accuracy(square(20), square(22)) < 1
+    assert boundary_accuracy(square(0), square(40)) == 0
+    empty = np.zeros((64, 64), bool)
+    assert boundary_accuracy(empty, empty) == 1
+    assert boundary_accuracy(empty, square(3)) == boundary_accuracy(square(3), empty) == 0
+
+
+def edge_points(mask: np.ndarray) -> np.ndarray:
+    height, width = mask.shape
+    return np.array(
+        [
+            (y, x)
+            for y in range(height)
+            for x in range(width)
+            if any(
+                mask[y, x] != mask[min(y + down, height - 1), min(x + right, width - 1)]
+                for down, right in ((0, 1), (1, 0), (1, 1))
+            )
+        ]
+    )
+
+
+def test_boundary_accuracy_of_ragged_masks_is_that_of_all_distances() -> None:
+    rng = np.random.default_rng(1)
+    coarse = rng.random((3, 2, 8, 10)) < 0.5
+    for one, two in np.kron(coarse, np.ones((16, 16), bool)).astype(bool):
+        two ^= rng.random(two.shape) < 0.01
+        apart = cdist(edge_points(one), edge_points(two))
+        tolerance = np.ceil(0.008 * np.hypot(*one.shape))
+        precision, recall = (apart.min(axis=1) <= tolerance).mean(), (apart.min(axis=0) <= tolerance).mean()
+        assert boundary_accuracy(one, two) == pytest.approx(2 * precision * recall / (precision + recall))
 
 
 def test_recall_and_decay_by_hand() -> None:

@@ -236,6 +236,8 @@ def test_scenes_of_the_micro_world_have_the_classes_of_their_objects() -> None:
     assert max(map(max, seen)) <= 16
     assert source.picture(source.image_ids[0]).shape == (128, 128, 3)
     assert (source.picture("train-0-000000") != source.picture("val-0-000000")).any()
+    below = MicroLabelledScenes(1, seed=-1)
+    assert (below.picture(below.image_ids[0]) != source.picture("val-0-000000")).any()
     how = get_task("micro-segmentation").protocol
     assert isinstance(how, Retrieval)
     right = {}

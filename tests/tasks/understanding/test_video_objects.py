@@ -164,6 +164,13 @@ def test_masks_of_colours_of_another_size_or_changed_are_failures_of_their_clip(
     assert source.digest
     write_mask(place, np.ones((48, 80), np.uint8))
     assert "changed on disk since it was hashed" in reason()
+    place.write_bytes(whole)
+    source = clips(root)
+    for file, kind in ((place, "P"), (root / "JPEGImages/480p/b/00004.jpg", "RGB")):
+        with Image.open(file) as image:
+            assert image.mode == kind
+            image.resize((40, 24), Image.Resampling.NEAREST).save(file)
+    assert reason() == "frame 4 of b, counted from 0, has 40 x 24 pixels, the first one 80 x 48"
     short = clips(write_davis(tmp_path / "short", {"s": 1}, frames=2))
     failed = AS_IT_IS.examiner(UNMOVED, short).numbers([0]).failed
     assert "has 2 frames; the first and the last are not judged" in failed[0].reason
@@ -193,3 +200,11 @@ def test_the_mean_is_over_objects_and_the_bootstrap_over_clips() -> None:
     assert by_name["overall", "j_and_f"].counts == ("objects",)
     assert ("fifth 5", "j_and_f") in by_name
     assert [line.metric for line in kind.lines(task)] == ["j_and_f", "j", "f"]
+
+
+def test_frames_beyond_999_come_after_the_others() -> None:
+    falling = {f"{n:03d} {m}": [1 - n / 1200] for n in range(1, 1200) for m in "jf"}
+    units = KINDS["video-objects"].units(get_task("davis-2017"), answers(falling, ["a/1"]), None, Truth())
+    found = dict(zip(units.columns, units.values[0], strict=True))
+    assert found["j_decay"] == pytest.approx(0.75, abs=0.01)
+    assert [found[f"fifth {n}"] for n in range(1, 6)] == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1], abs=0.01)
