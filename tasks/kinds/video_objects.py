@@ -83,7 +83,7 @@ def _by_frame(answers: Answers, measure: str) -> np.ndarray:
     import numpy as np
 
     names = [name for name in answers.numbers if name.rpartition(" ")[2] == measure]
-    names.sort(key=lambda name: int(name.partition(" ")[0]))  # as text, frame 1000 would come before 101
+    names.sort(key=lambda name: (len(name), name))  # frame 1000 comes after 101
     if not names:
         return np.empty((len(answers), 0))
     return np.column_stack([answers.numbers[name][:, 0] for name in names]).astype(np.float64)

@@ -13,7 +13,8 @@ from PIL import Image
 
 from ....tasks.images.geometry import Geometry
 from ....tasks.images.reading import fit
-from ...model import Model, answer
+from ...batching import answer
+from ...model import Model
 from .duplicates import perceptual_hash
 from .evidence import ANSWERS, ClipEvidence, probe_times
 from .queries import FrameAnswer
