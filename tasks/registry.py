@@ -137,6 +137,9 @@ _MANY = 2000
 _MANY_FRAMES = 320 * 21
 """Frames of as many clips: with 60 of them, differences under about five points are not detectable."""
 
+_SCENES = 120
+"""Objects and scenes where a model is asked for features alone: half of what the suite `understanding` asks."""
+
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
@@ -248,6 +251,13 @@ SUITES: dict[str, Suite] = {
             ),
             {**dict.fromkeys(("micro-val", *_SHIFTS, "micro-cue-conflict"), _MANY), "micro-vid-robust": _MANY_FRAMES},
             aggregate=replace(_ACCURACY, members=tuple((name,) for name in _RENDERED)),
+        ),
+        Suite(
+            "claims-understanding",
+            "What features of several runs of a method know besides classes, in the micro-world",
+            ("micro-davis", "micro-segmentation", "micro-actions", "micro-arrow"),
+            (("micro-davis", "overall", "j_and_f"), ("micro-segmentation", "overall", "miou")),
+            dict.fromkeys(("micro-davis", "micro-segmentation"), _SCENES),
         ),
     )
 }

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SUITE = "claims"
+BY_FEATURES = "claims-understanding"
+"""The suite of the claim that is judged by features alone."""
+
 STEPS = 400
 """Steps of every run. Budgets are equal: the same number of steps, of clips in a batch and of clips in all."""
 
@@ -51,6 +54,8 @@ class Claim:
         statement: What is claimed, and whether it is secondary or exploratory.
         effects: Weights of methods by the name of the effect; where the claim holds, they are more than 0.
         numbers: In which numbers.
+        suite: The suite that measures them.
+        on_demand: Judged only where it is asked for: it measures other tasks than the claims that were planned.
     """
 
     key: str
@@ -58,6 +63,13 @@ class Claim:
     statement: str
     effects: Mapping[str, Mapping[str, float]] = field(hash=False)
     numbers: tuple[Asked, ...]
+    suite: str = SUITE
+    on_demand: bool = False
+
+    @property
+    def methods(self) -> set[str]:
+        """Whose runs it needs."""
+        return {method for weights in self.effects.values() for method in weights}
 
 
 FACTORIAL: dict[tuple[int, int, int], str] = {
@@ -210,6 +222,14 @@ _HUMAN = (
 NUMBERS = (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_VIDEO, *_HUMAN, Asked(DECODING, "texture"))
 """Everything that is measured, in the order of tables."""
 
+FEATURES = (
+    Asked("micro-davis", "j_and_f"),
+    Asked("micro-segmentation", "miou"),
+    Asked("micro-actions", "ordered_accuracy"),
+    Asked("micro-arrow", "ordered_accuracy"),
+)
+"""What is measured of the runs of the claim that is judged by features alone, in the order of tables."""
+
 _DECIDING = (*_SYNTHETIC, *_HUMAN)
 
 CLAIMS = (
@@ -291,6 +311,25 @@ CLAIMS = (
             for name, weights in difference("vito", other).items()
         },
         (*_CLEAN, *_DECIDING),
+    ),
+    Claim(
+        "4",
+        "Video over images, by features alone",
+        "Exploratory, declared after the plan: what (a) asks, with tasks that need no labels of images. Masks of "
+        "several objects carried along clips, classes of pixels retrieved, and what moves how from frames in order. "
+        "Last, what pretraining adds to a random network.",
+        {
+            "data": of_sources(still=1, photographs=-1),
+            "time": factor("time"),
+            **difference("moclr-video", "moclr"),
+            **difference("vito", "vito-photographs"),
+            **difference("vito", "moclr"),
+            **difference("vito", "untrained"),
+            **difference("moclr", "untrained-average"),
+        },
+        FEATURES,
+        BY_FEATURES,
+        on_demand=True,
     ),
     Claim(
         "d",

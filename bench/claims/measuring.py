@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from ...tasks.scoring.samples import Prepared, collect, prepare
 from ..catalogue import truth_of
 from ..planning.plan import Plan
 from ..scoring.outcome import gather
-from .declared import CLAIMS, EXTRA, NUMBERS, WINDOWS, Asked, Claim
+from .declared import CLAIMS, EXTRA, FEATURES, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:
     from ...reports.data import ReportData
@@ -42,6 +42,10 @@ _TITLES = {
     "micro-backgrounds": "backgrounds",
     "micro-light": "light",
     "micro-occlusion": "occlusion",
+    "micro-davis": "masks of several objects, J&F",
+    "micro-segmentation": "classes of pixels, mIoU",
+    "micro-actions": "what moves how",
+    "micro-arrow": "forwards or backwards",
 }
 _METRIC_TITLES = {
     "pm0": "video, pm-0",
@@ -55,24 +59,30 @@ _METRIC_TITLES = {
 }
 
 
-def numbers() -> tuple[Number, ...]:
-    """The columns of the tables: what is measured, with headings."""
+def numbers(tasks: Iterable[str] = ()) -> tuple[Number, ...]:
+    """The columns of the tables: what is measured, with headings.
+
+    Args:
+        tasks: Tasks of claims that are judged on demand; each adds its column.
+    """
+    more = set(tasks)
+    asked = (*NUMBERS, *(number for number in FEATURES if number.task in more))
     return tuple(
         Number(
-            asked.task,
-            asked.metric,
-            _METRIC_TITLES.get(asked.metric) or _TITLES[asked.task],
-            asked.metric != "error_consistency",
+            number.task,
+            number.metric,
+            _TITLES.get(number.task) or _METRIC_TITLES[number.metric],
+            number.metric != "error_consistency",
         )
-        for asked in NUMBERS
+        for number in asked
     )
 
 
-def judge_claims(plan: Plan, store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
+def judge_claims(plans: Sequence[Plan], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
-        plan: The plan that the runs were measured by.
+        plans: What the runs were measured by: a plan for each suite, of all runs or some.
         store: Holds the predictions.
         runs: The runs of each method.
         extra: What was measured for the tasks in `EXTRA`.
@@ -81,27 +91,28 @@ def judge_claims(plan: Plan, store: Store, runs: Runs, extra: Extra, facts: Clai
     Returns:
         Claims whose methods are all there; a method without runs leaves out the effects that need it.
     """
-    data = gather(plan, store, [], facts)
+    gathered = [gather(plan, store, [], facts) for plan in plans]
+    columns = numbers(planned.task.name for plan in plans for planned in plan.tasks)
     values = {
         method: {
-            (asked.task, asked.metric): tuple(
-                float(extra[name][asked].mean()) if asked.task in EXTRA else _value(data, name, asked) for name in names
-            )
-            for asked in NUMBERS
+            (number.task, number.metric): tuple(_value(gathered, extra, name, number) for name in names)
+            for number in columns
         }
         for method, names in runs.items()
     }
-    prepared = _prepared(plan, store)
+    prepared = {name: task for plan in plans for name, task in _prepared(plan, store).items()}
     claims = (_view(claim, prepared, runs, values, extra) for claim in CLAIMS)
-    failures = tuple(f"{f.model}, {f.task}: {f.reason}" for f in data.failures)
+    failures = tuple(dict.fromkeys(f"{f.model}, {f.task}: {f.reason}" for data in gathered for f in data.failures))
     windows = {method: window for method, window in WINDOWS.items() if method in runs}
     judged = tuple(claim for claim in claims if claim.effects)
-    return ClaimsData(judged, numbers(), values, windows, facts, failures)
+    return ClaimsData(judged, columns, values, windows, facts, failures)
 
 
-def _value(data: ReportData, model: str, asked: Asked) -> float:
-    score = data.score(model, asked.task, "overall", asked.metric)
-    return math.nan if score is None else score.value
+def _value(gathered: Sequence[ReportData], extra: Extra, model: str, number: Number) -> float:
+    if number.task in EXTRA:
+        return float(extra[model][Asked(number.task, number.metric)].mean())
+    scores = (data.score(model, number.task, "overall", number.metric) for data in gathered)
+    return next((score.value for score in scores if score is not None), math.nan)
 
 
 def _prepared(plan: Plan, store: Store) -> dict[str, Prepared]:
@@ -147,8 +158,11 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
 
 
 def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:
-    """An effect with an interval over runs only."""
-    parts = [(weight, np.array(values[method][(asked.task, asked.metric)])) for method, weight in weights.items()]
+    """An effect with an interval over runs only; none where nothing was asked."""
+    number = (asked.task, asked.metric)
+    if any(number not in values[method] for method in weights):
+        return []
+    parts = [(weight, np.array(values[method][number])) for method, weight in weights.items()]
     value = sum(weight * float(part.mean()) for weight, part in parts)
     if math.isnan(value):
         return []

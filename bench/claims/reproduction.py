@@ -17,7 +17,7 @@ from ...text import utf8
 from ..planning.asked import make_plan
 from ..run import execute, facts
 from ..settings import Settings
-from .declared import CLAIMS, DECODING, FACTORS, METHODS, STEPS, SUITE, TRACKING, WINDOWS, Asked
+from .declared import CLAIMS, DECODING, FACTORS, METHODS, STEPS, SUITE, TRACKING, WINDOWS, Asked, Claim
 from .features import decode_all, track_all
 from .measuring import judge_claims
 from .training import Run, all_runs, further_runs, train_missing
@@ -95,7 +95,7 @@ class Reproduction:
 
     Attributes:
         folder: Receives ``runs/``, ``store/`` and the tables and figures.
-        claims: Letters of `declared.CLAIMS`; all if empty.
+        claims: Keys of `declared.CLAIMS`; if empty, all but those that are judged on demand.
         seeds: Runs of each method; of a method that has more, all are used.
         steps: Length of each run.
         workers: Runs that are trained, and units that are measured, at a time.
@@ -114,8 +114,8 @@ class Reproduction:
     precision: str = "float32"
 
     @property
-    def methods(self) -> list[str]:
-        """The runs that are needed.
+    def chosen(self) -> list[Claim]:
+        """The claims to test.
 
         Raises:
             UnknownNameError: A claim that there is not.
@@ -124,13 +124,16 @@ class Reproduction:
         for key in self.claims:
             if key not in known:
                 raise unknown_name("claim", key, known)
-        wanted = {
-            method
-            for claim in CLAIMS
-            if claim.key in (self.claims or known)
-            for weights in claim.effects.values()
-            for method in weights
-        }
+        return [claim for claim in CLAIMS if (claim.key in self.claims if self.claims else not claim.on_demand)]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods whose runs are needed.
+
+        Raises:
+            UnknownNameError: A claim that there is not.
+        """
+        wanted = set().union(*(claim.methods for claim in self.chosen))
         if not self.claims:
             wanted |= set(WINDOWS)
         return [name for name in METHODS if name in wanted]
@@ -144,14 +147,22 @@ class Reproduction:
         runs = all_runs(folder, self.methods, self.seeds, self.steps)
         return runs + [run for run in further_runs(folder, self.methods, self.seeds, self.steps) if run.finished()]
 
-    def settings(self, runs: Sequence[Run]) -> Settings:
-        """The measurement of finished runs."""
-        suite = None if self.tasks else SUITE
-        return Settings(
-            models=tuple(model_name(run) for run in runs), baselines=(), suite=suite, tasks=self.tasks,
-            store=self.folder / "store", limit=self.limit, workers=self.workers,
-            precision=self.precision,
-        )  # fmt: skip
+    def settings(self, runs: Sequence[Run]) -> list[Settings]:
+        """The measurements of finished runs: a suite for each kind of claim, with the runs that its claims need."""
+        needed: dict[str, set[str]] = {}
+        for claim in self.chosen:
+            needed.setdefault(claim.suite, set()).update(claim.methods)
+        if not self.claims:
+            needed[SUITE].update(WINDOWS)
+        return [
+            Settings(
+                models=tuple(model_name(run) for run in runs if run.method.name in methods), baselines=(),
+                suite=None if self.tasks else suite, tasks=self.tasks, store=self.folder / "store", limit=self.limit,
+                workers=self.workers, precision=self.precision,
+            )
+            for suite, methods in needed.items()
+            if any(run.method.name in methods for run in runs)
+        ]  # fmt: skip
 
 
 def model_name(run: Run) -> str:
@@ -178,12 +189,13 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     runs = [run for run in wanted if run not in failed]
     if not runs:
         raise VitobenchError("No training run finished: " + "; ".join(dict.fromkeys(failed.values())))
-    settings = asked.settings(runs)
-    execute(settings, console, command)
-    store = Store(settings.store, settings.layers)
+    measured = asked.settings(runs)
+    for settings in measured:
+        execute(settings, console, command)
+    store = Store(measured[0].store, measured[0].layers)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
     known: ClaimFacts = {
-        **facts(settings, command),
+        **facts(measured[0], command),
         "seeds": asked.seeds,
         "steps": asked.steps,
         "precision": asked.precision,
@@ -194,7 +206,8 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         for run in runs
     }
     finished = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(make_plan(settings, store, None), store, finished, extra, known)
+    plans = [make_plan(settings, store, None) for settings in measured]
+    data = judge_claims(plans, store, finished, extra, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

@@ -102,8 +102,13 @@ def windows_figure(data: ClaimsData, columns: int = 5) -> Figure:
         data: Claims with their effects.
         columns: Panels side by side.
     """
-    asked = _percent(data.numbers)
     order = sorted(data.windows, key=lambda name: data.windows[name])
+    # Some numbers are measured of some methods only.
+    asked = [
+        number
+        for number in _percent(data.numbers)
+        if all(np.isfinite(data.methods[name][(number.task, number.metric)]).all() for name in order)
+    ]
     times = [data.windows[name] for name in order]
     rows = math.ceil(len(asked) / columns)
     with styled():

@@ -17,9 +17,11 @@ _MINUS = "−"
 def claims_page(data: ClaimsData) -> str:
     """Tables of all methods and all claims, in short."""
     facts = data.facts
+    counts = sorted({len(runs) for values in data.methods.values() for runs in values.values()})
+    some = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0] if counts else facts['seeds']}"
     lines = [
-        f"{facts['seeds']} runs of each method, {facts['steps']} steps each; means, ± the standard deviation over "
-        "runs. In percent, except κ.",
+        f"{some} runs of each method, {facts['steps']} steps each; means, ± the standard deviation over runs. In "
+        "percent, except κ.",
         "",
         *_methods(data),
         "",
@@ -113,12 +115,13 @@ def _number(numbers: Sequence[Number], effect: Effect) -> Number:
 
 def _methods(data: ClaimsData) -> list[str]:
     lines = [
-        f"| method | {' | '.join(number.title for number in data.numbers)} |",
-        f"|---|{'---:|' * len(data.numbers)}",
+        f"| method | runs | {' | '.join(number.title for number in data.numbers)} |",
+        f"|---|---:|{'---:|' * len(data.numbers)}",
     ]
     for method, values in data.methods.items():
         cells = [_mean(values[(number.task, number.metric)], number) for number in data.numbers]
-        lines.append(f"| `{method}` | {' | '.join(cells)} |")
+        runs = max(map(len, values.values()), default=0)
+        lines.append(f"| `{method}` | {runs} | {' | '.join(cells)} |")
     return lines
 
 

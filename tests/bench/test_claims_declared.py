@@ -12,6 +12,7 @@ from vitobench.bench.claims.declared import (
     EXTRA,
     FACTORIAL,
     FACTORS,
+    FEATURES,
     LADDER,
     METHODS,
     NUMBERS,
@@ -25,7 +26,7 @@ from vitobench.bench.claims.declared import (
 )
 from vitobench.bench.claims.measuring import numbers
 from vitobench.models.pretraining.recipe import Recipe, load_recipe
-from vitobench.tasks.registry import get_suite
+from vitobench.tasks.registry import get_suite, get_task
 
 
 def recipe(name: str) -> Recipe:
@@ -131,16 +132,19 @@ def test_steps_from_moclr_to_simclr_change_one_thing_each() -> None:
 
 
 def test_every_claim_names_methods_and_numbers_that_there_are() -> None:
-    suite = get_suite(SUITE)
-    measured = {*suite.tasks, "micro-alignment", *EXTRA}
     for claim in CLAIMS:
+        measured = {*get_suite(claim.suite).tasks, "micro-alignment", *EXTRA}
         for weights in claim.effects.values():
             assert set(weights) <= set(METHODS)
             assert sum(weights.values()) == pytest.approx(0)
         for asked in claim.numbers:
-            assert asked in NUMBERS
+            assert asked in (FEATURES if claim.on_demand else NUMBERS)
             assert asked.task in measured
     assert len({number.title for number in numbers()}) == len(NUMBERS)
+    more = numbers(asked.task for asked in FEATURES)
+    assert len({number.title for number in more}) == len(NUMBERS) + len(FEATURES)
+    for asked in FEATURES:
+        assert asked.metric in {metric.name for metric in get_task(asked.task).kind.metrics}
 
 
 def test_the_suite_asks_more_images_of_the_tasks_that_are_cheap() -> None:

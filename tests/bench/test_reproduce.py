@@ -103,6 +103,27 @@ def test_a_run_that_cannot_be_made_is_told_and_the_others_are_judged(tmp_path: P
     assert not data.claims
 
 
+def test_the_claim_by_features_is_measured_on_its_own_tasks_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any(claim.on_demand for claim in Reproduction(tmp_path).chosen)
+    few = ("vito", "vito-uncurated")
+    claims = tuple(replace(claim, effects=declared.difference(*few)) for claim in declared.CLAIMS if claim.on_demand)
+    monkeypatch.setattr(module, "CLAIMS", claims)
+    monkeypatch.setattr("vitobench.bench.claims.measuring.CLAIMS", claims)
+    asked = Reproduction(tmp_path, ("4",), seeds=1, steps=2, workers=1, limit=4)
+    (settings,) = asked.settings(asked.runs())
+    assert (settings.suite, len(settings.models)) == ("claims-understanding", 2)
+    data, _ = reproduce(replace(asked, tasks=("micro-davis",)))
+    assert not data.failures
+    (claim,) = data.claims
+    assert [effect.task for effect in claim.effects] == ["micro-davis"]
+    for effect in claim.effects:
+        one, other = (data.methods[name][(effect.task, effect.metric)][0] for name in few)
+        assert effect.value == pytest.approx(one - other)
+    assert np.isnan(data.methods["vito"][("micro-val", "top1")]).all()  # not measured here
+
+
 def _as_an_earlier_version_wrote_it(path: Path) -> None:
     """Settings of all methods beside the others."""
     card = json.loads(path.read_text())
@@ -141,7 +162,7 @@ def test_the_command_lists_what_is_missing_and_refuses_claims_that_there_are_not
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "--to", str(tmp_path), "--claim", "g", "--list"])
     assert end.value.code == 2
-    assert "Valid names: 0, 1, 2, 3, a, b, c, d, e, f" in capsys.readouterr().err
+    assert "Valid names: 0, 1, 2, 3, 4, a, b, c, d, e, f" in capsys.readouterr().err
 
 
 def test_nothing_finished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def data() -> ClaimsData:
 
 def test_the_short_page_holds_means_marks_and_what_is_missing(data: ClaimsData) -> None:
     page = claims_page(data)
-    assert "| `vito` | 91.0 ± 1.4 |  |" in page  # a hole in a run is no mean of the others
+    assert "| `vito` | 2 | 91.0 ± 1.4 |  |" in page  # a hole in a run is no mean of the others
     assert "| time | ▲ +1.2 [−1.8, +4.2] |  |" in page
     assert "| scales | ▼ −5.0 [−8.0, −2.0] | 0.000 [−0.030, +0.030] |" in page
     assert "Of 3 effects, 1 support it (▲), 1 contradict it (▼), 1 are inconclusive." in page
