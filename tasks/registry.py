@@ -226,6 +226,7 @@ SUITES: dict[str, Suite] = {
                 ("micro-segmentation", "overall", "miou"),
                 ("davis-2017", "overall", "j_and_f"),
                 ("pascal-voc", "overall", "miou"),
+                ("ade20k", "overall", "miou"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
             ),

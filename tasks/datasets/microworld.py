@@ -23,7 +23,7 @@ from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
 from ..understanding.propagation import Propagation
-from ..understanding.segmentation import Retrieval
+from ..understanding.retrieval import Retrieval
 from ..understanding.video_objects import Carrying
 from .protocols import (
     C_BAR_PAPER,

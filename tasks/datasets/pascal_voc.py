@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..kinds.segmentation import KIND, MIOU
 from ..task import Condition
-from ..understanding.segmentation import Retrieval
+from ..understanding.retrieval import Retrieval
 from .protocols import HUMMINGBIRD_PAPER, of_features
 from .recognition import Evidence, Look
 from .record import AnnotatedForm, DataSet, Opening

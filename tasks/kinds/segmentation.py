@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.segmentation import MEASURES, OBSERVERS, Retrieval
+from ..understanding.segmentation import MEASURES, OBSERVERS, ClassesOfPixels
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _classes(task: Task) -> tuple[str, ...]:
-    if not isinstance(task.protocol, Retrieval):
+    if not isinstance(task.protocol, ClassesOfPixels):
         raise ValueError(f"{task.name} does not say which classes pixels have")
     return task.protocol.classes
 

@@ -1,16 +1,18 @@
-"""Segmentation by retrieval: the cells of an image take the classes of the most similar cells of labelled images.
+"""Classes of pixels from an encoder's features: what labelled images teach, and the pixels that are right.
 
-Nothing is trained: a memory of cells with their classes is made from labelled images, and each cell of another image
-takes the classes of its nearest neighbours in it (Balazevic et al., NeurIPS 2023). Results are counts of pixels, from
-which IoU over any set of images follows.
+A protocol learns from the cells of labelled images, whose features are read once for all protocols that ask alike, and
+then gives each cell of another image a score for each class. Scores are enlarged to the size of the true map, and the
+largest wins. Results are counts of pixels, from which IoU over any set of images follows.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ...errors import DataError
@@ -38,18 +40,18 @@ CEILINGS = {"true classes at stride 8": 8, "true classes at stride 16": 16}
 OBSERVERS = {MEAN_MASK: "mean-classes@1"} | {name: f"class-cells-{stride}@1" for name, stride in CEILINGS.items()}
 """Baselines without an encoder, and their versions: the commonest class of each place, and what cells can show."""
 
-_VERSION = 1
-"""Raised when numbers of the same settings change."""
-
 _BATCH = 8
 """Images that are read and encoded at once."""
 
-_QUERIES, _KEYS = 1024, 16384
-"""Cells of an image, and of the memory, that are compared at once: 64 MB of similarities."""
+_ENLARGED = 32
+"""Classes whose scores are enlarged at once: 150 of them in float32 would be 600 bytes a pixel."""
+
+Reader = Callable[["Tensor"], "Tensor"]
+"""Gives float32 (classes, h, w), the score of each class in each cell, for features, float32 (C, h, w)."""
 
 
 class LabelledImages(Protocol):
-    """A source of images with a class for each pixel, and of others that make the memory."""
+    """A source of images with a class for each pixel, and of others that protocols learn from."""
 
     image_ids: Sequence[str]
     memory_ids: Sequence[str]
@@ -72,31 +74,70 @@ class LabelledImages(Protocol):
         ...
 
 
+class Learner(ABC):
+    """What a protocol makes of the labelled images; it sees each of them once."""
+
+    @abstractmethod
+    def see(self, name: str, features: Tensor, counts: np.ndarray) -> None:
+        """Take from an image what is needed.
+
+        Args:
+            name: Of the image; any randomness comes from it alone.
+            features: float32 (C, h, w).
+            counts: int64 (h w, classes), as `cell_counts`.
+        """
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """What was learned; asked once, after the last image.
+
+        Raises:
+            DataError: The images teach nothing.
+        """
+
+
 @dataclass(frozen=True)
-class Retrieval(FeatureProtocol):
-    """How classes are retrieved. The defaults are those of the published evaluation, of its smaller memories.
+class ClassesOfPixels(FeatureProtocol):
+    """How images are encoded and cells learned from; subclasses say how.
 
     Attributes:
         classes: Names, in the order of their numbers.
         side: Images are encoded as squares of this side in pixels, or of the multiple of a patch below it.
         within: Networks with stages are read at the last one whose own stride is at most this ...
         stride: ... computed at this stride.
-        neighbours: Cells of the memory that decide.
-        temperature: Of the softmax over their similarities (cosines).
-        memory: Most cells in the memory, shared equally by its images.
+        labelled: Most labelled images that are learned from: the first by a hash of their names. 0 takes all.
     """
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+    """Raised when numbers of the same settings change."""
+
+    stand_ins: ClassVar[Mapping[str, Encoder]] = MappingProxyType({})
+    """Baselines that take the place of an encoder, by name."""
 
     classes: tuple[str, ...]
     side: int = 512
     within: int = 32
     stride: int = 16
-    neighbours: int = 30
-    temperature: float = 0.02
-    memory: int = 102_400
+    labelled: int = 0
 
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
-        return {"retrieval": _VERSION, **asdict(self), "classes": list(self.classes)}
+        facts = {self.kind: self.version, **asdict(self), "classes": list(self.classes)}
+        return {name: value for name, value in facts.items() if name != "labelled" or value}
+
+    @property
+    def reading(self) -> tuple[Any, ...]:
+        """Protocols for which this is equal ask for the same features of the same labelled images."""
+        return self.classes, self.side, self.within, self.stride, self.labelled
+
+    @abstractmethod
+    def learner(self, images: int) -> Learner:
+        """Begin to learn from this many labelled images.
+
+        Raises:
+            DataError: They are too few.
+        """
 
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
         """Batches of images."""
@@ -109,56 +150,33 @@ class Retrieval(FeatureProtocol):
         return ImageExaminer(self, encoder, source)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Cells of labelled images.
+@dataclass
+class _Learned:
+    """What one encoder has learned from the labelled images of one set.
 
     Attributes:
-        keys: float32 (m, C), of length 1.
-        shares: float32 (m, classes): how much of each cell has each class; a row sums to 1.
+        digest: Of the set.
+        asked: Protocols that examiners were made for: one pass over the images serves all that read alike.
+        learners: Those that have seen the images and were not asked yet.
+        readers: What the others became.
     """
 
-    keys: Tensor
-    shares: Tensor
-
-    def retrieve(self, features: Tensor, neighbours: int, temperature: float) -> Tensor:
-        """Classes of each cell of a map, from its exact nearest neighbours.
-
-        Args:
-            features: float32 (C, h, w).
-            neighbours: Cells of the memory that decide; all of a smaller memory.
-            temperature: Of the softmax over cosines.
-
-        Returns:
-            float32 (classes, h, w), shares that sum to 1.
-        """
-        import torch
-
-        height, width = features.shape[1:]
-        count = min(neighbours, len(self.keys))
-        parts = []
-        for queries in _unit(features).split(_QUERIES):
-            values = queries.new_empty((len(queries), 0))
-            places = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
-            for start in range(0, len(self.keys), _KEYS):
-                similar = queries @ self.keys[start : start + _KEYS].T
-                best, where = similar.topk(min(count, similar.shape[1]), dim=1)
-                values, places = torch.cat([values, best], 1), torch.cat([places, where + start], 1)
-                values, kept = values.topk(min(count, values.shape[1]), dim=1)
-                places = places.gather(1, kept)
-            weights = (values / temperature).softmax(dim=1)
-            parts.append((self.shares[places] * weights.unsqueeze(2)).sum(dim=1))
-        return torch.cat(parts).T.reshape(-1, height, width)
+    digest: str
+    asked: dict[ClassesOfPixels, None] = field(default_factory=dict)
+    learners: dict[ClassesOfPixels, Learner] = field(default_factory=dict)
+    readers: dict[ClassesOfPixels, Reader] = field(default_factory=dict)
 
 
-_known: WeakKeyDictionary[Any, tuple[tuple[str, Retrieval], Memory]] = WeakKeyDictionary()
-"""The last memory of each encoder that is alive: a large set is examined part by part."""
+_learned: WeakKeyDictionary[Any, _Learned] = WeakKeyDictionary()
+"""Of each encoder that is alive, for the last set: a large set is examined part by part."""
 
 
 class ImageExaminer:
     """One encoder or baseline on images; see `protocol.Examiner`."""
 
-    def __init__(self, how: Retrieval, encoder: Encoder | str, images: LabelledImages) -> None:
+    def __init__(self, how: ClassesOfPixels, encoder: Encoder | str, images: LabelledImages) -> None:
+        if isinstance(encoder, str):
+            encoder = how.stand_ins.get(encoder, encoder)
         self._how, self._encoder, self._images = how, encoder, images
         self._mean: Tensor | None = None
         patch = 0 if isinstance(encoder, str) else encoder.patch(how.side, how.side)
@@ -166,43 +184,49 @@ class ImageExaminer:
         self._stride = patch or how.stride
         if not self._side:
             raise DataError(f"images of {how.side} x {how.side} pixels have no room for patches of {patch}")
+        if not isinstance(encoder, str):
+            self._state(encoder)
 
     def numbers(self, positions: Sequence[int]) -> Numbers:
         """Counts of pixels for each class of some images.
 
         Raises:
-            DataError: An image of the memory cannot be used, so that nothing can be said of the encoder.
+            DataError: A labelled image cannot be used, so that nothing can be said of the encoder.
         """
         import numpy as np
 
         from ..images.source import LoadFailure
 
         failed: dict[int, LoadFailure] = {}
-        good, pictures, truths = [], [], []
+        asked, pictures, truths = [], [], []
         for position in positions:
             try:
                 picture, truth = self._read(self._images.image_ids[position])
             except DataError as error:
                 failed[position] = LoadFailure(str(error), transient=False)
                 continue
-            good.append(position)
+            asked.append(position)
             pictures.append(picture)
             truths.append(truth)
+        good, counts = [], []
+        for position, said, truth in zip(asked, self.segmented(pictures, truths), truths, strict=True):
+            if said is None:
+                reason = f"features of {self._images.image_ids[position]} are not all finite"
+                failed[position] = LoadFailure(reason, transient=False)
+                continue
+            good.append(position)
+            counts.append(pixel_counts(said, truth, len(self._how.classes)))
         if not good:
             return Numbers(np.empty(0, np.int64), {}, failed)
-        found = self.segmented(pictures, truths)
-        counts = np.array(
-            [pixel_counts(own, truth, len(self._how.classes)) for own, truth in zip(found, truths, strict=True)]
-        )
         values = {
-            f"{number:03d} {measure}": counts[:, column, number]
+            f"{number:03d} {measure}": np.array(counts)[:, column, number]
             for number in range(len(self._how.classes))
             for column, measure in enumerate(MEASURES)
         }
         return Numbers(np.array(good, dtype=np.int64), values, failed)
 
-    def segmented(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Maps of classes, uint8 (H, W), of the size of the true ones.
+    def segmented(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+        """Maps of classes, uint8 (H, W), of the size of the true ones; None where features are not all finite.
 
         Args:
             pictures: uint8 (H, W, 3).
@@ -210,13 +234,17 @@ class ImageExaminer:
         """
         import torch
 
+        if not pictures:
+            return []
         if isinstance(self._encoder, str):
             return [_enlarged(self._without(self._encoder, truth), truth.shape) for truth in truths]
-        memory = self._memory(self._encoder)
-        maps = self._maps(self._encoder, pictures)
+        reader = self._reader(self._encoder)
         with torch.inference_mode():
-            shares = [memory.retrieve(one, self._how.neighbours, self._how.temperature) for one in maps]
-            return [_enlarged(one, truth.shape) for one, truth in zip(shares, truths, strict=True)]
+            maps = self._maps(self._encoder, pictures)
+            return [
+                _enlarged(reader(one), truth.shape) if one.isfinite().all() else None
+                for one, truth in zip(maps, truths, strict=True)
+            ]
 
     def _read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
         picture, classes = self._images.picture(image_id), self._images.classes_of(image_id)
@@ -246,43 +274,59 @@ class ImageExaminer:
         if baseline == MEAN_MASK:
             if self._mean is None:
                 cells = -(-self._side // self._stride)
-                ids = self._images.memory_ids
                 self._mean = sum(  # type: ignore[assignment]
-                    _as_map(cell_shares(self._read(name)[1], classes, cells, cells), cells) for name in ids
+                    _as_map(shares_of(cell_counts(self._read(name)[1], classes, cells, cells)), cells)
+                    for name in self._labelled()
                 )
             assert self._mean is not None
             return self._mean
         cells = -(-self._side // CEILINGS[baseline])
-        return _as_map(cell_shares(truth, classes, cells, cells), cells)
+        return _as_map(shares_of(cell_counts(truth, classes, cells, cells)), cells)
 
-    def _memory(self, encoder: Encoder) -> Memory:
-        key = (self._images.digest, self._how)
-        if encoder not in _known or _known[encoder][0] != key:
-            _known.pop(encoder, None)  # before the next one takes its place in memory
-            _known[encoder] = (key, self._remembered(encoder))
-        return _known[encoder][1]
+    # Learning from the labelled images.
 
-    def _remembered(self, encoder: Encoder) -> Memory:
-        """Cells of the labelled images, as many of each as there is room for; those without a class are left out."""
-        import numpy as np
+    def _labelled(self) -> Sequence[str]:
+        """Those that are learned from, in the order of the source."""
+        ids, most = self._images.memory_ids, self._how.labelled
+        if not most or len(ids) <= most:
+            return ids
+        chosen = {*sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most]}
+        return [name for name in ids if name in chosen]
+
+    def _state(self, encoder: Encoder) -> _Learned:
+        state = _learned.get(encoder)
+        if state is None or state.digest != self._images.digest:
+            _learned.pop(encoder, None)  # before the next one takes its place in memory
+            state = _learned[encoder] = _Learned(self._images.digest)
+        state.asked[self._how] = None
+        return state
+
+    def _reader(self, encoder: Encoder) -> Reader:
+        state = self._state(encoder)
+        if self._how not in state.readers:
+            if self._how not in state.learners:
+                alike = [how for how in state.asked if how.reading == self._how.reading and how not in state.readers]
+                state.learners |= self._taught(encoder, alike)
+            state.readers[self._how] = state.learners.pop(self._how).reader()
+        return state.readers[self._how]
+
+    def _taught(self, encoder: Encoder, protocols: Sequence[ClassesOfPixels]) -> dict[ClassesOfPixels, Learner]:
+        """Learners that have seen the labelled images, whose features are read once for all of them."""
         import torch
 
-        ids = self._images.memory_ids
-        each = max(1, self._how.memory // len(ids))
-        keys, labels = [], []
+        ids = self._labelled()
+        learners = {how: how.learner(len(ids)) for how in protocols}
         for start in range(0, len(ids), _BATCH):
             names = ids[start : start + _BATCH]
             pictures, truths = zip(*map(self._read, names), strict=True)
-            for name, truth, features in zip(names, truths, self._maps(encoder, pictures), strict=True):
-                shares = cell_shares(truth, len(self._how.classes), features.shape[1], features.shape[2])
-                seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-                kept = chosen_cells(shares, each, np.random.default_rng(seed))
-                keys.append(_unit(features)[torch.from_numpy(kept).to(features.device)])
-                labels.append(torch.from_numpy(shares[kept]).to(features.device))
-        memory = Memory(torch.cat(keys), torch.cat(labels))
-        if not len(memory.keys):
-            raise DataError("no pixel of the labelled images has a class")
-        return memory
+            with torch.inference_mode():
+                for name, truth, features in zip(names, truths, self._maps(encoder, pictures), strict=True):
+                    if not features.isfinite().all():
+                        raise DataError(f"features of the labelled image {name} are not all finite")
+                    counts = cell_counts(truth, len(self._how.classes), features.shape[1], features.shape[2])
+                    for learner in learners.values():
+                        learner.see(name, features, counts)
+        return learners
 
 
 def pixel_counts(classes: np.ndarray, truth: np.ndarray, known: int) -> np.ndarray:
@@ -302,10 +346,10 @@ def pixel_counts(classes: np.ndarray, truth: np.ndarray, known: int) -> np.ndarr
     return np.stack([both, area + np.bincount(said, minlength=known) - both, area])
 
 
-def cell_shares(truth: np.ndarray, known: int, rows: int, columns: int) -> np.ndarray:
-    """float32 (rows x columns, known): the share of each class among the pixels of a cell that have one.
+def cell_counts(truth: np.ndarray, known: int, rows: int, columns: int) -> np.ndarray:
+    """int64 (rows x columns, known): the pixels of each class in each cell.
 
-    A pixel is in the cell that its middle is in. All 0 for a cell of nothing but `VOID`.
+    A pixel is in the cell that its middle is in. Those of `VOID` count nowhere.
 
     Args:
         truth: uint8 (H, W).
@@ -319,28 +363,26 @@ def cell_shares(truth: np.ndarray, known: int, rows: int, columns: int) -> np.nd
     row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
     there = truth != VOID
     cells = (row[:, None] * columns + column[None, :])[there]
-    counts = np.bincount(cells * known + truth[there], minlength=rows * columns * known).reshape(-1, known)
+    return np.bincount(cells * known + truth[there], minlength=rows * columns * known).reshape(-1, known)
+
+
+def shares_of(counts: np.ndarray) -> np.ndarray:
+    """float32 (cells, classes): the share of each class among the pixels of a cell that have one; all 0 without any.
+
+    Args:
+        counts: int64 (cells, classes), as `cell_counts`.
+    """
+    import numpy as np
+
     shares: np.ndarray = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
     return shares
 
 
-def chosen_cells(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Which cells of an image are remembered: int64, sorted; those of rare classes rather than of common ones.
-
-    The score of a cell is the number of cells that hold one of its classes, summed over its classes, times a uniform
-    number; the smallest are kept (Balazevic et al. 2023, as their evaluation is published).
-
-    Args:
-        shares: float (cells, classes); cells of zeros are never chosen.
-        count: Most cells.
-        rng: Source of the uniform numbers.
-    """
+def seeded_by(text: str) -> np.random.Generator:
+    """A source of random numbers that depend on a text alone."""
     import numpy as np
 
-    holds = shares > 0
-    scores = (holds * holds.sum(axis=0)).sum(axis=1) * rng.random(len(shares))
-    possible = np.flatnonzero(holds.any(axis=1))
-    return np.sort(possible[np.argsort(scores[possible], kind="stable")[:count]])
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
 
 
 def _as_map(shares: np.ndarray, rows: int) -> Tensor:
@@ -349,17 +391,19 @@ def _as_map(shares: np.ndarray, rows: int) -> Tensor:
     return torch.from_numpy(shares.T.reshape(shares.shape[1], rows, -1).copy())
 
 
-def _unit(features: Tensor) -> Tensor:
-    """(h w, C) of length 1, from (C, h, w)."""
-    import torch
-
-    return torch.nn.functional.normalize(features.flatten(1).T, dim=1)
-
-
-def _enlarged(shares: Tensor, size: tuple[int, ...]) -> np.ndarray:
-    """uint8 (H, W): the largest of the classes, from shares (classes, h, w)."""
+def _enlarged(scores: Tensor, size: tuple[int, ...]) -> np.ndarray:
+    """uint8 (H, W): the class with the largest score, the first of equal ones, from scores (classes, h, w)."""
     import numpy as np
     import torch
 
-    whole = torch.nn.functional.interpolate(shares[None], size, mode="bilinear", align_corners=False)[0]
-    return whole.argmax(dim=0).cpu().numpy().astype(np.uint8)
+    largest = found = None
+    for start in range(0, len(scores), _ENLARGED):
+        part = scores[None, start : start + _ENLARGED]
+        best, own = torch.nn.functional.interpolate(part, size, mode="bilinear", align_corners=False)[0].max(dim=0)
+        if largest is None or found is None:
+            largest, found = best, own
+        else:
+            better = best > largest
+            largest, found = torch.where(better, best, largest), torch.where(better, own + start, found)
+    assert found is not None
+    return found.cpu().numpy().astype(np.uint8)

@@ -152,6 +152,12 @@ def pascal(root: Path) -> None:
         touch(root / "ImageSets" / "Segmentation" / f"{part}.txt")
 
 
+def scene_parsing(root: Path) -> None:
+    for part in ("training", "validation"):
+        for folder, end in (("images", "jpg"), ("annotations", "png")):
+            touch(root / folder / part / f"ADE_{part[:5]}_00000001.{end}")
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -177,6 +183,7 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "davis-2016": (davis("2016"), {"davis-2016"}),
     "davis-2017": (davis("2017"), {"davis-2017"}),
     "pascal-voc": (pascal, {"pascal-voc"}),
+    "ade20k": (scene_parsing, {"ade20k"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -213,6 +220,7 @@ NOT_OPENED = {
     "davis-2016",
     "davis-2017",
     "pascal-voc",
+    "ade20k",
 }
 """Opening reads contents of videos, tables, masks or a second folder; annotations are not opened."""
 

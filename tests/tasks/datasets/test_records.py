@@ -182,7 +182,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
-        "cifar-10-c", "cifar-100-c", "pascal-voc", "davis-2017", "davis-2016",
+        "cifar-10-c", "cifar-100-c", "ade20k", "pascal-voc", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [

@@ -1,20 +1,25 @@
-"""PASCAL VOC's folder: its lists, its masks, and what can be wrong with them."""
+"""The folders of PASCAL VOC and ADE20K: their lists and maps, and what can be wrong with them."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from vitobench.errors import DataError
+from vitobench.tasks.kinds.segmentation import mean_iou
 from vitobench.tasks.opening import open_source
-from vitobench.tasks.readers.class_maps import VocImages
+from vitobench.tasks.readers.class_maps import AdeImages, VocImages
 from vitobench.tasks.registry import get_task
-from vitobench.tasks.understanding.segmentation import Retrieval
+from vitobench.tasks.understanding.retrieval import Retrieval
+from vitobench.tasks.understanding.segmentation import VOID, pixel_counts
 from vitobench.tests.tasks.understanding.conftest import write_mask
 
 
@@ -94,3 +99,146 @@ def test_real_masks_have_the_published_classes_and_as_many_pixels() -> None:
     assert sum(one.size for one in maps) == 8_950_260
     assert sum((one == 255).sum() for one in maps) == 441_530
     assert {int(value) for one in maps for value in np.unique(one)} <= {*range(21), 255}
+
+
+def write_ade(root: Path, part: str, maps: dict[str, np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    for name, values in maps.items():
+        for folder in ("images", "annotations"):
+            (root / folder / part).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (*values.shape[:2], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"images/{part}/{name}.jpg")
+        Image.fromarray(values).save(root / f"annotations/{part}/{name}.png")
+
+
+def ade_map(*more: int, shape: tuple[int, int] = (20, 30)) -> np.ndarray:
+    """Walls and buildings, some of it other, and a row of each further value."""
+    values = np.ones(shape, np.uint8)
+    values[:8, :], values[0, :4] = 2, 0
+    for row, value in enumerate(more):
+        values[-1 - row, :] = value
+    return values
+
+
+@pytest.fixture
+def ade(tmp_path: Path) -> Path:
+    root = tmp_path / "ADEChallengeData2016"
+    write_ade(root, "validation", {f"ADE_val_{n}": ade_map(150) for n in range(4)})
+    write_ade(root, "training", {f"ADE_train_{n}": ade_map(3) for n in range(3)})
+    return root
+
+
+def opened_ade(root: Path) -> AdeImages:
+    return open_source("ade20k", {"ade20k": root}, None, 0)  # type: ignore[return-value]
+
+
+def test_classes_of_ade20k_are_its_values_less_one_and_nothing_is_asked_of_others(ade: Path) -> None:
+    source = opened_ade(ade)
+    assert sorted(source.image_ids) == [f"ADE_val_{n}" for n in range(4)]
+    assert source.memory_ids == ("ADE_train_0", "ADE_train_1", "ADE_train_2")
+    values = source.classes_of("ADE_val_2")
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values, ade_map(150).astype(int) - 1 + 256 * (ade_map(150) == 0))
+    assert set(np.unique(values).tolist()) == {0, 1, 149, VOID}
+    assert set(np.unique(source.classes_of("ADE_train_1")).tolist()) == {0, 1, 2, VOID}
+    again = pickle.loads(pickle.dumps(source))
+    assert (again.image_ids, again.memory_ids, again.digest) == (source.image_ids, source.memory_ids, source.digest)
+    np.testing.assert_array_equal(again.classes_of("ADE_train_1"), source.classes_of("ADE_train_1"))
+    how = get_task("ade20k").protocol
+    assert isinstance(how, Retrieval)
+    assert (len(how.classes), len({*how.classes}), how.classes[0], how.classes[149]) == (150, 150, "wall", "flag")
+    assert how.facts()["labelled"] == 5120  # in the record of the task, and in its identity
+
+
+def test_ade20k_that_was_shifted_before_is_refused_in_either_part(ade: Path) -> None:
+    for part, names in (("training", ("ADE_train_0", "ADE_train_1", "ADE_train_2")), ("validation", ("ADE_val_1",))):
+        write_ade(ade, part, {name: ade_map() - np.uint8(1) for name in names})
+    with pytest.raises(DataError) as caught:
+        opened_ade(ade)
+    assert re.search(
+        r"3 of the 3 maps that were looked at in annotations/training are not as published: \S+ has the value 255; "
+        "published maps have 0 for other pixels and 1 to 150; maps with 255 for other pixels were shifted",
+        str(caught.value),
+    )
+    assert str(caught.value).endswith("published at http://sceneparsing.csail.mit.edu/")
+    write_ade(ade, "training", {f"ADE_train_{n}": np.zeros((20, 30, 3), np.uint8) for n in range(2)})
+    with pytest.raises(DataError, match=r"annotations/training are not as published: .* has colours \(mode RGB\)"):
+        opened_ade(ade)
+
+
+def test_single_wrong_maps_of_ade20k_are_failures_of_their_image(ade: Path) -> None:
+    write_ade(
+        ade,
+        "validation",
+        {
+            "ADE_val_1": ade_map() - np.uint8(1),
+            "ADE_val_5": ade_map(151),
+            "ADE_val_6": np.zeros((20, 30, 3), np.uint8),
+            **{f"ADE_val_{n}": ade_map() for n in range(7, 12)},
+        },
+    )
+    Image.fromarray(ade_map(shape=(20, 29))).save(ade / "annotations/validation/ADE_val_0.png")
+    source = opened_ade(ade)
+    how = get_task("ade20k").protocol
+    assert isinstance(how, Retrieval)
+    found = how.examiner("true classes at stride 8", source).numbers(range(len(source.image_ids)))  # type: ignore[arg-type]
+    reasons = {source.image_ids[place]: why.reason for place, why in found.failed.items()}
+    assert len(found.positions) == 7
+    assert reasons.keys() == {"ADE_val_0", "ADE_val_1", "ADE_val_5", "ADE_val_6"}
+    assert (
+        "ADE_val_0.png has 29 x 20 pixels, its photograph images/validation/ADE_val_0.jpg 30 x 20"
+        in (reasons["ADE_val_0"])
+    )
+    assert "ADE_val_1.png has the value 255; published maps have 0 for other" in reasons["ADE_val_1"]
+    assert reasons["ADE_val_5"].endswith("has the value 151; published maps have 0 for other pixels and 1 to 150")
+    assert "colours (mode RGB)" in reasons["ADE_val_6"]
+
+
+def test_damaged_folders_of_ade20k_are_named(ade: Path) -> None:
+    (ade / "images/validation/ADE_val_1.jpg").unlink()
+    with pytest.raises(
+        DataError,
+        match="1 names of annotations/validation are not in images/validation, such as ADE_val_1",
+    ):
+        opened_ade(ade)
+    (ade / "annotations/validation/ADE_val_1.png").rename(ade / "annotations/validation/ADE_train_2.png")
+    (ade / "images/training/ADE_train_2.jpg").rename(ade / "images/validation/ADE_train_2.jpg")
+    with pytest.raises(
+        DataError, match="1 names of annotations/training are not in images/training, such as ADE_train_2"
+    ):
+        opened_ade(ade)
+    write_ade(ade, "training", {"ADE_train_2": ade_map()})
+    with pytest.raises(DataError, match="1 images are in both images/validation and images/training, such as ADE_tr"):
+        opened_ade(ade)
+    for path in (ade / "annotations/training").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"the folder annotations/training has no files \*.png"):
+        opened_ade(ade)
+    (ade / "annotations/training").rmdir()
+    with pytest.raises(DataError, match="there is no folder annotations/training"):
+        opened_ade(ade)
+
+
+def test_real_maps_of_ade20k_have_counts_that_give_the_miou_of_torchmetrics(tmp_path: Path) -> None:
+    root = Path(os.environ.get("VITOBENCH_TEST_DATA", "")) / "ade20k/ADEChallengeData2016"
+    if not root.is_dir():
+        pytest.skip("VITOBENCH_TEST_DATA names no folder with images of ADE20K (ade20k/ADEChallengeData2016)")
+    names = [f"ADE_val_0000000{number}" for number in (1, 2, 3)]
+    for name in names:  # one of them is labelled
+        part = "training" if name.endswith("3") else "validation"
+        for folder, end in (("images", "jpg"), ("annotations", "png")):
+            (tmp_path / folder / part).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / part / f"{name}.{end}").symlink_to(root / folder / f"validation/{name}.{end}")
+    source = opened_ade(tmp_path)
+    rng = np.random.default_rng(0)
+    counts, metric = [], MulticlassJaccardIndex(num_classes=150, average="macro", ignore_index=-1)
+    for name in names:
+        truth = source.classes_of(name)
+        assert (truth == VOID).any()
+        said = np.where(rng.random(truth.shape) < 0.7, truth, rng.integers(0, 150, truth.shape)).astype(np.uint8)
+        said[said == VOID] = 7
+        counts.append(pixel_counts(said, truth, 150))
+        published = np.asarray(Image.open(root / f"annotations/validation/{name}.png")).astype(int)
+        metric.update(torch.from_numpy(said.astype(int)), torch.from_numpy(published - 1))
+    total = np.sum(counts, axis=0)
+    assert mean_iou(total[None, 0], total[None, 1])[0] == pytest.approx(float(metric.compute()), abs=1e-6)

@@ -19,16 +19,15 @@ from vitobench.tasks.labels import Truth
 from vitobench.tasks.microworld.labelled_scenes import MicroLabelledScenes
 from vitobench.tasks.registry import get_task
 from vitobench.tasks.scoring.samples import Answers, Resampler
+from vitobench.tasks.understanding.retrieval import Memory, Retrieval, chosen_cells
 from vitobench.tasks.understanding.segmentation import (
     MEAN_MASK,
     MEASURES,
     OBSERVERS,
     VOID,
-    Memory,
-    Retrieval,
-    cell_shares,
-    chosen_cells,
+    cell_counts,
     pixel_counts,
+    shares_of,
 )
 
 HOW = Retrieval(("ground", "red", "blue"), side=32, within=8, stride=8, neighbours=3)
@@ -133,12 +132,12 @@ def test_miou_is_over_the_pixels_of_the_whole_set_as_torchmetrics_has_it_and_dra
 
 def test_shares_of_cells_leave_void_pixels_out() -> None:
     truth = np.array([[0, 1, VOID, VOID], [1, 1, VOID, VOID], [0, 0, 2, VOID]], np.uint8)
-    shares = cell_shares(truth[:2], 3, 1, 2)
+    shares = shares_of(cell_counts(truth[:2], 3, 1, 2))
     np.testing.assert_allclose(shares, [[0.25, 0.75, 0], [0, 0, 0]])
-    np.testing.assert_allclose(cell_shares(truth, 3, 3, 4)[11], [0, 0, 0])
-    np.testing.assert_allclose(cell_shares(truth, 3, 1, 1), [[3 / 7, 3 / 7, 1 / 7]])
+    np.testing.assert_allclose(shares_of(cell_counts(truth, 3, 3, 4))[11], [0, 0, 0])
+    np.testing.assert_allclose(shares_of(cell_counts(truth, 3, 1, 1)), [[3 / 7, 3 / 7, 1 / 7]])
     # 5 columns in 2 cells: the middle pixel is in the right one
-    np.testing.assert_allclose(cell_shares(np.array([[0, 0, 1, 1, 1]], np.uint8), 2, 1, 2), [[1, 0], [0, 1]])
+    np.testing.assert_allclose(shares_of(cell_counts(np.array([[0, 0, 1, 1, 1]], np.uint8), 2, 1, 2)), [[1, 0], [0, 1]])
 
 
 def test_rare_classes_are_remembered_rather_than_common_ones() -> None:
@@ -157,8 +156,8 @@ def test_neighbours_are_exact_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None
     keys = torch.nn.functional.normalize(torch.randn(300, 8, generator=generator), dim=1)
     shares = torch.rand(300, 4, generator=generator).softmax(dim=1)
     features = torch.randn(8, 5, 7, generator=generator)
-    monkeypatch.setattr("vitobench.tasks.understanding.segmentation._KEYS", 70)
-    monkeypatch.setattr("vitobench.tasks.understanding.segmentation._QUERIES", 9)
+    monkeypatch.setattr("vitobench.tasks.understanding.retrieval._KEYS", 70)
+    monkeypatch.setattr("vitobench.tasks.understanding.retrieval._QUERIES", 9)
     found = Memory(keys, shares).retrieve(features, 6, 0.02)
     far, where = (
         NearestNeighbors(n_neighbors=6, metric="cosine", algorithm="brute")
