@@ -225,6 +225,7 @@ SUITES: dict[str, Suite] = {
                 ("pascal-voc", "overall", "miou"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
+                ("micro-correspondence", "overall", "pck_points"),
             ),
         ),
         Suite(
