@@ -229,6 +229,7 @@ SUITES: dict[str, Suite] = {
                 ("ade20k", "overall", "miou"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
+                ("micro-correspondence", "overall", "pck_points"),
             ),
         ),
         Suite(

@@ -14,14 +14,17 @@ from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..corruptions.laion_c import CORRUPTIONS_LAION
 from ..kinds.actions import KIND as ACTIONS_KIND
 from ..kinds.actions import ORDERED
+from ..kinds.correspondence import KIND as CORRESPONDENCE
+from ..kinds.correspondence import PCK
 from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import ACTIONS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
+from ..microworld.vocabulary import ACTIONS, GAPS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
+from ..understanding.correspondence import Matching
 from ..understanding.propagation import Propagation
 from ..understanding.retrieval import Retrieval
 from ..understanding.video_objects import Carrying
@@ -89,6 +92,12 @@ def _labelled(name: str, length: int, seed: int) -> ImageSource:
     from ..microworld.labelled_scenes import MicroLabelledScenes
 
     return MicroLabelledScenes(length, seed)
+
+
+def _pairs(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.point_pairs import MicroPairs
+
+    return MicroPairs(length, seed)
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
@@ -364,6 +373,27 @@ DATA_SETS = (
             PLAYED,
             "300 clips of 150 scenes of the set val, whose motion slows down, forwards and backwards. The average of "
             "the frames is the same for both.",
+        ),
+    ),
+    _set(
+        "pairs",
+        "Micro-correspondence",
+        _pairs,
+        _task(
+            "micro-correspondence",
+            "Micro-correspondence, points found again",
+            CORRESPONDENCE,
+            300,
+            label_space="none",
+            conditions=(Condition("pairs"),),
+            clean=None,
+            metric=PCK,
+            citation=_OURS,
+            notes="300 pairs: the first frame of 100 filmed clips of the set val with those after 0.2, 1.28 and 2.56 "
+            "s, at 128 pixels. Up to 64 points of the object that are seen in both; each is taken to be at the most "
+            "similar cell of the whole second frame. Networks with stages are read at the last stage whose own stride "
+            "is 8 or less.",
+            protocol=Matching(tuple(f"{gap:g} s" for gap in GAPS), listed=True, longer=0, within=8, stride=8),
         ),
     ),
     *(_twin(name.removeprefix(MICRO)) for name in MICRO_ALIGNMENT_SETS),

@@ -84,6 +84,9 @@ where the camera goes."""
 PLAYED = ("forwards", "backwards")
 """The classes of clips of the arrow of time: a motion that slows down, and the same frames in reverse."""
 
+GAPS = (0.2, 1.28, 2.56)
+"""Seconds between the frames of a pair in which points correspond."""
+
 CAMERAS = ("filmed", "ideal")
 """How frames of clips are taken: by the clip's own imperfect camera, or by one that adds nothing."""
 

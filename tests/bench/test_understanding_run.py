@@ -239,3 +239,19 @@ def test_pixels_are_counted_for_each_image_and_class(zoo: Path, tmp_path: Path) 
         assert not outcome.data.failures
         patched.setattr(ImageExaminer, "numbers", None)
         assert values(execute(Settings(models=("vito",), **chosen))) == found
+
+
+def test_points_are_found_again_after_each_gap_and_draws_are_of_scenes(zoo: Path, tmp_path: Path) -> None:
+    from vitobench.tasks.understanding.correspondence import ANYWHERE, SAME
+
+    chosen = {"tasks": ("micro-correspondence",), "limit": 6, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
+    outcome = execute(Settings(models=("vito",), **chosen))
+    assert not outcome.data.failures
+    found = {(s.model, s.condition, s.metric): s for s in outcome.data.scores}
+    pck = {model: found[model, "overall", "pck_points"] for model in ("vito", ANYWHERE, SAME, "true cells at stride 8")}
+    assert pck[ANYWHERE].value < pck["vito"].value < pck["true cells at stride 8"].value == 1
+    gaps = [found["vito", gap, "pck_points"] for gap in ("0.2 s", "1.28 s", "2.56 s")]
+    assert sum(score.n for score in gaps) == pck["vito"].n > 100
+    assert found["vito", "overall", "pck_images"].n == 6
+    assert pck["vito"].ci_low <= pck["vito"].value <= pck["vito"].ci_high
+    assert found[SAME, "0.2 s", "pck_points"].value > found[SAME, "2.56 s", "pck_points"].value
