@@ -106,7 +106,7 @@ class Compared:
     def unpaired(self) -> list[str]:
         """A sentence for every task and pair of which one side answered images that the other did not."""
         lines = []
-        titles = {str(task["name"]): str(task.get("title") or task["name"]) for task in self.data.task_records}
+        titles = self.data.titles
         for row in self.data.comparisons:
             if row.family == "primary" and row.n < max(row.n_a, row.n_b):
                 lines.append(
@@ -162,10 +162,6 @@ def _table(title: str, heads: Sequence[str], words: int = 2) -> Table:
     return table
 
 
-def _titles(compared: Compared) -> dict[str, str]:
-    return {str(task["name"]): str(task.get("title") or task["name"]) for task in compared.data.task_records}
-
-
 def _change(row: Comparison) -> Text:
     from rich.text import Text
 
@@ -179,7 +175,7 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
     several = any(isinstance(row, MethodComparison) for row in rows)
     spans = ("over images", "over runs", "over both") if several else ("95 % interval",)
     table = _table(title, ("Task", "Number", "A", "B", "A − B", *spans, "p", "detectable"))
-    titles, last = _titles(compared), ""
+    titles, last = compared.data.titles, ""
     for row in rows:
         reading = metric(row.metric)
         whole = row.condition in ("overall", compared.data.main_condition(row.task))
@@ -210,7 +206,7 @@ def _matrix(compared: Compared, task: str) -> Table:
     # Columns are narrow and do not wrap; the rows have the names in full.
     heads = labels(compared.sides)
     table = _table(
-        f"{_titles(compared)[task]}, {metric(name).heading}",
+        f"{compared.data.titles[task]}, {metric(name).heading}",
         ("", "Value", "Rank", *(heads[side] for side in compared.sides)),
         1,
     )
@@ -236,7 +232,7 @@ def _level_table(compared: Compared, tasks: Sequence[str]) -> Table:
     from rich.text import Text
 
     table = _table("Level with the best by each task's main number", ("Task", "Number", "Best", "Level with it"), 4)
-    titles = _titles(compared)
+    titles = compared.data.titles
     for task in tasks:
         rows = [row for row in compared.ranks if row.task == task]
         name = str(compared.data.task(task).get("metric") or "top1")

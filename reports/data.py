@@ -137,6 +137,11 @@ Record = Mapping[str, Any]
 _ScoreKey = tuple[str, str, str, str]
 
 
+def title_of(task: TaskRecord) -> str:
+    """What a task is called for people."""
+    return str(task.get("title") or task["name"])
+
+
 @dataclass(frozen=True)
 class ReportData:
     """Scores, comparisons and provenance of one suite, ready to be laid out.
@@ -157,6 +162,7 @@ class ReportData:
         rankings: Models ranked over the whole suite, in each world for itself.
         gallery: Images on which models disagree.
         curves: Reliability and risk against coverage, for figures.
+        pairs: (model, baseline) that were to be compared; None where that is not known.
         keeper: Gives back figures that were drawn of the same data before.
     """
 
@@ -174,6 +180,7 @@ class ReportData:
     rankings: tuple[SuiteRanking, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
     curves: tuple[CurvePoint, ...] = ()
+    pairs: tuple[tuple[str, str], ...] | None = None
     keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -188,7 +195,7 @@ class ReportData:
         """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
         rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.rankings]
-        rows += [self.gallery, self.curves]
+        rows += [self.gallery, self.curves, self.pairs]
         try:
             return digest_of(rows)
         except (TypeError, ValueError, OverflowError):  # a plugin's values
@@ -208,6 +215,11 @@ class ReportData:
             records.setdefault(score.task, {"name": score.task})
         return tuple(records.values())
 
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """What tasks are called for people, by name."""
+        return {str(record["name"]): title_of(record) for record in self.task_records}
+
     @property
     def asked_tasks(self) -> tuple[TaskRecord, ...]:
         """The tasks without those that are only the mean of others, which would be counted twice."""
@@ -224,18 +236,27 @@ class ReportData:
     @cached_property
     def partial_models(self) -> frozenset[str]:
         """Baselines that are run on some tasks only; scores that they lack on others do not count as missing."""
-        return frozenset(str(record["name"]) for record in self.models if record.get("source") == "baseline")
+        return self._from("baseline")
+
+    @cached_property
+    def random_models(self) -> frozenset[str]:
+        """Networks with random weights, which are controls."""
+        return self._from("random")
+
+    def _from(self, source: str) -> frozenset[str]:
+        return frozenset(str(record["name"]) for record in self.models if record.get("source") == source)
 
     def score(self, model: str, task: str, condition: str, metric: str) -> Score | None:
         """The score of one cell, or None where nothing was recorded."""
         return self._scores.get((model, task, condition, metric))
 
     def baseline(self, model: str) -> str | None:
-        """The baseline that a model declares, or None when it declares none or the report lacks it."""
+        """The baseline that a model declares; None if there is none, it is not here, or no comparison was asked."""
         for record in self.models:
             if record["name"] == model:
                 name = record.get("baseline")
-                return str(name) if name in self.model_names and name != model else None
+                here = name in self.model_names and name != model
+                return str(name) if here and (self.pairs is None or (model, name) in self.pairs) else None
         return None
 
     def comparison(self, model: str, task: str, condition: str, metric: str) -> Comparison | None:

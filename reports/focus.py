@@ -52,6 +52,14 @@ def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
     )
 
 
+def left_line(left: int) -> str:
+    """How many models a figure of the page leaves out, after a space; empty if none."""
+    if not left:
+        return ""
+    words = "1 more model is" if left == 1 else f"{left} more models are"
+    return f" {words} only in the tables: more than {MANY} curves would hide each other."
+
+
 def drawn_models(data: ReportData) -> tuple[str, ...]:
     """Up to `MANY` models; of more, those with a declared baseline and these baselines go first."""
     names = data.model_names

@@ -138,7 +138,7 @@ def headline_rows(data: ReportData) -> list[HeadlineRow]:
             rows.append(
                 HeadlineRow(
                     task=name,
-                    title=str(task.get("title") or name),
+                    title=data.titles[name],
                     world=str(task.get("world") or ""),
                     condition=condition,
                     metric=metric_name,
@@ -234,7 +234,7 @@ def failure_lines(data: ReportData) -> list[str]:
     for failure in data.failures:
         key = (failure.model, failure.task, failure.condition, failure.reason)
         groups.setdefault(key, []).append(failure.image_id)
-    titles = {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
+    titles = data.titles
     lines: dict[tuple[str, str, str], list[str]] = {}
     for (model, task, condition, reason), images in groups.items():
         who = "every model" if model == "*" else model
@@ -334,7 +334,7 @@ def _factor_table(data: ReportData, task: TaskRecord) -> Table:
 
     name, key = str(task["name"]), "error_ratio"
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-    table.title = Text(f"{task.get('title') or name}: error ratio, 100 where a factor makes no difference")
+    table.title = Text(f"{data.titles[name]}: error ratio, 100 where a factor makes no difference")
     table.add_column("Factor")
     table.add_column("n", justify="right")
     for model in labels(data.model_names).values():

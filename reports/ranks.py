@@ -35,10 +35,6 @@ def led_by_ranks(data: ReportData) -> tuple[SuiteRanking, ...]:
     return tuple(one for one in data.rankings if len(one.rows) + len(one.unranked) > FEW)
 
 
-def _titles(data: ReportData) -> dict[str, str]:
-    return {str(task["name"]): str(task.get("title") or task["name"]) for task in data.task_records}
-
-
 def title(data: ReportData, ranking: SuiteRanking) -> str:
     """``50 models ranked over 10 tasks``, with the world where there are several."""
     models, tasks = len(ranking.rows), len(ranking.tasks)
@@ -50,7 +46,7 @@ def title(data: ReportData, ranking: SuiteRanking) -> str:
 
 def about_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
     """What is ranked by, how many models are level with the best, and everything that is missing; a sentence each."""
-    names = _titles(data)
+    names = data.titles
     reading = metric(ranking.metric)
     tasks = [names.get(one.task, one.task) for one in ranking.tasks]
     lower = "" if reading.better > 0 else "; lower is better"
@@ -71,7 +67,7 @@ def about_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
 
 def missing_lines(data: ReportData, ranking: SuiteRanking) -> list[str]:
     """Tasks that did not enter, and models that have no rank, each with the reason."""
-    names = _titles(data)
+    names = data.titles
     by_reason: dict[str, list[str]] = {}
     for task, reason in ranking.left_out:
         by_reason.setdefault(reason, []).append(names.get(task, task))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..results.published.timm import IMAGES, Agreement, agreement, sizes_of
-from .data import Record, ReportData
+from .data import Record, ReportData, title_of
 from .wording import HOLE, MINUS
 
 # Facts about a model, from its record.
@@ -78,7 +78,7 @@ def exposure_lines(data: ReportData) -> list[str]:
     sources = {str(task.get("images_from") or "") for task in data.task_records} - {""}
     for source in sorted(sources):
         models = [str(record["name"]) for record in data.models if training_class(record) == source]
-        tasks = [str(t.get("title") or t["name"]) for t in data.task_records if t.get("images_from") == source]
+        tasks = [title_of(t) for t in data.task_records if t.get("images_from") == source]
         if models:
             lines.append(
                 f"{', '.join(models)}: trained on {_NAMES.get(source, source)}, which may hold images of: "
@@ -135,7 +135,7 @@ def matches(data: ReportData) -> list[Match]:
             score = data.score(str(record["name"]), name, "overall", "top1") if name in IMAGES else None
             result = None if score is None else agreement(name, score.value, score.n, weights, size)
             if result is not None:
-                compared.append(Match(str(record["name"]), str(task.get("title") or name), result))
+                compared.append(Match(str(record["name"]), title_of(task), result))
     return compared
 
 

@@ -383,6 +383,8 @@ class KindFacts(TypedDict, total=False):
     """The largest correlation that can be expected of them."""
     chance: float
     """Accuracy of guessing, in case of judgements of similarity."""
+    over_time: list[str]
+    """Conditions that are parts of the clips, in the order of time."""
 
 
 class TaskRecord(KindFacts, total=False):
@@ -409,6 +411,10 @@ class TaskRecord(KindFacts, total=False):
     """Images."""
     citation: str
     metric: str
+    floors: list[str]
+    """In a task that asks for features: baselines without a network, which an encoder has to pass."""
+    ceilings: list[str]
+    """Likewise baselines that say what can be reached at most."""
     notes: str
     version: int
     plugin: str

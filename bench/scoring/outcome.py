@@ -50,6 +50,9 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
         record["images_from"] = data_set.images_from
     if data_set is not None and data_set.hub:
         record["hub"] = data_set.hub
+    if task.protocol is not None:
+        record["floors"] = [name for name in task.kind.observers if name not in task.kind.ceilings]
+        record["ceilings"] = [name for name in task.kind.observers if name in task.kind.ceilings]
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin
@@ -158,6 +161,7 @@ def gather(
         contests=tuple(part.contest for _, part in parts if part.contest is not None),
         rankings=rankings(plan, request, counted),
         curves=tuple(row for _, part in parts for row in part.curves),
+        pairs=tuple(plan.pairs),
         keeper=memory.keeper,
     )
 

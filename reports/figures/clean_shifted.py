@@ -153,17 +153,13 @@ def clean_against_shifted(data: ReportData, task: str, focus: Focus | None = Non
         _limits(axes, points)
         words = _lines(axes, points)
         _number(axes, figure, points)
-        _dress(axes, _title(data, clean_of(data, task)), _title(data, task))
+        clean = clean_of(data, task)
+        _dress(axes, data.titles.get(clean, clean), data.titles[task])
         _key(axes, points, words)
         short = labels(focus.shown)
         texts = {model: short[model] + ("" if model in measured else " (not measured)") for model in focus.shown}
         add_legend(figure, focus.shown, line=False, labels=texts, rest=len(focus.rest), rest_marker="o")
     return figure
-
-
-def _title(data: ReportData, task: str) -> str:
-    names = {str(record["name"]): str(record.get("title") or record["name"]) for record in data.task_records}
-    return names.get(task, task)
 
 
 def _at(value: float) -> float:

@@ -71,7 +71,7 @@ def draw(data: ReportData, world: str, models: Focus | None = None) -> Figure:
             for axes, task in zip(block, tasks, strict=False):
                 own = {model: points.get((curve, task, model), []) for model in data.model_names}
                 _panel(axes, curve, own, models, pens(models.shown))
-                axes.set_title(str(data.task(task).get("title") or task), fontsize=7.5)
+                axes.set_title(data.titles[task], fontsize=7.5)
             for axes in block[len(tasks) :]:
                 axes.set_axis_off()
             for place, axes in enumerate(block[: len(tasks)]):

@@ -92,7 +92,7 @@ def draw(data: ReportData, task: str, models: Focus | None = None) -> Figure:
         axes.set_yticks(range(len(names)), [f"{condition_label(name)} ({counts.get(name, 0):,})" for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-        axes.set_title(f"{data.task(task).get('title') or task}: error ratio, lower is better")
+        axes.set_title(f"{data.titles[task]}: error ratio, lower is better")
         grid_along(axes, "x")
         add_legend(figure, models.shown, line=False, rest=len(models.rest), rest_marker="|")
     return figure
@@ -104,7 +104,7 @@ def _tasks(data: ReportData) -> list[str]:
 
 def _caption(data: ReportData, task: str) -> Caption:
     return Caption(
-        f"{data.task(task).get('title') or task}: error ratio by factor",
+        f"{data.titles[task]}: error ratio by factor",
         "Error on the images with a factor over the error on all annotated images, with 95 % intervals: 1 (dotted) "
         "where the factor makes no difference, 2 where the model errs twice as often. A model that "
         "never errs there has no marker. In brackets: images.",

@@ -30,6 +30,8 @@ class Place(StrEnum):
     FIGURES = "figures"
     ALIGNMENT = "alignment"
     """In the section of the world that it shows."""
+    UNDERSTANDING = "understanding"
+    """In the section of tasks that ask an encoder for its features."""
     NOWHERE = "nowhere"
     """Only drawn by `bench figures`."""
 

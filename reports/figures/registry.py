@@ -45,10 +45,6 @@ def _task(data: ReportData, subject: str) -> tuple[Any, ...]:
     return data, subject
 
 
-def _title(data: ReportData, task: str) -> str:
-    return str(data.task(task).get("title") or task)
-
-
 def _headline(data: ReportData) -> list[str]:
     return [""] if any(cell.measured for row in headline_rows(data) for cell in row.cells) else []
 
@@ -79,12 +75,12 @@ _FLAT = "The flatter the line, the more robust the model."
 
 
 def _families_caption(data: ReportData, task: str) -> Caption:
-    return Caption(f"{_title(data, task)}: accuracy by severity, family means", f"{_FLAT} {_BANDS}")
+    return Caption(f"{data.titles[task]}: accuracy by severity, family means", f"{_FLAT} {_BANDS}")
 
 
 def _corruptions_caption(data: ReportData, task: str) -> Caption:
     hint = "One row per family." if data.task(task).get("families") else _FLAT
-    return Caption(f"{_title(data, task)}: accuracy by severity, every corruption", f"{hint} {_BANDS}")
+    return Caption(f"{data.titles[task]}: accuracy by severity, every corruption", f"{hint} {_BANDS}")
 
 
 def _shifted(data: ReportData) -> list[str]:
@@ -96,7 +92,7 @@ def _shifted(data: ReportData) -> list[str]:
 
 def _shifted_caption(data: ReportData, task: str) -> Caption:
     return Caption(
-        f"{_title(data, task)}: against clean accuracy",
+        f"{data.titles[task]}: against clean accuracy",
         "A model above the line is more robust than its clean accuracy explains (effective robustness).",
         folded=True,
     )
@@ -109,7 +105,7 @@ def _conflicts(data: ReportData) -> list[str]:
 
 def _shape_caption(data: ReportData, task: str) -> Caption:
     return Caption(
-        f"{_title(data, task)}: shape against texture",
+        f"{data.titles[task]}: shape against texture",
         "Images whose shape and texture belong to different categories. Each marker is the share of texture "
         "decisions (further left: more by shape) on images of one shape category; vertical lines are the values "
         "over all categories, with 95 % intervals at the bottom. Decisions for neither cue are left out.",

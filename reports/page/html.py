@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...files import write_file
-from ...results.schema import TaskRecord, View
+from ...results.schema import View
 from ...text import utf8
-from ..data import ReportData
+from ..data import ReportData, title_of
 from ..figures.figure import Place
-from ..focus import MANY, drawn_models
+from ..focus import MANY, drawn_models, left_line
 from ..headline import HeadlineRow, failure_lines, headline_rows, hole_lines, left_out_lines, legend, tallies
 from ..ranks import HEADS, about_lines, cells, led_by_ranks, title
 from ..ranks import LEGEND as RANKS_LEGEND
@@ -29,6 +29,7 @@ from .sections import (
     published_sections,
     standing_sections,
 )
+from .understanding import understanding_sections
 from .view import (
     ViewCell,
     ViewRow,
@@ -72,12 +73,14 @@ def template(name: str) -> Template:
 # The report as one HTML file that needs no network and no other file, and works without its script.
 
 
-SECTIONS: tuple[Section, ...] = (standing_sections, published_sections, alignment_sections, gallery_sections)
+SECTIONS: tuple[Section, ...] = (
+    standing_sections,
+    understanding_sections,
+    published_sections,
+    alignment_sections,
+    gallery_sections,
+)
 """Parts of the page after the figures, in their order; a new part is added here."""
-
-
-def _title(task: TaskRecord) -> str:
-    return str(task.get("title") or task["name"])
 
 
 def rank_sections(data: ReportData) -> list[ViewSection]:
@@ -113,8 +116,7 @@ def rank_sections(data: ReportData) -> list[ViewSection]:
 def _draw(everything: ReportData, place: Place) -> tuple[ViewFigure, ...]:
     data = everything.of(drawn_models(everything))
     left = len(everything.model_names) - len(data.model_names)
-    few = f" {left} more models are only in the tables: more than {MANY} curves would hide each other." if left else ""
-    return page_figures(data, place, f"{place}-", few, f"Models: {', '.join(data.model_names)}.")
+    return page_figures(data, place, f"{place}-", left_line(left), f"Models: {', '.join(data.model_names)}.")
 
 
 def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[str, list[ViewTable]]]:
@@ -123,16 +125,16 @@ def _details(data: ReportData, sections: Sequence[ViewSection]) -> list[tuple[st
     for task in data.task_records:
         views = task.get("views", ())
         if View.SEVERITIES in views:
-            groups.append((f"{_title(task)}: every corruption", [corruption_view(data, task)]))
-            groups.append((f"{_title(task)}: every severity", severity_views(data, task)))
+            groups.append((f"{title_of(task)}: every corruption", [corruption_view(data, task)]))
+            groups.append((f"{title_of(task)}: every severity", severity_views(data, task)))
         elif View.FACTORS in views:
             tables = [factor_view(data, task), metrics_view(data, task)]
-            groups.append((f"{_title(task)}: every factor", [table for table in tables if table]))
+            groups.append((f"{title_of(task)}: every factor", [table for table in tables if table]))
         elif View.SHAPE in views:
-            groups.append((f"{_title(task)}: every category", [shape_view(data, task)]))
+            groups.append((f"{title_of(task)}: every category", [shape_view(data, task)]))
         elif View.ALIGNMENT not in views:
             tables = [metrics_view(data, task), shift_view(data, task)]
-            groups.append((f"{_title(task)}: every number", [table for table in tables if table]))
+            groups.append((f"{title_of(task)}: every number", [table for table in tables if table]))
     groups += [(title, list(tables)) for section in sections for title, tables in section.details]
     groups.append(("Every paired difference, with p-values", [comparison_view(data)]))
     filled = [(title, [table for table in tables if table.rows]) for title, tables in groups]
@@ -186,7 +188,7 @@ def render_html(data: ReportData) -> str:
         layers=[*map(layer_line, data.run.get("layers", [])), *data.run.get("layer_problems", [])],
         models=[(str(record["name"]), facts(record, skip=("name",))) for record in data.models],
         tasks=[
-            (str(task["name"]), _title(task), facts(task, skip=("title", "left_out", "views", "headline")))
+            (str(task["name"]), title_of(task), facts(task, skip=("title", "left_out", "views", "headline")))
             for task in data.task_records
         ],
         model_ids={str(record["name"]): f"model-{n}" for n, record in enumerate(data.models, start=1)},
@@ -197,7 +199,7 @@ def render_html(data: ReportData) -> str:
         base64=lambda content: base64.b64encode(content).decode(),
         condition_label=condition_label,
         shorten=lambda name: short.get(name) or shorten(name),
-        counts=(len(data.model_names), len(data.asked_tasks)),
+        counts=(len(data.model_names) - len(data.partial_models), len(data.asked_tasks), len(data.partial_models)),
         procedural="microworld" in worlds,
         photographs="photographs" in worlds,
         tallies=tallies(data),

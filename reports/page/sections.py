@@ -11,7 +11,7 @@ from ...results.metrics import metric
 from ...results.published.tables import PublishedScore, published_for
 from ...results.schema import Comparison, RunFacts
 from ..alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
-from ..data import Disagreement, Gallery, ReportData
+from ..data import Disagreement, Gallery, ReportData, title_of
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
 from ..standing import about, hundredths, marks, matches, pixels, standing_lines
@@ -367,7 +367,7 @@ def published_sections(data: ReportData) -> list[ViewSection]:
             continue
         for score in published_for(str(task["name"])):
             key = (score.data_set, score.metric)
-            columns.setdefault(key, f"{task.get('title') or task['name']}: {metric(score.metric).heading}")
+            columns.setdefault(key, f"{title_of(task)}: {metric(score.metric).heading}")
             rows.setdefault(score.model, {})[key] = score
     if not rows:
         return []

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...results.metrics import metric
 from ...results.schema import Comparison, Score, TaskRecord, View
-from ..data import Record, ReportData
+from ..data import Record, ReportData, title_of
 from ..headline import Cell, HeadlineRow, cells, row_label, tallies
 from ..standing import marks
 from ..wording import HOLE, change, change_interval, condition_label, interval, percent, verdict, verdict_words
@@ -181,7 +181,7 @@ def corruption_view(data: ReportData, task: TaskRecord) -> ViewTable:
     for key in ("mce", "relative_mce"):
         if data.has(name, key):
             lines.append(_row(metric(key).heading, cells(data, name, "overall", key)))
-    return ViewTable(f"Every corruption: {_title(task)}", data.model_names, tuple(lines), task=name)
+    return ViewTable(f"Every corruption: {title_of(task)}", data.model_names, tuple(lines), task=name)
 
 
 def metrics_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
@@ -192,7 +192,7 @@ def metrics_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     if len(keys) < 2:
         return None
     lines = [_row(metric(key).heading, cells(data, name, "overall", key)) for key in keys]
-    return ViewTable(f"Every metric: {_title(task)}", data.model_names, tuple(lines), task=name)
+    return ViewTable(f"Every metric: {title_of(task)}", data.model_names, tuple(lines), task=name)
 
 
 def severity_views(data: ReportData, task: TaskRecord) -> list[ViewTable]:
@@ -201,7 +201,7 @@ def severity_views(data: ReportData, task: TaskRecord) -> list[ViewTable]:
     members = [member for _, group in data.corruptions(name) for member in group]
     return [
         ViewTable(
-            f"Every severity: {model}, {_title(task)}",
+            f"Every severity: {model}, {title_of(task)}",
             tuple(f"severity {severity}" for severity in range(1, 6)),
             tuple(
                 ViewRow(
@@ -229,7 +229,7 @@ def shift_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     if not parts:
         return None
     lines = tuple(_row(condition_label(part), cells(data, name, part, key)) for part in parts)
-    return ViewTable(f"Every condition: {_title(task)}", data.model_names, lines, task=name)
+    return ViewTable(f"Every condition: {title_of(task)}", data.model_names, lines, task=name)
 
 
 def factor_view(data: ReportData, task: TaskRecord) -> ViewTable:
@@ -241,7 +241,7 @@ def factor_view(data: ReportData, task: TaskRecord) -> ViewTable:
         lines.append(_row(condition_label(factor), cells(data, name, factor, "error_ratio"), note=ratio))
         lines.append(_row(condition_label(factor), cells(data, name, factor, "top1"), note=top1, part=True))
     note = "Error ratio: error on the images with a factor over error on all; 100 where it makes no difference."
-    return ViewTable(f"Every factor: {_title(task)}", data.model_names, tuple(lines), note, task=name)
+    return ViewTable(f"Every factor: {title_of(task)}", data.model_names, tuple(lines), note, task=name)
 
 
 def shape_view(data: ReportData, task: TaskRecord) -> ViewTable:
@@ -265,7 +265,7 @@ def shape_view(data: ReportData, task: TaskRecord) -> ViewTable:
             line.append(entry)
         lines.append(ViewRow(condition_label(str(category)), "", False, "", tuple(line)))
     note = "Second line: decisions for shape / texture / neither."
-    return ViewTable(f"Every category: {_title(task)}", data.model_names, tuple(lines), note, task=name)
+    return ViewTable(f"Every category: {title_of(task)}", data.model_names, tuple(lines), note, task=name)
 
 
 def p_words(p: float) -> str:
@@ -280,7 +280,7 @@ def comparison_view(data: ReportData) -> ViewTable:
 
     Those of human alignment are in its own section, on its own scale.
     """
-    titles = {str(task["name"]): _title(task) for task in data.task_records}
+    titles = data.titles
     elsewhere = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
     lines = []
     for pair in data.comparisons:
@@ -306,10 +306,6 @@ def comparison_view(data: ReportData) -> ViewTable:
         "metrics, and means over conditions. ▲ and ▼ use the corrected p; intervals are not corrected."
     )
     return ViewTable("Every paired difference", ("difference", "p", "corrected p"), tuple(lines), note)
-
-
-def _title(task: TaskRecord) -> str:
-    return str(task.get("title") or task["name"])
 
 
 def plain(value: Any) -> str:

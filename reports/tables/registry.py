@@ -10,7 +10,7 @@ from ...errors import unknown_name
 from ...results.metrics import metric
 from ...results.schema import Score, TaskRecord, View
 from ...results.statistics import ALPHA, holm
-from ..data import ReportData
+from ..data import ReportData, title_of
 from ..headline import headline_rows
 from ..wording import HOLE, MINUS, condition_label, interval, percent
 
@@ -260,12 +260,8 @@ class TableSpec:
     lines: Callable[[ReportData], dict[str, list[Line]]]
 
 
-def _title(task: TaskRecord) -> str:
-    return str(task.get("title") or task["name"])
-
-
 def _line(task: TaskRecord, condition: str, name: str, label: str = "") -> Line:
-    return Line(str(task["name"]), condition, name, _title(task), label or metric(name).label)
+    return Line(str(task["name"]), condition, name, title_of(task), label or metric(name).label)
 
 
 def _one(lines: list[Line]) -> dict[str, list[Line]]:
@@ -389,7 +385,7 @@ def tables(data: ReportData, specs: Sequence[TableSpec]) -> list[tuple[TableSpec
         data: Scores, and comparisons with the best of each number.
         specs: Which tables.
     """
-    titles = {str(task["name"]): _title(task) for task in data.task_records}
+    titles = data.titles
     filled = []
     for spec in specs:
         grids = []

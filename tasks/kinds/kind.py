@@ -226,6 +226,7 @@ class Kind(ABC):
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
         observers: Baselines without a network that are scored on each of its tasks, with their versions.
+        ceilings: Those of the observers that say what can be reached at most; the others are floors.
         by_features: Whether features are compared and no classes predicted, so that models without a classifier take
             part as well.
         keeps_beside: Whether units hold the numbers of `results.schema.BESIDE` beside the classes.
@@ -243,6 +244,7 @@ class Kind(ABC):
     merges = False
     numbers: Mapping[str, tuple[float, float]] = MappingProxyType({})
     observers: Mapping[str, str] = MappingProxyType({})
+    ceilings: tuple[str, ...] = ()
     by_features = False
     choices = 0
     keeps_beside = False

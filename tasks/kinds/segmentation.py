@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.segmentation import MEASURES, OBSERVERS, ClassesOfPixels
+from ..understanding.segmentation import CEILINGS, MEASURES, OBSERVERS, ClassesOfPixels
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Segmentation(Kind):
     metrics = (Metric(MIOU, "mIoU"), Metric("pixel_accuracy", "Pixel accuracy"), Metric("class_iou", "IoU of a class"))
     numbers = MEASURES
     observers = OBSERVERS
+    ceilings = tuple(CEILINGS)
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: the counts of each class, as stored."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.video_objects import MEASURES, OBSERVERS
+from ...results.schema import KindFacts
+from ..understanding.video_objects import CEILINGS, MEASURES, OBSERVERS
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class VideoObjects(Kind):
     )
     numbers = MEASURES
     observers = OBSERVERS
+    ceilings = tuple(CEILINGS)
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: sums over the objects of a clip, and how many they are.
@@ -68,6 +70,10 @@ class VideoObjects(Kind):
     def lines(self, task: Task) -> list[Line]:
         """J&F, J and F."""
         return [Line("overall", name) for name in (J_AND_F, "j", "f")]
+
+    def facts(self, task: Task) -> KindFacts:
+        """The fifths of the clips."""
+        return {"over_time": list(_FIFTHS)}
 
 
 _COLUMNS = (J_AND_F, *_OF_OBJECTS, *_FIFTHS, OBJECTS)

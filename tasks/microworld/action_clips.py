@@ -137,12 +137,14 @@ class MicroActions(RenderedSource):
         return {
             "classes": list(self.classes),
             "frames": FRAMES,
-            "step_seconds": _STEP_SECONDS,
-            "speed": list(_SPEED),
             "size": SIZE,
             "learning_clips": LEARNING_CLIPS,
             "scenes": self._set.manifest(),
+            **self._motion(),
         }
+
+    def _motion(self) -> dict[str, Any]:
+        return {"step_seconds": _STEP_SECONDS, "speed": list(_SPEED)}
 
     def _load(
         self, indices: Sequence[int], geometry: Geometry, condition: str | None
@@ -184,6 +186,9 @@ class MicroArrow(MicroActions):
 
     name = "microworld/arrow"
     classes = PLAYED
+
+    def _motion(self) -> dict[str, Any]:
+        return {"slowing": _SLOWING}
 
     def _shown(self, position: int) -> tuple[Scene, np.ndarray]:
         share = np.linspace(0.0, 1.0, FRAMES)

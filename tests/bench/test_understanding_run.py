@@ -187,7 +187,12 @@ def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
     settings = Settings(
         models=("vito",), tasks=("micro-davis",), limit=9, store=tmp_path / "s", device="cpu", baselines=()
     )
-    found = values(execute(settings))
+    outcome = execute(settings)
+    (task,) = outcome.data.tasks
+    assert [*task["floors"], *task["ceilings"]] == list(OBSERVERS)
+    assert len(task["over_time"]) == 5
+    assert outcome.data.pairs == ()
+    found = values(outcome)
     assert found[UNMOVED, "j_and_f"] < found["true masks at stride 8", "j_and_f"] < 1
     assert 0 < found["vito", "j_and_f"] < 1
     units = [unit for unit, _ in Store(tmp_path / "s").unit_entries()]

@@ -182,6 +182,17 @@ def test_many_models_have_a_line_each_and_a_few_are_drawn(make_report):
     assert len(text.encode()) < 3_000_000
 
 
+def test_a_baseline_that_was_not_to_be_compared_is_none(make_report):
+    data = make_report(3)
+    assert "against its baseline" in render_html(data)
+    text = render_html(replace(data, pairs=(), comparisons=()))
+    assert "against its baseline" not in text
+    assert ">against " not in text
+    # A pair that was asked and has no common image is still said.
+    asked = replace(data, pairs=((data.model_names[0], data.model_names[1]),), comparisons=())
+    assert "not compared on" in render_html(asked)
+
+
 def gallery():
     said = Said("<i>model", "ring & star", 0.256, False), Said("other", "star", 0.99, True)
     picture = Picture('id"><script>', "<b>star", "image/webp", b"\x00\xff", 64, said)

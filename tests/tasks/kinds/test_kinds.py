@@ -46,6 +46,11 @@ def test_kinds_are_known_by_their_own_name() -> None:
     assert {task.kind.name for task in TASKS.values()} == set(KINDS)
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_baselines_that_are_made_from_the_truth_are_ceilings(kind: Kind) -> None:
+    assert set(kind.ceilings) == {name for name in kind.observers if name.startswith("true ")}
+
+
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_measures_read_columns_that_the_units_have(task: Task) -> None:
     own = answers(task)

@@ -7,6 +7,7 @@ import numpy as np
 
 from vitobench.identity import digest
 from vitobench.tasks.images.geometry import Geometry
+from vitobench.tasks.microworld.action_clips import MicroActions, MicroArrow
 from vitobench.tasks.microworld.sets import GENERATOR_VERSION, MicroSet
 
 DIGESTS = {
@@ -48,6 +49,13 @@ def test_the_manifest_is_plain_and_is_what_the_digest_is_made_of() -> None:
     assert manifest["settings"] != MicroSet("val", 7, 3).manifest()["settings"]
     parts = [manifest[key] for key in ("generator_version", "set", "seed", "settings")]
     assert digest(parts) == source.digest
+
+
+def test_the_manifest_of_clips_names_what_moves_in_them_and_nothing_else() -> None:
+    actions, arrow = MicroActions(6, 3).manifest(), MicroArrow(6, 3).manifest()
+    assert json.loads(json.dumps(arrow)) == arrow
+    assert set(actions) - set(arrow) == {"speed", "step_seconds"}
+    assert set(arrow) - set(actions) == {"slowing"}
 
 
 def test_a_pickle_is_small_however_long_the_set() -> None:

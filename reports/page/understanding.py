@@ -1,0 +1,33 @@
+"""The section of tasks that ask an encoder for its features: figures beside floors and ceilings."""
+
+from __future__ import annotations
+
+from ..data import ReportData
+from ..figures.figure import Place
+from ..focus import drawn_models, left_line
+from .sections import ViewSection, page_figures
+
+_LEDE = (
+    "These tasks ask an encoder for its features alone; it is not trained for them, and whatever classes it predicts "
+    "do not matter. Random features do well in some, so each number is read beside networks with random weights, "
+    "baselines without a network, and what the size of the cells permits."
+)
+
+
+def understanding_sections(data: ReportData) -> list[ViewSection]:
+    """Lay out the figures of tasks that ask for features.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One section, or none where no such task has a number.
+    """
+    controls = data.partial_models | data.random_models  # always drawn, and in grey
+    encoders = data.of([name for name in data.model_names if name not in controls])
+    drawn = drawn_models(encoders)
+    note = left_line(len(encoders.model_names) - len(drawn))
+    figures = page_figures(data.of([*drawn, *controls]), Place.UNDERSTANDING, "understanding-", note)
+    if not figures:
+        return []
+    return [ViewSection("Understanding: what the features know", "understanding", lede=_LEDE, figures=figures)]
