@@ -218,7 +218,7 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know besides classes: objects that are followed through clips, classes of pixels, and what "
+            "What features know: objects that are followed through clips, classes of pixels and of images, and what "
             "moves how",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
             (
@@ -227,6 +227,7 @@ SUITES: dict[str, Suite] = {
                 ("davis-2017", "overall", "j_and_f"),
                 ("pascal-voc", "overall", "miou"),
                 ("ade20k", "overall", "miou"),
+                ("micro-classification", "overall", "linear_accuracy"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),

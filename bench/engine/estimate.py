@@ -240,7 +240,7 @@ def _measure(
             sample = _sample(first, _MANY)
             seconds = timed([sample])[0]
         steady += seconds
-        total += seconds * sum(map(amount, members)) / max(1, amount(sample))
+        total += seconds * (sum(map(amount, members)) + _learned(first)) / max(1, amount(sample))
         if progress is not None:
             progress(number, len(kinds))
     # The run also has to load and compile, but only once, whereas timing sampled every kind of pass twice or thrice;
@@ -262,11 +262,20 @@ def _sample(work: Pass, images: int) -> Pass:
         conditions = _spread(task.conditions)
         planned: PlannedTask = replace(
             unit.planned,
-            task=replace(task, conditions=conditions, images=images),
+            task=replace(task, conditions=conditions, images=images, protocol=task.protocol and task.protocol.brief()),
             identity=f"{task.name}@{images}",
         )
         units.append(Unit(planned, unit.start, min(unit.stop, unit.start + images), unit.models))
     return replace(work, units=tuple(units))
+
+
+def _learned(work: Pass) -> int:
+    """Images times models that tasks learn from once, before the first pass over others."""
+    return sum(
+        unit.planned.task.protocol.learns(work.source) * len(unit.models)
+        for unit in work.units
+        if unit.planned.task.protocol is not None
+    )
 
 
 def _spread(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

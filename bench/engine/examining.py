@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from ...cores import usable_cores
 from ...models.batching import in_batches
 from ...models.model import Model
+from ...models.probing.data import Part
+from ...models.probing.features import features_of
 from ...models.spec import ModelSpec
 from ...results.layout import PARTIAL
 from ...results.store import Store
+from ...tasks.images.source import ImageSource, LoadFailure
 from ...tasks.understanding.protocol import Encoder, FeatureProtocol
 from ..planning.plan import BASELINE, Pass, Unit
 from .pixels import UnitRows, one_line
@@ -22,8 +28,17 @@ from .pixels import UnitRows, one_line
 if TYPE_CHECKING:
     from ...tasks.task import Task
 
+FEATURES = "features"
+"""Folder of the features that are kept, in the one that `records.cache_file` names."""
+
 _REMEMBERED = 2
 """Calls whose maps are kept: tasks on the same images ask for the same maps one after the other."""
+
+_LOADED = 20
+"""Images that a thread reads at a time, at most."""
+
+_OWN_LAYER = "penultimate"
+"""Tells what is kept from the features that probes keep, which are of a network without its head."""
 
 
 class ModelEncoder:
@@ -32,13 +47,24 @@ class ModelEncoder:
     Args:
         model: Loaded and on its device.
         batch: Images per forward pass; halved where they do not fit into memory.
+        folder: For features that are kept; without one nothing can be learned.
+        threads: That read images.
+        progress: Called with (stage, done, total) while features are learned.
     """
 
-    def __init__(self, model: Model, batch: int) -> None:
-        self.name, self.identity = model.spec.name, model.spec.identity
+    def __init__(
+        self,
+        model: Model,
+        batch: int,
+        folder: Path | None = None,
+        threads: int | None = None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> None:
+        self.name, self.identity, self.device = model.spec.name, model.spec.identity, model.device
         self.images = 0
         """Images that went through the model."""
-        self._model, self._batch = model, batch
+        self._model, self._batch, self._folder = model, batch, folder
+        self._threads, self._progress = threads or usable_cores(), progress
         self._known: dict[tuple[object, ...], torch.Tensor] = {}
         self._patch: int | None = None
 
@@ -59,6 +85,32 @@ class ModelEncoder:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = found
         return self._known[key]
+
+    def features(self, source: ImageSource, positions: Sequence[int]) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """See `Encoder.features`."""
+        geometry = self._model.spec.preprocessing.geometry
+        step = len(positions) if source.uses_all_cores else max(1, min(_LOADED, -(-len(positions) // self._threads)))
+        starts = range(0, len(positions), step)
+        with ThreadPoolExecutor(self._threads) as readers:
+            loaded = list(readers.map(lambda at: source.load(positions[at : at + step], geometry), starts))
+        failed = {at + n: why for at, (_, own) in zip(starts, loaded, strict=True) for n, why in own.items()}
+        pixels = np.concatenate([own for own, _ in loaded])
+        values, self._batch = in_batches(self._model.features, pixels, self._batch, self.device)
+        self.images += len(positions)
+        found = values.flatten(1).float().cpu().numpy()
+        found[list(failed)] = np.nan
+        return found, failed
+
+    def learned(self, source: ImageSource, positions: Sequence[int]) -> np.ndarray:
+        """See `Encoder.learned`."""
+        if self._folder is None:
+            raise ValueError("features to learn from are kept, and there is no folder for them")
+        part = Part(source, np.asarray(positions, dtype=np.int64))
+
+        def told(done: int, total: int) -> None:
+            self._progress("Features to learn from", done, total)
+
+        return features_of(self._model, part, self._folder, "halves", self._batch, told, _OWN_LAYER).values
 
     def _computed(self, images: np.ndarray, within: int, stride: int) -> torch.Tensor:
         def maps(pixels: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from ...errors import StoreError
 from ...models import registry
 from ...models.spec import ModelSpec
 from ...results.layout import PARTIAL
+from ...results.records import cache_file
 from ...results.schema import TOP_K, Failure
 from ...results.store import Store
 from ...tasks.alignment.decisions import ranking
@@ -229,7 +230,10 @@ class Worker:
 
         def encoder_of(spec: ModelSpec) -> examining.ModelEncoder | None:
             model = self.model(spec, report)
-            return None if model is None else examining.ModelEncoder(model, self.job.settings.batch)
+            if model is None:
+                return None
+            folder, told = cache_file(self.store, examining.FEATURES), in_words(self.advance, spec.name)
+            return examining.ModelEncoder(model, self.job.settings.batch, folder, self.threads, told)
 
         def answered(unit: Unit, count: int, seconds: float) -> None:
             nonlocal spill_at

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..classifiers import neighbour_votes
+from ...classifiers import neighbour_votes
 from ..networks import PooledNetwork
 from .devices import Ranks
 from .learners import normalise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...classifiers import fit_validated
 from ...errors import DataError, VitobenchError
 from ...files import write_aside
 from ...identity import file_digest
@@ -20,7 +21,6 @@ from ...tasks.clips.source import ClipSource
 from ...tasks.microworld.sets import GENERATOR_VERSION, MicroSet
 from ...tasks.microworld.vocabulary import CLASSES
 from ...text import utf8
-from ..classifiers import fit_validated
 from ..networks import PooledNetwork, build
 from ..spec import IMAGENET_MEAN, IMAGENET_STD
 from .checkpoint import LAST, encoder_state, load_rounded, same_threads, write_encoder

@@ -23,7 +23,8 @@ VERSION = 1
 BLOCK = 256
 """Images whose features are written at a time: what an interrupted pass loses at most."""
 
-_TYPES = {"features": np.float32, "tokens": np.float16}  # tokens are many; a half keeps what a head can use of them
+# Tokens are many, and so are the features of a million images; a half keeps what a head can use of them.
+_TYPES = {"features": np.float32, "halves": np.float16, "tokens": np.float16}
 _CHUNK = 32
 _PASSING = "passing"
 """Name of an empty file: some image of the blocks could not be read for now."""
@@ -34,7 +35,8 @@ class Rows:
     """Features of a part of a set.
 
     Attributes:
-        values: (n, D) float32, or (n, T, C) float16 for tokens; mapped from a file, not in memory.
+        values: (n, D) float32, or float16 for halves, or (n, T, C) float16 for tokens; mapped from a file, not in
+            memory.
         labels: int64 (n,).
         good: bool (n,); False where an image could not be read, its values are NaN.
     """
@@ -67,7 +69,7 @@ def features_of(
         model: Gives the features.
         part: The images.
         folder: The cache.
-        kind: ``"features"`` or ``"tokens"``.
+        kind: ``"features"``, ``"halves"``, which are features in half precision, or ``"tokens"``.
         batch: Images per forward pass.
         progress: Called with (images done, images in all).
         read: What the features are of, if not of the last layer as usual; part of the key.
@@ -100,7 +102,8 @@ def features_of(
                 passing.unlink()
     except OSError as error:
         raise VitobenchError(
-            f"Cannot store the features in {folder} ({error.strerror}); name another folder with --features."
+            f"Cannot store the features in {folder} ({error.strerror}); name another folder: --features of `bench "
+            "probe`, --store of `bench run`."
         ) from None
     good = np.isfinite(values.reshape(len(part), -1)[:, 0])
     if not good.any():
@@ -152,7 +155,9 @@ def _compute(
             upcoming = ahead.submit(load, following[0][1], readers) if following else None
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
             ask = model.tokens if kind == "tokens" else model.features
-            values = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)]).astype(_TYPES[kind])
+            values = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)])
+            with np.errstate(over="ignore"):  # infinite where a half is too small for it
+                values = values.astype(_TYPES[kind])
             values[list(failed)] = np.nan
             if any(failure.transient for failure in failed.values()):
                 (place / _PASSING).touch()

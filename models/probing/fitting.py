@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..classifiers import fit_validated
+from ...classifiers import fit_validated
 from .heads import AttentiveHead, LinearHead
 
 # Multinomial logistic regression on frozen features, its penalty chosen by validation.

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...classifiers import NEIGHBOURS, TEMPERATURE, neighbour_votes
 from ...errors import VitobenchError, unknown_name
-from ..classifiers import NEIGHBOURS, TEMPERATURE, neighbour_votes
 from ..dense_maps import NamedMap, maps_of
 from ..networks import PooledNetwork, build
 from ..pooled_layers import OWN_FEATURES, LayerPool

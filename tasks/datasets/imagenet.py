@@ -5,15 +5,19 @@ Sizes and checksums come from the source named beside them; what no source gives
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import kinds
 from ..download.publication import Folder, RemoteFile
 from ..images.classes import MergedClass, imagenet_a_wnids, imagenet_classes, imagenet_r_wnids
+from ..kinds.classification import HUNDREDTH, LINEAR_ACCURACY
+from ..kinds.classification import KIND as CLASSIFICATION
 from ..task import Condition
-from .protocols import CLEAN, FROM_THE_WEB, photographs
+from ..understanding.classification import Classifying
+from .protocols import CLEAN, DINO_PAPER, FROM_THE_WEB, of_features, photographs
 from .recognition import Evidence, Look
 from .record import DataSet, DepthForm, Form, Opening, PhotographForm, ReassessedForm, UserFolder
 
@@ -51,6 +55,34 @@ class SubsetForm(Form):
         return None
 
 
+@dataclass(frozen=True)
+class LearningForm(Form):
+    """Photographs as in `PhotographForm`, and a second folder of them from which heads learn.
+
+    Attributes:
+        lists: Files in a third folder that name parts of the second, by the share that they are; empty where there is
+            no third folder.
+    """
+
+    lists: Mapping[float, str] = field(default_factory=dict, hash=False)
+
+    def _open(self, data_set: DataSet, opening: Opening) -> ImageSource:
+        from ..images.folders import ImageFolder
+        from ..readers.learning import LabelledImages, positions_listed
+
+        asked, learning = (
+            ImageFolder(folder, read.name, opening.cache and opening.cache.with_name(f"{read.name}.json"), told)
+            for folder, read, told in zip(opening.folders[:2], data_set.reads, 2 * [opening.progress], strict=False)
+        )
+        shots = {share: positions_listed(opening.folders[2] / name, learning) for share, name in self.lists.items()}
+        return LabelledImages(data_set.name, asked, learning, shots=shots)
+
+    def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
+        """The folder of lists; those of photographs all look alike."""
+        there = [name for name in self.lists.values() if name in look.files]
+        return Evidence(f"lists such as {there[0]}", True) if there else None
+
+
 PHOTOGRAPHS = UserFolder(
     "imagenet",
     "photographs in one folder per WordNet id, such as ImageNet's validation set: --data imagenet=DIR",
@@ -59,6 +91,16 @@ _DEPTHS = UserFolder(
     "imagenet-depth",
     "a depth map for each photograph of imagenet, .npy or 16-bit .png: --data imagenet-depth=DIR",
 )
+_TRAIN = UserFolder(
+    "imagenet-train",
+    "ImageNet's training photographs, in one folder per WordNet id: --data imagenet-train=DIR",
+)
+_SUBSETS = UserFolder(
+    "imagenet-subsets",
+    "the lists 1percent.txt and 10percent.txt of SimCLR (github.com/google-research/simclr, imagenet_subsets): "
+    "--data imagenet-subsets=DIR",
+)
+_by_features = partial(of_features, CLASSIFICATION, conditions=(Condition("images"),), metric=LINEAR_ACCURACY)
 _IMAGENET = DataSet(
     name="imagenet",
     title="ImageNet validation set (ILSVRC 2012)",
@@ -111,6 +153,50 @@ DATA_SETS = (
         DepthForm("imagenet-1k"),
         (),  # ImageNet-3DCC is drawn from it; see `corrupted`
         (PHOTOGRAPHS, _DEPTHS),
+    ),
+    _IMAGENET.part(
+        "imagenet-with-train",
+        "ImageNet, training photographs and the validation set",
+        "",
+        LearningForm("none"),
+        (
+            _by_features(
+                "imagenet-classification",
+                "ImageNet, frozen features",
+                citation=DINO_PAPER,
+                notes="Heads on frozen features, fitted to all training photographs: the 20 nearest neighbours, and a "
+                "linear classifier that sees all of them, a tenth or a hundredth of each class.",
+                protocol=Classifying(1000, shares=(0.1, 0.01)),
+            ),
+            _by_features(
+                "imagenet-classification-100",
+                "ImageNet, frozen features, 100 photographs a class",
+                citation=DINO_PAPER,
+                notes="As imagenet-classification, with 100 training photographs of each class, chosen by their names: "
+                "a thirteenth of the work. Its numbers are lower, and are no published ones.",
+                protocol=Classifying(1000, each=100),
+            ),
+        ),
+        (PHOTOGRAPHS, _TRAIN),
+    ),
+    _IMAGENET.part(
+        "imagenet-low-shot",
+        "ImageNet, SimCLR's 1 % and 10 % of the training photographs",
+        "",
+        LearningForm("none", {0.1: "10percent.txt", 0.01: "1percent.txt"}),
+        (
+            _by_features(
+                "imagenet-low-shot",
+                "ImageNet, frozen features, SimCLR's 1 % and 10 %",
+                metric=HUNDREDTH,
+                citation="Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML "
+                "2020 (arXiv 2002.05709)",
+                notes="Linear heads on frozen features, fitted to the photographs of the published lists. The paper "
+                "fine-tunes on them instead.",
+                protocol=Classifying(1000, whole=False, shares=(0.1, 0.01)),
+            ),
+        ),
+        (PHOTOGRAPHS, _TRAIN, _SUBSETS),
     ),
     DataSet(
         name="imagenet-real",

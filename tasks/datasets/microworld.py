@@ -14,6 +14,8 @@ from ..corruptions.imagenet_c_bar import CORRUPTIONS_BAR
 from ..corruptions.laion_c import CORRUPTIONS_LAION
 from ..kinds.actions import KIND as ACTIONS_KIND
 from ..kinds.actions import ORDERED
+from ..kinds.classification import KIND as CLASSIFICATION
+from ..kinds.classification import LINEAR_ACCURACY
 from ..kinds.correspondence import KIND as CORRESPONDENCE
 from ..kinds.correspondence import PCK
 from ..kinds.segmentation import KIND as SEGMENTATION
@@ -24,6 +26,7 @@ from ..microworld.vocabulary import ACTIONS, GAPS, GENERATOR_VERSION, PLAYED, SC
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
+from ..understanding.classification import Classifying
 from ..understanding.correspondence import Matching
 from ..understanding.propagation import Propagation
 from ..understanding.retrieval import Retrieval
@@ -33,6 +36,7 @@ from .protocols import (
     CLEAN,
     CUE_CONFLICT_PAPER,
     DAVIS_2017_PAPER,
+    DINO_PAPER,
     HUMMINGBIRD_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
     from ..images.source import ImageSource
 
 _CLASSES = "microworld-16"
+_LEARNING = 4096
+"""Training photographs from which heads learn, as many as `bench probe` takes."""
 _OURS = "a procedural world of 16 object classes, defined by this project"
 
 
@@ -98,6 +104,13 @@ def _pairs(name: str, length: int, seed: int) -> ImageSource:
     from ..microworld.point_pairs import MicroPairs
 
     return MicroPairs(length, seed)
+
+
+def _classes(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.sets import MicroSet
+    from ..readers.learning import LabelledImages
+
+    return LabelledImages("microworld/classes", MicroSet("val", length, seed), MicroSet("train", _LEARNING, seed))
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
@@ -308,6 +321,25 @@ DATA_SETS = (
             citation=CUE_CONFLICT_PAPER,
             notes="The shape of one class in the texture of another. Shape bias is the share of shape decisions among "
             "the decisions for either cue, pooled over trials.",
+        ),
+    ),
+    _set(
+        "classes",
+        "Micro-world, training photographs and others",
+        _classes,
+        _task(
+            "micro-classification",
+            "Micro-classification, frozen features",
+            CLASSIFICATION,
+            1000,
+            label_space="none",
+            conditions=(Condition("images"),),
+            clean=None,
+            metric=LINEAR_ACCURACY,
+            citation=DINO_PAPER,
+            notes="Heads on frozen features, fitted to 4,096 photographs of the set train: the 20 nearest neighbours, "
+            "and a linear classifier that sees all of them, a tenth (416) or a hundredth (48).",
+            protocol=Classifying(16, shares=(0.1, 0.01)),
         ),
     ),
     _set(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
     from ..images.source import ImageSource, LoadFailure
@@ -22,11 +23,13 @@ class Encoder(Protocol):
 
     Attributes:
         name: For people.
-        identity: Names its weights and all else that its maps depend on.
+        identity: Names its weights and all else that its maps and features depend on.
+        device: Where it computes.
     """
 
     name: str
     identity: str
+    device: torch.device
 
     def patch(self, height: int, width: int) -> int:
         """Side of its patches in pixels, for images of a size; 0 for a network whose maps grow coarser by stages.
@@ -46,6 +49,30 @@ class Encoder(Protocol):
 
         Raises:
             VitobenchError: It has no such maps.
+        """
+        ...
+
+    def features(self, source: ImageSource, positions: Sequence[int]) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        """The features that its classifier would see, of images as its preprocessing shows them.
+
+        Args:
+            source: Images that can be loaded at any size.
+            positions: Of images of the source.
+
+        Returns:
+            float32 (n, D), and for each position of ``positions`` whose image cannot be read why; its features are NaN.
+        """
+        ...
+
+    def learned(self, source: ImageSource, positions: Sequence[int]) -> np.ndarray:
+        """The same for many images: computed once and kept on disk, where an interrupted run goes on.
+
+        Returns:
+            float16 (n, D), mapped from a file; NaN where an image cannot be read.
+
+        Raises:
+            DataError: None of the images can be read.
+            VitobenchError: They cannot be kept.
         """
         ...
 
@@ -91,6 +118,14 @@ class FeatureProtocol(ABC):
         Raises:
             VitobenchError: A model without the maps that are needed.
         """
+
+    def learns(self, source: ImageSource) -> int:
+        """How many images of the source are read once for each model, before it is asked about others."""
+        return 0
+
+    def brief(self) -> FeatureProtocol:
+        """The same with as little to learn as possible, to time a few images."""
+        return self
 
     @abstractmethod
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:

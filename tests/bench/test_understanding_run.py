@@ -260,3 +260,30 @@ def test_points_are_found_again_after_each_gap_and_draws_are_of_scenes(zoo: Path
     assert found["vito", "overall", "pck_images"].n == 6
     assert pck["vito"].ci_low <= pck["vito"].value <= pck["vito"].ci_high
     assert found[SAME, "0.2 s", "pck_points"].value > found[SAME, "2.56 s", "pck_points"].value
+
+
+def test_classes_are_named_by_heads_on_features_that_are_kept(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vitobench.tasks.datasets import microworld
+    from vitobench.tasks.understanding import classification
+    from vitobench.tasks.understanding.classification import ClassExaminer
+
+    monkeypatch.setattr(microworld, "_LEARNING", 320)
+    monkeypatch.setattr(classification, "PENALTIES", (1e-1, 1e-2))  # strong ones, with which fits end soon
+    chosen = {"tasks": ("micro-classification",), "limit": 130, "device": "cpu", "baselines": (), "threads": 2}
+    outcome = execute(Settings(models=("vito", "random:vito"), store=tmp_path / "s", **chosen))
+    assert not outcome.data.failures
+    found = {(s.model, s.metric): s for s in outcome.data.scores if s.condition == "overall"}
+    for head in ("linear", "linear_10", "linear_1", "knn"):
+        score = found["vito", f"{head}_accuracy"]
+        assert score.n == 130
+        assert 1 / 16 < score.ci_low <= score.value <= score.ci_high
+    assert found["vito", "linear_accuracy"].value > found["vito", "linear_1_accuracy"].value
+    assert found["vito", "knn_accuracy"].value > found["random:vito", "knn_accuracy"].value
+    (file, _) = sorted((tmp_path / "s" / "cache" / "features").glob("*/halves.npy"))
+    kept = np.load(file)
+    assert (kept.dtype, len(kept)) == (np.float16, 320)
+    first = values(outcome)
+    monkeypatch.setattr(ClassExaminer, "numbers", None)
+    assert values(execute(Settings(models=("vito", "random:vito"), store=tmp_path / "s", **chosen))) == first

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from vitobench.models.classifiers import neighbour_votes
+from vitobench.classifiers import neighbour_votes
 from vitobench.models.networks import build
 from vitobench.models.pretraining.devices import Ranks
 from vitobench.models.pretraining.monitors import LinearMonitor, NeighbourExam

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from vitobench.models.classifiers import minimise
+from vitobench.classifiers import minimise
 from vitobench.models.probing.fitting import ABSENT, PENALTIES, fit_linear
 
 

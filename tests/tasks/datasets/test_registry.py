@@ -117,11 +117,12 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         (DOCS / f"{name}.md").read_text(encoding="utf-8")
         for name in ("saliency", "similarity", "unseen", "understanding")
     )
+    by_features = ("video-objects", "segmentation", "actions", "classification")
     others = (
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
-        ((kinds.KINDS["video-objects"], kinds.KINDS["segmentation"], kinds.KINDS["actions"]), features),
+        (tuple(kinds.KINDS[name] for name in by_features), features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -171,6 +172,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.KINDS["video-objects"],
         kinds.KINDS["actions"],
         kinds.KINDS["segmentation"],
+        kinds.KINDS["classification"],
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:
