@@ -218,8 +218,8 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know: objects that are followed through clips, classes of pixels and of images, and what "
-            "moves how",
+            "What features know: objects that are followed through clips, classes of pixels and of images, what moves "
+            "how, points found again and depth",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
             (
                 ("micro-davis", "overall", "j_and_f"),
@@ -231,6 +231,7 @@ SUITES: dict[str, Suite] = {
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),
+                ("micro-depth", "overall", "depth_within_125"),
             ),
         ),
         Suite(

@@ -18,6 +18,8 @@ from ..kinds.classification import KIND as CLASSIFICATION
 from ..kinds.classification import LINEAR_ACCURACY
 from ..kinds.correspondence import KIND as CORRESPONDENCE
 from ..kinds.correspondence import PCK
+from ..kinds.depth import KIND as DEPTH
+from ..kinds.depth import WITHIN
 from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
 from ..kinds.video_objects import J_AND_F
@@ -28,6 +30,7 @@ from ..task import Condition, Task
 from ..understanding.actions import Recognising
 from ..understanding.classification import Classifying
 from ..understanding.correspondence import Matching
+from ..understanding.depth import OBJECT, WHOLE, Probing
 from ..understanding.propagation import Propagation
 from ..understanding.retrieval import Retrieval
 from ..understanding.video_objects import Carrying
@@ -380,6 +383,21 @@ DATA_SETS = (
             "made of all cells of 160 training scenes. Networks with stages are read at the last stage whose own "
             "stride is 8 or less.",
             protocol=Retrieval(SCENE_CLASSES, side=128, within=8, stride=8),
+        ),
+        _task(
+            "micro-depth",
+            "Micro-depth, linear probe",
+            DEPTH,
+            240,
+            label_space="none",
+            conditions=(Condition("scenes"),),
+            clean=None,
+            metric=WITHIN,
+            citation=_OURS,
+            notes="The 240 scenes of micro-segmentation, with exact depth in radii of the largest object; the backdrop "
+            "is left out. A linear probe of log depth, on each cell beside the mean of its map, is fitted to 160 "
+            "training scenes. Networks with stages are read at the last stage whose own stride is 8 or less.",
+            protocol=Probing((WHOLE, OBJECT), within=8, stride=8),
         ),
     ),
     _set(

@@ -1,14 +1,15 @@
-"""Scenes of the micro-world with a class for each pixel: its counterpart of VOC and ADE20K."""
+"""Scenes of the micro-world with a class and a depth for each pixel: its counterpart of VOC, ADE20K and NYUv2."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .sets import MicroSet, RenderedSource
-from .vocabulary import CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
+from .vocabulary import BACKDROP_ID, CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,22 @@ SIZE = 128
 MEMORY = 160
 """Labelled scenes: ten whose first object has a given class."""
 
+_KEPT = 16
+"""Scenes that are kept once rendered, of 0.15 MB each: tasks ask for the same ones in turn."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What is known of a scene's pixels."""
+
+    picture: np.ndarray
+    classes: np.ndarray
+    depth: np.ndarray
+    first: np.ndarray
+
 
 class MicroLabelledScenes(RenderedSource):
-    """The middle frames of clips of the set "val", and of "train" for the memory, as their cameras film them.
+    """The middle frames of clips of the set "val", and of "train" to learn from, as their cameras film them.
 
     Args:
         length: Number of images.
@@ -37,7 +51,6 @@ class MicroLabelledScenes(RenderedSource):
     def __init__(self, length: int, seed: int = 0) -> None:
         self.length, self.seed = length, seed
         self._sets = {"val": MicroSet("val", length, seed), "train": MicroSet("train", MEMORY, seed)}
-        self._last: tuple[str, np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -51,6 +64,11 @@ class MicroLabelledScenes(RenderedSource):
     def memory_ids(self) -> tuple[str, ...]:
         """See `LabelledImages`."""
         return self._sets["train"].image_ids
+
+    @property
+    def learning_ids(self) -> tuple[str, ...]:
+        """See `DepthImages`: the scenes of the memory."""
+        return self.memory_ids
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -71,22 +89,41 @@ class MicroLabelledScenes(RenderedSource):
     ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         raise ValueError(f"the images of {self.name} are read one by one, by the protocol of a task")
 
-    def _rendered(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
-        """A picture, uint8 (S, S, 3), and its classes, uint8 (S, S)."""
-        if self._last is None or self._last[0] != image_id:
+    @cached_property
+    def _known(self) -> dict[str, _Scene]:
+        return {}
+
+    @cached_property
+    def fitted(self) -> dict[tuple[str, str], Any]:
+        """See `DepthImages.fitted`."""
+        return {}
+
+    def _rendered(self, image_id: str) -> _Scene:
+        if image_id not in self._known:
             name, number = image_id.partition("-")[0], int(image_id.rpartition("-")[2])
             frames = self._sets[name].frames([number], SIZE, [CLIP_SECONDS / 2])
             classes = np.zeros(256, np.uint8)
             classes[OBJECT_ID : OBJECT_ID + MAX_OBJECTS] = (
                 frames.classes[0] + 1
             )  # of `SCENE_CLASSES`; an absent one is -1 and on no pixel
-            self._last = (image_id, frames.images[0], classes[frames.surfaces[0]])
-        return self._last[1], self._last[2]
+            depth = np.where(frames.surfaces[0] == BACKDROP_ID, np.float32(np.nan), frames.depth[0])
+            while len(self._known) >= _KEPT:
+                self._known.pop(next(iter(self._known)))
+            self._known[image_id] = _Scene(frames.images[0], classes[frames.surfaces[0]], depth, frames.mask[0])
+        return self._known[image_id]
 
     def picture(self, image_id: str) -> np.ndarray:
         """See `LabelledImages.picture`."""
-        return self._rendered(image_id)[0]
+        return self._rendered(image_id).picture
 
     def classes_of(self, image_id: str) -> np.ndarray:
         """See `LabelledImages.classes_of`."""
-        return self._rendered(image_id)[1]
+        return self._rendered(image_id).classes
+
+    def depth_of(self, image_id: str) -> np.ndarray:
+        """See `DepthImages.depth_of`: in radii of the first object; the backdrop has none."""
+        return self._rendered(image_id).depth
+
+    def object_of(self, image_id: str) -> np.ndarray:
+        """See `DepthImages.object_of`: where the first object is visible."""
+        return self._rendered(image_id).first

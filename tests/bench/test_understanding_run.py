@@ -287,3 +287,24 @@ def test_classes_are_named_by_heads_on_features_that_are_kept(
     first = values(outcome)
     monkeypatch.setattr(ClassExaminer, "numbers", None)
     assert values(execute(Settings(models=("vito", "random:vito"), store=tmp_path / "s", **chosen))) == first
+
+
+def test_depth_is_probed_in_scenes_and_on_their_objects(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vitobench.tasks.understanding.depth import CONSTANT, OBSERVERS
+
+    small = replace(registry.TASKS["micro-depth"].protocol, most=10)  # type: ignore[type-var]
+    monkeypatch.setitem(registry.TASKS, "micro-depth", replace(registry.TASKS["micro-depth"], protocol=small))
+    chosen = {"tasks": ("micro-depth",), "limit": 9, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
+    outcome = execute(Settings(models=("vito",), **chosen))
+    assert not outcome.data.failures
+    found = {(s.model, s.condition, s.metric): s for s in outcome.data.scores}
+    assert {model for model, _, _ in found} == {"vito", *OBSERVERS}
+    rmse = [found["true depth at stride 8", "overall", "depth_rmse"], found[CONSTANT, "overall", "depth_rmse"]]
+    assert 0 < rmse[0].value < rmse[1].value
+    within = found["vito", "overall", "depth_within_125"]
+    assert within.ci_low <= within.value <= within.ci_high
+    assert within.n == 9
+    for name in ("depth_rmse", "depth_rmse_pooled", "depth_log_rmse", "depth_log_rmse_shifted", "depth_abs_rel"):
+        assert found["vito", "object", name].value > 0

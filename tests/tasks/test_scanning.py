@@ -158,6 +158,17 @@ def scene_parsing(root: Path) -> None:
             touch(root / folder / part / f"ADE_{part[:5]}_00000001.{end}")
 
 
+def spair(root: Path) -> None:
+    touch(root / "JPEGImages" / "cat" / "a.jpg")
+    touch(root / "PairAnnotation" / "test" / "000001-a-b:cat.json")
+
+
+def nyu(root: Path) -> None:
+    for part, number in (("test", "00001"), ("train", "00002")):
+        for name in (f"rgb_{number}.jpg", f"sync_depth_{number}.png"):
+            touch(root / part / "bath" / name)
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -183,6 +194,8 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "davis-2016": (davis("2016"), {"davis-2016"}),
     "davis-2017": (davis("2017"), {"davis-2017"}),
     "pascal-voc": (pascal, {"pascal-voc"}),
+    "spair-71k": (spair, {"spair-71k"}),
+    "nyuv2": (nyu, {"nyuv2"}),
     "ade20k": (scene_parsing, {"ade20k"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
