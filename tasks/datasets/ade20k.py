@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..download.publication import Folder
 from ..kinds.segmentation import KIND, MIOU
 from ..kinds.segmentation_linear import KIND as LINEAR
 from ..task import Condition
@@ -78,6 +79,11 @@ DATA_SETS = (
         "scene parsing benchmark with 150 classes, not the full ADE20K. Download its archive from the page, and name "
         "the folder ADEChallengeData2016 in it.",
         unpacks_to="ADEChallengeData2016",
+        folders=tuple(
+            Folder(f"{what}/{part}", images=images)
+            for part, images in zip(_PARTS, (2_000, 20_210), strict=True)
+            for what in ("images", "annotations")
+        ),
         form=AdeForm("none", _LAYOUT),
         tasks=(
             of_features(
