@@ -224,9 +224,12 @@ SUITES: dict[str, Suite] = {
             (
                 ("micro-davis", "overall", "j_and_f"),
                 ("micro-segmentation", "overall", "miou"),
+                ("micro-segmentation-linear", "overall", "miou"),
                 ("davis-2017", "overall", "j_and_f"),
                 ("pascal-voc", "overall", "miou"),
+                ("pascal-voc-linear", "overall", "miou"),
                 ("ade20k", "overall", "miou"),
+                ("ade20k-linear", "overall", "miou"),
                 ("micro-classification", "overall", "linear_accuracy"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),

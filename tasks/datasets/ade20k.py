@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..download.publication import Folder
 from ..kinds.segmentation import KIND, MIOU
+from ..kinds.segmentation_linear import KIND as LINEAR
 from ..task import Condition
+from ..understanding.pixel_head import LinearHead
 from ..understanding.retrieval import Retrieval
-from .protocols import HUMMINGBIRD_PAPER, of_features
+from .protocols import DINOV2_PAPER, HUMMINGBIRD_PAPER, of_features
 from .recognition import Evidence, Look
 from .record import AnnotatedForm, DataSet, Opening
 
@@ -66,7 +69,7 @@ DATA_SETS = (
     DataSet(
         name="ade20k",
         title="ADE20K scene parsing",
-        page="http://sceneparsing.csail.mit.edu/",
+        page="https://github.com/CSAILVision/sceneparsing",
         # Fetched by hand: no source gives a checksum of its archive.
         files=(),
         gated=True,
@@ -76,6 +79,11 @@ DATA_SETS = (
         "scene parsing benchmark with 150 classes, not the full ADE20K. Download its archive from the page, and name "
         "the folder ADEChallengeData2016 in it.",
         unpacks_to="ADEChallengeData2016",
+        folders=tuple(
+            Folder(f"{what}/{part}", images=images)
+            for part, images in zip(_PARTS, (2_000, 20_210), strict=True)
+            for what in ("images", "annotations")
+        ),
         form=AdeForm("none", _LAYOUT),
         tasks=(
             of_features(
@@ -89,6 +97,17 @@ DATA_SETS = (
                 "alone. Networks with stages are read at their last stage, computed at stride 16; images are squares "
                 "of 512 pixels.",
                 protocol=Retrieval(ADE20K_CLASSES, labelled=_LABELLED),
+            ),
+            of_features(
+                LINEAR,
+                "ade20k-linear",
+                "ADE20K, by a linear head",
+                conditions=(Condition("images"),),
+                metric=MIOU,
+                citation=DINOV2_PAPER,
+                notes="A linear head on the same frozen features of the same training images, fitted to 20 cells of "
+                "each; its learning rate is chosen on every fifth of them.",
+                protocol=LinearHead(ADE20K_CLASSES, labelled=_LABELLED),
             ),
         ),
     ),

@@ -22,6 +22,7 @@ from ..kinds.depth import KIND as DEPTH
 from ..kinds.depth import WITHIN
 from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
+from ..kinds.segmentation_linear import KIND as LINEAR_SEGMENTATION
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
 from ..microworld.vocabulary import ACTIONS, GAPS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
@@ -31,8 +32,10 @@ from ..understanding.actions import Recognising
 from ..understanding.classification import Classifying
 from ..understanding.correspondence import Matching
 from ..understanding.depth import OBJECT, WHOLE, Probing
+from ..understanding.pixel_head import LinearHead
 from ..understanding.propagation import Propagation
 from ..understanding.retrieval import Retrieval
+from ..understanding.segmentation import ClassesOfPixels
 from ..understanding.video_objects import Carrying
 from .protocols import (
     C_BAR_PAPER,
@@ -40,6 +43,7 @@ from .protocols import (
     CUE_CONFLICT_PAPER,
     DAVIS_2017_PAPER,
     DINO_PAPER,
+    DINOV2_PAPER,
     HUMMINGBIRD_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
@@ -200,6 +204,23 @@ def _moving(name: str, title: str, classes: tuple[str, ...], notes: str) -> Task
         citation=_OURS,
         notes=f"{notes} 9 frames at 64 pixels; heads are fitted to 720 clips of the set train.",
         protocol=Recognising(classes, within=8, stride=8),
+    )
+
+
+def _pixels(name: str, way: str, kind: kinds.Kind, protocol: ClassesOfPixels, citation: str, learned: str) -> Task:
+    return _task(
+        name,
+        f"Micro-segmentation, {way}",
+        kind,
+        240,
+        label_space="none",
+        conditions=(Condition("scenes"),),
+        clean=None,
+        metric=MIOU,
+        citation=citation,
+        notes=f"240 scenes of one to four objects at 128 pixels, with 16 classes and the background. {learned} "
+        "Networks with stages are read at the last stage whose own stride is 8 or less.",
+        protocol=protocol,
     )
 
 
@@ -369,20 +390,21 @@ DATA_SETS = (
         "scenes",
         "Micro-segmentation",
         _labelled,
-        _task(
+        _pixels(
             "micro-segmentation",
-            "Micro-segmentation, by retrieval",
+            "by retrieval",
             SEGMENTATION,
-            240,
-            label_space="none",
-            conditions=(Condition("scenes"),),
-            clean=None,
-            metric=MIOU,
-            citation=HUMMINGBIRD_PAPER,
-            notes="240 scenes of one to four objects at 128 pixels, with 16 classes and the background. The memory is "
-            "made of all cells of 160 training scenes. Networks with stages are read at the last stage whose own "
-            "stride is 8 or less.",
-            protocol=Retrieval(SCENE_CLASSES, side=128, within=8, stride=8),
+            Retrieval(SCENE_CLASSES, side=128, within=8, stride=8),
+            HUMMINGBIRD_PAPER,
+            "The memory is made of all cells of 160 training scenes.",
+        ),
+        _pixels(
+            "micro-segmentation-linear",
+            "by a linear head",
+            LINEAR_SEGMENTATION,
+            LinearHead(SCENE_CLASSES, side=128, within=8, stride=8),
+            DINOV2_PAPER,
+            "A linear head is fitted to all cells of 160 training scenes; its learning rate is chosen on every fifth.",
         ),
         _task(
             "micro-depth",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..kinds.segmentation import KIND, MIOU
+from ..kinds.segmentation_linear import KIND as LINEAR
 from ..task import Condition
+from ..understanding.pixel_head import LinearHead
 from ..understanding.retrieval import Retrieval
-from .protocols import HUMMINGBIRD_PAPER, of_features
+from .protocols import DINOV2_PAPER, HUMMINGBIRD_PAPER, of_features
 from .recognition import Evidence, Look
 from .record import AnnotatedForm, DataSet, Opening
 
@@ -73,6 +75,17 @@ DATA_SETS = (
                 notes="Classes of pixels are retrieved from the images of the list train by features alone. Networks "
                 "with stages are read at their last stage, computed at stride 16; images are squares of 512 pixels.",
                 protocol=Retrieval(VOC_CLASSES),
+            ),
+            of_features(
+                LINEAR,
+                "pascal-voc-linear",
+                "PASCAL VOC 2012, by a linear head",
+                conditions=(Condition("images"),),
+                metric=MIOU,
+                citation=DINOV2_PAPER,
+                notes="A linear head on the same frozen features, fitted to 102,400 cells of the images of the list "
+                "train, 69 of each; its learning rate is chosen on every fifth of them.",
+                protocol=LinearHead(VOC_CLASSES),
             ),
         ),
     ),

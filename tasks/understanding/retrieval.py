@@ -98,7 +98,7 @@ class Remembering(Learner):
         self._keys: list[Tensor] = []
         self._shares: list[Tensor] = []
 
-    def see(self, name: str, features: Tensor, counts: np.ndarray) -> None:
+    def see(self, name: str, features: Tensor, counts: np.ndarray, area: float) -> None:
         """Remember as many cells of an image as there is room for; those without a class are left out."""
         import torch
 

@@ -78,13 +78,14 @@ class Learner(ABC):
     """What a protocol makes of the labelled images; it sees each of them once."""
 
     @abstractmethod
-    def see(self, name: str, features: Tensor, counts: np.ndarray) -> None:
+    def see(self, name: str, features: Tensor, counts: np.ndarray, area: float) -> None:
         """Take from an image what is needed.
 
         Args:
             name: Of the image; any randomness comes from it alone.
             features: float32 (C, h, w).
             counts: int64 (h w, classes), as `cell_counts`.
+            area: Pixels of a cell, with a class or without.
         """
 
     @abstractmethod
@@ -325,7 +326,7 @@ class ImageExaminer:
                         raise DataError(f"features of the labelled image {name} are not all finite")
                     counts = cell_counts(truth, len(self._how.classes), features.shape[1], features.shape[2])
                     for learner in learners.values():
-                        learner.see(name, features, counts)
+                        learner.see(name, features, counts, truth.size / len(counts))
         return learners
 
 

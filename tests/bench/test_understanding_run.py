@@ -22,11 +22,13 @@ from vitobench.models.spec import ModelSpec, Preprocessing
 from vitobench.results import records
 from vitobench.results.store import Store
 from vitobench.tasks import registry
-from vitobench.tasks.microworld import action_clips
+from vitobench.tasks.microworld import action_clips, labelled_scenes
 from vitobench.tasks.microworld.object_clips import MicroObjectClips
 from vitobench.tasks.microworld.vocabulary import ACTIONS
 from vitobench.tasks.understanding.actions import COLOURS
+from vitobench.tasks.understanding.pixel_head import COLOURS as COLOUR_AND_PLACE
 from vitobench.tasks.understanding.propagation import Propagation
+from vitobench.tasks.understanding.segmentation import OBSERVERS as FLOORS_AND_CEILINGS
 from vitobench.tasks.understanding.video_objects import OBSERVERS, UNMOVED, ClipExaminer
 from vitobench.tests.tasks.understanding.conftest import write_davis
 
@@ -308,3 +310,38 @@ def test_depth_is_probed_in_scenes_and_on_their_objects(
     assert within.n == 9
     for name in ("depth_rmse", "depth_rmse_pooled", "depth_log_rmse", "depth_log_rmse_shifted", "depth_abs_rel"):
         assert found["vito", "object", name].value > 0
+
+
+def test_a_head_and_a_memory_read_every_image_once(zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelled_scenes, "MEMORY", 10)
+    linear = registry.TASKS["micro-segmentation-linear"]
+    quick = replace(linear.protocol, steps=20)  # type: ignore[type-var]
+    monkeypatch.setitem(registry.TASKS, linear.name, replace(linear, protocol=quick))
+    plain, seen = ModelEncoder._computed, []
+
+    def counted(self: ModelEncoder, images: np.ndarray, within: int, stride: int) -> Tensor:
+        seen.append(len(images))
+        return plain(self, images, within, stride)
+
+    monkeypatch.setattr(ModelEncoder, "_computed", counted)
+    outcome = execute(
+        Settings(
+            models=("vito",),
+            tasks=("micro-segmentation", linear.name),
+            limit=9,
+            store=tmp_path / "s",
+            device="cpu",
+            baselines=(),
+            threads=1,
+        )
+    )
+    assert not outcome.data.failures
+    assert sum(seen) == 10 + 9
+    found = {(s.task, s.model): s for s in outcome.data.scores if (s.condition, s.metric) == ("overall", "miou")}
+    assert found.keys() == {
+        (t, m) for t in ("micro-segmentation", linear.name) for m in ("vito", *FLOORS_AND_CEILINGS)
+    } | {(linear.name, COLOUR_AND_PLACE)}
+    for name in FLOORS_AND_CEILINGS:
+        assert found[linear.name, name].value == found["micro-segmentation", name].value
+    score = found[linear.name, "vito"]
+    assert (score.n, 0 < score.ci_low <= score.value <= score.ci_high < 1) == (9, True)

@@ -172,7 +172,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
         "micro-cue-conflict",
-        "micro-classification", "micro-davis", "micro-segmentation", "micro-depth", "micro-actions", "micro-arrow",
+        "micro-classification", "micro-davis", "micro-segmentation", "micro-segmentation-linear", "micro-depth",
+        "micro-actions", "micro-arrow",
         "micro-correspondence", "micro-triplets", "micro-unseen", "micro-empty",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
@@ -184,7 +185,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
         "cifar-10-c", "cifar-100-c", "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
-        "spair-71k", "nyuv2", "ade20k", "pascal-voc", "davis-2017", "davis-2016",
+        "spair-71k", "nyuv2", "ade20k", "pascal-voc", "ade20k-linear", "pascal-voc-linear", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [

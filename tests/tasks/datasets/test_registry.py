@@ -32,6 +32,7 @@ from vitobench.tasks.registry import TASKS
 
 DOCS = Path(__file__).parents[3] / "docs"
 EVERY = list(PUBLICATIONS.values())
+OF_FEATURES = tuple(dict.fromkeys(task.kind for task in DATA_SET_TASKS if task.protocol is not None))
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
@@ -117,12 +118,11 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         (DOCS / f"{name}.md").read_text(encoding="utf-8")
         for name in ("saliency", "similarity", "unseen", "understanding")
     )
-    by_features = ("video-objects", "segmentation", "actions", "classification")
     others = (
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
         ((kinds.UNSEEN,), unseen),
-        (tuple(kinds.KINDS[name] for name in by_features), features),
+        (OF_FEATURES, features),
     )
     for task in DATA_SET_TASKS:
         own = next((text for kinds_of, text in others if task.kind in kinds_of), None)
@@ -169,10 +169,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.ODD_ONE_OUT,
         kinds.TWO_ALTERNATIVES,
         kinds.UNSEEN,
-        kinds.KINDS["video-objects"],
-        kinds.KINDS["actions"],
-        kinds.KINDS["segmentation"],
-        kinds.KINDS["classification"],
+        *OF_FEATURES,
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:

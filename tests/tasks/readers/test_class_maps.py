@@ -160,7 +160,7 @@ def test_ade20k_that_was_shifted_before_is_refused_in_either_part(ade: Path) -> 
         "published maps have 0 for other pixels and 1 to 150; maps with 255 for other pixels were shifted",
         str(caught.value),
     )
-    assert str(caught.value).endswith("published at http://sceneparsing.csail.mit.edu/")
+    assert str(caught.value).endswith("published at https://github.com/CSAILVision/sceneparsing")
     write_ade(ade, "training", {f"ADE_train_{n}": np.zeros((20, 30, 3), np.uint8) for n in range(2)})
     with pytest.raises(DataError, match=r"annotations/training are not as published: .* has colours \(mode RGB\)"):
         opened_ade(ade)

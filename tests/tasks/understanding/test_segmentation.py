@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from vitobench.errors import DataError
@@ -25,50 +24,14 @@ from vitobench.tasks.understanding.segmentation import (
     MEASURES,
     OBSERVERS,
     VOID,
+    _enlarged,
     cell_counts,
     pixel_counts,
     shares_of,
 )
+from vitobench.tests.tasks.understanding.drawn import Colours, Drawn
 
 HOW = Retrieval(("ground", "red", "blue"), side=32, within=8, stride=8, neighbours=3)
-COLOURS = np.array([[40, 200, 40], [220, 30, 30], [30, 30, 220]], np.uint8)
-
-
-@dataclass
-class Drawn:
-    """Images of squares in plain colours, one of each class, in cells of 8 pixels."""
-
-    image_ids: tuple[str, ...] = ("a", "b")
-    memory_ids: tuple[str, ...] = ("m0", "m1", "m2")
-    digest: str = "drawn"
-    name: str = "drawn"
-    changed: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def classes_of(self, image_id: str) -> np.ndarray:
-        if image_id in self.changed:
-            return self.changed[image_id]
-        cells = np.random.default_rng(sum(image_id.encode())).integers(0, 3, (4, 4))
-        return np.kron(cells, np.ones((8, 8))).astype(np.uint8)
-
-    def picture(self, image_id: str) -> np.ndarray:
-        return COLOURS[Drawn().classes_of(image_id)]
-
-
-@dataclass(eq=False)
-class Colours:
-    """Features that are the colour of a cell; they know the classes of `Drawn` exactly."""
-
-    name: str = "colours"
-    side: int = 0
-    seen: int = 0
-
-    def patch(self, height: int, width: int) -> int:
-        return self.side
-
-    def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
-        self.seen += len(images)
-        pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() - 96
-        return torch.nn.functional.avg_pool2d(pixels, stride)
 
 
 def test_counts_of_maps_made_by_hand() -> None:
@@ -149,6 +112,16 @@ def test_rare_classes_are_remembered_rather_than_common_ones() -> None:
     np.testing.assert_array_equal(chosen_cells(shares, 1000, np.random.default_rng(0)), np.arange(95))
 
 
+def test_scores_of_many_classes_are_enlarged_in_parts_and_the_largest_wins() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(70, 5, 6, generator=generator)
+    scores[40] = scores[3]  # of equal ones the first
+    whole = torch.nn.functional.interpolate(scores[None], (23, 31), mode="bilinear", align_corners=False)[0]
+    expected = whole.numpy().argmax(axis=0)
+    assert expected.max() > 32
+    np.testing.assert_array_equal(_enlarged(scores, (23, 31)), expected)
+
+
 def test_neighbours_are_exact_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.neighbors import NearestNeighbors
 
@@ -223,6 +196,40 @@ def test_bad_maps_of_classes_are_counted_failures_and_fail_the_model_in_the_memo
     everywhere = {name: np.full((32, 32), VOID, np.uint8) for name in Drawn().memory_ids}
     with pytest.raises(DataError, match="no pixel of the labelled images has a class"):
         HOW.examiner(Colours(), Drawn(changed=everywhere)).numbers([1])  # type: ignore[arg-type]
+
+
+def test_features_that_are_not_finite_are_counted_failures_and_fail_the_model_in_the_memory() -> None:
+    class Broken(Colours):
+        broken = ""
+
+        def maps(self, images: np.ndarray, within: int, stride: int) -> torch.Tensor:
+            found = super().maps(images, within, stride)
+            same = [bool((one == source.picture(self.broken)).all()) for one in images]
+            found[torch.tensor(same), 1, 2, 2] = torch.nan
+            return found
+
+    source, encoder = Drawn(), Broken()
+    encoder.broken = "b"
+    found = HOW.examiner(encoder, source).numbers([0, 1])  # type: ignore[arg-type]
+    assert found.positions.tolist() == [0]
+    assert found.failed[1].reason == "features of b are not all finite"
+    other = Broken()
+    other.broken = "m1"
+    with pytest.raises(DataError, match="features of the labelled image m1 are not all finite"):
+        HOW.examiner(other, source).numbers([0])  # type: ignore[arg-type]
+
+
+def test_a_bound_on_labelled_images_takes_the_same_ones_in_any_order() -> None:
+    ids = tuple(f"m{number}" for number in range(9))
+    how, encoder = replace(HOW, labelled=4), Colours()
+    first = how.examiner(encoder, Drawn(memory_ids=ids, digest="one"))  # type: ignore[arg-type]
+    first.numbers([0])
+    assert encoder.seen == 4 + 1
+    other = how.examiner(encoder, Drawn(memory_ids=ids[::-1], digest="two"))  # type: ignore[arg-type]
+    assert sorted(first._labelled()) == sorted(other._labelled()) != list(ids[:4])
+    assert how.facts() == {**HOW.facts(), "labelled": 4}
+    everything = HOW.examiner(encoder, Drawn(memory_ids=ids))  # type: ignore[arg-type]
+    assert everything._labelled() == ids
 
 
 def test_scenes_of_the_micro_world_have_the_classes_of_their_objects() -> None:
