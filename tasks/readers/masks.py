@@ -96,7 +96,12 @@ class AnnotatedFiles(FolderSource):
                 raise DataError(f"{name} has {columns} x {rows} pixels, its photograph {like} {width} x {height}")
         return numbers
 
-    def _opened(self, name: str) -> Image.Image:
+    def content(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            DataError: It cannot be read, or is not what was hashed.
+        """
         try:
             content = (self.root / name).read_bytes()
         except OSError as error:
@@ -104,6 +109,10 @@ class AnnotatedFiles(FolderSource):
         known = self._contents.get(name) if self._contents else None
         if known is not None and hashlib.sha256(content).hexdigest() != known:
             raise DataError(f"{name}: {CHANGED}")
+        return content
+
+    def _opened(self, name: str) -> Image.Image:
+        content = self.content(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
