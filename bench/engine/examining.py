@@ -114,7 +114,7 @@ class ModelEncoder:
 
     def _computed(self, images: np.ndarray, within: int, stride: int) -> torch.Tensor:
         def maps(pixels: torch.Tensor) -> torch.Tensor:
-            return self._model.maps(pixels, stride=stride, within=within)
+            return self._model.maps(pixels, stride=stride or None, within=within)
 
         own = np.require(images, requirements=["C", "W"])  # torch takes neither a mirrored nor a read-only array
         found, self._batch = in_batches(maps, own, self._batch, self._model.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
@@ -25,8 +25,12 @@ _FIRST, _MIDDLE, _AVERAGED, _ORDERED = HEADS
 class Actions(Kind):
     """Accuracy of each head, what order adds to the average of the frames, and the accuracy of each class in order.
 
+    Of a set with several splits, numbers are means over splits, and each split has its own beside. The accuracy of a
+    class is over the clips of all splits together.
+
     The bootstrap draws groups, because the clips of one share footage: the middle frame of the micro-world's, the
-    camera and the actors of filmed ones. A clip's id is that of its group, ``/`` and its own name.
+    camera and the actors of filmed ones. A clip's id is that of its group, ``/`` and its own name, after the number of
+    its split and ``/`` where there are several.
     """
 
     name = "actions"
@@ -41,33 +45,47 @@ class Actions(Kind):
     observers = OBSERVERS
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
-        """Columns: for each head, and for each class in order, the sum over a group; and how many clips there are."""
+        """Columns: for each split and head, and for each class in order, the sum over a group; and how many clips."""
         import numpy as np
 
-        classes = _classes(task)
+        classes, splits = _classes(task), _splits(task)
         groups: dict[str, list[int]] = {}
+        places = {str(place + 1): place for place in range(len(splits))}
+        split = np.zeros(len(answers), dtype=np.int64)
         for row, image_id in enumerate(answers.image_ids):
-            groups.setdefault(str(image_id).rpartition("/")[0], []).append(row)
-        columns = _columns(classes)
+            name = str(image_id)
+            if len(splits) > 1:
+                number, _, name = name.partition("/")
+                split[row] = places.get(number, -1)
+            groups.setdefault(name.rpartition("/")[0], []).append(row)
+        columns = _columns(task)
         rows = np.full((len(answers), len(columns)), np.nan)
         if f"{TRUE} class" in answers.numbers:
             true, named = _of(answers, TRUE), [_of(answers, head) for head in HEADS]
-            right = [np.where(np.isfinite(true), own == true, np.nan) for own in named]
-            own = [np.where(np.isfinite(true), true == number, np.nan) for number in range(len(classes))]
+            known = np.isfinite(true)
+            right = [np.where(known, own == true, np.nan) for own in named]
+            own = [np.where(known, true == number, np.nan) for number in range(len(classes))]
             ordered = right[HEADS.index(_ORDERED)]
-            rows = np.column_stack([*right, *(ordered * one for one in own), *own, np.ones(len(answers))])
+            parts = [
+                np.where(known, split == number, np.nan) * one
+                for number in range(len(splits))
+                for one in (*right, np.ones(len(answers)))
+            ]
+            rows = np.column_stack([*parts, *(ordered * one for one in own), *own])
         names = sorted(groups)
         values = np.array([rows[groups[name]].sum(axis=0) for name in names]).reshape(len(names), len(columns))
         return Units(np.array(names, dtype=np.str_), columns, values, np.full(len(names), -1, dtype=np.int64))
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """Heads on all clips, then the head that sees order on each class."""
-        whole = [_share("overall", f"{head}_accuracy", head, _CLIPS) for head in reversed(HEADS)]
-        gain: Callable[[Means], np.ndarray] = lambda m: (m[_ORDERED] - m[_AVERAGED]) / m[_CLIPS]  # noqa: E731
-        added = Measure("overall", GAIN, gain, (_ORDERED, _AVERAGED, _CLIPS), counts=(_CLIPS,))
-        why = "there is no clip of this class"
-        own = [_share(name, ORDERED, f"right {name}", f"of {name}", why) for name in _classes(task)]
-        return [*whole, added, *own]
+        """Heads on all clips, on those of each split, then the head that sees order on each class."""
+        splits, heads = _splits(task), tuple(reversed(HEADS))
+        whole = [_accuracy("overall", head, splits) for head in heads]
+        parts = [_accuracy(name, head, (name,)) for name in splits for head in heads if len(splits) > 1]
+        mean, reads = _mean_of_splits, _reads((_ORDERED, _AVERAGED), splits)
+        gain: Callable[[Means], np.ndarray] = lambda m: mean(m, _ORDERED, splits) - mean(m, _AVERAGED, splits)  # noqa: E731
+        counts = _reads((_CLIPS,), splits)
+        added = Measure("overall", GAIN, gain, (*reads, *counts), counts=counts, undefined=_why(splits))
+        return [*whole, added, *parts, *(_of_class(name) for name in _classes(task))]
 
     def lines(self, task: Task) -> list[Line]:
         """The four heads, from that which sees most."""
@@ -75,18 +93,64 @@ class Actions(Kind):
 
 
 def _classes(task: Task) -> tuple[str, ...]:
+    return _protocol(task).classes
+
+
+def _splits(task: Task) -> tuple[str, ...]:
+    """Names of the splits; one without a name where a set has no others."""
+    return _protocol(task).splits or ("",)
+
+
+def _protocol(task: Task) -> Recognising:
     if not isinstance(task.protocol, Recognising):
         raise ValueError(f"{task.name} does not say which actions there are")
-    return task.protocol.classes
+    return task.protocol
 
 
-def _columns(classes: tuple[str, ...]) -> tuple[str, ...]:
-    return (*HEADS, *(f"right {name}" for name in classes), *(f"of {name}" for name in classes), _CLIPS)
+def _reads(names: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
+    """Columns of heads or clips, one after the other for each split."""
+    return tuple(f"{split} {name}".strip() for split in splits for name in names)
 
 
-def _share(condition: str, metric: str, right: str, of: str, why: str = "") -> Measure:
-    compute: Callable[[Means], np.ndarray] = lambda m: m[right] / m[of]  # noqa: E731
-    return Measure(condition, metric, compute, (right, of), counts=(of,), undefined=why)
+def _columns(task: Task) -> tuple[str, ...]:
+    classes = _classes(task)
+    own = (f"{what} {name}" for what in ("right", "of") for name in classes)
+    return (*_reads((*HEADS, _CLIPS), _splits(task)), *own)
+
+
+def _mean_of_splits(means: Means, head: str, splits: Sequence[str]) -> np.ndarray:
+    """Mean over splits of the share of clips that a head names rightly; NaN where a split has none."""
+    shares = [
+        _ratio(means[right], means[clips]) for right, clips in (_reads((head, _CLIPS), (split,)) for split in splits)
+    ]
+    mean: np.ndarray = sum(shares[1:], shares[0]) / len(shares)
+    return mean
+
+
+def _accuracy(condition: str, head: str, splits: Sequence[str]) -> Measure:
+    compute: Callable[[Means], np.ndarray] = lambda m: _mean_of_splits(m, head, splits)  # noqa: E731
+    reads, counts = _reads((head, _CLIPS), splits), _reads((_CLIPS,), splits)
+    return Measure(condition, f"{head}_accuracy", compute, reads, counts=counts, undefined=_why(splits))
+
+
+def _ratio(right: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """A share; NaN of no clips, as some draws of a few groups have none of a split or class."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        share: np.ndarray = right / clips
+    return share
+
+
+def _why(splits: Sequence[str]) -> str:
+    return f"there is no clip of {' or '.join(splits)}" if any(splits) else ""
+
+
+def _of_class(name: str) -> Measure:
+    right, of = f"right {name}", f"of {name}"
+    compute: Callable[[Means], np.ndarray] = lambda m: _ratio(m[right], m[of])  # noqa: E731
+    why = "there is no clip of this class"
+    return Measure(name, f"{_ORDERED}_accuracy", compute, (right, of), counts=(of,), undefined=why)
 
 
 def _of(answers: Answers, what: str) -> np.ndarray:

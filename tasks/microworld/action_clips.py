@@ -122,6 +122,10 @@ class MicroActions(RenderedSource):
         """Number of a clip's scene; clips of one scene are never on both sides of a split."""
         return position // len(self.classes)
 
+    def splits_of(self, position: int) -> tuple[int, ...]:
+        """There is one split."""
+        return (0,)
+
     @cached_property
     def learning(self) -> MicroActions:
         """The clips from which heads are fitted: of the set "train", with the same seed."""

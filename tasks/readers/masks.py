@@ -97,7 +97,7 @@ class AnnotatedFiles(FolderSource):
         return numbers
 
     def content(self, name: str) -> bytes:
-        """A file as it is.
+        """The bytes of a file.
 
         Raises:
             DataError: It cannot be read, or is not what was hashed.

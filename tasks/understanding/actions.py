@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..images.source import ImageSource
+    from .linear_heads import Fitting, Head
     from .protocol import Encoder
 
 HEADS = ("first", "middle", "averaged", "ordered")
@@ -34,14 +35,8 @@ OBSERVERS = {COLOURS: "colours-8@1"}
 
 _CELLS_OF_COLOURS = 8
 
-_PENALTIES = tuple(10.0**power for power in range(2, -6, -1))
-"""Ridge penalties, over the number of clips, from which each head chooses; the first of equally good ones."""
-
-_HELD_OUT = 5
-"""Every fifth group of clips is held out to choose a penalty."""
-
-_KEPT = 8
-"""Fits that are kept."""
+_KEPT = 32
+"""Fits that are kept: a run asks all models for some clips, then all for the next. Those of a ResNet-50 take 25 MB."""
 
 _VERSION = 1
 """Raised when numbers of the same settings change."""
@@ -67,7 +62,11 @@ class LabelledClips(Protocol):
         ...
 
     def group_of(self, position: int) -> int:
-        """Number of the footage that a clip is from: none is on both sides of a split."""
+        """Number of the footage that a clip is from: clips of one number are held out together, or not at all."""
+        ...
+
+    def splits_of(self, position: int) -> tuple[int, ...]:
+        """Splits, from 0, for whose heads a clip is used; of a clip that is judged the one that it is judged in."""
         ...
 
     def clip(self, position: int) -> np.ndarray:
@@ -86,10 +85,12 @@ class Recognising(FeatureProtocol):
     Attributes:
         classes: Names of the classes, in the order of their numbers.
         within: Networks with stages are read at the last one whose own stride is at most this ...
-        stride: ... computed at this stride.
+        stride: ... computed at this stride; 0 for its own.
         cells: A frame's map is averaged over this many parts along each side, and over the parts of `regions` to see
             how it moves.
         regions: Parts along each side for which shifts from frame to frame are averaged separately.
+        splits: Names of the splits into clips for fitting and clips to be judged, where a set has several: heads are
+            fitted for each. The id of a clip then begins with the number of its split, from 1, and ``/``.
     """
 
     classes: tuple[str, ...]
@@ -97,11 +98,17 @@ class Recognising(FeatureProtocol):
     stride: int = 16
     cells: int = 2
     regions: int = 3
+    splits: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
-        settings = [list(_PENALTIES), _HELD_OUT]
-        return {"recognising": _VERSION, "heads": list(HEADS), "settings": settings, **asdict(self)}
+        from .linear_heads import HELD_OUT, PENALTIES
+
+        settings = [list(PENALTIES), HELD_OUT]
+        facts = {"recognising": _VERSION, "heads": list(HEADS), "settings": settings, **asdict(self)}
+        if not self.splits:  # tasks without splits are the same tasks as before there were any
+            del facts["splits"]
+        return facts
 
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
         """Each clip by itself."""
@@ -130,13 +137,15 @@ class ActionExaminer:
 
         from ..images.source import LoadFailure
 
-        heads = self.heads()
+        splits = self.heads()
         rows: list[list[float]] = []
         read: list[int] = []
         failed = {}
         for position in positions:
             try:
                 seen = self._seen(self._clips, position)
+                (split,) = self._clips.splits_of(position)
+                heads = splits[split]
                 named = [heads[name].classes(_joined(seen[name]))[0] for name in HEADS]
             except DataError as error:
                 failed[position] = LoadFailure(str(error), transient=False)
@@ -147,28 +156,44 @@ class ActionExaminer:
         values = {f"{name} class": column for name, column in zip((*HEADS, TRUE), columns, strict=True)}
         return Numbers(np.array(read, dtype=np.int64), values if read else {}, failed)
 
-    def heads(self) -> Mapping[str, Head]:
-        """The heads of this encoder, fitted once for the clips and settings."""
-        import numpy as np
-
+    def heads(self) -> Sequence[Mapping[str, Head]]:
+        """For each split the heads of this encoder by name, fitted once for the clips and settings."""
         clips = self._clips.learning
         who = f"baseline {self._encoder}" if isinstance(self._encoder, str) else self._encoder.identity
         key = (who, digest([clips.digest, self._how.facts()]))
         if key not in clips.fitted:
-            seen = [self._seen(clips, position) for position in range(len(clips))]
-            actions, groups = (
-                np.array([ask(position) for position in range(len(clips))], dtype=np.int64)
-                for ask in (clips.action_of, clips.group_of)
-            )
-            found = {}
-            for name in HEADS:
-                blocks = [np.stack(block) for block in zip(*(one.pop(name) for one in seen), strict=True)]
-                found[name] = fit_head(blocks, actions, groups, len(self._how.classes))
+            found = self._fitted(clips)
             while len(clips.fitted) >= _KEPT:
                 clips.fitted.pop(next(iter(clips.fitted)))
             clips.fitted[key] = found
-        heads: Mapping[str, Head] = clips.fitted[key]
+        heads: Sequence[Mapping[str, Head]] = clips.fitted[key]
         return heads
+
+    def _fitted(self, clips: LabelledClips) -> tuple[dict[str, Head], ...]:
+        """Heads of all splits; a clip is encoded once, in however many of them it is used."""
+        import numpy as np
+
+        from .linear_heads import Fitting, held_out
+
+        classes, positions = len(self._how.classes), range(len(clips))
+        actions, groups = (
+            np.array([ask(position) for position in positions], dtype=np.int64)
+            for ask in (clips.action_of, clips.group_of)
+        )
+        splits = [clips.splits_of(position) for position in positions]
+        apart: list[dict[int, bool]] = []
+        for split in range(len(self._how.splits) or 1):
+            own = np.array([position for position in positions if split in splits[position]], dtype=np.int64)
+            apart.append(dict(zip(own.tolist(), held_out(actions[own], groups[own], classes).tolist(), strict=True)))
+        fits: list[dict[str, Fitting]] = [{} for _ in apart]
+        for position in positions:
+            for name, blocks in self._seen(clips, position).items():
+                row = np.concatenate(blocks)
+                for split in splits[position]:
+                    if name not in fits[split]:
+                        fits[split][name] = Fitting([len(block) for block in blocks], classes)
+                    fits[split][name].add(row, int(actions[position]), apart[split][position])
+        return tuple({name: own.pop(name).head() for name in HEADS} for own in fits)
 
     def _seen(self, clips: LabelledClips, position: int) -> dict[str, list[np.ndarray]]:
         import numpy as np
@@ -281,91 +306,8 @@ def _parts(maps: np.ndarray, count: int) -> np.ndarray:
     return torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps), count).numpy()
 
 
-# Heads: ridge regression on classes, solved exactly.
-
-
-@dataclass(frozen=True)
-class Head:
-    """A linear classifier.
-
-    Attributes:
-        centre: float64 (numbers,), taken off its input.
-        scale: float64 (numbers,), multiplied with the rest.
-        weights: float64 (numbers, classes).
-        bias: float64 (classes,).
-        penalty: Ridge penalty over the number of clips.
-    """
-
-    centre: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
-    penalty: float
-
-    def classes(self, values: np.ndarray) -> np.ndarray:
-        """int64 (n,): the class of each row of float (n, numbers)."""
-        scores: np.ndarray = (values - self.centre) * self.scale @ self.weights + self.bias
-        return scores.argmax(axis=1)
-
-
 def _joined(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """float64 (1, numbers) of the blocks of one clip."""
     import numpy as np
 
     return np.concatenate(blocks).astype(np.float64)[None]
-
-
-def fit_head(blocks: Sequence[np.ndarray], actions: np.ndarray, groups: np.ndarray, count: int) -> Head:
-    """Fit a head by least squares on classes as 0 and 1, with a ridge penalty.
-
-    Numbers have mean 0 and variance 1 over the clips, and are divided by the root of their block's size, so that blocks
-    count alike. The penalty is that with the highest accuracy on every fifth group, fitted to the others; of equal ones
-    the largest.
-
-    Args:
-        blocks: float (n, numbers) each.
-        actions: int64 (n,), classes.
-        groups: int64 (n,), clips of one group are held out together.
-        count: Classes.
-
-    Raises:
-        DataError: There are fewer than five groups, or a class has no clip among those that are not held out.
-    """
-    import numpy as np
-
-    values = np.concatenate(blocks, axis=1).astype(np.float64)
-    width = np.concatenate([np.full(block.shape[1], float(block.shape[1])) for block in blocks])
-    own = np.unique(groups)
-    if len(own) < _HELD_OUT:
-        raise DataError(f"heads need clips of {_HELD_OUT} groups or more to choose a penalty; there are {len(own)}")
-    held_out = np.searchsorted(own, groups) % _HELD_OUT == _HELD_OUT - 1
-    lacking = sorted(set(range(count)) - set(actions[~held_out].tolist()))
-    if lacking:
-        raise DataError(f"heads need clips of each class; there are none of the classes {lacking[:5]}")
-    centre, spread = values.mean(axis=0), values.std(axis=0)
-    varies = spread > 1e-6 * np.maximum(np.abs(centre), 1e-6)  # else it is rounding
-    scale = np.where(varies, 1 / np.where(varies, spread, 1.0) / np.sqrt(width), 0.0)
-    inputs_, wanted = (values - centre) * scale, np.eye(count)[actions]
-    best, chosen = -1.0, _PENALTIES[0]
-    for penalty, (weights, bias) in _solved(inputs_[~held_out], wanted[~held_out], _PENALTIES):
-        right = ((inputs_[held_out] @ weights + bias).argmax(axis=1) == actions[held_out]).mean()
-        if right > best:
-            best, chosen = float(right), penalty
-    ((penalty, (weights, bias)),) = _solved(inputs_, wanted, (chosen,))
-    return Head(centre, scale, weights, bias, penalty)
-
-
-def _solved(
-    values: np.ndarray, wanted: np.ndarray, penalties: Sequence[float]
-) -> list[tuple[float, tuple[np.ndarray, np.ndarray]]]:
-    """Weights and bias for each penalty: the bias is not penalised."""
-    import numpy as np
-
-    mean, target = values.mean(axis=0), wanted.mean(axis=0)
-    left, sizes, right = np.linalg.svd(values - mean, full_matrices=False)
-    along = left.T @ (wanted - target)
-    found = []
-    for penalty in penalties:
-        weights = right.T @ ((sizes / (sizes**2 + penalty * len(values)))[:, None] * along)
-        found.append((penalty, (weights, target - mean @ weights)))
-    return found

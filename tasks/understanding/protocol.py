@@ -45,7 +45,8 @@ class Encoder(Protocol):
         Args:
             images: RGB, of any size; of a transformer multiples of its patches.
             within: The last layer whose own stride is at most this; a transformer's last one.
-            stride: At which that layer is read; a transformer's is that of its patches, whatever is asked.
+            stride: At which that layer is read, 0 for its own; a transformer's is that of its patches, whatever is
+                asked.
 
         Raises:
             VitobenchError: It has no such maps.

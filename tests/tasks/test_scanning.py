@@ -169,6 +169,14 @@ def nyu(root: Path) -> None:
             touch(root / part / "bath" / name)
 
 
+def filmed(*names: str) -> Callable[[Path], None]:
+    def write(root: Path) -> None:
+        for name in names:
+            touch(root / name)
+
+    return write
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -197,6 +205,9 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "spair-71k": (spair, {"spair-71k"}),
     "nyuv2": (nyu, {"nyuv2"}),
     "ade20k": (scene_parsing, {"ade20k"}),
+    "ucf101": (filmed("UCF-101/YoYo/v_YoYo_g01_c01.avi", "ucfTrainTestlist/classInd.txt"), {"ucf101"}),
+    "hmdb51": (filmed("hmdb51_org/wave/a.avi", "testTrainMulti_7030_splits/wave_test_split1.txt"), {"hmdb51"}),
+    "ssv2": (filmed("20bn-something-something-v2/1.webm", "labels/labels.json"), {"ssv2"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -234,8 +245,11 @@ NOT_OPENED = {
     "davis-2017",
     "pascal-voc",
     "ade20k",
+    "ucf101",
+    "hmdb51",
+    "ssv2",
 }
-"""Opening reads contents of videos, tables, masks or a second folder; annotations are not opened."""
+"""Opening reads contents of videos, lists, tables, masks or a second folder; annotations are not opened."""
 
 
 def opens(name: str, folder: Path) -> bool:

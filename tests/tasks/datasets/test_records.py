@@ -184,7 +184,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
-        "cifar-10-c", "cifar-100-c", "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
+        "cifar-10-c", "cifar-100-c", "ucf101", "hmdb51", "ssv2",
+        "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
         "spair-71k", "nyuv2", "ade20k", "pascal-voc", "ade20k-linear", "pascal-voc-linear", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]

@@ -17,7 +17,7 @@ from vitobench.tasks.microworld.action_clips import FRAMES, MicroActions, MicroA
 from vitobench.tasks.microworld.scene import frame_rows
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.microworld.vocabulary import ACTIONS, AXES, CAMERA, CLIP_SECONDS, ROTATION
-from vitobench.tasks.understanding.actions import COLOURS, HEADS, Recognising, fit_head, inputs, shifts
+from vitobench.tasks.understanding.actions import COLOURS, HEADS, Recognising, inputs, shifts
 
 
 @dataclass
@@ -49,6 +49,9 @@ class Squares:
 
     def group_of(self, position: int) -> int:
         return position // 2
+
+    def splits_of(self, position: int) -> tuple[int, ...]:
+        return (0,)
 
     def clip(self, position: int) -> np.ndarray:
         if position in self.broken:
@@ -112,31 +115,7 @@ def test_a_clip_that_heads_need_stops_the_model() -> None:
         HOW.examiner(Pixels(), clips).numbers([0])  # type: ignore[arg-type]
 
 
-def test_heads_are_ridge_regression_as_scikit_learn_has_it() -> None:
-    from sklearn.linear_model import Ridge
-
-    rng = np.random.default_rng(0)
-    actions, groups = np.arange(120) % 3, np.arange(120) // 3
-    blocks = [rng.normal(size=(120, 7)) + actions[:, None], 50 * rng.normal(size=(120, 200))]
-    head = fit_head(blocks, actions, groups, 3)
-    values = np.concatenate(blocks, axis=1)
-    sizes = np.sqrt(np.repeat([7, 200], [7, 200]))
-    scaled = (values - values.mean(0)) / values.std(0) / sizes
-    oracle = Ridge(alpha=head.penalty * 120).fit(scaled, np.eye(3)[actions])
-    expected = oracle.predict(scaled)
-    ours = (values - head.centre) * head.scale @ head.weights + head.bias
-    np.testing.assert_allclose(ours, expected, atol=1e-8)
-    np.testing.assert_array_equal(head.classes(values), expected.argmax(1))
-    constant = fit_head([*blocks, np.full((120, 1), 0.1)], actions, groups, 3)
-    assert constant.scale[-1] == 0
-
-
-def test_what_heads_cannot_be_fitted_to_is_named() -> None:
-    values, actions = [np.zeros((8, 2))], np.arange(8) % 2
-    with pytest.raises(DataError, match="5 groups or more to choose a penalty; there are 4"):
-        fit_head(values, actions, np.arange(8) // 2, 2)
-    with pytest.raises(DataError, match=r"none of the classes \[2\]"):
-        fit_head(values, actions, np.arange(8), 3)
+def test_order_needs_three_frames() -> None:
     with pytest.raises(DataError, match="has 2 frames"):
         inputs(np.zeros((2, 3, 4, 4), np.float32), 2, 3)
 
