@@ -218,16 +218,18 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             "understanding",
-            "What features know: objects that are followed through clips, classes of pixels and of images, and what "
-            "moves how",
+            "What features know: objects that are followed through clips, classes of pixels and of images, boxes of "
+            "objects, and what moves how",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
             (
                 ("micro-davis", "overall", "j_and_f"),
                 ("micro-segmentation", "overall", "miou"),
+                ("micro-detection", "overall", "ap"),
                 ("davis-2017", "overall", "j_and_f"),
                 ("pascal-voc", "overall", "miou"),
                 ("ade20k", "overall", "miou"),
                 ("micro-classification", "overall", "linear_accuracy"),
+                ("coco", "overall", "ap"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),

@@ -158,6 +158,11 @@ def scene_parsing(root: Path) -> None:
             touch(root / folder / part / f"ADE_{part[:5]}_00000001.{end}")
 
 
+def coco(root: Path) -> None:
+    for name in ("annotations/instances_val2017.json", "val2017/a.jpg", "train2017/b.jpg"):
+        touch(root / name)
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -184,6 +189,7 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "davis-2017": (davis("2017"), {"davis-2017"}),
     "pascal-voc": (pascal, {"pascal-voc"}),
     "ade20k": (scene_parsing, {"ade20k"}),
+    "coco": (coco, {"coco"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -221,6 +227,7 @@ NOT_OPENED = {
     "davis-2017",
     "pascal-voc",
     "ade20k",
+    "coco",
 }
 """Opening reads contents of videos, tables, masks or a second folder; annotations are not opened."""
 

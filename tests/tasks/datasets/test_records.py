@@ -172,7 +172,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-saliency", "micro-saliency-smoothgrad",
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
         "micro-cue-conflict",
-        "micro-classification", "micro-davis", "micro-segmentation", "micro-actions", "micro-arrow",
+        "micro-classification", "micro-davis", "micro-segmentation", "micro-detection", "micro-actions", "micro-arrow",
         "micro-correspondence", "micro-triplets", "micro-unseen", "micro-empty",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
@@ -184,7 +184,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
         "cifar-10-c", "cifar-100-c", "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
-        "ade20k", "pascal-voc", "davis-2017", "davis-2016",
+        "coco", "ade20k", "pascal-voc", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [
@@ -205,5 +205,5 @@ def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
         source = open_source(data_set.name, {}, 21, 3)
         space = data_set.form.label_space
         assert (source.name, source.label_space, len(source)) == (data_set.name, space, 21)
-        elsewhere = ("triplets", "classes", "objects", "scenes", "actions", "arrow", "pairs")
+        elsewhere = ("triplets", "classes", "objects", "scenes", "boxes", "actions", "arrow", "pairs")
         assert space == "microworld-16" or data_set.name in [f"microworld/{name}" for name in elsewhere]

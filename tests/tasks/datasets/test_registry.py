@@ -117,7 +117,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
         (DOCS / f"{name}.md").read_text(encoding="utf-8")
         for name in ("saliency", "similarity", "unseen", "understanding")
     )
-    by_features = ("video-objects", "segmentation", "actions", "classification")
+    by_features = ("video-objects", "segmentation", "detection", "actions", "classification")
     others = (
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
@@ -173,6 +173,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.KINDS["actions"],
         kinds.KINDS["segmentation"],
         kinds.KINDS["classification"],
+        kinds.KINDS["detection"],
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
     for task in tasks:
