@@ -219,18 +219,20 @@ SUITES: dict[str, Suite] = {
         Suite(
             "understanding",
             "What features know: objects that are followed through clips, classes of pixels and of images, what moves "
-            "how, points found again and depth",
+            "how, points found again, depth, and boxes of objects",
             tuple(task.name for task in DATA_SET_TASKS if task.protocol is not None),
             (
                 ("micro-davis", "overall", "j_and_f"),
                 ("micro-segmentation", "overall", "miou"),
                 ("micro-segmentation-linear", "overall", "miou"),
+                ("micro-detection", "overall", "ap"),
                 ("davis-2017", "overall", "j_and_f"),
                 ("pascal-voc", "overall", "miou"),
                 ("pascal-voc-linear", "overall", "miou"),
                 ("ade20k", "overall", "miou"),
                 ("ade20k-linear", "overall", "miou"),
                 ("micro-classification", "overall", "linear_accuracy"),
+                ("coco", "overall", "ap"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),

@@ -20,22 +20,26 @@ from ..kinds.correspondence import KIND as CORRESPONDENCE
 from ..kinds.correspondence import PCK
 from ..kinds.depth import KIND as DEPTH
 from ..kinds.depth import WITHIN
+from ..kinds.detection import AP
+from ..kinds.detection import KIND as DETECTION
 from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
 from ..kinds.segmentation_linear import KIND as LINEAR_SEGMENTATION
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import ACTIONS, GAPS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
+from ..microworld.vocabulary import ACTIONS, CLASSES, GAPS, GENERATOR_VERSION, PLAYED, SCENE_CLASSES
 from ..saliency.protocol import MASKS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
 from ..understanding.classification import Classifying
 from ..understanding.correspondence import Matching
 from ..understanding.depth import OBJECT, WHOLE, Probing
+from ..understanding.detection import Detecting
 from ..understanding.pixel_head import LinearHead
 from ..understanding.propagation import Propagation
 from ..understanding.retrieval import Retrieval
 from ..understanding.segmentation import ClassesOfPixels
+from ..understanding.training import Training
 from ..understanding.video_objects import Carrying
 from .protocols import (
     C_BAR_PAPER,
@@ -44,6 +48,7 @@ from .protocols import (
     DAVIS_2017_PAPER,
     DINO_PAPER,
     DINOV2_PAPER,
+    FCOS_PAPER,
     HUMMINGBIRD_PAPER,
     IMAGENET_A_PAPER,
     IMAGENET_C_PAPER,
@@ -118,6 +123,12 @@ def _classes(name: str, length: int, seed: int) -> ImageSource:
     from ..readers.learning import LabelledImages
 
     return LabelledImages("microworld/classes", MicroSet("val", length, seed), MicroSet("train", _LEARNING, seed))
+
+
+def _boxed(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.object_scenes import MicroObjectScenes
+
+    return MicroObjectScenes(length, seed)
 
 
 def _stimuli(name: str, length: int, seed: int) -> ImageSource:
@@ -226,6 +237,15 @@ def _pixels(name: str, way: str, kind: kinds.Kind, protocol: ClassesOfPixels, ci
 
 _NEAR = Propagation(radius=4)
 _CARRYING = Carrying(within=8, stride=8, shorter=0, patches=_NEAR, stages=_NEAR, soft=True)
+
+_DETECTING = Detecting(
+    CLASSES,
+    within=8,
+    stride=8,
+    limits=(16.0, 48.0),
+    training=Training(side=128, finest=8, levels=2, images=320, detections=50),
+)
+"""COCO's limits of 32 and 96 pixels are for photographs of 640; these part the objects of a frame in thirds, about."""
 
 DATA_SETS = (
     _set(
@@ -420,6 +440,27 @@ DATA_SETS = (
             "is left out. A linear probe of log depth, on each cell beside the mean of its map, is fitted to 160 "
             "training scenes. Networks with stages are read at the last stage whose own stride is 8 or less.",
             protocol=Probing((WHOLE, OBJECT), within=8, stride=8),
+        ),
+    ),
+    _set(
+        "boxes",
+        "Micro-detection",
+        _boxed,
+        _task(
+            "micro-detection",
+            "Micro-detection, by FCOS",
+            DETECTION,
+            240,
+            label_space="none",
+            conditions=(Condition("scenes"),),
+            clean=None,
+            metric=AP,
+            citation=FCOS_PAPER,
+            notes="240 scenes of two to four objects at 128 pixels, of 16 classes. A light detector is trained on "
+            "frozen features of 320 training scenes, for every encoder with the same budget. Objects are small up to "
+            "16 x 16 pixels and large from 48 x 48. Networks with stages are read at the last stage whose own stride "
+            "is 8 or less.",
+            protocol=_DETECTING,
         ),
     ),
     _set(

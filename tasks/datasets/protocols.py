@@ -36,6 +36,7 @@ HUMAN_PAPER = (
 )
 DAVIS_2017_PAPER = "Pont-Tuset et al., The 2017 DAVIS challenge on video object segmentation, arXiv:1704.00675"
 DINO_PAPER = "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021 (arXiv 2104.14294)"
+FCOS_PAPER = "Tian et al., FCOS: A simple and strong anchor-free object detector, TPAMI 2020 (arXiv 2006.09214)"
 HUMMINGBIRD_PAPER = "Balazevic et al., Towards in-context scene understanding, NeurIPS 2023 (arXiv 2306.01667)"
 DINOV2_PAPER = "Oquab et al., DINOv2: Learning robust visual features without supervision, 2023 (arXiv 2304.07193)"
 VID_ROBUST_PAPER = "Shankar et al., Do Image Classifiers Generalize Across Time?, ICCV 2021 (arXiv 1906.02168)"

@@ -104,7 +104,7 @@ class Matches:
         return out
 
 
-class _Matching(COCOeval):  # type: ignore[misc]
+class _Matching(COCOeval):
     """COCO's own matching, of images that are given one by one."""
 
     def __init__(self, limits: tuple[float, float]) -> None:
@@ -114,14 +114,16 @@ class _Matching(COCOeval):  # type: ignore[misc]
 
     def of_image(self, truth: Boxes, found: Boxes) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """For each class: scores (n,), hits (4, 10, n), ignored (4, 10, n), and objects to be found, (4,)."""
-        self._gts, self._dts = defaultdict(list), defaultdict(list)
+        true: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
+        said: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
         # Numbered from 1: the number of what was matched is at once the mark that something was.
         for number, (place, kind, score, area) in enumerate(_rows(truth), 1):
             crowd = int(score == 0)
             one = {"id": number, "bbox": place, "area": area, "iscrowd": crowd, "ignore": crowd}
-            self._gts[0, kind].append(one)
+            true[0, kind].append(one)
         for number, (place, kind, score, area) in enumerate(_rows(found), 1):
-            self._dts[0, kind].append({"id": number, "bbox": place, "area": area, "score": score})
+            said[0, kind].append({"id": number, "bbox": place, "area": area, "score": score})
+        self._gts, self._dts = true, said
         matched = []
         for kind in sorted({*truth.classes.tolist(), *found.classes.tolist()}):
             self.ious = {(0, kind): self.computeIoU(0, kind)}

@@ -177,6 +177,11 @@ def filmed(*names: str) -> Callable[[Path], None]:
     return write
 
 
+def coco(root: Path) -> None:
+    for name in ("annotations/instances_val2017.json", "val2017/a.jpg", "train2017/b.jpg"):
+        touch(root / name)
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
@@ -208,6 +213,7 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "ucf101": (filmed("UCF-101/YoYo/v_YoYo_g01_c01.avi", "ucfTrainTestlist/classInd.txt"), {"ucf101"}),
     "hmdb51": (filmed("hmdb51_org/wave/a.avi", "testTrainMulti_7030_splits/wave_test_split1.txt"), {"hmdb51"}),
     "ssv2": (filmed("20bn-something-something-v2/1.webm", "labels/labels.json"), {"ssv2"}),
+    "coco": (coco, {"coco"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -248,6 +254,7 @@ NOT_OPENED = {
     "ucf101",
     "hmdb51",
     "ssv2",
+    "coco",
 }
 """Opening reads contents of videos, lists, tables, masks or a second folder; annotations are not opened."""
 

@@ -173,7 +173,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-a", "micro-vid-robust", "micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion",
         "micro-cue-conflict",
         "micro-classification", "micro-davis", "micro-segmentation", "micro-segmentation-linear", "micro-depth",
-        "micro-actions", "micro-arrow",
+        "micro-detection", "micro-actions", "micro-arrow",
         "micro-correspondence", "micro-triplets", "micro-unseen", "micro-empty",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
@@ -186,7 +186,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
         "cifar-10-c", "cifar-100-c", "ucf101", "hmdb51", "ssv2",
         "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
-        "spair-71k", "nyuv2", "ade20k", "pascal-voc", "ade20k-linear", "pascal-voc-linear", "davis-2017", "davis-2016",
+        "coco", "spair-71k", "nyuv2", "ade20k", "pascal-voc", "ade20k-linear", "pascal-voc-linear", "davis-2017",
+        "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [
@@ -207,5 +208,5 @@ def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
         source = open_source(data_set.name, {}, 21, 3)
         space = data_set.form.label_space
         assert (source.name, source.label_space, len(source)) == (data_set.name, space, 21)
-        elsewhere = ("triplets", "classes", "objects", "scenes", "actions", "arrow", "pairs")
+        elsewhere = ("triplets", "classes", "objects", "scenes", "boxes", "actions", "arrow", "pairs")
         assert space == "microworld-16" or data_set.name in [f"microworld/{name}" for name in elsewhere]
