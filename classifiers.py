@@ -30,12 +30,13 @@ class Standardised:
     """
 
     def __init__(self, values: Tensor | np.ndarray, device: torch.device | None = None) -> None:
-        self._values, self._rows, self._kept = values, np.arange(len(values)), None
+        self._values, self._rows = values, np.arange(len(values))
+        self._kept: Tensor | None = None
         self._device = device or (values.device if isinstance(values, Tensor) else torch.device("cpu"))
         if len(values) <= AT_ONCE:
-            self._kept = self._read(self._rows)
-            self.mean, self.deviation = self._kept.mean(0), self._kept.std(0).clamp(min=1e-6)
-            self._kept = (self._kept - self.mean) / self.deviation
+            whole = self._read(self._rows)
+            self.mean, self.deviation = whole.mean(0), whole.std(0).clamp(min=1e-6)
+            self._kept = (whole - self.mean) / self.deviation
         else:
             count, width = values.shape
             total = torch.zeros(width, dtype=torch.float64, device=self._device)

@@ -149,7 +149,7 @@ SUITES: dict[str, Suite] = {
             tuple(
                 name
                 for name, task in TASKS.items()
-                if name not in _SECOND_LOOKS and not (task.kind.together or task.kind.numbers)
+                if name not in _SECOND_LOOKS and not (task.kind.together or task.kind.numbers or task.shifted)
             ),
             (
                 ("micro-val", "overall", "top1"),

@@ -66,7 +66,9 @@ class Task:
         on_disk: Whether the data set has images for every condition; otherwise they are drawn on the fly.
         maps: How a model's maps are made and what they are compared with; saliency only.
         made_of: Name of the task whose predictions its numbers are made of; it has none of its own and is never run.
-            Its data set holds annotations of that task's images.
+            Its data set holds annotations of that task's images, unless nothing has to be known of them.
+        shifted: Names of tasks on shifted images of the known classes, whose stored predictions count as known beside
+            those of the clean counterpart; unseen classes only.
         protocol: How numbers are made from a model's features, where that is what is asked; any encoder takes part.
     """
 
@@ -89,6 +91,7 @@ class Task:
     on_disk: bool = False
     maps: MapProtocol | None = None
     made_of: str = ""
+    shifted: tuple[str, ...] = ()
     protocol: FeatureProtocol | None = None
 
     @property

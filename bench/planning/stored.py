@@ -122,8 +122,11 @@ def _made_of(
     for task in tasks:
         paths = paths_of(task.dataset, settings.data) if task.made_of else None
         for other in (p for p in planned if p.task.name == task.made_of):
-            kept = records.packed(store, records.TRUTHS, task.dataset, other.data_digest) is not None
-            if named or paths or kept:
+            if task.shifted:  # nothing has to be known of the images; the others have to be there
+                kept = {p.task.name for p in planned} >= {task.clean, *task.shifted}
+            else:
+                kept = records.packed(store, records.TRUTHS, task.dataset, other.data_digest) is not None
+            if named or kept or (paths and not task.shifted):
                 found.append(other.for_task(task, paths[0] if paths else None))
     return found
 

@@ -164,7 +164,7 @@ class Memory:
         return self._kept or Anew()
 
     def of_task(self, plan: Plan, planned: PlannedTask, request: Any, make: Callable[[], T]) -> T:
-        """What the predictions of one task say, with those of its clean counterpart.
+        """What the predictions of one task say, with those of the tasks whose images are known in it.
 
         Args:
             plan: What was asked.
@@ -172,7 +172,8 @@ class Memory:
             request: Plain data: what is computed, and everything asked beyond the plan; None is never kept.
             make: Computes it.
         """
-        clean = [other for other in plan.tasks if other.task.name == planned.task.clean]
+        known = (planned.task.clean, *planned.task.shifted)
+        clean = [other for other in plan.tasks if other.task.name in known]
         return self.of_tasks(plan, [planned, *clean], request, make)
 
     def of_tasks(self, plan: Plan, tasks: Sequence[PlannedTask], request: Any, make: Callable[[], T]) -> T:
@@ -210,7 +211,7 @@ class Memory:
             planned.identity,
             planned.images,
             task.identity_facts(planned.data_digest, planned.seed),
-            [task.kind.name, task.metric, task.reference, task.clean, dict(task.families)],
+            [task.kind.name, task.metric, task.reference, task.clean, dict(task.families), list(task.shifted)],
             fingerprint_asked(self.store, safe_name(planned.identity)),
             truth_facts(planned, self.store),
             [self.units(planned, spec) for spec in plan.models if plan.takes(spec, task)],

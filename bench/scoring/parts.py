@@ -16,6 +16,7 @@ from ...results.store import Store
 from ...tasks.labels import Truth
 from ...tasks.scoring.samples import Answers, collect
 from ...tasks.scoring.score import Choose, effective_scores, score_task
+from ...tasks.task import Task
 from ..catalogue import truth_of
 from ..planning.plan import Plan, PlannedTask
 
@@ -56,6 +57,17 @@ class Reader:
     def answers(self, task: str) -> dict[str, Answers]:
         """Answers of each model to a task; empty where the plan does not have it."""
         return self._task(task)[0] if task in self._tasks else {}
+
+    def clean(self, task: Task) -> dict[str, Answers]:
+        """Answers of each model to the clean counterpart, with those to shifted images of the same classes."""
+        clean = self.answers(task.clean or "")
+        if not task.shifted:
+            return clean
+        shifted = {name: self.answers(name) for name in task.shifted}
+        return {
+            model: replace(own, shifted={name: found[model] for name, found in shifted.items() if model in found})
+            for model, own in clean.items()
+        }
 
     def missing(self, task: str) -> Missing:
         """What is missing from the answers to a task of the plan."""
@@ -225,7 +237,7 @@ def task_part(reader: Reader, planned: PlannedTask, request: Request) -> TaskPar
         return part  # elsewhere: they have a mean, and observers beside the models
     found = truth_of(planned, reader.store)
     untold, truth = (found, Truth()) if isinstance(found, str) else ("", found)
-    answers, clean = reader.answers(task.name), reader.answers(task.clean or "")
+    answers, clean = reader.answers(task.name), reader.clean(task)
     methods = request.methods or {}
     # Models of other classes were not asked this task: they lack nothing.
     ranked = [name for name in request.contest if all(run in answers for run in methods.get(name, (name,)))]

@@ -18,7 +18,7 @@ from ..kinds.classification import KIND as CLASSIFICATION
 from ..task import Condition
 from ..understanding.classification import Classifying
 from .protocols import CLEAN, DINO_PAPER, FROM_THE_WEB, of_features, photographs
-from .recognition import Evidence, Look
+from .recognition import Evidence, Look, training_photographs
 from .record import DataSet, DepthForm, Form, Opening, PhotographForm, ReassessedForm, UserFolder
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class LearningForm(Form):
         return LabelledImages(data_set.name, asked, learning, shots=shots)
 
     def recognise(self, data_set: DataSet, look: Look) -> Evidence | None:
-        """The folder of lists; those of photographs all look alike."""
+        """The folder of lists, or that of training photographs; that of the others is recognised by their own set."""
+        if not self.lists:
+            return training_photographs(look)
         there = [name for name in self.lists.values() if name in look.files]
         return Evidence(f"lists such as {there[0]}", True) if there else None
 

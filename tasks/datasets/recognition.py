@@ -157,6 +157,13 @@ def wordnet_photographs(look: Look) -> Evidence | None:
     return Evidence(f"{_count(look.folders, 'WordNet id')}, files such as {look.sample}", False)
 
 
+def training_photographs(look: Look) -> Evidence | None:
+    """ImageNet's training photographs under their published names, in folders of WordNet ids."""
+    if not in_wordnet_folders(look) or not _TRAINING_NAME.fullmatch(look.sample):
+        return None
+    return Evidence(f"{_count(look.folders, 'WordNet id')}, training photographs such as {look.sample}", True)
+
+
 def class_folders(look: Look, keys: Iterable[str], own_classes: bool, others: bool) -> Evidence | None:
     """One folder for each class of a set.
 

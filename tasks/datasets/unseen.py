@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import kinds
 from ..download.publication import Folder
+from ..kinds.unseen import FULL
 from ..microworld.vocabulary import GENERATOR_VERSION
 from ..task import Condition, Task
 from .protocols import photographs
@@ -74,6 +75,26 @@ def _micro(name: str, length: int, seed: int) -> ImageSource:
     return UnseenSet(name, length, seed)
 
 
+def full_spectrum(task: Task, shifted: tuple[str, ...]) -> Task:
+    """The same images against shifted ones of the known classes, too: made of what is stored, and never run itself.
+
+    Args:
+        task: One on unseen classes.
+        shifted: Names of the tasks on shifted images.
+    """
+    return replace(
+        task,
+        name=f"{task.name}-full-spectrum",
+        title=f"{task.title}, full spectrum",
+        kind=kinds.FULL_SPECTRUM,
+        metric=f"{FULL}auroc",
+        made_of=task.name,
+        shifted=shifted,
+        notes=f"Made of the predictions for {task.name}. Known are the images of {task.clean} and of "
+        f"{', '.join(shifted)}, of all of which the store needs predictions.",
+    )
+
+
 def _rendered(name: str, title: str, images: int, notes: str) -> DataSet:
     task = Task(
         name=f"micro-{name}",
@@ -90,6 +111,7 @@ def _rendered(name: str, title: str, images: int, notes: str) -> DataSet:
         citation=_PAPER,
         notes=notes,
     )
+    full = full_spectrum(task, ("micro-viewpoints", "micro-backgrounds", "micro-light", "micro-occlusion"))
     return DataSet(
         name=f"microworld/{name}",
         title=title,
@@ -98,7 +120,7 @@ def _rendered(name: str, title: str, images: int, notes: str) -> DataSet:
         licence="Apache-2.0",
         citation="scenes without any of the 16 object classes, defined by this project",
         form=RenderedForm("microworld-16", partial(_micro, name)),
-        tasks=(task,),
+        tasks=(task, full),
     )
 
 
@@ -138,8 +160,9 @@ def _listed(name: str, title: str, images: int, near: bool) -> DataSet:
         "are stored; OpenOOD keeps 5,000 of the 50,000 apart to tune methods that have something to tune.",
     )
     form = ListForm("imagenet-1k", f"test_{name.replace('-', '_')}.txt")
-    part = _OPENOOD.part(f"openood/{name}", f"{title} in OpenOOD", "", form, (task,), (_FOLDER,))
-    return part
+    # Labels of imagenet-r are among 200 classes; the confidence has to be that among all 1,000.
+    full = full_spectrum(task, ("imagenet-v2-matched-frequency", "imagenet-c", "imagenet-r-1000"))
+    return _OPENOOD.part(f"openood/{name}", f"{title} in OpenOOD", "", form, (task, full), (_FOLDER,))
 
 
 DATA_SETS = (

@@ -14,7 +14,7 @@ from .kind import Kind
 from .plain import ALIGNMENT, CLEAN, MULTI_LABEL, SHIFT
 from .saliency import SALIENCY
 from .similarity import ODD_ONE_OUT, TWO_ALTERNATIVES
-from .unseen import UNSEEN
+from .unseen import FULL_SPECTRUM, UNSEEN
 
 _FIRST = (
     CLEAN,
@@ -30,6 +30,7 @@ _FIRST = (
     ODD_ONE_OUT,
     TWO_ALTERNATIVES,
     UNSEEN,
+    FULL_SPECTRUM,
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_FIRST, *added(__name__, "KIND"))})
@@ -46,6 +47,7 @@ __all__ = [
     "CORRUPTIONS",
     "CUE_CONFLICT",
     "FACTORS",
+    "FULL_SPECTRUM",
     "KINDS",
     "MULTI_LABEL",
     "OBSERVERS",

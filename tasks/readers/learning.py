@@ -74,7 +74,7 @@ class LabelledImages(ImageSource):
         return self._asked.image_ids
 
     @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
+    def labels(self) -> np.ndarray:
         """See the class."""
         return np.full(len(self._asked), -1, dtype=np.int64)
 

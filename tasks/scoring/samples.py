@@ -38,6 +38,8 @@ class Answers:
             has no use for it: with 75 conditions it would be the largest part by far.
         numbers: float32 (n, conditions) by name, where numbers are stored in place of classes; NaN where one is
             undefined.
+        shifted: Of answers to clean images: the model's answers to those of `Task.shifted`, by task, as far as there
+            are any.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Answers:
     confidence: np.ndarray
     top: np.ndarray | None = None
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shifted: Mapping[str, Answers] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_ids)

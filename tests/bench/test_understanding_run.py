@@ -274,7 +274,13 @@ def test_classes_are_named_by_heads_on_features_that_are_kept(
 
     monkeypatch.setattr(microworld, "_LEARNING", 320)
     monkeypatch.setattr(classification, "PENALTIES", (1e-1, 1e-2))  # strong ones, with which fits end soon
-    chosen = {"tasks": ("micro-classification",), "limit": 130, "device": "cpu", "baselines": (), "threads": 2}
+    chosen: dict[str, Any] = {
+        "tasks": ("micro-classification",),
+        "limit": 130,
+        "device": "cpu",
+        "baselines": (),
+        "threads": 2,
+    }
     outcome = execute(Settings(models=("vito", "random:vito"), store=tmp_path / "s", **chosen))
     assert not outcome.data.failures
     found = {(s.model, s.metric): s for s in outcome.data.scores if s.condition == "overall"}

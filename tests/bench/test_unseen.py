@@ -133,6 +133,33 @@ def test_logits_that_are_imported_have_the_same_numbers(bench_here: Bench, tmp_p
     assert {key[2] for key in found if key[:2] == ("copy", "micro-unseen")} == {"softmax", *BESIDE}
 
 
+def test_shifted_images_that_are_stored_count_as_known_in_the_full_spectrum(
+    bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shifted = TASKS["micro-unseen-full-spectrum"].shifted
+    for name in shifted:
+        monkeypatch.setitem(TASKS, name, replace(TASKS[name], images=8))
+    done = bench_here("run", "--model", "vito", *MICRO, "--task", shifted[0], *QUIET)
+    assert done.code == 0, done.err
+    plain = {key: row for key, row in scores(bench_here, tmp_path).items() if key[1].startswith("micro-unseen")}
+    assert {key[1] for key in plain} == {"micro-unseen"}  # as long as others are lacking
+    more = [word for name in (*shifted, "micro-unseen-full-spectrum") for word in ("--task", name)]
+    done = bench_here("run", "--model", "vito", *MICRO, *more, *QUIET)
+    assert done.code == 0, done.err
+    found = scores(bench_here, tmp_path)
+    assert {key: row for key, row in found.items() if key[1] == "micro-unseen"} == plain
+    store = tmp_path / "bench-results"
+    known = [row["confidence"] for name in ("micro-val", *shifted) for row in rows_of(store, name, "vito")]
+    unseen = [row["confidence"] for row in rows_of(store, "micro-unseen", "vito")]
+    assert (len(known), len(unseen)) == (30 + 4 * 8, 24)
+    truth = np.repeat([1, 0], [len(known), len(unseen)])
+    row = found["vito", "micro-unseen-full-spectrum", "softmax", "full_spectrum_auroc"]
+    assert row["value"] == pytest.approx(roc_auc_score(truth, known + unseen), abs=1e-6)
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    assert row["n"] == len(truth)
+    assert not any("full-spectrum" in unit.task for unit, _ in Store(store).unit_entries())
+
+
 def test_without_predictions_of_known_images_there_is_no_number_but_a_reason(bench_here: Bench, tmp_path: Path) -> None:
     done = bench_here("run", "--model", "vito", "--task", "micro-unseen", *QUIET)
     assert done.code in (0, 3), done.err

@@ -182,8 +182,20 @@ def coco(root: Path) -> None:
         touch(root / name)
 
 
+def training(root: Path) -> None:
+    touch(root / "n01440764" / "n01440764_18.JPEG")
+    touch(root / "n01443537" / "n01443537_2.JPEG")
+
+
+def lists(root: Path) -> None:
+    touch(root / "1percent.txt")
+    touch(root / "10percent.txt")
+
+
 UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "validation images": (validation, {"imagenet", "imagenet-real"}),
+    "training photographs": (training, {"imagenet-train"}),
+    "lists of them": (lists, {"imagenet-subsets"}),
     "imagenet-a": (classes(*imagenet_a_wnids()), {"imagenet-a"}),
     "imagenet-r": (classes(*imagenet_r_wnids()), {"imagenet-r"}),
     "objectnet": (classes(*(c.key for c in objectnet_classes()), "beer_can"), {"objectnet"}),
@@ -243,6 +255,8 @@ NOT_OPENED = {
     "ytbb-robust",
     "clickme",
     "imagenet-depth",
+    "imagenet-train",
+    "imagenet-subsets",
     "model-vs-human",
     "pug-imagenet",
     "imagenet-hard",
@@ -292,11 +306,11 @@ def test_where_sets_look_alike_the_name_of_the_folder_decides(path: str, tmp_pat
 
 def test_every_form_of_published_folders_is_covered() -> None:
     covered = {name for _, names in UNMISTAKABLE.values() for name in names} | {name for _, name in BY_NAME.values()}
-    assert set(USER_DATA) - covered == {"model-vs-human-answers"}  # found beside the stimuli
+    # The answers are found beside the stimuli; the folder of torchvision's sets may have any others in it.
+    assert set(USER_DATA) - covered == {"model-vs-human-answers", "transfer"}
 
 
 def test_what_is_no_set_of_ours_is_passed_over(tmp_path: Path) -> None:
-    touch(tmp_path / "train" / "n01440764" / "n01440764_18.JPEG")
     touch(tmp_path / "pets" / "cat" / "1.jpg")
     touch(tmp_path / "words" / "notes.txt")
     np.save(tmp_path / "words" / "labels.npy", np.arange(10))

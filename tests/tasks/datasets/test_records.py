@@ -174,7 +174,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-cue-conflict",
         "micro-classification", "micro-davis", "micro-segmentation", "micro-segmentation-linear", "micro-depth",
         "micro-detection", "micro-actions", "micro-arrow",
-        "micro-correspondence", "micro-triplets", "micro-unseen", "micro-empty",
+        "micro-correspondence", "micro-triplets",
+        "micro-unseen", "micro-unseen-full-spectrum", "micro-empty", "micro-empty-full-spectrum",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
         "laion-c-1000",
@@ -184,8 +185,16 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "imagenet-x", "imagenet-x-multi",
         "imagenet-vid-robust", "ytbb-robust", "clickme", "clickme-smoothgrad", "things", "nights",
         *(f"openood-{name}" for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")),
+        *(
+            f"openood-{name}-full-spectrum"
+            for name in ("ssb-hard", "ninco", "inaturalist", "textures", "openimage-o")
+        ),
         "cifar-10-c", "cifar-100-c", "ucf101", "hmdb51", "ssv2",
         "imagenet-classification", "imagenet-classification-100", "imagenet-low-shot",
+        *(f"transfer-{name}" for name in (
+            "food-101", "cifar-10", "cifar-100", "sun397", "cars", "aircraft", "dtd", "pets", "caltech-101",
+            "flowers-102",
+        )),
         "coco", "spair-71k", "nyuv2", "ade20k", "pascal-voc", "ade20k-linear", "pascal-voc-linear", "davis-2017",
         "davis-2016",
     ]  # fmt: skip

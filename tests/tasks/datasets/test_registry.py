@@ -36,16 +36,19 @@ OF_FEATURES = tuple(dict.fromkeys(task.kind for task in DATA_SET_TASKS if task.p
 
 
 def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
-    assert len(PUBLICATIONS) == 34
-    assert len({*PUBLICATIONS, *PUBLISHED}) == 43
+    assert len(PUBLICATIONS) == 47
+    assert len({*PUBLICATIONS, *PUBLISHED}) == 56
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     listed = [name for name in DATA_SETS if name.startswith("openood/")]
-    assert (len(rendered), len(stimuli), len(listed)) == (15 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
+    assert (len(rendered), len(stimuli), len(listed)) == (17 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
+    parts |= {"imagenet-with-train", "imagenet-low-shot"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
     brought = {name: publication_of(name) for name in USER_DATA}
-    assert [name for name, found in brought.items() if found is None] == ["imagenet-depth"]  # made by the user
+    # Made by the user, or several downloads in one folder.
+    alone = ["imagenet-depth", "imagenet-train", "imagenet-subsets", "transfer"]
+    assert [name for name, found in brought.items() if found is None] == alone
     assert {found[0] for found in brought.values() if found} <= set(PUBLICATIONS)
     for name, folder in (found for found in brought.values() if found and found[1]):
         assert folder in {f.path for f in PUBLICATIONS[name].folders}
@@ -121,7 +124,7 @@ def test_the_page_on_robustness_says_what_the_records_say() -> None:
     others = (
         ((kinds.SALIENCY,), saliency),
         ((kinds.ODD_ONE_OUT, kinds.TWO_ALTERNATIVES), similarity),
-        ((kinds.UNSEEN,), unseen),
+        ((kinds.UNSEEN, kinds.FULL_SPECTRUM), unseen),
         (OF_FEATURES, features),
     )
     for task in DATA_SET_TASKS:
@@ -169,6 +172,7 @@ def test_the_page_on_robustness_says_how_large_the_micro_world_tasks_are() -> No
         kinds.ODD_ONE_OUT,
         kinds.TWO_ALTERNATIVES,
         kinds.UNSEEN,
+        kinds.FULL_SPECTRUM,
         *OF_FEATURES,
     )
     tasks = [task for task in micro if task.kind not in elsewhere]  # their pages have the others
