@@ -18,7 +18,18 @@ from .record import DataSet, FolderForm
 
 Named = TypeVar("Named", DataSet, Task)
 
-_FIRST = ("microworld", "imagenet", "natural", "video", "corrupted", "cifar", "human", "similarity", "unseen")
+_FIRST = (
+    "microworld",
+    "micro_features",
+    "imagenet",
+    "natural",
+    "video",
+    "corrupted",
+    "cifar",
+    "human",
+    "similarity",
+    "unseen",
+)
 """Families in the order of listings; one that is not named here follows them."""
 
 
