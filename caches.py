@@ -25,6 +25,7 @@ COMPILED = (
     "tasks/corruptions/imagenet_c_bar",
     "tasks/corruptions/laion_c",
     "tasks/microworld",
+    "tasks/understanding",
 )
 """Folders of the modules that numba compiles; it keeps what it made in ``__pycache__`` of each."""
 

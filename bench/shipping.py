@@ -78,8 +78,9 @@ def ship(
 
 def _describe(store: Store) -> None:
     """Leave one run that says what computed the predictions, without names and paths of this machine."""
-    # By date, not by name as elsewhere: the one that an earlier time left has no time in its name.
-    runs = sorted(records.runs(store), key=lambda run: run["date"], reverse=True)
+    # By date, not by name as elsewhere: the one that an earlier time left has no time in its name. Of two in the same
+    # second that one is the older.
+    runs = sorted(records.runs(store), key=lambda run: (run["date"], run["name"] != _RUN), reverse=True)
     computed = next(run for run in runs if run["units"].get("computed"))
     newest = runs[0]
     processor = " ".join(filter(None, (platform.system(), platform.machine())))

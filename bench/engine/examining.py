@@ -101,7 +101,7 @@ class ModelEncoder:
         found[list(failed)] = np.nan
         return found, failed
 
-    def learned(self, source: ImageSource, positions: Sequence[int]) -> np.ndarray:
+    def learned(self, source: ImageSource, positions: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Encoder.learned`."""
         if self._folder is None:
             raise ValueError("features to learn from are kept, and there is no folder for them")

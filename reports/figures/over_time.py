@@ -80,9 +80,9 @@ def draw(data: ReportData, task: str, models: Focus | None = None) -> Figure:
                 if all(map(math.isfinite, span)):
                     axes.plot([x[part]] * 2, span, color=look["color"], linewidth=1.0, alpha=0.7, zorder=1.8)
         for name in rest:
-            points = sorted(by_model.get(name, {}).items())
-            values = [reading.scale * row["value"] for _, row in points]
-            axes.plot([part for part, _ in points], values, color=REST, linewidth=0.6, zorder=1.5)
+            parts_of = sorted(by_model.get(name, {}).items())
+            values = [reading.scale * row["value"] for _, row in parts_of]
+            axes.plot([part for part, _ in parts_of], values, color=REST, linewidth=0.6, zorder=1.5)
         axes.set_xlim(-0.3, len(parts) - 0.7)
         axes.set_xticks(range(len(parts)), list(map(_ordinal, range(1, len(parts) + 1))))
         axes.set_xlabel(f"part of the clip, of {len(parts)}")

@@ -140,12 +140,13 @@ def _look(role: Role, colour: str | None = None) -> dict[str, Any]:
     """What a bar looks like: no reader needs colour to tell the four apart."""
     from .style import BAND, FAINT, REST
 
-    return {
+    looks: dict[Role, dict[str, Any]] = {
         Role.ENCODER: {"color": colour or REST},
         Role.RANDOM: {"facecolor": "white", "edgecolor": FAINT, "hatch": "/////", "linewidth": 0.8},
         Role.FLOOR: {"facecolor": "white", "edgecolor": FAINT, "linewidth": 0.8},
         Role.CEILING: {"facecolor": BAND, "edgecolor": FAINT, "linewidth": 0.8, "linestyle": (0, (3, 2))},
-    }[role]
+    }
+    return looks[role]
 
 
 def _key() -> list[Any]:

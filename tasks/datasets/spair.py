@@ -54,7 +54,7 @@ DATA_SETS = (
     DataSet(
         name="spair-71k",
         title="SPair-71k",
-        page="http://cvlab.postech.ac.kr/research/SPair-71k/",
+        page="https://cvlab.postech.ac.kr/research/SPair-71k/",
         files=(),  # fetched by hand: no source gives a checksum of its archive
         gated=True,
         licence="not found",

@@ -54,7 +54,7 @@ class Correspondence(Kind):
             asked = counts[:, 0] != 0  # a missing number is no zero
             share = np.where(asked, _ratio(counts[:, 2], counts[:, 0]), 0.0)
             known = {part: place for place, part in enumerate(parts)}
-            own = [known[str(i).rpartition("/")[2]] for i in answers.image_ids]
+            own = np.array([known[str(i).rpartition("/")[2]] for i in answers.image_ids], dtype=np.int64)
             values = np.zeros(shape)
             np.add.at(values, (places, own), np.column_stack([counts, share, asked]))
         else:

@@ -135,7 +135,7 @@ class MicroPairs(RenderedSource):
         for later in range(1, len(times)):
             mask = frames.mask[later]
             there, deep = moved(rows[0], depth, places, rows[later])
-            inside = ((there >= 0) & (there < 1)).all(axis=1)
+            inside = np.logical_and.reduce((there >= 0) & (there < 1), axis=1)
             across, down = np.where(inside[:, None], there * SIZE, 0).astype(np.int64).T
             seen = inside & mask[down, across] & (np.abs(frames.depth[later][down, across] - deep) < _NEAR)
             kept = np.flatnonzero(seen)[:POINTS]

@@ -92,7 +92,7 @@ class ArrayImages(ImageSource):
 
     def manifest(self) -> dict[str, str]:
         """Digests of pixels and classes."""
-        pixels = hashlib.sha256(np.ascontiguousarray(self._pixels)).hexdigest()
+        pixels = hashlib.sha256(np.ascontiguousarray(self._pixels).data).hexdigest()
         return {"shape": str(self._pixels.shape), "pixels": pixels, "classes": digest(self.labels.tolist())}
 
     def _load(
@@ -145,7 +145,7 @@ def open_transfer(data_set: DataSet, form: TransferForm, opening: Opening) -> La
     if form.validation:
         chosen = learning[-1]
         validation = np.array([image_id in chosen for image_id in sources[1].image_ids])
-    return LabelledImages(data_set.name, *sources, validation=validation)
+    return LabelledImages(data_set.name, sources[0], sources[1], validation)
 
 
 def _read(

@@ -166,10 +166,10 @@ def match(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int, limits:
             scores.append(score)
             both = np.stack([hits, ignored])
             marks.append((both * bits[:, None]).sum(axis=2).astype(np.uint16))
-    kind, score = np.concatenate(kinds), np.concatenate(scores)
-    order = np.lexsort((-score, kind))  # stable: equal scores stay in the order of their images
+    all_kinds, all_scores = np.concatenate(kinds), np.concatenate(scores)
+    order = np.lexsort((-all_scores, all_kinds))  # stable: equal scores stay in the order of their images
     mark = np.concatenate(marks, axis=2)[:, :, order]
-    starts = np.searchsorted(kind[order], np.arange(classes + 1))
+    starts = np.searchsorted(all_kinds[order], np.arange(classes + 1))
     image, rank = np.concatenate(images)[order], np.concatenate(ranks)[order]
     return Matches(image, starts.astype(np.int64), rank, mark[0].copy(), mark[1].copy(), asked)
 

@@ -183,7 +183,7 @@ class PairExaminer:
         if baseline == SAME:
             return places
         stride = CEILINGS[baseline]
-        height, width = encoded_size(*pair.second.shape[:2], self._how.longer, stride)
+        height, width = encoded_size(len(pair.second), pair.second.shape[1], self._how.longer, stride)
         return own_cells(truth, height // stride, width // stride)
 
     def _read(self, position: int) -> Pair:

@@ -205,7 +205,7 @@ class DepthExaminer:
         if isinstance(self._encoder, str) and self._encoder in CEILINGS:
             stride = CEILINGS[self._encoder]
             for truth in truths:
-                height, width = encoded_size(*truth.shape, self._how.longer, stride)
+                height, width = encoded_size(len(truth), truth.shape[1], self._how.longer, stride)
                 means, shares = cell_means(np.log(truth), height // stride, width // stride)
                 yield np.exp(enlarged(_filled(means, shares), *truth.shape))
             return

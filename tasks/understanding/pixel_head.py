@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from .protocol import Encoder
+    from .protocol import Mapper
 
 COLOURS = "colour and place of cells"
 OBSERVERS = {**WITHOUT_FEATURES, COLOURS: "colour-and-place@1"}
@@ -42,7 +42,7 @@ _LEAST_SPREAD = 1e-6
 
 
 class Colours:
-    """The colour of each cell and where it is, in place of features; see `protocol.Encoder`."""
+    """The colour of each cell and where it is, in place of features; see `protocol.Mapper`."""
 
     name, identity = COLOURS, OBSERVERS[COLOURS]
 
@@ -77,7 +77,7 @@ class LinearHead(ClassesOfPixels):
 
     kind: ClassVar[str] = "linear head"
     version: ClassVar[int] = 1
-    stand_ins: ClassVar[Mapping[str, Encoder]] = MappingProxyType({COLOURS: Colours()})
+    stand_ins: ClassVar[Mapping[str, Mapper]] = MappingProxyType({COLOURS: Colours()})
 
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     decay: float = 1e-3

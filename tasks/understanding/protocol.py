@@ -18,18 +18,16 @@ if TYPE_CHECKING:
     from ..images.source import ImageSource, LoadFailure
 
 
-class Encoder(Protocol):
-    """A model as protocols see it.
+class Mapper(Protocol):
+    """What has feature maps: a model, or a stand-in such as the colours of cells.
 
     Attributes:
         name: For people.
         identity: Names its weights and all else that its maps and features depend on.
-        device: Where it computes.
     """
 
     name: str
     identity: str
-    device: torch.device
 
     def patch(self, height: int, width: int) -> int:
         """Side of its patches in pixels, for images of a size; 0 for a network whose maps grow coarser by stages.
@@ -53,6 +51,16 @@ class Encoder(Protocol):
         """
         ...
 
+
+class Encoder(Mapper, Protocol):
+    """A model as protocols see it.
+
+    Attributes:
+        device: Where it computes.
+    """
+
+    device: torch.device
+
     def features(self, source: ImageSource, positions: Sequence[int]) -> tuple[np.ndarray, dict[int, LoadFailure]]:
         """The features that its classifier would see, of images as its preprocessing shows them.
 
@@ -65,7 +73,7 @@ class Encoder(Protocol):
         """
         ...
 
-    def learned(self, source: ImageSource, positions: Sequence[int]) -> np.ndarray:
+    def learned(self, source: ImageSource, positions: Sequence[int] | np.ndarray) -> np.ndarray:
         """The same for many images: computed once and kept on disk, where an interrupted run goes on.
 
         Returns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..images.source import ImageSource
-    from .protocol import Encoder
+    from .protocol import Encoder, Mapper
 
 VOID = 255
 """In a map of classes: a pixel that nothing is asked of."""
@@ -113,7 +113,7 @@ class ClassesOfPixels(FeatureProtocol):
     version: ClassVar[int]
     """Raised when numbers of the same settings change."""
 
-    stand_ins: ClassVar[Mapping[str, Encoder]] = MappingProxyType({})
+    stand_ins: ClassVar[Mapping[str, Mapper]] = MappingProxyType({})
     """Baselines that take the place of an encoder, by name."""
 
     classes: tuple[str, ...]
@@ -175,7 +175,7 @@ _learned: WeakKeyDictionary[Any, _Learned] = WeakKeyDictionary()
 class ImageExaminer:
     """One encoder or baseline on images; see `protocol.Examiner`."""
 
-    def __init__(self, how: ClassesOfPixels, encoder: Encoder | str, images: LabelledImages) -> None:
+    def __init__(self, how: ClassesOfPixels, encoder: Mapper | str, images: LabelledImages) -> None:
         if isinstance(encoder, str):
             encoder = how.stand_ins.get(encoder, encoder)
         self._how, self._encoder, self._images = how, encoder, images
@@ -261,7 +261,7 @@ class ImageExaminer:
             raise DataError(f"{image_id} has pixels of class {wrong}; there are {known} classes, from 0")
         return picture, classes
 
-    def _maps(self, encoder: Encoder, pictures: Sequence[np.ndarray]) -> Tensor:
+    def _maps(self, encoder: Mapper, pictures: Sequence[np.ndarray]) -> Tensor:
         import numpy as np
         from PIL import Image
 
@@ -294,7 +294,7 @@ class ImageExaminer:
         chosen = {*sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most]}
         return [name for name in ids if name in chosen]
 
-    def _state(self, encoder: Encoder) -> _Learned:
+    def _state(self, encoder: Mapper) -> _Learned:
         state = _learned.get(encoder)
         if state is None or state.digest != self._images.digest:
             _learned.pop(encoder, None)  # before the next one takes its place in memory
@@ -302,7 +302,7 @@ class ImageExaminer:
         state.asked[self._how] = None
         return state
 
-    def _reader(self, encoder: Encoder) -> Reader:
+    def _reader(self, encoder: Mapper) -> Reader:
         state = self._state(encoder)
         if self._how not in state.readers:
             if self._how not in state.learners:
@@ -311,7 +311,7 @@ class ImageExaminer:
             state.readers[self._how] = state.learners.pop(self._how).reader()
         return state.readers[self._how]
 
-    def _taught(self, encoder: Encoder, protocols: Sequence[ClassesOfPixels]) -> dict[ClassesOfPixels, Learner]:
+    def _taught(self, encoder: Mapper, protocols: Sequence[ClassesOfPixels]) -> dict[ClassesOfPixels, Learner]:
         """Learners that have seen the labelled images, whose features are read once for all of them."""
         import torch
 

@@ -268,11 +268,11 @@ def test_points_are_found_again_after_each_gap_and_draws_are_of_scenes(zoo: Path
 def test_classes_are_named_by_heads_on_features_that_are_kept(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vitobench.tasks.datasets import microworld
+    from vitobench.tasks.datasets import micro_features
     from vitobench.tasks.understanding import classification
     from vitobench.tasks.understanding.classification import ClassExaminer
 
-    monkeypatch.setattr(microworld, "_LEARNING", 320)
+    monkeypatch.setattr(micro_features, "_LEARNING", 320)
     monkeypatch.setattr(classification, "PENALTIES", (1e-1, 1e-2))  # strong ones, with which fits end soon
     chosen: dict[str, Any] = {
         "tasks": ("micro-classification",),
