@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.correspondence import MEASURES, OBSERVERS, POINTS, RIGHT, Matching
+from ..understanding.correspondence import CEILINGS, MEASURES, OBSERVERS, POINTS, RIGHT, Matching
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Correspondence(Kind):
     )
     numbers = MEASURES
     observers = OBSERVERS
+    ceilings = tuple(CEILINGS)
 
     def units(self, task: Task, answers: Answers, clean: Answers | None, truth: Truth) -> Units:
         """Columns: for each kind of pair, sums over those that are drawn together."""
