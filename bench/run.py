@@ -37,6 +37,7 @@ from .scoring.alignment import keep_evidence
 from .scoring.gallery import gallery
 from .scoring.memory import Memory
 from .scoring.outcome import gather
+from .scoring.overlays import overlays
 from .scoring.parts import PLAIN, Request
 from .scoring.ranks import entrants, ranked_request
 from .settings import Settings
@@ -182,6 +183,7 @@ def execute(
     command: str = "",
     pictures: bool = False,
     pairs: Callable[[Plan], Sequence[tuple[str, str]]] | None = None,
+    masks: bool = False,
 ) -> Outcome:
     """Run a suite or tasks, and score them.
 
@@ -191,6 +193,7 @@ def execute(
         command: The command line, for the record.
         pictures: Whether to show images on which models disagree.
         pairs: From the plan to the models that are compared; None compares each with its baselines.
+        masks: Whether models may encode a few examples again, to show what they find in them.
 
     Raises:
         VitobenchError: Wrong usage, or a store that cannot be written.
@@ -237,7 +240,7 @@ def execute(
     with suppress(StoreError):  # it can be measured again
         keep_evidence(plan, store.own)
     _show_layers(data.run, console)
-    data = _with_pictures(data, plan, memory, pictures)
+    data = _with_pictures(data, plan, memory, pictures, masks)
     units = {"asked": asked, "computed": todo - left, "missing": left}
     ended = record | {
         "status": "finished",
@@ -263,6 +266,7 @@ def rescore(
     seed: int | None = None,
     pictures: bool = False,
     best: bool = False,
+    masks: bool = False,
 ) -> Outcome:
     """Score what a store holds, without models or images.
 
@@ -273,6 +277,7 @@ def rescore(
         seed: Take tasks of this seed; None takes those of the newest run.
         pictures: Whether to show images on which models disagree.
         best: Compare every model with the best of each number, instead of with its baseline.
+        masks: Whether models may be loaded and encode a few examples again, to show what they find in them.
 
     Raises:
         VitobenchError: There is no store, or nothing in it that was asked.
@@ -290,7 +295,7 @@ def rescore(
         data = gather(plan, store, [], about, request=_ranked(plan), memory=memory)
     data = with_layers(data, plan, store)
     _show_layers(data.run, console)
-    data = _with_pictures(data, plan, memory, pictures)
+    data = _with_pictures(data, plan, memory, pictures, masks)
     return Outcome(data, 0, plan.asked(), time.monotonic() - started)
 
 
@@ -300,8 +305,11 @@ def _ranked(plan: Plan) -> Request:
     return ranked_request(plan, names) if len(names) > FEW else PLAIN
 
 
-def _with_pictures(data: ReportData, plan: Plan, memory: Memory, pictures: bool) -> ReportData:
-    return replace(data, gallery=gallery(plan, memory)) if pictures else data
+def _with_pictures(data: ReportData, plan: Plan, memory: Memory, pictures: bool, masks: bool) -> ReportData:
+    if not (pictures or masks):
+        return data
+    found = gallery(plan, memory) if pictures else data.gallery
+    return replace(data, gallery=found, examples=overlays(plan, memory, masks))
 
 
 def planned(settings: Settings, store: Store, console: Console | None) -> Plan:

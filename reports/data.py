@@ -12,6 +12,7 @@ from ..results.kept import Anew, Keeper, digest_of
 from ..results.schema import Comparison, CurvePoint, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
+from .examples import Examples
 
 if TYPE_CHECKING:
     from ..results.ranking import Contest
@@ -161,6 +162,7 @@ class ReportData:
         contests: Main numbers of models that are ranked together, a row for each task.
         rankings: Models ranked over the whole suite, in each world for itself.
         gallery: Images on which models disagree.
+        examples: Pictures with what models found in them.
         curves: Reliability and risk against coverage, for figures.
         pairs: (model, baseline) that were to be compared; None where that is not known.
         keeper: Gives back figures that were drawn of the same data before.
@@ -179,6 +181,7 @@ class ReportData:
     contests: tuple[Contest, ...] = ()
     rankings: tuple[SuiteRanking, ...] = ()
     gallery: Gallery = field(default_factory=Gallery)
+    examples: Examples = field(default_factory=Examples)
     curves: tuple[CurvePoint, ...] = ()
     pairs: tuple[tuple[str, str], ...] | None = None
     keeper: Keeper = field(default_factory=Anew, compare=False, repr=False)
@@ -195,7 +198,7 @@ class ReportData:
         """Digest of everything but the run; empty if a plugin's values cannot be digested."""
         rows: list[object] = [self.title, self.scores, self.comparisons, self.failures, self.models, self.tasks]
         rows += [self.shape_decisions, self.alignment, self.undefined, self.contests, self.rankings]
-        rows += [self.gallery, self.curves, self.pairs]
+        rows += [self.gallery, self.examples, self.curves, self.pairs]
         try:
             return digest_of(rows)
         except (TypeError, ValueError, OverflowError):  # a plugin's values

@@ -166,6 +166,17 @@ def gallery_option(command: F) -> F:
     )(command)
 
 
+def masks_option(command: F) -> F:
+    """``--masks``."""
+    return click.option(
+        "--masks",
+        is_flag=True,
+        help="Add pictures of carried masks and segmented images to the page. Up to three models are loaded and "
+        "compute those of three examples of each task again, with everything that this needs: the clips of the "
+        "examples, and all labelled images.",
+    )(command)
+
+
 def recompute_scores_option(command: F) -> F:
     """``--recompute-scores``."""
     return click.option(

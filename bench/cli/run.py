@@ -17,6 +17,7 @@ from .options import (
     data_option,
     gallery_option,
     mapped,
+    masks_option,
     recompute_scores_option,
     running,
     selection,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.command("run")
 @selection
 @gallery_option
+@masks_option
 @recompute_scores_option
 @running
 def run_command(**values: Any) -> None:
@@ -240,11 +242,12 @@ def _score_folders(human: Path, responses: Path | None, compat: Any, values: dic
     ),
 )
 @gallery_option
+@masks_option
 @click.option(
     "--report", "report_file", type=click.Path(), help="File for the HTML page; STORE/report.html by default."
 )
 def report_command(**values: Any) -> None:
-    """Score the predictions in a store and rewrite the HTML page, without running a model.
+    """Score the predictions in a store and rewrite the HTML page, without running a model (except for --masks).
 
     Works like `bench score`: missing predictions are listed, and the exit code is then 3.
     """

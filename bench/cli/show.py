@@ -21,7 +21,7 @@ def run_and_show(values: dict[str, Any]) -> None:
     console = _console(values)
     check_files(values)
     settings = settings_from(values)
-    outcome = execute(settings, console, _command(), values.get("gallery", True))
+    outcome = execute(settings, console, _command(), values.get("gallery", True), masks=values.get("masks", False))
     work = f"{outcome.computed} units computed" if outcome.computed else "nothing computed"
     _show(outcome, values, console, True, work)
 
@@ -35,7 +35,9 @@ def score_and_show(values: dict[str, Any], page: bool) -> None:
     """
     console = _console(values)
     check_files(values)
-    outcome = rescore(settings_from(values), console, _command(), values["seed"], page and values.get("gallery", True))
+    pictures = page and values.get("gallery", True)
+    masks = page and values.get("masks", False)
+    outcome = rescore(settings_from(values), console, _command(), values["seed"], pictures, masks=masks)
     _show(outcome, values, console, page, f"{outcome.total} units scored")
 
 

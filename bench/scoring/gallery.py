@@ -153,7 +153,7 @@ def _word(names: Sequence[str], label: int) -> str:
     return names[label] if 0 <= label < len(names) else f"class {label}"
 
 
-def _source(planned: PlannedTask, plan: Plan) -> Any:
+def source_of(planned: PlannedTask, plan: Plan) -> Any:
     """The images of a task.
 
     Raises:
@@ -181,7 +181,7 @@ def _pixels(
     # Only now: it loads what corrupts.
     from ..engine.pixels import apply_condition
 
-    source = _source(planned, plan)
+    source = source_of(planned, plan)
     places = {escaped(str(image_id)): place for place, image_id in enumerate(source.image_ids)}
     present = [image_id for image_id in wanted if image_id in places]
     at = [places[image_id] for image_id in present]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ...models.spec import ModelSpec
 from ...reports.alignment_data import AlignmentData
 from ...reports.data import Disagreement, Picture, Said
+from ...reports.examples import Example, Overlay
 from ...results import kept, records
 from ...results.kept import Anew, Keeper, Kept
 from ...results.layout import IMAGES, MARK, safe_name
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 _CLASSES = (
     TaskPart, Missing, AlignedPart, AlignmentData, Contest, Score, ObserverScore, PublishedScore, Failure,
-    CurvePoint, Comparison, MethodComparison, ObserverComparison, Disagreement, Picture, Said,
+    CurvePoint, Comparison, MethodComparison, ObserverComparison, Disagreement, Picture, Said, Example, Overlay,
 )  # fmt: skip
 
 # The version of the code: a developer's edit is another version, although the number of the release stays.

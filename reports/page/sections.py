@@ -12,6 +12,7 @@ from ...results.published.tables import PublishedScore, published_for
 from ...results.schema import Comparison, RunFacts
 from ..alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
 from ..data import Disagreement, Gallery, ReportData, title_of
+from ..examples import Example, Examples
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
 from ..standing import about, hundredths, marks, matches, pixels, standing_lines
@@ -65,6 +66,7 @@ class ViewSection:
         figures: Shown after the tables.
         figures_first: Whether they are shown before the tables.
         pictures: Images on which models disagree.
+        examples: Pictures with what models found in them, by task.
         details: Groups of tables, closed at first, that go with all other values of the page.
     """
 
@@ -79,6 +81,7 @@ class ViewSection:
     figures: tuple[ViewFigure, ...] = ()
     figures_first: bool = False
     pictures: tuple[Disagreement, ...] = ()
+    examples: tuple[tuple[str, tuple[Example, ...]], ...] = ()
     details: tuple[tuple[str, tuple[ViewTable, ...]], ...] = ()
 
 
@@ -98,7 +101,7 @@ def page_figures(data: ReportData, place: Place, prefix: str, note: str = "", mo
     """
     pictures: list[ViewFigure] = []
     # Who made the data, and when, is in no figure, so that it need not be drawn again for that.
-    data = replace(data, run=RunFacts(), gallery=Gallery())
+    data = replace(data, run=RunFacts(), gallery=Gallery(), examples=Examples())
 
     def draw(spec: FigureSpec) -> None:
         for subject in spec.subjects(data):

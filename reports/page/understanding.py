@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..data import ReportData
+from ..examples import RULE
 from ..figures.figure import Place
 from ..focus import drawn_models, left_line
 from .sections import ViewSection, page_figures
@@ -15,7 +16,7 @@ _LEDE = (
 
 
 def understanding_sections(data: ReportData) -> list[ViewSection]:
-    """Lay out the figures of tasks that ask for features.
+    """Lay out the figures and pictures of tasks that ask for features.
 
     Args:
         data: The report's input.
@@ -30,4 +31,15 @@ def understanding_sections(data: ReportData) -> list[ViewSection]:
     figures = page_figures(data.of([*drawn, *controls]), Place.UNDERSTANDING, "understanding-", note)
     if not figures:
         return []
-    return [ViewSection("Understanding: what the features know", "understanding", lede=_LEDE, figures=figures)]
+    shown = data.examples
+    return [
+        ViewSection(
+            "Understanding: what the features know",
+            "understanding",
+            lede=_LEDE,
+            figures=figures,
+            notes=(*([RULE] if shown.parts else ()), *shown.notes),
+            open_notes=True,
+            examples=shown.parts,
+        )
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,6 +101,25 @@ class Numbers:
     failed: dict[int, LoadFailure] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A picture with two maps of labels, where 0 is the background and 255 stands for nothing.
+
+    Attributes:
+        what: Which picture it is, such as the number of a frame; empty where there is one.
+        picture: uint8 (H, W, 3), RGB.
+        truth: uint8 (H, W).
+        found: uint8 (H, W), what a model says.
+        value: How good that is, for people.
+    """
+
+    what: str
+    picture: np.ndarray
+    truth: np.ndarray
+    found: np.ndarray
+    value: str
+
+
 class Examiner(Protocol):
     """One model and one task on one set of images."""
 
@@ -110,7 +129,13 @@ class Examiner(Protocol):
 
 
 class FeatureProtocol(ABC):
-    """How a task turns features into numbers; a frozen dataclass."""
+    """How a task turns features into numbers; a frozen dataclass.
+
+    Attributes:
+        shows_maps: Whether its examiners have ``seen(position)``, which gives pictures of one position as `Seen`.
+    """
+
+    shows_maps: ClassVar[bool] = False
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:

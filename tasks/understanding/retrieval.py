@@ -33,6 +33,7 @@ class Retrieval(ClassesOfPixels):
 
     kind: ClassVar[str] = "retrieval"
     version: ClassVar[int] = 1
+    shows_maps: ClassVar[bool] = True
 
     neighbours: int = 30
     temperature: float = 0.02

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ...errors import DataError
-from .protocol import FeatureProtocol, Numbers
+from .protocol import FeatureProtocol, Numbers, Seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -225,6 +225,20 @@ class ImageExaminer:
             for column, measure in enumerate(MEASURES)
         }
         return Numbers(np.array(good, dtype=np.int64), values, failed)
+
+    def seen(self, position: int) -> list[Seen]:
+        """One image.
+
+        Raises:
+            DataError: It or a labelled image cannot be used, or its features are not all finite.
+        """
+        picture, truth = self._read(self._images.image_ids[position])
+        (found,) = self.segmented([picture], [truth])
+        if found is None:
+            raise DataError(f"features of {self._images.image_ids[position]} are not all finite")
+        there = truth != VOID
+        share = float((found == truth)[there].mean()) if there.any() else 0.0
+        return [Seen("", picture, truth, found, f"{100 * share:.0f} % of pixels right")]
 
     def segmented(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> list[np.ndarray | None]:
         """Maps of classes, uint8 (H, W), of the size of the true ones; None where features are not all finite.

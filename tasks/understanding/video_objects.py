@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ...errors import DataError
 from .propagation import DINO, VFS, Propagation
-from .protocol import FeatureProtocol, Numbers
+from .protocol import FeatureProtocol, Numbers, Seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +83,7 @@ class Carrying(FeatureProtocol):
     patches: Propagation = DINO
     stages: Propagation = VFS
     soft: bool = False
+    shows_maps: ClassVar[bool] = True
 
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
@@ -158,6 +159,27 @@ class ClipExaminer:
             failure = LoadFailure(str(error), transient=False)
             return Numbers(np.empty(0, np.int64), {}, dict.fromkeys(positions, failure))
         return Numbers(np.array(positions, dtype=np.int64), values)
+
+    def seen(self, position: int) -> list[Seen]:
+        """An object in the middle frame of its clip, and in the last one that is judged.
+
+        Raises:
+            DataError: A frame or mask cannot be used.
+        """
+        import numpy as np
+
+        from .davis import boundary_accuracy, region_similarity
+
+        clip, own = self._clips.object_at(position)
+        last = self._clips.length_of(clip) - 2
+        found = []
+        for number, carried in self.masks(clip):
+            if number in (last // 2 + 1, last):
+                pair = carried == own, self._clips.mask(clip, number) == own
+                value = f"J {100 * region_similarity(*pair):.0f}, F {100 * boundary_accuracy(*pair):.0f}"
+                mask, truth = (np.where(one, own, 0).astype(np.uint8) for one in pair)
+                found.append(Seen(f"frame {number}", self._clips.frame(clip, number), truth, mask, value))
+        return found
 
     def masks(self, clip: str) -> Iterator[tuple[int, np.ndarray]]:
         """The carried mask of each frame that is judged, as the clip's own masks are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from vitobench.bench.engine import examining, worker
 from vitobench.bench.engine.examining import ModelEncoder
-from vitobench.bench.run import Outcome, execute
+from vitobench.bench.run import Outcome, execute, rescore
+from vitobench.bench.scoring.overlays import blended
 from vitobench.bench.settings import Settings
 from vitobench.models.model import Model
 from vitobench.models.networks import build
@@ -26,6 +28,7 @@ from vitobench.tasks.microworld import action_clips, labelled_scenes
 from vitobench.tasks.microworld.object_clips import MicroObjectClips
 from vitobench.tasks.microworld.object_scenes import MicroObjectScenes
 from vitobench.tasks.microworld.vocabulary import ACTIONS
+from vitobench.tasks.scoring.samples import collect
 from vitobench.tasks.understanding.actions import COLOURS
 from vitobench.tasks.understanding.pixel_head import COLOURS as COLOUR_AND_PLACE
 from vitobench.tasks.understanding.propagation import Propagation
@@ -82,6 +85,54 @@ def test_models_and_baselines_have_numbers_with_intervals(run: Callable[..., Out
     assert not outcome.data.failures
     (record,) = records.kept(Store(tmp_path / "store"), records.TASKS).values()
     assert record["protocol"]["stages"]["radius"] == 6
+
+
+def test_masks_are_computed_again_only_when_that_is_asked_and_are_those_that_were_judged(
+    run: Callable[..., Outcome], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        models=("vito", "random:vito"), baselines=(), tasks=("davis-2017",), data={"davis-2017": folder},
+        store=tmp_path / "store", device="cpu", threads=1,
+    )  # fmt: skip
+    outcome = execute(settings, masks=True)
+    ((title, found),) = outcome.data.examples.parts
+    assert title == registry.TASKS["davis-2017"].title
+    assert len(found) == 3 * 2
+    assert outcome.data.examples.notes == ("This page contains photographs: share it only as their licence allows.",)
+    assert outcome.plan is not None
+    (planned,) = outcome.plan.tasks
+    ids = [str(image_id) for image_id in planned.source.image_ids]  # type: ignore[union-attr]
+    expected = sorted(ids, key=lambda image_id: sha256(image_id.encode()).hexdigest())[:3]
+    assert [example.title for example in found] == [f"{name}, frame {n}" for name in expected for n in (2, 3)]
+    store = Store(settings.store)
+    stored = {
+        spec.name: collect(planned.task, spec.name, store.read(planned.identity, spec.identity, planned.ranges())[0])
+        for spec in outcome.plan.models
+    }
+    for example in found:
+        image_id, _, number = example.title.partition(", frame ")
+        assert [overlay.title for overlay in example.overlays] == ["", "truth", "vito", "random:vito"]
+        for overlay in example.overlays[2:]:
+            answers = stored[overlay.title]
+            (row,) = answers.rows(np.array([image_id]))
+            j, f = (float(answers.numbers[f"{int(number):03d} {name}"][row, 0]) for name in ("j", "f"))
+            assert overlay.value == f"J {100 * j:.0f}, F {100 * f:.0f}"
+    monkeypatch.setattr(ModelEncoder, "maps", None)
+    assert rescore(settings, pictures=True).data.examples == outcome.data.examples
+    forgotten = rescore(replace(settings, recompute_scores=True), pictures=True).data.examples
+    assert forgotten.parts == ()
+    assert "bench report --masks" in forgotten.notes[0]
+    failed = rescore(replace(settings, recompute_scores=True), masks=True).data.examples
+    assert failed.parts == ()
+    assert failed.notes[0].startswith(f"No pictures of {title}: ")
+
+
+def test_labels_have_colours_over_the_picture_and_the_background_has_none() -> None:
+    picture = np.full((1, 4, 3), 100, np.uint8)
+    labels = np.array([[0, 1, 2, 255]], np.uint8)
+    # The colours of the first classes of PASCAL VOC: maroon and green.
+    expected = [[100, 100, 100], [45 + 0.55 * 128, 45, 45], [45, 45 + 0.55 * 128, 45], [100, 100, 100]]
+    np.testing.assert_array_equal(blended(picture, labels)[0], np.rint(expected))
 
 
 def test_what_is_stored_is_not_computed_again(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,10 +288,23 @@ def test_pixels_are_counted_for_each_image_and_class(zoo: Path, tmp_path: Path) 
     with pytest.MonkeyPatch.context() as patched:
         task = replace(registry.TASKS["micro-segmentation"], protocol=small)
         patched.setitem(registry.TASKS, task.name, task)
-        outcome = execute(Settings(models=("vito",), **chosen))
+        outcome = execute(Settings(models=("vito",), **chosen), masks=True)
         found = values(outcome)
         assert {s.n for s in outcome.data.scores if s.condition == "overall"} == {9}
         assert {model for model, _ in found} == {"vito", MEAN_MASK, *CEILINGS}
+        assert outcome.plan is not None
+        (planned,) = outcome.plan.tasks
+        read = Store(tmp_path / "s").read(planned.identity, outcome.plan.models[0].identity, planned.ranges())[0]
+        stored = collect(planned.task, "vito", read)
+        ((_, examples),) = outcome.data.examples.parts
+        assert len(examples) == 3
+        for example in examples:
+            (row,) = stored.rows(np.array([example.title]))
+            both, area = (
+                sum(array[row, 0] for name, array in stored.numbers.items() if name.endswith(f" {what}"))
+                for what in ("intersection", "area")
+            )
+            assert example.overlays[2].value == f"{100 * both / area:.0f} % of pixels right"
         eight, sixteen = (found[name, "miou"] for name in CEILINGS)
         assert found[MEAN_MASK, "miou"] < found["vito", "miou"] < sixteen < eight < 1
         assert found["vito", "pixel_accuracy"] > 0.5

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vitobench.reports.data import ReportData
+from vitobench.reports.examples import Example, Examples, Overlay
 from vitobench.reports.figures import over_time, understanding
 from vitobench.reports.figures.registry import FIGURES
 from vitobench.reports.figures.understanding import Role, mains, roles, untrained, without_random
@@ -142,6 +143,22 @@ def test_the_page_has_a_section_with_both_figures_and_keeps_controls_of_many_enc
     text = render_html(features({"vito": 0.7, "random:vito": 0.5, **{name: VALUES[name] for name in FLOORS}}))
     assert "Understanding: what the features know" in text
     assert "3 models and 2 baselines without a network on 2 tasks" in " ".join(text.split())
+
+
+def test_examples_are_pictures_with_the_rule_that_chose_them() -> None:
+    overlays = (
+        Overlay("", "", "image/webp", b"\x00", (40, 30)),
+        Overlay("<b>vito", "J 71, F 60", "image/webp", b"\xff", (40, 30)),
+    )
+    shown = Examples((("Masks carried", (Example("a/1, frame 2", overlays),)),), ("This page contains photographs",))
+    text = render_html(replace(features(others=()), examples=shown))
+    assert 'src="data:image/webp;base64,/w==" width="40" height="30" alt="a/1, frame 2, &lt;b&gt;vito"' in text
+    assert "J 71, F 60" in text
+    assert text.index("smallest SHA-256") < text.index("This page contains photographs") < text.index("a/1, frame 2")
+    # Without pictures there is no rule, and the reason is there.
+    absent = render_html(replace(features(others=()), examples=Examples(notes=("bench report --masks",))))
+    assert "smallest SHA-256" not in absent
+    assert "bench report --masks" in absent
 
 
 def test_a_single_model_that_is_left_out_is_one() -> None:
