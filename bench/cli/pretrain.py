@@ -268,7 +268,7 @@ def reproduce_command(
 ) -> None:
     """Test the claims of VITO's paper in the micro-world: train every method with several seeds, measure, judge.
 
-    Takes two to three hours on two cores; the command begins with an estimate for this machine. Repeat it to resume an
+    Takes two to four hours on two cores; the command begins with an estimate for this machine. Repeat it to resume an
     interrupted run; a further seed trains only that seed. Finished seeds beyond the number asked are judged as well:
     claim 1 with six seeds, then everything with three, ends in one analysis. Claim 4 (video over images, by features
     alone) was declared after the plan, and is measured where it is asked for. docs/claims-plan.md says what is asked
