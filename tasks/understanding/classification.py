@@ -35,8 +35,8 @@ PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _BATCH = 100
 """Images that are read and encoded at once."""
 
-_KEPT = 8
-"""Encoders whose heads are kept."""
+_KEPT = 32
+"""Encoders whose heads are kept: a run asks all its models for each part of a set."""
 
 _FEWEST = 5
 

@@ -55,8 +55,8 @@ _BATCH = 8
 _SCALED_ON = 64
 """Images by whose features channels are scaled."""
 
-_KEPT = 4
-"""Detectors that are kept."""
+_KEPT = 32
+"""Detectors that are kept: a run asks all its models for each part of a set, and one that is lost is trained again."""
 
 
 class BoxedImages(Protocol):
