@@ -358,14 +358,16 @@ class ClaimView:
         key: Letter.
         title: A few words.
         statement: What the paper claims.
-        effects: Every effect in every number, with its p-value corrected among them; where the claim holds they are
-            more than 0.
+        effects: Every effect in every number, with its p-value corrected among all that were declared; where the claim
+            holds they are more than 0.
+        absent: Declared effects in numbers that were not measured.
     """
 
     key: str
     title: str
     statement: str
     effects: tuple[Effect, ...]
+    absent: int = 0
 
     @property
     def names(self) -> list[str]:

@@ -18,7 +18,7 @@ from ...tasks.scoring.compare import averaged, contrast, effect
 from ...tasks.scoring.samples import Prepared, collect, prepare
 from ..catalogue import truth_of
 from ..planning.plan import Plan
-from ..scoring.outcome import gather
+from ..run import Outcome
 from .declared import CLAIMS, EXTRA, FEATURES, NUMBERS, WINDOWS, Asked, Claim
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def numbers(tasks: Iterable[str] = ()) -> tuple[Number, ...]:
     )
 
 
-def judge_claims(plans: Sequence[Plan], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
+def judge_claims(measured: Sequence[Outcome], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
-        plans: What the runs were measured by: a plan for each suite, of all runs or some.
+        measured: Plans and scores: one of each suite, of all runs or some.
         store: Holds the predictions.
         runs: The runs of each method.
         extra: What was measured for the tasks in `EXTRA`.
@@ -91,7 +91,8 @@ def judge_claims(plans: Sequence[Plan], store: Store, runs: Runs, extra: Extra, 
     Returns:
         Claims whose methods are all there; a method without runs leaves out the effects that need it.
     """
-    gathered = [gather(plan, store, [], facts) for plan in plans]
+    gathered = [outcome.data for outcome in measured]
+    plans = [outcome.plan for outcome in measured if outcome.plan is not None]
     columns = numbers(planned.task.name for plan in plans for planned in plan.tasks)
     values = {
         method: {
@@ -152,9 +153,11 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
                 effects.append(effect(name, asked.task, "overall", asked.metric, parts, units))
             else:
                 effects += _over_runs(name, asked, weights, values)
-    adjusted = holm([estimate.p for estimate in effects])
+    # The family is what was declared: an effect whose methods are missing today must not make the others significant.
+    absent = len(claim.effects) * len(claim.numbers) - len(effects)
+    adjusted = holm([*(estimate.p for estimate in effects), *[1.0] * absent])[: len(effects)]
     judged = tuple(replace(estimate, p_adjusted=p) for estimate, p in zip(effects, adjusted, strict=True))
-    return ClaimView(claim.key, claim.title, claim.statement, judged)
+    return ClaimView(claim.key, claim.title, claim.statement, judged, absent)
 
 
 def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:

@@ -14,7 +14,6 @@ from ...reports.data import ClaimFacts, ClaimsData
 from ...reports.tables.claims import claims_page, effects_page
 from ...results.store import Store
 from ...text import utf8
-from ..planning.asked import make_plan
 from ..run import execute, facts
 from ..settings import Settings
 from .declared import CLAIMS, DECODING, FACTORS, METHODS, STEPS, SUITE, TRACKING, WINDOWS, Asked, Claim
@@ -190,8 +189,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
     if not runs:
         raise VitobenchError("No training run finished: " + "; ".join(dict.fromkeys(failed.values())))
     measured = asked.settings(runs)
-    for settings in measured:
-        execute(settings, console, command)
+    outcomes = [execute(settings, console, command) for settings in measured]
     store = Store(measured[0].store, measured[0].layers)
     by_method = {name: [model_name(run) for run in runs if run.method.name == name] for name in asked.methods}
     known: ClaimFacts = {
@@ -206,8 +204,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         for run in runs
     }
     finished = {name: members for name, members in by_method.items() if members}
-    plans = [make_plan(settings, store, None) for settings in measured]
-    data = judge_claims(plans, store, finished, extra, known)
+    data = judge_claims(outcomes, store, finished, extra, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

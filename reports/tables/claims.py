@@ -83,11 +83,13 @@ def mark(effect: Effect) -> str:
 
 
 def tally(claim: ClaimView) -> str:
-    """How many effects support the claim, contradict it, and are inconclusive."""
+    """How many effects support the claim, contradict it, are inconclusive, and were not measured."""
     up = sum(mark(effect) == "▲ " for effect in claim.effects)
     down = sum(mark(effect) == "▼ " for effect in claim.effects)
     count = len(claim.effects)
-    return f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
+    rest = f" {claim.absent} more were declared and not measured." if claim.absent else ""
+    told = f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
+    return told + rest
 
 
 def signed(value: float, number: Number) -> str:

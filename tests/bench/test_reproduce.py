@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from statsmodels.stats.multitest import multipletests
 
 from vitobench.bench.claims import budget, declared, features
 from vitobench.bench.claims import reproduction as module
@@ -44,6 +45,12 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
     assert {path.name for path in files} == {"claims.md", "effects.md", "claims.json", "methods.svg", "methods.png"}
     (claim,) = data.claims
     assert [effect.task for effect in claim.effects] == [*TASKS, "decoding"]
+    # Those that are not measured here count in the correction all the same.
+    declared_ones = next(claim for claim in declared.CLAIMS if claim.key == "d")
+    assert claim.absent == len(declared_ones.numbers) - 4 > 0
+    raw = [effect.p for effect in claim.effects]
+    adjusted = multipletests([*raw, *[1.0] * claim.absent], method="holm")[1][:4]
+    assert [effect.p_adjusted for effect in claim.effects] == pytest.approx(list(adjusted))
     found = json.loads((tmp_path / "out" / "claims.json").read_text())
     rows = {(r["method"], r["task"], r["metric"], r["seed"]): r["value"] for r in found["methods"]}
     for effect in found["effects"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,7 @@ def test_the_short_page_holds_means_marks_and_what_is_missing(data: ClaimsData) 
     assert "Of 3 effects, 1 support it (▲), 1 contradict it (▼), 1 are inconclusive." in page
     assert "Missing: vito, seed 3: broke off" in page
     assert tally(data.claims[0]) in page
+    assert tally(replace(data.claims[0], absent=2)).endswith(" 2 more were declared and not measured.")
 
 
 def test_the_long_page_holds_all_three_intervals(data: ClaimsData) -> None:
