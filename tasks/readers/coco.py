@@ -168,8 +168,11 @@ def _read(
         wrong = next((name for name, own in zip(names, classes, strict=False) if name != own), None)
         what = f"such as {wrong!r}" if wrong else f"{len(names)} of them"
         raise DataError(f"{listing} has other categories than COCO's {len(classes)}, {what}")
-    images = {one.id: one for one in known.images}
-    if len(images) < len(known.images) or not images:
+    if len({*numbers}) < len(numbers):
+        raise DataError(f"{listing} lists a category twice")
+    images = {one.id for one in known.images}
+    stems = {Path(one.file_name).stem for one in known.images}  # by which images are known from here on
+    if min(len(images), len(stems)) < len(known.images) or not images:
         raise DataError(f"{listing} lists {'an image twice' if images else 'no images'}")
     kinds = {number: place for place, number in enumerate(numbers)}
     of_image: dict[int, list[_Annotation]] = {number: [] for number in images}
