@@ -58,10 +58,7 @@ class CocoImages(AnnotatedFiles):
         image_ids: Names of the images to be judged, ordered by a hash, so that a prefix is a fair sample; those without
             any object are among them.
         learning_ids: Names of the images to learn from, the first in the order of a hash.
-        labels: int64 (n,), all -1: no class of the image is asked.
     """
-
-    label_space = "none"
 
     def __init__(
         self,
@@ -113,11 +110,6 @@ class CocoImages(AnnotatedFiles):
     def image_ids(self) -> tuple[str, ...]:
         """See the class."""
         return tuple(self._judged)
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._judged), -1, dtype=np.int64)
 
     def picture(self, image_id: str) -> np.ndarray:
         """See `BoxedImages.picture`.
