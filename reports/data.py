@@ -12,7 +12,6 @@ from ..results.kept import Anew, Keeper, digest_of
 from ..results.schema import Comparison, CurvePoint, Effect, Failure, ModelDecisions, RunFacts, Score, TaskRecord, View
 from ..text import printable, printable_plain
 from .alignment_data import AlignmentData
-from .examples import Examples
 
 if TYPE_CHECKING:
     from ..results.ranking import Contest
@@ -128,6 +127,58 @@ def strongest(conditions: Sequence[str], disagreements: Sequence[int]) -> int:
     top = max(severities)
     candidates = [place for place, severity in enumerate(severities) if severity == top]
     return max(candidates, key=lambda place: (disagreements[place], -place))
+
+
+# Pictures with what models found in them, beside the truth: a few of each task, chosen by a rule.
+
+
+EXAMPLES = 3
+"""Of each task."""
+
+EXAMPLES_RULE = (
+    f"Examples, not evidence: the {EXAMPLES} of each task whose ids have the smallest SHA-256, the same for every "
+    "model; nobody picked them."
+)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A picture, alone or with a map of labels over it.
+
+    Attributes:
+        title: ``"truth"``, or the name of a model; empty for the picture alone.
+        value: How good the map is, for people.
+        media: ``"image/webp"``.
+        data: The encoded file.
+        size: Width and height in pixels.
+    """
+
+    title: str
+    value: str
+    media: str
+    data: bytes
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of a task with the maps of some models.
+
+    Attributes:
+        title: Which it is, for people.
+        overlays: The picture alone, the truth, then models.
+    """
+
+    title: str
+    overlays: tuple[Overlay, ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is shown, by title of the task, and why other examples are not."""
+
+    parts: tuple[tuple[str, tuple[Example, ...]], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # The input of a report: the scores of one suite together with everything needed to read them.

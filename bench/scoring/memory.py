@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 from ...models.spec import ModelSpec
 from ...reports.alignment_data import AlignmentData
-from ...reports.data import Disagreement, Picture, Said
-from ...reports.examples import Example, Overlay
+from ...reports.data import Disagreement, Example, Overlay, Picture, Said
 from ...results import kept, records
 from ...results.kept import Anew, Keeper, Kept
 from ...results.layout import IMAGES, MARK, safe_name

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...models import registry
 from ...models.spec import ModelSpec
-from ...reports.examples import EXAMPLES, Example, Examples, Overlay
+from ...reports.data import EXAMPLES, Example, Examples, Overlay
 from ...tasks.understanding.protocol import Seen
 from ..planning.plan import BASELINE, Plan, PlannedTask
 from .gallery import source_of

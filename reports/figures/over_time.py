@@ -132,8 +132,8 @@ def _subjects(data: ReportData) -> list[str]:
 def _caption(data: ReportData, task: str) -> Caption:
     return Caption(
         f"{data.titles[task]}: over time",
-        "Lines that are named at the right are grey: random networks with crosses, floors without a network drawn "
-        "through, ceilings made from the truth dashed. Bars are 95 % intervals over clips.",
+        "Lines named on the right are grey: random networks with crosses, floors without a network solid, ceilings "
+        "made from the truth dashed. Bars are 95 % intervals over clips.",
     )
 
 

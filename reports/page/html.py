@@ -19,17 +19,16 @@ from ..headline import HeadlineRow, failure_lines, headline_rows, hole_lines, le
 from ..ranks import HEADS, about_lines, cells, led_by_ranks, title
 from ..ranks import LEGEND as RANKS_LEGEND
 from ..wording import condition_label, labels, layer_line, shorten
+from .pictures import gallery_sections, understanding_sections
 from .sections import (
     Section,
     ViewFigure,
     ViewSection,
     alignment_sections,
-    gallery_sections,
     page_figures,
     published_sections,
     standing_sections,
 )
-from .understanding import understanding_sections
 from .view import (
     ViewCell,
     ViewRow,

@@ -1,4 +1,4 @@
-"""The sections of the page, each one function: figures, human alignment, disagreements, published numbers."""
+"""The sections of the page, each one function: figures, human alignment, published numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from ...results.metrics import metric
 from ...results.published.tables import PublishedScore, published_for
 from ...results.schema import Comparison, RunFacts
 from ..alignment_data import ALL, OVERALL, SHAPE_BIAS, AlignmentData, Estimate
-from ..data import Disagreement, Gallery, ReportData, title_of
-from ..examples import Example, Examples
+from ..data import Disagreement, Example, Examples, Gallery, ReportData, title_of
 from ..figures.figure import FigureSpec, Place
 from ..figures.registry import all_figures
 from ..standing import about, hundredths, marks, matches, pixels, standing_lines
@@ -309,40 +308,6 @@ def _section(data: ReportData, world: AlignmentData, number: int) -> ViewSection
             (f"{title}, every paired difference", (difference_table(world, data),)),
         ),
     )
-
-
-# Images on which models disagree, on the page.
-
-
-_LEDE = (
-    "Examples, not evidence: of all images that one model gets right and the other wrong, those whose id has the "
-    "smallest hash are shown, as the first model saw them. The counts are given with each group."
-)
-
-
-def gallery_sections(data: ReportData) -> list[ViewSection]:
-    """Lay out what `ReportData.gallery` holds.
-
-    Args:
-        data: The report's input.
-
-    Returns:
-        One section, or none where there is neither an image nor a reason for its absence.
-    """
-    gallery = data.gallery
-    if not (gallery.parts or gallery.notes):
-        return []
-    title = "Images on which models disagree"
-    return [
-        ViewSection(
-            title,
-            "gallery",
-            lede=_LEDE if gallery.parts else "",
-            notes=gallery.notes,
-            open_notes=True,
-            pictures=gallery.parts,
-        )
-    ]
 
 
 # Numbers that others published for the same photographs, separate from those measured here.

@@ -8,20 +8,15 @@ frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .scene import Scene
-from .sets import MicroSet, RenderedSource, render
+from .sets import MicroSet, ReadByProtocol, render
 from .vocabulary import ACTIONS, CLIP_SECONDS, OCCLUDERS, PLAYED
-
-if TYPE_CHECKING:
-    from ..images.geometry import Geometry
-    from ..images.source import LoadFailure
 
 FRAMES = 9
 """An odd number, so that a clip has a middle frame."""
@@ -76,7 +71,7 @@ def moving(scene: Scene, action: int, speed: float) -> Scene:
     )
 
 
-class MicroActions(RenderedSource):
+class MicroActions(ReadByProtocol):
     """Clips of `ACTIONS`, rendered by a perfect camera, so that no blur of a frame shows what moves.
 
     Clip ``i`` has class ``i % 6``, and scene ``i // 6``: the six clips of a scene have the same middle frame.
@@ -91,28 +86,18 @@ class MicroActions(RenderedSource):
     """
 
     name = "microworld/actions"
-    label_space = "none"
     classes: tuple[str, ...] = ACTIONS
 
     def __init__(self, length: int, seed: int = 0, part: str = "val") -> None:
-        if length < 1:
-            raise ValueError(f"Invalid length {length}; give 1 or more clips")
-        self.length, self.seed, self.part = length, seed, part
+        super().__init__(length, seed)
+        self.part = part
         self._set = MicroSet(part, length, seed)
-
-    def __len__(self) -> int:
-        return self.length
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
         """``"actions-val-0-000012/3"``: set and seed, scene, and the class."""
         kind, n = self.name.rpartition("/")[2], len(self.classes)
         return tuple(f"{kind}-{self.part}-{self.seed}-{i // n:06d}/{i % n}" for i in range(self.length))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (n,), all -1: no class of the label space is asked."""
-        return np.full(self.length, -1, dtype=np.int64)
 
     def action_of(self, position: int) -> int:
         """Class of a clip, an index of `classes`."""
@@ -149,11 +134,6 @@ class MicroActions(RenderedSource):
 
     def _motion(self) -> dict[str, Any]:
         return {"step_seconds": _STEP_SECONDS, "speed": list(_SPEED)}
-
-    def _load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str | None
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        raise ValueError(f"the clips of {self.name} are read clip by clip, by the protocol of a task")
 
     def _shown(self, position: int) -> tuple[Scene, np.ndarray]:
         """A clip's scene and the moments of its frames, in seconds."""

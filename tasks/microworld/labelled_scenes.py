@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .sets import MicroSet, RenderedSource
+from .sets import MicroSet, ReadByProtocol
 from .vocabulary import BACKDROP_ID, CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..images.geometry import Geometry
-    from ..images.source import LoadFailure
 
 SIZE = 128
 """Pixels, twice those of training, as is usual for dense tasks."""
@@ -37,7 +31,7 @@ class _Scene:
     first: np.ndarray
 
 
-class MicroLabelledScenes(RenderedSource):
+class MicroLabelledScenes(ReadByProtocol):
     """The middle frames of clips of the set "val", and of "train" to learn from, as their cameras film them.
 
     Args:
@@ -46,14 +40,10 @@ class MicroLabelledScenes(RenderedSource):
     """
 
     name = "microworld/scenes"
-    label_space = "none"
 
     def __init__(self, length: int, seed: int = 0) -> None:
-        self.length, self.seed = length, seed
+        super().__init__(length, seed)
         self._sets = {"val": MicroSet("val", length, seed), "train": MicroSet("train", MEMORY, seed)}
-
-    def __len__(self) -> int:
-        return self.length
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
@@ -70,11 +60,6 @@ class MicroLabelledScenes(RenderedSource):
         """See `DepthImages`: the scenes of the memory."""
         return self.memory_ids
 
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (n,), all -1: no class of the image is asked."""
-        return np.full(self.length, -1, dtype=np.int64)
-
     def _facts(self) -> Any:
         """Everything but the length, since each image has an id."""
         return self.name, {name: source.digest for name, source in self._sets.items()}, MEMORY, SIZE
@@ -83,11 +68,6 @@ class MicroLabelledScenes(RenderedSource):
         """What determines the pixels and their classes."""
         sets = {name: source.manifest() for name, source in self._sets.items()}
         return {"size": SIZE, "seconds": CLIP_SECONDS / 2, "memory": MEMORY, "clips": sets}
-
-    def _load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str | None
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        raise ValueError(f"the images of {self.name} are read one by one, by the protocol of a task")
 
     @cached_property
     def _known(self) -> dict[str, _Scene]:

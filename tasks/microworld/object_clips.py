@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .sets import MicroSet, RenderedSource
+from .sets import MicroSet, ReadByProtocol
 from .vocabulary import MAX_OBJECTS, OBJECT_ID
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..images.geometry import Geometry
-    from ..images.source import LoadFailure
 
 FRAMES, STEP_SECONDS = 12, 0.2
 SIZE = 128
@@ -28,7 +22,7 @@ _KEPT = 4
 """Clips that are kept once rendered."""
 
 
-class MicroObjectClips(RenderedSource):
+class MicroObjectClips(ReadByProtocol):
     """Clips of the set "val", as their cameras film them; each position is one object of one clip.
 
     Objects are numbered by their size in the first frame, the largest first; one that covers less than a hundredth of
@@ -40,16 +34,10 @@ class MicroObjectClips(RenderedSource):
     """
 
     name = "microworld/objects"
-    label_space = "none"
 
     def __init__(self, length: int, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"Invalid length {length}; give 1 or more objects")
-        self.length, self.seed = length, seed
+        super().__init__(length, seed)
         self._set = MicroSet("val", length, seed)
-
-    def __len__(self) -> int:
-        return self.length
 
     @cached_property
     def _followed(self) -> dict[int, tuple[int, ...]]:
@@ -80,11 +68,6 @@ class MicroObjectClips(RenderedSource):
         ids = [f"{self._name(c)}/{n}" for c, own in self._followed.items() for n in range(1, len(own) + 1)]
         return tuple(ids[: self.length])
 
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (n,), all -1: no class is asked."""
-        return np.full(self.length, -1, dtype=np.int64)
-
     def _name(self, clip: int) -> str:
         return f"clip-{self.seed}-{clip:06d}"
 
@@ -101,11 +84,6 @@ class MicroObjectClips(RenderedSource):
             "smallest": _SMALLEST,
             "clips": self._set.manifest(),
         }
-
-    def _load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str | None
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        raise ValueError(f"the clips of {self.name} are read frame by frame, by the protocol of a task")
 
     @cached_property
     def _rendered(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..understanding.average_precision import Boxes
-from .sets import MicroSet, RenderedSource
+from .sets import MicroSet, ReadByProtocol
 from .vocabulary import CLIP_SECONDS, MAX_OBJECTS, OBJECT_ID, OBJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ..images.geometry import Geometry
-    from ..images.source import LoadFailure
+    from collections.abc import Iterator
 
 SIZE = 128
 """Pixels, twice those of training, as is usual for dense tasks."""
@@ -31,7 +28,7 @@ _SMALLEST = 16
 """Visible pixels below which nothing is asked of an object: detecting it counts neither way, as in COCO's crowds."""
 
 
-class MicroObjectScenes(RenderedSource):
+class MicroObjectScenes(ReadByProtocol):
     """The middle frames of clips with two to four objects, of the set "val", and of "train" for detectors.
 
     A box is around the visible part of an object, and its area is that of this part.
@@ -42,17 +39,11 @@ class MicroObjectScenes(RenderedSource):
     """
 
     name = "microworld/boxes"
-    label_space = "none"
 
     def __init__(self, length: int, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"Invalid length {length}; give 1 or more scenes")
-        self.length, self.seed = length, seed
+        super().__init__(length, seed)
         self._sets = {"val": MicroSet("val", length, seed), "train": MicroSet("train", LEARNING_SCENES, seed)}
         self._last: tuple[str, np.ndarray, Boxes] | None = None
-
-    def __len__(self) -> int:
-        return self.length
 
     def _crowded(self, name: str) -> Iterator[str]:
         """Ids of the clips with enough objects, in order."""
@@ -69,11 +60,6 @@ class MicroObjectScenes(RenderedSource):
     def learning_ids(self) -> tuple[str, ...]:
         """See `BoxedImages`."""
         return tuple(islice(self._crowded("train"), LEARNING_SCENES))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (n,), all -1: no class of the image is asked."""
-        return np.full(self.length, -1, dtype=np.int64)
 
     @cached_property
     def trained(self) -> dict[tuple[str, str], Any]:
@@ -95,11 +81,6 @@ class MicroObjectScenes(RenderedSource):
             "smallest": _SMALLEST,
             "clips": {name: source.manifest() for name, source in self._sets.items()},
         }
-
-    def _load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str | None
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        raise ValueError(f"the images of {self.name} are read one by one, by the protocol of a task")
 
     def _rendered(self, image_id: str) -> tuple[np.ndarray, Boxes]:
         """A picture, uint8 (S, S, 3), and its boxes."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..understanding.correspondence import Pair
 from . import vocabulary as k
-from .sets import MicroSet, RenderedSource
+from .sets import MicroSet, ReadByProtocol
 from .vocabulary import GAPS
-
-if TYPE_CHECKING:
-    from ..images.geometry import Geometry
-    from ..images.source import LoadFailure
 
 SIZE = 128
 """Pixels, twice those of training, as is usual for dense tasks."""
@@ -54,7 +49,7 @@ def moved(
     return np.column_stack([0.5 + 0.5 * flat[:, 0], 0.5 - 0.5 * flat[:, 1]]), deep
 
 
-class MicroPairs(RenderedSource):
+class MicroPairs(ReadByProtocol):
     """The first frame of a clip of the set "val" and a later one, as its camera films them.
 
     Pair ``3 s + g`` is of scene ``s`` and the gap ``g`` of `vocabulary.GAPS`. Its points are pixels of the first
@@ -70,28 +65,17 @@ class MicroPairs(RenderedSource):
     """
 
     name = "microworld/pairs"
-    label_space = "none"
 
     def __init__(self, length: int, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"Invalid length {length}; give 1 or more pairs")
-        self.length, self.seed = length, seed
+        super().__init__(length, seed)
         self._set = MicroSet("val", -(-length // len(GAPS)), seed)
         self._last: tuple[int, list[Pair]] | None = None
-
-    def __len__(self) -> int:
-        return self.length
 
     @cached_property
     def image_ids(self) -> tuple[str, ...]:
         """``"pairs-0-000012/0.2 s"``: seed and scene, then the gap."""
         n = len(GAPS)
         return tuple(f"pairs-{self.seed}-{i // n:06d}/{_named(GAPS[i % n])}" for i in range(self.length))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """int64 (n,), all -1: no class is asked."""
-        return np.full(self.length, -1, dtype=np.int64)
 
     def _facts(self) -> Any:
         """The clips and what is asked of them. Not the length, since each pair has an id."""
@@ -106,11 +90,6 @@ class MicroPairs(RenderedSource):
             "near": _NEAR,
             "clips": self._set.manifest(),
         }
-
-    def _load(
-        self, indices: Sequence[int], geometry: Geometry, condition: str | None
-    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
-        raise ValueError(f"the pairs of {self.name} are read pair by pair, by the protocol of a task")
 
     def pair(self, position: int) -> Pair:
         """See `PointPairs.pair`; of a scene whose object is out of sight in the later frame, without points."""

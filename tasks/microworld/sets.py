@@ -183,6 +183,38 @@ class RenderedSource(ImageSource):
         return {key: value for key, value in self.__dict__.items() if key not in made}
 
 
+class ReadByProtocol(RenderedSource):
+    """A set that the protocol of a task reads in its own way and at its own size; no class of an image is asked.
+
+    Args:
+        length: Number of ids.
+        seed: Seed of the world.
+
+    Raises:
+        ValueError: The length is less than 1.
+    """
+
+    label_space = "none"
+
+    def __init__(self, length: int, seed: int = 0) -> None:
+        if length < 1:
+            raise ValueError(f"Invalid length {length} of {self.name}; give 1 or more")
+        self.length, self.seed = length, seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 (n,), all -1."""
+        return np.full(self.length, -1, dtype=np.int64)
+
+    def _load(
+        self, indices: Sequence[int], geometry: Geometry, condition: str | None
+    ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+        raise ValueError(f"{self.name} is read by the protocol of a task alone")
+
+
 class MicroSet(RenderedSource):
     """One set of the micro-world. Image ``i`` is a photograph of scene ``i`` and has class ``i % 16``.
 

@@ -24,10 +24,8 @@ class LabelledFiles(AnnotatedFiles):
     Attributes:
         image_ids: Names of the images to be segmented, ordered by a hash, so that a prefix is a fair sample.
         memory_ids: Names of the labelled images, as listed.
-        labels: int64 (n,), all -1: no class of the image is asked.
     """
 
-    label_space = "none"
     memory_ids: tuple[str, ...]
 
     def _set_parts(self, asked: tuple[str, ...], labelled: tuple[str, ...], where: str) -> None:
@@ -62,11 +60,6 @@ class LabelledFiles(AnnotatedFiles):
     def image_ids(self) -> tuple[str, ...]:
         """See the class."""
         return tuple(sorted(self._asked, key=lambda name: hashlib.sha256(name.encode()).hexdigest()))
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._asked), -1, dtype=np.int64)
 
     def picture(self, image_id: str) -> np.ndarray:
         """See `LabelledImages.picture`."""

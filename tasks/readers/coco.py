@@ -58,10 +58,7 @@ class CocoImages(AnnotatedFiles):
         image_ids: Names of the images to be judged, ordered by a hash, so that a prefix is a fair sample; those without
             any object are among them.
         learning_ids: Names of the images to learn from, the first in the order of a hash.
-        labels: int64 (n,), all -1: no class of the image is asked.
     """
-
-    label_space = "none"
 
     def __init__(
         self,
@@ -114,11 +111,6 @@ class CocoImages(AnnotatedFiles):
         """See the class."""
         return tuple(self._judged)
 
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._judged), -1, dtype=np.int64)
-
     def picture(self, image_id: str) -> np.ndarray:
         """See `BoxedImages.picture`.
 
@@ -168,8 +160,11 @@ def _read(
         wrong = next((name for name, own in zip(names, classes, strict=False) if name != own), None)
         what = f"such as {wrong!r}" if wrong else f"{len(names)} of them"
         raise DataError(f"{listing} has other categories than COCO's {len(classes)}, {what}")
-    images = {one.id: one for one in known.images}
-    if len(images) < len(known.images) or not images:
+    if len({*numbers}) < len(numbers):
+        raise DataError(f"{listing} lists a category twice")
+    images = {one.id for one in known.images}
+    stems = {Path(one.file_name).stem for one in known.images}  # by which images are known from here on
+    if min(len(images), len(stems)) < len(known.images) or not images:
         raise DataError(f"{listing} lists {'an image twice' if images else 'no images'}")
     kinds = {number: place for place, number in enumerate(numbers)}
     of_image: dict[int, list[_Annotation]] = {number: [] for number in images}

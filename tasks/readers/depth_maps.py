@@ -31,10 +31,7 @@ class NyuDepth(AnnotatedFiles):
         image_ids: Folder of the scene, ``/`` and the number of the picture; ordered by a hash, so that a prefix is a
             fair sample.
         learning_ids: Likewise, of the other folder, sorted.
-        labels: int64 (n,), all -1: no class is asked.
     """
-
-    label_space = "none"
 
     def __init__(
         self, root: Path, name: str, parts: tuple[str, str], cache: Path | None = None, progress: Any = None
@@ -92,11 +89,6 @@ class NyuDepth(AnnotatedFiles):
     def image_ids(self) -> tuple[str, ...]:
         """See the class."""
         return tuple(sorted(self._asked, key=lambda name: hashlib.sha256(name.encode()).hexdigest()))
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._asked), -1, dtype=np.int64)
 
     def picture(self, image_id: str) -> np.ndarray:
         """See `DepthImages.picture`."""

@@ -101,11 +101,8 @@ class FilmedClips(AnnotatedFiles):
     Attributes:
         image_ids: The group, ``/`` and the name of the file without its extension; before it the number of the split,
             from 1, and ``/`` where there are several. In the order of a hash, so that a prefix is a fair sample.
-        labels: int64 (n,), all -1: no class of the label space is asked.
         learning: The clips from which heads are fitted, whatever part of the others is judged.
     """
-
-    label_space = "none"
 
     def __init__(
         self, root: Path, name: str, lists: ClipLists, cache: Path | None = None, progress: Any = None
@@ -162,11 +159,6 @@ class FilmedClips(AnnotatedFiles):
     def image_ids(self) -> tuple[str, ...]:
         """See the class."""
         return tuple(map(self._id, self._judged._clips))
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._lists.judged), -1, dtype=np.int64)
 
     @property
     def fitted(self) -> dict[tuple[str, str], Any]:

@@ -31,11 +31,19 @@ class AnnotatedFiles(FolderSource):
 
     Attributes:
         files: Paths below the root of all files that decide a number, sorted.
+        labels: int64 (n,), all -1: no class of an image is asked.
     """
+
+    label_space = "none"
 
     files: tuple[str, ...]
 
     _contents: dict[str, str] | None = None  # SHA-256 or `UNREADABLE` by path
+
+    @cached_property
+    def labels(self) -> np.ndarray:  # type: ignore[override]
+        """See the class."""
+        return np.full(len(self), -1, dtype=np.int64)
 
     def _protocol(self) -> Any:
         """Plain data that determines the masks besides the files."""
@@ -145,10 +153,7 @@ class DavisClips(AnnotatedFiles):
     Attributes:
         image_ids: The clip, ``/`` and the object's number. Clips are ordered by a hash of their names, so that a prefix
             is a fair sample.
-        labels: int64 (n,), all -1: no class is asked.
     """
-
-    label_space = "none"
 
     def __init__(
         self, root: Path, name: str, listing: str, single: bool, cache: Path | None = None, progress: Any = None
@@ -215,11 +220,6 @@ class DavisClips(AnnotatedFiles):
         """See the class."""
         clips = sorted(self._objects, key=lambda clip: hashlib.sha256(clip.encode()).hexdigest())
         return tuple(f"{clip}/{number}" for clip in clips for number in range(1, self._objects[clip] + 1))
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self.image_ids), -1, dtype=np.int64)
 
     def object_at(self, position: int) -> tuple[str, int]:
         """See `ObjectClips.object_at`."""

@@ -31,10 +31,7 @@ class SpairPairs(AnnotatedFiles):
     Attributes:
         image_ids: The pair's file without its class, ``/`` and the class; ordered by a hash, so that a prefix is a fair
             sample.
-        labels: int64 (n,), all -1: no class is asked.
     """
-
-    label_space = "none"
 
     def __init__(
         self,
@@ -91,11 +88,6 @@ class SpairPairs(AnnotatedFiles):
     def image_ids(self) -> tuple[str, ...]:
         """See the class."""
         return tuple(sorted(self._files, key=lambda name: hashlib.sha256(name.encode()).hexdigest()))
-
-    @cached_property
-    def labels(self) -> np.ndarray:  # type: ignore[override]
-        """See the class."""
-        return np.full(len(self._files), -1, dtype=np.int64)
 
     def pair(self, position: int) -> Pair:
         """See `PointPairs.pair`; points of -1 are left out."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DataError
-from .protocol import FeatureProtocol, Numbers
+from .protocol import FeatureProtocol, Numbers, read_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,15 +130,7 @@ class PairExaminer:
         """How many points there are, and how many of them are right at each of `ALPHAS`."""
         import numpy as np
 
-        from ..images.source import LoadFailure
-
-        failed: dict[int, LoadFailure] = {}
-        pairs: dict[int, Pair] = {}
-        for position in positions:
-            try:
-                pairs[position] = self._read(position)
-            except DataError as error:
-                failed[position] = LoadFailure(str(error), transient=False)
+        pairs, failed = read_each(positions, self._read)
         if not pairs:
             return Numbers(np.empty(0, np.int64), {}, failed)
         counts = np.array(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DataError
 from ...identity import digest
-from .protocol import FeatureProtocol, Numbers
+from .protocol import FeatureProtocol, Numbers, read_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,17 +166,7 @@ class DepthExaminer:
         """
         import numpy as np
 
-        from ..images.source import LoadFailure
-
-        failed: dict[int, LoadFailure] = {}
-        read = {}
-        for position in positions:
-            image_id = self._images.image_ids[position]
-            try:
-                objects = self._images.object_of(image_id) if OBJECT in self._how.regions else None
-                read[position] = (*self._read(image_id), objects)
-            except DataError as error:
-                failed[position] = LoadFailure(str(error), transient=False)
+        read, failed = read_each(positions, self._judged)
         if not read:
             return Numbers(np.empty(0, np.int64), {}, failed)
         pictures, truths, objects_of = zip(*read.values(), strict=True)
@@ -190,6 +180,12 @@ class DepthExaminer:
             for number, measure in enumerate(MEASURES)
         }
         return Numbers(np.array(list(read), dtype=np.int64), values, failed)
+
+    def _judged(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """A picture, its depth, and where its object is if that is asked."""
+        image_id = self._images.image_ids[position]
+        objects = self._images.object_of(image_id) if OBJECT in self._how.regions else None
+        return (*self._read(image_id), objects)
 
     def depths(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         """What is said of pictures: float64 (H, W), above 0.

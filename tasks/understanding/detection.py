@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DataError
 from ...identity import digest
-from .protocol import FeatureProtocol, Numbers
+from .protocol import FeatureProtocol, Numbers, read_each
 from .training import Training
 
 if TYPE_CHECKING:
@@ -164,36 +164,45 @@ class BoxExaminer:
 
         from ..images.source import LoadFailure
 
-        failed: dict[int, LoadFailure] = {}
-        good, pictures, truths = [], [], []
-        for position in positions:
-            try:
-                picture, truth = self._read(self._images.image_ids[position])
-            except DataError as error:
-                failed[position] = LoadFailure(str(error), transient=False)
+        read, failed = read_each(positions, lambda position: self._read(self._images.image_ids[position]))
+        pictures, truths = [picture for picture, _ in read.values()], [truth for _, truth in read.values()]
+        boxes = {}
+        for position, found, truth in zip(read, self.detected(pictures), truths, strict=True):
+            if found is None:
+                reason = f"features of {self._images.image_ids[position]} are not all finite"
+                failed[position] = LoadFailure(reason, transient=False)
                 continue
-            good.append(position)
-            pictures.append(picture)
-            truths.append(truth)
-        if not good:
+            boxes[position] = (truth, found)
+        if not boxes:
             return Numbers(np.empty(0, np.int64), {}, failed)
-        found = self.detected(pictures)
-        return Numbers(np.array(good, dtype=np.int64), columns(truths, found), failed)
+        return Numbers(np.array(list(boxes), dtype=np.int64), columns(*zip(*boxes.values(), strict=True)), failed)
 
-    def detected(self, pictures: Sequence[np.ndarray]) -> list[Boxes]:
-        """What is found in some images, uint8 (H, W, 3): boxes in their own pixels, the most confident first."""
+    def detected(self, pictures: Sequence[np.ndarray]) -> list[Boxes | None]:
+        """Boxes in some images, in their own pixels, the most confident first; None where features are not all finite.
+
+        Args:
+            pictures: uint8 (H, W, 3).
+        """
         import numpy as np
 
         from .average_precision import Boxes
 
-        said: Sequence[Mapping[str, np.ndarray]]
+        if not pictures:
+            return []
+        said: Sequence[Mapping[str, np.ndarray] | None]
         if self._encoder == MEDIAN:
             said = [self._median()] * len(pictures)
         else:
             scale, detector = self._detector()
-            said = detector.found(scale(self._maps(pictures)))
-        found = []
+            maps = self._maps(pictures)
+            usable = maps.isfinite().flatten(1).all(dim=1)
+            judged = iter(detector.found(scale(maps[usable])) if usable.any() else ())
+            said = [next(judged) if good else None for good in usable.tolist()]
+        found: list[Boxes | None] = []
         for picture, own in zip(pictures, said, strict=True):
+            if own is None:
+                found.append(None)
+                continue
             height, width = picture.shape[:2]
             corners = own["boxes"].astype(np.float64) * np.tile((width, height), 2) / self._side
             places = np.hstack([corners[:, :2], np.maximum(corners[:, 2:] - corners[:, :2], 0.0)])

@@ -76,17 +76,17 @@ def scaling(maps: Tensor, most: int) -> Scaling:
     cells = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).double()
     if not torch.isfinite(cells).all():
         raise DataError("features are not all finite")
-    centre, spread = cells.mean(dim=0), cells.std(dim=0, correction=0)
-    varies = spread > 1e-6 * centre.abs().clamp(min=1e-6)  # else it is rounding
-    scale = torch.where(varies, 1 / torch.where(varies, spread, 1.0), 0.0)
     along = None
-    if maps.shape[1] > most:
-        with one_core():
+    with one_core():
+        centre, spread = cells.mean(dim=0), cells.std(dim=0, correction=0)
+        varies = spread > 1e-6 * centre.abs().clamp(min=1e-6)  # else it is rounding
+        scale = torch.where(varies, 1 / torch.where(varies, spread, 1.0), 0.0)
+        if maps.shape[1] > most:
             scaled = (cells - centre) * scale
             _, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
-        along = vectors[:, -most:].flip(1)
-        largest = along.gather(0, along.abs().argmax(dim=0, keepdim=True))
-        along = (along * largest.sign()).float()  # else its sign is the library's
+            along = vectors[:, -most:].flip(1)
+            largest = along.gather(0, along.abs().argmax(dim=0, keepdim=True))
+            along = (along * largest.sign()).float()  # else its sign is the library's
     return Scaling(centre.float(), scale.float(), along)
 
 

@@ -6,9 +6,11 @@ Importing this loads no numerical library: listings of tasks read the declaratio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from ...errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +101,31 @@ class Numbers:
     positions: np.ndarray
     values: Mapping[str, np.ndarray]
     failed: dict[int, LoadFailure] = field(default_factory=dict)
+
+
+T = TypeVar("T")
+
+
+def read_each(positions: Sequence[int], read: Callable[[int], T]) -> tuple[dict[int, T], dict[int, LoadFailure]]:
+    """Read what is asked, one by one.
+
+    Args:
+        positions: Of a source.
+        read: Reads what is at a position; `DataError` where it cannot be used.
+
+    Returns:
+        What was read, by position and in that order, and why the others were not.
+    """
+    from ..images.source import LoadFailure
+
+    found: dict[int, T] = {}
+    failed: dict[int, LoadFailure] = {}
+    for position in positions:
+        try:
+            found[position] = read(position)
+        except DataError as error:
+            failed[position] = LoadFailure(str(error), transient=False)
+    return found, failed
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ...errors import DataError
-from .protocol import FeatureProtocol, Numbers, Seen
+from .protocol import FeatureProtocol, Numbers, Seen, read_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,33 +198,24 @@ class ImageExaminer:
 
         from ..images.source import LoadFailure
 
-        failed: dict[int, LoadFailure] = {}
-        asked, pictures, truths = [], [], []
-        for position in positions:
-            try:
-                picture, truth = self._read(self._images.image_ids[position])
-            except DataError as error:
-                failed[position] = LoadFailure(str(error), transient=False)
-                continue
-            asked.append(position)
-            pictures.append(picture)
-            truths.append(truth)
-        good, counts = [], []
-        for position, said, truth in zip(asked, self.segmented(pictures, truths), truths, strict=True):
+        read, failed = read_each(positions, lambda position: self._read(self._images.image_ids[position]))
+        pictures, truths = [picture for picture, _ in read.values()], [truth for _, truth in read.values()]
+        counts = {}
+        for position, said, truth in zip(read, self.segmented(pictures, truths), truths, strict=True):
             if said is None:
                 reason = f"features of {self._images.image_ids[position]} are not all finite"
                 failed[position] = LoadFailure(reason, transient=False)
                 continue
-            good.append(position)
-            counts.append(pixel_counts(said, truth, len(self._how.classes)))
-        if not good:
+            counts[position] = pixel_counts(said, truth, len(self._how.classes))
+        if not counts:
             return Numbers(np.empty(0, np.int64), {}, failed)
+        table = np.array(list(counts.values()))
         values = {
-            f"{number:03d} {measure}": np.array(counts)[:, column, number]
+            f"{number:03d} {measure}": table[:, column, number]
             for number in range(len(self._how.classes))
             for column, measure in enumerate(MEASURES)
         }
-        return Numbers(np.array(good, dtype=np.int64), values, failed)
+        return Numbers(np.array(list(counts), dtype=np.int64), values, failed)
 
     def seen(self, position: int) -> list[Seen]:
         """One image.

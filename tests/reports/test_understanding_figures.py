@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from vitobench.reports.data import ReportData
-from vitobench.reports.examples import Example, Examples, Overlay
+from vitobench.reports.data import Example, Examples, Overlay, ReportData
 from vitobench.reports.figures import over_time, understanding
 from vitobench.reports.figures.registry import FIGURES
 from vitobench.reports.figures.understanding import Role, mains, roles, untrained, without_random
 from vitobench.reports.focus import Focus
 from vitobench.reports.page.html import render_html
-from vitobench.reports.page.understanding import understanding_sections
+from vitobench.reports.page.pictures import understanding_sections
 from vitobench.results.schema import Score
 
 FIFTHS = [f"fifth {number}" for number in range(1, 6)]

@@ -120,8 +120,14 @@ def test_detectors_are_trained_once_and_say_the_same_of_an_image_in_any_company(
     whole = HOW.examiner(COLOURS, source).numbers([0, 1, 2]).values  # type: ignore[arg-type]
     assert torch.get_num_threads() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
-    again = HOW.examiner(COLOURS, Drawn()).numbers([1]).values  # type: ignore[arg-type]
-    for name, values in again.items():  # trained anew
+    torch.set_num_threads(3)  # a detector that is trained anew is the same to the last bit
+    again = HOW.examiner(COLOURS, Drawn()).numbers([0, 1, 2]).values  # type: ignore[arg-type]
+    torch.set_num_threads(before[0])
+    assert again.keys() == whole.keys()
+    for name, values in again.items():
+        np.testing.assert_array_equal(whole[name], values)
+    alone = HOW.examiner(COLOURS, source).numbers([1]).values  # type: ignore[arg-type]
+    for name, values in alone.items():
         np.testing.assert_allclose(whole[name][1], values[0], atol=1e-3)
     examiner.numbers([0])
     seen = noise.seen
@@ -196,6 +202,30 @@ def test_wrong_classes_are_counted_failures_and_fail_the_model_among_the_learned
         HOW.examiner(Noise(side=128), Drawn())  # type: ignore[arg-type]
     with pytest.raises(DataError, match="there are no images to learn from"):
         HOW.examiner(COLOURS, Drawn(learning_ids=())).numbers([0])  # type: ignore[arg-type]
+
+
+def test_features_that_are_not_finite_are_counted_failures_and_fail_the_model_among_the_learned() -> None:
+    class Broken(Noise):
+        wanted = ""
+
+        def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
+            found = super().maps(images, within, stride)
+            same = [bool((one == source.picture(self.wanted)).all()) for one in images]
+            found[torch.tensor(same), 1, 2, 2] = torch.inf
+            return found
+
+    source, encoder = Drawn(), Broken()
+    encoder.wanted = "a1"
+    found = HOW.examiner(encoder, source).numbers([0, 1, 2])  # type: ignore[arg-type]
+    assert found.positions.tolist() == [0, 2]
+    assert found.failed[1].reason == "features of a1 are not all finite"
+    np.testing.assert_array_equal(boxes_in(found.values, "true", 2)[1].places, source.boxes_of("a2").places)
+    only = HOW.examiner(encoder, source).numbers([1])  # type: ignore[arg-type]
+    assert (len(only.positions), list(only.failed)) == (0, [1])
+    other = Broken(identity="other")
+    other.wanted = "m1"
+    with pytest.raises(DataError, match="features are not all finite"):
+        HOW.examiner(other, source).numbers([0])  # type: ignore[arg-type]
 
 
 def test_numbers_of_a_task_are_of_all_images_and_draws_are_of_images() -> None:

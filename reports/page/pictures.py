@@ -1,14 +1,13 @@
-"""The section of tasks that ask an encoder for its features: figures beside floors and ceilings."""
+"""Sections with pictures of single images: what encoders find in them, and those on which models disagree."""
 
 from __future__ import annotations
 
-from ..data import ReportData
-from ..examples import RULE
+from ..data import EXAMPLES_RULE, ReportData
 from ..figures.figure import Place
 from ..focus import drawn_models, left_line
 from .sections import ViewSection, page_figures
 
-_LEDE = (
+_FEATURES = (
     "These tasks ask an encoder for its features alone; it is not trained for them, and whatever classes it predicts "
     "do not matter. Random features do well in some, so each number is read beside networks with random weights, "
     "baselines without a network, and what the size of the cells permits."
@@ -36,10 +35,40 @@ def understanding_sections(data: ReportData) -> list[ViewSection]:
         ViewSection(
             "Understanding: what the features know",
             "understanding",
-            lede=_LEDE,
+            lede=_FEATURES,
             figures=figures,
-            notes=(*([RULE] if shown.parts else ()), *shown.notes),
+            notes=(*([EXAMPLES_RULE] if shown.parts else ()), *shown.notes),
             open_notes=True,
             examples=shown.parts,
+        )
+    ]
+
+
+_DISAGREEMENTS = (
+    "Examples, not evidence: of all images that one model gets right and the other wrong, those whose id has the "
+    "smallest hash are shown, as the first model saw them. The counts are given with each group."
+)
+
+
+def gallery_sections(data: ReportData) -> list[ViewSection]:
+    """Lay out what `ReportData.gallery` holds.
+
+    Args:
+        data: The report's input.
+
+    Returns:
+        One section, or none where there is neither an image nor a reason for its absence.
+    """
+    gallery = data.gallery
+    if not (gallery.parts or gallery.notes):
+        return []
+    return [
+        ViewSection(
+            "Images on which models disagree",
+            "gallery",
+            lede=_DISAGREEMENTS if gallery.parts else "",
+            notes=gallery.notes,
+            open_notes=True,
+            pictures=gallery.parts,
         )
     ]
