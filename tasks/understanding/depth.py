@@ -60,8 +60,8 @@ _BATCH = 8
 _PLACES = 32
 """Cells along each side in which places are counted."""
 
-_KEPT = 8
-"""Fits that are kept."""
+_KEPT = 32
+"""Fits that are kept: a run asks all its models for each part of a set, and one that is lost is fitted again."""
 
 _VERSION = 1
 """Raised when numbers of the same settings change."""
