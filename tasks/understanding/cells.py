@@ -129,10 +129,16 @@ def middles(across: np.ndarray, down: np.ndarray, height: int, width: int) -> np
     return np.column_stack([(across + 0.5) / width, (down + 0.5) / height])
 
 
+def cells_of_pixels(height: int, width: int, rows: int, columns: int) -> np.ndarray:
+    """The cell of each pixel, the one that its middle is in: int64 (height, width), numbered row by row."""
+    import numpy as np
+
+    row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
+    return row[:, None] * columns + column[None, :]
+
+
 def cell_means(values: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Means over the pixels of each cell that have a value, and the share of the cell's pixels that have one.
-
-    A pixel is in the cell that its middle is in.
 
     Args:
         values: float (H, W); NaN where there is none.
@@ -144,9 +150,7 @@ def cell_means(values: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray,
     """
     import numpy as np
 
-    height, width = values.shape
-    row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
-    cells = (row[:, None] * columns + column[None, :]).ravel()
+    cells = cells_of_pixels(*values.shape, rows, columns).ravel()
     there = np.isfinite(values).ravel()
     count = rows * columns
     area, known = np.bincount(cells, minlength=count), np.bincount(cells[there], minlength=count)
