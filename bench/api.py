@@ -13,7 +13,7 @@ from ..files import home_path
 from ..models.registry import ModelRow, list_models
 from ..reports.data import ReportData
 from ..reports.headline import Cell, failure_lines, headline_rows, hole_lines
-from ..reports.wording import HOLE, MARKS, interval, percent, verdict
+from ..reports.wording import HOLE, MARKS, interval, unit_words, value_text, verdict
 from ..tasks.registry import SUITES, Suite, all_tasks
 from ..tasks.task import Task
 from ..terminal import open_console
@@ -60,8 +60,8 @@ def summary_html(data: ReportData) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in missing)
     return (
         f"<h4>{escape(data.title)}</h4><table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-        "</table><p>Percent, with 95 % intervals. ▲ ▼: significantly better or worse than the declared baseline.</p>"
-        + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
+        f"</table><p>{escape(unit_words(row.metric for row in rows))}, with 95 % intervals. ▲ ▼: significantly better "
+        "or worse than the declared baseline.</p>" + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
     )
 
 
@@ -69,8 +69,9 @@ def _cell(cell: Cell) -> str:
     if not cell.measured or cell.score is None:
         return HOLE
     mark = MARKS[verdict(cell.comparison)] if cell.comparison is not None else ""
-    span = interval(cell.score.ci_low, cell.score.ci_high)
-    return f"{escape(percent(cell.score.value))} {mark} <small>{escape(span)}</small>"
+    score = cell.score
+    span = interval(score.ci_low, score.ci_high, score.metric)
+    return f"{escape(value_text(score.value, score.metric))} {mark} <small>{escape(span)}</small>"
 
 
 # The Python API: the commands as functions.

@@ -17,7 +17,7 @@ from .headline import failure_lines
 from .page.view import p_words
 from .ranks import FEW, led_by_ranks, level_line, render_ranking
 from .standing import standing_lines
-from .wording import HOLE, MARKS, condition_label, interval, labels, percent, verdict
+from .wording import HOLE, MARKS, condition_label, interval, labels, unit_words, value_text, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,15 +125,6 @@ _NO_RANK = "No rank over tasks: only a suite declares what it is by; name one wi
 _COLOURS = {"win": "green", "loss": "red", "tie": ""}
 
 
-def _number(value: float, name: str, sign: bool = False) -> str:
-    return percent(value * metric(name).scale / 100, sign)
-
-
-def _span(low: float, high: float, name: str) -> str:
-    part = metric(name).scale / 100
-    return interval(low * part, high * part, sign=True)
-
-
 def verdict_lines(compared: Compared) -> list[tuple[str, str]]:
     """A sentence for every pair, with its colour."""
     lines = []
@@ -166,7 +157,7 @@ def _change(row: Comparison) -> Text:
     from rich.text import Text
 
     mark = MARKS[verdict(row)]
-    return Text(f"{mark} {_number(row.difference, row.metric, sign=True)}".strip(), style=_COLOURS[row.verdict])
+    return Text(f"{mark} {value_text(row.difference, row.metric, sign=True)}".strip(), style=_COLOURS[row.verdict])
 
 
 def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: str, b: str) -> Table:
@@ -180,18 +171,18 @@ def _pair_table(compared: Compared, title: str, rows: Sequence[Comparison], a: s
         reading = metric(row.metric)
         whole = row.condition in ("overall", compared.data.main_condition(row.task))
         name = reading.label if whole else condition_label(row.condition)
-        intervals = [_span(row.ci_low, row.ci_high, row.metric)]
+        intervals = [interval(row.ci_low, row.ci_high, row.metric, sign=True)]
         if isinstance(row, MethodComparison):
-            intervals.append(_span(row.runs_ci_low, row.runs_ci_high, row.metric))
-            intervals.append(_span(row.both_ci_low, row.both_ci_high, row.metric))
+            intervals.append(interval(row.runs_ci_low, row.runs_ci_high, row.metric, sign=True))
+            intervals.append(interval(row.both_ci_low, row.both_ci_high, row.metric, sign=True))
         table.add_row(
             Text(titles.get(row.task, row.task) if row.task != last else ""),
             Text(name + reading.arrow),
-            *(Text(_number(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
+            *(Text(value_text(compared.value(s, row.task, row.condition, row.metric), row.metric)) for s in (a, b)),
             _change(row),
             *(Text(span or HOLE, style="dim") for span in intervals),
             Text(p_words(row.p_adjusted)),
-            Text(_number(row.minimum_detectable, row.metric), style="dim"),
+            Text(value_text(row.minimum_detectable, row.metric), style="dim"),
         )
         last = row.task
     return table
@@ -214,7 +205,7 @@ def _matrix(compared: Compared, task: str) -> Table:
     turned = {"win": "loss", "loss": "win", "tie": "tie"}
     for side in order:
         value = compared.value(side, task, compared.data.main_condition(task), name)
-        line = [Text(side), Text(_number(value, name)), Text(HOLE)]
+        line = [Text(side), Text(value_text(value, name)), Text(HOLE)]
         if side in ranks:
             rank = ranks[side]
             line[2] = Text(f"{rank.rank:g} [{rank.ci_low:g}, {rank.ci_high:g}]")
@@ -253,8 +244,9 @@ def legend(compared: Compared) -> str:
     else:
         test = "p: paired tests, not corrected for their number; ▲ and ▼: p < 0.05."
     return (
-        f"In percent. Differences are paired on the same images; 95 % intervals, not corrected. {test} Detectable: "
-        "the smallest difference that this many images would show with power 0.8, uncorrected. ↓: lower is better. "
+        f"{unit_words(row.metric for row in compared.data.comparisons)}. Differences are paired on the same images; "
+        f"95 % intervals, not corrected. {test} Detectable: the smallest difference that this many images would show "
+        "with power 0.8, uncorrected. ↓: lower is better. "
         "Shape bias: better means more by shape, as people decide."
     )
 

@@ -24,7 +24,8 @@ from .wording import (
     condition_label,
     interval,
     labels,
-    percent,
+    unit_words,
+    value_text,
     verdict,
     visible,
 )
@@ -161,11 +162,13 @@ def _main_rows(data: ReportData) -> list[HeadlineRow]:
 
 
 def main_lines(data: ReportData) -> list[str]:
-    """A line for each task that has been measured, with its main number for every model, in percent."""
+    """A line for each task that has been measured, with its main number for every model."""
     lines = []
     for row in _main_rows(data):
         values = [
-            f"{shown(cell.model)} {percent(cell.score.value)}" for cell in row.cells if cell.score and cell.measured
+            f"{shown(cell.model)} {value_text(cell.score.value, cell.score.metric)}"
+            for cell in row.cells
+            if cell.score and cell.measured
         ]
         if values:
             lines.append(f"{shown(row.title)}, {row_label(row)}: {', '.join(values)}")
@@ -261,7 +264,8 @@ def legend(data: ReportData) -> str:
     whole = sum(row.family == "primary" for row in data.comparisons)
     over = f", over the {whole:,} main numbers that are compared here and separately over all others" if whole else ""
     return (
-        "In percent, with 95 % intervals. Differences are paired on the same images; ▲ (better) and ▼ (worse) mark "
+        f"{unit_words(row.metric for row in headline_rows(data))}, with 95 % intervals. Differences are paired on the "
+        "same images; ▲ (better) and ▼ (worse) mark "
         f"differences that are significant after Holm's correction{over}. mCE: lower is better. Shape bias: ▲ more by "
         "shape, as people decide."
     )
@@ -322,8 +326,9 @@ def _numbers(cell: Cell) -> list[Text]:
 
     if cell.score is None or not cell.measured:
         return [Text(HOLE, style="yellow"), Text(""), Text("")]
-    span = interval(cell.score.ci_low, cell.score.ci_high)
-    return [Text(percent(cell.score.value)), Text(span, style="dim"), Text(f"{cell.score.n:,}", style="dim")]
+    score = cell.score
+    span = interval(score.ci_low, score.ci_high, score.metric)
+    return [Text(value_text(score.value, score.metric)), Text(span, style="dim"), Text(f"{score.n:,}", style="dim")]
 
 
 def _factor_table(data: ReportData, task: TaskRecord) -> Table:
@@ -342,7 +347,7 @@ def _factor_table(data: ReportData, task: TaskRecord) -> Table:
     for factor in data.members(name):
         row = cells(data, name, factor, key)
         count = max((cell.score.n for cell in row if cell.score is not None), default=0)
-        values = (percent(cell.score.value if cell.score is not None else None) for cell in row)
+        values = (value_text(cell.score.value if cell.score is not None else None, key) for cell in row)
         table.add_row(condition_label(factor), f"{count:,}", *values)
     return table
 
@@ -401,7 +406,8 @@ def escape_markdown(text: str) -> str:
 def _markdown_cell(cell: Cell) -> str:
     if cell.score is None or not cell.measured:
         return HOLE
-    return f"{percent(cell.score.value)} {interval(cell.score.ci_low, cell.score.ci_high)}".strip()
+    score = cell.score
+    return f"{value_text(score.value, score.metric)} {interval(score.ci_low, score.ci_high, score.metric)}".strip()
 
 
 def to_markdown(data: ReportData) -> str:

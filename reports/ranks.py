@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..results.metrics import metric
 from ..terminal import shown
 from .data import ReportData
-from .wording import WORLDS, interval, named, percent
+from .wording import WORLDS, interval, named, value_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,10 +93,9 @@ def places(low: float, high: float) -> str:
 
 def cells(row: Placed, name: str) -> tuple[str, str, str, str, str, str]:
     """Rank, mean, its interval, ranks over images, ranks over tasks, group."""
-    part = metric(name).scale / 100
-    span = interval(row.ci_low * part, row.ci_high * part)
+    span = interval(row.ci_low, row.ci_high, name)
     images, tasks = places(row.low, row.high), places(row.tasks_low, row.tasks_high)
-    return place(row.rank), percent(row.value * part), span, images, tasks, str(row.group)
+    return place(row.rank), value_text(row.value, name), span, images, tasks, str(row.group)
 
 
 def render_ranking(data: ReportData, ranking: SuiteRanking, console: Console) -> None:

@@ -72,21 +72,41 @@ def named(names: Sequence[str]) -> str:
     return few if len(names) <= _NAMES else f"{few} and {len(names) - _NAMES} more"
 
 
-def percent(value: float | None, sign: bool = False) -> str:
-    """A fraction in percent with one decimal; a dash where there is no number."""
+def value_text(value: float | None, name: str, sign: bool = False) -> str:
+    """A value of a metric, or a difference between two, as every table shows it.
+
+    Args:
+        value: As in `Score`: a fraction where the metric is shown in percent.
+        name: Of the metric, which says in which unit and with how many decimals.
+        sign: Whether a plus is written.
+
+    Returns:
+        A dash where there is no number.
+    """
     if value is None or not math.isfinite(value):
         return HOLE
+    reading = metric(name)
     # Adding zero turns a rounded -0.0 into 0.0, which would otherwise print a minus sign.
-    rounded = round(100 * value, 1) + 0.0
-    text = f"{rounded:+.1f}" if sign and rounded else f"{rounded:.1f}"
-    return text.replace("-", MINUS)
+    rounded = round(reading.scale * value, reading.decimals) + 0.0
+    form = f"{'+' if sign and rounded else ''}{'' if reading.percent else ','}.{reading.decimals}f"
+    return f"{rounded:{form}}".replace("-", MINUS)
 
 
-def interval(low: float, high: float, sign: bool = False) -> str:
-    """``[69.1, 73.3]``, or nothing where an end is missing."""
+def interval(low: float, high: float, name: str, sign: bool = False) -> str:
+    """``[69.1, 73.3]``, or nothing where an end is missing; see `value_text`."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"[{percent(low, sign)}, {percent(high, sign)}]"
+    return f"[{value_text(low, name, sign)}, {value_text(high, name, sign)}]"
+
+
+def unit_words(names: Iterable[str]) -> str:
+    """``In percent``, with the metrics that are not, for the legend of what is shown together.
+
+    Args:
+        names: Of the metrics.
+    """
+    plain = dict.fromkeys(metric(name).label for name in names if not metric(name).percent)
+    return f"In percent, except {'; '.join(plain)}" if plain else "In percent"
 
 
 _VERDICTS = {"win": Verdict.BETTER, "loss": Verdict.WORSE, "tie": Verdict.OPEN}
@@ -119,12 +139,14 @@ def change(comparison: Comparison | None) -> str:
     """``▲ +3.1``: there is a mark only if the difference is clear, see `verdict`."""
     if comparison is None or not math.isfinite(comparison.difference):
         return HOLE
-    return f"{MARKS[verdict(comparison)]} {percent(comparison.difference, sign=True)}".strip()
+    return f"{MARKS[verdict(comparison)]} {value_text(comparison.difference, comparison.metric, sign=True)}".strip()
 
 
 def change_interval(comparison: Comparison | None) -> str:
     """``[+1.2, +5.0]``, or nothing where there is no difference."""
-    return "" if comparison is None else interval(comparison.ci_low, comparison.ci_high, sign=True)
+    if comparison is None:
+        return ""
+    return interval(comparison.ci_low, comparison.ci_high, comparison.metric, sign=True)
 
 
 _FILE = re.compile(r"(?:[a-z][a-z0-9-]*:)([^?]+)\.(?:safetensors|onnx|tflite|ckpt|pth?|bin)(?:\?.*)?")

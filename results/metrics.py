@@ -22,6 +22,7 @@ class Metric:
         label: Heading for a person.
         better: 1 when higher is better, -1 when lower is.
         percent: Whether tables show it in percent: its values are fractions. Others are shown as they are.
+        decimals: How many of them tables show.
         words: What the two verdicts mean: of the better side, of the worse.
     """
 
@@ -29,6 +30,7 @@ class Metric:
     label: str
     better: int = 1
     percent: bool = True
+    decimals: int = 1
     words: tuple[str, str] = ("better", "worse")
 
     @property
@@ -45,6 +47,11 @@ class Metric:
     def heading(self) -> str:
         """The label with its arrow."""
         return f"{self.label}{self.arrow}"
+
+    @property
+    def axis(self) -> str:
+        """The heading of an axis of a figure, which says where it is in percent."""
+        return f"{self.label}{' (%)' if self.percent else ''}{self.arrow}"
 
 
 _CONSISTENT = ("more consistent", "less consistent")
@@ -67,8 +74,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("pm10", "Accuracy on all frames (pm-10)"),
             Metric("flip_probability", "Flip probability", -1),
             Metric("mean_flip_rate", "Mean flip rate", -1),
-            Metric("top5_distance", "Top-5 distance", -1, percent=False),
-            Metric("mean_top5_distance", "Mean top-5 distance", -1, percent=False),
+            Metric("top5_distance", "Top-5 distance", -1, percent=False, decimals=2),
+            Metric("mean_top5_distance", "Mean top-5 distance", -1, percent=False, decimals=2),
             Metric("mce", "mCE", -1),
             Metric("relative_mce", "Relative mCE", -1),
             Metric("ce", "CE", -1),
@@ -81,7 +88,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("error_consistency_defined", "Error consistency (κ), of defined", words=_CONSISTENT),
             Metric("error_consistency_corrected", "Error consistency (κ), corrected", words=_CONSISTENT),
             Metric("copy_probability", "Copy probability", words=_CONSISTENT),
-            Metric("error_consistency_stimuli", "Stimuli for κ ± 0.05", -1, percent=False, words=("fewer", "more")),
+            Metric("error_consistency_stimuli", "Stimuli for κ ± 0.05", -1, False, 0, words=("fewer", "more")),
             Metric("error_consistency_lowest", "Lowest possible error consistency"),
             Metric("error_consistency_highest", "Highest possible error consistency"),
             Metric("observed_consistency_ceiled", "Observed consistency, share of the ceiling", words=_CONSISTENT),
@@ -91,9 +98,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 "Error consistency of defined, share of the ceiling",
                 words=_CONSISTENT,
             ),
-            Metric("response_entropy", "Response entropy (bits)", percent=False, words=("higher", "lower")),
-            Metric("mean_rank", "Mean rank", -1, percent=False),
-            Metric("mean_rank_defined", "Mean rank, κ of defined", -1, percent=False),
+            Metric("response_entropy", "Response entropy (bits)", 1, False, 3, words=("higher", "lower")),
+            Metric("mean_rank", "Mean rank", -1, percent=False, decimals=2),
+            Metric("mean_rank_defined", "Mean rank, κ of defined", -1, percent=False, decimals=2),
             # Not a quality in itself: people decide by shape in about 96 % of conflicts, so higher is nearer to people.
             Metric("shape_bias", "Shape bias", words=("more by shape", "more by texture")),
             # Saliency: agreement of two maps.

@@ -191,6 +191,7 @@ def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
     from rich import box
     from rich.table import Table
 
+    from ...reports.wording import unit_words
     from ..curve import columns, points
 
     all_columns = columns(outcome)
@@ -204,15 +205,18 @@ def _render(outcome: Any, checkpoints: Any, console: Any) -> None:
         for step in checkpoints.steps:
             table.add_row(f"{step:,}", *(_cell(curve[step]) for curve in curves))
         console.print(table)
-    console.print("In percent, with 95 % intervals.")
+    words = unit_words(column.metric for column in all_columns)
+    console.print(f"{words}, with 95 % intervals.", markup=False)
     for line in checkpoints.passed_over:
         console.print(f"Skipped: {line}", soft_wrap=True, markup=False)
 
 
 def _cell(score: Any) -> str:
-    from ...reports.wording import interval, percent
+    from ...reports.wording import interval, value_text
 
-    return "—" if score is None else f"{percent(score.value)} {interval(score.ci_low, score.ci_high)}".strip()
+    if score is None:
+        return "—"
+    return f"{value_text(score.value, score.metric)} {interval(score.ci_low, score.ci_high, score.metric)}".strip()
 
 
 # ``bench reproduce``.

@@ -76,7 +76,7 @@ def companions(
                     raise
                 failures.append(Failure(name, "*", "*", "*", str(error)))
 
-    observers = {name for task in tasks for name in task.kind.observers}
+    observers = {name for task in tasks for name in task.kind.baselines(task)}
     pairs: list[tuple[str, str]] = []
     for spec in asked:
         names = baselines if baselines is not None else (spec.baseline,) if spec.baseline else ()
@@ -85,10 +85,10 @@ def companions(
                 add(name)
                 pairs.append((spec.name, name))
     spaces = {spec.label_space for spec in asked}
-    for name in dict.fromkeys(name for task in tasks for name in task.kind.observers):
+    for name in dict.fromkeys(name for task in tasks for name in task.kind.baselines(task)):
         add(name)
         if baselines is None and name in models:
-            takers = (spec for spec in asked if any(name in t.kind.observers and takes(spec, t) for t in tasks))
+            takers = (spec for spec in asked if any(name in t.kind.baselines(t) and takes(spec, t) for t in tasks))
             pairs += [(spec.name, name) for spec in takers if spec.name not in observers]
     for task in tasks:
         if task.reference is not None and published_reference(task.reference) is None and task.label_space in spaces:

@@ -174,7 +174,7 @@ def takes(model: ModelSpec, task: Task) -> bool:
     A model without a classifier takes part where only features are compared.
     """
     if model.source == BASELINE:
-        return model.name in task.kind.observers
+        return model.name in task.kind.baselines(task)
     return predicts(model.label_space, task)
 
 

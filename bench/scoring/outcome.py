@@ -51,8 +51,9 @@ def _task_record(planned: PlannedTask) -> TaskRecord:
     if data_set is not None and data_set.hub:
         record["hub"] = data_set.hub
     if task.protocol is not None:
-        record["floors"] = [name for name in task.kind.observers if name not in task.kind.ceilings]
-        record["ceilings"] = [name for name in task.kind.observers if name in task.kind.ceilings]
+        names, ceilings = task.kind.baselines(task), task.kind.ceilings
+        record["floors"] = [name for name in names if name not in ceilings]
+        record["ceilings"] = [name for name in names if name in ceilings]
     origin = origin_of(task)
     if origin:
         record["plugin"] = origin

@@ -36,9 +36,10 @@ def _groups(rows: list[HeadlineRow]) -> list[tuple[str, list[HeadlineRow]]]:
 
 
 def _limits(rows: list[HeadlineRow]) -> tuple[float, float]:
-    """The span of the intervals plus a margin; accuracies stay within 0 and 100."""
+    """The span of the intervals plus a margin; accuracies stay within 0 and 100, and other units begin at 0."""
+    reading = metric(rows[0].metric)
     ends = [
-        100 * end
+        reading.scale * end
         for row in rows
         for cell in row.cells
         if cell.score is not None
@@ -46,14 +47,18 @@ def _limits(rows: list[HeadlineRow]) -> tuple[float, float]:
         if math.isfinite(end)
     ]
     if not ends:
-        return 0.0, 100.0
+        return 0.0, reading.scale
+    if not reading.percent:
+        return min(0.0, *ends), max(0.0, *ends) * 1.06 or 1.0
     # At least twenty points wide: a closer look would make noise look like a result.
     air = max(2.0, 0.06 * (max(ends) - min(ends)), (20 - (max(ends) - min(ends))) / 2)
     low, high = min(ends) - air, max(ends) + air
-    return max(0.0, low), high if metric(rows[0].metric).better < 0 else min(100.0, high)
+    return max(0.0, low), high if reading.better < 0 else min(100.0, high)
 
 
 def _panel(axes: Axes, rows: list[HeadlineRow], ink: dict[str, Pen], step: float) -> None:
+    reading = metric(rows[0].metric)
+    factor = reading.scale
     for y, row in enumerate(rows):
         # Bands tell which markers belong to a row once several models share it.
         if y % 2 == 0:
@@ -63,25 +68,25 @@ def _panel(axes: Axes, rows: list[HeadlineRow], ink: dict[str, Pen], step: float
             if cell.score is None or not cell.measured:
                 continue
             if cell.model not in ink:
-                axes.plot([100 * cell.score.value], [y], "|", color=REST, markersize=9, markeredgewidth=0.8, zorder=1.5)
+                value = factor * cell.score.value
+                axes.plot([value], [y], "|", color=REST, markersize=9, markeredgewidth=0.8, zorder=1.5)
                 continue
             pen = ink[cell.model]
             at = y + step * places[cell.model]
             score = cell.score
-            axes.plot([100 * score.ci_low, 100 * score.ci_high], [at, at], color=pen.colour, linewidth=1.3)
-            axes.plot([100 * score.value], [at], clip_on=False, **pen.point)
+            axes.plot([factor * score.ci_low, factor * score.ci_high], [at, at], color=pen.colour, linewidth=1.3)
+            axes.plot([factor * score.value], [at], clip_on=False, **pen.point)
     axes.set_yticks(range(len(rows)), [row.label.lower() if row.part else row.title for row in rows])
     for row, label in zip(rows, axes.get_yticklabels(), strict=True):
         label.set_color(FAINT if row.part else INK)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(*_limits(rows))
-    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
-    reading = metric(rows[0].metric)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=reading.percent))
     arrow = {1: "higher is better", -1: "lower is better"}[reading.better]
     if rows[0].metric == "shape_bias":
         arrow = "higher: more by shape"
-    axes.set_title(f"{reading.label} (%), {arrow}")
+    axes.set_title(f"{reading.label}{' (%)' if reading.percent else ''}, {arrow}")
     grid_along(axes, "x")
 
 
@@ -200,8 +205,7 @@ def checkpoint_curves(data: ReportData, models: Focus | None = None) -> Figure:
 def _dress(axes: Axes, row: HeadlineRow) -> None:
     reading = metric(row.metric)
     axes.set_title("\n".join(textwrap.wrap(row.title, _TITLE)[:2]))
-    unit = " (%)" if reading.percent else ""
-    axes.set_ylabel(f"{reading.label}{unit}{reading.arrow}", fontsize=7.5)
+    axes.set_ylabel(reading.axis, fontsize=7.5)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -283,7 +287,7 @@ def ablation(data: ReportData, reference: str, models: Focus | None = None) -> F
             for name, text in zip(variants, axes.get_yticklabels(), strict=place % _COLUMNS == 0):
                 text.set_fontweight("bold" if name in strong else "normal")
         handles = [Line2D([], [], label=_NAMES[kind], linestyle="none", **_point(kind)) for kind in (*COLOURS,)]
-        title = f"Difference to {labels([*variants, reference], 40)[reference]}, in points"
+        title = f"Difference to {labels([*variants, reference], 40)[reference]}"
         figure.legend(handles=handles, loc="outside upper left", ncols=3, title=title, alignment="left")
     return figure
 
@@ -325,5 +329,6 @@ def _ablation_panel(
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     reading = metric(line.metric)
     axes.set_title("\n".join(textwrap.wrap(line.title, _ABLATION_TITLE)[:2]))
-    axes.set_xlabel(reading.heading, fontsize=7.5)
+    points = " (points)" if reading.percent else ""
+    axes.set_xlabel(f"{reading.label}{points}{reading.arrow}", fontsize=7.5)
     grid_along(axes, "x")

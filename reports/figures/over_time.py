@@ -86,7 +86,7 @@ def draw(data: ReportData, task: str, models: Focus | None = None) -> Figure:
         axes.set_xlim(-0.3, len(parts) - 0.7)
         axes.set_xticks(range(len(parts)), list(map(_ordinal, range(1, len(parts) + 1))))
         axes.set_xlabel(f"part of the clip, of {len(parts)}")
-        axes.set_ylabel(f"{reading.label}{' (%)' if reading.percent else ''}{reading.arrow}")
+        axes.set_ylabel(reading.axis)
         grid_along(axes, "y")
         _name(axes, ends)
         add_legend(figure, encoders, line=True, ink=ink, rest=len(rest))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import ReportData
 from ..ranks import title
-from ..wording import labels, percent
+from ..wording import labels, value_text
 from .figure import Caption, FigureSpec, Place
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def ranks(data: ReportData, world: str, models: Focus | None = None) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    from ...results.metrics import metric
     from .style import BAND, FAINT, INK, REST, grid_along, styled
 
     ranking = _ranking(data, world)
@@ -58,7 +57,6 @@ def ranks(data: ReportData, world: str, models: Focus | None = None) -> Figure:
     strong = set(models.shown) if models is not None and models.rest else set()
     short = labels([row.model for row in rows], 34)
     inch = 0.24 if count <= 12 else 0.15
-    part = metric(ranking.metric).scale / 100
     with styled():
         figure = Figure(figsize=(7.2, 0.95 + inch * count), layout="constrained")
         axes = figure.add_subplot()
@@ -77,8 +75,8 @@ def ranks(data: ReportData, world: str, models: Focus | None = None) -> Figure:
             # Behind the longest interval there is room for the group and the mean.
             axes.annotate(str(row.group), (1.02, y), xycoords=("axes fraction", "data"), va="center", ha="center",
                           fontsize=7, color=colour)  # fmt: skip
-            axes.annotate(percent(row.value * part), (1.10, y), xycoords=("axes fraction", "data"), va="center",
-                          ha="right", fontsize=7, color=INK)  # fmt: skip
+            axes.annotate(value_text(row.value, ranking.metric), (1.10, y), xycoords=("axes fraction", "data"),
+                          va="center", ha="right", fontsize=7, color=INK)  # fmt: skip
         for x, head, side in ((1.02, "group", "center"), (1.10, "mean", "right")):
             axes.annotate(head, (x, 1.0), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points",
                           ha=side, va="bottom", fontsize=7, color=FAINT)  # fmt: skip

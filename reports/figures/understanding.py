@@ -132,7 +132,7 @@ def _panel(axes: Axes, scores: Sequence[Score], known: dict[str, Role], colours:
         text.set_color(INK if known[score.model] is Role.ENCODER else FAINT)
     axes.set_ylim(len(scores) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"{reading.label}{' (%)' if reading.percent else ''}{reading.arrow}", fontsize=7.5)
+    axes.set_xlabel(reading.axis, fontsize=7.5)
     grid_along(axes, "x")
 
 

@@ -30,7 +30,7 @@ from ..tables.alignment import (
     number,
     span,
 )
-from ..wording import HOLE, MARKS, MINUS, percent, verdict, verdict_words
+from ..wording import HOLE, MARKS, MINUS, value_text, verdict, verdict_words
 from .view import ViewCell, ViewRow, ViewTable, p_words
 
 # Sections as plain values for the template.
@@ -376,7 +376,7 @@ def _titles(every: list[PublishedScore], source: str, protocol: str, columns: di
 
 
 def _published_cell(score: PublishedScore | None) -> ViewCell:
-    return ViewCell(HOLE if score is None else percent(score.value), absent="not published")
+    return ViewCell(HOLE if score is None else value_text(score.value, score.metric), absent="not published")
 
 
 # What to know of the models before they are compared.

@@ -13,7 +13,17 @@ from ...results.schema import Comparison, Score, TaskRecord, View
 from ..data import Record, ReportData, title_of
 from ..headline import Cell, HeadlineRow, cells, row_label, tallies
 from ..standing import marks
-from ..wording import HOLE, change, change_interval, condition_label, interval, percent, verdict, verdict_words
+from ..wording import (
+    HOLE,
+    change,
+    change_interval,
+    condition_label,
+    interval,
+    unit_words,
+    value_text,
+    verdict,
+    verdict_words,
+)
 
 _FIRST = ("identity", "weights_hash", "preprocessing", "data_digest", "n", "metric", "seed", "versions")
 
@@ -101,12 +111,12 @@ class ViewTable:
 
 def score_cell(score: Score | None, comparison: Comparison | None = None) -> ViewCell:
     """Write one score and, if given, its paired difference."""
-    value = percent(score.value if score else None)
+    value = value_text(score.value, score.metric) if score else HOLE
     measured = score is not None and value != HOLE
     compared = comparison is not None and change(comparison) != HOLE
     return ViewCell(
         value=value,
-        span=interval(score.ci_low, score.ci_high) if score and measured else "",
+        span=interval(score.ci_low, score.ci_high, score.metric) if score and measured else "",
         n=f"{score.n:,}" if score and measured else "",
         change=change(comparison) if compared else "",
         change_span=change_interval(comparison) if compared else "",
@@ -187,12 +197,12 @@ def corruption_view(data: ReportData, task: TaskRecord) -> ViewTable:
 def metrics_view(data: ReportData, task: TaskRecord) -> ViewTable | None:
     """Every metric of a whole task, or None where there is only one, which the headline shows."""
     name = str(task["name"])
-    every = dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall")
-    keys = [key for key in every if metric(key).percent]
+    keys = tuple(dict.fromkeys(s.metric for s in data.scores if s.task == name and s.condition == "overall"))
     if len(keys) < 2:
         return None
     lines = [_row(metric(key).heading, cells(data, name, "overall", key)) for key in keys]
-    return ViewTable(f"Every metric: {title_of(task)}", data.model_names, tuple(lines), task=name)
+    note = "" if all(metric(key).percent for key in keys) else f"{unit_words(keys)}."
+    return ViewTable(f"Every metric: {title_of(task)}", data.model_names, tuple(lines), note, task=name)
 
 
 def severity_views(data: ReportData, task: TaskRecord) -> list[ViewTable]:
@@ -260,7 +270,7 @@ def shape_view(data: ReportData, task: TaskRecord) -> ViewTable:
                 decided = row["shape"] + row["texture"]
                 if entry.hole and decided:
                     # Counts alone still give the value; the interval is left out rather than invented.
-                    entry = ViewCell(percent(row["shape"] / decided))
+                    entry = ViewCell(value_text(row["shape"] / decided, "shape_bias"))
                 entry = replace(entry, change=f"{row['shape']} / {row['texture']} / {row['other']}")
             line.append(entry)
         lines.append(ViewRow(condition_label(str(category)), "", False, "", tuple(line)))
@@ -282,10 +292,11 @@ def comparison_view(data: ReportData) -> ViewTable:
     """
     titles = data.titles
     elsewhere = {str(task["name"]) for task in data.tasks_with(View.ALIGNMENT)}
-    lines = []
+    lines, names = [], []
     for pair in data.comparisons:
-        if "/" in pair.condition or not metric(pair.metric).percent or pair.task in elsewhere:
+        if "/" in pair.condition or pair.task in elsewhere:
             continue
+        names.append(pair.metric)
         state = verdict(pair).value if change(pair) != HOLE else ""
         lines.append(
             ViewRow(
@@ -302,6 +313,7 @@ def comparison_view(data: ReportData) -> ViewTable:
             )
         )
     note = (
+        f"{unit_words(names)}. "
         "Corrected p: Holm's correction, applied separately within the main metrics of whole tasks, their other "
         "metrics, and means over conditions. ▲ and ▼ use the corrected p; intervals are not corrected."
     )

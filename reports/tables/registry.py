@@ -12,7 +12,7 @@ from ...results.schema import Score, TaskRecord, View
 from ...results.statistics import ALPHA, holm
 from ..data import ReportData, title_of
 from ..headline import headline_rows
-from ..wording import HOLE, MINUS, condition_label, interval, percent
+from ..wording import HOLE, MINUS, condition_label, interval, unit_words, value_text
 
 # The best model in a row of a table, and the models that are not clearly worse.
 
@@ -117,10 +117,8 @@ class Entry:
 
     @property
     def value(self) -> str:
-        """In percent, or unchanged for a metric on its own scale; a dash for a missing value."""
-        if self.score is None or not math.isfinite(self.score.value):
-            return HOLE
-        return percent(self.score.value * metric(self.score.metric).scale / 100)
+        """See `wording.value_text`."""
+        return HOLE if self.score is None else value_text(self.score.value, self.score.metric)
 
     @property
     def mark(self) -> str:
@@ -132,8 +130,7 @@ class Entry:
         """``[69.1, 73.3]``, or nothing."""
         if self.value == HOLE or self.score is None:
             return ""
-        part = metric(self.score.metric).scale / 100
-        return interval(self.score.ci_low * part, self.score.ci_high * part)
+        return interval(self.score.ci_low, self.score.ci_high, self.score.metric)
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,7 @@ class Grid:
         Args:
             across: Whether the models are columns, so that a line of the grid is a row of the table.
         """
-        words = f"{self.title}. {self._unit()}, with 95 % intervals. Bold: best"
+        words = f"{self.title}. {unit_words(line.metric for line in self.lines)}, with 95 % intervals. Bold: best"
         if self.compared:
             what = "row" if across else "column"
             words += (
@@ -177,10 +174,6 @@ class Grid:
         if any(entry.untested for row in self.entries for entry in row):
             words += f"; {UNTESTED}: could not be tested against the best"
         return f"{words}. {self.about}"
-
-    def _unit(self) -> str:
-        plain = dict.fromkeys(metric(line.metric).label for line in self.lines if not metric(line.metric).percent)
-        return f"In percent, except {', '.join(plain)}" if plain else "In percent"
 
 
 def grid(data: ReportData, name: str, title: str, lines: Sequence[Line]) -> Grid:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..download.publication import Folder
 from ..kinds.segmentation import KIND, MIOU
-from ..kinds.segmentation_linear import KIND as LINEAR
 from ..task import Condition
 from ..understanding.pixel_head import LinearHead
 from ..understanding.retrieval import Retrieval
@@ -99,7 +98,7 @@ DATA_SETS = (
                 protocol=Retrieval(ADE20K_CLASSES, labelled=_LABELLED),
             ),
             of_features(
-                LINEAR,
+                KIND,
                 "ade20k-linear",
                 "ADE20K, by a linear head",
                 conditions=(Condition("images"),),

@@ -17,7 +17,6 @@ from ..kinds.detection import AP
 from ..kinds.detection import KIND as DETECTION
 from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
-from ..kinds.segmentation_linear import KIND as LINEAR_SEGMENTATION
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
 from ..microworld.vocabulary import ACTIONS, CLASSES, GAPS, PLAYED, SCENE_CLASSES
@@ -106,11 +105,11 @@ def _moving(name: str, title: str, classes: tuple[str, ...], notes: str) -> Task
     )
 
 
-def _pixels(name: str, way: str, kind: kinds.Kind, protocol: ClassesOfPixels, citation: str, learned: str) -> Task:
+def _pixels(name: str, way: str, protocol: ClassesOfPixels, citation: str, learned: str) -> Task:
     return _by_features(
         name,
         f"Micro-segmentation, {way}",
-        kind,
+        SEGMENTATION,
         240,
         "scenes",
         metric=MIOU,
@@ -176,7 +175,6 @@ DATA_SETS: tuple[DataSet, ...] = (
         _pixels(
             "micro-segmentation",
             "by retrieval",
-            SEGMENTATION,
             Retrieval(SCENE_CLASSES, side=128, within=8, stride=8),
             HUMMINGBIRD_PAPER,
             "The memory is made of all cells of 160 training scenes.",
@@ -184,7 +182,6 @@ DATA_SETS: tuple[DataSet, ...] = (
         _pixels(
             "micro-segmentation-linear",
             "by a linear head",
-            LINEAR_SEGMENTATION,
             LinearHead(SCENE_CLASSES, side=128, within=8, stride=8),
             DINOV2_PAPER,
             "A linear head is fitted to all cells of 160 training scenes; its learning rate is chosen on every fifth.",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..kinds.segmentation import KIND, MIOU
-from ..kinds.segmentation_linear import KIND as LINEAR
 from ..task import Condition
 from ..understanding.pixel_head import LinearHead
 from ..understanding.retrieval import Retrieval
@@ -77,7 +76,7 @@ DATA_SETS = (
                 protocol=Retrieval(VOC_CLASSES),
             ),
             of_features(
-                LINEAR,
+                KIND,
                 "pascal-voc-linear",
                 "PASCAL VOC 2012, by a linear head",
                 conditions=(Condition("images"),),

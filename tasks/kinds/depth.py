@@ -35,12 +35,12 @@ class Depth(Kind):
 
     name = "depth"
     metrics = (
-        Metric(RMSE, "RMSE, mean over images", -1, percent=False),
-        Metric(POOLED, "RMSE, pixels of all images", -1, percent=False),
+        Metric(RMSE, "RMSE, mean over images", -1, percent=False, decimals=3),
+        Metric(POOLED, "RMSE, pixels of all images", -1, percent=False, decimals=3),
         Metric(WITHIN, "δ < 1.25"),
         Metric(_ABSOLUTE, "Absolute relative error", -1),
-        Metric(_LOG, "Log RMSE", -1, percent=False),
-        Metric(_SHIFTED, "Log RMSE, scale set free", -1, percent=False),
+        Metric(_LOG, "Log RMSE", -1, percent=False, decimals=3),
+        Metric(_SHIFTED, "Log RMSE, scale set free", -1, percent=False, decimals=3),
     )
     numbers = MEASURES
     observers = OBSERVERS
@@ -68,9 +68,9 @@ class Depth(Kind):
         ]
 
     def lines(self, task: Task) -> list[Line]:
-        """The share within a factor of 1.25, of the whole and of the object, and the relative error."""
+        """The share within a factor of 1.25, of the whole and of the object, the relative error, and RMSE."""
         own = [Line(region, WITHIN, part=True) for region in _regions(task) if region != WHOLE]
-        return [Line(WHOLE, WITHIN), *own, Line(WHOLE, _ABSOLUTE)]
+        return [Line(WHOLE, WITHIN), *own, Line(WHOLE, _ABSOLUTE), Line(WHOLE, RMSE)]
 
 
 def _regions(task: Task) -> tuple[str, ...]:

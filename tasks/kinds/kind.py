@@ -225,7 +225,7 @@ class Kind(ABC):
         merges: Whether a user may choose the rule by which probabilities of classes are merged to categories.
         numbers: What is stored of each image in place of classes, each with its smallest and largest value; empty
             where classes are stored. See `results.predictions.Asked.numbers`.
-        observers: Baselines without a network that are scored on each of its tasks, with their versions.
+        observers: Baselines without a network that are scored on its tasks, with their versions; see `baselines`.
         ceilings: Those of the observers that say what can be reached at most; the others are floors.
         by_features: Whether features are compared and no classes predicted, so that models without a classifier take
             part as well.
@@ -297,6 +297,10 @@ class Kind(ABC):
     def facts(self, task: Task) -> KindFacts:
         """Facts for a task's record in a report that this kind adds, as plain data."""
         return {}
+
+    def baselines(self, task: Task) -> tuple[str, ...]:
+        """Which of the observers are scored on a task: all of them unless a kind says otherwise."""
+        return tuple(self.observers)
 
     def curves(self, task: Task, units: Mapping[str, Units]) -> list[CurvePoint]:
         """Curves of every model, for figures."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...results.metrics import Metric
-from ..understanding.segmentation import CEILINGS, MEASURES, OBSERVERS, ClassesOfPixels
+from ..understanding.pixel_head import OBSERVERS
+from ..understanding.segmentation import CEILINGS, MEASURES, ClassesOfPixels
+from ..understanding.segmentation import OBSERVERS as OF_ALL
 from .kind import Kind, Line, Means, Measure, Units
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ class Segmentation(Kind):
         """The mean IoU and pixel accuracy."""
         return [Line("overall", MIOU), Line("overall", "pixel_accuracy")]
 
+    def baselines(self, task: Task) -> tuple[str, ...]:
+        """Those of all protocols on pixels, and the stand-ins of the task's own."""
+        own = _protocol(task).stand_ins
+        return tuple(name for name in self.observers if name in OF_ALL or name in own)
+
 
 def mean_iou(intersection: np.ndarray, union: np.ndarray) -> np.ndarray:
     """Mean IoU of sets of images: over the classes whose union is not empty; NaN where none is.
@@ -90,10 +97,14 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         return np.where(below > 0, above / below, np.nan)
 
 
-def _classes(task: Task) -> tuple[str, ...]:
+def _protocol(task: Task) -> ClassesOfPixels:
     if not isinstance(task.protocol, ClassesOfPixels):
         raise ValueError(f"{task.name} does not say which classes pixels have")
-    return task.protocol.classes
+    return task.protocol
+
+
+def _classes(task: Task) -> tuple[str, ...]:
+    return _protocol(task).classes
 
 
 def _columns(task: Task) -> dict[str, list[str]]:

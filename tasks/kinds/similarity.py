@@ -70,7 +70,7 @@ class Similarity(Kind):
     metrics = (
         Metric(ACCURACY, "Triplet accuracy", words=("nearer", "farther")),
         Metric(CEILED, "Triplet accuracy, share of the ceiling", words=("nearer", "farther")),
-        Metric(LOG_LOSS, "Triplet log loss", better=-1, percent=False, words=("nearer", "farther")),
+        Metric(LOG_LOSS, "Triplet log loss", -1, percent=False, decimals=3, words=("nearer", "farther")),
     )
     numbers = MappingProxyType({name: (-LIMIT, LIMIT) for name in NAMES})
     needs = ("votes",)

@@ -50,7 +50,7 @@ def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def maps_of(
     encoder: Encoder, pictures: Iterable[np.ndarray], longer: int, within: int, stride: int
-) -> dict[int, Tensor]:
+) -> dict[int, Tensor | DataError]:
     """Feature maps of pictures, each encoded once, those of equal size together.
 
     Args:
@@ -61,26 +61,26 @@ def maps_of(
         stride: At which networks with stages are read; transformers have that of their patches.
 
     Returns:
-        float32 (C, h, w), by the `id` of a picture.
-
-    Raises:
-        DataError: A picture is too small, or features are not all finite.
+        float32 (C, h, w), by the `id` of a picture; of one that is too small or whose features are not all finite why.
     """
     import numpy as np
 
+    maps: dict[int, Tensor | DataError] = {}
     by_size: dict[tuple[int, int], dict[int, np.ndarray]] = {}
     for picture in pictures:
         height, width = picture.shape[:2]
         unit = encoder.patch(height, width) or stride
-        size = encoded_size(height, width, longer, unit)
+        try:
+            size = encoded_size(height, width, longer, unit)
+        except DataError as error:
+            maps[id(picture)] = error
+            continue
         by_size.setdefault(size, {}).setdefault(id(picture), picture)
-    maps: dict[int, Tensor] = {}
     for size, group in by_size.items():
         batch = np.stack([resized(picture, size) for picture in group.values()])
         found = encoder.maps(batch, within, encoder.patch(*size) or stride)
-        if not bool(found.isfinite().all()):
-            raise DataError(f"features of a picture of {size[1]} x {size[0]} pixels are not all finite")
-        maps |= dict(zip(group, found, strict=True))
+        for place, own in zip(group, found, strict=True):
+            maps[place] = own if bool(own.isfinite().all()) else DataError("its features are not all finite")
     return maps
 
 
@@ -129,10 +129,16 @@ def middles(across: np.ndarray, down: np.ndarray, height: int, width: int) -> np
     return np.column_stack([(across + 0.5) / width, (down + 0.5) / height])
 
 
+def cells_of_pixels(height: int, width: int, rows: int, columns: int) -> np.ndarray:
+    """The cell of each pixel, the one that its middle is in: int64 (height, width), numbered row by row."""
+    import numpy as np
+
+    row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
+    return row[:, None] * columns + column[None, :]
+
+
 def cell_means(values: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Means over the pixels of each cell that have a value, and the share of the cell's pixels that have one.
-
-    A pixel is in the cell that its middle is in.
 
     Args:
         values: float (H, W); NaN where there is none.
@@ -144,9 +150,7 @@ def cell_means(values: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray,
     """
     import numpy as np
 
-    height, width = values.shape
-    row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
-    cells = (row[:, None] * columns + column[None, :]).ravel()
+    cells = cells_of_pixels(*values.shape, rows, columns).ravel()
     there = np.isfinite(values).ravel()
     count = rows * columns
     area, known = np.bincount(cells, minlength=count), np.bincount(cells[there], minlength=count)

@@ -16,6 +16,7 @@ from .protocol import FeatureProtocol, Numbers, read_each
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from ..images.source import ImageSource
     from .protocol import Encoder
@@ -130,32 +131,38 @@ class PairExaminer:
         """How many points there are, and how many of them are right at each of `ALPHAS`."""
         import numpy as np
 
+        from ..images.source import LoadFailure
+
         pairs, failed = read_each(positions, self._read)
-        if not pairs:
+        right = self._right(pairs)
+        for position, own in right.items():
+            if isinstance(own, DataError):
+                reason = f"a picture of {self._pairs.image_ids[position]} cannot be encoded: {own}"
+                failed[position] = LoadFailure(reason, transient=False)
+        good = {position: own for position, own in right.items() if not isinstance(own, DataError)}
+        if not good:
             return Numbers(np.empty(0, np.int64), {}, failed)
-        counts = np.array(
-            [[len(pair.points), *own] for pair, own in zip(pairs.values(), self._right(pairs), strict=True)]
-        )
+        counts = np.array([[len(pairs[position].points), *own] for position, own in good.items()])
         values = {f"{name} count": column for name, column in zip((POINTS, *RIGHT), counts.T, strict=True)}
-        return Numbers(np.array(list(pairs), dtype=np.int64), values, failed)
+        return Numbers(np.array(list(good), dtype=np.int64), values, failed)
 
-    def _right(self, pairs: dict[int, Pair]) -> list[list[float]]:
-        import numpy as np
-
+    def _right(self, pairs: dict[int, Pair]) -> dict[int, list[float] | DataError]:
         if self._encoder == ANYWHERE:
-            return [expected_right(pair) for pair in pairs.values()]
-        found = self.found(list(pairs.values()))
-        off = [np.linalg.norm(own - pair.truth, axis=1) for own, pair in zip(found, pairs.values(), strict=True)]
-        reach = [longer_side(pair.box) for pair in pairs.values()]
-        return [[float((far <= a * of).sum()) for a in ALPHAS] for far, of in zip(off, reach, strict=True)]
+            return {position: expected_right(pair) for position, pair in pairs.items()}
+        found = zip(pairs.items(), self.found(list(pairs.values())), strict=True)
+        return {p: said if isinstance(said, DataError) else right_points(said, pair) for (p, pair), said in found}
 
-    def found(self, pairs: Sequence[Pair]) -> list[np.ndarray]:
-        """Where the points of each pair are said to be in the second picture: float64 (n, 2), in pixels."""
+    def found(self, pairs: Sequence[Pair]) -> list[np.ndarray | DataError]:
+        """Where the points of each pair are said to be in the second picture: float64 (n, 2), in pixels.
+
+        Of a pair with a picture that cannot be encoded why.
+        """
         import torch
 
-        from .cells import maps_of, nearest_cells, sampled
+        from .cells import maps_of
 
         shares = [(pair.points / _size(pair.first), pair.truth / _size(pair.second)) for pair in pairs]
+        named: list[np.ndarray | DataError]
         if isinstance(self._encoder, str):
             named = [self._without(self._encoder, pair, *own) for pair, own in zip(pairs, shares, strict=True)]
         else:
@@ -164,10 +171,13 @@ class PairExaminer:
             maps = maps_of(self._encoder, pictures, how.longer, how.within, how.stride)
             with torch.inference_mode():
                 named = [
-                    nearest_cells(sampled(maps[id(pair.first)], places), maps[id(pair.second)])
+                    _named(maps[id(pair.first)], places, maps[id(pair.second)])
                     for pair, (places, _) in zip(pairs, shares, strict=True)
                 ]
-        return [own * _size(pair.second) for own, pair in zip(named, pairs, strict=True)]
+        return [
+            own if isinstance(own, DataError) else own * _size(pair.second)
+            for own, pair in zip(named, pairs, strict=True)
+        ]
 
     def _without(self, baseline: str, pair: Pair, places: np.ndarray, truth: np.ndarray) -> np.ndarray:
         from .cells import encoded_size, own_cells
@@ -194,6 +204,22 @@ class PairExaminer:
                     f"as ({x:g}, {y:g})"
                 )
         return pair
+
+
+def _named(first: Tensor | DataError, places: np.ndarray, second: Tensor | DataError) -> np.ndarray | DataError:
+    from .cells import nearest_cells, sampled
+
+    if isinstance(first, DataError):
+        return first
+    return second if isinstance(second, DataError) else nearest_cells(sampled(first, places), second)
+
+
+def right_points(found: np.ndarray, pair: Pair) -> list[float]:
+    """How many points of a pair are right at each of `ALPHAS`, where they are said to be at float64 (n, 2)."""
+    import numpy as np
+
+    off, reach = np.linalg.norm(found - pair.truth, axis=1), longer_side(pair.box)
+    return [float((off <= alpha * reach).sum()) for alpha in ALPHAS]
 
 
 def longer_side(box: np.ndarray) -> float:

@@ -60,8 +60,8 @@ _BATCH = 8
 _PLACES = 32
 """Cells along each side in which places are counted."""
 
-_KEPT = 8
-"""Fits that are kept."""
+_KEPT = 32
+"""Fits that are kept: a run asks all its models for each part of a set, and one that is lost is fitted again."""
 
 _VERSION = 1
 """Raised when numbers of the same settings change."""
@@ -166,20 +166,26 @@ class DepthExaminer:
         """
         import numpy as np
 
+        from ..images.source import LoadFailure
+
         read, failed = read_each(positions, self._judged)
         if not read:
             return Numbers(np.empty(0, np.int64), {}, failed)
-        pictures, truths, objects_of = zip(*read.values(), strict=True)
-        rows = [
-            [errors(found, np.where(objects, truth, np.nan) if name == OBJECT else truth) for name in self._how.regions]
-            for found, truth, objects in zip(self.depths(pictures, truths), truths, objects_of, strict=True)
-        ]
+        pictures, truths, _ = zip(*read.values(), strict=True)
+        rows = {}
+        for (position, (_, truth, objects)), found in zip(read.items(), self.depths(pictures, truths), strict=True):
+            if isinstance(found, DataError):
+                reason = f"{self._images.image_ids[position]} cannot be encoded: {found}"
+                failed[position] = LoadFailure(reason, transient=False)
+                continue
+            masks = {OBJECT: np.where(objects, truth, np.nan)} if objects is not None else {}
+            rows[position] = [errors(found, masks.get(region, truth)) for region in self._how.regions]
         values = {
-            f"{region} {measure}": np.array([own[place][number] for own in rows])
+            f"{region} {measure}": np.array([own[place][number] for own in rows.values()])
             for place, region in enumerate(self._how.regions)
             for number, measure in enumerate(MEASURES)
         }
-        return Numbers(np.array(list(read), dtype=np.int64), values, failed)
+        return Numbers(np.array(list(rows), dtype=np.int64), values if rows else {}, failed)
 
     def _judged(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """A picture, its depth, and where its object is if that is asked."""
@@ -187,8 +193,8 @@ class DepthExaminer:
         objects = self._images.object_of(image_id) if OBJECT in self._how.regions else None
         return (*self._read(image_id), objects)
 
-    def depths(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """What is said of pictures: float64 (H, W), above 0.
+    def depths(self, pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Iterator[np.ndarray | DataError]:
+        """What is said of pictures: float64 (H, W), above 0; of one that cannot be encoded why.
 
         Args:
             pictures: uint8 (H, W, 3).
@@ -212,7 +218,11 @@ class DepthExaminer:
             return
         maps = maps_of(self._encoder, pictures, self._how.longer, self._how.within, self._how.stride)
         for picture, truth in zip(pictures, truths, strict=True):
-            yield np.exp(enlarged(fit.logarithms(with_mean(maps[id(picture)])), *truth.shape))
+            own = maps[id(picture)]
+            if isinstance(own, DataError):
+                yield own
+            else:
+                yield np.exp(enlarged(fit.logarithms(with_mean(own)), *truth.shape))
 
     def _read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
         import numpy as np
@@ -266,7 +276,10 @@ class DepthExaminer:
             read = [self._read(image_id) for image_id in ids[start : start + _BATCH]]
             maps = maps_of(encoder, [picture for picture, _ in read], how.longer, how.within, how.stride)
             for number, (picture, depth) in enumerate(read, start):
-                features = with_mean(maps[id(picture)])
+                own = maps[id(picture)]
+                if isinstance(own, DataError):
+                    raise DataError(f"{ids[number]}, which the probe is fitted to, cannot be encoded: {own}")
+                features = with_mean(own)
                 means, shares = cell_means(np.log(depth), *features.shape[1:])
                 (held_out if number % _HELD_OUT == _HELD_OUT - 1 else learning).add(features, means, shares)
         return fit_probe(learning, held_out)

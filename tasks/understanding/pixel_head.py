@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...errors import DataError
 from .segmentation import OBSERVERS as WITHOUT_FEATURES
@@ -88,6 +88,10 @@ class LinearHead(ClassesOfPixels):
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
         return {**super().facts(), "rates": list(self.rates), "held_out": _HELD_OUT, "warm_up": _WARM_UP}
+
+    def brief(self) -> Self:
+        """See `FeatureProtocol.brief`."""
+        return replace(super().brief(), steps=1)
 
     def learner(self, images: int) -> Fitting:
         """See `ClassesOfPixels.learner`."""

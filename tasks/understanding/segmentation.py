@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from weakref import WeakKeyDictionary
 
 from ...errors import DataError
+from .cells import cells_of_pixels, resized
 from .protocol import FeatureProtocol, Numbers, Seen, read_each
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ OBSERVERS = {MEAN_MASK: "mean-classes@1"} | {name: f"class-cells-{stride}@1" for
 
 _BATCH = 8
 """Images that are read and encoded at once."""
+
+_FEWEST = 5
+"""Labelled images while a few others are timed."""
 
 _ENLARGED = 32
 """Classes whose scores are enlarged at once: 150 of them in float32 would be 600 bytes a pixel."""
@@ -139,6 +143,22 @@ class ClassesOfPixels(FeatureProtocol):
         Raises:
             DataError: They are too few.
         """
+
+    def learns(self, source: ImageSource) -> int:
+        """See `FeatureProtocol.learns`."""
+        return len(self.labelled_ids(source))  # type: ignore[arg-type]
+
+    def brief(self) -> Self:
+        """See `FeatureProtocol.brief`."""
+        return replace(self, labelled=_FEWEST)
+
+    def labelled_ids(self, images: LabelledImages) -> Sequence[str]:
+        """The images that are learned from, in the order of the source."""
+        ids, most = images.memory_ids, self.labelled
+        if not most or len(ids) <= most:
+            return ids
+        chosen = {*sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most]}
+        return [name for name in ids if name in chosen]
 
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
         """Batches of images."""
@@ -268,11 +288,9 @@ class ImageExaminer:
 
     def _maps(self, encoder: Mapper, pictures: Sequence[np.ndarray]) -> Tensor:
         import numpy as np
-        from PIL import Image
 
-        size = (self._side, self._side)
-        squares = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BICUBIC)) for one in pictures]
-        return encoder.maps(np.stack(squares), self._how.within, self._stride)
+        squares = np.stack([resized(one, (self._side, self._side)) for one in pictures])
+        return encoder.maps(squares, self._how.within, self._stride)
 
     def _without(self, baseline: str, truth: np.ndarray) -> Tensor:
         """float32 (classes, h, w), what a baseline says."""
@@ -282,7 +300,7 @@ class ImageExaminer:
                 cells = -(-self._side // self._stride)
                 self._mean = sum(  # type: ignore[assignment]
                     _as_map(shares_of(cell_counts(self._read(name)[1], classes, cells, cells)), cells)
-                    for name in self._labelled()
+                    for name in self._how.labelled_ids(self._images)
                 )
             assert self._mean is not None
             return self._mean
@@ -290,14 +308,6 @@ class ImageExaminer:
         return _as_map(shares_of(cell_counts(truth, classes, cells, cells)), cells)
 
     # Learning from the labelled images.
-
-    def _labelled(self) -> Sequence[str]:
-        """Those that are learned from, in the order of the source."""
-        ids, most = self._images.memory_ids, self._how.labelled
-        if not most or len(ids) <= most:
-            return ids
-        chosen = {*sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most]}
-        return [name for name in ids if name in chosen]
 
     def _state(self, encoder: Mapper) -> _Learned:
         state = _learned.get(encoder)
@@ -320,7 +330,7 @@ class ImageExaminer:
         """Learners that have seen the labelled images, whose features are read once for all of them."""
         import torch
 
-        ids = self._labelled()
+        ids = self._how.labelled_ids(self._images)
         learners = {how: how.learner(len(ids)) for how in protocols}
         for start in range(0, len(ids), _BATCH):
             names = ids[start : start + _BATCH]
@@ -355,7 +365,7 @@ def pixel_counts(classes: np.ndarray, truth: np.ndarray, known: int) -> np.ndarr
 def cell_counts(truth: np.ndarray, known: int, rows: int, columns: int) -> np.ndarray:
     """int64 (rows x columns, known): the pixels of each class in each cell.
 
-    A pixel is in the cell that its middle is in. Those of `VOID` count nowhere.
+    Pixels of `VOID` count nowhere.
 
     Args:
         truth: uint8 (H, W).
@@ -365,10 +375,8 @@ def cell_counts(truth: np.ndarray, known: int, rows: int, columns: int) -> np.nd
     """
     import numpy as np
 
-    height, width = truth.shape
-    row, column = (((np.arange(of) + 0.5) * n / of).astype(np.int64) for n, of in ((rows, height), (columns, width)))
     there = truth != VOID
-    cells = (row[:, None] * columns + column[None, :])[there]
+    cells = cells_of_pixels(*truth.shape, rows, columns)[there]
     return np.bincount(cells * known + truth[there], minlength=rows * columns * known).reshape(-1, known)
 
 

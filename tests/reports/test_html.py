@@ -15,7 +15,7 @@ import pytest
 from vitobench.reports.data import Disagreement, Gallery, Picture, Said
 from vitobench.reports.focus import drawn_models
 from vitobench.reports.page.html import render_html, write_html
-from vitobench.reports.wording import interval, percent
+from vitobench.reports.wording import interval, value_text
 
 from .conftest import FAMILIES, FEW
 
@@ -100,8 +100,8 @@ def test_page_is_self_contained(page):
 def test_every_value_is_on_the_page(page, make_report):
     words = Page(page(models=3)).text
     for score in make_report(3).scores:
-        assert percent(score.value) in words
-        assert interval(score.ci_low, score.ci_high) in words
+        assert value_text(score.value, score.metric) in words
+        assert interval(score.ci_low, score.ci_high, score.metric) in words
 
 
 def test_verdicts_and_provenance(page):

@@ -18,8 +18,9 @@ from vitobench.reports.wording import (
     change_interval,
     condition_label,
     labels,
-    percent,
     shorten,
+    unit_words,
+    value_text,
     verdict,
     visible,
 )
@@ -131,14 +132,24 @@ def test_verdict_knows_which_side_is_better(difference, expected):
 
 
 def test_numbers_are_written_once_and_for_all():
-    assert percent(0.767) == "76.7"
-    assert percent(math.nan) == percent(None) == "—"
-    assert percent(-0.00001, sign=True) == "0.0"
+    assert value_text(0.767, "top1") == "76.7"
+    assert value_text(math.nan, "top1") == value_text(None, "top1") == "—"
+    assert value_text(-0.00001, "top1", sign=True) == "0.0"
     assert change(pair(0.031, 0.012, 0.05)) == "▲ +3.1"
     assert change_interval(pair(0.031, 0.012, 0.05)) == "[+1.2, +5.0]"
     assert change(pair(-0.12, -0.15, -0.09, "mce")) == "▲ −12.0"
     assert change(pair(0.004, -0.008, 0.016)) == "+0.4"
     assert change(None) == "—"
+
+
+def test_a_metric_that_is_no_share_is_written_in_its_own_unit():
+    assert value_text(1.7684, "depth_rmse") == "1.768"
+    assert value_text(12345.0, "error_consistency_stimuli") == "12,345"
+    assert value_text(-0.0004, "depth_rmse", sign=True) == "0.000"
+    assert change(pair(-0.1236, -0.2, -0.05, "depth_rmse")) == "▲ −0.124"
+    assert change_interval(pair(-0.1236, -0.2, 0.05, "depth_rmse")) == "[−0.200, +0.050]"
+    assert unit_words(["top1", "depth_rmse", "mce"]) == "In percent, except RMSE, mean over images"
+    assert unit_words(["top1"]) == "In percent"
 
 
 def test_names_for_people():

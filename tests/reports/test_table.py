@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from vitobench.reports.headline import render_terminal, to_markdown
-from vitobench.reports.wording import interval, percent
+from vitobench.reports.wording import interval, value_text
 
 
 def terminal(data, width=100):
@@ -26,8 +26,8 @@ def test_every_headline_value_fits_a_hundred_columns(make_report, models):
     assert max(map(len, text.splitlines())) <= 100
     for score in data.scores:
         if score.condition == "overall" and score.metric in ("top1", "mce", "shape_bias"):
-            assert percent(score.value) in text
-            assert interval(score.ci_low, score.ci_high) in text
+            assert value_text(score.value, score.metric) in text
+            assert interval(score.ci_low, score.ci_high, score.metric) in text
 
 
 def test_evaluated_models_come_first_and_show_the_difference(report):

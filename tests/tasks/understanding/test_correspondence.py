@@ -186,6 +186,25 @@ def test_points_outside_a_picture_and_empty_boxes_are_counted_failures() -> None
     assert (len(nothing.positions), list(nothing.values)) == (0, [])
 
 
+def test_a_picture_that_cannot_be_encoded_is_a_counted_failure_of_its_pair() -> None:
+    class Broken(Rolled):
+        def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
+            found = super().maps(images, within, stride).clone()
+            found[torch.tensor([bool((one == picture(9)).all()) for one in images]), 0, 0, 0] = torch.nan
+            return found
+
+    good = pair([[4, 4]], [[4, 4]])
+    low = replace(good, first=picture(3, 3, 80), points=np.array([[4.0, 1.0]]))
+    source = Drawn([good, replace(good, second=picture(9)), low])
+    found = HOW.examiner(Broken(), source).numbers([0, 1, 2])  # type: ignore[arg-type]
+    assert found.positions.tolist() == [0]
+    assert found.values["0.05 count"].tolist() == [1]
+    assert {position: why.reason for position, why in found.failed.items()} == {
+        1: "a picture of s0/far cannot be encoded: its features are not all finite",
+        2: "a picture of s1/near cannot be encoded: a picture of 80 x 3 pixels has no room for cells of 8",
+    }
+
+
 def answers(counts: dict[str, list[float]]) -> Answers:
     ids = np.array(sorted(counts))
     blank = np.full((len(ids), 1), -1, np.int16)

@@ -209,6 +209,31 @@ def test_bad_depth_is_a_counted_failure_and_fails_what_is_fitted_to_it() -> None
         HOW.examiner(Colours(), few).numbers([0])  # type: ignore[arg-type]
 
 
+def test_a_picture_without_finite_features_is_a_counted_failure_of_its_own() -> None:
+    class Broken(Colours):
+        broken = ""
+
+        def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
+            found = super().maps(images, within, stride)
+            found[torch.tensor([bool((one == source.picture(self.broken)).all()) for one in images]), 0, 1, 1] = np.inf
+            return found
+
+    source, encoder = Drawn(), Broken()
+    encoder.broken = "b"
+    whole = HOW.examiner(Colours(), Drawn()).numbers([0, 1])  # type: ignore[arg-type]
+    found = HOW.examiner(encoder, source).numbers([0, 1])  # type: ignore[arg-type]
+    assert found.positions.tolist() == [0]
+    assert found.failed[1].reason == "b cannot be encoded: its features are not all finite"
+    for name, values in found.values.items():
+        np.testing.assert_allclose(values, whole.values[name][:1])
+    alone = HOW.examiner(encoder, source).numbers([1])  # type: ignore[arg-type]
+    assert (len(alone.positions), alone.values, list(alone.failed)) == (0, {}, [1])
+    other, source = Broken(), Drawn()
+    other.broken = "l7"
+    with pytest.raises(DataError, match="l7, which the probe is fitted to, cannot be encoded: its features are not"):
+        HOW.examiner(other, source).numbers([0])  # type: ignore[arg-type]
+
+
 def test_rmse_is_a_mean_of_roots_and_a_root_of_the_pooled_mean_under_two_names() -> None:
     task, kind = get_task("micro-depth"), KINDS["depth"]
     rng = np.random.default_rng(0)

@@ -18,6 +18,7 @@ from vitobench.tasks.labels import Truth
 from vitobench.tasks.microworld.labelled_scenes import MicroLabelledScenes
 from vitobench.tasks.registry import get_task
 from vitobench.tasks.scoring.samples import Answers, Resampler
+from vitobench.tasks.understanding.pixel_head import LinearHead
 from vitobench.tasks.understanding.retrieval import Memory, Retrieval, chosen_cells
 from vitobench.tasks.understanding.segmentation import (
     MEAN_MASK,
@@ -226,10 +227,23 @@ def test_a_bound_on_labelled_images_takes_the_same_ones_in_any_order() -> None:
     first.numbers([0])
     assert encoder.seen == 4 + 1
     other = how.examiner(encoder, Drawn(memory_ids=ids[::-1], digest="two"))  # type: ignore[arg-type]
-    assert sorted(first._labelled()) == sorted(other._labelled()) != list(ids[:4])
+    chosen = how.labelled_ids(Drawn(memory_ids=ids))
+    assert sorted(chosen) == sorted(how.labelled_ids(Drawn(memory_ids=ids[::-1]))) != list(ids[:4])
+    for name, values in first.numbers([0]).values.items():
+        np.testing.assert_array_equal(other.numbers([0]).values[name], values)
     assert how.facts() == {**HOW.facts(), "labelled": 4}
-    everything = HOW.examiner(encoder, Drawn(memory_ids=ids))  # type: ignore[arg-type]
-    assert everything._labelled() == ids
+    assert HOW.labelled_ids(Drawn(memory_ids=ids)) == ids
+
+
+def test_an_estimate_counts_the_labelled_images_and_reads_few_of_them() -> None:
+    ids = tuple(f"m{number}" for number in range(9))
+    source = Drawn(memory_ids=ids)
+    for how in (HOW, LinearHead(HOW.classes, side=32, within=8, stride=8)):
+        assert how.learns(source) == 9  # type: ignore[arg-type]
+        assert replace(how, labelled=7).learns(source) == 7  # type: ignore[arg-type]
+        encoder = Colours()
+        how.brief().examiner(encoder, source).numbers([0, 1])  # type: ignore[arg-type]
+        assert encoder.seen == 5 + 2
 
 
 def test_scenes_of_the_micro_world_have_the_classes_of_their_objects() -> None:
