@@ -77,6 +77,39 @@ def test_an_interrupted_pass_goes_on(micro_model: Model, tmp_path: Path) -> None
     assert [path.name for path in tmp_path.glob("*/block-*")] == []
 
 
+@pytest.mark.parametrize("at", [0, 16, 32])
+def test_another_process_may_be_first(micro_model: Model, tmp_path: Path, at: int) -> None:
+    class Slow(Counting):
+        def load(
+            self, indices: Sequence[int], geometry: Geometry, condition: str | None = None
+        ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+            if indices[0] == at and not self.bad:
+                self.bad = frozenset({99})  # once
+                features_of(micro_model, part_of(), tmp_path)
+            return super().load(indices, geometry, condition)
+
+    rows = features_of(micro_model, Part(Slow("train", 40), np.arange(40)), tmp_path)
+    alone = features_of(micro_model, part_of(), tmp_path / "other")
+    np.testing.assert_allclose(rows.values, alone.values, rtol=1e-4, atol=1e-5)
+    (place,) = (path for path in tmp_path.iterdir() if path.name != "other")
+    assert {path.name for path in place.iterdir()} == {"about.json", "features.npy"}
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved(
+    micro_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = np.array(features_of(micro_model, part_of(), tmp_path / "other").values)
+    plain = Model.features
+
+    def limited(self: Model, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 4:
+            raise RuntimeError("CUDA out of memory")
+        return plain(self, images)
+
+    monkeypatch.setattr(Model, "features", limited)
+    np.testing.assert_allclose(features_of(micro_model, part_of(), tmp_path).values, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_damaged_files_are_made_again(micro_model: Model, tmp_path: Path) -> None:
     expected = np.array(features_of(micro_model, part_of(), tmp_path).values)
     path = next(tmp_path.glob("*/features.npy"))
