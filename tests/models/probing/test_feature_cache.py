@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,13 @@ def test_other_images_or_weights_have_files_of_their_own(micro_model: Model, tmp
     features_of(micro_model, Part(MicroSet("train", 20, seed=1), np.arange(20)), tmp_path)
     features_of(micro_model, Part(MicroSet("train", 40), np.arange(20, 40)), tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+    spec = micro_model.spec
+    larger = replace(spec.preprocessing, size=spec.preprocessing.size * 2, resize=spec.preprocessing.resize * 2)
+    for other in (replace(spec, weights_hash="0" * 64), replace(spec, preprocessing=larger)):
+        features_of(Model(other, micro_model._network), part_of(20), tmp_path)
+    for kind, read in (("halves", ""), ("halves", "another layer")):
+        features_of(micro_model, part_of(20), tmp_path, kind, read=read)
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_images_that_cannot_be_read_are_left_out(micro_model: Model, tmp_path: Path) -> None:
