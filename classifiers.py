@@ -39,15 +39,16 @@ class Standardised:
             self._kept = (whole - self.mean) / self.deviation
         else:
             count, width = values.shape
-            total = torch.zeros(width, dtype=torch.float64, device=self._device)
+            exact = torch.device("cpu") if self._device.type == "mps" else self._device  # it has no float64
+            total = torch.zeros(width, dtype=torch.float64, device=exact)
             squares = torch.zeros_like(total)
             for rows in self._blocks():
-                total += self._read(rows).double().sum(0)
+                total += self._read(rows).to(exact).double().sum(0)
             mean = total / count
             for rows in self._blocks():
-                squares += (self._read(rows).double() - mean).square().sum(0)
-            self.mean = mean.float()
-            self.deviation = (squares / (count - 1)).sqrt().float().clamp(min=1e-6)
+                squares += (self._read(rows).to(exact).double() - mean).square().sum(0)
+            self.mean = mean.float().to(self._device)
+            self.deviation = (squares / (count - 1)).sqrt().float().clamp(min=1e-6).to(self._device)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -144,7 +145,7 @@ def accuracy(fitted: Coefficients, features: Standardised, labels: Tensor) -> fl
         ((block @ fitted.weight.T + fitted.bias).argmax(1) == labels[rows]).float().sum()
         for rows, block in features.blocks()
     ]
-    return float(torch.stack(hits).double().sum() / len(features))
+    return float(torch.stack(hits).cpu().double().sum() / len(features))
 
 
 class Fitted(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ...results.schema import Failure, LeftOutRecord
@@ -212,7 +214,8 @@ def _measure(
     for work in passes:
         work_key = tuple((u.planned.identity, tuple(m.identity for m in u.models)) for u in work.units)
         kinds.setdefault((work.source.name, work.geometry, work_key), []).append(work)
-    # Timed predictions go into memory, never into the user's store.
+    # Timed predictions go into memory, never into the user's store, and features to learn from into a folder that is
+    # removed.
     scratch_settings = replace(settings, store=f"memory://vitobench-{uuid.uuid4().hex}", recompute=True)
     started = time.monotonic()
     failures: dict[Failure, None] = {}
@@ -229,20 +232,22 @@ def _measure(
             times.append(time.monotonic() - started_at)
         return times
 
-    worker = Worker(Job(scratch_settings, ()), device, settings.threads)
-    for number, members in enumerate(kinds.values(), 1):
-        first = members[0]
-        timed([_sample(first, 2)])  # warm up: load the models, compile the kernels
-        few = _sample(first, _FEW)
-        seconds = timed([few])[0]
-        sample = few
-        if seconds * _MANY / _FEW < _PATIENCE and first.stop - first.start > _FEW:
-            sample = _sample(first, _MANY)
-            seconds = timed([sample])[0]
-        steady += seconds
-        total += seconds * (sum(map(amount, members)) + _learned(first)) / max(1, amount(sample))
-        if progress is not None:
-            progress(number, len(kinds))
+    learned: set[tuple[str, str]] = set()
+    with tempfile.TemporaryDirectory(prefix="vitobench-", ignore_cleanup_errors=True) as folder:
+        worker = Worker(Job(scratch_settings, ()), device, settings.threads, features=Path(folder))
+        for number, members in enumerate(kinds.values(), 1):
+            first = members[0]
+            timed([_sample(first, 2)])  # warm up: load the models, compile the kernels
+            few = _sample(first, _FEW)
+            seconds = timed([few])[0]
+            sample = few
+            if seconds * _MANY / _FEW < _PATIENCE and first.stop - first.start > _FEW:
+                sample = _sample(first, _MANY)
+                seconds = timed([sample])[0]
+            steady += seconds
+            total += seconds * (sum(map(amount, members)) + _learned(first, learned)) / max(1, amount(sample))
+            if progress is not None:
+                progress(number, len(kinds))
     # The run also has to load and compile, but only once, whereas timing sampled every kind of pass twice or thrice;
     # half of the overhead seen here, capped, is a fair guess.
     overhead = min(time.monotonic() - started - steady, 60.0) / 2
@@ -269,13 +274,20 @@ def _sample(work: Pass, images: int) -> Pass:
     return replace(work, units=tuple(units))
 
 
-def _learned(work: Pass) -> int:
-    """Images times models that tasks learn from once, before the first pass over others."""
-    return sum(
-        unit.planned.task.protocol.learns(work.source) * len(unit.models)
-        for unit in work.units
-        if unit.planned.task.protocol is not None
-    )
+def _learned(work: Pass, counted: set[tuple[str, str]]) -> int:
+    """Images times models that tasks learn from once, before the first pass over others.
+
+    Args:
+        work: A pass.
+        counted: Tasks and models, by identity, that other passes have been counted for; those of this one are added.
+    """
+    images = 0
+    for unit in work.units:
+        new = {(unit.planned.identity, spec.identity) for spec in unit.models} - counted
+        if unit.planned.task.protocol is not None and new:
+            images += unit.planned.task.protocol.learns(work.source) * len(new)
+        counted |= new
+    return images
 
 
 def _spread(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

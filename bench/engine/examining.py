@@ -28,9 +28,6 @@ from .pixels import UnitRows, one_line
 if TYPE_CHECKING:
     from ...tasks.task import Task
 
-FEATURES = "features"
-"""Folder of the features that are kept, in the one that `records.cache_file` names."""
-
 _REMEMBERED = 2
 """Calls whose maps are kept: tasks on the same images ask for the same maps one after the other."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,14 +87,23 @@ class Worker:
         device: Where the models compute.
         threads: Threads that read, corrupt and write.
         advance: Told of progress, in images times models.
+        features: Folder for the features of images to learn from; by default beside the store's other caches.
     """
 
-    def __init__(self, job: Job, device: str, threads: int | None = None, advance: Advance = silent) -> None:
+    def __init__(
+        self,
+        job: Job,
+        device: str,
+        threads: int | None = None,
+        advance: Advance = silent,
+        features: Path | None = None,
+    ) -> None:
         self.job = job
         self.device = device
         self.advance = advance
         self.threads = threads or usable_cores()
         self.store = Store(job.settings.store, job.settings.layers)
+        self._features = features or cache_file(self.store, "features")
         self._models: dict[str, Model | None] = {}
         self._batches: dict[str, int] = {}
         self._totals: Totals = {}
@@ -232,8 +242,8 @@ class Worker:
             model = self.model(spec, report)
             if model is None:
                 return None
-            folder, told = cache_file(self.store, examining.FEATURES), in_words(self.advance, spec.name)
-            return examining.ModelEncoder(model, self.job.settings.batch, folder, self.threads, told)
+            told = in_words(self.advance, spec.name)
+            return examining.ModelEncoder(model, self.job.settings.batch, self._features, self.threads, told)
 
         def answered(unit: Unit, count: int, seconds: float) -> None:
             nonlocal spill_at

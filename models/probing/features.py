@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ...errors import DataError, VitobenchError
 from ...files import replace_file, replacing
 from ...identity import broken_seal, digest, seal_file
 from ...tasks.images.source import LoadFailure
+from ..batching import in_batches
 from ..model import Model
 from .data import Part
 
@@ -28,6 +30,9 @@ _TYPES = {"features": np.float32, "halves": np.float16, "tokens": np.float16}
 _CHUNK = 32
 _PASSING = "passing"
 """Name of an empty file: some image of the blocks could not be read for now."""
+
+_TRIES = 3
+"""How often features are made that another process removes, because of an image that it could not read for now."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def features_of(
         part: The images.
         folder: The cache.
         kind: ``"features"``, ``"halves"``, which are features in half precision, or ``"tokens"``.
-        batch: Images per forward pass.
+        batch: Images per forward pass; halved where they do not fit into memory.
         progress: Called with (images done, images in all).
         read: What the features are of, if not of the last layer as usual; part of the key.
 
@@ -84,6 +89,7 @@ def features_of(
     whole = place / f"{kind}.npy"
     try:
         place.mkdir(parents=True, exist_ok=True)
+        there = whole.exists()
         values = _read(whole, len(part))
         if values is None:
             note = {
@@ -93,13 +99,14 @@ def features_of(
                 "kind": kind,
                 "read": read,
             }
+            if there:  # it is damaged
+                whole.unlink(missing_ok=True)
             replace_file(place / "about.json", json.dumps(note).encode())
-            _compute(model, part, place, kind, batch, progress)
-            values = _join(place, whole, len(part))
+            values = _made(model, part, place, kind, batch, progress)
             passing = place / _PASSING
             if passing.exists():  # the next run asks again; the map of the file stays as it is
-                whole.unlink()
-                passing.unlink()
+                whole.unlink(missing_ok=True)
+                passing.unlink(missing_ok=True)
     except OSError as error:
         raise VitobenchError(
             f"Cannot store the features in {folder} ({error.strerror}); name another folder: --features of `bench "
@@ -131,9 +138,28 @@ def _read(path: Path, count: int) -> np.ndarray | None:
     return values if values.shape[:1] == (count,) else None
 
 
-def _compute(
+def _made(
     model: Model, part: Part, place: Path, kind: str, batch: int, progress: Callable[[int, int], None] | None
+) -> np.ndarray:
+    """Compute the blocks and join them, or take what another process made of them meanwhile."""
+    whole = place / f"{kind}.npy"
+    for _ in range(_TRIES):
+        _compute(model, part, place, whole, batch, progress)
+        with suppress(FileNotFoundError):  # the other one was first, and has removed them
+            _join(place, whole, len(part))
+        values = _read(whole, len(part))
+        if values is not None:
+            for number, _ in _blocks(len(part)):
+                _block_file(place, number).unlink(missing_ok=True)
+            return values
+    raise VitobenchError(f"The features in {place} are removed while they are made; end the other run and start again.")
+
+
+def _compute(
+    model: Model, part: Part, place: Path, whole: Path, batch: int, progress: Callable[[int, int], None] | None
 ) -> None:
+    kind = whole.stem
+    ask = model.tokens if kind == "tokens" else model.features
     geometry = model.spec.preprocessing.geometry
     todo = [(n, rows) for n, rows in _blocks(len(part)) if _read(_block_file(place, n), rows.stop - rows.start) is None]
     done = len(part) - sum(rows.stop - rows.start for _, rows in todo)
@@ -149,15 +175,15 @@ def _compute(
     with ThreadPoolExecutor(usable_cores()) as readers, ThreadPoolExecutor(1) as ahead:
         upcoming = ahead.submit(load, todo[0][1], readers) if todo else None
         for position, (number, _) in enumerate(todo):
+            if whole.exists():  # another process has finished
+                return
             assert upcoming is not None
             pixels, failed = upcoming.result()
             following = todo[position + 1 : position + 2]
             upcoming = ahead.submit(load, following[0][1], readers) if following else None
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            ask = model.tokens if kind == "tokens" else model.features
-            values = np.concatenate([ask(few).cpu().numpy() for few in images.split(batch)])
+            found, batch = in_batches(ask, pixels, batch, model.device)
             with np.errstate(over="ignore"):  # infinite where a half is too small for it
-                values = values.astype(_TYPES[kind])
+                values = found.cpu().numpy().astype(_TYPES[kind])
             values[list(failed)] = np.nan
             if any(failure.transient for failure in failed.values()):
                 (place / _PASSING).touch()
@@ -167,7 +193,7 @@ def _compute(
                 progress(done, len(part))
 
 
-def _join(place: Path, whole: Path, count: int) -> np.ndarray:
+def _join(place: Path, whole: Path, count: int) -> None:
     """Make one file of all blocks."""
     first = np.load(_block_file(place, 0), mmap_mode="r", allow_pickle=False)
     with replacing(whole) as aside:
@@ -177,11 +203,6 @@ def _join(place: Path, whole: Path, count: int) -> np.ndarray:
         joined.flush()
         del joined
         seal_file(aside)
-    for number, _ in _blocks(count):
-        _block_file(place, number).unlink(missing_ok=True)
-    features = _read(whole, count)
-    assert features is not None
-    return features
 
 
 def _save_aside(path: Path, values: np.ndarray) -> None:

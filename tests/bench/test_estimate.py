@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vitobench.bench.engine.estimate import Budget, budget
+from vitobench.bench.engine.estimate import Budget, _learned, budget
+from vitobench.bench.engine.examining import ModelEncoder
 from vitobench.bench.planning.asked import make_plan
+from vitobench.bench.planning.plan import Pass, PlannedTask, Unit, geometry_of
 from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.models import registry
 from vitobench.results.store import Store
+from vitobench.tasks.opening import open_source
+from vitobench.tasks.registry import get_task
 
 Run = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("zoo", "small_tasks")
@@ -56,6 +61,42 @@ def test_measuring_stores_nothing_and_tells_a_time(tmp_path: Path) -> None:
     assert found.device == "cpu"
     assert found.bytes > 0
     assert not store.exists()
+
+
+def test_features_to_learn_from_are_timed_and_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, spare = tmp_path / "home", tmp_path / "spare"
+    home.mkdir(), spare.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    seen = []
+    plain = ModelEncoder.learned
+
+    def learned(self: ModelEncoder, *args: Any) -> Any:
+        found = plain(self, *args)
+        seen.append((len(found), len([*spare.rglob("*.npy")])))
+        return found
+
+    monkeypatch.setattr(ModelEncoder, "learned", learned)
+    found = plan(tmp_path / "store", "other", suite=None, tasks=("micro-classification",), limit=20, baselines=())
+    assert not found.failures
+    assert found.seconds is not None
+    assert seen == [(5, 1)]
+    assert [*spare.iterdir()] == []
+    assert [*home.rglob("*.npy")] == []
+    assert not (tmp_path / "store").exists()
+
+
+def test_images_to_learn_from_count_once_for_each_model() -> None:
+    task = get_task("micro-classification")
+    planned = PlannedTask(task, "data", 0, "micro-classification@1", 20, open_source(task.dataset, {}, 20, 0))
+    one, two = (registry.resolve(name) for name in ("vito", "other"))
+    assert planned.source is not None
+    passes = [
+        Pass(planned.source, geometry_of(one, task), 0, (Unit(planned, 0, 10, models),))
+        for models in ((one,), (one, two))
+    ]
+    counted: set[tuple[str, str]] = set()
+    assert [_learned(work, counted) for work in (*passes, *passes)] == [4096, 4096, 0, 0]
 
 
 def test_a_model_that_cannot_be_loaded_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

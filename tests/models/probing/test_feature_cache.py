@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,39 @@ def test_an_interrupted_pass_goes_on(micro_model: Model, tmp_path: Path) -> None
     assert [path.name for path in tmp_path.glob("*/block-*")] == []
 
 
+@pytest.mark.parametrize("at", [0, 16, 32])
+def test_another_process_may_be_first(micro_model: Model, tmp_path: Path, at: int) -> None:
+    class Slow(Counting):
+        def load(
+            self, indices: Sequence[int], geometry: Geometry, condition: str | None = None
+        ) -> tuple[np.ndarray, dict[int, LoadFailure]]:
+            if indices[0] == at and not self.bad:
+                self.bad = frozenset({99})  # once
+                features_of(micro_model, part_of(), tmp_path)
+            return super().load(indices, geometry, condition)
+
+    rows = features_of(micro_model, Part(Slow("train", 40), np.arange(40)), tmp_path)
+    alone = features_of(micro_model, part_of(), tmp_path / "other")
+    np.testing.assert_allclose(rows.values, alone.values, rtol=1e-4, atol=1e-5)
+    (place,) = (path for path in tmp_path.iterdir() if path.name != "other")
+    assert {path.name for path in place.iterdir()} == {"about.json", "features.npy"}
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved(
+    micro_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = np.array(features_of(micro_model, part_of(), tmp_path / "other").values)
+    plain = Model.features
+
+    def limited(self: Model, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 4:
+            raise RuntimeError("CUDA out of memory")
+        return plain(self, images)
+
+    monkeypatch.setattr(Model, "features", limited)
+    np.testing.assert_allclose(features_of(micro_model, part_of(), tmp_path).values, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_damaged_files_are_made_again(micro_model: Model, tmp_path: Path) -> None:
     expected = np.array(features_of(micro_model, part_of(), tmp_path).values)
     path = next(tmp_path.glob("*/features.npy"))
@@ -94,6 +128,13 @@ def test_other_images_or_weights_have_files_of_their_own(micro_model: Model, tmp
     features_of(micro_model, Part(MicroSet("train", 20, seed=1), np.arange(20)), tmp_path)
     features_of(micro_model, Part(MicroSet("train", 40), np.arange(20, 40)), tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+    spec = micro_model.spec
+    larger = replace(spec.preprocessing, size=spec.preprocessing.size * 2, resize=spec.preprocessing.resize * 2)
+    for other in (replace(spec, weights_hash="0" * 64), replace(spec, preprocessing=larger)):
+        features_of(Model(other, micro_model._network), part_of(20), tmp_path)
+    for kind, read in (("halves", ""), ("halves", "another layer")):
+        features_of(micro_model, part_of(20), tmp_path, kind, read=read)
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_images_that_cannot_be_read_are_left_out(micro_model: Model, tmp_path: Path) -> None:

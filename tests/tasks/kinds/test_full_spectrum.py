@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from hashlib import blake2b
 
 import numpy as np
 import pytest
@@ -87,3 +88,7 @@ def test_a_fifth_of_corrupted_images_is_known_each_under_one_condition() -> None
     again = part_of(ids[::-1], 75)
     assert dict(zip(ids[rows], columns, strict=True)) == dict(zip(ids[::-1][again[0]], again[1], strict=True))
     np.testing.assert_array_equal(part_of(ids[:7], 1), [np.arange(7), np.zeros(7)])
+    # In every process, and on every machine: by BLAKE2b of the name, as a number.
+    numbers = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") for name in ids.tolist()]
+    assert rows.tolist() == [row for row, number in enumerate(numbers) if number % 5 == 0]
+    assert columns.tolist() == [number // 5 % 75 for number in numbers if number % 5 == 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,9 @@ def test_parts_are_balanced_nested_and_follow_from_names() -> None:
     order = np.random.default_rng(0).permutation(len(ids))
     again = drawn([ids[n] for n in order], labels[order], share=0.1)
     assert {ids[order[n]] for n in again} == {ids[n] for n in tenth}
+    # In every process, and on every machine: by BLAKE2b of the names.
+    first = sorted(ids[:100], key=lambda name: blake2b(name.encode(), digest_size=8).digest())[:10]
+    assert {ids[n] for n in tenth if n < 100} == {*first}
     with pytest.raises(ValueError, match="not both"):
         drawn(ids, labels, share=0.1, each=3)
 
@@ -182,6 +186,20 @@ def test_heads_are_fitted_once_and_what_cannot_be_read_is_counted() -> None:
     reasons = {position: failure.reason for position, failure in numbers.failed.items()}
     assert reasons == {3: "it is broken", 7: "its features are not all finite"}
     assert Classifying(4).examiner(encoder, sets).numbers([3]).values == {}  # type: ignore[arg-type]
+
+
+def test_every_encoder_and_every_setting_has_heads_of_its_own() -> None:
+    encoder, sets = clusters(2.0)
+    other = Known(encoder.asked[:, ::-1], encoder.learning[:, :3].repeat(4, axis=1)[:, :10], identity="other@2")
+    settings = (Classifying(4), Classifying(4, each=15), Classifying(4, neighbours=1))
+    together = [answers(how, one, sets) for how in settings for one in (encoder, other)]
+    for found, (how, one) in zip(together, [(how, one) for how in settings for one in (encoder, other)], strict=True):
+        alone = answers(how, one, Sets(sets.asked, sets.learning))
+        assert found.keys() == alone.keys()
+        for name, named in alone.items():
+            np.testing.assert_array_equal(found[name], named)
+    votes = {found["knn class"].tobytes() for found in together}
+    assert len(votes) == len(together)  # they are not equal anyway
 
 
 def test_what_heads_cannot_learn_from_stops_the_model() -> None:
