@@ -60,7 +60,7 @@ def summary_html(data: ReportData) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in missing)
     return (
         f"<h4>{escape(data.title)}</h4><table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-        "</table><p>Percent, with 95 % intervals. ▲ ▼: significantly better or worse than the declared baseline.</p>"
+        "</table><p>Percent, with 95 % intervals. ▲ ▼: significantly better or worse than the baseline.</p>"
         + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
     )
 
