@@ -6,9 +6,9 @@ Importing this loads no numerical library: listings of tasks read the declaratio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,6 +125,22 @@ class Examiner(Protocol):
 
     def numbers(self, positions: Sequence[int]) -> Numbers:
         """The numbers of some positions of the source that are asked together."""
+        ...
+
+
+@runtime_checkable
+class LearningExaminer(Examiner, Protocol):
+    """One that learns from other images or clips before it is asked, and says how far it is."""
+
+    def learn(self, told: Callable[[str, int, int], None]) -> None:
+        """Learn, unless that was done for the same source and encoder.
+
+        Args:
+            told: Called with (stage, done, total).
+
+        Raises:
+            VitobenchError: It cannot be done.
+        """
         ...
 
 
