@@ -61,7 +61,7 @@ def summary_html(data: ReportData) -> str:
     return (
         f"<h4>{escape(data.title)}</h4><table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
         f"</table><p>{escape(unit_words(row.metric for row in rows))}, with 95 % intervals. ▲ ▼: significantly better "
-        "or worse than the declared baseline.</p>" + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
+        "or worse than the baseline.</p>" + (f"<p>Missing:</p><ul>{lines}</ul>" if lines else "")
     )
 
 

@@ -102,7 +102,7 @@ def columns(outcome: Outcome) -> list[Column]:
     ]
     for task in data.tasks_with(View.ALIGNMENT):
         name, main = str(task["name"]), metric(str(task["metric"]))
-        chosen.append(Column(name, str(task.get("title") or name), "overall", main.name, main.label))
+        chosen.append(Column(name, data.titles[name], "overall", main.name, main.label))
     return chosen
 
 

@@ -20,7 +20,7 @@ from ..models.registry import SOURCES
 from ..reports.data import ReportData
 from ..reports.headline import main_lines
 from ..reports.ranks import FEW
-from ..reports.wording import layer_line
+from ..reports.wording import layer_line, named
 from ..results import records
 from ..results.metrics import metric
 from ..results.records import TaskOfRun
@@ -219,7 +219,7 @@ def execute(
         others = any(run.get("status") == "running" for run in records.runs(store.own))
         records.write_run(store, name, record | {"status": "running", "units": {"asked": asked, "missing": todo}})
         if console is not None:
-            names = ", ".join(spec.name for spec in plan.models if not spec.imported)
+            names = named([spec.name for spec in plan.models if not spec.imported])
             console.print(f"{names}: {todo} of {asked} units to run, {asked - todo} in the store", markup=False)
             for line in reuse_lines(missing):
                 console.print(line, markup=False)

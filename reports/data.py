@@ -201,7 +201,7 @@ class ReportData:
     Attributes:
         title: Name of the suite.
         scores: Every score, holes included as NaN.
-        comparisons: Paired differences; those against a model's declared baseline reach the headline.
+        comparisons: Paired differences; those against a model's `baseline` reach the headline.
         failures: What was asked and is missing, with the reason.
         models: One record per model: name, identity, source, baseline, weights_hash, preprocessing, ...
         tasks: One record per task.
@@ -305,16 +305,23 @@ class ReportData:
         return self._scores.get((model, task, condition, metric))
 
     def baseline(self, model: str) -> str | None:
-        """The baseline that a model declares; None if there is none, it is not here, or no comparison was asked."""
-        for record in self.models:
-            if record["name"] == model:
-                name = record.get("baseline")
-                here = name in self.model_names and name != model
-                return str(name) if here and (self.pairs is None or (model, name) in self.pairs) else None
-        return None
+        """The model that the headline compares a model with; None if there is none here.
+
+        It is the one that the model declares; where another was asked for instead, that one. Baselines without a
+        network never are, since a model is compared with them beside its own baseline.
+        """
+        record = next((record for record in self.models if record["name"] == model), None)
+        if record is None:
+            return None
+        declared = record.get("baseline")
+        asked = [declared] if self.pairs is None else [b for a, b in self.pairs if a == model]
+        here = [name for name in asked if name in self.model_names and name != model]
+        if declared in here:
+            return str(declared)
+        return next((name for name in here if name not in self.partial_models), None)
 
     def comparison(self, model: str, task: str, condition: str, metric: str) -> Comparison | None:
-        """The paired difference of a model to its declared baseline, or None where there is none."""
+        """The paired difference of a model to its `baseline`, or None where there is none."""
         baseline = self.baseline(model)
         return None if baseline is None else self._comparisons.get((baseline, (model, task, condition, metric)))
 

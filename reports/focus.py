@@ -35,7 +35,7 @@ def focus(data: ReportData, highlight: Sequence[str] = ()) -> Focus:
 
     Args:
         data: The figures' input.
-        highlight: Names that the user chose; none takes all models up to `MANY`, and of more those with a declared
+        highlight: Names that the user chose; none takes all models up to `MANY`, and of more those with a
             baseline, their baselines, then the first ones.
 
     Raises:
@@ -61,7 +61,7 @@ def left_line(left: int) -> str:
 
 
 def drawn_models(data: ReportData) -> tuple[str, ...]:
-    """Up to `MANY` models; of more, those with a declared baseline and these baselines go first."""
+    """Up to `MANY` models; of more, those with a baseline and these baselines go first."""
     names = data.model_names
     if len(names) <= MANY:
         return names

@@ -46,7 +46,7 @@ class Cell:
     Attributes:
         model: Model name.
         score: The score, or None where nothing was recorded.
-        comparison: The paired difference to the declared baseline, if there is one.
+        comparison: The paired difference to the model's baseline, if there is one.
         asked: Whether the model is run on the task.
     """
 
@@ -262,7 +262,8 @@ _COLOURS = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.OPEN: ""}
 def legend(data: ReportData) -> str:
     """How to read the headline, and over how many comparisons its marks are corrected."""
     whole = sum(row.family == "primary" for row in data.comparisons)
-    over = f", over the {whole:,} main numbers that are compared here and separately over all others" if whole else ""
+    which = "one main number that is" if whole == 1 else f"{whole:,} main numbers that are"
+    over = f", over the {which} compared here and separately over all others" if whole else ""
     return (
         f"{unit_words(row.metric for row in headline_rows(data))}, with 95 % intervals. Differences are paired on the "
         "same images; ▲ (better) and ▼ (worse) mark "
@@ -411,7 +412,7 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def to_markdown(data: ReportData) -> str:
-    """The headline as one Markdown table, with a difference column for every model that declares a baseline.
+    """The headline as one Markdown table, with a difference column for every model that has a baseline.
 
     Args:
         data: The report's input.

@@ -21,7 +21,7 @@ from ...models.spec import ModelSpec
 from ...results.layout import PARTIAL
 from ...results.store import Store
 from ...tasks.images.source import ImageSource, LoadFailure
-from ...tasks.understanding.protocol import Encoder, FeatureProtocol
+from ...tasks.understanding.protocol import Encoder, FeatureProtocol, LearningExaminer
 from ..planning.plan import BASELINE, Pass, Unit
 from .pixels import UnitRows, one_line
 
@@ -136,6 +136,7 @@ def examine(
     encoder_of: Callable[[ModelSpec], Encoder | None],
     fail: Callable[[ModelSpec, str], None],
     answered: Callable[[Unit, int, float], None],
+    telling: Callable[[ModelSpec], Callable[[str, int, int], None]],
 ) -> None:
     """Fill the rows of every unit and model of a pass.
 
@@ -147,6 +148,7 @@ def examine(
         encoder_of: Gives a model, or None once it has failed.
         fail: Called with a model that fails, and why.
         answered: Called with the unit, how many of its positions are done, and how many seconds they took.
+        telling: Gives what is called with (stage, done, total) while a model or baseline learns.
     """
     for spec in dict.fromkeys(spec for unit in work.units for spec in unit.models):
         units = [unit for unit in work.units if spec in unit.models]
@@ -154,7 +156,7 @@ def examine(
         if encoder is None:
             continue
         try:
-            for unit, count, seconds in _examined(spec, encoder, units, rows, work):
+            for unit, count, seconds in _examined(spec, encoder, units, rows, work, telling):
                 answered(unit, count, seconds)
         except (Exception, SystemExit) as error:  # one model that fails must not take the others with it
             fail(spec, one_line(error))
@@ -170,6 +172,7 @@ def _examined(
     units: Sequence[Unit],
     rows: Mapping[tuple[str, str], UnitRows],
     work: Pass,
+    telling: Callable[[ModelSpec], Callable[[str, int, int], None]],
 ) -> Iterator[tuple[Unit, int, float]]:
     groups = []
     for number, unit in enumerate(units):
@@ -178,6 +181,11 @@ def _examined(
         asked = protocol_of(unit.planned.task).together(work.source, left)
         groups += [(positions[0], number, positions) for positions in asked]
     examiners = [protocol_of(unit.planned.task).examiner(encoder, work.source) for unit in units]
+    for number in sorted({number for _, number, _ in groups}):
+        examiner, started = examiners[number], time.monotonic()
+        if isinstance(examiner, LearningExaminer):
+            examiner.learn(telling(spec))
+            yield units[number], 0, time.monotonic() - started
     for _, number, positions in sorted(groups):
         unit = units[number]
         started = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -256,7 +256,10 @@ class Worker:
                 self._spill(work.units, rows)
                 spill_at = time.monotonic() + max(SPILL_SECONDS, (time.monotonic() - started) / _SPILL_SHARE)
 
-        examining.examine(work, rows, encoder_of, lambda spec, why: self._fail(spec, why, report), answered)
+        def telling(spec: ModelSpec) -> Callable[[str, int, int], None]:
+            return in_words(self.advance, spec.name)
+
+        examining.examine(work, rows, encoder_of, lambda spec, why: self._fail(spec, why, report), answered, telling)
         self.advance(sum(map(_cells, work.units)) - self._advanced)
         writes = []
         for unit in work.units:

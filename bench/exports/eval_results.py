@@ -85,7 +85,7 @@ def entries_of(data: ReportData, model: str, benchmark: str = "", source: str = 
         score = data.score(model, name, data.main_condition(name), str(task.get("metric") or "top1"))
         if score is None:
             continue
-        title = str(task.get("title") or name)
+        title = data.titles[name]
         if not math.isfinite(score.value):
             undefined.append(title)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK  # the same as on the Hub's server
 
 from ...errors import DataError, VitobenchError
-from ...reports.data import ReportData
+from ...reports.data import ReportData, title_of
 from ...reports.headline import headline_rows, hole_lines
 from ...results.metrics import metric
-from ...results.schema import Score, View
+from ...results.schema import Score, TaskRecord, View
 from .exporter import SCREEN, Handover, put
 
 # One key in the YAML at the head of a Markdown file, replaced without touching a byte of the rest.
@@ -183,9 +183,9 @@ def entry_of(data: ReportData, model: str) -> Entry:
     return dict(entry)
 
 
-def _name(task: Mapping[str, Any]) -> str:
+def _name(task: TaskRecord) -> str:
     """The title, which also says if the images are from the micro-world."""
-    title = str(task.get("title") or task["name"])
+    title = title_of(task)
     return f"{title} (procedural micro-world)" if task.get("world") == "microworld" else title
 
 

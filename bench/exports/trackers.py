@@ -185,8 +185,7 @@ def _write(data: ReportData, steps: dict[int, str], folder: Path) -> int:
                 ends = [f"{tag}.ci_low", f"{tag}.ci_high"]
                 for end, value in zip(ends, (score.ci_low, score.ci_high), strict=True):
                     writer.add_scalar(end, value, step)
-                title = str(data.task(score.task).get("title") or score.task)
-                bands.setdefault(title, {})[label] = ["Margin", [tag, *ends]]
+                bands.setdefault(data.titles[score.task], {})[label] = ["Margin", [tag, *ends]]
             writer.add_text("provenance", _origin(data, model), step)
         if bands:
             writer.add_custom_scalars(bands)

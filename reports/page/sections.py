@@ -144,7 +144,7 @@ def reference_words(data: AlignmentData) -> str:
 
 
 def compared_table(data: AlignmentData, report: ReportData) -> ViewTable:
-    """`headline_table` with the paired difference of every model to its declared baseline, as judged in the report."""
+    """`headline_table` with the paired difference of every model to its baseline, as judged in the report."""
     table = headline_table(data)
     rows = []
     for row in table.rows:

@@ -6,8 +6,8 @@ these know, appearance tells. The last one sees the order of the frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DataError
@@ -35,8 +35,10 @@ OBSERVERS = {COLOURS: "colours-8@1"}
 
 _CELLS_OF_COLOURS = 8
 
-_KEPT = 32
-"""Fits that are kept: a run asks all models for some clips, then all for the next. Those of a ResNet-50 take 25 MB."""
+_KEPT = 128
+"""Encoders whose heads are kept: a run asks all its models for some clips, then all for the next, and heads that are
+lost are fitted again. Those of a ResNet-50 for three splits of 101 classes take 25 MB, less than the network, which is
+kept as well."""
 
 _VERSION = 1
 """Raised when numbers of the same settings change."""
@@ -110,6 +112,14 @@ class Recognising(FeatureProtocol):
             del facts["splits"]
         return facts
 
+    def learns(self, source: ImageSource) -> int:
+        """See `FeatureProtocol.learns`."""
+        return len(source.learning)  # type: ignore[attr-defined]
+
+    def brief(self) -> Recognising:
+        """See `FeatureProtocol.brief`."""
+        return _Timed(**{field.name: getattr(self, field.name) for field in fields(self)})
+
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
         """Each clip by itself."""
         return [[position] for position in positions]
@@ -121,11 +131,35 @@ class Recognising(FeatureProtocol):
         return ActionExaminer(self, encoder, source)  # type: ignore[arg-type]
 
 
+class _Timed(Recognising):
+    """The same without heads, to time a few clips: fitting would read all the others."""
+
+    def examiner(self, encoder: Encoder | str, source: ImageSource) -> ActionExaminer:
+        examiner = super().examiner(encoder, source)
+        examiner.fits = False
+        return examiner
+
+
 class ActionExaminer:
-    """One encoder or baseline on clips; see `protocol.Examiner`. Heads are fitted before the first clip is judged."""
+    """One encoder or baseline on clips; see `protocol.LearningExaminer`.
+
+    Attributes:
+        fits: Whether heads are fitted. Without them each clip is read and encoded, and called the first class.
+    """
+
+    fits = True
 
     def __init__(self, how: Recognising, encoder: Encoder | str, clips: LabelledClips) -> None:
         self._how, self._encoder, self._clips = how, encoder, clips
+
+    def learn(self, told: Callable[[str, int, int], None]) -> None:
+        """Fit heads, unless that was done.
+
+        Raises:
+            DataError: As in `numbers`.
+        """
+        if self.fits:
+            self.heads(told)
 
     def numbers(self, positions: Sequence[int]) -> Numbers:
         """The class that each head names, and the true one.
@@ -137,7 +171,7 @@ class ActionExaminer:
 
         from ..images.source import LoadFailure
 
-        splits = self.heads()
+        splits = self.heads() if self.fits else ()
         rows: list[list[float]] = []
         read: list[int] = []
         failed = {}
@@ -145,8 +179,8 @@ class ActionExaminer:
             try:
                 seen = self._seen(self._clips, position)
                 (split,) = self._clips.splits_of(position)
-                heads = splits[split]
-                named = [heads[name].classes(_joined(seen[name]))[0] for name in HEADS]
+                heads = splits[split] if self.fits else {}
+                named = [heads[name].classes(_joined(seen[name]))[0] if self.fits else 0 for name in HEADS]
             except DataError as error:
                 failed[position] = LoadFailure(str(error), transient=False)
                 continue
@@ -156,20 +190,22 @@ class ActionExaminer:
         values = {f"{name} class": column for name, column in zip((*HEADS, TRUE), columns, strict=True)}
         return Numbers(np.array(read, dtype=np.int64), values if read else {}, failed)
 
-    def heads(self) -> Sequence[Mapping[str, Head]]:
+    def heads(
+        self, told: Callable[[str, int, int], None] = lambda stage, done, total: None
+    ) -> Sequence[Mapping[str, Head]]:
         """For each split the heads of this encoder by name, fitted once for the clips and settings."""
         clips = self._clips.learning
         who = f"baseline {self._encoder}" if isinstance(self._encoder, str) else self._encoder.identity
         key = (who, digest([clips.digest, self._how.facts()]))
         if key not in clips.fitted:
-            found = self._fitted(clips)
+            found = self._fitted(clips, told)
             while len(clips.fitted) >= _KEPT:
                 clips.fitted.pop(next(iter(clips.fitted)))
             clips.fitted[key] = found
         heads: Sequence[Mapping[str, Head]] = clips.fitted[key]
         return heads
 
-    def _fitted(self, clips: LabelledClips) -> tuple[dict[str, Head], ...]:
+    def _fitted(self, clips: LabelledClips, told: Callable[[str, int, int], None]) -> tuple[dict[str, Head], ...]:
         """Heads of all splits; a clip is encoded once, in however many of them it is used."""
         import numpy as np
 
@@ -187,12 +223,18 @@ class ActionExaminer:
             apart.append(dict(zip(own.tolist(), held_out(actions[own], groups[own], classes).tolist(), strict=True)))
         fits: list[dict[str, Fitting]] = [{} for _ in apart]
         for position in positions:
-            for name, blocks in self._seen(clips, position).items():
+            told("Clips to learn from", position, len(clips))
+            try:
+                seen = self._seen(clips, position)
+            except DataError as error:
+                raise DataError(f"a clip that heads are fitted to cannot be used: {error}") from None
+            for name, blocks in seen.items():
                 row = np.concatenate(blocks)
                 for split in splits[position]:
                     if name not in fits[split]:
                         fits[split][name] = Fitting([len(block) for block in blocks], classes)
                     fits[split][name].add(row, int(actions[position]), apart[split][position])
+        told("Clips to learn from", len(clips), len(clips))
         return tuple({name: own.pop(name).head() for name in HEADS} for own in fits)
 
     def _seen(self, clips: LabelledClips, position: int) -> dict[str, list[np.ndarray]]:

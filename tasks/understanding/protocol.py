@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from ...errors import DataError
 
@@ -152,6 +152,22 @@ class Examiner(Protocol):
 
     def numbers(self, positions: Sequence[int]) -> Numbers:
         """The numbers of some positions of the source that are asked together."""
+        ...
+
+
+@runtime_checkable
+class LearningExaminer(Examiner, Protocol):
+    """One that learns from other images or clips before it is asked, and says how far it is."""
+
+    def learn(self, told: Callable[[str, int, int], None]) -> None:
+        """Learn, unless that was done for the same source and encoder.
+
+        Args:
+            told: Called with (stage, done, total).
+
+        Raises:
+            VitobenchError: It cannot be done.
+        """
         ...
 
 

@@ -26,6 +26,7 @@ def test_a_run_of_files_ends_with_table_page_and_json_and_needs_no_second_run(
     assert "6 of 6 units to run" in done.out
     assert "6 units computed" in done.out
     assert "Micro-world, clean" in done.out
+    assert f"{mine} against {theirs}" in " ".join(done.out.split())  # in the headline, though not declared
     assert "bench-results/report.html" in done.out
 
     found = json.loads((tmp_path / "out/scores.json").read_text())

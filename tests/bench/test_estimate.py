@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from vitobench.bench.engine import estimate
 from vitobench.bench.engine.estimate import Budget, _learned, budget
 from vitobench.bench.engine.examining import ModelEncoder
 from vitobench.bench.planning.asked import make_plan
@@ -18,8 +21,10 @@ from vitobench.bench.run import Outcome
 from vitobench.bench.settings import Settings
 from vitobench.models import registry
 from vitobench.results.store import Store
+from vitobench.tasks.microworld import action_clips
 from vitobench.tasks.opening import open_source
 from vitobench.tasks.registry import get_task
+from vitobench.tasks.understanding.actions import ActionExaminer
 
 Run = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("zoo", "small_tasks")
@@ -97,6 +102,26 @@ def test_images_to_learn_from_count_once_for_each_model() -> None:
     ]
     counted: set[tuple[str, str]] = set()
     assert [_learned(work, counted) for work in (*passes, *passes)] == [4096, 4096, 0, 0]
+
+
+def test_clips_that_heads_are_fitted_to_are_in_the_estimate_and_not_read_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: ActionExaminer, *told: Any) -> Any:
+        raise AssertionError("heads are fitted to time a few clips")
+
+    monkeypatch.setattr(ActionExaminer, "heads", refuse)
+    clock = count()  # each look at it is a second later
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    asked: dict[str, Any] = {"suite": None, "tasks": ("micro-actions",), "limit": 12, "baselines": ()}
+    monkeypatch.setattr(action_clips, "LEARNING_CLIPS", 36)
+    few = plan(tmp_path / "store", "vito", **asked)
+    monkeypatch.setattr(action_clips, "LEARNING_CLIPS", 720)
+    many = plan(tmp_path / "store", "vito", **asked)
+    assert not many.failures
+    assert few.seconds is not None
+    assert many.seconds is not None
+    assert many.seconds > 5 * few.seconds
 
 
 def test_a_model_that_cannot_be_loaded_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,17 @@ def test_the_twin_follows_every_large_object(zoo: Path, tmp_path: Path) -> None:
     assert len(units) == 1 + len(OBSERVERS)
 
 
+def telling_run(said: list[str]) -> Callable[..., Any]:
+    """`Worker.run` that keeps what a bar would say."""
+    plain = worker.Worker.run
+
+    def run(self: worker.Worker, indices: Any) -> Any:
+        self.advance = lambda amount, what="": said.append(what)
+        return plain(self, indices)
+
+    return run
+
+
 def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,8 +277,14 @@ def test_heads_on_actions_have_numbers_of_all_clips_and_of_each_class(
         baselines=(),
         threads=1,
     )
+    said: list[str] = []
+    monkeypatch.setattr(worker.Worker, "run", telling_run(said))
     outcome = execute(settings)
     assert not outcome.data.failures
+    for model in ("vito", COLOURS):
+        assert f"{model}: clips to learn from, 0 of 36" in said
+        assert f"{model}: clips to learn from, 36 of 36" in said
+        assert any(text.startswith(f"{model}: clips to learn from, 35 of 36, about 0:0") for text in said)
     found = {(s.model, s.condition, s.metric): s for s in outcome.data.scores}
     for model in ("vito", COLOURS):
         ordered, averaged = (found[model, "overall", f"{head}_accuracy"] for head in ("ordered", "averaged"))

@@ -63,6 +63,26 @@ def test_a_baseline_that_is_absent_is_no_baseline(report):
     assert dataclasses.replace(report, models=models).baseline("vito-micro") is None
 
 
+def test_a_baseline_that_was_asked_for_takes_the_place_of_the_declared_one(report):
+    vito, supervised, reference = report.model_names
+
+    def baseline(*pairs, **changes):
+        return dataclasses.replace(report, pairs=pairs, **changes).baseline(vito)
+
+    assert baseline((vito, reference)) == reference
+    assert baseline((vito, reference), (vito, supervised)) == supervised  # the declared one, if it was asked for
+    assert baseline((vito, "elsewhere"), (supervised, reference)) is None
+    colours = (*report.models[:2], {**report.models[2], "source": "baseline"})
+    assert baseline((vito, reference), models=colours) is None  # compared beside, not instead
+    asked = dataclasses.replace(
+        report,
+        pairs=((vito, reference),),
+        comparisons=tuple(dataclasses.replace(c, b=reference) for c in report.comparisons if c.a == vito),
+    )
+    assert {row.cells[0].comparison.b for row in headline_rows(asked) if row.cells[0].comparison} == {reference}
+    assert (tallies(asked)[0].baseline, tallies(asked)[0].missing) == (reference, tallies(report)[0].missing)
+
+
 def test_scores_without_a_description_still_appear():
     data = ReportData("bare", (Score("m", "t", "overall", "top1", 0.5, 0.4, 0.6, 10),))
     (row,) = headline_rows(data)

@@ -18,6 +18,7 @@ from vitobench.tasks.microworld.scene import frame_rows
 from vitobench.tasks.microworld.sets import MicroSet
 from vitobench.tasks.microworld.vocabulary import ACTIONS, AXES, CAMERA, CLIP_SECONDS, ROTATION
 from vitobench.tasks.understanding.actions import COLOURS, HEADS, Recognising, inputs, shifts
+from vitobench.tasks.understanding.protocol import LearningExaminer
 
 
 @dataclass
@@ -108,10 +109,34 @@ def test_heads_are_fitted_once_for_an_encoder_and_what_fails_is_counted() -> Non
     assert len(clips.learning.fitted) == 2
 
 
+def test_learning_says_how_far_it_is_and_is_done_once() -> None:
+    clips, encoder = Squares(4, 0), Pixels()
+    told: list[tuple[str, int, int]] = []
+    examiner = HOW.examiner(encoder, clips)  # type: ignore[arg-type]
+    assert isinstance(examiner, LearningExaminer)
+    for _ in range(2):
+        examiner.learn(lambda *what: told.append(what))
+    assert told == [("Clips to learn from", done, 60) for done in range(61)]
+    examiner.numbers([0])
+    assert encoder.calls == 61
+    assert HOW.learns(clips) == 60  # type: ignore[arg-type]
+
+
+def test_a_few_clips_are_timed_without_heads() -> None:
+    clips, encoder = Squares(4, 0), Pixels()
+    examiner = HOW.brief().examiner(encoder, clips)  # type: ignore[arg-type]
+    examiner.learn(lambda stage, done, total: pytest.fail("reads clips to learn from"))
+    numbers = examiner.numbers([0, 1, 2])
+    assert {*numbers.values} == {*(f"{head} class" for head in HEADS), "true class"}
+    assert numbers.positions.tolist() == [0, 1, 2]
+    assert encoder.calls == 3
+    assert not clips.learning.fitted
+
+
 def test_a_clip_that_heads_need_stops_the_model() -> None:
     clips = Squares(4, 0)
     clips.learning.broken = frozenset({7})
-    with pytest.raises(DataError, match="the clip 7 has no frames"):
+    with pytest.raises(DataError, match="heads are fitted to cannot be used: the clip 7 has no frames"):
         HOW.examiner(Pixels(), clips).numbers([0])  # type: ignore[arg-type]
 
 
