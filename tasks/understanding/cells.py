@@ -150,7 +150,8 @@ def cell_means(values: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray,
     """
     import numpy as np
 
-    cells = cells_of_pixels(*values.shape, rows, columns).ravel()
+    height, width = values.shape
+    cells = cells_of_pixels(height, width, rows, columns).ravel()
     there = np.isfinite(values).ravel()
     count = rows * columns
     area, known = np.bincount(cells, minlength=count), np.bincount(cells[there], minlength=count)

@@ -376,7 +376,8 @@ def cell_counts(truth: np.ndarray, known: int, rows: int, columns: int) -> np.nd
     import numpy as np
 
     there = truth != VOID
-    cells = cells_of_pixels(*truth.shape, rows, columns)[there]
+    height, width = truth.shape
+    cells = cells_of_pixels(height, width, rows, columns)[there]
     return np.bincount(cells * known + truth[there], minlength=rows * columns * known).reshape(-1, known)
 
 
