@@ -42,7 +42,7 @@ class Boxes:
         classes: int64 (n,), from 0.
         scores: float64 (n,). Of a detection its confidence. Of a true box 1, or 0 for a region of which nothing is
             asked, COCO's crowds: it takes any number of detections, and these count neither way.
-        areas: float64 (n,), in pixels, by which sizes are told apart: a true object's is that of its mask.
+        areas: float64 (n,), in pixels: whether an object is small, medium or large; a true one's is that of its mask.
     """
 
     places: np.ndarray
