@@ -389,6 +389,7 @@ class ClaimFacts(RunFacts, total=False):
     """Runs of each method."""
     steps: int
     precision: str
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -409,6 +410,25 @@ class Number:
 
 
 @dataclass(frozen=True)
+class HypothesisView:
+    """A part of a claim that has a verdict of its own.
+
+    Attributes:
+        key: As in the plan.
+        statement: In words.
+        effect: Name of the effect, expected to be more than 0.
+        effects: That effect in every number that was measured.
+        absent: In how many declared numbers it was not.
+    """
+
+    key: str
+    statement: str
+    effect: str
+    effects: tuple[Effect, ...]
+    absent: int = 0
+
+
+@dataclass(frozen=True)
 class ClaimView:
     """A claim with its effects.
 
@@ -419,6 +439,8 @@ class ClaimView:
         effects: Every effect in every number, with its p-value corrected among all that were declared; where the claim
             holds they are more than 0.
         absent: Declared effects in numbers that were not measured.
+        hypotheses: Its parts, where it has some.
+        alpha: An effect is significant where its corrected p-value is below this.
     """
 
     key: str
@@ -426,6 +448,8 @@ class ClaimView:
     statement: str
     effects: tuple[Effect, ...]
     absent: int = 0
+    hypotheses: tuple[HypothesisView, ...] = ()
+    alpha: float = 0.05
 
     @property
     def names(self) -> list[str]:

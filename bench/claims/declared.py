@@ -45,6 +45,23 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """What a plan expects of one effect of a claim.
+
+    Attributes:
+        key: As in the plan.
+        statement: In words.
+        effect: Name of the effect, expected to be more than 0.
+        numbers: In which numbers.
+    """
+
+    key: str
+    statement: str
+    effect: str
+    numbers: tuple[Asked, ...]
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement, and what would have to differ if it were true.
 
@@ -56,6 +73,7 @@ class Claim:
         numbers: In which numbers.
         suite: The suite that measures them.
         on_demand: Judged only where it is asked for: it measures other tasks than the claims that were planned.
+        hypotheses: Parts of it that have verdicts of their own.
     """
 
     key: str
@@ -65,6 +83,7 @@ class Claim:
     numbers: tuple[Asked, ...]
     suite: str = SUITE
     on_demand: bool = False
+    hypotheses: tuple[Hypothesis, ...] = ()
 
     @property
     def methods(self) -> set[str]:
@@ -213,12 +232,9 @@ EXTRA = (DECODING, TRACKING)
 """What is measured in addition to the tasks of the registry."""
 
 _VIDEO = (Asked("micro-vid-robust", "pm0"), Asked("micro-vid-robust", "pm10"), Asked(TRACKING, TRACKED[0]))
-_HUMAN = (
-    Asked("micro-cue-conflict", "shape_bias"),
-    Asked(DECODING, "shape"),
-    Asked("micro-alignment", "accuracy"),
-    Asked("micro-alignment", "error_consistency"),
-)
+_SHAPE = (Asked("micro-cue-conflict", "shape_bias"), Asked(DECODING, "shape"))
+_OBSERVERS = (Asked("micro-alignment", "accuracy"), Asked("micro-alignment", "error_consistency"))
+_HUMAN = (*_SHAPE, *_OBSERVERS)
 NUMBERS = (*_CLEAN, *_SYNTHETIC, *_NATURAL, *_VIDEO, *_HUMAN, Asked(DECODING, "texture"))
 """Everything that is measured, in the order of tables."""
 
@@ -257,6 +273,17 @@ CLAIMS = (
             "data × time": of_sources(time=1, still=-1, ideal_time=-1, ideal_still=1),
         },
         _DECIDING,
+        hypotheses=(
+            Hypothesis("H1", "Pictures of a camera make robust", "data", _SYNTHETIC),
+            Hypothesis("H2", "and shape-biased", "data", _SHAPE),
+            Hypothesis("H3", "and let models err where observers err", "data", _OBSERVERS),
+            Hypothesis("H4", "Time makes robust, beyond what the pictures give", "time", _SYNTHETIC),
+            Hypothesis("H5", "and shape-biased", "time", _SHAPE),
+            Hypothesis("H6", "and lets models err where observers err", "time", _OBSERVERS),
+            Hypothesis(
+                "H7", "Time gives more where the camera's state changes from frame to frame", "data × time", _DECIDING
+            ),
+        ),
     ),
     Claim(
         "2",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...reports.data import ClaimFacts, ClaimsData, ClaimView, Number
+from ...reports.data import ClaimFacts, ClaimsData, ClaimView, HypothesisView, Number
 from ...results import statistics
 from ...results.schema import Effect
-from ...results.statistics import holm, minimum_detectable, t_test
+from ...results.statistics import ALPHA, holm, minimum_detectable, t_test
 from ...results.store import Store
 from ...tasks.scoring.compare import averaged, contrast, effect
 from ...tasks.scoring.samples import Prepared, collect, prepare
@@ -78,7 +78,9 @@ def numbers(tasks: Iterable[str] = ()) -> tuple[Number, ...]:
     )
 
 
-def judge_claims(measured: Sequence[Outcome], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
+def judge_claims(
+    measured: Sequence[Outcome], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts, alpha: float = ALPHA
+) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
@@ -87,6 +89,7 @@ def judge_claims(measured: Sequence[Outcome], store: Store, runs: Runs, extra: E
         runs: The runs of each method.
         extra: What was measured for the tasks in `EXTRA`.
         facts: For the provenance.
+        alpha: An effect is significant where its corrected p-value is below this.
 
     Returns:
         Claims whose methods are all there; a method without runs leaves out the effects that need it.
@@ -102,7 +105,7 @@ def judge_claims(measured: Sequence[Outcome], store: Store, runs: Runs, extra: E
         for method, names in runs.items()
     }
     prepared = {name: task for plan in plans for name, task in _prepared(plan, store).items()}
-    claims = (_view(claim, prepared, runs, values, extra) for claim in CLAIMS)
+    claims = (replace(_view(claim, prepared, runs, values, extra), alpha=alpha) for claim in CLAIMS)
     failures = tuple(dict.fromkeys(f"{f.model}, {f.task}: {f.reason}" for data in gathered for f in data.failures))
     windows = {method: window for method, window in WINDOWS.items() if method in runs}
     judged = tuple(claim for claim in claims if claim.effects)
@@ -157,7 +160,12 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
     absent = len(claim.effects) * len(claim.numbers) - len(effects)
     adjusted = holm([*(estimate.p for estimate in effects), *[1.0] * absent])[: len(effects)]
     judged = tuple(replace(estimate, p_adjusted=p) for estimate, p in zip(effects, adjusted, strict=True))
-    return ClaimView(claim.key, claim.title, claim.statement, judged, absent)
+    found = {(estimate.name, Asked(estimate.task, estimate.metric)): estimate for estimate in judged}
+    parts = []
+    for part in claim.hypotheses:
+        own = tuple(found[part.effect, asked] for asked in part.numbers if (part.effect, asked) in found)
+        parts.append(HypothesisView(part.key, part.statement, part.effect, own, len(part.numbers) - len(own)))
+    return ClaimView(claim.key, claim.title, claim.statement, judged, absent, tuple(parts))
 
 
 def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:

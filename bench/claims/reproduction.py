@@ -11,7 +11,8 @@ from ...errors import VitobenchError, unknown_name
 from ...files import write_file, write_json
 from ...models.sources.files import name_of
 from ...reports.data import ClaimFacts, ClaimsData
-from ...reports.tables.claims import claims_page, effects_page
+from ...reports.tables.claims import claims_page, effects_page, verdict
+from ...results.statistics import ALPHA
 from ...results.store import Store
 from ...text import utf8
 from ..run import execute, facts
@@ -50,9 +51,17 @@ def write_claims(data: ClaimsData, folder: Path) -> list[Path]:
 
 
 def claims_json(data: ClaimsData) -> dict[str, Any]:
-    """Everything as plain data: ``effects``, ``methods``, ``windows``, ``facts``, ``failures``."""
+    """Everything as plain data: ``effects``, ``verdicts``, ``methods``, ``windows``, ``facts``, ``failures``."""
     return {
         "effects": [{"claim": claim.key} | asdict(effect) for claim in data.claims for effect in claim.effects],
+        "verdicts": [
+            {"claim": claim.key, "hypothesis": key, "verdict": verdict(effects, absent, claim.alpha)}
+            for claim in data.claims
+            for key, effects, absent in (
+                [(part.key, part.effects, part.absent) for part in claim.hypotheses]
+                or [("", claim.effects, claim.absent)]
+            )
+        ],
         "methods": [
             {"method": method, "task": task, "metric": metric, "seed": seed, "value": value}
             for method, numbers in data.methods.items()
@@ -101,6 +110,7 @@ class Reproduction:
         limit: At most this many images for each task.
         tasks: Tasks of the suite in place of all of them.
         precision: What the networks compute in when they are measured; bfloat16 is faster where the processor has it.
+        alpha: An effect is significant where its corrected p-value is below this.
     """
 
     folder: Path
@@ -111,6 +121,7 @@ class Reproduction:
     limit: int | None = None
     tasks: tuple[str, ...] = ()
     precision: str = "float32"
+    alpha: float = ALPHA
 
     @property
     def chosen(self) -> list[Claim]:
@@ -197,6 +208,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         "seeds": asked.seeds,
         "steps": asked.steps,
         "precision": asked.precision,
+        "alpha": asked.alpha,
     }
     parts = ((DECODING, decode_all(runs, console)), (TRACKING, track_all(runs, console)))
     extra = {
@@ -204,7 +216,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         for run in runs
     }
     finished = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(outcomes, store, finished, extra, known)
+    data = judge_claims(outcomes, store, finished, extra, known, asked.alpha)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

@@ -257,6 +257,13 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     show_default=True,
     help="Floating-point type for measuring.",
 )
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="An effect is significant where its corrected p-value is below this: less for a second look.",
+)
 @click.option("--list", "listed", is_flag=True, help="Only list the runs and whether each is finished.")
 @quiet_option
 def reproduce_command(
@@ -267,6 +274,7 @@ def reproduce_command(
     workers: int | None,
     limit: int | None,
     precision: str,
+    alpha: float,
     listed: bool,
     quiet: bool,
 ) -> None:
@@ -289,7 +297,9 @@ def reproduce_command(
     from ..claims.reproduction import Reproduction, reproduce
 
     console = None if quiet else open_console()
-    request = Reproduction(folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision)
+    request = Reproduction(
+        folder, claims, seeds, steps or STEPS, workers or usable_cores(), limit, precision=precision, alpha=alpha
+    )
     if listed:
         for run in request.runs():
             echo(f"{'there  ' if run.finished() else 'missing'}  {run.folder}")
@@ -301,11 +311,13 @@ def reproduce_command(
         console.print(estimate(missing, request.workers, limit).line(), soft_wrap=True)
     data, files = reproduce(request, console, " ".join(["bench", *sys.argv[1:]]))
     if console is not None:
-        from ...reports.tables.claims import tally
+        from ...reports.tables.claims import tally, verdict
 
         for claim in data.claims:
-            if claim.effects:
-                console.print(f"({claim.key}) {claim.title}: {tally(claim)}", soft_wrap=True)
+            console.print(f"({claim.key}) {claim.title}: {tally(claim)}", soft_wrap=True)
+            for part in claim.hypotheses:
+                word = verdict(part.effects, part.absent, claim.alpha)
+                console.print(f"    {part.key} {part.statement} ({part.effect}): {word}", soft_wrap=True)
         for path in files:
             console.print(str(path), soft_wrap=True, markup=False)
     if data.failures:

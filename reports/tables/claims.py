@@ -34,6 +34,7 @@ def claims_page(data: ClaimsData) -> str:
             "",
             tally(claim),
             "",
+            *_verdicts(claim, data.numbers),
             *_short(claim, data.numbers),
             "",
         ]
@@ -43,10 +44,12 @@ def claims_page(data: ClaimsData) -> str:
 
 def effects_page(data: ClaimsData) -> str:
     """Every effect in full: intervals over images, over runs and over both, p, and the smallest detectable effect."""
+    level = next((claim.alpha for claim in data.claims), ALPHA)
     lines = [
         "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
         "runs*: these images, other trainings. *Over both*: the basis of p and of the marks. p after Holm within a "
-        "claim. *Detectable*: the smallest effect that would have been found with power 0.8.",
+        f"claim; marked where it is below {level:g}. *Detectable*: the smallest effect that would have been found with "
+        "power 0.8, at a p of 0.05 before the correction.",
         "",
     ]
     for claim in data.claims:
@@ -61,7 +64,7 @@ def effects_page(data: ClaimsData) -> str:
             cells = [
                 effect.name,
                 number.title,
-                f"{mark(effect)}{signed(effect.value, number)}",
+                f"{mark(effect, claim.alpha)}{signed(effect.value, number)}",
                 _interval(effect.ci_low, effect.ci_high, number),
                 _interval(effect.runs_ci_low, effect.runs_ci_high, number),
                 _interval(effect.both_ci_low, effect.both_ci_high, number),
@@ -75,21 +78,56 @@ def effects_page(data: ClaimsData) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def mark(effect: Effect) -> str:
+def mark(effect: Effect, alpha: float = ALPHA) -> str:
     """``"▲ "`` or ``"▼ "`` where an effect is significant after Holm's correction, else nothing."""
-    if not effect.p_adjusted < ALPHA:
+    if not effect.p_adjusted < alpha:
         return ""
     return "▲ " if effect.value > 0 else "▼ "
 
 
 def tally(claim: ClaimView) -> str:
     """How many effects support the claim, contradict it, are inconclusive, and were not measured."""
-    up = sum(mark(effect) == "▲ " for effect in claim.effects)
-    down = sum(mark(effect) == "▼ " for effect in claim.effects)
+    up, down = _marked(claim.effects, claim.alpha)
     count = len(claim.effects)
     rest = f" {claim.absent} more were declared and not measured." if claim.absent else ""
     told = f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
     return told + rest
+
+
+def verdict(effects: Sequence[Effect], absent: int, alpha: float = ALPHA) -> str:
+    """What effects say together, by the rule of docs/claims-plan.md.
+
+    Args:
+        effects: Those that were measured, each expected to be more than 0.
+        absent: How many more were declared.
+        alpha: Below which corrected p-values are significant.
+
+    Returns:
+        ``"confirmed"`` where most are significantly above 0 and none below, ``"confirmed in part"`` where some are and
+        none below, ``"contradicted"`` where more are below than above, else ``"undecided"``.
+    """
+    up, down = _marked(effects, alpha)
+    if up and not down:
+        return "confirmed" if 2 * up > len(effects) + absent else "confirmed in part"
+    return "contradicted" if down > up else "undecided"
+
+
+def _marked(effects: Sequence[Effect], alpha: float) -> tuple[int, int]:
+    """How many are significantly above 0, and below."""
+    marks = [mark(effect, alpha) for effect in effects]
+    return marks.count("▲ "), marks.count("▼ ")
+
+
+def _verdicts(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
+    """The verdict on the claim, or a table with those on its hypotheses."""
+    if not claim.hypotheses:
+        return [f"By the rule: **{verdict(claim.effects, claim.absent, claim.alpha)}**.", ""]
+    lines = ["| | hypothesis | effect | in | verdict |", "|---|---|---|---|---|"]
+    for part in claim.hypotheses:
+        titles = ", ".join(_number(numbers, effect).title for effect in part.effects)
+        word = verdict(part.effects, part.absent, claim.alpha)
+        lines.append(f"| {part.key} | {part.statement} | *{part.effect}* | {titles} | **{word}** |")
+    return [*lines, ""]
 
 
 def signed(value: float, number: Number) -> str:
@@ -146,7 +184,7 @@ def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
             cells.append(
                 ""
                 if effect is None
-                else f"{mark(effect)}{signed(effect.value, number)} "
+                else f"{mark(effect, claim.alpha)}{signed(effect.value, number)} "
                 f"{_interval(effect.both_ci_low, effect.both_ci_high, number)}".rstrip()
             )
         lines.append(f"| {name} | {' | '.join(cells)} |")

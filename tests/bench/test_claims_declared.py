@@ -152,3 +152,13 @@ def test_the_suite_asks_more_images_of_the_tasks_that_are_cheap() -> None:
     assert suite.declared("micro-val").images == 2000
     assert suite.declared("micro-vid-robust").images == 320 * 21
     assert suite.declared("micro-c") == get_suite("robustness").declared("micro-c")
+
+
+def test_hypotheses_cover_the_effects_of_their_claim() -> None:
+    for claim in CLAIMS:
+        parts = [(part.effect, asked) for part in claim.hypotheses for asked in part.numbers]
+        assert len(parts) == len(set(parts)), claim.key
+        if parts:
+            assert set(parts) == {(name, asked) for name in claim.effects for asked in claim.numbers}, claim.key
+    (primary,) = (claim for claim in CLAIMS if claim.hypotheses)
+    assert (primary.key, len(primary.effects) * len(primary.numbers)) == ("1", 21)  # as docs/claims-plan.md says

@@ -60,6 +60,8 @@ def test_a_reproduction_ends_in_tables_and_is_not_done_twice(tmp_path: Path, mon
         assert effect["value"] == pytest.approx(means[0] - means[1])
         assert effect["runs"] == 4
         assert effect["both_ci_low"] <= effect["value"] <= effect["both_ci_high"]
+    assert [(row["claim"], row["hypothesis"]) for row in found["verdicts"]] == [("d", "")]
+    assert found["facts"]["alpha"] == 0.05
     page = (tmp_path / "out" / "claims.md").read_text()
     assert "| `vito-uncurated` |" in page
     assert "(d) Curation" in page

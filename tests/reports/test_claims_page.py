@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from vitobench.reports.data import ClaimsData, ClaimView, Number
+from vitobench.reports.data import ClaimsData, ClaimView, HypothesisView, Number
 from vitobench.reports.figures.claims import effects_figure, methods_figure, windows_figure
-from vitobench.reports.tables.claims import claims_page, effects_page, mark, signed, tally
+from vitobench.reports.tables.claims import claims_page, effects_page, mark, signed, tally, verdict
 from vitobench.results.schema import Effect
 
 CLEAN = Number("micro-val", "top1", "clean")
@@ -57,7 +57,42 @@ def test_marks_follow_the_corrected_p() -> None:
     assert mark(effect("x", CLEAN, 0.1, 0.049)) == "▲ "
     assert mark(effect("x", CLEAN, -0.1, 0.049)) == "▼ "
     assert mark(effect("x", CLEAN, 0.1, 0.051)) == ""
+    assert mark(effect("x", CLEAN, 0.1, 0.03), 0.025) == ""
+    assert mark(effect("x", CLEAN, 0.1, 0.02), 0.025) == "▲ "
     assert signed(-0.0002, CLEAN) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("signs", "absent", "word"),
+    [
+        ("++0", 0, "confirmed"),
+        ("++0", 1, "confirmed in part"),  # two of four are not most
+        ("+00", 0, "confirmed in part"),
+        ("++-", 0, "undecided"),
+        ("+--", 0, "contradicted"),
+        ("00-", 0, "contradicted"),
+        ("00", 0, "undecided"),
+        ("", 3, "undecided"),
+    ],
+)
+def test_verdicts_follow_the_rule_of_the_plan(signs: str, absent: int, word: str) -> None:
+    found = {"+": (0.1, 0.01), "-": (-0.1, 0.01), "0": (0.1, 0.2)}
+    assert verdict([effect("x", CLEAN, *found[sign]) for sign in signs], absent) == word
+
+
+def test_a_stricter_level_decides_marks_tallies_and_verdicts(data: ClaimsData) -> None:
+    (claim,) = data.claims
+    part = HypothesisView("H1", "Scales hurt nothing", "scales", claim.effects[1:2])
+    pages = {}
+    for alpha in (0.05, 0.025):
+        told = replace(data, claims=(replace(claim, hypotheses=(part,), alpha=alpha),))
+        pages[alpha] = claims_page(told)
+        assert f"marked where it is below {alpha:g}." in effects_page(told)
+    assert "| H1 | Scales hurt nothing | *scales* | clean | **contradicted** |" in pages[0.05]
+    assert "| H1 | Scales hurt nothing | *scales* | clean | **undecided** |" in pages[0.025]
+    assert "| scales | −5.0 [−8.0, −2.0] |" in pages[0.025]
+    assert "0 contradict it (▼), 2 are inconclusive." in pages[0.025]
+    assert "By the rule: **undecided**." in claims_page(data)
 
 
 def test_figures_hold_what_was_found(data: ClaimsData) -> None:
