@@ -161,11 +161,11 @@ def _view(claim: Claim, prepared: Mapping[str, Prepared], runs: Runs, values: Va
     adjusted = holm([*(estimate.p for estimate in effects), *[1.0] * absent])[: len(effects)]
     judged = tuple(replace(estimate, p_adjusted=p) for estimate, p in zip(effects, adjusted, strict=True))
     found = {(estimate.name, Asked(estimate.task, estimate.metric)): estimate for estimate in judged}
-    parts = []
+    hypotheses = []
     for part in claim.hypotheses:
         own = tuple(found[part.effect, asked] for asked in part.numbers if (part.effect, asked) in found)
-        parts.append(HypothesisView(part.key, part.statement, part.effect, own, len(part.numbers) - len(own)))
-    return ClaimView(claim.key, claim.title, claim.statement, judged, absent, tuple(parts))
+        hypotheses.append(HypothesisView(part.key, part.statement, part.effect, own, len(part.numbers) - len(own)))
+    return ClaimView(claim.key, claim.title, claim.statement, judged, absent, tuple(hypotheses))
 
 
 def _over_runs(name: str, asked: Asked, weights: Mapping[str, float], values: Values) -> list[Effect]:
