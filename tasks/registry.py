@@ -236,6 +236,7 @@ SUITES: dict[str, Suite] = {
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),
+                ("micro-semantic-correspondence", "overall", "pck_points"),
                 ("micro-depth", "overall", "depth_within_125"),
             ),
         ),

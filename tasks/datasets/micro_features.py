@@ -19,7 +19,7 @@ from ..kinds.segmentation import KIND as SEGMENTATION
 from ..kinds.segmentation import MIOU
 from ..kinds.video_objects import J_AND_F
 from ..kinds.video_objects import KIND as VIDEO_OBJECTS
-from ..microworld.vocabulary import ACTIONS, CLASSES, GAPS, PLAYED, SCENE_CLASSES
+from ..microworld.vocabulary import ACTIONS, CLASSES, GAPS, PLAYED, POSED, SCENE_CLASSES, VIEWS
 from ..task import Condition, Task
 from ..understanding.actions import Recognising
 from ..understanding.classification import Classifying
@@ -71,6 +71,12 @@ def _pairs(name: str, length: int, seed: int) -> ImageSource:
     from ..microworld.point_pairs import MicroPairs
 
     return MicroPairs(length, seed)
+
+
+def _instances(name: str, length: int, seed: int) -> ImageSource:
+    from ..microworld.point_pairs import MicroInstances
+
+    return MicroInstances(length, seed)
 
 
 def _classes(name: str, length: int, seed: int) -> ImageSource:
@@ -261,6 +267,27 @@ DATA_SETS: tuple[DataSet, ...] = (
             "similar cell of the whole second frame. Networks with stages are read at the last stage whose own stride "
             "is 8 or less.",
             protocol=Matching(tuple(f"{gap:g} s" for gap in GAPS), listed=True, longer=0, within=8, stride=8),
+        ),
+    ),
+    micro_set(
+        "instances",
+        "Micro-correspondence between objects",
+        _instances,
+        _by_features(
+            "micro-semantic-correspondence",
+            "Micro-correspondence between objects of a class",
+            CORRESPONDENCE,
+            300,
+            "pairs",
+            metric=PCK,
+            citation=OURS,
+            notes="300 pairs: photographs of 100 scenes of the set val, each with three other scenes whose largest "
+            "object has the same class and is seen from a side that is up to 30, 60 and 90 degrees away, at 128 "
+            f"pixels. The classes are those that look different from every side: {', '.join(POSED)}. 64 points of the "
+            "first object that are seen on the second, or all where there are fewer; each is taken to be at the most "
+            "similar cell of the whole second photograph. Networks with stages are read at the last stage whose own "
+            "stride is 8 or less.",
+            protocol=Matching(tuple(VIEWS), listed=True, longer=0, within=8, stride=8),
         ),
     ),
 )

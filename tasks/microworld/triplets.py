@@ -23,7 +23,7 @@ from ..similarity.triplets import Judged, TripletSource
 from . import vocabulary as k
 from .scene import Scene, frame_rows, photographed
 from .sets import RenderedSource, render
-from .vocabulary import CLASSES, CLIP_SECONDS, GENERATOR_VERSION
+from .vocabulary import CLASSES, CLIP_SECONDS, GENERATOR_VERSION, POSED
 from .worlds import NATURAL, Draws, draw_scene, scene_key
 
 WEIGHTS: Mapping[str, float] = {"shape": 1.0, "texture": 0.6, "pose": 0.5, "light": 0.3}
@@ -38,8 +38,8 @@ OBSERVERS = 20
 HELD_OUT = 400
 """Triplets that a transform is fitted on; their scenes are in no triplet that is scored."""
 
-SHAPES = tuple(CLASSES.index(name) for name in ("mug", "chair", "aeroplane", "hammer", "house", "car"))
-"""Those without an axis of symmetry that would leave the side from which they are seen undefined."""
+SHAPES = tuple(CLASSES.index(name) for name in POSED)
+"""Those of which it is defined from which side they are seen."""
 
 _SHARED = 0.55  # probability that two scenes of a triplet have a shape, or a texture, in common
 _WORLD = replace(NATURAL, correlation=0.0, others=(1.0, 0.0, 0.0, 0.0), occluders=0.0)

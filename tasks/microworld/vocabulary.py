@@ -31,6 +31,9 @@ SCENE_CLASSES = ("background", *CLASSES)
 UNSEEN_CLASSES = ("pyramid", "jack", "arch", "hourglass", "stairs", "ladder", "tripod", "figure eight")
 """Solids that no clip and no other set shows; their distance functions follow those of `CLASSES`."""
 
+POSED = ("mug", "chair", "aeroplane", "hammer", "house", "car")
+"""Classes that look different from every side, since no rotation leaves their shape as it is."""
+
 SYNONYMS = {
     "box": ("crate",),
     "mug": ("cup",),
@@ -86,6 +89,9 @@ PLAYED = ("forwards", "backwards")
 
 GAPS = (0.2, 1.28, 2.56)
 """Seconds between the frames of a pair in which points correspond."""
+
+VIEWS = {"0 to 30 degrees": (0.0, 30.0), "30 to 60 degrees": (30.0, 60.0), "60 to 90 degrees": (60.0, 90.0)}
+"""How far apart the sides are from which two objects of one class are seen: from, and below."""
 
 CAMERAS = ("filmed", "ideal")
 """How frames of clips are taken: by the clip's own imperfect camera, or by one that adds nothing."""

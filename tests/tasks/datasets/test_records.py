@@ -174,7 +174,7 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
         "micro-cue-conflict",
         "micro-classification", "micro-davis", "micro-segmentation", "micro-segmentation-linear", "micro-depth",
         "micro-detection", "micro-actions", "micro-arrow",
-        "micro-correspondence", "micro-triplets",
+        "micro-correspondence", "micro-semantic-correspondence", "micro-triplets",
         "micro-unseen", "micro-unseen-full-spectrum", "micro-empty", "micro-empty-full-spectrum",
         "imagenet-val", "laion-c-clean",
         "imagenet-c", "imagenet-c-raw", "imagenet-c-extra", "imagenet-c-bar", "imagenet-3dcc", "laion-c",
@@ -217,5 +217,5 @@ def test_what_is_rendered_needs_no_folder_and_has_no_download() -> None:
         source = open_source(data_set.name, {}, 21, 3)
         space = data_set.form.label_space
         assert (source.name, source.label_space, len(source)) == (data_set.name, space, 21)
-        elsewhere = ("triplets", "classes", "objects", "scenes", "boxes", "actions", "arrow", "pairs")
+        elsewhere = ("triplets", "classes", "objects", "scenes", "boxes", "actions", "arrow", "pairs", "instances")
         assert space == "microworld-16" or data_set.name in [f"microworld/{name}" for name in elsewhere]

@@ -1,9 +1,10 @@
 import numba
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from vitobench.tasks.microworld.solids import BOUNDS, distance
-from vitobench.tasks.microworld.vocabulary import CLASSES, UNSEEN_CLASSES
+from vitobench.tasks.microworld.vocabulary import CLASSES, POSED, UNSEEN_CLASSES
 
 ALL = (*CLASSES, *UNSEEN_CLASSES)
 
@@ -77,3 +78,29 @@ def test_box_is_exact_outside() -> None:
     points = points[np.abs(points).max(1) > 0.55]
     away = np.linalg.norm(np.maximum(np.abs(points) - 0.55, 0), axis=1) - 0.02
     np.testing.assert_allclose(evaluate(1, points), away, atol=1e-12)
+
+
+def rotations() -> np.ndarray:
+    """By halves to sixths of a circle about the axes of a cube and others every 18 degrees, and 400 at random."""
+    steps = np.deg2rad(np.arange(0, 180, 18))
+    flat = np.stack([np.cos(steps), np.sin(steps), 0 * steps], axis=1)
+    cube = [(1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)]
+    cube += [(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]
+    axes = np.concatenate([flat, flat[:, [0, 2, 1]], flat[:, [2, 0, 1]], cube])
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    named = Rotation.from_rotvec(np.concatenate([axes * 2 * np.pi / n for n in range(2, 7)]))
+    drawn = Rotation.random(400, random_state=0)
+    return Rotation.concatenate([named, drawn[drawn.magnitude() > np.pi / 6]]).as_matrix()
+
+
+def test_a_class_has_sides_of_its_own_unless_a_rotation_leaves_its_distances_as_they_are() -> None:
+    points, turns = np.random.default_rng(0).uniform(-1, 1, (200, 3)), rotations()
+    for shape, name in enumerate(CLASSES):
+        values = evaluate(shape, points)
+        changed = [np.abs(evaluate(shape, points @ turn.T) - values).max() for turn in turns]
+        if name in POSED:
+            assert min(changed) > 0.1, name
+        else:
+            assert min(changed) < 1e-9, name
+    mirrored = [np.abs(evaluate(n, points * [-1, 1, 1]) - evaluate(n, points)).max() for n in range(16)]
+    assert mirrored[CLASSES.index("chair")] < 1e-9  # left and right are not

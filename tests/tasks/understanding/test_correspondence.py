@@ -18,9 +18,10 @@ from vitobench.tasks.labels import Truth
 from vitobench.tasks.microworld import vocabulary as k
 from vitobench.tasks.microworld.camera import shakes
 from vitobench.tasks.microworld.kernel import _to_object
-from vitobench.tasks.microworld.point_pairs import POINTS, SIZE, MicroPairs, moved
-from vitobench.tasks.microworld.scene import frame_rows
-from vitobench.tasks.microworld.sets import MicroSet
+from vitobench.tasks.microworld.point_pairs import POINTS, SIZE, MicroInstances, MicroPairs, moved
+from vitobench.tasks.microworld.scene import frame_rows, photographed
+from vitobench.tasks.microworld.sets import MicroSet, render
+from vitobench.tasks.microworld.solids import distance
 from vitobench.tasks.registry import get_task
 from vitobench.tasks.scoring.samples import Answers, Resampler
 from vitobench.tasks.understanding.cells import encoded_size, nearest_cells, own_cells, sampled
@@ -302,3 +303,120 @@ def test_pairs_of_the_micro_world_share_their_first_frame_and_show_their_points_
     assert (MicroPairs(1, -1).pair(0).first != pairs[0].first).any()  # seeds may be negative
     with pytest.raises(ValueError, match="Invalid length 0"):
         MicroPairs(0)
+
+
+def photographed_rows(numbers: list[int], seed: int = 0) -> np.ndarray:
+    """The kernel's rows of photographs of scenes of the set val."""
+    scenes = [photographed(scene) for scene in MicroSet("val", 1, seed).scenes(numbers)]
+    return frame_rows(scenes, np.full(len(scenes), 1.28))
+
+
+def on_object(row: np.ndarray, depth: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """What pixels show, in the coordinates of the first object: float64 (n, 3)."""
+    u, v = 2 * (across + 0.5) / SIZE - 1, 1 - 2 * (down + 0.5) / SIZE
+    rays = np.column_stack([row[k.TANGENT] * u, row[k.TANGENT] * v, np.ones(len(u))])
+    world = row[k.CAMERA : k.CAMERA + 3] + depth[down, across, None] * (rays @ row[k.AXES : k.AXES + 9].reshape(3, 3))
+    return np.array([_to_object.py_func(row, 0, *point) for point in world])
+
+
+def test_pairs_of_instances_are_of_one_class_of_different_scenes_and_of_the_sides_that_they_name() -> None:
+    source = MicroInstances(9, 3)
+    assert source.image_ids[:4] == (
+        "instances-3-000000/0 to 30 degrees",
+        "instances-3-000000/30 to 60 degrees",
+        "instances-3-000000/60 to 90 degrees",
+        "instances-3-000001/0 to 30 degrees",
+    )
+    assert MicroInstances(60, 3).digest == source.digest != MicroInstances(9, 4).digest
+    assert MicroInstances(60, 3).image_ids[:9] == source.image_ids
+    used: set[int] = set()
+    for group in range(12):
+        numbers = source.scenes_of(group)
+        used |= set(numbers)
+        rows = photographed_rows(numbers, 3)
+        assert {k.CLASSES[int(row[k.SHAPE])] for row in rows} == {k.POSED[group % 6]}
+        sides = np.array([_to_object.py_func(row, 0, *row[k.CAMERA : k.CAMERA + 3]) for row in rows])
+        sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+        angles = np.rad2deg(np.arccos(sides[1:] @ sides[0]))
+        assert all(low <= angle < high for angle, (low, high) in zip(angles, k.VIEWS.values(), strict=True))
+    assert len(used) == 12 * 4
+
+
+def test_points_of_instances_are_the_same_in_the_coordinates_of_both_objects() -> None:
+    source = MicroInstances(18, 0)
+    off, height = [], []
+    for group in range(6):
+        numbers = source.scenes_of(group)
+        frames, rows = MicroSet("val", 1).frames(numbers, SIZE), photographed_rows(numbers)
+        for other in (1, 2, 3):
+            pair = source.pair(3 * group + other - 1)
+            assert len(pair.points) == POINTS
+            np.testing.assert_array_equal(pair.first, frames.images[0])
+            np.testing.assert_array_equal(pair.second, frames.images[other])
+            first = on_object(rows[0], frames.depth[0], *pair.points.astype(int).T)
+            second = on_object(rows[other], frames.depth[other], *pair.truth.astype(int).T)
+            off.append(np.linalg.norm(second - first, axis=1))
+            height.append([distance(frames.labels[0], *point) for point in first])
+    assert np.abs(height).max() < 0.01  # above or below the surface of the solid
+    assert np.median(off) < 0.015
+    assert np.max(off) < 0.1  # a pixel's middle is not the point, most of all on steep parts
+
+
+def test_instances_of_one_scene_have_their_points_in_one_place_and_turned_ones_where_a_clip_has_them() -> None:
+    source, scene = MicroInstances(3), MicroSet("val", 1).scene(7)
+    around = np.array([0.4, 0.0, 0.0, 0.0])  # the camera's azimuth alone
+    still = replace(
+        scene, spins=0 * scene.spins, drifts=0 * scene.drifts, camera_velocity=around, light_turn=0.0,
+        occluder_velocity=0 * scene.occluder_velocity,
+    )  # fmt: skip
+    turned = replace(still, camera=1.28 * around + still.camera)
+    middle = np.full(3, 1.28)
+    frames = render([still, still, turned], middle.tolist(), SIZE, camera="ideal")
+    same, other = source._paired(0, frames, frame_rows([still, still, turned], middle))
+    np.testing.assert_allclose(same.truth, same.points, atol=1e-9)
+    assert len(same.points) == POINTS
+    times = np.array([1.28, 2.56])
+    clip = render([still, still], times.tolist(), SIZE, camera="ideal")
+    (later,) = source._paired(0, clip, frame_rows([still, still], times))
+    np.testing.assert_array_equal(other.second, later.second)
+    np.testing.assert_array_equal(other.points, later.points)
+    np.testing.assert_allclose(other.truth, later.truth, atol=1e-9)
+    assert np.abs(other.truth - other.points).max() > 3
+
+
+@dataclass
+class Knowing:
+    """Features are the object's coordinates, as points of a sphere in four dimensions; elsewhere its other pole."""
+
+    known: dict[bytes, np.ndarray]
+    identity: str = "knowing@1"
+
+    def patch(self, height: int, width: int) -> int:
+        return 0
+
+    def maps(self, images: np.ndarray, within: int, stride: int) -> Tensor:
+        assert stride == 1  # so that no feature is between the object and what is behind it
+        return torch.from_numpy(np.stack([self.known[image.tobytes()] for image in images]))
+
+
+def test_who_knows_the_coordinates_of_the_objects_finds_their_points() -> None:
+    source, known = MicroInstances(9, 0), {}
+    for group in range(3):
+        numbers = source.scenes_of(group)
+        frames = MicroSet("val", 1).frames(numbers, SIZE)
+        for row, image, depth, mask in zip(
+            photographed_rows(numbers), frames.images, frames.depth, frames.mask, strict=True
+        ):
+            features = np.zeros((4, SIZE, SIZE), np.float32)
+            features[3] = -1
+            down, across = np.nonzero(mask)
+            features[:3, down, across] = on_object(row, depth, across, down).T / 2
+            features[3, down, across] = np.sqrt(1 - (features[:3, down, across] ** 2).sum(axis=0))
+            known[image.tobytes()] = features
+    how = get_task("micro-semantic-correspondence").protocol
+    assert isinstance(how, Matching)
+    exact = replace(how, stride=1).examiner(Knowing(known), source).numbers(range(9)).values  # type: ignore[arg-type]
+    assert exact["points count"].tolist() == [POINTS] * 9
+    assert exact["0.05 count"].sum() > 0.99 * 9 * POINTS
+    unmoved = how.examiner(SAME, source).numbers(range(9)).values  # type: ignore[arg-type]
+    assert unmoved["0.10 count"].sum() < 0.3 * 9 * POINTS
