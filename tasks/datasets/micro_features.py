@@ -282,12 +282,12 @@ DATA_SETS: tuple[DataSet, ...] = (
             metric=PCK,
             citation=OURS,
             notes="300 pairs: photographs of 100 scenes of the set val, each with three other scenes whose largest "
-            "object has the same class and is seen from a side that is up to 30, 60 and 90 degrees away, at 128 "
-            f"pixels. The classes are those that look different from every side: {', '.join(POSED)}. 64 points of the "
-            "first object that are seen on the second, or all where there are fewer; each is taken to be at the most "
-            "similar cell of the whole second photograph. Networks with stages are read at the last stage whose own "
-            "stride is 8 or less.",
-            protocol=Matching(tuple(VIEWS), listed=True, longer=0, within=8, stride=8),
+            "object has the same class and is seen from a side that is 0 to 30, 30 to 60 and 60 to 90 degrees away, at "
+            f"128 pixels. The classes are those that look different from every side: {', '.join(POSED)}. Up to 64 "
+            "points of the first object that are seen on the second; each is taken to be at the most similar cell of "
+            "the whole second photograph. As in SPair-71k, networks with stages are read at the last "
+            "stage whose own stride is 16 or less, computed at stride 8.",
+            protocol=Matching(tuple(VIEWS), listed=True, longer=0, within=16, stride=8),
         ),
     ),
 )

@@ -346,6 +346,21 @@ def test_points_are_found_again_after_each_gap_and_draws_are_of_scenes(zoo: Path
     assert found[SAME, "0.2 s", "pck_points"].value > found[SAME, "2.56 s", "pck_points"].value
 
 
+def test_points_are_found_again_on_other_objects_of_their_class(zoo: Path, tmp_path: Path) -> None:
+    from vitobench.tasks.microworld.vocabulary import VIEWS
+    from vitobench.tasks.understanding.correspondence import ANYWHERE, CEILINGS, SAME
+
+    chosen = {"tasks": ("micro-semantic-correspondence",), "limit": 6, "store": tmp_path / "s", "device": "cpu"}
+    outcome = execute(Settings(models=("vito",), baselines=(), **chosen))
+    assert not outcome.data.failures
+    found = {(s.model, s.condition, s.metric): s for s in outcome.data.scores}
+    assert {model for model, _, _ in found} == {"vito", ANYWHERE, SAME, *CEILINGS}
+    assert found["true cells at stride 8", "overall", "pck_points"].value > 0.9
+    views = [found["vito", view, "pck_points"] for view in VIEWS]
+    assert [score.n for score in views] == [2 * 64] * 3
+    assert found["vito", "overall", "pck_images"].n == 6
+
+
 def test_classes_are_named_by_heads_on_features_that_are_kept(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

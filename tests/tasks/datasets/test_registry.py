@@ -41,7 +41,7 @@ def test_names_are_unique_and_what_users_bring_is_among_them() -> None:
     rendered = [name for name in DATA_SETS if name.startswith("microworld/")]
     stimuli = [name for name in DATA_SETS if name.startswith("model-vs-human/")]
     listed = [name for name in DATA_SETS if name.startswith("openood/")]
-    assert (len(rendered), len(stimuli), len(listed)) == (18 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
+    assert (len(rendered), len(stimuli), len(listed)) == (19 + len(MICRO_ALIGNMENT_SETS), len(ALIGNMENT_SETS), 5)
     parts = {"imagenet-with-depth", "imagenet-a-clean", "imagenet-r-clean", "laion-c-clean", "imagenet-x-multi"}
     parts |= {"imagenet-with-train", "imagenet-low-shot"}
     assert set(DATA_SETS) == {*PUBLICATIONS, *PUBLISHED, *rendered, *stimuli, *listed, *parts}
