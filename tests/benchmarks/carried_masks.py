@@ -1,7 +1,6 @@
-"""Carried masks on clips of DAVIS: the speed of J and F, the memory of long clips, and pictures to look at.
+"""Carried masks on clips of DAVIS: the speed of J and F, and pictures to look at.
 
     python -m vitobench.tests.benchmarks.carried_masks measures DAVIS
-    python -m vitobench.tests.benchmarks.carried_masks memory
     python -m vitobench.tests.benchmarks.carried_masks pictures DAVIS FILE.png MODEL ... [--shorter 240]
     python -m vitobench.tests.benchmarks.carried_masks pictures micro FILE.png MODEL ...
 
@@ -12,9 +11,6 @@ DAVIS is the folder of the published archive, `micro` the first clips of the mic
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +23,7 @@ from vitobench.tasks.opening import open_source
 from vitobench.tasks.readers.masks import DavisClips
 from vitobench.tasks.registry import get_task
 from vitobench.tasks.understanding.davis import boundary, boundary_accuracy, region_similarity
-from vitobench.tasks.understanding.video_objects import Carrying, ClipExaminer
+from vitobench.tasks.understanding.video_objects import Carrying
 
 
 def clips_of(folder: Path) -> DavisClips:
@@ -65,57 +61,6 @@ def measures(folder: Path) -> None:
     print(
         f"J and F of {len(pairs)} pairs: {here:.1f} ms, by the definition {definition:.1f} ms: {definition / here:.1f}x"
     )
-
-
-class Noise:
-    """An encoder of random features, and clips of random frames with one object."""
-
-    name = "noise"
-
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
-
-    def patch(self, height: int, width: int) -> int:
-        return 0
-
-    def maps(self, images: np.ndarray, within: int, stride: int):  # type: ignore[no-untyped-def]
-        import torch
-
-        return torch.randn(len(images), 112, -(-images.shape[1] // stride), -(-images.shape[2] // stride))
-
-    def object_at(self, position: int) -> tuple[str, int]:
-        return "noise", 1
-
-    def length_of(self, clip: str) -> int:
-        return self.frames
-
-    def objects(self, clip: str) -> int:
-        return 1
-
-    def frame(self, clip: str, number: int) -> np.ndarray:
-        return np.zeros((240, 428, 3), np.uint8)
-
-    def mask(self, clip: str, number: int) -> np.ndarray:
-        mask = np.zeros((240, 428), np.uint8)
-        mask[60:120, 100:200] = 1
-        return mask
-
-
-def memory() -> None:
-    """Peak memory of clips of two lengths, each in a process of its own."""
-    for frames in (30, 90):
-        done = subprocess.run(
-            [sys.executable, "-m", __spec__.name, "one", str(frames)], capture_output=True, text=True, check=True
-        )
-        print(f"{frames} frames of 240 x 428: {done.stdout.strip()}")
-
-
-def one(frames: int) -> None:
-    """Carry a mask along noise, and print the peak of the process."""
-    noise = Noise(frames)
-    for _ in ClipExaminer(Carrying(shorter=0), noise, noise).masks("noise"):
-        pass
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 COLOURS = np.array([[0, 0, 0], [230, 60, 40], [40, 120, 230], [240, 190, 30], [60, 170, 80]])
@@ -171,16 +116,12 @@ def pictures(folder: str, file: Path, models: list[str], shorter: int) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("measures", "memory", "pictures", "one"))
+    parser.add_argument("what", choices=("measures", "pictures"))
     parser.add_argument("more", nargs="*")
     parser.add_argument("--shorter", type=int, default=480)
     asked = parser.parse_args()
     if asked.what == "measures":
         measures(Path(asked.more[0]))
-    elif asked.what == "memory":
-        memory()
-    elif asked.what == "one":
-        one(int(asked.more[0]))
     else:
         pictures(asked.more[0], Path(asked.more[1]), asked.more[2:], asked.shorter)
 
