@@ -1,7 +1,7 @@
 """Detection: a light detector is trained on an encoder's frozen features, and its boxes are held to the true ones.
 
-Features are read once. Every encoder has the same detector, images, budget and rule for the learning rate. Results are
-boxes, from which COCO's numbers over any set of images follow.
+Features are read once. Every encoder has the same detector, images, budget and learning rate. Results are boxes, from
+which COCO's numbers over any set of images follow.
 """
 
 from __future__ import annotations
@@ -118,7 +118,6 @@ class Detecting(FeatureProtocol):
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
         plain = asdict(self) | {"classes": list(self.classes), "limits": list(self.limits)}
-        plain["training"] |= {"rates": list(self.training.rates)}
         return {"detecting": _VERSION, "scaled_on": _SCALED_ON, **plain}
 
     def learns(self, source: ImageSource) -> int:
@@ -127,7 +126,7 @@ class Detecting(FeatureProtocol):
 
     def brief(self) -> Detecting:
         """See `FeatureProtocol.brief`."""
-        return replace(self, training=replace(self.training, images=self.training.held_out, steps=1, trial=1))
+        return replace(self, training=replace(self.training, images=_BATCH, steps=1))
 
     def together(self, source: ImageSource, positions: Sequence[int]) -> list[list[int]]:
         """Batches of images."""
@@ -277,8 +276,7 @@ class BoxExaminer:
                 maps += [scale(one) for one in raw]
                 raw = []
         assert scale is not None
-        detector, _ = train(torch.cat(maps), targets, self._side, len(self._how.classes), self._how.training)
-        return scale, detector
+        return scale, train(torch.cat(maps), targets, self._side, len(self._how.classes), self._how.training)
 
     def _median(self) -> Mapping[str, np.ndarray]:
         """The same for every image, in pixels of the square."""

@@ -179,71 +179,35 @@ class Detector(nn.Module):
         return [{name: values.numpy() for name, values in own.items()} for own in said]
 
 
-def train(
-    maps: Tensor, truths: Sequence[dict[str, Tensor]], side: int, classes: int, how: Training
-) -> tuple[Detector, float]:
-    """Train a detector on maps that were read once.
-
-    The learning rate is that of `Training.rates` with the lowest loss on every fifth image, after training on the
-    others for `Training.trial` steps; of equal ones the first. Then a new detector is trained on all images.
+@one_core()
+def train(maps: Tensor, truths: Sequence[dict[str, Tensor]], side: int, classes: int, how: Training) -> Detector:
+    """Train a detector on maps that were read once; images come in the same order for every encoder.
 
     Args:
-        maps: float16 (n, channels, h, h).
+        maps: float16 (n, channels, h, h), one or more.
         truths: See `Detector.loss`.
         side: Of the encoded squares in pixels.
         classes: How many.
         how: Settings.
 
-    Returns:
-        The detector and the learning rate.
-
     Raises:
-        DataError: There are fewer than five images, or with no learning rate the loss stays finite.
+        DataError: The loss does not stay finite.
     """
-    if len(maps) < how.held_out:
-        raise DataError(
-            f"a detector needs {how.held_out} images or more to choose a learning rate; there are {len(maps)}"
-        )
-    held_out = np.arange(len(maps)) % how.held_out == how.held_out - 1
-    with one_core():
-        losses = []
-        for rate in how.rates:
-            trial = _trained(maps, truths, np.flatnonzero(~held_out), side, classes, how, rate, how.trial)
-            losses.append(_mean_loss(trial, maps, truths, np.flatnonzero(held_out), how.batch))
-        best = int(np.argmin(losses))
-        if math.isfinite(losses[best]):
-            rate = how.rates[best]
-            detector = _trained(maps, truths, np.arange(len(maps)), side, classes, how, rate, how.steps)
-            if all(torch.isfinite(values).all() for values in detector.parameters()):
-                return detector.eval(), rate
-    raise DataError("the detector's loss on these features is not finite with any learning rate")
-
-
-def _trained(
-    maps: Tensor,
-    truths: Sequence[dict[str, Tensor]],
-    images: np.ndarray,
-    side: int,
-    classes: int,
-    how: Training,
-    rate: float,
-    steps: int,
-) -> Detector:
-    """A new detector, trained on some of the images; they come in the same order for every encoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(how.seed)
         detector = Detector(maps.shape[1], maps.shape[2], side, classes, how).train()
-    optimiser = torch.optim.AdamW(detector.parameters(), lr=rate, weight_decay=how.decay)
-    warm = max(1, round(how.warm_up * steps))
+    optimiser = torch.optim.AdamW(detector.parameters(), lr=how.rate, weight_decay=how.decay)
+    warm = max(1, round(how.warm_up * how.steps))
 
     def factor(step: int) -> float:
-        return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * max(0, step - warm) / max(1, steps - warm)))
+        falling = max(0, step - warm) / max(1, how.steps - warm)
+        return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * falling))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
     rng, queue = np.random.default_rng(how.seed), np.empty(0, np.int64)
-    for _ in range(steps):
+    for _ in range(how.steps):
         while len(queue) < how.batch:
-            queue = np.concatenate([queue, rng.permutation(images)])
+            queue = np.concatenate([queue, rng.permutation(len(maps))])
         batch, queue = queue[: how.batch], queue[how.batch :]
         loss = detector.loss(maps[torch.from_numpy(batch)], [truths[number] for number in batch])
         optimiser.zero_grad()
@@ -251,18 +215,6 @@ def _trained(
         nn.utils.clip_grad_norm_(detector.parameters(), how.longest)
         optimiser.step()
         schedule.step()
-    return detector
-
-
-@torch.inference_mode()
-def _mean_loss(
-    detector: Detector, maps: Tensor, truths: Sequence[dict[str, Tensor]], images: np.ndarray, batch: int
-) -> float:
-    """NaN counts as infinite."""
-    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-    losses = [
-        len(part) * float(detector.loss(maps[torch.from_numpy(part)], [truths[number] for number in part]))
-        for part in parts
-    ]
-    mean = sum(losses) / len(images)
-    return mean if math.isfinite(mean) else math.inf
+    if not all(torch.isfinite(values).all() for values in detector.parameters()):
+        raise DataError("the detector's loss on these features does not stay finite")
+    return detector.eval()

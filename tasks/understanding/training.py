@@ -1,4 +1,4 @@
-"""How detectors are trained on frozen features: the same budget and the same rule for every encoder.
+"""How detectors are trained on frozen features: the same budget and the same learning rate for every encoder.
 
 By itself, so that listings of tasks read it without loading a numerical library.
 """
@@ -25,12 +25,10 @@ class Training:
         images: Most images that are learned from.
         batch: Images in a step.
         steps: Of the training.
-        trial: Steps with each learning rate, to choose one.
-        rates: Learning rates that are tried.
+        rate: The learning rate.
         decay: AdamW's weight decay.
         warm_up: Share of the steps in which the learning rate rises, before it falls along a cosine.
         longest: Length to which gradients are clipped.
-        held_out: Every so many images one is held out while learning rates are tried.
         groups: Of the normalisation (GroupNorm).
         score: Detections that are less confident are left out.
         overlap: So are those whose IoU with a more confident one of their class is higher.
@@ -48,12 +46,10 @@ class Training:
     images: int = 1000
     batch: int = 8
     steps: int = 400
-    trial: int = 100
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    rate: float = 2e-3
     decay: float = 1e-4
     warm_up: float = 0.1
     longest: float = 1.0
-    held_out: int = 5
     groups: int = 32
     score: float = 0.01
     overlap: float = 0.6

@@ -454,7 +454,7 @@ def test_boxes_of_a_detector_have_cocos_numbers(zoo: Path, tmp_path: Path) -> No
     from vitobench.tasks.understanding.detection import OBSERVERS, BoxExaminer
 
     task = registry.TASKS["micro-detection"]
-    quick = replace(task.protocol.training, images=16, steps=2, trial=1, detections=5)  # type: ignore[union-attr]
+    quick = replace(task.protocol.training, images=16, steps=2, detections=5)  # type: ignore[union-attr]
     chosen = {"tasks": (task.name,), "limit": 6, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
     scenes, plain = MicroObjectScenes(6), BoxExaminer.detected
     boxes = {scenes.picture(name).tobytes(): scenes.boxes_of(name) for name in scenes.image_ids}

@@ -126,7 +126,10 @@ def main() -> None:
 
         torch.randn(64, 64) @ torch.randn(64, 64)  # loads what multiplies
         before = peak()
-        {"retrieved": retrieved, "carried": carried}[options.what](*options.size)
+        if options.what == "retrieved":
+            retrieved(*options.size)
+        else:
+            carried(*options.size)
         print(f"peak {peak():.0f} MB, before it {before:.0f} MB")
         return
     for size in SIZES[options.what]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from vitobench.tasks.registry import get_task
 from vitobench.tasks.scoring.samples import Answers, Resampler
 from vitobench.tasks.understanding.average_precision import Boxes, match
 from vitobench.tasks.understanding.detection import COLOURS, MEDIAN, SIDES, Detecting, boxes_in, columns
-from vitobench.tasks.understanding.detector import Detector, scaling, train
+from vitobench.tasks.understanding.detector import scaling, train
 from vitobench.tasks.understanding.training import Training
 from vitobench.tests import processes
 
@@ -34,8 +35,7 @@ SMALL = Training(
     convolutions=1,
     batch=8,
     steps=80,
-    trial=3,
-    rates=(1e-2,),
+    rate=1e-2,
     detections=9,
 )
 HOW = Detecting(("red", "blue"), within=8, stride=8, limits=(16.0, 24.0), training=SMALL)
@@ -134,7 +134,7 @@ def test_detectors_are_trained_once_and_say_the_same_of_an_image_in_any_company(
 
 def learned() -> str:
     """Of a detector that is trained anew on colours: a digest of its weights and of what it finds."""
-    few = replace(HOW, training=replace(SMALL, steps=20, score=0.0))
+    few = replace(HOW, training=replace(SMALL, steps=5, score=0.0))
     examiner = few.examiner(COLOURS, Drawn())  # type: ignore[arg-type]
     found = examiner.numbers([0, 1, 2]).values
     assert np.isfinite(found["found 000 left"]).all()
@@ -155,20 +155,28 @@ def test_a_detector_is_the_same_to_the_last_bit_when_it_is_trained_again(tmp_pat
     assert (fresh.code, fresh.out.strip()) == (0, first)
 
 
-def test_the_learning_rate_is_the_one_that_learns() -> None:
+def test_a_detector_learns_at_its_rate_and_says_when_it_cannot() -> None:
     truth = {"boxes": torch.tensor([[8.0, 8, 40, 40]]), "labels": torch.tensor([1])}
     maps = torch.zeros(10, 3, 8, 8).half()
     maps[:, 1, 1:5, 1:5] = 1
-    quick = replace(SMALL, steps=1, trial=20, rates=(1e-9, 1e-2))
-    detector, rate = train(maps, [truth] * 10, 64, 2, quick)
-    assert rate == 1e-2
-    assert isinstance(detector, Detector)
-    with pytest.raises(DataError, match="5 images or more to choose a learning rate; there are 4"):
-        train(maps[:4], [truth] * 4, 64, 2, quick)
+    losses = []
+    for rate in (1e-9, 1e-2):
+        detector = train(maps, [truth] * 10, 64, 2, replace(SMALL, steps=20, rate=rate))
+        assert not detector.training
+        with torch.inference_mode():
+            losses.append(float(detector.loss(maps, [truth] * 10)))
+    assert losses[1] < losses[0] / 2
     nothing = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}
-    train(maps[:5], [nothing] * 5, 64, 2, replace(quick, trial=1))  # images without objects are learned from as well
-    with pytest.raises(DataError, match="not finite with any learning rate"):
-        train(torch.full_like(maps, torch.nan), [truth] * 10, 64, 2, replace(quick, trial=1))
+    train(maps[:3], [nothing] * 3, 64, 2, replace(SMALL, steps=1))  # images without objects are learned from as well
+    with pytest.raises(DataError, match="loss on these features does not stay finite"):
+        train(torch.full_like(maps, torch.nan), [truth] * 10, 64, 2, replace(SMALL, steps=1))
+
+
+def test_all_that_a_detector_depends_on_is_in_the_identity_of_its_task() -> None:
+    facts = HOW.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["training"] == asdict(SMALL)
+    assert replace(HOW, training=replace(SMALL, rate=2e-3)).facts() != facts
 
 
 def test_channels_have_one_scale_and_many_become_principal_components() -> None:
