@@ -477,3 +477,48 @@ def test_boxes_of_a_detector_have_cocos_numbers(zoo: Path, tmp_path: Path) -> No
             assert 0 <= found[model, "ap"].ci_low <= found[model, "ap"].ci_high < 0.5
         patched.setattr(BoxExaminer, "numbers", None)
         assert values(execute(Settings(models=("vito",), **chosen))) == values(outcome)
+
+
+def test_boxes_of_many_classes_have_lviss_numbers_by_how_common_they_are(zoo: Path, tmp_path: Path) -> None:
+    from vitobench.tasks.understanding.detection import OBSERVERS, BoxExaminer
+    from vitobench.tests.tasks.readers.test_lvis import opened, write
+
+    folder, names = write(tmp_path / "lvis"), ("lvis", "lvis-minival")
+    how = registry.TASKS["lvis"].protocol
+    quick = replace(how, training=replace(how.training, side=64, steps=2, trial=1, detections=300))  # type: ignore[type-var,union-attr]
+    source, plain = opened(folder), BoxExaminer.detected
+    boxes = {source.picture(name).tobytes(): source.boxes_of(name) for name in source.image_ids}
+
+    def detected(self: BoxExaminer, pictures: list[np.ndarray]) -> Any:
+        found = plain(self, pictures)
+        if isinstance(self._encoder, str):
+            return found
+        own = [boxes[one.tobytes()] for one in pictures]
+        return [replace(one, scores=np.full(len(one), 0.5)) for one in own]  # with a box that is everywhere
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in names:
+            patched.setitem(registry.TASKS, name, replace(registry.TASKS[name], protocol=quick))
+        patched.setattr(BoxExaminer, "detected", detected)
+        chosen: dict[str, Any] = {
+            "models": ("vito",), "tasks": names, "data": dict.fromkeys(names, folder), "store": tmp_path / "s",
+            "device": "cpu", "baselines": (),
+        }  # fmt: skip
+        outcome = execute(Settings(**chosen))
+        assert not outcome.data.failures
+        found = {(s.task, s.model, s.condition, s.metric): s for s in outcome.data.scores}
+        for name, images in zip(names, (5, 2), strict=True):
+            for where in ("overall", "rare", "frequent"):
+                score = found[name, "vito", where, "ap"]
+                assert (score.n, score.value) == pytest.approx((images, 1))
+                if name == "lvis":  # many draws of two images have none with an object of a frequent class
+                    assert (score.ci_low, score.ci_high) == pytest.approx((1, 1))
+            assert np.isnan(found[name, "vito", "common", "ap"].value)
+            assert found[name, "vito", "overall", "ar300"].value == pytest.approx(1)
+            for model in OBSERVERS:
+                assert 0 <= found[name, model, "overall", "ap"].value < 0.5
+        (record, _) = outcome.data.tasks
+        assert [line["condition"] for line in record["headline"] if line["part"]] == ["rare", "common", "frequent"]
+        patched.setattr(BoxExaminer, "numbers", None)
+        again = {(s.task, s.model, s.condition, s.metric): s.value for s in execute(Settings(**chosen)).data.scores}
+        assert again == pytest.approx({key: score.value for key, score in found.items()}, nan_ok=True)
