@@ -481,7 +481,7 @@ def test_boxes_of_a_detector_have_cocos_numbers(zoo: Path, tmp_path: Path) -> No
 
 def test_boxes_of_many_classes_have_lviss_numbers_by_how_common_they_are(zoo: Path, tmp_path: Path) -> None:
     from vitobench.tasks.understanding.detection import OBSERVERS, BoxExaminer
-    from vitobench.tests.tasks.readers.test_lvis import opened, write
+    from vitobench.tests.tasks.readers.lvis_folder import opened, write
 
     folder, names = write(tmp_path / "lvis"), ("lvis", "lvis-minival")
     how = registry.TASKS["lvis"].protocol

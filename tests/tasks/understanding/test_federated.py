@@ -17,7 +17,7 @@ from vitobench.tasks.scoring.samples import Answers, Resampler
 from vitobench.tasks.understanding.average_precision import Boxes
 from vitobench.tasks.understanding.detection import MEDIAN, boxes_in, columns
 from vitobench.tasks.understanding.federated import Federated, counted, open_ended
-from vitobench.tests.tasks.understanding.test_detection import SMALL, Drawn, boxes
+from vitobench.tests.tasks.understanding.drawn_boxes import SMALL, Drawn, boxes
 
 GROUPS = (("rare", 4), ("common", 3), ("frequent", 5))
 CLASSES = sum(count for _, count in GROUPS)
@@ -56,6 +56,7 @@ def annotated(rng: np.random.Generator, images: int) -> list[Annotated]:
         said = np.concatenate([np.repeat(kinds, 2), rng.integers(0, CLASSES, 60)])
         scores = rng.integers(0, 30, len(where)) / 30
         partial = [int(kind) for kind in there if rng.random() < 0.5 and kind in kinds]
+        partial += [int(kind) for kind in order[3:6] if rng.random() < 0.2]  # of an absent class, or an unknown one
         made.append(
             Annotated(
                 Boxes(place, kinds, np.ones(count), areas),
