@@ -233,6 +233,7 @@ SUITES: dict[str, Suite] = {
                 ("ade20k-linear", "overall", "miou"),
                 ("micro-classification", "overall", "linear_accuracy"),
                 ("coco", "overall", "ap"),
+                ("lvis", "overall", "ap"),
                 ("micro-actions", "overall", "ordered_accuracy"),
                 ("micro-arrow", "overall", "ordered_accuracy"),
                 ("micro-correspondence", "overall", "pck_points"),

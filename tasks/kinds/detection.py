@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 AP = "ap"
 
-_METRICS = (
+PRECISIONS = (
     Metric(AP, "AP"),
     Metric("ap50", "AP50"),
     Metric("ap75", "AP75"),
     Metric("ap_small", "AP, small objects"),
     Metric("ap_medium", "AP, medium objects"),
     Metric("ap_large", "AP, large objects"),
+)
+METRICS = (
+    *PRECISIONS,
     Metric("ar1", "AR, 1 detection"),
     Metric("ar10", "AR, 10 detections"),
     Metric("ar100", "AR, 100 detections"),
@@ -46,7 +50,7 @@ class Detection(Kind):
     """
 
     name = "detection"
-    metrics = (*_METRICS, _OF_CLASS)
+    metrics: tuple[Metric, ...] = (*METRICS, _OF_CLASS)
     numbers = MEASURES
     observers = OBSERVERS
 
@@ -59,39 +63,51 @@ class Detection(Kind):
         how = _protocol(task)
         numbers = {name: values[:, 0] for name, values in answers.numbers.items()}
         true, found = (boxes_in(numbers, side, len(answers)) for side in SIDES)
-        matches = match(true, found, len(how.classes), how.limits)
-        names = (*(metric.name for metric in _METRICS), *map(_of_class, how.classes))
-        ordered = Ordered((_IMAGE,), names, partial(_numbers, matches))
+        matches = match(true, found, how.count, how.limits, how.most)
+        ordered = Ordered((_IMAGE,), tuple(self._measured(task)), partial(self._numbers, task, matches))
         values = np.arange(len(answers), dtype=np.float64)[:, None]
         return Units(answers.image_ids, (_IMAGE,), values, answers.labels, ordered=(ordered,))
 
     def measures(self, task: Task, truth: Truth) -> list[Measure]:
-        """The twelve numbers, then the average precision of each class."""
-        whole = [_measure("overall", metric.name, metric.name, "no object of this size") for metric in _METRICS]
-        classes = _protocol(task).classes
-        return whole + [_measure(name, _OF_CLASS.name, _of_class(name), "no object of this class") for name in classes]
+        """The numbers of the whole set, then those of its classes."""
+        return list(self._measured(task).values())
 
     def lines(self, task: Task) -> list[Line]:
         """AP, AP50 and AP75."""
         return [Line("overall", name) for name in (AP, "ap50", "ap75")]
 
+    def _measured(self, task: Task) -> Mapping[str, Measure]:
+        """What is measured, by names in the order of `_numbers`."""
+        why = "no object of this class"
+        classes = {f"ap of {name}": (name, _OF_CLASS.name, why) for name in _protocol(task).classes}
+        return measures_by_name(whole(METRICS) | classes)
 
-def _numbers(matches: Matches, image: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    import numpy as np
+    def _numbers(self, task: Task, matches: Matches, image: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """float64 (B, numbers) for draws of images; see `Matches.numbers`."""
+        import numpy as np
 
-    return matches.numbers(image.astype(np.int64), counts)
+        return matches.numbers(image.astype(np.int64), counts)
+
+
+def whole(metrics: tuple[Metric, ...]) -> dict[str, tuple[str, str, str]]:
+    """What `measures_by_name` takes for numbers of the whole set that have the names of their metrics."""
+    return {metric.name: ("overall", metric.name, "no object of this size") for metric in metrics}
+
+
+def measures_by_name(told: Mapping[str, tuple[str, str, str]]) -> Mapping[str, Measure]:
+    """Measures by the names of their numbers.
+
+    Args:
+        told: Condition, metric and what makes it undefined, by name.
+    """
+    return {
+        name: Measure(condition, metric, partial(_read, name), (_IMAGE,), undefined=f"there is {why}", beyond=True)
+        for name, (condition, metric, why) in told.items()
+    }
 
 
 def _read(name: str, means: Means) -> np.ndarray:
     return means[name]
-
-
-def _measure(condition: str, metric: str, name: str, why: str) -> Measure:
-    return Measure(condition, metric, partial(_read, name), (_IMAGE,), undefined=f"there is {why}", beyond=True)
-
-
-def _of_class(name: str) -> str:
-    return f"ap of {name}"
 
 
 def _protocol(task: Task) -> Detecting:

@@ -21,13 +21,14 @@ NUMBERS = (
 )
 """The twelve numbers, in COCO's order: average precision over ten thresholds of IoU from .50 to .95, at .50, at .75,
 and of objects by their area; average recall with at most 1, 10 and 100 detections of a class in an image, and by area.
+Where `match` takes another number than 100, so do those of recall after the first two.
 """
 
 _THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _AT_75 = 5
 _MOST = 100
-"""Detections of a class in an image that count."""
+"""Detections of a class in an image that count in COCO."""
 
 _LARGEST = 1e10
 _EPSILON = float(np.spacing(1.0))
@@ -59,6 +60,7 @@ class Matches:
     """Which detections of a set of images find an object, in the order in which they count.
 
     Attributes:
+        images: How many images were matched.
         image: int32 (n,), the image of each detection. Detections are sorted by class, then by falling score; of equal
             scores that of the earlier image comes first.
         starts: int64 (classes + 1,), where the detections of each class begin.
@@ -66,20 +68,20 @@ class Matches:
         hits: uint16 (4, n), a bit for each threshold of IoU: whether an object is found; for objects of all sizes,
             small, medium and large ones.
         ignored: uint16 (4, n), likewise: whether the detection counts neither way.
-        asked: int32 (4, classes, images), objects to be found.
+        asked: int32 (4, m), objects to be found, of each class in each image that has any; sorted by class.
+        asked_in: int32 (m,), the images of these.
+        asked_starts: int64 (classes + 1,), where those of each class begin.
     """
 
+    images: int
     image: np.ndarray
     starts: np.ndarray
     rank: np.ndarray
     hits: np.ndarray
     ignored: np.ndarray
     asked: np.ndarray
-
-    @property
-    def images(self) -> int:
-        """How many images were matched."""
-        return int(self.asked.shape[2])
+    asked_in: np.ndarray
+    asked_starts: np.ndarray
 
     def numbers(self, images: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """The numbers of draws of images.
@@ -97,18 +99,21 @@ class Matches:
         """
         out = np.full((len(counts), len(NUMBERS) + len(self.starts) - 1), np.nan)
         weights = np.zeros(self.images)
+        found = self.image, self.starts, self.rank, self.hits, self.ignored
+        asked = self.asked, self.asked_in, self.asked_starts
         for draw, own in enumerate(counts):
             weights[:] = 0
             weights[images] = own
-            _accumulate(weights, self.image, self.starts, self.rank, self.hits, self.ignored, self.asked, out[draw])
+            _accumulate(weights, *found, *asked, out[draw])
         return out
 
 
 class _Matching(COCOeval):
     """COCO's own matching, of images that are given one by one."""
 
-    def __init__(self, limits: tuple[float, float]) -> None:
+    def __init__(self, limits: tuple[float, float], most: int) -> None:
         super().__init__(iouType="bbox")
+        self._most = self.params.maxDets[-1] = most  # the IoU is computed for no more than the latter
         small, medium = (limit**2 for limit in limits)
         self.params.areaRng = [[0, _LARGEST], [0, small], [small, medium], [medium, _LARGEST]]
 
@@ -127,7 +132,7 @@ class _Matching(COCOeval):
         matched = []
         for kind in sorted({*truth.classes.tolist(), *found.classes.tolist()}):
             self.ious = {(0, kind): self.computeIoU(0, kind)}
-            ranges = [self.evaluateImg(0, kind, limits, _MOST) for limits in self.params.areaRng]
+            ranges = [self.evaluateImg(0, kind, limits, self._most) for limits in self.params.areaRng]
             scores = np.array(ranges[0]["dtScores"], dtype=np.float64)
             ignored = np.array([own["dtIgnore"] for own in ranges]).astype(bool)
             hits = np.array([own["dtMatches"] for own in ranges]) > 0
@@ -142,7 +147,9 @@ def _rows(boxes: Boxes) -> Any:
     return zip(*(np.asarray(part).tolist() for part in parts), strict=True)
 
 
-def match(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int, limits: tuple[float, float]) -> Matches:
+def match(
+    truths: Sequence[Boxes], found: Sequence[Boxes], classes: int, limits: tuple[float, float], most: int = _MOST
+) -> Matches:
     """Match the detections of some images with their true boxes.
 
     Args:
@@ -151,15 +158,21 @@ def match(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int, limits:
         classes: How many there are.
         limits: Objects are small up to the square of the first, large from that of the second, in pixels; those at a
             limit are both.
+        most: Detections of a class in an image that count.
     """
-    matching = _Matching(limits)
-    asked = np.zeros((4, classes, len(truths)), dtype=np.int32)
+    matching = _Matching(limits, most)
+    asked = [np.empty((4, 0), np.int32)]
+    asked_of: list[int] = []
+    asked_in: list[int] = []
     kinds, images, ranks = ([np.empty(0, np.int32)] for _ in range(3))
     scores, marks = [np.empty(0)], [np.empty((2, 4, 0), np.uint16)]
     bits = (1 << np.arange(len(_THRESHOLDS), dtype=np.uint16)).astype(np.uint16)
     for number, (truth, own) in enumerate(zip(truths, found, strict=True)):
         for kind, score, hits, ignored, wanted in matching.of_image(truth, own):
-            asked[:, kind, number] = wanted
+            if wanted.any():
+                asked.append(wanted[:, None])
+                asked_of.append(kind)
+                asked_in.append(number)
             kinds.append(np.full(len(score), kind, np.int32))
             images.append(np.full(len(score), number, np.int32))
             ranks.append(np.arange(len(score), dtype=np.int32))
@@ -171,7 +184,19 @@ def match(truths: Sequence[Boxes], found: Sequence[Boxes], classes: int, limits:
     mark = np.concatenate(marks, axis=2)[:, :, order]
     starts = np.searchsorted(all_kinds[order], np.arange(classes + 1))
     image, rank = np.concatenate(images)[order], np.concatenate(ranks)[order]
-    return Matches(image, starts.astype(np.int64), rank, mark[0].copy(), mark[1].copy(), asked)
+    of_kind = np.array(asked_of, dtype=np.int64)
+    by_class = np.argsort(of_kind, kind="stable")
+    return Matches(
+        len(truths),
+        image,
+        starts.astype(np.int64),
+        rank,
+        mark[0].copy(),
+        mark[1].copy(),
+        np.concatenate(asked, axis=1)[:, by_class],
+        np.array(asked_in, dtype=np.int32)[by_class],
+        np.searchsorted(of_kind[by_class], np.arange(classes + 1)),
+    )
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
@@ -183,6 +208,8 @@ def _accumulate(
     hits: np.ndarray,
     ignored: np.ndarray,
     asked: np.ndarray,
+    asked_in: np.ndarray,
+    asked_starts: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """The numbers of one draw, written into ``out``; see `Matches`.
@@ -198,6 +225,8 @@ def _accumulate(
         hits: .
         ignored: .
         asked: .
+        asked_in: .
+        asked_starts: .
         out: float64 (12 + classes,).
     """
     classes, levels = len(starts) - 1, len(_THRESHOLDS)
@@ -210,8 +239,8 @@ def _accumulate(
         precision, at_50, at_75, first, ten, every = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for kind in range(classes):
             positives = 0.0
-            for number in range(len(weights)):
-                positives += weights[number] * asked[area, kind, number]
+            for place in range(asked_starts[kind], asked_starts[kind + 1]):
+                positives += weights[asked_in[place]] * asked[area, place]
             if positives == 0:
                 continue
             there += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ...errors import DataError
 from ...identity import digest
@@ -64,7 +64,7 @@ class BoxedImages(Protocol):
 
     Attributes:
         image_ids: Images to be judged.
-        learning_ids: Images to be learned from, in an order of which any beginning is a fair sample.
+        learning_ids: Images to be learned from, in an order of which any beginning can be learned from.
         trained: Detectors that were trained on these images, by encoder and settings; kept for the next images of a
             run.
         digest: Names images and boxes.
@@ -107,13 +107,21 @@ class Detecting(FeatureProtocol):
         limits: Objects are small up to the square of the first, large from that of the second, in pixels of the image
             as it is.
         training: Of the detector.
+        most: Detections of a class in an image that count.
     """
+
+    most: ClassVar[int] = 100
 
     classes: tuple[str, ...]
     within: int = 32
     stride: int = 16
     limits: tuple[float, float] = (32.0, 96.0)
     training: Training = field(default_factory=Training)
+
+    @property
+    def count(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
 
     def facts(self) -> dict[str, Any]:
         """See `FeatureProtocol.facts`."""
@@ -171,7 +179,7 @@ class BoxExaminer:
                 reason = f"features of {self._images.image_ids[position]} are not all finite"
                 failed[position] = LoadFailure(reason, transient=False)
                 continue
-            boxes[position] = (truth, found)
+            boxes[position] = (truth, self._judged(self._images.image_ids[position], truth, found))
         if not boxes:
             return Numbers(np.empty(0, np.int64), {}, failed)
         return Numbers(np.array(list(boxes), dtype=np.int64), columns(*zip(*boxes.values(), strict=True)), failed)
@@ -209,12 +217,15 @@ class BoxExaminer:
             found.append(Boxes(places, classes, scores, places[:, 2] * places[:, 3]))
         return found
 
+    def _judged(self, image_id: str, truth: Boxes, found: Boxes) -> Boxes:
+        """Those of the detections that can be held to the true boxes: all, unless a subclass knows better."""
+        return found
+
     def _read(self, image_id: str) -> tuple[np.ndarray, Boxes]:
         picture, boxes = self._images.picture(image_id), self._images.boxes_of(image_id)
-        if len(boxes) and not 0 <= boxes.classes.min() <= boxes.classes.max() < len(self._how.classes):
+        if len(boxes) and not 0 <= boxes.classes.min() <= boxes.classes.max() < self._how.count:
             raise DataError(
-                f"{image_id} has a box of class {boxes.classes.max()}; there are {len(self._how.classes)} classes, "
-                "from 0"
+                f"{image_id} has a box of class {boxes.classes.max()}; there are {self._how.count} classes, from 0"
             )
         return picture, boxes
 
@@ -276,7 +287,7 @@ class BoxExaminer:
                 maps += [scale(one) for one in raw]
                 raw = []
         assert scale is not None
-        return scale, train(torch.cat(maps), targets, self._side, len(self._how.classes), self._how.training)
+        return scale, train(torch.cat(maps), targets, self._side, self._how.count, self._how.training)
 
     def _median(self) -> Mapping[str, np.ndarray]:
         """The same for every image, in pixels of the square."""
@@ -295,7 +306,7 @@ class BoxExaminer:
         corners, kinds = np.concatenate(boxes), np.concatenate(labels)
         if not len(corners):
             raise DataError("the images to learn from have no boxes")
-        shares = np.bincount(kinds, minlength=len(how.classes)) / len(kinds)
+        shares = np.bincount(kinds, minlength=how.count) / len(kinds)
         order = np.argsort(-shares, kind="stable")[: how.training.detections]
         order = order[shares[order] > 0]
         centre, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]

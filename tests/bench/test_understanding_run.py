@@ -26,7 +26,6 @@ from vitobench.results.store import Store
 from vitobench.tasks import registry
 from vitobench.tasks.microworld import action_clips, labelled_scenes
 from vitobench.tasks.microworld.object_clips import MicroObjectClips
-from vitobench.tasks.microworld.object_scenes import MicroObjectScenes
 from vitobench.tasks.microworld.vocabulary import ACTIONS
 from vitobench.tasks.scoring.samples import collect
 from vitobench.tasks.understanding.actions import COLOURS
@@ -448,32 +447,3 @@ def test_a_head_and_a_memory_read_every_image_once(zoo: Path, tmp_path: Path, mo
         assert found[linear.name, name].value == found["micro-segmentation", name].value
     score = found[linear.name, "vito"]
     assert (score.n, 0 < score.ci_low <= score.value <= score.ci_high < 1) == (9, True)
-
-
-def test_boxes_of_a_detector_have_cocos_numbers(zoo: Path, tmp_path: Path) -> None:
-    from vitobench.tasks.understanding.detection import OBSERVERS, BoxExaminer
-
-    task = registry.TASKS["micro-detection"]
-    quick = replace(task.protocol.training, images=16, steps=2, detections=5)  # type: ignore[union-attr]
-    chosen = {"tasks": (task.name,), "limit": 6, "store": tmp_path / "s", "device": "cpu", "baselines": ()}
-    scenes, plain = MicroObjectScenes(6), BoxExaminer.detected
-    boxes = {scenes.picture(name).tobytes(): scenes.boxes_of(name) for name in scenes.image_ids}
-
-    def detected(self: BoxExaminer, pictures: list[np.ndarray]) -> Any:
-        found = plain(self, pictures)  # the detector is trained in any case
-        return found if isinstance(self._encoder, str) else [boxes[one.tobytes()] for one in pictures]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(registry.TASKS, task.name, replace(task, protocol=replace(task.protocol, training=quick)))  # type: ignore[type-var]
-        patched.setattr(BoxExaminer, "detected", detected)
-        outcome = execute(Settings(models=("vito",), **chosen))
-        assert not outcome.data.failures
-        found = {(s.model, s.metric): s for s in outcome.data.scores if s.condition == "overall"}
-        perfect = found["vito", "ap"]
-        assert (perfect.n, perfect.value, perfect.ci_low, perfect.ci_high) == pytest.approx((6, 1, 1, 1))
-        assert found["vito", "ar1"].value < found["vito", "ar10"].value + 1e-9 == pytest.approx(1)
-        for model in OBSERVERS:
-            assert found[model, "ap"].n == 6
-            assert 0 <= found[model, "ap"].ci_low <= found[model, "ap"].ci_high < 0.5
-        patched.setattr(BoxExaminer, "numbers", None)
-        assert values(execute(Settings(models=("vito",), **chosen))) == values(outcome)

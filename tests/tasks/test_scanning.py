@@ -182,6 +182,16 @@ def coco(root: Path) -> None:
         touch(root / name)
 
 
+def lvis(root: Path) -> None:
+    for name in ("annotations/lvis_v1_val.json", "val2017/a.jpg", "train2017/b.jpg"):
+        touch(root / name)
+
+
+def coco_and_lvis(root: Path) -> None:
+    coco(root)
+    lvis(root)
+
+
 def training(root: Path) -> None:
     touch(root / "n01440764" / "n01440764_18.JPEG")
     touch(root / "n01443537" / "n01443537_2.JPEG")
@@ -226,6 +236,8 @@ UNMISTAKABLE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "hmdb51": (filmed("hmdb51_org/wave/a.avi", "testTrainMulti_7030_splits/wave_test_split1.txt"), {"hmdb51"}),
     "ssv2": (filmed("20bn-something-something-v2/1.webm", "labels/labels.json"), {"ssv2"}),
     "coco": (coco, {"coco"}),
+    "lvis": (lvis, {"lvis", "lvis-minival"}),
+    "coco and lvis": (coco_and_lvis, {"coco", "lvis", "lvis-minival"}),
     "laion-c": (levels("laion-c"), {"laion-c"}),
     "pug-imagenet": (table, {"pug-imagenet"}),
 }
@@ -269,6 +281,8 @@ NOT_OPENED = {
     "hmdb51",
     "ssv2",
     "coco",
+    "lvis",
+    "lvis-minival",
 }
 """Opening reads contents of videos, lists, tables, masks or a second folder; annotations are not opened."""
 

@@ -195,8 +195,8 @@ def test_tasks_are_listed_by_world_and_kind_and_those_scored_together_last() -> 
             "food-101", "cifar-10", "cifar-100", "sun397", "cars", "aircraft", "dtd", "pets", "caltech-101",
             "flowers-102",
         )),
-        "spair-71k", "nyuv2", "coco", "ade20k", "ade20k-linear", "pascal-voc", "pascal-voc-linear", "davis-2017",
-        "davis-2016",
+        "spair-71k", "nyuv2", "coco", "lvis", "lvis-minival", "ade20k", "ade20k-linear", "pascal-voc",
+        "pascal-voc-linear", "davis-2017", "davis-2016",
     ]  # fmt: skip
     together = [task.name for task in DATA_SET_TASKS[len(names) :]]
     assert together == [

@@ -149,10 +149,10 @@ def test_the_published_annotations_of_50_images() -> None:
 
     known = _read(root, *part, COCO_CLASSES, 0)
     assert len(known) == 50
-    boxes = [own for _, _, own in known.values()]
+    boxes = [own.boxes for own in known.values()]
     assert sum(map(len, boxes)) == 409
     assert sum(int((own.scores == 0).sum()) for own in boxes) == 5
     assert {int(n) for own in boxes for n in own.classes} == {*range(80)}
-    for file, size, _ in list(known.values())[:5]:
-        with Image.open(root / file) as image:
-            assert (image.height, image.width) == size
+    for own in list(known.values())[:5]:
+        with Image.open(root / own.file) as image:
+            assert (image.height, image.width) == own.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,62 +21,13 @@ from vitobench.tasks.microworld.object_scenes import MicroObjectScenes
 from vitobench.tasks.microworld.vocabulary import OBJECT_ID
 from vitobench.tasks.registry import get_task
 from vitobench.tasks.scoring.samples import Answers, Resampler
-from vitobench.tasks.understanding.average_precision import Boxes, match
+from vitobench.tasks.understanding.average_precision import match
 from vitobench.tasks.understanding.detection import COLOURS, MEDIAN, SIDES, Detecting, boxes_in, columns
 from vitobench.tasks.understanding.detector import scaling, train
-from vitobench.tasks.understanding.training import Training
 from vitobench.tests import processes
+from vitobench.tests.tasks.understanding.drawn_boxes import SMALL, Drawn, boxes
 
-SMALL = Training(
-    side=64,
-    finest=8,
-    levels=2,
-    width=32,
-    convolutions=1,
-    batch=8,
-    steps=80,
-    rate=1e-2,
-    detections=9,
-)
 HOW = Detecting(("red", "blue"), within=8, stride=8, limits=(16.0, 24.0), training=SMALL)
-
-
-def boxes(*rows: tuple[float, ...]) -> Boxes:
-    """From left, top, width, height, class and score."""
-    table = np.array(rows, dtype=np.float64).reshape(-1, 6)
-    return Boxes(table[:, :4], table[:, 4].astype(np.int64), table[:, 5], table[:, 2] * table[:, 3])
-
-
-@dataclass
-class Drawn:
-    """A red and a blue rectangle on grey, 64 x 64, at places that the id decides."""
-
-    image_ids: tuple[str, ...] = tuple(f"a{n}" for n in range(20))
-    learning_ids: tuple[str, ...] = tuple(f"m{n}" for n in range(40))
-    digest: str = "drawn"
-    name: str = "drawn"
-    trained: dict[tuple[str, str], Any] = field(default_factory=dict)
-    changed: dict[str, Boxes] = field(default_factory=dict)
-
-    def boxes_of(self, image_id: str) -> Boxes:
-        if image_id in self.changed:
-            return self.changed[image_id]
-        rng = np.random.default_rng(list(image_id.encode()))
-        sizes, shares = rng.integers(16, 33, (2, 2)), rng.random((2, 2))
-        places = np.floor(shares * (np.array([32, 64]) - sizes)) + [[0, 0], [32, 0]][:: rng.choice([1, -1])]
-        return boxes(
-            *((*place, *size, kind, 1.0) for kind, (place, size) in enumerate(zip(places, sizes, strict=True)))
-        )
-
-    def size_of(self, image_id: str) -> tuple[int, int]:
-        return 64, 64
-
-    def picture(self, image_id: str) -> np.ndarray:
-        pixels = np.full((64, 64, 3), 128, np.uint8)
-        own = Drawn().boxes_of(image_id)
-        for (left, top, width, height), kind in zip(own.places.astype(int), own.classes, strict=True):
-            pixels[top : top + height, left : left + width] = [(230, 30, 30), (30, 30, 230)][kind]
-        return pixels
 
 
 @dataclass(eq=False)
