@@ -146,6 +146,12 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
         echo(json_text(verification))
     elif verification.problems:
         print_rows([asdict(problem) for problem in verification.problems], ("kind", "where", "reason"), False)
+    elif not quiet and not (verification.archives or verification.folders):
+        lists = f": {', '.join(publication.required)}" if publication.required else ""
+        echo(f"{publication.title}: what must be in {verification.folder} is there{lists}.")
+        echo(
+            "Images were not counted, because their number is not declared; a run names those that are listed and absent."
+        )
     elif not quiet:
         counts = f"{verification.archives} archives, {verification.folders} folders, {verification.images:,} images"
         echo(f"{publication.title} is complete: {counts} in {verification.folder}.")

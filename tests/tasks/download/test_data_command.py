@@ -59,6 +59,20 @@ def toy(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publicati
     return published
 
 
+def test_verify_does_not_call_complete_what_it_cannot_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("verify", "pascal-voc", str(tmp_path)) == 3
+    assert "No files of PASCAL VOC 2012 are here." in capsys.readouterr().out
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    for part in ("train", "val"):
+        (lists / f"{part}.txt").write_text("2007_000032\n")
+    assert call("verify", "pascal-voc", str(tmp_path)) == 0
+    shown = capsys.readouterr().out
+    assert "complete" not in shown
+    assert "ImageSets/Segmentation/val.txt" in shown
+    assert "Images were not counted" in shown
+
+
 def test_get_then_verify_then_again(toy: Publication, site: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("get", "toy") == 0
     shown = capsys.readouterr().out
