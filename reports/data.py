@@ -390,6 +390,7 @@ class ClaimFacts(RunFacts, total=False):
     steps: int
     precision: str
     alpha: float
+    """An effect is significant where its corrected p-value is below this."""
 
 
 @dataclass(frozen=True)
@@ -440,7 +441,6 @@ class ClaimView:
             holds they are more than 0.
         absent: Declared effects in numbers that were not measured.
         hypotheses: Its parts, where it has some.
-        alpha: An effect is significant where its corrected p-value is below this.
     """
 
     key: str
@@ -449,7 +449,6 @@ class ClaimView:
     effects: tuple[Effect, ...]
     absent: int = 0
     hypotheses: tuple[HypothesisView, ...] = ()
-    alpha: float = 0.05
 
     @property
     def names(self) -> list[str]:
@@ -481,3 +480,10 @@ class ClaimsData:
     windows: Mapping[str, float] = field(default_factory=dict)
     facts: ClaimFacts = field(default_factory=ClaimFacts)
     failures: tuple[str, ...] = ()
+
+    @property
+    def alpha(self) -> float:
+        """See `ClaimFacts.alpha`."""
+        from ..results.statistics import ALPHA
+
+        return self.facts.get("alpha", ALPHA)

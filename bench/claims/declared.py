@@ -274,12 +274,12 @@ CLAIMS = (
         },
         _DECIDING,
         hypotheses=(
-            Hypothesis("H1", "Pictures of a camera make robust", "data", _SYNTHETIC),
-            Hypothesis("H2", "and shape-biased", "data", _SHAPE),
-            Hypothesis("H3", "and let models err where observers err", "data", _OBSERVERS),
-            Hypothesis("H4", "Time makes robust, beyond what the pictures give", "time", _SYNTHETIC),
-            Hypothesis("H5", "and shape-biased", "time", _SHAPE),
-            Hypothesis("H6", "and lets models err where observers err", "time", _OBSERVERS),
+            Hypothesis("H1", "Filmed frames make models robust", "data", _SYNTHETIC),
+            Hypothesis("H2", "Filmed frames make models shape-biased", "data", _SHAPE),
+            Hypothesis("H3", "With filmed frames models err where observers err", "data", _OBSERVERS),
+            Hypothesis("H4", "Time makes models robust, beyond what the pictures give", "time", _SYNTHETIC),
+            Hypothesis("H5", "Time makes models shape-biased", "time", _SHAPE),
+            Hypothesis("H6", "With time models err where observers err", "time", _OBSERVERS),
             Hypothesis(
                 "H7", "Time gives more where the camera's state changes from frame to frame", "data × time", _DECIDING
             ),

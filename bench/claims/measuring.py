@@ -12,7 +12,7 @@ import numpy as np
 from ...reports.data import ClaimFacts, ClaimsData, ClaimView, HypothesisView, Number
 from ...results import statistics
 from ...results.schema import Effect
-from ...results.statistics import ALPHA, holm, minimum_detectable, t_test
+from ...results.statistics import holm, minimum_detectable, t_test
 from ...results.store import Store
 from ...tasks.scoring.compare import averaged, contrast, effect
 from ...tasks.scoring.samples import Prepared, collect, prepare
@@ -78,9 +78,7 @@ def numbers(tasks: Iterable[str] = ()) -> tuple[Number, ...]:
     )
 
 
-def judge_claims(
-    measured: Sequence[Outcome], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts, alpha: float = ALPHA
-) -> ClaimsData:
+def judge_claims(measured: Sequence[Outcome], store: Store, runs: Runs, extra: Extra, facts: ClaimFacts) -> ClaimsData:
     """Score every run and every claim.
 
     Args:
@@ -88,8 +86,7 @@ def judge_claims(
         store: Holds the predictions.
         runs: The runs of each method.
         extra: What was measured for the tasks in `EXTRA`.
-        facts: For the provenance.
-        alpha: An effect is significant where its corrected p-value is below this.
+        facts: For the provenance, and the level of significance.
 
     Returns:
         Claims whose methods are all there; a method without runs leaves out the effects that need it.
@@ -105,7 +102,7 @@ def judge_claims(
         for method, names in runs.items()
     }
     prepared = {name: task for plan in plans for name, task in _prepared(plan, store).items()}
-    claims = (replace(_view(claim, prepared, runs, values, extra), alpha=alpha) for claim in CLAIMS)
+    claims = (_view(claim, prepared, runs, values, extra) for claim in CLAIMS)
     failures = tuple(dict.fromkeys(f"{f.model}, {f.task}: {f.reason}" for data in gathered for f in data.failures))
     windows = {method: window for method, window in WINDOWS.items() if method in runs}
     judged = tuple(claim for claim in claims if claim.effects)

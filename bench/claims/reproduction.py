@@ -55,7 +55,7 @@ def claims_json(data: ClaimsData) -> dict[str, Any]:
     return {
         "effects": [{"claim": claim.key} | asdict(effect) for claim in data.claims for effect in claim.effects],
         "verdicts": [
-            {"claim": claim.key, "hypothesis": key, "verdict": verdict(effects, absent, claim.alpha)}
+            {"claim": claim.key, "hypothesis": key, "verdict": verdict(effects, absent, data.alpha)}
             for claim in data.claims
             for key, effects, absent in (
                 [(part.key, part.effects, part.absent) for part in claim.hypotheses]
@@ -110,7 +110,7 @@ class Reproduction:
         limit: At most this many images for each task.
         tasks: Tasks of the suite in place of all of them.
         precision: What the networks compute in when they are measured; bfloat16 is faster where the processor has it.
-        alpha: An effect is significant where its corrected p-value is below this.
+        alpha: See `ClaimFacts.alpha`.
     """
 
     folder: Path
@@ -216,7 +216,7 @@ def reproduce(asked: Reproduction, console: Console | None = None, command: str 
         for run in runs
     }
     finished = {name: members for name, members in by_method.items() if members}
-    data = judge_claims(outcomes, store, finished, extra, known, asked.alpha)
+    data = judge_claims(outcomes, store, finished, extra, known)
     problems = tuple(f"{run.method.name}, seed {run.seed}: {reason}" for run, reason in failed.items())
     if problems:
         from dataclasses import replace

@@ -149,7 +149,7 @@ def verify_command(name: str, folder: Path, as_json: bool, quiet: bool) -> None:
     elif not quiet and not (verification.archives or verification.folders):
         lists = f": {', '.join(publication.required)}" if publication.required else ""
         echo(f"{publication.title}: what must be in {verification.folder} is there{lists}.")
-        echo("Images were not counted, because their number is not declared. A run names those that are absent.")
+        echo("Images were not counted: vitobench does not know how many there should be.")
     elif not quiet:
         counts = f"{verification.archives} archives, {verification.folders} folders, {verification.images:,} images"
         echo(f"{publication.title} is complete: {counts} in {verification.folder}.")

@@ -262,7 +262,7 @@ def _claims(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
-    help="An effect is significant where its corrected p-value is below this: less for a second look.",
+    help="Level of significance of corrected p-values; take a lower one for a second look at the same effects.",
 )
 @click.option("--list", "listed", is_flag=True, help="Only list the runs and whether each is finished.")
 @quiet_option
@@ -314,9 +314,9 @@ def reproduce_command(
         from ...reports.tables.claims import tally, verdict
 
         for claim in data.claims:
-            console.print(f"({claim.key}) {claim.title}: {tally(claim)}", soft_wrap=True)
+            console.print(f"({claim.key}) {claim.title}: {tally(claim, data.alpha)}", soft_wrap=True)
             for part in claim.hypotheses:
-                word = verdict(part.effects, part.absent, claim.alpha)
+                word = verdict(part.effects, part.absent, data.alpha)
                 console.print(f"    {part.key} {part.statement} ({part.effect}): {word}", soft_wrap=True)
         for path in files:
             console.print(str(path), soft_wrap=True, markup=False)

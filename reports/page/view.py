@@ -125,6 +125,11 @@ def score_cell(score: Score | None, comparison: Comparison | None = None) -> Vie
     )
 
 
+def _entry(cell: Cell) -> ViewCell:
+    """An empty cell where a baseline takes no part in the task: nothing is missing there."""
+    return score_cell(cell.score, cell.comparison) if cell.asked else ViewCell("")
+
+
 def _common_n(row: tuple[Cell, ...]) -> str:
     counts = sorted({cell.score.n for cell in row if cell.score is not None and cell.measured})
     if not counts:
@@ -135,7 +140,7 @@ def _common_n(row: tuple[Cell, ...]) -> str:
 def _row(
     label: str, row: tuple[Cell, ...], *, note: str = "", part: bool = False, world: str = "", task: str = ""
 ) -> ViewRow:
-    entries = tuple(score_cell(c.score, c.comparison) for c in row)
+    entries = tuple(map(_entry, row))
     return ViewRow(label, note, part, _common_n(row), entries, world=world, task=task)
 
 
@@ -167,7 +172,7 @@ def leaderboard_view(data: ReportData, rows: list[HeadlineRow]) -> ViewTable:
     known = marks(data)
     lines = []
     for place, model in enumerate(data.model_names):
-        entries = tuple(score_cell(row.cells[place].score, row.cells[place].comparison) for row in whole)
+        entries = tuple(_entry(row.cells[place]) for row in whole)
         note = "; ".join(filter(None, (known.get(model, ""), verdicts.get(model, ""))))
         lines.append(ViewRow(model, note, False, "", entries))
     worlds = tuple(WORLDS.get(row.world, "").partition(":")[0] for row in whole)

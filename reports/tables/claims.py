@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...results.schema import Effect
-from ...results.statistics import ALPHA
 from ..data import ClaimsData, ClaimView, Number
 
 _MINUS = "−"
@@ -32,10 +31,10 @@ def claims_page(data: ClaimsData) -> str:
             "",
             claim.statement,
             "",
-            tally(claim),
+            tally(claim, data.alpha),
             "",
-            *_verdicts(claim, data.numbers),
-            *_short(claim, data.numbers),
+            *_verdicts(claim, data),
+            *_short(claim, data),
             "",
         ]
     lines += [f"Missing: {failure}" for failure in data.failures]
@@ -44,12 +43,11 @@ def claims_page(data: ClaimsData) -> str:
 
 def effects_page(data: ClaimsData) -> str:
     """Every effect in full: intervals over images, over runs and over both, p, and the smallest detectable effect."""
-    level = next((claim.alpha for claim in data.claims), ALPHA)
     lines = [
         "In percentage points (κ: in its own unit), 95 % intervals. *Over images*: these runs, other images. *Over "
         "runs*: these images, other trainings. *Over both*: the basis of p and of the marks. p after Holm within a "
-        f"claim; marked where it is below {level:g}. *Detectable*: the smallest effect that would have been found with "
-        "power 0.8, at a p of 0.05 before the correction.",
+        f"claim; marked where it is below {data.alpha:g}. *Detectable*: the smallest effect that would have been found "
+        "with power 0.8, at a p of 0.05 before the correction.",
         "",
     ]
     for claim in data.claims:
@@ -64,7 +62,7 @@ def effects_page(data: ClaimsData) -> str:
             cells = [
                 effect.name,
                 number.title,
-                f"{mark(effect, claim.alpha)}{signed(effect.value, number)}",
+                f"{mark(effect, data.alpha)}{signed(effect.value, number)}",
                 _interval(effect.ci_low, effect.ci_high, number),
                 _interval(effect.runs_ci_low, effect.runs_ci_high, number),
                 _interval(effect.both_ci_low, effect.both_ci_high, number),
@@ -78,23 +76,23 @@ def effects_page(data: ClaimsData) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def mark(effect: Effect, alpha: float = ALPHA) -> str:
+def mark(effect: Effect, alpha: float) -> str:
     """``"▲ "`` or ``"▼ "`` where an effect is significant after Holm's correction, else nothing."""
     if not effect.p_adjusted < alpha:
         return ""
     return "▲ " if effect.value > 0 else "▼ "
 
 
-def tally(claim: ClaimView) -> str:
+def tally(claim: ClaimView, alpha: float) -> str:
     """How many effects support the claim, contradict it, are inconclusive, and were not measured."""
-    up, down = _marked(claim.effects, claim.alpha)
+    up, down = _marked(claim.effects, alpha)
     count = len(claim.effects)
     rest = f" {claim.absent} more were declared and not measured." if claim.absent else ""
     told = f"Of {count} effects, {up} support it (▲), {down} contradict it (▼), {count - up - down} are inconclusive."
     return told + rest
 
 
-def verdict(effects: Sequence[Effect], absent: int, alpha: float = ALPHA) -> str:
+def verdict(effects: Sequence[Effect], absent: int, alpha: float) -> str:
     """What effects say together, by the rule of docs/claims-plan.md.
 
     Args:
@@ -118,14 +116,14 @@ def _marked(effects: Sequence[Effect], alpha: float) -> tuple[int, int]:
     return marks.count("▲ "), marks.count("▼ ")
 
 
-def _verdicts(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
+def _verdicts(claim: ClaimView, data: ClaimsData) -> list[str]:
     """The verdict on the claim, or a table with those on its hypotheses."""
     if not claim.hypotheses:
-        return [f"By the rule: **{verdict(claim.effects, claim.absent, claim.alpha)}**.", ""]
+        return [f"Verdict by the plan's rule: **{verdict(claim.effects, claim.absent, data.alpha)}**.", ""]
     lines = ["| | hypothesis | effect | in | verdict |", "|---|---|---|---|---|"]
     for part in claim.hypotheses:
-        titles = ", ".join(_number(numbers, effect).title for effect in part.effects)
-        word = verdict(part.effects, part.absent, claim.alpha)
+        titles = ", ".join(_number(data.numbers, effect).title for effect in part.effects)
+        word = verdict(part.effects, part.absent, data.alpha)
         lines.append(f"| {part.key} | {part.statement} | *{part.effect}* | {titles} | **{word}** |")
     return [*lines, ""]
 
@@ -173,9 +171,9 @@ def _mean(values: Sequence[float], number: Number) -> str:
     return _plain(mean, number).replace("-", _MINUS) + spread
 
 
-def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
+def _short(claim: ClaimView, data: ClaimsData) -> list[str]:
     """A row for each effect and a column for each number, with the interval over images and runs."""
-    asked = [n for n in numbers if any((e.task, e.metric) == (n.task, n.metric) for e in claim.effects)]
+    asked = [n for n in data.numbers if any((e.task, e.metric) == (n.task, n.metric) for e in claim.effects)]
     lines = [f"| effect | {' | '.join(number.title for number in asked)} |", f"|---|{'---:|' * len(asked)}"]
     for name in claim.names:
         cells = []
@@ -184,7 +182,7 @@ def _short(claim: ClaimView, numbers: Sequence[Number]) -> list[str]:
             cells.append(
                 ""
                 if effect is None
-                else f"{mark(effect, claim.alpha)}{signed(effect.value, number)} "
+                else f"{mark(effect, data.alpha)}{signed(effect.value, number)} "
                 f"{_interval(effect.both_ci_low, effect.both_ci_high, number)}".rstrip()
             )
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -44,8 +44,8 @@ def test_the_short_page_holds_means_marks_and_what_is_missing(data: ClaimsData) 
     assert "| scales | ▼ −5.0 [−8.0, −2.0] | 0.000 [−0.030, +0.030] |" in page
     assert "Of 3 effects, 1 support it (▲), 1 contradict it (▼), 1 are inconclusive." in page
     assert "Missing: vito, seed 3: broke off" in page
-    assert tally(data.claims[0]) in page
-    assert tally(replace(data.claims[0], absent=2)).endswith(" 2 more were declared and not measured.")
+    assert tally(data.claims[0], 0.05) in page
+    assert tally(replace(data.claims[0], absent=2), 0.05).endswith(" 2 more were declared and not measured.")
 
 
 def test_the_long_page_holds_all_three_intervals(data: ClaimsData) -> None:
@@ -54,9 +54,9 @@ def test_the_long_page_holds_all_three_intervals(data: ClaimsData) -> None:
 
 
 def test_marks_follow_the_corrected_p() -> None:
-    assert mark(effect("x", CLEAN, 0.1, 0.049)) == "▲ "
-    assert mark(effect("x", CLEAN, -0.1, 0.049)) == "▼ "
-    assert mark(effect("x", CLEAN, 0.1, 0.051)) == ""
+    assert mark(effect("x", CLEAN, 0.1, 0.049), 0.05) == "▲ "
+    assert mark(effect("x", CLEAN, -0.1, 0.049), 0.05) == "▼ "
+    assert mark(effect("x", CLEAN, 0.1, 0.051), 0.05) == ""
     assert mark(effect("x", CLEAN, 0.1, 0.03), 0.025) == ""
     assert mark(effect("x", CLEAN, 0.1, 0.02), 0.025) == "▲ "
     assert signed(-0.0002, CLEAN) == "0.0"
@@ -77,7 +77,7 @@ def test_marks_follow_the_corrected_p() -> None:
 )
 def test_verdicts_follow_the_rule_of_the_plan(signs: str, absent: int, word: str) -> None:
     found = {"+": (0.1, 0.01), "-": (-0.1, 0.01), "0": (0.1, 0.2)}
-    assert verdict([effect("x", CLEAN, *found[sign]) for sign in signs], absent) == word
+    assert verdict([effect("x", CLEAN, *found[sign]) for sign in signs], absent, 0.05) == word
 
 
 def test_a_stricter_level_decides_marks_tallies_and_verdicts(data: ClaimsData) -> None:
@@ -85,14 +85,15 @@ def test_a_stricter_level_decides_marks_tallies_and_verdicts(data: ClaimsData) -
     part = HypothesisView("H1", "Scales hurt nothing", "scales", claim.effects[1:2])
     pages = {}
     for alpha in (0.05, 0.025):
-        told = replace(data, claims=(replace(claim, hypotheses=(part,), alpha=alpha),))
+        claims = (replace(claim, hypotheses=(part,)),)
+        told = replace(data, claims=claims, facts={**data.facts, "alpha": alpha})
         pages[alpha] = claims_page(told)
         assert f"marked where it is below {alpha:g}." in effects_page(told)
     assert "| H1 | Scales hurt nothing | *scales* | clean | **contradicted** |" in pages[0.05]
     assert "| H1 | Scales hurt nothing | *scales* | clean | **undecided** |" in pages[0.025]
     assert "| scales | −5.0 [−8.0, −2.0] |" in pages[0.025]
     assert "0 contradict it (▼), 2 are inconclusive." in pages[0.025]
-    assert "By the rule: **undecided**." in claims_page(data)
+    assert "Verdict by the plan's rule: **undecided**." in claims_page(data)
 
 
 def test_figures_hold_what_was_found(data: ClaimsData) -> None:

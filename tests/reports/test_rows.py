@@ -12,6 +12,7 @@ import pytest
 
 from vitobench.reports.data import ReportData
 from vitobench.reports.headline import failure_lines, headline_rows, hole_lines, tallies
+from vitobench.reports.page.view import headline_view, leaderboard_view
 from vitobench.reports.wording import (
     Verdict,
     change,
@@ -81,6 +82,19 @@ def test_a_baseline_that_was_asked_for_takes_the_place_of_the_declared_one(repor
     )
     assert {row.cells[0].comparison.b for row in headline_rows(asked) if row.cells[0].comparison} == {reference}
     assert (tallies(asked)[0].baseline, tallies(asked)[0].missing) == (reference, tallies(report)[0].missing)
+
+
+def test_the_page_has_empty_cells_where_a_baseline_takes_no_part_and_dashes_where_a_number_is_missing(report):
+    *_, last = report.models
+    task = headline_rows(report)[0].task
+    scores = tuple(s for s in report.scores if (s.model, s.task) != (last["name"], task))
+    for record, cell in ((last, "—"), ({**last, "source": "baseline"}, "")):
+        data = dataclasses.replace(report, models=(*report.models[:-1], record), scores=scores)
+        rows = headline_rows(data)
+        assert {row.cells[-1].value for row in headline_view(data, rows).rows if row.task == task} == {cell}
+        board = leaderboard_view(data, rows)
+        (line,) = (row for row in board.rows if row.label == last["name"])
+        assert {one.value for one, name in zip(line.cells, board.tasks, strict=True) if name == task} == {cell}
 
 
 def test_scores_without_a_description_still_appear():
